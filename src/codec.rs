@@ -1,0 +1,411 @@
+//! The bytes of version 1: CBOR (RFC 8949), deterministic, with the ids of a frame written once in front.
+//!
+//! A *frame* is `[version, [replica ids], [session ids], body…]`; the body names ids by their place in those tables.
+//! Wire, journal and snapshot are frames. Invariant: reading never allocates by a length field alone (every count is
+//! bounded by the bytes that are left), and a damaged frame is an error before anything of it is used.
+//! The byte layout is documented in the protocol page of [`crate::docs`].
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use minicbor::data::Type;
+use minicbor::{Decoder, Encoder};
+
+use crate::error::{ErrorCode, SessionError};
+use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
+use crate::vector::VersionVector;
+
+/// The version of the bytes.
+pub const VERSION: u64 = 1;
+
+/// Writes the body of a frame and collects the ids that it names.
+pub struct Writer {
+    cbor: Encoder<Vec<u8>>,
+    replicas: Table<ReplicaId>,
+    sessions: Table<SessionId>,
+    items: u64,
+}
+
+/// Ids in the order of their first use, and the place of each.
+struct Table<T> {
+    ids: Vec<T>,
+    places: BTreeMap<T, u64>,
+}
+
+impl<T: Copy + Ord> Table<T> {
+    const fn new() -> Self {
+        Self { ids: Vec::new(), places: BTreeMap::new() }
+    }
+
+    fn place(&mut self, id: T) -> u64 {
+        *self.places.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() as u64 - 1
+        })
+    }
+}
+
+/// Writing to memory cannot fail; this names the type that says so.
+type Infallible<T> = Result<T, minicbor::encode::Error<core::convert::Infallible>>;
+
+fn written<T>(result: Infallible<T>) {
+    debug_assert!(result.is_ok(), "writing to memory does not fail");
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Writer {
+    /// An empty body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { cbor: Encoder::new(Vec::new()), replicas: Table::new(), sessions: Table::new(), items: 0 }
+    }
+
+    /// Opens an array of exactly `len` items.
+    pub fn array(&mut self, len: usize) {
+        written(self.cbor.array(len as u64).map(drop));
+    }
+
+    /// Counts one item of the frame's own array; called once for each top-level item, before it is written.
+    pub fn item(&mut self) {
+        self.items += 1;
+    }
+
+    /// Writes an unsigned number.
+    pub fn u64(&mut self, value: u64) {
+        written(self.cbor.u64(value).map(drop));
+    }
+
+    /// Writes a signed number.
+    pub fn i64(&mut self, value: i64) {
+        written(self.cbor.i64(value).map(drop));
+    }
+
+    /// Writes a truth value.
+    pub fn bool(&mut self, value: bool) {
+        written(self.cbor.bool(value).map(drop));
+    }
+
+    /// Writes nothing's mark.
+    pub fn null(&mut self) {
+        written(self.cbor.null().map(drop));
+    }
+
+    /// Writes text.
+    pub fn text(&mut self, value: &str) {
+        written(self.cbor.str(value).map(drop));
+    }
+
+    /// Writes bytes.
+    pub fn bytes(&mut self, value: &[u8]) {
+        written(self.cbor.bytes(value).map(drop));
+    }
+
+    /// Writes a replica id by its place in the table.
+    pub fn replica(&mut self, id: ReplicaId) {
+        let at = self.replica_index(id);
+        self.u64(at);
+    }
+
+    /// The place of a replica id in the table, where it is put if it was not there.
+    pub fn replica_index(&mut self, id: ReplicaId) -> u64 {
+        self.replicas.place(id)
+    }
+
+    /// Writes a session id by its place in the table.
+    pub fn session(&mut self, id: SessionId) {
+        let at = self.sessions.place(id);
+        self.u64(at);
+    }
+
+    /// Writes a space: its name and generation.
+    pub fn space(&mut self, space: &Space) {
+        self.text(space.name());
+        self.u64(u64::from(space.generation()));
+    }
+
+    /// Writes a vector: an array of place, sequence, place, sequence, ….
+    pub fn vector(&mut self, vector: &VersionVector) {
+        self.array(vector.len() * 2);
+        for (replica, sequence) in vector.iter() {
+            self.replica(replica);
+            self.u64(sequence);
+        }
+    }
+
+    /// Writes what `body` writes as one byte string that holds a CBOR sequence (RFC 8742).
+    pub fn sequence(&mut self, body: impl FnOnce(&mut Self)) {
+        let outer = core::mem::replace(&mut self.cbor, Encoder::new(Vec::new()));
+        body(self);
+        let inner = core::mem::replace(&mut self.cbor, outer).into_writer();
+        self.bytes(&inner);
+    }
+
+    /// How many bytes the body has so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cbor.writer().len()
+    }
+
+    /// Whether the body is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The whole frame: version, tables, body.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        let body = self.cbor.into_writer();
+        let mut head = Encoder::new(Vec::with_capacity(body.len() + 32 * (self.replicas.ids.len() + 1)));
+        written(head.array(3 + self.items).map(drop));
+        written(head.u64(VERSION).map(drop));
+        written(head.array(self.replicas.ids.len() as u64).map(drop));
+        for id in self.replicas.ids {
+            written(head.bytes(&id.to_bytes()).map(drop));
+        }
+        written(head.array(self.sessions.ids.len() as u64).map(drop));
+        for id in self.sessions.ids {
+            written(head.bytes(id.as_bytes()).map(drop));
+        }
+        let mut frame = head.into_writer();
+        frame.extend_from_slice(&body);
+        frame
+    }
+}
+
+/// Reads a frame.
+pub struct Reader<'b> {
+    cbor: Decoder<'b>,
+    replicas: Vec<ReplicaId>,
+    sessions: Vec<SessionId>,
+    items: u64,
+}
+
+fn damaged<T>(what: &'static str) -> impl FnOnce(T) -> SessionError {
+    move |_| SessionError::malformed(what)
+}
+
+impl<'b> Reader<'b> {
+    /// Opens a frame: checks the version and reads the tables.
+    ///
+    /// # Errors
+    /// `PROTOCOL_MISMATCH` for another version, `MESSAGE_MALFORMED` for what is not a frame.
+    pub fn open(frame: &'b [u8]) -> Result<Self, SessionError> {
+        let mut reader = Self { cbor: Decoder::new(frame), replicas: Vec::new(), sessions: Vec::new(), items: 0 };
+        let items = reader.array()?;
+        let version = reader.u64()?;
+        if version != VERSION {
+            return Err(SessionError::new(
+                ErrorCode::ProtocolMismatch,
+                alloc::format!(
+                    "the bytes are of version {version}, this replica speaks version {VERSION}; upgrade the older side"
+                ),
+            ));
+        }
+        reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
+        for _ in 0..reader.array()? {
+            let id = ReplicaId::from_bytes(reader.bytes()?)?;
+            reader.replicas.push(id);
+        }
+        for _ in 0..reader.array()? {
+            let bytes = reader.bytes()?.try_into().map_err(damaged("a session id"))?;
+            reader.sessions.push(SessionId::from_bytes(bytes));
+        }
+        Ok(reader)
+    }
+
+    /// How many items the frame's body has.
+    #[must_use]
+    pub const fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Ends the reading: nothing may be left.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` if bytes follow.
+    pub fn end(self) -> Result<(), SessionError> {
+        if self.left() == 0 { Ok(()) } else { Err(SessionError::malformed("bytes after the end")) }
+    }
+
+    /// Reads the head of an array of definite length. A length beyond the bytes that are left is refused: each item
+    /// takes at least one.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn array(&mut self) -> Result<u64, SessionError> {
+        let len = self.cbor.array().map_err(damaged("an array"))?;
+        let len = len.ok_or_else(|| SessionError::malformed("an array of open length"))?;
+        if len > self.left() as u64 {
+            return Err(SessionError::malformed("an array longer than the message"));
+        }
+        Ok(len)
+    }
+
+    /// Reads an array head that must say `len`.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn array_of(&mut self, len: u64) -> Result<(), SessionError> {
+        if self.array()? == len { Ok(()) } else { Err(SessionError::malformed("an array of another length")) }
+    }
+
+    /// Reads an unsigned number.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn u64(&mut self) -> Result<u64, SessionError> {
+        self.cbor.u64().map_err(damaged("an unsigned number"))
+    }
+
+    /// Reads a signed number.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn i64(&mut self) -> Result<i64, SessionError> {
+        self.cbor.i64().map_err(damaged("a number"))
+    }
+
+    /// Reads a truth value.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn bool(&mut self) -> Result<bool, SessionError> {
+        self.cbor.bool().map_err(damaged("a truth value"))
+    }
+
+    /// Reads text.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn text(&mut self) -> Result<&'b str, SessionError> {
+        self.cbor.str().map_err(damaged("text"))
+    }
+
+    /// Reads bytes.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn bytes(&mut self) -> Result<&'b [u8], SessionError> {
+        self.cbor.bytes().map_err(damaged("bytes"))
+    }
+
+    /// Reads nothing's mark if it is next; otherwise reads what `value` reads.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, or what `value` answers.
+    pub fn optional<T>(
+        &mut self,
+        value: impl FnOnce(&mut Self) -> Result<T, SessionError>,
+    ) -> Result<Option<T>, SessionError> {
+        match self.cbor.datatype() {
+            Ok(Type::Null) => self.cbor.null().map(|()| None).map_err(damaged("null")),
+            _ => value(self).map(Some),
+        }
+    }
+
+    /// Passes over one item, whatever it is.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn skip(&mut self) -> Result<(), SessionError> {
+        self.cbor.skip().map_err(damaged("an item"))
+    }
+
+    /// Reads a replica id by its place.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` if the place is not in the table.
+    pub fn replica(&mut self) -> Result<ReplicaId, SessionError> {
+        let at = self.u64()?;
+        self.replica_at(at)
+    }
+
+    /// The replica id at a place of the table.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` if the place is not in the table.
+    pub fn replica_at(&self, at: u64) -> Result<ReplicaId, SessionError> {
+        let id = usize::try_from(at).ok().and_then(|at| self.replicas.get(at));
+        id.copied().ok_or_else(|| SessionError::malformed("a replica id that is not in the table"))
+    }
+
+    /// Reads a session id by its place.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` if the place is not in the table.
+    pub fn session(&mut self) -> Result<SessionId, SessionError> {
+        let at = self.u64()?;
+        let id = usize::try_from(at).ok().and_then(|at| self.sessions.get(at));
+        id.copied().ok_or_else(|| SessionError::malformed("a session id that is not in the table"))
+    }
+
+    /// Reads a space.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn space(&mut self) -> Result<Space, SessionError> {
+        let name = self.text()?;
+        let generation = u32::try_from(self.u64()?).map_err(damaged("a generation"))?;
+        Space::new(name, generation).map_err(damaged("a space's name"))
+    }
+
+    /// Reads a sequence: 1 to 2⁵³ − 1.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn sequence_number(&mut self) -> Result<u64, SessionError> {
+        let sequence = self.u64()?;
+        if sequence == 0 || sequence > SEQUENCE_MAX {
+            return Err(SessionError::malformed("a sequence out of range"));
+        }
+        Ok(sequence)
+    }
+
+    /// Reads a vector. Ids are in order and listed once, so that equal vectors are equal bytes.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub fn vector(&mut self) -> Result<VersionVector, SessionError> {
+        let len = self.array()?;
+        if len % 2 != 0 {
+            return Err(SessionError::malformed("a vector of odd length"));
+        }
+        let mut entries: Vec<(ReplicaId, u64)> = Vec::new();
+        for _ in 0..len / 2 {
+            let dot = Dot::new(self.replica()?, self.sequence_number()?);
+            if entries.last().is_some_and(|(id, _)| *id >= dot.replica) {
+                return Err(SessionError::malformed("a vector out of order"));
+            }
+            entries.push((dot.replica, dot.sequence));
+        }
+        Ok(entries.into_iter().collect())
+    }
+
+    /// Reads a byte string that holds a CBOR sequence: `each` is called until it is used up.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, or what `each` answers.
+    pub fn sequence(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
+        let inner = Decoder::new(self.bytes()?);
+        let outer = core::mem::replace(&mut self.cbor, inner);
+        let mut result = Ok(());
+        while result.is_ok() && self.left() > 0 {
+            result = each(self);
+        }
+        self.cbor = outer;
+        result
+    }
+
+    fn left(&self) -> usize {
+        self.cbor.input().len().saturating_sub(self.cbor.position())
+    }
+}

@@ -1,0 +1,192 @@
+//! The one error of the product: [`SessionError`], opaque over a stable [`ErrorCode`].
+//!
+//! Invariant: every code says what happened to state and whether to try again, in one table, which a test compares
+//! with the TypeScript union. Messages name the cause and the cure; they never hold a value, a secret or another
+//! user's data.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::id::{ReplicaId, Space};
+use crate::vector::Gap;
+
+/// One row of the table below becomes one variant and its facts.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident $text:literal $status:literal $retry:literal $state:literal;)*) => {
+        /// What went wrong: stable names that programs may compare.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        pub enum ErrorCode { $($(#[doc = $doc])+ $variant,)* }
+
+        impl ErrorCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name that JavaScript sees.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
+
+            /// The HTTP status that tells it best.
+            #[must_use]
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
+
+            /// Whether the same call may succeed later, with nothing changed by the caller.
+            #[must_use]
+            pub const fn retryable(self) -> bool { match self { $(Self::$variant => $retry,)* } }
+
+            /// What the failed call left behind.
+            #[must_use]
+            pub const fn state(self) -> &'static str { match self { $(Self::$variant => $state,)* } }
+        }
+    };
+}
+
+codes! {
+    /// The replica lacks writes that the session depends on.
+    StaleReplica "STALE_REPLICA" 503 true "unchanged; the missing dots are in the details";
+    /// The session depends on a write that no replica will ever hold.
+    DependencyLost "DEPENDENCY_LOST" 410 false "unchanged; the lost dots are in the details";
+    /// A wait that is not about freshness reached its deadline.
+    Timeout "TIMEOUT" 504 true "unchanged by the wait; what was waited for goes on";
+    /// The caller's signal ended the wait.
+    Aborted "ABORTED" 499 false "unchanged, unless the write had been applied before the signal";
+    /// A checked version is no longer the current one.
+    Conflict "CONFLICT" 409 false "unchanged: no part of the batch was applied";
+    /// The token is not one of ours: forged, damaged or from another cluster.
+    TokenInvalid "TOKEN_INVALID" 401 false "unchanged";
+    /// The token's time is over.
+    TokenExpired "TOKEN_EXPIRED" 401 false "unchanged";
+    /// The token is longer than the limit.
+    TokenTooLarge "TOKEN_TOO_LARGE" 413 false "unchanged";
+    /// The session is unknown here, or its handle was let go.
+    SessionNotFound "SESSION_NOT_FOUND" 401 false "unchanged";
+    /// The space, in that generation, does not exist here.
+    SpaceNotFound "SPACE_NOT_FOUND" 404 false "unchanged";
+    /// An argument is not of the documented form.
+    ArgumentInvalid "ARGUMENT_INVALID" 400 false "unchanged";
+    /// The key is empty, too long or not a string.
+    KeyInvalid "KEY_INVALID" 400 false "unchanged";
+    /// The value is not JSON and not bytes.
+    ValueInvalid "VALUE_INVALID" 400 false "unchanged";
+    /// The value is longer than the limit.
+    ValueTooLarge "VALUE_TOO_LARGE" 413 false "unchanged";
+    /// A limit of the replica is reached: bytes, keys, batch, waiters, spaces.
+    QuotaExceeded "QUOTA_EXCEEDED" 507 false "unchanged";
+    /// Storage refused or failed; the replica goes on from memory.
+    StorageFailed "STORAGE_FAILED" 500 true "kept in memory; nothing of it is acknowledged as durable";
+    /// Bytes from outside are damaged, truncated or not of the protocol.
+    MessageMalformed "MESSAGE_MALFORMED" 400 false "unchanged: the whole message was dropped";
+    /// Bytes from outside are of a protocol version that this replica does not speak.
+    ProtocolMismatch "PROTOCOL_MISMATCH" 426 false "unchanged: the whole message was dropped";
+    /// The replica was closed.
+    ReplicaClosed "REPLICA_CLOSED" 503 false "as it was at close";
+    /// The wasm instance trapped; it is not used again.
+    ReplicaCrashed "REPLICA_CRASHED" 500 true "what was durable is in storage; open the replica again";
+    /// WebAssembly cannot be loaded here.
+    WasmUnavailable "WASM_UNAVAILABLE" 500 false "nothing was opened";
+}
+
+/// A dependency that a replica cannot meet now, and which known peers can.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missing {
+    /// The space in which it is missing.
+    pub space: Space,
+    /// What is missing.
+    pub gap: Gap,
+    /// Peers known to hold it.
+    pub holders: Vec<ReplicaId>,
+}
+
+/// What an error knows beyond its message.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Details {
+    /// Nothing more.
+    #[default]
+    None,
+    /// The dots that are missing or lost.
+    Missing(Vec<Missing>),
+    /// The key whose check failed and its current version, `None` where it is absent.
+    Conflict {
+        /// The checked key.
+        key: String,
+        /// The version that it has now.
+        version: Option<String>,
+    },
+    /// A limit that was reached.
+    Limit {
+        /// The limit's name, such as `valueBytes`.
+        limit: &'static str,
+        /// Its value.
+        allowed: u64,
+    },
+}
+
+/// The error of every fallible call: a stable code, what happened, and details that a program can use.
+///
+/// ```
+/// use edge_session::error::{ErrorCode, SessionError};
+/// let error = SessionError::new(ErrorCode::KeyInvalid, "a key is not empty");
+/// assert_eq!(error.code().as_str(), "KEY_INVALID");
+/// assert_eq!(error.to_string(), "a key is not empty (KEY_INVALID; state: unchanged)");
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionError {
+    code: ErrorCode,
+    cause: Cow<'static, str>,
+    details: Details,
+}
+
+impl SessionError {
+    /// An error of `code`; `cause` names the cause and, where there is one, the cure.
+    #[must_use]
+    pub fn new(code: ErrorCode, cause: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, cause: cause.into(), details: Details::None }
+    }
+
+    /// `MESSAGE_MALFORMED`, because `what` is damaged.
+    #[must_use]
+    pub fn malformed(what: &'static str) -> Self {
+        Self::new(ErrorCode::MessageMalformed, alloc::format!("malformed bytes: {what}"))
+    }
+
+    /// `code`, because `limit` allows no more than `allowed`.
+    #[must_use]
+    pub fn limit(code: ErrorCode, limit: &'static str, allowed: u64) -> Self {
+        let cause = alloc::format!("the limit {limit} allows {allowed}; raise it or store less");
+        Self { code, cause: cause.into(), details: Details::Limit { limit, allowed } }
+    }
+
+    /// The same error with details.
+    #[must_use]
+    pub fn with(mut self, details: Details) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The cause, without the code.
+    #[must_use]
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// What a program can use.
+    #[must_use]
+    pub const fn details(&self) -> &Details {
+        &self.details
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}; state: {})", self.cause, self.code.as_str(), self.code.state())
+    }
+}
+
+impl core::error::Error for SessionError {}

@@ -1,0 +1,297 @@
+//! Names of things: replicas, dots, spaces, sessions.
+//!
+//! Invariant: a value of these types is well formed; text and bytes from outside are parsed once, here.
+//! Knows nothing of clocks, vectors or storage.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::error::{ErrorCode, SessionError};
+
+/// The longest label of a replica id, in characters.
+pub const LABEL_MAX: usize = 16;
+/// The random part of a replica id, in bytes (80 bits: 40 bits collide at 10⁶ ids, and a collision is silent corruption).
+pub const RANDOM_LEN: usize = 10;
+/// The longest name of a space, in bytes.
+pub const SPACE_NAME_MAX: usize = 64;
+/// The greatest sequence: JavaScript sees a sequence as a number, which is exact up to 2⁵³ − 1.
+pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
+
+/// Crockford's base32 in lower case. Its order is ASCII order, so that ids compare alike as bytes and as text.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Labels are padded with the separator: `a~…` and `ab~…` then compare alike as bytes and as text.
+const PAD: u8 = b'~';
+
+/// The identity of one replica: `label~` and 80 random bits in base32, such as `fra1~7k2m9qxd3h5w8b1c`.
+///
+/// One id is one linear history: a replica whose state was lost, or is not provably durable, takes a new one.
+/// The order of ids is the order of their text, and breaks ties between equal clocks (invariant I3).
+///
+/// ```
+/// use edge_session::id::ReplicaId;
+/// let id: ReplicaId = "fra1~7k2m9qxd3h5w8b1c".parse()?;
+/// assert_eq!(id.label(), "fra1");
+/// assert_eq!(id.to_string(), "fra1~7k2m9qxd3h5w8b1c");
+/// # Ok::<(), edge_session::error::SessionError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId {
+    label: [u8; LABEL_MAX],
+    random: [u8; RANDOM_LEN],
+}
+
+impl ReplicaId {
+    /// Makes the id of `label` (1 to 16 of `[a-z0-9-]`) and 80 bits of randomness, which the caller provides.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` if the label is empty, too long or has another character.
+    pub fn new(label: &str, random: [u8; RANDOM_LEN]) -> Result<Self, SessionError> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if label.is_empty() || label.len() > LABEL_MAX || !label.bytes().all(legal) {
+            return Err(SessionError::new(
+                ErrorCode::ArgumentInvalid,
+                "a replica label is 1 to 16 characters of a-z, 0-9 and -",
+            ));
+        }
+        let mut padded = [PAD; LABEL_MAX];
+        for (slot, byte) in padded.iter_mut().zip(label.bytes()) {
+            *slot = byte;
+        }
+        Ok(Self { label: padded, random })
+    }
+
+    /// The label, for people.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let bytes = self.label.split(|b| *b == PAD).next().unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The compact form of the wire: the label's characters, then the ten random bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> alloc::vec::Vec<u8> {
+        let mut bytes = self.label().as_bytes().to_vec();
+        bytes.extend_from_slice(&self.random);
+        bytes
+    }
+
+    /// Reads the compact form.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` if it is not one.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SessionError> {
+        let malformed = || SessionError::malformed("a replica id");
+        let (label, random) = bytes.split_last_chunk::<RANDOM_LEN>().ok_or_else(malformed)?;
+        let label = core::str::from_utf8(label).map_err(|_| malformed())?;
+        Self::new(label, *random).map_err(|_| malformed())
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())?;
+        f.write_str("~")?;
+        let mut bits = 0u32;
+        let mut held = 0u32;
+        for byte in self.random {
+            bits = (bits << 8) | u32::from(byte);
+            held += 8;
+            while held >= 5 {
+                held -= 5;
+                let digit = ALPHABET.get(((bits >> held) & 31) as usize).copied().unwrap_or(b'0');
+                fmt::Write::write_char(f, char::from(digit))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ReplicaId {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<Self, SessionError> {
+        let malformed =
+            || SessionError::new(ErrorCode::ArgumentInvalid, "a replica id is a label, ~ and 16 base32 digits");
+        let (label, digits) = text.split_once('~').ok_or_else(malformed)?;
+        if digits.len() != RANDOM_LEN * 8 / 5 {
+            return Err(malformed());
+        }
+        let mut random = [0u8; RANDOM_LEN];
+        let mut slots = random.iter_mut();
+        let mut bits = 0u32;
+        let mut held = 0u32;
+        for digit in digits.bytes() {
+            let value = ALPHABET.iter().position(|a| *a == digit).ok_or_else(malformed)?;
+            bits = (bits << 5) | value as u32;
+            held += 5;
+            if held >= 8 {
+                held -= 8;
+                if let Some(slot) = slots.next() {
+                    *slot = (bits >> held) as u8;
+                }
+            }
+        }
+        Self::new(label, random)
+    }
+}
+
+/// One atomic write: the `sequence`-th that `replica` accepted in its space. Sequences count 1, 2, 3, … without holes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Dot {
+    /// Who accepted the write.
+    pub replica: ReplicaId,
+    /// Its place in that replica's history of the space, from 1.
+    pub sequence: u64,
+}
+
+impl Dot {
+    /// The dot of `replica`'s write number `sequence`.
+    #[must_use]
+    pub const fn new(replica: ReplicaId, sequence: u64) -> Self {
+        Self { replica, sequence }
+    }
+}
+
+impl fmt::Display for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.replica, self.sequence)
+    }
+}
+
+/// A namespace of keys: the unit of replication, of causal order and of permission.
+///
+/// Dropping a space ends a generation and creating it again opens the next, so that old deltas and tokens of the
+/// name are told apart from new ones. Prints as `name` in its first generation and as `name:2` afterwards.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Space {
+    name: Arc<str>,
+    generation: u32,
+}
+
+impl Space {
+    /// The space `name` in its generation `generation` (from 1).
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` unless the name has 1 to 64 characters of `A-Z a-z 0-9 _ - . $` and the generation is not 0.
+    pub fn new(name: &str, generation: u32) -> Result<Self, SessionError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$');
+        if name.is_empty() || name.len() > SPACE_NAME_MAX || !name.bytes().all(legal) || generation == 0 {
+            return Err(SessionError::new(
+                ErrorCode::ArgumentInvalid,
+                "a space's name has 1 to 64 characters of A-Z, a-z, 0-9, _, -, . and $",
+            ));
+        }
+        Ok(Self { name: name.into(), generation })
+    }
+
+    /// The first generation of the space `name`.
+    ///
+    /// # Errors
+    /// As [`Space::new`].
+    pub fn first(name: &str) -> Result<Self, SessionError> {
+        Self::new(name, 1)
+    }
+
+    /// The name, without the generation.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The generation, from 1.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.generation > 1 {
+            write!(f, ":{}", self.generation)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Space {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<Self, SessionError> {
+        match text.split_once(':') {
+            None => Self::first(text),
+            Some((name, generation)) => {
+                let generation = generation.parse().ok().filter(|g| *g > 1);
+                let space = Self::new(name, generation.unwrap_or(0))?;
+                if space.to_string() == text { Ok(space) } else { Self::new(name, 0) }
+            }
+        }
+    }
+}
+
+/// The identity of a user's session: a UUIDv7 (RFC 9562), whose first 48 bits are the time of its creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(uuid::Uuid);
+
+impl SessionId {
+    /// A new id, made at `now` (milliseconds since 1970) with ten random bytes, which the caller provides.
+    #[must_use]
+    pub fn new(now: u64, random: [u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid())
+    }
+
+    /// The sixteen bytes of the wire.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Takes sixteen bytes as an id.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+
+    /// The id as text, with hyphens.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<Self, SessionError> {
+        uuid::Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| SessionError::new(ErrorCode::ArgumentInvalid, "a session id is a UUID"))
+    }
+}

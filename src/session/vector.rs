@@ -1,0 +1,120 @@
+//! The two vectors of a session, per space: the state that the four guarantees are checked with.
+//!
+//! Invariant: vectors only grow; merging is a lossless join. Knows nothing of the store or of tokens.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::guarantee::{Access, Dependency, Guarantees};
+use crate::id::{Dot, Space};
+use crate::vector::{Gap, VersionVector};
+
+/// What a session has read and written in one space.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Dependencies {
+    /// `r`: the dots of the entries that decided its answers.
+    pub reads: VersionVector,
+    /// `w`: the dots of its writes.
+    pub writes: VersionVector,
+}
+
+/// What a session has read and written, in every space that it used.
+///
+/// ```
+/// use edge_session::guarantee::{Access, Guarantees};
+/// use edge_session::id::{Dot, ReplicaId, Space};
+/// use edge_session::session::vector::SessionVector;
+/// use edge_session::vector::VersionVector;
+/// let (space, a) = (Space::first("default")?, ReplicaId::new("a", [0; 10])?);
+/// let mut session = SessionVector::default();
+/// session.record_write(&space, Dot::new(a, 1));
+/// // A replica that lacks the write may not serve a read: Read Your Writes.
+/// let missing = session.missing(&space, Guarantees::ALL, Access::Read, &VersionVector::new());
+/// assert_eq!((missing[0].replica, missing[0].have, missing[0].need), (a, 0, 1));
+/// # Ok::<(), edge_session::error::SessionError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SessionVector {
+    spaces: BTreeMap<Space, Dependencies>,
+}
+
+impl SessionVector {
+    /// Takes note of a write: `w[o] := max(w[o], n)`.
+    pub fn record_write(&mut self, space: &Space, dot: Dot) {
+        self.dependencies(space).writes.advance(dot);
+    }
+
+    /// Takes note of one entry that decided an answer. One dot stands for its whole causal past (invariant I2), so
+    /// nothing else of the replica's vector is recorded.
+    pub fn record_read(&mut self, space: &Space, dot: Dot) {
+        self.dependencies(space).reads.advance(dot);
+    }
+
+    /// Takes note of an absence that no entry proves: `floor` is the join of the dots that the replica has collected.
+    pub fn record_absence(&mut self, space: &Space, floor: &VersionVector) {
+        if !floor.is_empty() {
+            self.dependencies(space).reads.join(floor);
+        }
+    }
+
+    /// What `vector` lacks before it may serve an `access` in `space` under `guarantees`, in the order of ids; empty
+    /// if it may. This is the table of [`crate::guarantee`], applied.
+    #[must_use]
+    pub fn missing(&self, space: &Space, guarantees: Guarantees, access: Access, vector: &VersionVector) -> Vec<Gap> {
+        let Some(own) = self.spaces.get(space) else { return Vec::new() };
+        let reads = guarantees.checks(access, Dependency::Reads).then_some(&own.reads);
+        let writes = guarantees.checks(access, Dependency::Writes).then_some(&own.writes);
+        match (reads, writes) {
+            (None, None) => Vec::new(),
+            (Some(one), None) | (None, Some(one)) => vector.gaps(one).collect(),
+            // Almost always nothing is missing; only then is a joined vector worth building.
+            (Some(r), Some(w)) if vector.dominates(r) && vector.dominates(w) => Vec::new(),
+            (Some(r), Some(w)) => {
+                let mut both = r.clone();
+                both.join(w);
+                vector.gaps(&both).collect()
+            }
+        }
+    }
+
+    /// Joins everything that `other` depends on; nothing is lost, and the order of merges does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        for (space, theirs) in &other.spaces {
+            let own = self.dependencies(space);
+            own.reads.join(&theirs.reads);
+            own.writes.join(&theirs.writes);
+        }
+    }
+
+    /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and
+    /// that therefore must not leave in a token (invariant I5).
+    pub fn cap(&mut self, space: &Space, replica: crate::id::ReplicaId, sequence: u64) {
+        if let Some(own) = self.spaces.get_mut(space) {
+            own.reads.cap(replica, sequence);
+            own.writes.cap(replica, sequence);
+        }
+        self.spaces.retain(|_, own| !own.reads.is_empty() || !own.writes.is_empty());
+    }
+
+    /// The dependencies in `space`, if there are any.
+    #[must_use]
+    pub fn get(&self, space: &Space) -> Option<&Dependencies> {
+        self.spaces.get(space)
+    }
+
+    /// Every space with its dependencies, in the order of spaces.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Space, &Dependencies)> {
+        self.spaces.iter()
+    }
+
+    /// Whether nothing is depended on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spaces.is_empty()
+    }
+
+    /// The dependencies in `space`, made empty where there are none yet.
+    pub fn dependencies(&mut self, space: &Space) -> &mut Dependencies {
+        self.spaces.entry(space.clone()).or_default()
+    }
+}

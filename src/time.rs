@@ -1,0 +1,127 @@
+//! The hybrid logical clock: arbitration between writes that did not see each other.
+//!
+//! Invariant: a clock never goes back, and what it stamps is greater than everything it has received. It reads no
+//! time itself (every call is told), and it never detects concurrency: version vectors do that.
+//! Source: Kulkarni et al., *Logical Physical Clocks*, OPODIS 2014.
+
+use core::fmt;
+
+/// Milliseconds since 1970-01-01 UTC, as the host's clock shows them.
+pub type Millis = u64;
+
+/// The greatest time that a stamp can hold: 48 bits of milliseconds.
+pub const MILLIS_MAX: Millis = (1 << 48) - 1;
+
+/// One reading of a hybrid logical clock: 48 bits of milliseconds, then a 16-bit counter.
+///
+/// ```
+/// use edge_session::time::Hlc;
+/// let stamp = Hlc::new(1_000, 2);
+/// assert_eq!((stamp.millis(), stamp.counter()), (1_000, 2));
+/// assert!(stamp < Hlc::new(1_001, 0));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Hlc(u64);
+
+impl Hlc {
+    /// The reading of `millis` (cut to 48 bits' greatest value) and `counter`.
+    #[must_use]
+    pub fn new(millis: Millis, counter: u16) -> Self {
+        Self((millis.min(MILLIS_MAX) << 16) | u64::from(counter))
+    }
+
+    /// The reading as one number; its order is the order of readings.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The reading that [`Hlc::to_bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The physical part, in milliseconds.
+    #[must_use]
+    pub const fn millis(self) -> Millis {
+        self.0 >> 16
+    }
+
+    /// The logical part.
+    #[must_use]
+    pub const fn counter(self) -> u16 {
+        (self.0 & 0xffff) as u16
+    }
+
+    /// The next greater reading; a full counter spills into the milliseconds.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Hlc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.millis(), self.counter())
+    }
+}
+
+impl fmt::Debug for Hlc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A hybrid logical clock: its high-water mark.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct HlcClock {
+    last: Hlc,
+}
+
+impl HlcClock {
+    /// The stamp of a new write at `now`: greater than every stamp given or received before, whatever `now` says.
+    pub fn tick(&mut self, now: Millis) -> Hlc {
+        self.last = self.last.next().max(Hlc::new(now, 0));
+        self.last
+    }
+
+    /// Takes note of a stamp from elsewhere.
+    pub fn receive(&mut self, stamp: Hlc) {
+        self.last = self.last.max(stamp);
+    }
+
+    /// The greatest stamp given or received.
+    #[must_use]
+    pub const fn last(&self) -> Hlc {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_take_stamps_back() {
+        let mut clock = HlcClock::default();
+        let first = clock.tick(5_000);
+        let second = clock.tick(1);
+        assert!(second > first);
+        assert_eq!(second, Hlc::new(5_000, 1));
+    }
+
+    #[test]
+    fn a_received_stamp_is_passed_by_the_next_own_one() {
+        let mut clock = HlcClock::default();
+        clock.receive(Hlc::new(9_000, 7));
+        assert_eq!(clock.tick(1_000), Hlc::new(9_000, 8));
+    }
+
+    #[test]
+    fn a_full_counter_spills_into_the_next_millisecond() {
+        let mut clock = HlcClock::default();
+        clock.receive(Hlc::new(4, u16::MAX));
+        assert_eq!(clock.tick(4), Hlc::new(5, 0));
+    }
+}
