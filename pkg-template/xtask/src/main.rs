@@ -1,1 +1,65 @@
-fn main() {}
+//! `cargo xtask`: builds the npm package, tests it, shows it, measures it.
+//!
+//! This file is the table of commands and nothing more. The tool knows the repository's layout and its tools; it
+//! knows nothing of what the crate does, and nothing of it ever ends up in the package.
+
+mod bench;
+mod bindgen;
+mod consumer;
+mod demo;
+mod fingerprint;
+mod layout;
+mod package;
+mod prepare;
+mod process;
+mod serve;
+mod test;
+
+use std::process::ExitCode;
+
+struct Command {
+    name: &'static str,
+    usage: &'static str,
+    run: fn(&[String]) -> anyhow::Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "build", usage: "build            make the npm package in pkg/", run: package::command },
+    Command { name: "test", usage: "test [NAME…]     run every test runner, or those named", run: test::command },
+    Command {
+        name: "demo",
+        usage: "demo [--check] [--port N]   serve the demo; --check drives it in a headless browser",
+        run: demo::command,
+    },
+    Command {
+        name: "bench",
+        usage: "bench [NAME…]    run the benchmarks against the installed package",
+        run: bench::command,
+    },
+];
+
+fn main() -> ExitCode {
+    // Under the name of a wasm-bindgen tool (a link, or the runner in .cargo/config.toml) this program is that tool.
+    if let Some(result) = bindgen::impersonate() {
+        return exit(result);
+    }
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.split_first().and_then(|(name, rest)| Some((COMMANDS.iter().find(|c| c.name == name)?, rest))) {
+        Some((command, rest)) => exit((command.run)(rest)),
+        None => {
+            eprintln!("usage: cargo xtask <command>\n");
+            COMMANDS.iter().for_each(|command| eprintln!("  {}", command.usage));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

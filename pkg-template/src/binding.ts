@@ -1,0 +1,148 @@
+/**
+ * The boundary to the core, as types: what the wasm module's classes take and answer.
+ *
+ * Times are milliseconds of the epoch and arguments. Any call may throw `{ code, message, … }`, an error of the core's;
+ * whatever else it throws is a trap, after which the instance must not be called again. An operation answers its
+ * answer, or a number: the id of a wait.
+ */
+import type { ErrorCode } from './errors.js';
+import type { Missing, TokenInfo } from './types/data.js';
+import type { SessionInspection } from './types/session.js';
+
+/** One wasm instance: its classes share one memory, and nothing with other instances. */
+export interface CoreModule {
+  readonly Replica: new (config: CoreConfig, seed: Uint8Array | undefined, now: number) => CoreReplica;
+  readonly errorTable: () => { code: string; status: number; retryable: boolean; state: string }[];
+  readonly memory?: { readonly buffer: { readonly byteLength: number } };
+}
+
+export interface CoreConfig {
+  label: string;
+  space?: string;
+  issuer?: string;
+  keys?: { kid: string; key: Uint8Array }[];
+  durable: boolean;
+  limits?: Record<string, number>;
+  session?: { expiresIn?: number; timeout?: number };
+  heartbeat?: number;
+}
+
+export interface CoreReplica {
+  readonly id: string;
+  load(bytes: Uint8Array, now: number): void;
+  start(now: number): void;
+  linkUp(link: number, now: number): void;
+  linkDown(link: number, now: number): void;
+  receive(link: number, bytes: Uint8Array, now: number): void;
+  exchange(link: number, bytes: Uint8Array, now: number): void;
+  tick(now: number): void;
+  persisted(n: number, now: number): void;
+  memoryOnly(now: number): void;
+  poll(): Effect | undefined;
+  interest(change: boolean): void;
+  session(init: CoreSessionInit, now: number): CoreSession;
+  flush(timeout: number, now: number): number;
+  take(wait: number, now: number): unknown;
+  cancel(wait: number): void;
+  next(watch: number, now: number): RawChange[];
+  unwatch(watch: number): void;
+  inspectToken(token: string): TokenInfo;
+  inspect(now: number): Record<string, unknown>;
+  snapshot(): Uint8Array;
+  restore(bytes: Uint8Array, now: number): void;
+  free(): void;
+  __destroy_into_raw?(): number;
+}
+
+export interface CoreSessionInit {
+  token?: string;
+  space?: string;
+  guarantees?: number;
+  user?: string;
+  client?: string;
+  onStale?: string;
+  timeout?: number;
+  expiresIn?: number;
+  onRefused?: string;
+}
+
+export interface CoreSession {
+  info(now: number): CoreSessionInfo;
+  get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
+  read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
+  list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
+  conflicts(key: string, terms: number, now: number): RawEntry[];
+  peek(key: string, now: number): RawEntry | undefined;
+  set(key: string, kind: Kind, value: string | Uint8Array, ttl: number, terms: number, timeout: number, now: number): string | number;
+  delete(key: string, terms: number, timeout: number, now: number): string | number;
+  batch(ops: RawMutation[], terms: number, timeout: number, now: number): string | number;
+  watch(range: RawRange | { key: string }, terms: number, timeout: number, now: number): number;
+  merge(token: string, now: number): void;
+  missing(token: string | undefined, now: number): Missing[];
+  token(now: number): string;
+  sealed(timeout: number, now: number): string | number;
+  inspect(now: number): SessionInspection;
+  free(): void;
+  __destroy_into_raw?(): number;
+}
+
+export interface CoreSessionInfo {
+  readonly id: string;
+  readonly user: string | null;
+  readonly client: string | null;
+  readonly space: string;
+  readonly expiresAt: number | null;
+  readonly guarantees: number;
+  readonly resumed: boolean;
+  readonly reason: ErrorCode | null;
+}
+
+/** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
+export type Kind = 0 | 1 | 2;
+
+export interface RawEntry {
+  readonly key: string;
+  readonly kind: Kind;
+  readonly value: string | Uint8Array;
+  readonly version: string;
+  readonly expiresAt: number | null;
+}
+
+export type RawOutcome =
+  | { readonly state: 'value'; readonly stale: boolean; readonly entry: RawEntry; readonly conflicts: number }
+  | { readonly state: 'absent'; readonly stale: boolean }
+  | { readonly state: 'behind' | 'lost'; readonly stale: boolean; readonly missing: Missing[] };
+
+export interface RawChange {
+  readonly key: string;
+  readonly entry?: RawEntry;
+  readonly version: string;
+}
+
+export interface RawRange {
+  prefix?: string;
+  start?: string;
+  end?: string;
+  limit?: number;
+  reverse?: boolean;
+}
+
+export type RawMutation =
+  | [0, key: string, version: string | null]
+  | [1, key: string, kind: Kind, value: string | Uint8Array, ttl: number]
+  | [2, key: string];
+
+export type Effect =
+  | { readonly kind: 'persist'; readonly n: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'transmit'; readonly link: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'settled'; readonly wait: number }
+  | { readonly kind: 'watch'; readonly watch: number }
+  | { readonly kind: 'timeout'; readonly at: number | null }
+  | { readonly kind: 'event'; readonly event: CoreEvent };
+
+export type CoreEvent =
+  | { readonly type: 'change'; readonly space: string; readonly key: string; readonly entry?: RawEntry; readonly version: string }
+  | { readonly type: 'conflict'; readonly space: string; readonly key: string; readonly kept: string; readonly dropped: string }
+  | { readonly type: 'renamed'; readonly old: string; readonly new: string }
+  | { readonly type: 'peers'; readonly count: number }
+  | { readonly type: 'error'; readonly error: unknown };

@@ -1,0 +1,98 @@
+/**
+ * The one error of the package: a real `Error` with a stable code.
+ *
+ * Its table is that of the core (`src/error.rs`), which a test compares; it is repeated here because an error must be
+ * possible before, and after, there is a wasm instance to ask.
+ */
+
+const TABLE = {
+  STALE_REPLICA: { status: 503, retryable: true },
+  DEPENDENCY_LOST: { status: 410, retryable: false },
+  TIMEOUT: { status: 504, retryable: true },
+  ABORTED: { status: 499, retryable: false },
+  CONFLICT: { status: 409, retryable: false },
+  TOKEN_INVALID: { status: 401, retryable: false },
+  TOKEN_EXPIRED: { status: 401, retryable: false },
+  TOKEN_TOO_LARGE: { status: 413, retryable: false },
+  SESSION_NOT_FOUND: { status: 401, retryable: false },
+  SPACE_NOT_FOUND: { status: 404, retryable: false },
+  ARGUMENT_INVALID: { status: 400, retryable: false },
+  KEY_INVALID: { status: 400, retryable: false },
+  VALUE_INVALID: { status: 400, retryable: false },
+  VALUE_TOO_LARGE: { status: 413, retryable: false },
+  QUOTA_EXCEEDED: { status: 507, retryable: false },
+  STORAGE_FAILED: { status: 500, retryable: true },
+  MESSAGE_MALFORMED: { status: 400, retryable: false },
+  PROTOCOL_MISMATCH: { status: 426, retryable: false },
+  REPLICA_CLOSED: { status: 503, retryable: false },
+  REPLICA_CRASHED: { status: 500, retryable: true },
+  WASM_UNAVAILABLE: { status: 500, retryable: false },
+} as const;
+
+/** What went wrong, by a name that programs may compare. */
+export type ErrorCode = keyof typeof TABLE;
+
+/** Every {@link ErrorCode}. */
+export const ERROR_CODES = /* @__PURE__ */ Object.freeze(/* @__PURE__ */ Object.keys(TABLE)) as readonly ErrorCode[];
+
+// Two copies of the package on one page recognise each other's errors.
+const BRAND = /* @__PURE__ */ Symbol.for('edge-session.error');
+
+/**
+ * Every error that this package throws or rejects with.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await session.batch((tx) => tx.check('a', null).set('a', 1));
+ * } catch (error) {
+ *   if (EdgeSessionError.is(error, 'CONFLICT')) console.warn('lost the race', error.details);
+ *   else throw error;
+ * }
+ * ```
+ */
+export class EdgeSessionError extends Error {
+  /** What went wrong. */
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later, with nothing changed by the caller. */
+  readonly retryable: boolean;
+  /** The HTTP status that tells it best. */
+  readonly status: number;
+  /** What a program can use: `missing` with `STALE_REPLICA`, `key` and `version` with `CONFLICT`, `limit` with a limit. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: { details?: Record<string, unknown> | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = TABLE[code].retryable;
+    this.status = TABLE[code].status;
+    this.details = Object.freeze(options.details ?? {});
+    Object.defineProperty(this, 'name', { value: 'EdgeSessionError', configurable: true, writable: true });
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Whether `error` is one of ours, and of `code` where that is given. */
+  static is<C extends ErrorCode = ErrorCode>(error: unknown, code?: C): error is EdgeSessionError & { readonly code: C } {
+    if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
+    return code === undefined || (error as EdgeSessionError).code === code;
+  }
+}
+
+/** The error of what the binding threw, or undefined where that is no error of the core's: a trap. */
+export function fromCore(thrown: unknown): EdgeSessionError | undefined {
+  if (EdgeSessionError.is(thrown)) return thrown;
+  if (typeof thrown !== 'object' || thrown === null || thrown instanceof Error) return undefined;
+  const { code, message, details } = thrown as Partial<{ code: ErrorCode; message: string; details: Record<string, unknown> }>;
+  if (code === undefined || !Object.hasOwn(TABLE, code)) return undefined;
+  return new EdgeSessionError(code, message ?? code, { details });
+}
+
+/** `ARGUMENT_INVALID`: `what` is not of the documented form. Nothing has happened. */
+export function invalid(what: string, cause?: unknown): EdgeSessionError {
+  return new EdgeSessionError('ARGUMENT_INVALID', what, { cause });
+}
+
+/** `ABORTED`, with the signal's reason as its cause. */
+export function aborted(reason: unknown): EdgeSessionError {
+  return new EdgeSessionError('ABORTED', 'the caller aborted the wait', { cause: reason });
+}

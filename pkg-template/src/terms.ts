@@ -1,0 +1,97 @@
+/**
+ * The options of an operation in the form in which they cross: guarantees and policy as bits, the deadline as a number.
+ *
+ * Everything is checked here, before the core is touched: an argument of the wrong form throws and has no effect.
+ */
+import type { RawRange } from './binding.js';
+import { milliseconds } from './duration.js';
+import { EdgeSessionError, aborted, invalid } from './errors.js';
+import type { Guarantee, Guarantees, KeyRange } from './types/data.js';
+import type { AbortSignalLike } from './types/plug.js';
+import type { StalePolicy, Wait } from './types/session.js';
+import { wellFormed } from './value.js';
+
+/** The guarantees in the order of their bits. */
+const GUARANTEES = ['read-your-writes', 'monotonic-reads', 'monotonic-writes', 'writes-follow-reads'] as const satisfies readonly Guarantee[];
+/** The policies in the order of their numbers; 0 is the session's own. */
+const POLICIES = [undefined, 'wait', 'throw', 'serve'] as const;
+
+const GIVEN = 1 << 4;
+const SYNC = 1 << 7;
+
+/** What crosses with an operation. */
+export interface Terms {
+  readonly bits: number;
+  /** Milliseconds; negative: the session's default. */
+  readonly timeout: number;
+  readonly signal: AbortSignalLike | undefined;
+}
+
+const PLAIN: Terms = Object.freeze({ bits: 0, timeout: -1, signal: undefined });
+
+/** The terms of a `Wait`. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
+export function toTerms(wait: Wait | undefined): Terms {
+  if (wait === undefined) return PLAIN;
+  if (typeof wait !== 'object' || wait === null) throw invalid('options are an object');
+  if (wait.signal?.aborted) throw aborted(wait.signal.reason);
+  return {
+    bits: (wait.guarantees === undefined ? 0 : GIVEN | guaranteeBits(wait.guarantees)) | (policyNumber(wait.onStale) << 5),
+    timeout: wait.timeout === undefined ? -1 : milliseconds(wait.timeout, 'timeout'),
+    signal: wait.signal,
+  };
+}
+
+/** The bits of an operation that never waits. */
+export function syncBits(guarantees?: Guarantees): number {
+  return guarantees === undefined ? SYNC : SYNC | GIVEN | guaranteeBits(guarantees);
+}
+
+export function guaranteeBits(guarantees: Guarantees): number {
+  if (guarantees === 'all') return 15;
+  if (guarantees === 'none') return 0;
+  if (!Array.isArray(guarantees)) throw invalid(`guarantees are 'all', 'none' or a list of ${GUARANTEES.join(', ')}`);
+  return guarantees.reduce<number>((bits, name) => {
+    const at = GUARANTEES.indexOf(name);
+    if (at < 0) throw invalid(`a guarantee is one of ${GUARANTEES.join(', ')}`);
+    return bits | (1 << at);
+  }, 0);
+}
+
+export function guaranteeNames(bits: number): readonly Guarantee[] {
+  return Object.freeze(GUARANTEES.filter((_, at) => bits & (1 << at)));
+}
+
+export function policyNumber(policy: StalePolicy | undefined): number {
+  const at = POLICIES.indexOf(policy);
+  if (at < 0) throw invalid("onStale is 'wait', 'throw' or 'serve'");
+  return at;
+}
+
+/** The milliseconds of `ttl`; negative for none. */
+export function toTtl(options: { ttl?: Wait['timeout'] } | undefined): number {
+  return options?.ttl === undefined ? -1 : milliseconds(options.ttl, 'ttl');
+}
+
+/** A key that can cross. The core checks its length. */
+export function toKey(key: unknown): string {
+  if (typeof key === 'string' && wellFormed(key)) return key;
+  throw new EdgeSessionError('KEY_INVALID', 'a key is a well-formed string');
+}
+
+/** A range that can cross, without what belongs to the wait. */
+export function toRange(range: KeyRange | undefined): RawRange {
+  const raw: RawRange = {};
+  if (range === undefined) return raw;
+  for (const name of ['prefix', 'start', 'end'] as const) {
+    const bound = range[name];
+    if (bound === undefined) continue;
+    if (typeof bound !== 'string' || !wellFormed(bound)) throw invalid(`${name} is a well-formed string`);
+    raw[name] = bound;
+  }
+  if (range.limit !== undefined) {
+    if (!Number.isSafeInteger(range.limit) || range.limit < 0) throw invalid('limit is a whole number, not negative');
+    raw.limit = range.limit;
+  }
+  if (range.reverse !== undefined) raw.reverse = Boolean(range.reverse);
+  return raw;
+}

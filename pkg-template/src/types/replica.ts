@@ -1,0 +1,145 @@
+/**
+ * The replica: how it is opened, what it offers beside sessions, which events it tells, what it shows of itself.
+ */
+import type { EdgeSessionError } from '../errors.js';
+import type { Change, Duration, KeyMap, Token, TokenInfo, Version } from './data.js';
+import type { AbortSignalLike, Link, LinkState, StorageAdapter, Transport } from './plug.js';
+import type { Session, SessionInit, SessionInspection, Wait } from './session.js';
+
+/** A key that signs or verifies tokens: at least 32 bytes; a string is base64url. `kid` names it inside of the token. */
+export interface Secret {
+  kid: string;
+  key: Uint8Array | string;
+}
+
+/** Options of `openReplica`. */
+export interface ReplicaOptions {
+  /** The label that begins this replica's id, for people: at most 16 of `[a-z0-9-]`. */
+  id?: string | undefined;
+  /** Where the data lives; in memory unless said otherwise. */
+  storage?: StorageAdapter | undefined;
+  /** Starts to synchronise at once. */
+  connect?: Transport | readonly Transport[] | undefined;
+  /** The default space of new sessions; `'default'` unless said otherwise. */
+  space?: string | undefined;
+  /** Signs and verifies tokens: the first signs, all verify. A replica without one serves anonymous sessions alone. */
+  secret?: Secret | readonly Secret[] | undefined;
+  /** The name of the cluster, `iss` in its tokens; `'edge-session'` unless said otherwise. */
+  issuer?: string | undefined;
+  /** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `VALUE_TOO_LARGE` or `TOKEN_TOO_LARGE`. */
+  limits?:
+    | {
+        bytes?: number | undefined;
+        keys?: number | undefined;
+        valueBytes?: number | undefined;
+        tokenBytes?: number | undefined;
+      }
+    | undefined;
+  /** Defaults of new sessions: their life, and the deadline of their operations. */
+  session?: { expiresIn?: Duration | undefined; timeout?: Duration | undefined } | undefined;
+  /** How often a quiet link is refreshed, which heals lost messages. */
+  heartbeat?: Duration | undefined;
+  /** The time in milliseconds of the epoch; `Date.now` unless said otherwise. */
+  clock?: (() => number) | undefined;
+  /** Ends the opening with `ABORTED`, and later closes the replica. */
+  signal?: AbortSignalLike | undefined;
+}
+
+/** A replica of the store: a full copy that serves sessions at once and synchronises when it can. */
+export interface Replica<M = KeyMap> extends AsyncDisposable {
+  /** Its id: label and 80 random bits. It changes when state was lost or restored; then `renamed` tells. */
+  readonly id: string;
+  /** How it stands, as a frozen snapshot; a change is told by `status`. */
+  readonly status: Status;
+  /**
+   * Begins a session, or goes on with the one of a token. Never waits; a forged, damaged or expired token gives a refused session,
+   * whose operations throw its `reason`.
+   *
+   * Throws `ARGUMENT_INVALID` for an option that is not of the documented form.
+   */
+  session(init?: Token | string | null | SessionInit): Session<M>;
+  /** Synchronises through a transport until the link is closed (or `signal` aborts). */
+  connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link;
+  /**
+   * One round trip of the sync protocol over anything that carries bytes: takes a peer's message and answers the reply for it;
+   * an empty message asks for the opening one. Replies acknowledge durable data only. Lost, doubled and reordered
+   * messages are harmless.
+   *
+   * Rejects with `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH` (then nothing was taken from the message), `TIMEOUT` when
+   * storage does not answer in time (10 s unless said otherwise), `ABORTED`.
+   *
+   * @example
+   * ```ts
+   * await paris.exchange(await tokyo.exchange(await paris.exchange(new Uint8Array())));
+   * ```
+   */
+  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array>;
+  /** Resolves when all that was written so far is durable. Rejects with `STORAGE_FAILED` where it never will be. */
+  flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
+  /**
+   * Calls `listener` at each event of a kind, after the operation that caused it is complete, so that it may call anything here.
+   * Answers how to stop; `signal` stops too. What a listener throws goes to `console.error`; the others run on.
+   */
+  on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void;
+  /** Everything about this replica as plain, JSON-safe data. */
+  inspect(): Inspection;
+  /** What a token says. Checks no signature; throws `TOKEN_INVALID` for what is no token at all. */
+  inspectToken(token: Token | string): TokenInfo;
+  /** All durable data as bytes, for {@link Replica.restore} or a new replica. */
+  snapshot(): Uint8Array;
+  /**
+   * Joins a snapshot into this replica, which then takes a new id. Resolves once that is durable.
+   * Rejects with `MESSAGE_MALFORMED` and changes nothing when the bytes are damaged.
+   */
+  restore(snapshot: Uint8Array): Promise<void>;
+  /**
+   * Closes links, stores what was written, lets go of storage. Whatever waits is rejected with `REPLICA_CLOSED`, and so is every
+   * later call. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** How a replica stands. */
+export interface Status {
+  /** Whether a peer is connected. */
+  readonly online: boolean;
+  /** Connected peers. */
+  readonly peers: number;
+  /** Records on their way to storage. */
+  readonly pending: number;
+  /** Whether storage keeps what is written: false in memory, and after storage failed. */
+  readonly persisted: boolean;
+}
+
+/** What a replica tells through `on`. */
+export interface Events {
+  /** {@link Replica.status} changed. */
+  status: Status;
+  /** A key changed, through whomever. No session has read it yet. */
+  change: Change & { readonly space: string };
+  /** Two writes of a key did not see each other: which one `get` answers now, and which one it does not. */
+  conflict: { readonly space: string; readonly key: string; readonly kept: Version; readonly dropped: Version };
+  /** The replica took a new id. */
+  renamed: { readonly old: string; readonly new: string };
+  /** What went wrong outside of any call: storage, a peer's message, a transport. Without a listener it goes to `console.error`. */
+  error: EdgeSessionError;
+  /** The wasm instance trapped. This replica is over; what was durable is in storage, and other replicas live on. */
+  crash: { readonly recovered: boolean; readonly cause: unknown };
+}
+
+/** What `replica.inspect()` shows. Vectors and journal are of durable data. */
+export interface Inspection {
+  readonly version: string;
+  readonly replica: string;
+  /** The version vector of each space: replica to sequence. */
+  readonly vectors: Record<string, Record<string, number>>;
+  readonly keys: number;
+  /** Bytes of keys and values. */
+  readonly bytes: number;
+  /** Bytes of the wasm instance's memory. */
+  readonly wasmBytes: number;
+  readonly sessions: readonly SessionInspection[];
+  readonly peers: readonly Record<string, unknown>[];
+  readonly links: readonly { readonly kind: string; readonly state: LinkState; readonly peers: number; readonly sent: number; readonly received: number; readonly dropped: number }[];
+  readonly storage: { readonly kind: string; readonly persisted: boolean; readonly pending: number };
+}

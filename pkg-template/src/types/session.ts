@@ -1,0 +1,200 @@
+/**
+ * The session: the operations whose answers never go back behind what this session has seen, however often it changes its
+ * replica.
+ *
+ * What a replica is, and how replicas reach each other, is none of its concern.
+ */
+import type { ErrorCode } from '../errors.js';
+import type { AbortSignalLike } from './plug.js';
+import type { Change, Duration, Entry, Guarantee, Guarantees, Key, KeyMap, KeyRange, Missing, Outcome, Token, Version } from './data.js';
+
+/** What to do when this replica is behind the session: wait for the missing writes, throw, or answer and say that it is stale. */
+export type StalePolicy = 'wait' | 'throw' | 'serve';
+
+/** Options of everything that may wait. */
+export interface Wait {
+  /** Ends the wait with `ABORTED`. A write that is not applied yet is then never applied; one that was applied stays. */
+  signal?: AbortSignalLike | undefined;
+  /** How long to wait; the session's default otherwise (1 s unless the session says another). Nothing waits for ever. */
+  timeout?: Duration | undefined;
+  /** For this operation alone, narrower or wider than the session's. */
+  guarantees?: Guarantees | undefined;
+  /** For this operation alone. `serve` is for reads; on a write it means `throw`. */
+  onStale?: StalePolicy | undefined;
+}
+
+/** How a session begins. */
+export interface SessionInit {
+  /** Goes on with the session of this token. */
+  token?: Token | string | null | undefined;
+  /** The space that its keys are in; the replica's default space otherwise. */
+  space?: string | undefined;
+  /** Which guarantees hold; all four unless said otherwise. */
+  guarantees?: Guarantees | undefined;
+  /** Whose session it is. Signed into the token by a replica that has a secret. */
+  user?: string | undefined;
+  /** Names the device or program; shown by `inspect()`. */
+  client?: string | undefined;
+  /** `wait` unless said otherwise. */
+  onStale?: StalePolicy | undefined;
+  /** The default deadline of this session's operations. */
+  timeout?: Duration | undefined;
+  /** The session's life, counted from now; nothing renews it. */
+  expiresIn?: Duration | undefined;
+  /** What a token that is refused leads to: a session whose operations throw the reason (the default), or a fresh anonymous one. */
+  onRefused?: 'throw' | 'anonymous' | undefined;
+}
+
+/**
+ * A session at one replica.
+ *
+ * Every operation may throw (reject with) the session's {@link Session.reason}, `REPLICA_CLOSED`, `REPLICA_CRASHED`, `ABORTED`
+ * through its signal, `KEY_INVALID`, `ARGUMENT_INVALID`; where this replica is behind the session, `STALE_REPLICA` (at the
+ * deadline under `wait`, at once under `throw`), and `DEPENDENCY_LOST`. None of these changes anything.
+ */
+export interface Session<M = KeyMap> extends Disposable {
+  readonly id: string;
+  readonly user: string | null;
+  readonly space: string;
+  /** Milliseconds of the epoch, `null` for a session without an end. */
+  readonly expiresAt: number | null;
+  readonly guarantees: readonly Guarantee[];
+  /** Whether a token was accepted. */
+  readonly resumed: boolean;
+  /** Why this session is refused (`TOKEN_INVALID`, `TOKEN_EXPIRED`, …), else `null`. Its operations throw the same. */
+  readonly reason: ErrorCode | null;
+  /**
+   * What this session has seen, as a token, at once. It covers durable writes only: right after a write to a slow storage
+   * it may lack that write; {@link Session.sealed} waits for it.
+   */
+  readonly token: Token;
+  /** The same operations under the same checks, without a promise and without waiting. */
+  readonly sync: SyncSession<M>;
+
+  /**
+   * Waits until this session's writes are durable and answers the token that covers them, signed where this replica
+   * has a secret. Send it with every response.
+   *
+   * Rejects with `TIMEOUT` when storage does not answer in time; then nothing is lost, and a later call may succeed.
+   */
+  sealed(options?: Wait): Promise<Token>;
+  /** The value of a key, `undefined` where it is proved absent. The short form of {@link Session.read}. */
+  get<K extends Key<M>>(key: K, options?: Wait): Promise<M[K] | undefined>;
+  /** The whole answer. Under `throw` a replica that is behind is an outcome, not an error. */
+  read<K extends Key<M>>(key: K, options?: Wait): Promise<Outcome<K, M[K]>>;
+  /** Value, version and expiry of a key, `undefined` where it is proved absent. */
+  entry<K extends Key<M>>(key: K, options?: Wait): Promise<Entry<K, M[K]> | undefined>;
+  /** This replica's value, at once: no check, no trace in the session. Do not show it to a user whose session you care about. */
+  peek<K extends Key<M>>(key: K): M[K] | undefined;
+  /**
+   * Writes a value, which replaces every sibling of the key that is here, and answers its version once it is durable.
+   * Other sessions of this replica see it no earlier.
+   *
+   * Rejects with `VALUE_INVALID`, `VALUE_TOO_LARGE` or `QUOTA_EXCEEDED`; then nothing is written.
+   *
+   * @example
+   * ```ts
+   * await session.set('cart:42', { items: ['book'] }, { ttl: '1h' });
+   * ```
+   */
+  set<K extends Key<M>>(key: K, value: M[K], options?: Wait & { ttl?: Duration | undefined }): Promise<Version>;
+  /** Deletes a key (also one that is absent) and answers the version of its absence. */
+  delete(key: Key<M>, options?: Wait): Promise<Version>;
+  /** The entries of a range in key order, read in one step when the iteration begins. */
+  list<K extends Key<M>>(range?: KeyRange & Wait): AsyncIterable<Entry<K, M[K]>>;
+  /**
+   * Writes several keys in one step: all or none, here and on every replica that they reach.
+   *
+   * Rejects with `CONFLICT`, and writes nothing, when a `check` fails. A check is exact on this replica; a write
+   * that another replica accepts at the same time becomes a sibling (see {@link Session.conflicts}).
+   * `build` must not be async; when it throws, nothing was written.
+   *
+   * @example
+   * ```ts
+   * await session.batch((tx) => tx.check('stock', seen.version).set('stock', 4).set('order:1', { sku: 9 }));
+   * ```
+   */
+  batch(build: (tx: Batch<M>) => unknown, options?: Wait): Promise<Version>;
+  /**
+   * The changes of a key or of all keys with a prefix, from this call on, own writes included. Each is a read of this session:
+   * while the replica is behind, changes are held back. A slow consumer gets the last state of each key, not every one.
+   *
+   * `break`, and likewise an abort through `signal`, ends the iteration quietly. It throws `STALE_REPLICA` when the replica stays
+   * behind for longer than the timeout, and `REPLICA_CLOSED` at close.
+   *
+   * @example
+   * ```ts
+   * for await (const change of session.watch({ prefix: 'cart:' }, { signal: AbortSignal.timeout(60_000) }))
+   *   console.log(change.key, 'deleted' in change ? 'gone' : change.value);
+   * ```
+   */
+  watch<K extends Key<M>>(keyOrPrefix: K | { prefix: string }, options?: Wait): AsyncIterableIterator<Change<K, M[K]>>;
+  /** A key as a store for `useSyncExternalStore`, Svelte or signals. It costs nothing while nobody subscribes. */
+  live<K extends Key<M>>(key: K): Live<M[K] | undefined>;
+  /** The entries of a key that did not see each other; one or none when calm. The next write resolves them. */
+  conflicts<K extends Key<M>>(key: K): readonly Entry<K, M[K]>[];
+  /**
+   * Joins what other tokens have seen into this session; who it is stays as it was.
+   * Throws `TOKEN_INVALID` or another reason of the first token that is refused; tokens before it are then merged.
+   */
+  merge(...tokens: (Token | string | null | undefined)[]): this;
+  /** Whether this replica can serve the session (or the bearer of `token`) now. */
+  satisfied(options?: { token?: Token | string | undefined }): boolean;
+  /** What this replica lacks to serve the session (or the bearer of `token`), and which connected peer has it. */
+  missing(options?: { token?: Token | string | undefined }): readonly Missing[];
+  /** Everything about this session as plain data. */
+  inspect(): SessionInspection;
+  /** Lets go of this handle, whose operations then throw `SESSION_NOT_FOUND`; whoever holds a token goes on. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * The hot path: no promise, no waiting. A write is applied at once and durable after `replica.flush()`; until then it is
+ * seen by this session alone, and nothing that depends on it leaves the replica.
+ *
+ * Where the replica is behind the session, each throws `STALE_REPLICA` at once.
+ */
+export interface SyncSession<M = KeyMap> {
+  /** The same session under other guarantees. */
+  with(guarantees: Guarantees): SyncSession<M>;
+  get<K extends Key<M>>(key: K): M[K] | undefined;
+  entry<K extends Key<M>>(key: K): Entry<K, M[K]> | undefined;
+  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): Version;
+  delete(key: Key<M>): Version;
+  list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[];
+  batch(build: (tx: Batch<M>) => unknown): Version;
+}
+
+/** The writes of one atomic step, and what must hold for them. Usable only inside of `batch`. */
+export interface Batch<M = KeyMap> {
+  /** Refuses the whole batch with `CONFLICT` unless the key has exactly this version; `null`: unless it is absent. */
+  check(key: Key<M>, version: Version | null): this;
+  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): this;
+  delete(key: Key<M>): this;
+}
+
+/**
+ * One key as an observable value. The value is deeply frozen and stays the same object until it changes; while the replica
+ * is behind the session, it stays what it was.
+ */
+export interface Live<T> {
+  readonly value: T;
+  /** Calls `listener` with the value now and after each change; answers how to stop. */
+  subscribe(listener: (value: T) => void): () => void;
+}
+
+/** What `session.inspect()` shows. */
+export interface SessionInspection {
+  readonly id: string;
+  readonly user: string | null;
+  readonly client: string | null;
+  readonly space: string;
+  readonly expiresAt: number | null;
+  readonly guarantees: readonly Guarantee[];
+  readonly resumed: boolean;
+  readonly reason: ErrorCode | null;
+  /** The read vector of each space: replica to sequence. */
+  readonly reads: Record<string, Record<string, number>>;
+  /** The write vector of each space: replica to sequence. */
+  readonly writes: Record<string, Record<string, number>>;
+}

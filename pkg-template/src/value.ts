@@ -1,0 +1,78 @@
+/**
+ * Values at the boundary: what a caller hands in is copied or turned into text before the core is touched, and what it gets is
+ * made fresh, so that a caller that changes an object never changes the store.
+ *
+ * Getters and `toJSON` of a value run here, while nothing has happened yet; they may call anything, and throw.
+ */
+import type { Kind, RawChange, RawEntry, RawOutcome } from './binding.js';
+import { EdgeSessionError } from './errors.js';
+import type { Change, Entry, Outcome } from './types/data.js';
+
+/** A value in the form in which it crosses. */
+export interface Encoded {
+  readonly kind: Kind;
+  readonly value: string | Uint8Array;
+}
+
+// A lone surrogate has no UTF-8: as a string it would not come back as it was, as JSON text it is an escape.
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Whether a string survives UTF-8. */
+export function wellFormed(text: string): boolean {
+  return !LONE_SURROGATE.test(text);
+}
+
+/** Turns a value into what crosses. Throws `VALUE_INVALID` for what is neither JSON nor a `Uint8Array`. */
+export function encode(value: unknown): Encoded {
+  if (typeof value === 'string' && wellFormed(value)) return { kind: 0, value };
+  if (ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Uint8Array') {
+    return { kind: 2, value: value as Uint8Array };
+  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set) throw refused();
+  if (typeof value === 'number' && !Number.isFinite(value)) throw refused();
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw refused(cause);
+  }
+  if (text === undefined) throw refused();
+  return { kind: 1, value: text };
+}
+
+function refused(cause?: unknown): EdgeSessionError {
+  const why = cause instanceof Error ? ` (${cause.message})` : '';
+  return new EdgeSessionError('VALUE_INVALID', `a value is what JSON.stringify keeps, or a Uint8Array${why}`, { cause });
+}
+
+/** The value of an entry that nobody else holds. */
+export function decode<T>(raw: RawEntry): T {
+  return (raw.kind === 1 ? JSON.parse(raw.value as string) : raw.value) as T;
+}
+
+/** The public form of an entry that nobody else holds. */
+export function toEntry<K extends string, T>(raw: RawEntry): Entry<K, T> {
+  return { key: raw.key as K, value: decode<T>(raw), version: raw.version, expiresAt: raw.expiresAt };
+}
+
+/** The public form of a change. `shared`: others get the same one, so bytes are copied. */
+export function toChange<K extends string, T>(raw: RawChange, shared = false): Change<K, T> {
+  const { key, entry, version } = raw;
+  if (entry === undefined) return { key: key as K, deleted: true, version };
+  return toEntry(shared && typeof entry.value !== 'string' ? { ...entry, value: entry.value.slice() } : entry);
+}
+
+/** The public form of an outcome. */
+export function toOutcome<K extends string, T>(raw: RawOutcome): Outcome<K, T> {
+  if (raw.state !== 'value') return raw;
+  return { state: raw.state, stale: raw.stale, entry: toEntry<K, T>(raw.entry), conflicts: raw.conflicts };
+}
+
+/** Freezes what came out of JSON, all the way down; bytes cannot be frozen and stay as they are. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+    for (const part of Object.values(value)) deepFreeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

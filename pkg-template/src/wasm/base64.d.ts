@@ -1,0 +1,3 @@
+// The type of base64.js, which is generated: the bytes of the module.
+declare const base64: string;
+export default base64;

@@ -1,0 +1,9 @@
+// The types of glue.js, which is generated: wasm-bindgen's output as a factory.
+import type * as bindings from './bindings.js';
+import type { Module } from './load.js';
+
+/** Everything that the module exports. */
+export type Bindings = typeof bindings;
+
+/** Makes an instance with a memory of its own: what happens to it, a crash included, happens to no other. */
+export function instantiate(module: Module): Bindings;

@@ -1,0 +1,127 @@
+//! `cargo xtask build`: the installable package in `pkg/`.
+//!
+//! Invariant: `pkg/` is whole or absent. It is composed beside its place and moved there, and a step is skipped only
+//! when nothing that it reads has changed.
+
+mod glue;
+mod module;
+mod sizes;
+
+use crate::fingerprint::{self, Fingerprint};
+use crate::layout::{package, root, target, template};
+use crate::prepare::{Need, need};
+use crate::process::{npm_tool, run, say};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+pub(crate) fn command(args: &[String]) -> Result<()> {
+    ensure!(args.is_empty(), "build takes no arguments");
+    build()?;
+    sizes::print(&package())
+}
+
+/// Makes the package when it is stale and returns the fingerprint of what it was made of. Once in a run.
+pub(crate) fn build() -> Result<String> {
+    static RESULT: OnceLock<Result<String, String>> = OnceLock::new();
+    let result = RESULT.get_or_init(|| make().map_err(|error| format!("{error:#}")));
+    result.clone().map_err(|error| anyhow::anyhow!("the package does not build: {error}"))
+}
+
+/// Files of the repository's root that the package carries, when they exist.
+const DOCUMENTS: &[&str] = &["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+fn make() -> Result<String> {
+    need(Need::WasmTarget)?;
+    need(Need::Npm)?;
+    let stage = target().join("package");
+    let wasm = stage.join("wasm");
+    let module = module::build(&wasm)?;
+
+    let mut inputs = Fingerprint::of_this_tool()?.value(&module);
+    for name in ["src", "package.json", "tsconfig.json", "tsconfig.core.json", "globals.d.ts"] {
+        inputs = inputs.path(&template().join(name))?;
+    }
+    for name in DOCUMENTS.iter().chain(&["tests/package-lock.json"]) {
+        inputs = inputs.path(&root().join(name))?;
+    }
+    let inputs = inputs.finish();
+    let stamp = stage.join("pkg.stamp");
+    if package().is_dir() && fingerprint::matches(&stamp, &inputs) {
+        say("pkg/ is up to date");
+        return Ok(inputs);
+    }
+
+    let next = stage.join("next");
+    let _ = fs::remove_dir_all(&next);
+    fs::create_dir_all(&next)?;
+    version_is_the_crates()?;
+    fs::copy(template().join("package.json"), next.join("package.json"))?;
+    typescript(&next)?;
+    copy_flat(&wasm, &next.join("wasm"), |_| true)?;
+    copy_flat(&template().join("src/wasm"), &next.join("wasm"), |name| name.ends_with(".d.ts"))?;
+    bundle(&next)?;
+    for name in DOCUMENTS.iter().filter(|name| root().join(name).is_file()) {
+        fs::copy(root().join(name), next.join(name))?;
+    }
+
+    let _ = fs::remove_file(&stamp);
+    let _ = fs::remove_dir_all(package());
+    fs::rename(&next, package()).or_else(|_| copy_tree(&next, &package())).context("moving the package to pkg/")?;
+    fs::write(stamp, &inputs)?;
+    Ok(inputs)
+}
+
+/// The crate and the package are released as one.
+fn version_is_the_crates() -> Result<()> {
+    let manifest = fs::read_to_string(template().join("package.json"))?;
+    let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
+    if !manifest.contains(version) {
+        bail!("pkg-template/package.json does not say {version}, which is the version of the Cargo workspace");
+    }
+    Ok(())
+}
+
+/// Two passes: the whole with the DOM library, which writes the files; the core without it, which only checks.
+fn typescript(out: &Path) -> Result<()> {
+    say("compiling the TypeScript (seconds)");
+    run(npm_tool("typescript/bin/tsc").args(["-p", "pkg-template/tsconfig.json", "--outDir"]).arg(out))?;
+    run(npm_tool("typescript/bin/tsc").args(["-p", "pkg-template/tsconfig.core.json"]))
+        .context("the core may use neither the DOM nor Node")
+}
+
+/// One self-contained file, for pages without a bundler.
+fn bundle(package: &Path) -> Result<()> {
+    run(npm_tool("esbuild/bin/esbuild")
+        .arg(package.join("index.js"))
+        .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
+        .args(["--legal-comments=none", "--log-level=warning"])
+        .arg(format!("--outfile={}", package.join("browser.js").display())))
+}
+
+fn copy_flat(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && wanted(&entry.file_name().to_string_lossy()) {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a directory with everything below it.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The wasm module: compiled, bound, optimised, and free of every path of the machine that built it.
+
+use super::glue;
+use crate::fingerprint::{self, Fingerprint};
+use crate::layout::{root, target, template};
+use crate::process::{command, npm_tool, run, say};
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// Name of the module and of everything that wasm-bindgen makes of it.
+const NAME: &str = "edge_session";
+
+/// What rustc 1.95 enables for wasm32 and wasm-bindgen adds; every engine that we name has all of it.
+const FEATURES: &[&str] = &[
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Fills `out` with `edge_session.wasm`, `glue.js` and `base64.js`, and `pkg-template/src/wasm` with the types of the
+/// bindings. Returns a fingerprint of the module's inputs.
+pub(super) fn build(out: &Path) -> Result<String> {
+    let compiled = compile()?;
+    let types = template().join("src/wasm/bindings.d.ts");
+    let inputs = Fingerprint::of_this_tool()?.path(&compiled)?.path(&root().join("tests/package-lock.json"))?.finish();
+    let stamp = target().join("package/module.stamp");
+    if out.is_dir() && types.is_file() && fingerprint::matches(&stamp, &inputs) {
+        return Ok(inputs);
+    }
+    say("binding and optimising the module (seconds)");
+    let _ = fs::remove_file(&stamp);
+    let _ = fs::remove_dir_all(out);
+    fs::create_dir_all(out)?;
+
+    // Two outputs of one module: the script to wrap, and types written as a module's exports.
+    let script = bind(&compiled, "script", |b| b.no_modules(true))?;
+    let typed = bind(&compiled, "typed", |b| b.web(true))?;
+    fs::write(out.join("glue.js"), glue::factory(&fs::read_to_string(script.join(format!("{NAME}.js")))?)?)?;
+    fs::write(types, glue::types(&fs::read_to_string(typed.join(format!("{NAME}.d.ts")))?)?)?;
+
+    let wasm = out.join(format!("{NAME}.wasm"));
+    run(npm_tool("binaryen/bin/wasm-opt")
+        .args(FEATURES)
+        .args(["-Os", "--strip-debug", "--strip-producers"])
+        .arg(script.join(format!("{NAME}_bg.wasm")))
+        .arg("-o")
+        .arg(&wasm))?;
+    let bytes = fs::read(&wasm)?;
+    names_no_path(&bytes)?;
+    let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    fs::write(out.join("base64.js"), format!("// The bytes of {NAME}.wasm, generated.\nexport default \"{text}\";\n"))?;
+    fs::write(stamp, &inputs)?;
+    Ok(inputs)
+}
+
+/// Compiles the crate in a build directory of its own: its flags differ from every other build's, and sharing one
+/// would rebuild all dependencies at every change of command.
+fn compile() -> Result<PathBuf> {
+    say("compiling the crate for wasm32 (half a minute the first time)");
+    let dir = target().join("wasm");
+    run(command("cargo")
+        .args(["build", "--release", "--package", "edge-session", "--lib", "--target", "wasm32-unknown-unknown"])
+        .arg("--target-dir")
+        .arg(&dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\x1f")))?;
+    Ok(dir.join(format!("wasm32-unknown-unknown/release/{NAME}.wasm")))
+}
+
+/// Panic messages carry source paths. These flags make them the same on every machine.
+fn remapped() -> Result<Vec<String>> {
+    let mut flags = vec![format!("--remap-path-prefix={}=edge-session", root().display())];
+    if let Some(home) = cargo_home() {
+        let sources = home.join("registry/src");
+        flags.push(format!("--remap-path-prefix={}=deps", home.display()));
+        // Each registry has a directory, named by its host.
+        if sources.is_dir() {
+            for registry in fs::read_dir(sources)? {
+                flags.push(format!("--remap-path-prefix={}=deps", registry?.path().display()));
+            }
+        }
+    }
+    Ok(flags)
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cargo")))
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|home| home != Path::new("/"))
+}
+
+fn bind(wasm: &Path, name: &str, mode: fn(&mut Bindgen) -> Result<&mut Bindgen>) -> Result<PathBuf> {
+    let dir = target().join("package/bindgen").join(name);
+    let _ = fs::remove_dir_all(&dir);
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(wasm).out_name(NAME).typescript(true).remove_name_section(true).remove_producers_section(true);
+    mode(&mut bindgen)?.generate(&dir).context("wasm-bindgen")?;
+    Ok(dir)
+}
+
+/// Holds the module to what the flags above promise.
+fn names_no_path(module: &[u8]) -> Result<()> {
+    let mut forbidden = vec![root(), target(), PathBuf::from("xtask")];
+    forbidden.extend(cargo_home().into_iter().chain(home()));
+    for path in forbidden {
+        let path = path.to_string_lossy();
+        if module.windows(path.len()).any(|part| part == path.as_bytes()) {
+            bail!("the module contains the text {path}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! What the other commands need from outside: looked for first, fetched when absent, announced before it takes time.
+//!
+//! Every need is tried once in a run; whoever asks again gets the first answer, so that a missing browser costs one
+//! attempt and never stops a runner that does without it.
+
+use crate::layout::{root, toolbox};
+use crate::process::{command, output, run, say, succeeds, which};
+use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// Something that must be on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// rustc's standard library for wasm32-unknown-unknown.
+    WasmTarget,
+    Clippy,
+    Rustfmt,
+    /// Node and the packages of `tests/package-lock.json`.
+    Npm,
+    Chromium,
+    Chromedriver,
+    WasmPack,
+}
+
+static ANSWERS: Mutex<BTreeMap<Need, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+
+/// Makes sure that `need` is met; returns the program or directory that meets it.
+pub(crate) fn need(need: Need) -> Result<PathBuf> {
+    let mut answers = ANSWERS.lock().map_err(|_| anyhow!("a preparation panicked"))?;
+    let answer = answers.entry(need).or_insert_with(|| {
+        match need {
+            Need::WasmTarget => wasm_target(),
+            Need::Clippy => component("clippy"),
+            Need::Rustfmt => component("rustfmt"),
+            Need::Npm => npm(),
+            Need::Chromium => chromium(),
+            Need::Chromedriver => chromedriver(),
+            Need::WasmPack => wasm_pack(),
+        }
+        .map_err(|error| format!("{error:#}"))
+    });
+    answer.clone().map_err(|error| anyhow!("{need:?} cannot be had: {error}"))
+}
+
+/// The active toolchain gets the target; which toolchain that is, is the user's choice (`rust-version` is the floor).
+fn wasm_target() -> Result<PathBuf> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
+    let libdir = PathBuf::from(libdir.trim());
+    if !libdir.is_dir() {
+        say("adding the wasm32 target to the Rust toolchain (about 20 MB, seconds)");
+        run(command("rustup").args(["target", "add", TARGET])).context("rustc has no wasm32 target")?;
+    }
+    Ok(libdir)
+}
+
+fn component(name: &str) -> Result<PathBuf> {
+    let subcommand = name.strip_prefix("rust").unwrap_or(name);
+    if !succeeds(command("cargo").args([subcommand, "--version"])) {
+        say(format_args!("adding {name} to the Rust toolchain (seconds)"));
+        run(command("rustup").args(["component", "add", name]))?;
+    }
+    Ok(PathBuf::from(name))
+}
+
+fn npm() -> Result<PathBuf> {
+    node_is_recent()?;
+    let tests = root().join("tests");
+    let lock = fs::read_to_string(tests.join("package-lock.json"))?;
+    let installed = toolbox().join(".edge-session-lock");
+    if !fs::read_to_string(&installed).is_ok_and(|kept| kept == lock) {
+        say(
+            "installing the npm tools of tests/package-lock.json (about 200 MB, up to a minute; again only when it changes)",
+        );
+        // No package of the toolbox needs its install script.
+        run(command("npm").current_dir(&tests).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+        fs::write(installed, lock)?;
+    }
+    Ok(toolbox())
+}
+
+fn node_is_recent() -> Result<()> {
+    let version = output(command("node").arg("--version")).context("Node is missing; install Node 20.19 or newer")?;
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|n| n.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) < (Some(20), Some(19)) {
+        bail!("Node is {}; 20.19 or newer is needed", version.trim());
+    }
+    Ok(())
+}
+
+fn chromium() -> Result<PathBuf> {
+    program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome"])
+}
+
+fn chromedriver() -> Result<PathBuf> {
+    program("CHROMEDRIVER", &["chromedriver"])
+}
+
+/// The file that `variable` names, or the first of `names` on the PATH; Debian's packages when there is none.
+fn program(variable: &str, names: &[&str]) -> Result<PathBuf> {
+    if let Some(file) = std::env::var_os(variable).map(PathBuf::from) {
+        return if file.is_file() { Ok(file) } else { bail!("{variable} names {}, which is no file", file.display()) };
+    }
+    let find = || names.iter().find_map(|name| which(name));
+    if let Some(file) = find() {
+        return Ok(file);
+    }
+    say("installing Debian's chromium and chromium-driver with apt (about 100 MB, up to a minute)");
+    // Both at once: browser and driver must be of one version.
+    apt(&["update"])?;
+    apt(&["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"])?;
+    find().with_context(|| format!("apt installed the packages, but {} is still not on the PATH", names[0]))
+}
+
+fn apt(args: &[&str]) -> Result<()> {
+    if which("apt-get").is_none() {
+        bail!("no apt-get here; install Chromium and chromedriver and name them in CHROMIUM and CHROMEDRIVER");
+    }
+    let mut apt = if output(command("id").arg("-u"))?.trim() == "0" {
+        command("apt-get")
+    } else {
+        // sudo may ask for a password, which is right at a terminal and fails at once elsewhere.
+        let mut sudo = command("sudo");
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        sudo
+    };
+    run(apt.arg("-q").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn wasm_pack() -> Result<PathBuf> {
+    const VERSION: &str = "0.15.1";
+    let own = root().join("tools/bin/wasm-pack");
+    if own.is_file() {
+        return Ok(own);
+    }
+    if let Some(file) = which("wasm-pack") {
+        return Ok(file);
+    }
+    say(format_args!("compiling wasm-pack {VERSION} into tools/ (one to five minutes; once)"));
+    // Unoptimised: it only starts other programs, and compiles in half the time.
+    run(command("cargo").args([
+        "install",
+        "wasm-pack",
+        "--version",
+        VERSION,
+        "--locked",
+        "--debug",
+        "--root",
+        "tools",
+    ]))?;
+    Ok(own)
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask test`: every runner, one after the other, and one count over all.
+//!
+//! Invariant: nothing is passed over in silence. A runner that cannot start, runs no test, or prints what cannot be
+//! read counts as failed; the others run all the same. The last line is `N passed, N failed`.
+
+mod package;
+mod rust;
+mod scripts;
+mod tally;
+mod wasm;
+
+use crate::prepare::{self, Need};
+use crate::process::say;
+use anyhow::{Result, bail};
+use tally::Tally;
+
+struct Runner {
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Need],
+    run: fn() -> Result<Tally>,
+}
+
+#[rustfmt::skip]
+const RUNNERS: &[Runner] = &[
+    Runner { name: "fmt", what: "formatting", needs: &[Need::Rustfmt], run: rust::format },
+    Runner { name: "clippy", what: "lints, native and wasm32", needs: &[Need::Clippy, Need::WasmTarget], run: rust::lint },
+    Runner { name: "rust", what: "the Rust tests, documentation included", needs: &[], run: rust::tests },
+    Runner { name: "xtask", what: "this tool's own tests", needs: &[], run: rust::own_tests },
+    Runner { name: "build", what: "the package builds", needs: &[Need::WasmTarget, Need::Npm], run: package::builds },
+    Runner { name: "wasm", what: "the wasm suite in Node", needs: &[Need::WasmTarget], run: wasm::in_node },
+    Runner { name: "wasm-pack", what: "wasm-pack test --headless --chrome", needs: &[Need::WasmTarget, Need::WasmPack, Need::Npm, Need::Chromium, Need::Chromedriver], run: wasm::in_chrome },
+    Runner { name: "package", what: "the package as npm delivers it", needs: &[Need::Npm], run: package::checks },
+    Runner { name: "js", what: "the JavaScript tests in Node", needs: &[Need::Npm], run: scripts::in_node },
+    Runner { name: "examples", what: "the examples, compiled strictly", needs: &[Need::Npm], run: package::examples },
+    Runner { name: "browser", what: "the browser tests", needs: &[Need::Npm, Need::Chromium], run: scripts::in_browser },
+    Runner { name: "demo", what: "cargo xtask demo --check", needs: &[Need::Npm, Need::Chromium], run: scripts::demo },
+];
+
+pub(crate) fn command(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| RUNNERS.iter().all(|runner| runner.name != **name)) {
+        let known: Vec<_> = RUNNERS.iter().map(|runner| runner.name).collect();
+        bail!("no runner is called {unknown}; there are {}", known.join(", "));
+    }
+    let chosen: Vec<_> = RUNNERS.iter().filter(|r| names.is_empty() || names.iter().any(|n| n == r.name)).collect();
+
+    // All fetching comes first, so that what follows is work and not waiting. A failure here is the runner's to report.
+    for need in chosen.iter().flat_map(|runner| runner.needs) {
+        if let Err(error) = prepare::need(*need) {
+            say(format_args!("{error:#}"));
+        }
+    }
+    let results: Vec<_> = chosen.iter().map(|runner| (*runner, run(runner))).collect();
+    report(&results)
+}
+
+fn run(runner: &Runner) -> Tally {
+    println!();
+    say(format_args!("{}: {}", runner.name, runner.what));
+    let started = std::time::Instant::now();
+    let result = runner.needs.iter().try_for_each(|need| prepare::need(*need).map(drop)).and_then(|()| (runner.run)());
+    let tally = match result {
+        Ok(tally) if tally.is_empty() => Tally::failure("not one test ran"),
+        Ok(tally) => tally,
+        Err(error) => Tally::failure(format!("{error:#}")),
+    };
+    for problem in &tally.problems {
+        println!("{}: FAILED: {problem}", runner.name);
+    }
+    println!("{}: {} passed, {} failed, in {:.1?}", runner.name, tally.passed, tally.failed, started.elapsed());
+    tally
+}
+
+fn report(results: &[(&Runner, Tally)]) -> Result<()> {
+    println!("\n{:<10} {:>7} {:>7} {:>8}", "runner", "passed", "failed", "skipped");
+    let mut sum = Tally::default();
+    for (runner, tally) in results {
+        println!("{:<10} {:>7} {:>7} {:>8}", runner.name, tally.passed, tally.failed, tally.skipped);
+        sum.add(tally);
+    }
+    // Standard output ends with this line; the exit code says the rest.
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+    std::process::exit(i32::from(sum.failed > 0 || sum.passed == 0));
+}

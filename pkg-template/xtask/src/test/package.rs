@@ -1,0 +1,103 @@
+//! The package: it builds, npm packs and installs it, the linters of packages and the compiler accept it.
+
+use super::tally::Tally;
+use crate::layout::package;
+use crate::process::{command, npm_tool, output, run, stream};
+use crate::{consumer, package as builder};
+use anyhow::{Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+
+pub(super) fn builds() -> Result<Tally> {
+    let mut tally = Tally::default();
+    tally.check("cargo xtask build", builder::command(&[]));
+    Ok(tally)
+}
+
+pub(super) fn checks() -> Result<Tally> {
+    let project = consumer::install()?;
+    let mut tally = Tally::default();
+    tally.check("the packed package installs into an empty project", only_the_package(&project));
+    tally.check("it holds what npm users need and nothing else", contents(&project.join("node_modules/edge-session")));
+    tally.check("publint --strict", run(npm_tool("publint/src/cli.js").arg("--strict").arg(package())));
+    let attw = &mut npm_tool("@arethetypeswrong/cli/dist/index.js");
+    tally.check("attw", run(attw.arg(consumer::tarball()).args(["--profile", "esm-only", "--no-emoji", "--no-color"])));
+    tally.check("importing it starts nothing", import_is_idle(&project));
+    Ok(tally)
+}
+
+fn only_the_package(project: &Path) -> Result<()> {
+    let installed: Vec<_> = fs::read_dir(project.join("node_modules"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    ensure!(installed == ["edge-session"], "installed: {installed:?}");
+    Ok(())
+}
+
+fn contents(installed: &Path) -> Result<()> {
+    for name in ["index.js", "index.d.ts", "browser.js", "wasm/edge_session.wasm", "LICENSE-MIT", "LICENSE-APACHE"] {
+        ensure!(installed.join(name).is_file(), "{name} is missing");
+    }
+    let mut open = vec![installed.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(installed)?.to_string_lossy().into_owned();
+            let source = name.ends_with(".ts") && !name.ends_with(".d.ts") && !name.contains(".d.");
+            if source || name.contains("xtask") || name.contains("node_modules") {
+                bail!("{name} does not belong into the package");
+            }
+            if path.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An import that left a timer, a socket or a worker behind would keep the process alive, or show in these lists.
+fn import_is_idle(project: &Path) -> Result<()> {
+    const SCRIPT: &str = "const before = Object.keys(globalThis).length;
+        let compiled = 0;
+        const compile = WebAssembly.compile;
+        WebAssembly.compile = (...args) => { compiled++; return compile(...args); };
+        await import('edge-session');
+        console.log(JSON.stringify([compiled, process.getActiveResourcesInfo().filter(r => r === 'Timeout'), Object.keys(globalThis).length - before]));";
+    let said = output(command("node").current_dir(project).args(["--input-type=module", "--eval", SCRIPT]))?;
+    ensure!(said.trim() == "[0,[],0]", "compilations, timers and new globals: {}", said.trim());
+    Ok(())
+}
+
+/// Strict, and with the package's own declarations checked too. Errors that an example expects it says itself
+/// (`@ts-expect-error`), and the compiler refuses the expectation when there is none.
+const TSCONFIG: &str = r#"{
+  "compilerOptions": {
+    "target": "ES2022", "module": "NodeNext", "lib": ["ES2022", "ESNext.Disposable", "DOM", "DOM.AsyncIterable"],
+    "types": ["node"], "noEmit": true, "strict": true, "skipLibCheck": false, "exactOptionalPropertyTypes": true,
+    "noUncheckedIndexedAccess": true, "noUnusedLocals": true, "verbatimModuleSyntax": true
+  },
+  "include": ["examples"]
+}
+"#;
+
+pub(super) fn examples() -> Result<Tally> {
+    let project = consumer::install()?;
+    let examples = consumer::files(&project.join("examples"), ".ts")?;
+    if examples.is_empty() {
+        bail!("pkg-template/examples has no example");
+    }
+    fs::write(project.join("tsconfig.json"), TSCONFIG)?;
+    let shown = stream(npm_tool("typescript/bin/tsc").args(["--pretty", "false"]).current_dir(&project))?;
+    let mut tally = Tally::default();
+    for example in &examples {
+        let name = example.strip_prefix(&project)?.to_string_lossy().into_owned();
+        let errors = shown.text.lines().filter(|line| line.starts_with(&format!("{name}("))).count();
+        let result = if errors == 0 { Ok(()) } else { Err(anyhow::anyhow!("{errors} errors")) };
+        tally.check(&name, result);
+    }
+    if !shown.success && tally.failed == 0 {
+        tally.add(&Tally::failure("tsc refuses what the examples import"));
+    }
+    Ok(tally)
+}

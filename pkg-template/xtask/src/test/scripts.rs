@@ -1,0 +1,45 @@
+//! The tests that Node runs against the installed package: the library's, the browser's, the demo's.
+
+use super::tally::{Tally, of_tap};
+use crate::prepare::{Need, need};
+use crate::process::{command, run};
+use crate::{consumer, demo, serve};
+use anyhow::{Result, bail};
+use std::fs;
+
+pub(super) fn in_node() -> Result<Tally> {
+    node_test("js", &[], "120000")
+}
+
+/// `DEMO_URL` is the demo, served; `CHROMIUM` the browser.
+pub(super) fn in_browser() -> Result<Tally> {
+    let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
+    let server = serve::start(0)?;
+    node_test("browser", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium)], "300000")
+}
+
+pub(super) fn demo() -> Result<Tally> {
+    let mut tally = Tally::default();
+    tally.check("cargo xtask demo --check", demo::check(0));
+    Ok(tally)
+}
+
+/// Runs `tests/<dir>/*.test.mjs` in the consumer project: the readable report is shown, the TAP report is counted.
+/// The limit ends a test that hangs; no test that works comes near it.
+fn node_test(dir: &str, environment: &[(&str, &str)], limit: &str) -> Result<Tally> {
+    let project = consumer::install()?;
+    let files = consumer::files(&project.join(dir), ".test.mjs")?;
+    if files.is_empty() {
+        bail!("tests/{dir} has no *.test.mjs");
+    }
+    let report = project.join(format!("{dir}.tap"));
+    let _ = fs::remove_file(&report);
+    let result = run(command("node")
+        .current_dir(&project)
+        .args(["--test", "--test-concurrency=1", &format!("--test-timeout={limit}")])
+        .args(["--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"])
+        .arg(format!("--test-reporter-destination={}", report.display()))
+        .args(files)
+        .envs(environment.iter().copied()));
+    Ok(of_tap(&fs::read_to_string(report).unwrap_or_default(), result.is_ok()))
+}

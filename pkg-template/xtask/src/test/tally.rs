@@ -1,0 +1,121 @@
+//! Counting: how many tests passed and failed, read from what each kind of runner prints.
+
+use crate::process::Shown;
+
+/// What a runner did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    /// Tests that were there and did not run, by their author's will.
+    pub(crate) skipped: u32,
+    /// Why, where the count alone does not tell.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Tally {
+    pub(crate) fn failure(problem: impl Into<String>) -> Self {
+        Self { failed: 1, problems: vec![problem.into()], ..Self::default() }
+    }
+
+    /// One check that passed or did not.
+    pub(crate) fn check(&mut self, what: &str, result: anyhow::Result<()>) {
+        match result {
+            Ok(()) => {
+                println!("ok: {what}");
+                self.passed += 1;
+            }
+            Err(error) => self.add(&Self::failure(format!("{what}: {error:#}"))),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.problems.extend(other.problems.iter().cloned());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed + self.failed == 0
+    }
+
+    /// A runner may fail though no test did (it did not compile, it crashed): that is a failure too.
+    fn agreeing_with(mut self, success: bool) -> Self {
+        if !success && self.failed == 0 {
+            self.add(&Self::failure("it failed, and no test of it did: see its output"));
+        }
+        self
+    }
+}
+
+/// Reads the summaries of Rust's test harness, and of wasm-bindgen's, which prints the same.
+pub(crate) fn of_cargo(shown: &Shown) -> Tally {
+    let mut tally = Tally::default();
+    for line in shown.text.lines().filter_map(|line| line.trim_start().strip_prefix("test result: ")) {
+        tally.passed += number_before(line, " passed");
+        tally.failed += number_before(line, " failed");
+        tally.skipped += number_before(line, " ignored");
+    }
+    tally.agreeing_with(shown.success)
+}
+
+fn number_before(line: &str, word: &str) -> u32 {
+    let before = line.split(word).next().unwrap_or_default();
+    before.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Reads the TAP summary of `node --test`; cancelled tests count as failed.
+pub(crate) fn of_tap(tap: &str, success: bool) -> Tally {
+    let number = |name: &str| {
+        // The summary comes last; a test may print a line that looks like it, further up.
+        let line = tap.lines().rev().find_map(|line| line.strip_prefix(&format!("# {name} ")))?;
+        line.trim().parse::<u32>().ok()
+    };
+    match (number("pass"), number("fail")) {
+        (Some(passed), Some(failed)) => Tally {
+            passed,
+            failed: failed + number("cancelled").unwrap_or(0),
+            skipped: number("skipped").unwrap_or(0) + number("todo").unwrap_or(0),
+            problems: Vec::new(),
+        }
+        .agreeing_with(success),
+        _ => Tally::failure("its report has no count"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cargo(text: &str, success: bool) -> Tally {
+        of_cargo(&Shown { success, text: text.into() })
+    }
+
+    #[test]
+    fn the_counts_of_all_test_binaries_are_added() {
+        let text = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\
+                    noise\n    test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        assert_eq!(cargo(text, false), Tally { passed: 15, failed: 2, skipped: 1, problems: vec![] });
+    }
+
+    #[test]
+    fn a_failure_that_no_test_reports_still_counts() {
+        assert_eq!(cargo("error: could not compile\n", false).failed, 1);
+        assert_eq!(cargo("test result: ok. 5 passed; 0 failed; 0 ignored", false).failed, 1);
+        assert_eq!(of_tap("# pass 2\n# fail 0\n", false).failed, 1);
+        assert_eq!(of_tap("1..0\n", true).failed, 1);
+    }
+
+    #[test]
+    fn nothing_that_ran_is_empty() {
+        assert!(cargo("test result: ok. 0 passed; 0 failed; 0 ignored", true).is_empty());
+        assert!(cargo("no tests to run!", true).is_empty());
+    }
+
+    #[test]
+    fn a_test_that_prints_a_summary_does_not_change_the_count() {
+        let tap = "# pass 99\nok 1 - x\n# tests 4\n# pass 1\n# fail 1\n# cancelled 1\n# skipped 1\n# todo 0\n";
+        assert_eq!(of_tap(tap, false), Tally { passed: 1, failed: 2, skipped: 1, problems: vec![] });
+    }
+}
