@@ -18,6 +18,14 @@ pub struct Dependencies {
     pub writes: VersionVector,
 }
 
+impl Dependencies {
+    /// Whether nothing is depended on.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_empty()
+    }
+}
+
 /// What a session has read and written, in every space that it used.
 ///
 /// ```
@@ -79,11 +87,26 @@ impl SessionVector {
 
     /// Joins everything that `other` depends on; nothing is lost, and the order of merges does not matter.
     pub fn merge(&mut self, other: &Self) {
-        for (space, theirs) in &other.spaces {
+        for (space, theirs) in other.spaces.iter().filter(|(_, theirs)| !theirs.is_empty()) {
             let own = self.dependencies(space);
             own.reads.join(&theirs.reads);
             own.writes.join(&theirs.writes);
         }
+    }
+
+    /// What of this is not covered by `other`: the least that, merged with `other`, gives the join of both.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> Self {
+        let rest = |own: &VersionVector, theirs: &VersionVector| {
+            theirs.gaps(own).map(|gap| (gap.replica, gap.need)).collect::<VersionVector>()
+        };
+        let none = Dependencies::default();
+        let spaces = self.spaces.iter().map(|(space, own)| {
+            let theirs = other.spaces.get(space).unwrap_or(&none);
+            let reads = rest(&own.reads, &theirs.reads);
+            (space.clone(), Dependencies { reads, writes: rest(&own.writes, &theirs.writes) })
+        });
+        Self { spaces: spaces.filter(|(_, own)| !own.is_empty()).collect() }
     }
 
     /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and
@@ -93,7 +116,7 @@ impl SessionVector {
             own.reads.cap(replica, sequence);
             own.writes.cap(replica, sequence);
         }
-        self.spaces.retain(|_, own| !own.reads.is_empty() || !own.writes.is_empty());
+        self.spaces.retain(|_, own| !own.is_empty());
     }
 
     /// The dependencies in `space`, if there are any.

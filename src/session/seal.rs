@@ -1,0 +1,179 @@
+//! Signing tokens and checking signatures: JWS with HMAC-SHA256 (RFC 7515, RFC 7518 §3.2).
+//!
+//! Invariant: nothing of a token is parsed before its MAC held. The header is not parsed at all: it must be, letter
+//! for letter, the one that this keyring writes for one of its keys, which pins the algorithm and names the key.
+//! Reads no clock: the time is an argument.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::error::{ErrorCode, SessionError};
+use crate::session::claims::{self, Claims};
+use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid, split, too_large};
+use crate::session::vector::SessionVector;
+use crate::time::Millis;
+
+/// The shortest key, in bytes: as long as the MAC (RFC 7518 §3.2).
+pub const KEY_BYTES_MIN: usize = 32;
+/// The longest name of a key, in characters.
+pub const KID_MAX: usize = 32;
+/// The most by which a token may outlive its `exp`, for clocks that differ: as much as a stamp may be ahead.
+pub const LEEWAY_MAX: Millis = 60_000;
+
+/// The length of a MAC, in bytes.
+const MAC_BYTES: usize = 32;
+
+/// The keys of a cluster: the first signs, all verify.
+///
+/// To change keys, put the new one behind the old on every replica, then in front of it, and take the old one away
+/// once its last token has expired.
+///
+/// ```
+/// use edge_session::guarantee::Guarantees;
+/// use edge_session::id::{SessionId, Space};
+/// use edge_session::session::{claims::Claims, seal::Keyring, vector::SessionVector};
+/// let keys = Keyring::new([("k1", &[7; 32][..])])?;
+/// let claims = Claims {
+///     issuer: "example".into(),
+///     subject: Some("ann".into()),
+///     session: SessionId::new(1_700_000_000_000, [0; 10]),
+///     client: None,
+///     space: Space::first("default")?,
+///     guarantees: Guarantees::ALL,
+///     issued_at: 1_700_000_000_000,
+///     expires_at: 1_700_000_060_000,
+/// };
+/// let text = keys.seal(&claims, &SessionVector::default())?;
+/// let token = keys.open(&text, 1_700_000_030_000, "example", 0)?;
+/// assert_eq!(token.identity(), Some(&claims));
+/// assert!(keys.open(&text, 1_700_000_060_000, "example", 0).is_err()); // expired
+/// # Ok::<(), edge_session::error::SessionError>(())
+/// ```
+#[derive(Clone)]
+pub struct Keyring {
+    signing: Key,
+    others: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    /// The header of every token of this key, in base64url.
+    header: String,
+    /// The MAC after the key and `header.`: what each token would otherwise compute again.
+    mac: Hmac<Sha256>,
+}
+
+impl Keyring {
+    /// Takes the keys, each with its name (`kid`), in order: the first signs.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` if there is none, if a key is shorter than [`KEY_BYTES_MIN`], or if a name stands twice or is
+    /// not 1 to [`KID_MAX`] characters of `A-Z a-z 0-9 _ - .`.
+    pub fn new<'k>(keys: impl IntoIterator<Item = (&'k str, &'k [u8])>) -> Result<Self, SessionError> {
+        let mut keys = keys.into_iter();
+        let (kid, key) = keys.next().ok_or_else(|| refused("a keyring has at least one key"))?;
+        let mut ring = Self { signing: Key::new(kid, key)?, others: Vec::new() };
+        for (kid, key) in keys {
+            let key = Key::new(kid, key)?;
+            if ring.keys().any(|other| other.header == key.header) {
+                return Err(refused("two keys have the same kid; give each its own"));
+            }
+            ring.others.push(key);
+        }
+        Ok(ring)
+    }
+
+    /// Mints the token of `claims` and `dependencies`, signed as a whole: its suffix is empty.
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE` if it would be longer than [`TOKEN_BYTES_MAX`], so that nobody would open it;
+    /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
+    pub fn seal(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
+        let json = claims::write(claims, dependencies)
+            .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
+        let payload = Base64UrlUnpadded::encode_string(json.as_bytes());
+        let mac = Base64UrlUnpadded::encode_string(&self.signing.mac(&payload).finalize().into_bytes());
+        let text = alloc::format!("{}.{payload}.{mac}~", self.signing.header);
+        if text.len() > TOKEN_BYTES_MAX { Err(too_large()) } else { Ok(text) }
+    }
+
+    /// Opens a token at `now`: checks its length, then the MAC in constant time, then reads it.
+    ///
+    /// `leeway` is for clocks that differ, and is cut to [`LEEWAY_MAX`]. A token without a JWS opens as anonymous. A
+    /// token of the future, or one that depends on what nobody has seen here, is not an error: its bearer waits.
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`]; `TOKEN_EXPIRED` from `expires_at + leeway` on, said only of a token
+    /// whose MAC held; `TOKEN_INVALID` for everything else that is wrong, always in the same words.
+    pub fn open(&self, text: &str, now: Millis, issuer: &str, leeway: Millis) -> Result<SessionToken, SessionError> {
+        let (jws, suffix) = split(text)?;
+        if jws.is_empty() {
+            return SessionToken::assemble(jws, None, suffix, true);
+        }
+        let (claims, signed) = self.verified(jws).and_then(|json| claims::read(&json)).ok_or_else(invalid)?;
+        if claims.issuer != issuer {
+            return Err(invalid());
+        }
+        let expired = now >= claims.expires_at.saturating_add(leeway.min(LEEWAY_MAX));
+        let token = SessionToken::assemble(jws, Some((claims, signed)), suffix, true)?;
+        if expired {
+            return Err(SessionError::new(ErrorCode::TokenExpired, "the token has expired; begin a new session"));
+        }
+        Ok(token)
+    }
+
+    /// The payload of a JWS whose MAC holds.
+    fn verified(&self, jws: &str) -> Option<Vec<u8>> {
+        let (signed, signature) = jws.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let key = self.keys().find(|key| key.header == header)?;
+        let mut mac = [0; MAC_BYTES];
+        let mac = Base64UrlUnpadded::decode(signature, &mut mac).ok()?;
+        key.mac(payload).verify_slice(mac).ok()?;
+        Base64UrlUnpadded::decode_vec(payload).ok()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        core::iter::once(&self.signing).chain(&self.others)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    /// Without the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("keys", &(1 + self.others.len())).finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    fn new(kid: &str, key: &[u8]) -> Result<Self, SessionError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if kid.is_empty() || kid.len() > KID_MAX || !kid.bytes().all(legal) {
+            return Err(refused("a kid is 1 to 32 characters of A-Z, a-z, 0-9, _, - and ."));
+        }
+        if key.len() < KEY_BYTES_MIN {
+            return Err(refused("a key has at least 32 bytes; take them from a cryptographic random generator"));
+        }
+        let header = alloc::format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
+        let header = Base64UrlUnpadded::encode_string(header.as_bytes());
+        let mut mac = Hmac::new_from_slice(key).map_err(|_| refused("a key of this length is not accepted"))?;
+        mac.update(header.as_bytes());
+        mac.update(b".");
+        Ok(Self { header, mac })
+    }
+
+    fn mac(&self, payload: &str) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(payload.as_bytes());
+        mac
+    }
+}
+
+fn refused(cause: &'static str) -> SessionError {
+    SessionError::new(ErrorCode::ArgumentInvalid, cause)
+}

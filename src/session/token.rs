@@ -1,0 +1,203 @@
+//! The session token: one string that carries who a session is and what it has seen.
+//!
+//! Its text is `<JWS>~<suffix>`, of the characters `A-Z a-z 0-9 . _ ~ -`. The *JWS* (RFC 7515, compact) is the
+//! identity and is signed; whoever holds no key keeps it to the letter. The *suffix* is base64url of dependencies that
+//! were added since, and is not signed: dependencies can only make their bearer wait, so they need no proof. An empty
+//! JWS is an anonymous session; an empty suffix says that the JWS covers everything, and its `~` may be left out.
+//! Invariant: `dependencies` is never less than what the JWS carries. Knows nothing of keys: see [`super::seal`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use crate::error::{ErrorCode, SessionError};
+use crate::guarantee::{Access, Guarantees};
+use crate::id::Space;
+use crate::session::claims::{self, Claims};
+use crate::session::pack;
+use crate::session::vector::SessionVector;
+use crate::vector::{Gap, VersionVector};
+
+/// The longest token that is looked at, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+
+/// A token, opened.
+///
+/// A holder of the cluster's key gets one from [`super::seal::Keyring::open`]; a holder without, such as a browser
+/// tab, from [`SessionToken::open_unverified`]. Merging joins dependencies, without loss and in any order; the identity
+/// stays.
+///
+/// ```
+/// use edge_session::guarantee::Access;
+/// use edge_session::id::{Dot, ReplicaId, Space};
+/// use edge_session::session::{token::SessionToken, vector::SessionVector};
+/// use edge_session::vector::VersionVector;
+/// let (space, a) = (Space::first("default")?, ReplicaId::new("a", [0; 10])?);
+/// let mut seen = SessionVector::default();
+/// seen.record_write(&space, Dot::new(a, 3));
+///
+/// // A purely local app has no key, so its token has no JWS.
+/// let text = SessionToken::anonymous().with_unsigned(&seen).to_text();
+/// assert!(text.starts_with('~'));
+/// let token = SessionToken::open_unverified(&text)?;
+/// assert!(token.claims().is_none());
+/// assert_eq!(token.missing(&space, Access::Read, &VersionVector::from_iter([(a, 3)])), []);
+/// assert_eq!(token.missing(&space, Access::Read, &VersionVector::new())[0].need, 3);
+/// # Ok::<(), edge_session::error::SessionError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken {
+    jws: String,
+    claims: Option<Claims>,
+    verified: bool,
+    signed: SessionVector,
+    dependencies: SessionVector,
+}
+
+impl SessionToken {
+    /// The token of nobody who has seen nothing. Its text is `~`.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            jws: String::new(),
+            claims: None,
+            verified: false,
+            signed: SessionVector::default(),
+            dependencies: SessionVector::default(),
+        }
+    }
+
+    /// Opens a token without a key: to show what it says, and to wait for what it depends on.
+    ///
+    /// The signature and the time are **not** checked, so [`SessionToken::identity`] answers `None`: nothing may be
+    /// permitted on the strength of the claims.
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`], `TOKEN_INVALID` for what is not a token.
+    pub fn open_unverified(text: &str) -> Result<Self, SessionError> {
+        let (jws, suffix) = split(text)?;
+        let claims = if jws.is_empty() { None } else { Some(unverified_claims(jws).ok_or_else(invalid)?) };
+        Self::assemble(jws, claims, suffix, false)
+    }
+
+    /// A token of its parts; `claims` are those that the JWS holds.
+    pub(super) fn assemble(
+        jws: &str,
+        claims: Option<(Claims, SessionVector)>,
+        suffix: &str,
+        verified: bool,
+    ) -> Result<Self, SessionError> {
+        let suffix = Base64UrlUnpadded::decode_vec(suffix).map_err(|_| invalid())?;
+        let unsigned = pack::unpack_all(&suffix).ok_or_else(invalid)?;
+        let (claims, signed) = claims.unzip();
+        let signed = signed.unwrap_or_default();
+        let mut dependencies = signed.clone();
+        dependencies.merge(&unsigned);
+        Ok(Self { jws: jws.into(), verified: verified && claims.is_some(), claims, signed, dependencies })
+    }
+
+    /// The token as text; [`SessionToken::open_unverified`] and [`super::seal::Keyring::open`] read it.
+    ///
+    /// The text is a credential, which is why there is no `Display` to print it by accident.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let suffix = Base64UrlUnpadded::encode_string(&pack::pack_all(&self.dependencies.beyond(&self.signed)));
+        let mut text = String::with_capacity(self.jws.len() + 1 + suffix.len());
+        text.push_str(&self.jws);
+        text.push('~');
+        text.push_str(&suffix);
+        text
+    }
+
+    /// The same token, which also depends on `seen`. Its suffix grows by exactly what the JWS does not cover.
+    #[must_use]
+    pub fn with_unsigned(mut self, seen: &SessionVector) -> Self {
+        self.dependencies.merge(seen);
+        self
+    }
+
+    /// Joins what another token depends on. The identity of this one stays; whether the two belong to one user is
+    /// for the caller to judge.
+    pub fn merge(&mut self, other: &Self) {
+        self.dependencies.merge(&other.dependencies);
+    }
+
+    /// What the JWS says, whether or not anybody has verified it; `None` for an anonymous token.
+    #[must_use]
+    pub const fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref()
+    }
+
+    /// What the JWS says, if a key has verified it: the only claims to decide anything by.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Claims> {
+        self.claims.as_ref().filter(|_| self.verified)
+    }
+
+    /// The signed part to the letter, for any JOSE library; empty for an anonymous token.
+    #[must_use]
+    pub fn jws(&self) -> &str {
+        &self.jws
+    }
+
+    /// Everything that the bearer depends on, signed or not.
+    #[must_use]
+    pub const fn dependencies(&self) -> &SessionVector {
+        &self.dependencies
+    }
+
+    /// What a replica at `vector` lacks before it may serve this token an `access` in `space`; empty if it may.
+    #[must_use]
+    pub fn missing(&self, space: &Space, access: Access, vector: &VersionVector) -> Vec<Gap> {
+        let guarantees = self.claims.as_ref().map_or(Guarantees::ALL, |claims| claims.guarantees);
+        self.dependencies.missing(space, guarantees, access, vector)
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    /// Without the JWS: whoever reads a log must not be able to use the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionToken")
+            .field("claims", &self.claims)
+            .field("verified", &self.verified)
+            .field("dependencies", &self.dependencies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one refusal of a token, whatever is wrong with it: the words teach a forger nothing.
+pub(super) fn invalid() -> SessionError {
+    SessionError::new(
+        ErrorCode::TokenInvalid,
+        "the token is damaged, forged or from another cluster; begin a new session",
+    )
+}
+
+/// The refusal of a token that is too long to look at.
+pub(super) fn too_large() -> SessionError {
+    SessionError::limit(ErrorCode::TokenTooLarge, "tokenBytes", TOKEN_BYTES_MAX as u64)
+}
+
+/// Parts the text into JWS and suffix. What passes is short and of the token's characters, so that it can be put
+/// into a header or a cookie again as it is.
+pub(super) fn split(text: &str) -> Result<(&str, &str), SessionError> {
+    if text.len() > TOKEN_BYTES_MAX {
+        return Err(too_large());
+    }
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
+    if !text.bytes().all(legal) {
+        return Err(invalid());
+    }
+    Ok(text.split_once('~').unwrap_or((text, "")))
+}
+
+fn unverified_claims(jws: &str) -> Option<(Claims, SessionVector)> {
+    let mut parts = jws.split('.');
+    let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    claims::read(&Base64UrlUnpadded::decode_vec(payload).ok()?)
+}

@@ -1,0 +1,268 @@
+//! Frames: what is written is read, and what is damaged is refused before it costs anything.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used)]
+
+use edge_session::codec::{Reader, VERSION, Writer};
+use edge_session::error::{ErrorCode, SessionError};
+use edge_session::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
+use edge_session::vector::VersionVector;
+use proptest::prelude::*;
+
+/// Whatever a frame can hold.
+#[derive(Clone, PartialEq, Debug)]
+enum Item {
+    Unsigned(u64),
+    Signed(i64),
+    Truth(bool),
+    Nothing,
+    Text(String),
+    Bytes(Vec<u8>),
+    Replica(ReplicaId),
+    Session(SessionId),
+    Space(Space),
+    Vector(VersionVector),
+    Sequence(Vec<u64>),
+}
+
+fn replica(label: &str) -> ReplicaId {
+    ReplicaId::new(label, [7; 10]).unwrap()
+}
+
+fn any_replica() -> impl Strategy<Value = ReplicaId> {
+    "[a-c]{1,2}".prop_map(|label| replica(&label))
+}
+
+fn any_item() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        any::<u64>().prop_map(Item::Unsigned),
+        any::<i64>().prop_map(Item::Signed),
+        any::<bool>().prop_map(Item::Truth),
+        Just(Item::Nothing),
+        ".{0,12}".prop_map(Item::Text),
+        any::<Vec<u8>>().prop_map(Item::Bytes),
+        any_replica().prop_map(Item::Replica),
+        any::<[u8; 16]>().prop_map(|bytes| Item::Session(SessionId::from_bytes(bytes))),
+        ("[a-z]{1,8}", 1u32..).prop_map(|(name, generation)| Item::Space(Space::new(&name, generation).unwrap())),
+        prop::collection::vec((any_replica(), 0..=SEQUENCE_MAX), 0..6)
+            .prop_map(|entries| Item::Vector(entries.into_iter().collect())),
+        prop::collection::vec(any::<u64>(), 0..4).prop_map(Item::Sequence),
+    ]
+}
+
+fn frame(items: &[Item]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for item in items {
+        writer.item();
+        match item {
+            Item::Unsigned(value) => writer.u64(*value),
+            Item::Signed(value) => writer.i64(*value),
+            Item::Truth(value) => writer.bool(*value),
+            Item::Nothing => writer.null(),
+            Item::Text(value) => writer.text(value),
+            Item::Bytes(value) => writer.bytes(value),
+            Item::Replica(id) => writer.replica(*id),
+            Item::Session(id) => writer.session(*id),
+            Item::Space(space) => {
+                writer.item();
+                writer.space(space);
+            }
+            Item::Vector(vector) => writer.vector(vector),
+            Item::Sequence(values) => writer.sequence(|inner| values.iter().for_each(|value| inner.u64(*value))),
+        }
+    }
+    writer.finish()
+}
+
+/// Reads a frame of the same kinds of items as `shape` has.
+fn read(frame: &[u8], shape: &[Item]) -> Result<Vec<Item>, SessionError> {
+    let mut reader = Reader::open(frame)?;
+    let items = shape.iter().map(|item| {
+        Ok(match item {
+            Item::Unsigned(_) => Item::Unsigned(reader.u64()?),
+            Item::Signed(_) => Item::Signed(reader.i64()?),
+            Item::Truth(_) => Item::Truth(reader.bool()?),
+            Item::Nothing => reader.optional(Reader::u64)?.map_or(Item::Nothing, Item::Unsigned),
+            Item::Text(_) => Item::Text(reader.text()?.into()),
+            Item::Bytes(_) => Item::Bytes(reader.bytes()?.into()),
+            Item::Replica(_) => Item::Replica(reader.replica()?),
+            Item::Session(_) => Item::Session(reader.session()?),
+            Item::Space(_) => Item::Space(reader.space()?),
+            Item::Vector(_) => Item::Vector(reader.vector()?),
+            Item::Sequence(_) => {
+                let mut values = Vec::new();
+                reader.sequence(|inner| inner.u64().map(|value| values.push(value)))?;
+                Item::Sequence(values)
+            }
+        })
+    });
+    let items: Result<Vec<Item>, SessionError> = items.collect();
+    reader.end()?;
+    items
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, SessionError>) -> ErrorCode {
+    result.unwrap_err().code()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_frame_survives_the_wire(items in prop::collection::vec(any_item(), 0..8)) {
+        let frame = frame(&items);
+        prop_assert_eq!(read(&frame, &items).unwrap(), &items[..]);
+        let spaces = items.iter().filter(|item| matches!(item, Item::Space(_))).count();
+        prop_assert_eq!(Reader::open(&frame).unwrap().items(), (items.len() + spaces) as u64);
+    }
+
+    #[test]
+    fn a_frame_cut_short_is_refused_wherever_it_is_cut(items in prop::collection::vec(any_item(), 0..5)) {
+        let frame = frame(&items);
+        for len in 0..frame.len() {
+            prop_assert_eq!(code(read(&frame[..len], &items)), ErrorCode::MessageMalformed, "cut to {} bytes", len);
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_refused(items in prop::collection::vec(any_item(), 0..5), more: u8) {
+        let mut frame = frame(&items);
+        frame.push(more);
+        prop_assert_eq!(code(read(&frame, &items)), ErrorCode::MessageMalformed);
+    }
+
+    #[test]
+    fn a_frame_of_another_version_is_told_apart(version in 2u64.., rest in any::<Vec<u8>>()) {
+        let mut frame = minicbor_array(1 + rest.len() as u64);
+        frame.extend(minicbor_u64(version));
+        frame.extend(rest);
+        prop_assert_eq!(code(Reader::open(&frame).map(drop)), ErrorCode::ProtocolMismatch);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        bytes in any::<Vec<u8>>(),
+        body in any::<Vec<u8>>(),
+        shape in prop::collection::vec(any_item(), 0..5),
+    ) {
+        let _ = read(&bytes, &shape);
+        // The same behind a sound beginning, so that the body is reached.
+        let mut frame = vec![0x83 + shape.len() as u8, 1, 0x80, 0x80];
+        frame.extend(&body);
+        let _ = read(&frame, &shape);
+        if let Ok(mut reader) = Reader::open(&frame) {
+            while reader.skip().is_ok() {}
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_makes_a_reader_fail_otherwise(
+        items in prop::collection::vec(any_item(), 1..5),
+        at: prop::sample::Index,
+        to: u8,
+    ) {
+        let mut frame = frame(&items);
+        let at = at.index(frame.len());
+        frame[at] = to;
+        if let Err(error) = read(&frame, &items) {
+            prop_assert!(matches!(error.code(), ErrorCode::MessageMalformed | ErrorCode::ProtocolMismatch));
+        }
+    }
+}
+
+fn minicbor_array(len: u64) -> Vec<u8> {
+    let mut cbor = minicbor::Encoder::new(Vec::new());
+    cbor.array(len).unwrap();
+    cbor.into_writer()
+}
+
+fn minicbor_u64(value: u64) -> Vec<u8> {
+    minicbor::to_vec(value).unwrap()
+}
+
+#[test]
+fn a_length_field_alone_allocates_nothing() {
+    // Whoever believed one of these would ask for 2⁶² items or bytes, which no allocator gives.
+    let huge = |major: u8| [&[major | 27][..], &(1u64 << 62).to_be_bytes()].concat();
+    let frames = [
+        huge(0x80),
+        [&[0x83, 1][..], &huge(0x80)].concat(),
+        [&[0x83, 1, 0x80][..], &huge(0x80)].concat(),
+        [&[0x83, 1, 0x81][..], &huge(0x40)].concat(),
+    ];
+    for frame in frames {
+        assert_eq!(code(Reader::open(&frame).map(drop)), ErrorCode::MessageMalformed, "{frame:x?}");
+    }
+    for (major, item) in
+        [(0x40, Item::Bytes(vec![])), (0x60, Item::Text(String::new())), (0x80, Item::Vector(VersionVector::new()))]
+    {
+        let frame = [&[0x84, 1, 0x80, 0x80][..], &huge(major)].concat();
+        assert_eq!(code(read(&frame, std::slice::from_ref(&item))), ErrorCode::MessageMalformed, "{item:?}");
+    }
+}
+
+#[test]
+fn deep_nesting_does_not_exhaust_the_stack() {
+    let mut frame = vec![0x84, 1, 0x80, 0x80];
+    frame.extend(std::iter::repeat_n(0x81, 1 << 20));
+    let mut reader = Reader::open(&frame).unwrap();
+    assert_eq!(code(reader.skip()), ErrorCode::MessageMalformed);
+}
+
+#[test]
+fn a_vector_out_of_order_or_out_of_range_is_refused() {
+    let (a, b) = (replica("a"), replica("b"));
+    let read = |entries: &[(ReplicaId, u64)], len: usize| {
+        let mut writer = Writer::new();
+        writer.item();
+        writer.array(len);
+        for (replica, sequence) in entries {
+            writer.replica(*replica);
+            writer.u64(*sequence);
+        }
+        let frame = writer.finish();
+        Reader::open(&frame).unwrap().vector()
+    };
+    assert!(read(&[(a, 1), (b, SEQUENCE_MAX)], 4).is_ok());
+    assert_eq!(code(read(&[(b, 1), (a, 1)], 4)), ErrorCode::MessageMalformed, "another order");
+    assert_eq!(code(read(&[(a, 1), (a, 2)], 4)), ErrorCode::MessageMalformed, "a replica that stands twice");
+    assert_eq!(code(read(&[(a, 0)], 2)), ErrorCode::MessageMalformed, "sequence 0");
+    assert_eq!(code(read(&[(a, SEQUENCE_MAX + 1)], 2)), ErrorCode::MessageMalformed, "a sequence above the greatest");
+    assert_eq!(code(read(&[(a, 1), (b, 1)], 3)), ErrorCode::MessageMalformed, "an odd length");
+}
+
+#[test]
+fn an_id_that_is_not_in_the_table_is_refused() {
+    let one_past_the_end = [0x84, 1, 0x80, 0x80, 0];
+    assert_eq!(code(Reader::open(&one_past_the_end).unwrap().replica()), ErrorCode::MessageMalformed);
+    assert_eq!(code(Reader::open(&one_past_the_end).unwrap().session()), ErrorCode::MessageMalformed);
+}
+
+#[test]
+fn an_array_of_open_length_is_refused() {
+    assert_eq!(code(Reader::open(&[0x9f, 1, 0x80, 0x80, 0xff]).map(drop)), ErrorCode::MessageMalformed);
+}
+
+/// `tests/data/wire/vector.txt`: each vector is written as the frame beside it, and read from it.
+#[test]
+fn vectors_have_the_documented_bytes() {
+    let golden = include_str!("data/wire/vector.txt");
+    let mut cases = 0;
+    for line in golden.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (hex, entries) = line.split_once('=').unwrap();
+        let vector: VersionVector = entries
+            .split_whitespace()
+            .map(|entry| {
+                let (id, sequence) = entry.split_once(':').unwrap();
+                (id.parse().unwrap(), sequence.parse().unwrap())
+            })
+            .collect();
+        let hex: String = hex.split_whitespace().collect();
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(frame(&[Item::Vector(vector.clone())]), bytes, "{line}");
+        assert_eq!(read(&bytes, &[Item::Vector(VersionVector::new())]).unwrap(), [Item::Vector(vector)], "{line}");
+        assert_eq!(bytes[1], VERSION as u8);
+        cases += 1;
+    }
+    assert!(cases >= 4);
+}
