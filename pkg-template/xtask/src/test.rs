@@ -78,6 +78,9 @@ fn report(results: &[(&Runner, Tally)]) -> Result<()> {
         println!("{:<10} {:>7} {:>7} {:>8}", runner.name, tally.passed, tally.failed, tally.skipped);
         sum.add(tally);
     }
+    for (runner, tally) in results {
+        tally.problems.iter().for_each(|problem| println!("{}: {problem}", runner.name));
+    }
     // Standard output ends with this line; the exit code says the rest.
     println!("{} passed, {} failed", sum.passed, sum.failed);
     std::process::exit(i32::from(sum.failed > 0 || sum.passed == 0));

@@ -3,7 +3,7 @@
 use super::glue;
 use crate::fingerprint::{self, Fingerprint};
 use crate::layout::{root, target, template};
-use crate::process::{command, npm_tool, run, say};
+use crate::process::{command, npm_tool, output, run, say};
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use std::fs;
@@ -74,7 +74,10 @@ fn compile() -> Result<PathBuf> {
 
 /// Panic messages carry source paths. These flags make them the same on every machine.
 fn remapped() -> Result<Vec<String>> {
-    let mut flags = vec![format!("--remap-path-prefix={}=edge-session", root().display())];
+    let mut flags = vec![
+        format!("--remap-path-prefix={}=edge-session", root().display()),
+        format!("--remap-path-prefix={}=rust", sysroot()?.display()),
+    ];
     if let Some(home) = cargo_home() {
         let sources = home.join("registry/src");
         flags.push(format!("--remap-path-prefix={}=deps", home.display()));
@@ -86,6 +89,10 @@ fn remapped() -> Result<Vec<String>> {
         }
     }
     Ok(flags)
+}
+
+fn sysroot() -> Result<PathBuf> {
+    Ok(PathBuf::from(output(command("rustc").args(["--print", "sysroot"]))?.trim()))
 }
 
 fn cargo_home() -> Option<PathBuf> {
@@ -107,7 +114,7 @@ fn bind(wasm: &Path, name: &str, mode: fn(&mut Bindgen) -> Result<&mut Bindgen>)
 
 /// Holds the module to what the flags above promise.
 fn names_no_path(module: &[u8]) -> Result<()> {
-    let mut forbidden = vec![root(), target(), PathBuf::from("xtask")];
+    let mut forbidden = vec![root(), target(), sysroot()?, PathBuf::from("xtask")];
     forbidden.extend(cargo_home().into_iter().chain(home()));
     for path in forbidden {
         let path = path.to_string_lossy();

@@ -23,6 +23,8 @@ pub(super) fn checks() -> Result<Tally> {
     let attw = &mut npm_tool("@arethetypeswrong/cli/dist/index.js");
     tally.check("attw", run(attw.arg(consumer::tarball()).args(["--profile", "esm-only", "--no-emoji", "--no-color"])));
     tally.check("importing it starts nothing", import_is_idle(&project));
+    tally.check("its types compile without the DOM library", types_without_dom(&project));
+    tally.check("on workerd the module is imported and not inlined", workerd_imports_the_module(&project));
     Ok(tally)
 }
 
@@ -66,6 +68,38 @@ fn import_is_idle(project: &Path) -> Result<()> {
         console.log(JSON.stringify([compiled, process.getActiveResourcesInfo().filter(r => r === 'Timeout'), Object.keys(globalThis).length - before]));";
     let said = output(command("node").current_dir(project).args(["--input-type=module", "--eval", SCRIPT]))?;
     ensure!(said.trim() == "[0,[],0]", "compilations, timers and new globals: {}", said.trim());
+    Ok(())
+}
+
+/// What a worker's or a server's project has: no DOM library, and declarations checked like the project's own files.
+fn types_without_dom(project: &Path) -> Result<()> {
+    fs::write(project.join("without-dom.ts"), "export * from 'edge-session';\n")?;
+    run(npm_tool("typescript/bin/tsc")
+        .current_dir(project)
+        .args([
+            "without-dom.ts",
+            "--ignoreConfig",
+            "--noEmit",
+            "--strict",
+            "--skipLibCheck",
+            "false",
+            "--types",
+            "node",
+        ])
+        .args(["--module", "nodenext", "--target", "es2022", "--lib", "es2022,esnext.disposable"]))
+}
+
+/// Bundles as a bundler for workerd does, and reads the list of what went in.
+fn workerd_imports_the_module(project: &Path) -> Result<()> {
+    let (out, list) = (project.join("workerd"), project.join("workerd.json"));
+    run(npm_tool("esbuild/bin/esbuild")
+        .current_dir(project)
+        .args(["node_modules/edge-session/index.js", "--bundle", "--format=esm", "--conditions=workerd"])
+        .args(["--loader:.wasm=copy", "--log-level=warning"])
+        .arg(format!("--outdir={}", out.display()))
+        .arg(format!("--metafile={}", list.display())))?;
+    let list = fs::read_to_string(list)?;
+    ensure!(list.contains("wasm/edge_session.wasm") && !list.contains("wasm/base64.js"), "{list}");
     Ok(())
 }
 
