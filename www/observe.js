@@ -1,0 +1,50 @@
+// What a replica shows, as a visitor without a session would see it: every key and its version at one moment, reported
+// whenever it changes; and its vectors. It reads with no guarantees and leaves no trace in anybody's session.
+
+import { now } from './serve.js';
+
+/** How often vectors are looked at, for changes that no key shows (a write that was superseded on its way). */
+const LOOK_EVERY_MS = 150;
+
+/**
+ * Calls `report` with `{ type: 'seen', at, versions, values }` and `{ type: 'vectors', replica, vector, missing }`.
+ * `wanted()` names the token whose session the replica is asked about. Returns a function that ends it.
+ */
+export function observe(db, wanted, report) {
+  const visitor = db.session({ guarantees: 'none' });
+  let shown = '';
+  let told = '';
+
+  // Read in the listener itself: a delta is one atomic step, and the first of its changes already finds all of it.
+  const look = () => {
+    const versions = {};
+    const values = {};
+    for (const { key, version, value } of visitor.sync.list()) {
+      versions[key] = version;
+      values[key] = value;
+    }
+    const text = JSON.stringify(versions);
+    if (text === shown) return;
+    shown = text;
+    report({ type: 'seen', at: now(), versions, values });
+  };
+  const vectors = () => {
+    const { replica, vectors } = db.inspect();
+    const token = wanted();
+    const missing = token ? visitor.missing({ token }) : [];
+    const message = { type: 'vectors', replica, vector: vectors.default ?? {}, missing };
+    const text = JSON.stringify(message);
+    if (text === told) return;
+    told = text;
+    report(message);
+  };
+
+  const off = db.on('change', look);
+  const timer = setInterval(() => { look(); vectors(); }, LOOK_EVERY_MS);
+  look();
+  vectors();
+  return () => {
+    off();
+    clearInterval(timer);
+  };
+}

@@ -1,0 +1,64 @@
+// One request of a roaming session on one replica, as an HTTP handler would serve it: the token comes in with the
+// request, the new one goes out with the answer. The same code runs in the edges' workers and in the tab.
+// It decides nothing: what the core answers is passed on as it is.
+
+/** Milliseconds since 1970, finer than `Date.now()` and the same in the tab and its workers. */
+export const now = () => performance.timeOrigin + performance.now();
+
+const CART_SIZE = 9;
+
+/**
+ * Serves `{ op: 'get'|'set'|'add', key, value, token, merge, user, guarantees, onStale, timeout }`.
+ * Answers `{ steps, token, took }`: a step is a read with its outcome or a write with its version, in order; one that
+ * was refused is the last.
+ */
+export async function serve(db, { op, key, value, token, merge, user, guarantees, onStale, timeout }) {
+  const started = now();
+  const session = db.session({ guarantees, onStale, timeout, ...(token ? { token } : { user }) });
+  if (merge) session.merge(merge);
+  const steps = [];
+  try {
+    let next = value;
+    if (op !== 'set' && op !== 'sign-in') {
+      const outcome = await read(session, key);
+      steps.push({ type: 'read', key, at: now(), outcome });
+      if (outcome.state !== 'value' && outcome.state !== 'absent') return await answered();
+      const items = outcome.state === 'value' ? outcome.entry.value.items : [];
+      if (op === 'add') next = { by: value.by, n: value.n, items: [...items, value.item].slice(-CART_SIZE) };
+    }
+    if (op === 'set' || op === 'add') steps.push(await write(session, key, next));
+    return await answered();
+  } finally {
+    session[Symbol.dispose]?.();
+  }
+
+  async function answered() {
+    const took = now() - started;
+    return { steps, took, token: await session.sealed({ timeout }) };
+  }
+}
+
+async function read(session, key) {
+  try {
+    return await session.read(key);
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+async function write(session, key, value) {
+  try {
+    const version = await session.set(key, value);
+    return { type: 'write', key, at: now(), value, version };
+  } catch (error) {
+    return { type: 'write', key, at: now(), value, version: null, outcome: refusal(error) };
+  }
+}
+
+// With the policy `wait` a read whose deadline has passed, and every refused write, is an error that names what is missing.
+function refusal(error) {
+  const missing = error?.details?.missing ?? [];
+  if (error?.code === 'STALE_REPLICA') return { state: 'behind', stale: false, missing };
+  if (error?.code === 'DEPENDENCY_LOST') return { state: 'lost', stale: false, missing };
+  return { state: 'refused', stale: false, code: error?.code ?? 'ERROR', message: String(error?.message ?? error) };
+}
