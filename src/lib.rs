@@ -5,10 +5,15 @@ extern crate alloc;
 extern crate std as _;
 
 pub mod codec;
+pub mod entropy;
 pub mod error;
 pub mod guarantee;
 pub mod id;
+pub mod io;
+pub mod replica;
 pub mod session;
+pub mod store;
+pub mod sync;
 pub mod time;
 pub mod vector;
 

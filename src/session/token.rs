@@ -148,6 +148,12 @@ impl SessionToken {
         &self.dependencies
     }
 
+    /// What the JWS itself says that the bearer depends on.
+    #[must_use]
+    pub const fn signed(&self) -> &SessionVector {
+        &self.signed
+    }
+
     /// What a replica at `vector` lacks before it may serve this token an `access` in `space`; empty if it may.
     #[must_use]
     pub fn missing(&self, space: &Space, access: Access, vector: &VersionVector) -> Vec<Gap> {

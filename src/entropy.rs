@@ -1,0 +1,36 @@
+//! Random bytes from a seed that the host hands in once: the core itself draws no randomness.
+//!
+//! The n-th block is SHA-256(seed ‖ n), so the same inputs give the same ids, in a test or a replay, and different
+//! seeds never the same. Good for identities; keys and passwords are never made from it.
+
+use sha2::{Digest, Sha256};
+
+/// A stream of random bytes.
+#[derive(Clone)]
+pub struct Entropy {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Entropy {
+    /// The stream of `seed`; give each opening of a replica a fresh one.
+    #[must_use]
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// The next ten bytes: the random part of a replica id or of a UUIDv7.
+    pub fn draw(&mut self) -> [u8; 10] {
+        self.drawn += 1;
+        let block: [u8; 32] =
+            Sha256::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize().into();
+        block.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+impl core::fmt::Debug for Entropy {
+    /// Without the seed.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Entropy").field("drawn", &self.drawn).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! The replica: one state machine, inputs in, effects out. It composes the parts and routes between them.
+//!
+//! **The calling contract:** call any input, then drain [`Replica::poll`] until it answers `None`, carry the effects
+//! out in order, and call [`Replica::tick`] at the time of the last [`Effect::Timeout`]. Every input is told the time.
+//! Invariant I5: nothing that an undurable write decided leaves through an effect or an answer before
+//! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
+
+mod answer;
+mod journal;
+mod links;
+mod operate;
+mod session;
+mod sessions;
+mod watches;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use self::links::PeerView;
+pub use self::session::{SessionInit, SessionView};
+
+use self::journal::Journal;
+use self::links::Links;
+use self::operate::Waits;
+use self::session::SessionState;
+use self::watches::Watches;
+use crate::entropy::Entropy;
+use crate::error::{ErrorCode, SessionError};
+use crate::id::{ReplicaId, Space};
+use crate::io::{Effect, Event, SessionHandle, WaitId};
+use crate::session::seal::Keyring;
+use crate::store::SessionConsistentStore;
+use crate::store::entry::Key;
+use crate::store::limits::Limits;
+use crate::store::space::Changed;
+use crate::sync::message::{Frame, Message};
+use crate::sync::peer::Timing;
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// How a replica is opened.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The label of its id, for people.
+    pub label: String,
+    /// Thirty-two random bytes, fresh for each opening.
+    pub seed: [u8; 32],
+    /// Whether there is a storage: then what is written leaves only after `persisted`.
+    pub storage: bool,
+    /// The cluster's name in tokens.
+    pub issuer: String,
+    /// The keys that sign and verify tokens, each with its name; the first signs. With a key the replica is trusted.
+    pub keys: Vec<(String, Vec<u8>)>,
+    /// The name of the space that new sessions begin in.
+    pub space: String,
+    /// What is accepted.
+    pub limits: Limits,
+    /// How often peers are spoken to.
+    pub timing: Timing,
+    /// How long a session's operation waits, unless it says otherwise, in milliseconds.
+    pub timeout: Millis,
+    /// How long a session lives, unless it says otherwise, in milliseconds.
+    pub expires_in: Millis,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            label: "replica".into(),
+            seed: [0; 32],
+            storage: false,
+            issuer: "edge-session".into(),
+            keys: Vec::new(),
+            space: "default".into(),
+            limits: Limits::default(),
+            timing: Timing::default(),
+            timeout: 1_000,
+            expires_in: 24 * 3_600_000,
+        }
+    }
+}
+
+/// A replica of a session-consistent store, with its sessions and peers.
+#[derive(Debug)]
+pub struct Replica {
+    id: ReplicaId,
+    issuer: String,
+    space: Space,
+    timeout: Millis,
+    expires_in: Millis,
+    keyring: Option<Keyring>,
+    entropy: Entropy,
+    store: SessionConsistentStore,
+    journal: Journal,
+    sessions: BTreeMap<SessionHandle, SessionState>,
+    handles: u32,
+    waits: Waits,
+    watches: Watches,
+    links: Links,
+    /// Own writes are known elsewhere that are not known here: the next write takes a new id first.
+    amnesia: bool,
+    /// Keys with more siblings than the limit.
+    crowded: BTreeSet<(Space, Key)>,
+    /// Whether the host wants to hear of every change.
+    interest: bool,
+    now: Millis,
+    /// An input has come since the last drain.
+    stirred: bool,
+    timeout_told: Option<Millis>,
+    /// Orders to storage: the only ones that do not wait for storage.
+    records: VecDeque<(u64, Vec<u8>)>,
+    /// Answers that are ready: decided by what is durable, or by the session's own writes.
+    settled: VecDeque<WaitId>,
+    /// Everything else, in order, each with the record that must be durable first.
+    outbox: VecDeque<(u64, Effect)>,
+    /// Effects of the present call, which get their gate once the record of their cause is made.
+    fresh: Vec<Effect>,
+}
+
+impl Replica {
+    /// Opens an empty replica with a new id.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` if the label, a key or the space's name is not of its form.
+    pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
+        let mut entropy = Entropy::new(config.seed);
+        let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
+        Ok(Self {
+            id: ReplicaId::new(&config.label, entropy.draw())?,
+            issuer: config.issuer,
+            space: Space::first(&config.space)?,
+            timeout: config.timeout,
+            expires_in: config.expires_in,
+            keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?) },
+            entropy,
+            store: SessionConsistentStore::new(config.limits),
+            journal: Journal::new(config.storage),
+            sessions: BTreeMap::new(),
+            handles: 0,
+            waits: Waits::default(),
+            watches: Watches::default(),
+            links: Links::new(config.timing),
+            amnesia: false,
+            crowded: BTreeSet::new(),
+            interest: false,
+            now,
+            stirred: true,
+            timeout_told: None,
+            records: VecDeque::new(),
+            settled: VecDeque::new(),
+            outbox: VecDeque::new(),
+            fresh: Vec::new(),
+        })
+    }
+
+    /// Takes back what storage has: the snapshot first, then each record, in order, before anything else. The replica
+    /// goes on under the id of the last one.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH` for damaged bytes; `STALE_REPLICA` if a record before is missing. The
+    /// frame is not taken.
+    pub fn load(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.now = now;
+        let frame = Frame::decode(bytes)?;
+        self.join_frame(&frame)?;
+        // What comes back from storage is no news.
+        self.fresh.clear();
+        self.id = frame.from;
+        self.journal.loaded(&self.store);
+        Ok(())
+    }
+
+    /// Joins a snapshot of another replica, or of an earlier time, and takes a new id: whose writes the snapshot's own
+    /// later life may hold is not known.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn restore(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let frame = Frame::decode(bytes)?;
+        self.join_frame(&frame)?;
+        self.rename();
+        Ok(())
+    }
+
+    fn join_frame(&mut self, frame: &Frame) -> Result<(), SessionError> {
+        if let [Message::Delta(delta)] = frame.messages.as_slice() {
+            let changed = self.store.apply(delta)?;
+            self.note(&delta.space, changed);
+            return Ok(());
+        }
+        // All or nothing: the copy becomes the state once every delta has been taken.
+        let mut joined = self.store.clone();
+        let mut applied = Vec::new();
+        for message in &frame.messages {
+            let Message::Delta(delta) = message else {
+                return Err(SessionError::malformed("a snapshot or record holds deltas only"));
+            };
+            applied.push((delta.space.clone(), joined.apply(delta)?));
+        }
+        self.store = joined;
+        for (space, changed) in applied {
+            self.note(&space, changed);
+        }
+        Ok(())
+    }
+
+    /// The whole state as bytes, which another replica can `restore`.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` while something is not durable yet: it must not leave. Flush first.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, SessionError> {
+        self.work();
+        if !self.journal.settled() {
+            return Err(SessionError::new(ErrorCode::StaleReplica, "writes are not durable yet; flush first"));
+        }
+        Ok(journal::snapshot(self.id, &self.store))
+    }
+
+    /// A snapshot for this replica's own storage, in place of all records up to the number told with it.
+    pub fn compaction(&mut self) -> (u64, Vec<u8>) {
+        self.work();
+        (self.journal.gate(), journal::snapshot(self.id, &self.store))
+    }
+
+    /// Storage has all records up to `n`.
+    pub fn persisted(&mut self, n: u64, now: Millis) {
+        self.input(now);
+        self.journal.persisted(n);
+    }
+
+    /// The time has come that [`Effect::Timeout`] named.
+    pub fn tick(&mut self, now: Millis) {
+        self.input(now);
+    }
+
+    /// Says whether [`Event::Change`] is wanted; it costs a version and a value each.
+    pub const fn interest(&mut self, change: bool) {
+        self.interest = change;
+    }
+
+    /// Takes a retirement record: nobody will ever hold more than `last` of `replica` in `space`.
+    pub fn retire(&mut self, space: &Space, replica: ReplicaId, last: u64, now: Millis) {
+        self.input(now);
+        self.store.retire(space, replica, last);
+    }
+
+    /// The id under which this replica writes now.
+    #[must_use]
+    pub const fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Whether the replica holds a key of the cluster.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
+        self.keyring.is_some()
+    }
+
+    /// The store, as it stands, durable or not: for checkers and tests, never for an answer.
+    #[must_use]
+    pub const fn store(&self) -> &SessionConsistentStore {
+        &self.store
+    }
+
+    /// What of a space is durable: the vector that may be told.
+    #[must_use]
+    pub fn durable(&self, space: &Space) -> &VersionVector {
+        self.journal.durable(space, &self.store)
+    }
+
+    /// Whether everything written is durable.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.journal.settled()
+    }
+
+    /// The next effect, or `None` when all is done.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.work();
+        if let Some((n, bytes)) = self.records.pop_front() {
+            return Some(Effect::Persist { n, bytes });
+        }
+        if let Some(wait) = self.settled.pop_front() {
+            return Some(Effect::Settled(wait));
+        }
+        if self.outbox.front().is_some_and(|(gate, _)| self.journal.open(*gate)) {
+            return self.outbox.pop_front().map(|(_, effect)| effect);
+        }
+        let timeout = self.next_timeout();
+        if timeout != self.timeout_told {
+            self.timeout_told = timeout;
+            return Some(Effect::Timeout(timeout));
+        }
+        None
+    }
+
+    /// Notes that something has come in at `now`; a clock that goes back is followed (deadlines are then later).
+    const fn input(&mut self, now: Millis) {
+        self.now = now;
+        self.stirred = true;
+    }
+
+    /// Does what the inputs since the last drain ask for: waits, watches, siblings, the record, news for the peers.
+    fn work(&mut self) {
+        if !core::mem::take(&mut self.stirred) {
+            return;
+        }
+        self.relieve_crowds();
+        self.make_record();
+        // An operation that settles may write, and a write may let others settle.
+        while self.settle() {
+            self.make_record();
+        }
+        self.notify_watches();
+        self.speak();
+        let gate = self.journal.gate();
+        self.outbox.extend(self.fresh.drain(..).map(|effect| (gate, effect)));
+    }
+
+    fn make_record(&mut self) {
+        self.records.extend(self.journal.record(self.id, &self.store));
+    }
+
+    fn next_timeout(&self) -> Option<Millis> {
+        [self.waits.deadline(), self.watches.deadline(), self.links.deadline()].into_iter().flatten().min()
+    }
+
+    /// Takes note of what a step changed: for watches, events and the limit on siblings.
+    fn note(&mut self, space: &Space, changed: Vec<Changed>) {
+        let limit = self.store.limits().siblings;
+        for Changed { key, conflict } in changed {
+            self.watches.touch(space, &key);
+            if self.interest {
+                let change = self.change(space, &key, self.now);
+                self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));
+            }
+            if conflict {
+                self.note_conflict(space, &key, limit);
+            }
+        }
+    }
+
+    fn note_conflict(&mut self, space: &Space, key: &Key, limit: u64) {
+        let entries = self.store.live(space, key).map(|set| (set.entries(), set.version()));
+        let Some(([winner, loser, ..], _)) = entries else { return };
+        let (kept, dropped) = (winner.version(), loser.version());
+        if entries.is_some_and(|(entries, _)| entries.len() as u64 > limit) {
+            self.crowded.insert((space.clone(), key.clone()));
+        }
+        let (space, key) = (space.clone(), key.clone());
+        self.fresh.push(Effect::Event(Event::Conflict { space, key, kept, dropped }));
+    }
+
+    /// Takes a new id: the old one's history may go on elsewhere.
+    fn rename(&mut self) {
+        let old = self.id;
+        // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.
+        if let Ok(new) = ReplicaId::new(old.label(), self.entropy.draw()) {
+            self.id = new;
+            self.amnesia = false;
+            self.links.greet();
+            self.fresh.push(Effect::Event(Event::Renamed { old, new }));
+        }
+    }
+}

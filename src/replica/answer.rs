@@ -1,0 +1,290 @@
+//! One attempt at an operation: the checks of the guarantees, the answer, and what the session has learned by it.
+//!
+//! Invariant: an answer is given only if the replica's vector dominates what the session's guarantees ask for (or
+//! the policy says to serve), and only if every entry that decided it is durable or the session's own.
+
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::links::written;
+use super::session::SessionState;
+use super::sessions::unknown;
+use crate::error::{ErrorCode, SessionError};
+use crate::guarantee::{Access, Guarantees};
+use crate::id::{Dot, SessionId, Space};
+use crate::io::{Answer, Change, Item, Operation, Outcome, Range, SessionHandle};
+use crate::store::entry::{Key, LiveSet};
+use crate::store::space::Changed;
+use crate::store::{Check, Mutation};
+use crate::time::Millis;
+use crate::vector::{Gap, VersionVector};
+
+/// How an attempt ended.
+pub(super) enum Attempt {
+    /// With this answer.
+    Done(Answer),
+    /// The replica lacks this.
+    Blocked {
+        /// What it lacks.
+        gaps: Vec<Gap>,
+        /// Whether a later delta can bring it; else a retirement record says that nobody will.
+        lost: bool,
+    },
+}
+
+/// The entries that decided an answer, and whether an absence without any entry was part of it.
+#[derive(Default)]
+struct Deciding {
+    dots: Vec<(Dot, Option<SessionId>)>,
+    absence: bool,
+}
+
+impl Deciding {
+    fn winner(&mut self, set: Option<&LiveSet>) {
+        match set.and_then(LiveSet::winner) {
+            Some(entry) => self.dots.push((entry.dot, entry.session)),
+            None => self.absence = true,
+        }
+    }
+
+    fn all(&mut self, set: Option<&LiveSet>) {
+        let Some(set) = set else {
+            self.absence = true;
+            return;
+        };
+        self.dots.extend(set.entries().iter().map(|entry| (entry.dot, entry.session)));
+    }
+}
+
+impl Replica {
+    /// Attempts a read. `serve` answers even where the replica is behind.
+    pub(super) fn attempt_read(
+        &mut self,
+        handle: SessionHandle,
+        operation: &Operation,
+        guarantees: Guarantees,
+        serve: bool,
+        now: Millis,
+    ) -> Result<Attempt, SessionError> {
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let space = state.space.clone();
+        let visible = self.visible(state, &space);
+        let gaps = state.vector.missing(&space, guarantees, Access::Read, &visible);
+        let stale = !gaps.is_empty();
+        if stale && !serve {
+            return Ok(self.blocked(&space, gaps));
+        }
+        let (answer, deciding) = self.read(&space, operation, stale, state.at(now))?;
+        if let Some(gaps) = undurable(&deciding, state, self.durable(&space)) {
+            return Ok(Attempt::Blocked { gaps, lost: false });
+        }
+        self.learn(handle, &space, &deciding);
+        Ok(Attempt::Done(answer))
+    }
+
+    /// Attempts a write. There is no serving it where the replica is behind.
+    pub(super) fn attempt_write(
+        &mut self,
+        handle: SessionHandle,
+        batch: &[Mutation],
+        checks: &[Check],
+        guarantees: Guarantees,
+        now: Millis,
+    ) -> Result<Attempt, SessionError> {
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let (space, session, at) = (state.space.clone(), state.id, state.at(now));
+        let visible = self.visible(state, &space);
+        let gaps = state.vector.missing(&space, guarantees, Access::Write, &visible);
+        if !gaps.is_empty() {
+            return Ok(self.blocked(&space, gaps));
+        }
+        if batch.is_empty() {
+            return Err(SessionError::new(ErrorCode::ArgumentInvalid, "a batch writes at least one key"));
+        }
+        // A check answers the session something, whether it holds or not: it is a read.
+        let mut deciding = Deciding::default();
+        for check in checks {
+            deciding.all(self.store.live(&space, &check.key));
+        }
+        if let Some(gaps) = undurable(&deciding, state, self.durable(&space)) {
+            return Ok(Attempt::Blocked { gaps, lost: false });
+        }
+        self.learn(handle, &space, &deciding);
+        self.store.check_versions(&space, checks, at)?;
+        let (dot, changed) = self.write(&space, Some(session), batch.to_vec(), &[])?;
+        let first = batch.first().and_then(|mutation| self.store.live(&space, &mutation.key));
+        let version = first.map(LiveSet::version).unwrap_or_default();
+        if let Some(state) = self.sessions.get_mut(&handle) {
+            state.vector.record_write(&space, dot);
+        }
+        self.note(&space, changed);
+        Ok(Attempt::Done(Answer::Version(version)))
+    }
+
+    /// Writes a batch under this replica's id, a new one if the old one's past is lost.
+    pub(super) fn write(
+        &mut self,
+        space: &Space,
+        session: Option<SessionId>,
+        batch: Vec<Mutation>,
+        checks: &[Check],
+    ) -> Result<(Dot, Vec<Changed>), SessionError> {
+        if self.amnesia {
+            self.rename();
+        }
+        let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
+        let dot = self.store.write(space, self.id, session, batch, checks, self.now)?;
+        Ok((dot, changed))
+    }
+
+    /// What a key shows, without any check: no session, no trace. Undurable writes are not shown.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` while the entry that decides is not durable; the reason of a refused session.
+    pub fn peek(&self, handle: SessionHandle, key: &str, now: Millis) -> Result<Option<Item>, SessionError> {
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let set = self.store.live(&state.space, key);
+        let mut deciding = Deciding::default();
+        deciding.winner(set);
+        match undurable(&deciding, state, self.durable(&state.space)) {
+            Some(gaps) => Err(self.stale(&state.space, gaps)),
+            None => Ok(set.and_then(|set| shown(&Key::from(key), set, state.at(now)))),
+        }
+    }
+
+    fn read(
+        &self,
+        space: &Space,
+        operation: &Operation,
+        stale: bool,
+        at: Millis,
+    ) -> Result<(Answer, Deciding), SessionError> {
+        let mut deciding = Deciding::default();
+        let answer = match operation {
+            Operation::Get(key) => {
+                self.store.limits().check_key(key)?;
+                let set = self.store.live(space, key);
+                deciding.winner(set);
+                Answer::Item(set.and_then(|set| shown(key, set, at)))
+            }
+            Operation::Read(key) => {
+                self.store.limits().check_key(key)?;
+                let set = self.store.live(space, key);
+                deciding.winner(set);
+                let item = set.and_then(|set| Some((shown(key, set, at)?, set.siblings(at).count())));
+                Answer::Outcome(match item {
+                    Some((item, showing)) => {
+                        Outcome::Value { item, conflicts: (showing as u32).saturating_sub(1), stale }
+                    }
+                    None => Outcome::Absent { stale },
+                })
+            }
+            Operation::Conflicts(key) => {
+                self.store.limits().check_key(key)?;
+                let set = self.store.live(space, key);
+                deciding.all(set);
+                Answer::Items(set.map_or_else(Vec::new, |set| siblings(key, set, at)))
+            }
+            Operation::List(range) => Answer::Items(self.list(space, range, at, &mut deciding)),
+            Operation::Write { .. } | Operation::Seal => Answer::Done,
+        };
+        Ok((answer, deciding))
+    }
+
+    fn list(&self, space: &Space, range: &Range, at: Millis, deciding: &mut Deciding) -> Vec<Item> {
+        // Keys outside of what exists may have been collected: every listing rests on the floor too.
+        deciding.absence = true;
+        let Some(state) = self.store.space(space) else { return Vec::new() };
+        let prefix = range.prefix.as_deref().unwrap_or_default();
+        let start = range.start.as_deref().map_or(prefix, |start| start.max(prefix));
+        let keys = state.range(Some(start), range.end.as_deref());
+        let limit = range.limit.unwrap_or(u64::MAX);
+        let mut items = Vec::new();
+        let mut take = |(key, set): (&Key, &LiveSet)| {
+            deciding.all(Some(set));
+            items.extend(shown(key, set, at));
+            (items.len() as u64) < limit
+        };
+        if limit == 0 {
+            return items;
+        }
+        if range.reverse {
+            let after = |entry: &(&Key, &LiveSet)| !entry.0.starts_with(prefix);
+            let mut keys = keys.rev().skip_while(after).take_while(|(key, _)| key.starts_with(prefix));
+            while keys.next().is_some_and(&mut take) {}
+        } else {
+            let mut keys = keys.take_while(|(key, _)| key.starts_with(prefix));
+            while keys.next().is_some_and(&mut take) {}
+        }
+        items
+    }
+
+    /// Records what decided an answer in the session's read vector.
+    fn learn(&mut self, handle: SessionHandle, space: &Space, deciding: &Deciding) {
+        let floor = self.store.space(space).filter(|_| deciding.absence).map(|state| state.floor());
+        let Some(state) = self.sessions.get_mut(&handle) else { return };
+        for (dot, _) in &deciding.dots {
+            state.vector.record_read(space, *dot);
+        }
+        if let Some(floor) = floor {
+            state.vector.record_absence(space, floor);
+        }
+    }
+
+    /// What a key shows to this session now, if the session may see it: then it has read it.
+    pub(super) fn read_change(&mut self, handle: SessionHandle, space: &Space, key: &Key) -> Option<Change> {
+        let state = self.sessions.get(&handle)?;
+        let at = state.at(self.now);
+        let mut deciding = Deciding::default();
+        deciding.winner(self.store.live(space, key));
+        if undurable(&deciding, state, self.durable(space)).is_some() {
+            return None;
+        }
+        self.learn(handle, space, &deciding);
+        Some(self.change(space, key, at))
+    }
+
+    /// What a key shows, as a change.
+    pub(super) fn change(&self, space: &Space, key: &Key, at: Millis) -> Change {
+        let set = self.store.live(space, key);
+        let item = set.and_then(|set| shown(key, set, at));
+        Change { key: key.clone(), item, version: set.map(LiveSet::version).unwrap_or_default() }
+    }
+
+    fn blocked(&self, space: &Space, gaps: Vec<Gap>) -> Attempt {
+        let state = self.store.space(space);
+        let lost = |gap: &Gap| state.and_then(|s| s.retired(gap.replica)).is_some_and(|last| gap.need > last);
+        let nobody: Vec<Gap> = gaps.iter().filter(|gap| lost(gap)).copied().collect();
+        match nobody.is_empty() {
+            true => Attempt::Blocked { gaps, lost: false },
+            false => Attempt::Blocked { gaps: nobody, lost: true },
+        }
+    }
+}
+
+/// What decided an answer but may not be told to this session yet: neither durable nor its own.
+fn undurable(deciding: &Deciding, state: &SessionState, durable: &VersionVector) -> Option<Vec<Gap>> {
+    let hidden = |(dot, writer): &&(Dot, Option<SessionId>)| !durable.contains(*dot) && *writer != Some(state.id);
+    let mut needed = VersionVector::new();
+    deciding.dots.iter().filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
+    if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }
+}
+
+fn shown(key: &Key, set: &LiveSet, at: Millis) -> Option<Item> {
+    let entry = set.shown(at)?;
+    let (content, expires_at) = (entry.content.clone(), entry.expires_at);
+    Some(Item { key: key.clone(), content, version: set.version(), expires_at })
+}
+
+fn siblings(key: &Key, set: &LiveSet, at: Millis) -> Vec<Item> {
+    let item = |entry: &crate::store::entry::DataEntry| Item {
+        key: key.clone(),
+        content: entry.content.clone(),
+        version: entry.version(),
+        expires_at: entry.expires_at,
+    };
+    set.siblings(at).map(item).collect()
+}

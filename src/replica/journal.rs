@@ -1,0 +1,109 @@
+//! Durability (invariant I5): what storage has, and what may therefore leave.
+//!
+//! A record is the delta since the record before, so writes between two drains share one. `Persisted(n)` is
+//! cumulative. With memory as storage nothing is journaled and everything is as durable as it will ever be.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::id::{ReplicaId, Space};
+use crate::store::SessionConsistentStore;
+use crate::sync::message::{Frame, Message};
+use crate::vector::VersionVector;
+
+type Vectors = BTreeMap<Space, VersionVector>;
+
+/// What was handed to storage, and what of it is durable.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    /// Whether there is a storage to wait for.
+    storage: bool,
+    written: u64,
+    persisted: u64,
+    journaled: Vectors,
+    durable: Vectors,
+    pending: VecDeque<(u64, Vectors)>,
+}
+
+impl Journal {
+    pub(crate) fn new(storage: bool) -> Self {
+        let (journaled, durable) = (Vectors::new(), Vectors::new());
+        Self { storage, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new() }
+    }
+
+    /// Everything in `store` came from storage.
+    pub(crate) fn loaded(&mut self, store: &SessionConsistentStore) {
+        self.journaled = vectors(store);
+        self.durable = self.journaled.clone();
+    }
+
+    /// The record of what changed since the last one, if something did.
+    pub(crate) fn record(&mut self, id: ReplicaId, store: &SessionConsistentStore) -> Option<(u64, Vec<u8>)> {
+        if !self.storage {
+            return None;
+        }
+        let empty = VersionVector::new();
+        let since = |space: &Space| self.journaled.get(space).unwrap_or(&empty);
+        let messages: Vec<Message> = store
+            .spaces()
+            .filter(|(space, state)| since(space) != state.vector())
+            .map(|(space, state)| Message::Delta(state.extract(space, since(space), store.clock().last())))
+            .collect();
+        if messages.is_empty() {
+            return None;
+        }
+        self.written += 1;
+        self.journaled = vectors(store);
+        self.pending.push_back((self.written, self.journaled.clone()));
+        Some((self.written, Frame { from: id, to: None, messages }.encode()))
+    }
+
+    /// Storage has all records up to `n`; tells whether that is news.
+    pub(crate) fn persisted(&mut self, n: u64) -> bool {
+        let n = n.min(self.written);
+        let news = n > self.persisted;
+        self.persisted = self.persisted.max(n);
+        while self.pending.front().is_some_and(|(record, _)| *record <= n) {
+            if let Some((_, vectors)) = self.pending.pop_front() {
+                self.durable = vectors;
+            }
+        }
+        news
+    }
+
+    /// The record that must be durable before something that was decided by the present state may leave. Ask after
+    /// [`Journal::record`].
+    pub(crate) const fn gate(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether what waits for `gate` may leave.
+    pub(crate) const fn open(&self, gate: u64) -> bool {
+        gate <= self.persisted
+    }
+
+    /// Whether everything handed to storage is durable.
+    pub(crate) const fn settled(&self) -> bool {
+        self.persisted == self.written
+    }
+
+    /// What of a space is durable.
+    pub(crate) fn durable<'a>(&'a self, space: &Space, store: &'a SessionConsistentStore) -> &'a VersionVector {
+        static EMPTY: VersionVector = VersionVector::new();
+        if self.storage { self.durable.get(space).unwrap_or(&EMPTY) } else { store.vector(space) }
+    }
+}
+
+fn vectors(store: &SessionConsistentStore) -> Vectors {
+    store.spaces().map(|(space, state)| (space.clone(), state.vector().clone())).collect()
+}
+
+/// The snapshot: the delta of every space since nothing. The same bytes as a message and a record.
+pub(crate) fn snapshot(id: ReplicaId, store: &SessionConsistentStore) -> Vec<u8> {
+    let empty = VersionVector::new();
+    let messages = store
+        .spaces()
+        .map(|(space, state)| Message::Delta(state.extract(space, &empty, store.clock().last())))
+        .collect();
+    Frame { from: id, to: None, messages }.encode()
+}

@@ -1,0 +1,217 @@
+//! The replica's channels: frames in, frames out, and the watch for its own id in what others say.
+//!
+//! Invariant: a frame that is damaged, or meant for somebody else, changes nothing. What is sent waits in the outbox
+//! for the record of the state that it tells.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::error::SessionError;
+use crate::id::{ReplicaId, Space};
+use crate::io::{Effect, Event, LinkId};
+use crate::store::space::Changed;
+use crate::sync::message::{Frame, Message};
+use crate::sync::peer::{Peer, Step, Timing, hello};
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// The most peers that are remembered between requests of `exchange`.
+const EXCHANGES_MAX: usize = 64;
+
+/// The peers: those on a link, and those that come by request and response.
+#[derive(Debug)]
+pub(super) struct Links {
+    timing: Timing,
+    open: BTreeMap<LinkId, Peer>,
+    exchanges: BTreeMap<ReplicaId, Peer>,
+}
+
+impl Links {
+    pub(super) const fn new(timing: Timing) -> Self {
+        Self { timing, open: BTreeMap::new(), exchanges: BTreeMap::new() }
+    }
+
+    pub(super) fn greet(&mut self) {
+        self.open.values_mut().for_each(Peer::greet);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.open.values().map(Peer::deadline).min()
+    }
+
+    /// Peers known to hold `need` of `replica`.
+    pub(super) fn holders(&self, space: &Space, replica: ReplicaId, need: u64) -> Vec<ReplicaId> {
+        let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.get(replica) >= need);
+        let mut holders: Vec<_> = self.peers().filter(|peer| holds(peer)).filter_map(Peer::remote).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        holders
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.open.values().chain(self.exchanges.values())
+    }
+
+    fn known(&self) -> u32 {
+        self.open.values().filter(|peer| peer.remote().is_some()).count() as u32
+    }
+}
+
+/// A peer, as an application may see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerView {
+    /// The channel.
+    pub link: LinkId,
+    /// Who it is, once it has said so.
+    pub replica: Option<ReplicaId>,
+    /// What it is known to hold, per space.
+    pub holds: Vec<(Space, VersionVector)>,
+}
+
+impl Replica {
+    /// A channel to a peer has opened.
+    pub fn link_up(&mut self, link: LinkId, now: Millis) {
+        self.input(now);
+        self.links.open.insert(link, Peer::new(self.links.timing, now));
+    }
+
+    /// A channel has closed.
+    pub fn link_down(&mut self, link: LinkId, now: Millis) {
+        self.input(now);
+        if self.links.open.remove(&link).is_some() {
+            self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+        }
+    }
+
+    /// The peers on links.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> {
+        self.links.open.iter().map(|(link, peer)| {
+            let holds = self.store.spaces().filter_map(|(space, _)| Some((space.clone(), peer.holds(space)?.clone())));
+            PeerView { link: *link, replica: peer.remote(), holds: holds.collect() }
+        })
+    }
+
+    /// A message has come over a link. It may be lost, repeated, late or meant for somebody else: no harm is done.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the message was dropped, state is unchanged.
+    pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let frame = Frame::decode(bytes)?;
+        if !self.is_for_me(&frame) {
+            return Ok(());
+        }
+        self.look_for_amnesia(&frame.messages);
+        let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
+        let before = peer.remote();
+        let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
+        let remote = peer.remote();
+        let replies = self.take_step(step);
+        if before != remote {
+            self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+        }
+        self.transmit(link, remote, replies);
+        Ok(())
+    }
+
+    /// The sync protocol as request and response: takes one message (an empty one asks for a hello) and answers with
+    /// one, as a single [`Effect::Transmit`] on the link number `reply`, which is not otherwise used.
+    ///
+    /// # Errors
+    /// As [`Replica::receive`]; then there is no reply.
+    pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        if bytes.is_empty() {
+            self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
+            return Ok(());
+        }
+        let frame = Frame::decode(bytes)?;
+        if !self.is_for_me(&frame) {
+            self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
+            return Ok(());
+        }
+        self.look_for_amnesia(&frame.messages);
+        let from = frame.from;
+        if !self.links.exchanges.contains_key(&from) && self.links.exchanges.len() >= EXCHANGES_MAX {
+            self.links.exchanges.pop_first();
+        }
+        let timing = self.links.timing;
+        let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
+        let mut peer = self.links.exchanges.remove(&from).unwrap_or_else(|| Peer::new(timing, now));
+        let step = peer.receive(from, frame.messages, &mut self.store, now);
+        let mut messages = self.take_step(step);
+        messages.retain(|message| !matches!(message, Message::Hello { .. }));
+        messages.extend(peer.answer(&fetching, &self.store, now));
+        self.links.exchanges.insert(from, peer);
+        self.transmit(reply, Some(from), messages);
+        Ok(())
+    }
+
+    /// A frame of one's own that comes back, or one for somebody else, is not acted on.
+    fn is_for_me(&self, frame: &Frame) -> bool {
+        frame.from != self.id && frame.to.is_none_or(|to| to == self.id)
+    }
+
+    /// Own writes that others know and this replica does not: its state was lost, and its id must not be used again.
+    fn look_for_amnesia(&mut self, messages: &[Message]) {
+        let ahead =
+            |(space, vector): (&Space, &VersionVector)| vector.get(self.id) > self.store.vector(space).get(self.id);
+        self.amnesia |= messages.iter().flat_map(Message::vectors).any(ahead);
+    }
+
+    fn take_step(&mut self, step: Step) -> Vec<Message> {
+        let Step { replies, applied, refused } = step;
+        for (space, changed) in applied {
+            self.note(&space, changed);
+        }
+        self.fresh.extend(refused.into_iter().map(|error| Effect::Event(Event::Refused(error))));
+        replies
+    }
+
+    /// Says what is to be said of this replica's own accord.
+    pub(super) fn speak(&mut self) {
+        let mut spoken = Vec::new();
+        for (link, peer) in &mut self.links.open {
+            let messages = peer.speak(&self.store, self.now);
+            spoken.push((*link, peer.remote(), messages));
+        }
+        for (link, to, messages) in spoken {
+            self.transmit(link, to, messages);
+        }
+    }
+
+    fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
+        if !messages.is_empty() {
+            let bytes = Frame { from: self.id, to, messages }.encode();
+            self.fresh.push(Effect::Transmit { link, bytes });
+        }
+    }
+
+    /// Writes the winner of each key with too many siblings anew, so that its live set is one entry again. Only a
+    /// trusted replica does: a client's rewriting would be one sibling more.
+    pub(super) fn relieve_crowds(&mut self) {
+        let crowded = core::mem::take(&mut self.crowded);
+        if self.keyring.is_none() {
+            return;
+        }
+        for (space, key) in crowded {
+            let winner = self.store.live(&space, &key).and_then(|set| set.winner().cloned());
+            let Some(winner) = winner else { continue };
+            let mutation = crate::store::Mutation { key, content: winner.content, expires_at: winner.expires_at };
+            // A store that is full keeps its siblings; nothing is lost by that.
+            if let Ok((_, changed)) = self.write(&space, winner.session, alloc::vec![mutation], &[]) {
+                self.note(&space, changed);
+            }
+        }
+    }
+}
+
+fn wanted(message: &Message) -> Option<Space> {
+    if let Message::Want { space, .. } = message { Some(space.clone()) } else { None }
+}
+
+/// The changed keys of a local write.
+pub(super) fn written(keys: impl Iterator<Item = crate::store::entry::Key>) -> Vec<Changed> {
+    keys.map(|key| Changed { key, conflict: false }).collect()
+}

@@ -1,0 +1,269 @@
+//! Operations from beginning to end: at once, or waiting for the missing writes and for storage, with a deadline.
+//!
+//! Invariant: no operation waits without a deadline; what waits is tried again in the order in which it began; a
+//! retry drops no guarantee.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::answer::Attempt;
+use super::sessions::unknown;
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::guarantee::Guarantees;
+use crate::id::Space;
+use crate::io::{Answer, Operation, Outcome, Policy, Progress, SessionHandle, Terms, WaitId};
+use crate::time::Millis;
+use crate::vector::Gap;
+
+/// The most operations of one session that wait at a time.
+const WAITS_MAX: u32 = 1024;
+
+/// An operation that has not ended.
+#[derive(Debug)]
+struct Wait {
+    session: Option<SessionHandle>,
+    deadline: Millis,
+    phase: Phase,
+}
+
+/// What an operation waits for.
+#[derive(Debug)]
+enum Phase {
+    /// The writes that its session depends on.
+    Fresh { operation: Operation, guarantees: Guarantees, serve: bool },
+    /// The record that holds what it did.
+    Durable { gate: u64, answer: Answer },
+    /// The record of everything that the token will cover.
+    Seal { gate: u64 },
+}
+
+/// The operations that wait, and the answers of those that have ended.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    last: u32,
+    waiting: BTreeMap<WaitId, Wait>,
+    settled: BTreeMap<WaitId, Result<Answer, SessionError>>,
+}
+
+impl Waits {
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.waiting.values().map(|wait| wait.deadline).min()
+    }
+
+    pub(super) fn forget(&mut self, session: SessionHandle) {
+        self.waiting.retain(|_, wait| wait.session != Some(session));
+    }
+}
+
+impl Replica {
+    /// Begins an operation of a session.
+    ///
+    /// # Errors
+    /// The reason of a refused session; `STALE_REPLICA`, `DEPENDENCY_LOST` as the policy says; `CONFLICT`, `KEY_INVALID`,
+    /// `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED`, `ARGUMENT_INVALID` of a write. State is unchanged.
+    pub fn begin(
+        &mut self,
+        session: SessionHandle,
+        operation: Operation,
+        terms: Terms,
+        now: Millis,
+    ) -> Result<Progress, SessionError> {
+        self.input(now);
+        // What is due is done first, so that no operation overtakes one that began earlier.
+        self.work();
+        self.stirred = true;
+        let state = self.sessions.get(&session).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let guarantees = terms.guarantees.unwrap_or(state.guarantees);
+        let policy = terms.on_stale.unwrap_or(state.on_stale);
+        let deadline = now.saturating_add(terms.timeout.unwrap_or(state.timeout));
+        let space = state.space.clone();
+        if matches!(operation, Operation::Seal) {
+            return self.seal(session, deadline);
+        }
+        let writes = matches!(operation, Operation::Write { .. });
+        let serve = policy == Policy::Serve && !writes;
+        match self.attempt(session, &operation, guarantees, serve)? {
+            Attempt::Done(answer) if writes && !terms.sync => self.once_durable(session, answer, deadline),
+            Attempt::Done(answer) => Ok(Progress::Done(answer)),
+            Attempt::Blocked { gaps, lost } => {
+                let waits = !lost && !terms.sync && (policy == Policy::Wait || serve);
+                if waits {
+                    return self.wait(Some(session), deadline, Phase::Fresh { operation, guarantees, serve });
+                }
+                self.refusal(&operation, &space, gaps, lost).map(Progress::Done)
+            }
+        }
+    }
+
+    /// Waits until everything written so far is durable.
+    ///
+    /// # Errors
+    /// None now; `TIMEOUT` when the wait is taken after its deadline.
+    pub fn flush(&mut self, timeout: Option<Millis>, now: Millis) -> Result<Progress, SessionError> {
+        self.input(now);
+        self.make_record();
+        let gate = self.journal.gate();
+        if self.journal.open(gate) {
+            return Ok(Progress::Done(Answer::Done));
+        }
+        let deadline = now.saturating_add(timeout.unwrap_or(self.timeout));
+        self.wait(None, deadline, Phase::Durable { gate, answer: Answer::Done })
+    }
+
+    /// The answer of an operation that has settled.
+    ///
+    /// # Errors
+    /// The operation's; `ARGUMENT_INVALID` if it has not settled or was taken already.
+    pub fn take(&mut self, wait: WaitId) -> Result<Answer, SessionError> {
+        let unsettled = || SessionError::new(ErrorCode::ArgumentInvalid, "no settled operation has this number");
+        self.waits.settled.remove(&wait).unwrap_or_else(|| Err(unsettled()))
+    }
+
+    /// Gives up an operation that waits. A write that was applied already stays applied.
+    pub fn cancel(&mut self, wait: WaitId) {
+        let waited = self.waits.waiting.remove(&wait);
+        self.count_wait(waited.and_then(|wait| wait.session), false);
+        self.waits.settled.remove(&wait);
+    }
+
+    fn attempt(
+        &mut self,
+        session: SessionHandle,
+        operation: &Operation,
+        guarantees: Guarantees,
+        serve: bool,
+    ) -> Result<Attempt, SessionError> {
+        match operation {
+            Operation::Write { batch, checks } => self.attempt_write(session, batch, checks, guarantees, self.now),
+            Operation::Get(_) | Operation::Read(_) | Operation::Conflicts(_) | Operation::List(_) | Operation::Seal => {
+                self.attempt_read(session, operation, guarantees, serve, self.now)
+            }
+        }
+    }
+
+    fn seal(&mut self, session: SessionHandle, deadline: Millis) -> Result<Progress, SessionError> {
+        self.make_record();
+        let gate = self.journal.gate();
+        if self.journal.open(gate) {
+            return Ok(Progress::Done(Answer::Token(self.token(session, self.now)?)));
+        }
+        self.wait(Some(session), deadline, Phase::Seal { gate })
+    }
+
+    fn once_durable(
+        &mut self,
+        session: SessionHandle,
+        answer: Answer,
+        deadline: Millis,
+    ) -> Result<Progress, SessionError> {
+        self.make_record();
+        let gate = self.journal.gate();
+        if self.journal.open(gate) {
+            return Ok(Progress::Done(answer));
+        }
+        self.wait(Some(session), deadline, Phase::Durable { gate, answer })
+    }
+
+    fn wait(
+        &mut self,
+        session: Option<SessionHandle>,
+        deadline: Millis,
+        phase: Phase,
+    ) -> Result<Progress, SessionError> {
+        let state = session.and_then(|session| self.sessions.get(&session));
+        if state.is_some_and(|state| state.waits >= WAITS_MAX) {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
+        }
+        self.count_wait(session, true);
+        self.waits.last += 1;
+        let id = WaitId(self.waits.last);
+        self.waits.waiting.insert(id, Wait { session, deadline, phase });
+        Ok(Progress::Waiting(id))
+    }
+
+    fn count_wait(&mut self, session: Option<SessionHandle>, more: bool) {
+        if let Some(state) = session.and_then(|session| self.sessions.get_mut(&session)) {
+            state.waits = if more { state.waits + 1 } else { state.waits.saturating_sub(1) };
+        }
+    }
+
+    /// Tries what waits, in order; tells whether something was written.
+    pub(super) fn settle(&mut self) -> bool {
+        let waiting: Vec<WaitId> = self.waits.waiting.keys().copied().collect();
+        let mut wrote = false;
+        for id in waiting {
+            let Some(mut wait) = self.waits.waiting.remove(&id) else { continue };
+            let result = self.try_wait(&mut wait, &mut wrote);
+            match result {
+                None => {
+                    self.waits.waiting.insert(id, wait);
+                }
+                Some(result) => {
+                    self.count_wait(wait.session, false);
+                    self.waits.settled.insert(id, result);
+                    self.settled.push_back(id);
+                }
+            }
+        }
+        wrote
+    }
+
+    fn try_wait(&mut self, wait: &mut Wait, wrote: &mut bool) -> Option<Result<Answer, SessionError>> {
+        let late = wait.deadline <= self.now;
+        match &wait.phase {
+            Phase::Durable { gate, answer } if self.journal.open(*gate) => Some(Ok(answer.clone())),
+            Phase::Seal { gate } if self.journal.open(*gate) => {
+                let session = wait.session?;
+                Some(self.token(session, self.now).map(Answer::Token))
+            }
+            Phase::Durable { .. } | Phase::Seal { .. } => late.then(|| {
+                let cause = "storage has not confirmed in time; what was written stays and may become durable later";
+                Err(SessionError::new(ErrorCode::Timeout, cause))
+            }),
+            Phase::Fresh { operation, guarantees, serve } => {
+                let session = wait.session?;
+                let writes = matches!(operation, Operation::Write { .. });
+                let space = self.sessions.get(&session).map(|state| state.space.clone())?;
+                match self.attempt(session, operation, *guarantees, *serve) {
+                    Err(error) => Some(Err(error)),
+                    Ok(Attempt::Done(answer)) if writes => {
+                        *wrote = true;
+                        self.make_record();
+                        wait.phase = Phase::Durable { gate: self.journal.gate(), answer };
+                        self.try_wait(wait, wrote)
+                    }
+                    Ok(Attempt::Done(answer)) => Some(Ok(answer)),
+                    Ok(Attempt::Blocked { gaps, lost: true }) => Some(self.refusal(operation, &space, gaps, true)),
+                    Ok(Attempt::Blocked { gaps, lost: false }) => late.then(|| Err(self.stale(&space, gaps))),
+                }
+            }
+        }
+    }
+
+    /// What an operation answers that the replica cannot serve: `Read` tells the outcome, the others fail.
+    fn refusal(
+        &self,
+        operation: &Operation,
+        space: &Space,
+        gaps: Vec<Gap>,
+        lost: bool,
+    ) -> Result<Answer, SessionError> {
+        if matches!(operation, Operation::Read(_)) {
+            let missing = self.explain(space, gaps);
+            return Ok(Answer::Outcome(if lost { Outcome::Lost(missing) } else { Outcome::Behind(missing) }));
+        }
+        Err(if lost { self.lost(space, gaps) } else { self.stale(space, gaps) })
+    }
+
+    pub(super) fn stale(&self, space: &Space, gaps: Vec<Gap>) -> SessionError {
+        let cause = "this replica lacks writes that the session depends on; try again, or ask a holder";
+        SessionError::new(ErrorCode::StaleReplica, cause).with(Details::Missing(self.explain(space, gaps)))
+    }
+
+    fn lost(&self, space: &Space, gaps: Vec<Gap>) -> SessionError {
+        let cause = "the session depends on writes that were lost with their replica; begin a new session";
+        SessionError::new(ErrorCode::DependencyLost, cause).with(Details::Missing(self.explain(space, gaps)))
+    }
+}

@@ -1,0 +1,114 @@
+//! A session in use at this replica: who it is, what it is promised, what it depends on.
+//!
+//! Invariant: a dead or forged token gives a *refused* session, of which every operation answers the reason; its
+//! identity comes from a verified JWS or from the host, never from a token's suffix.
+
+use alloc::string::String;
+
+use crate::error::{ErrorCode, SessionError};
+use crate::guarantee::Guarantees;
+use crate::id::{SessionId, Space};
+use crate::io::Policy;
+use crate::session::claims::Claims;
+use crate::session::token::SessionToken;
+use crate::session::vector::SessionVector;
+use crate::time::Millis;
+
+/// How a session begins.
+#[derive(Clone, Debug, Default)]
+pub struct SessionInit {
+    /// The token to go on from; without one a new session begins.
+    pub token: Option<String>,
+    /// The current space; default: the token's, else the replica's.
+    pub space: Option<Space>,
+    /// The guarantees; default: the token's, else all four.
+    pub guarantees: Option<Guarantees>,
+    /// The user, as the host asserts it. A verified token's user stands above it.
+    pub user: Option<String>,
+    /// The client application's name.
+    pub client: Option<String>,
+    /// What to do when the replica is behind; default: wait.
+    pub on_stale: Option<Policy>,
+    /// How long to wait, in milliseconds; default: the replica's.
+    pub timeout: Option<Millis>,
+    /// How long a new session lives, in milliseconds; default: the replica's.
+    pub expires_in: Option<Millis>,
+    /// Whether a dead or forged token gives a fresh anonymous session instead of a refused one.
+    pub anonymous_if_refused: bool,
+}
+
+/// What the replica keeps of a session in use.
+#[derive(Debug)]
+pub(crate) struct SessionState {
+    pub(crate) id: SessionId,
+    pub(crate) user: Option<String>,
+    pub(crate) client: Option<String>,
+    pub(crate) space: Space,
+    pub(crate) guarantees: Guarantees,
+    pub(crate) on_stale: Policy,
+    pub(crate) timeout: Millis,
+    pub(crate) vector: SessionVector,
+    /// The token that the session came with: who holds no key prints it again.
+    pub(crate) token: SessionToken,
+    /// When the token was minted. Expiry is judged no earlier, so that a slow clock resurrects nothing.
+    pub(crate) issued_at: Millis,
+    pub(crate) expires_at: Millis,
+    pub(crate) resumed: bool,
+    pub(crate) refused: Option<SessionError>,
+    pub(crate) waits: u32,
+}
+
+impl SessionState {
+    /// The time at which entries are judged expired.
+    pub(crate) fn at(&self, now: Millis) -> Millis {
+        now.max(self.issued_at)
+    }
+
+    /// Whether the session may operate at `now`.
+    pub(crate) fn admit(&self, now: Millis) -> Result<(), SessionError> {
+        if let Some(reason) = &self.refused {
+            return Err(reason.clone());
+        }
+        if now >= self.expires_at {
+            return Err(SessionError::new(ErrorCode::TokenExpired, "the session's time is over; begin a new one"));
+        }
+        Ok(())
+    }
+
+    /// The claims of a token minted at `now` by the cluster `issuer`.
+    pub(crate) fn claims(&self, issuer: &str, now: Millis) -> Claims {
+        Claims {
+            issuer: issuer.into(),
+            subject: self.user.clone(),
+            session: self.id,
+            client: self.client.clone(),
+            space: self.space.clone(),
+            guarantees: self.guarantees,
+            issued_at: self.at(now),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// A session, as an application may see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionView {
+    /// The session's id.
+    pub id: SessionId,
+    /// The user, if it has one.
+    pub user: Option<String>,
+    /// The client application, if it is named.
+    pub client: Option<String>,
+    /// The current space.
+    pub space: Space,
+    /// What it is promised.
+    pub guarantees: Guarantees,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_at: Millis,
+    /// Whether a token was accepted.
+    pub resumed: bool,
+    /// Why every operation of it is refused, if it is.
+    pub refused: Option<SessionError>,
+    /// What it has read and written, as far as that may leave the replica.
+    pub vector: SessionVector,
+}

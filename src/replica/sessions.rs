@@ -1,0 +1,239 @@
+//! Sessions of this replica: opening, tokens in and out, what they lack.
+//!
+//! Invariant I5 for tokens: a dot that no storage has, and that did not come in with a token, is left out.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::session::{SessionInit, SessionState, SessionView};
+use crate::error::{ErrorCode, Missing, SessionError};
+use crate::guarantee::{Access, Guarantees};
+use crate::id::{Dot, SessionId, Space};
+use crate::io::SessionHandle;
+use crate::session::token::SessionToken;
+use crate::session::vector::SessionVector;
+use crate::time::{MILLIS_MAX, Millis};
+use crate::vector::{Gap, VersionVector};
+
+impl Replica {
+    /// Begins a session, or goes on with the one that a token names. A token that is dead or forged gives a refused
+    /// session, whose operations all answer the reason, unless the caller asked for an anonymous one instead.
+    pub fn open_session(&mut self, init: SessionInit, now: Millis) -> SessionHandle {
+        self.input(now);
+        let opened = init.token.as_deref().map(|text| self.open_token(text, now)).transpose();
+        let (token, refused) = match opened {
+            Ok(token) => (token, None),
+            Err(_) if init.anonymous_if_refused => (None, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        if let Some(token) = &token {
+            self.look_for_own_past(token);
+        }
+        let resumed = token.is_some();
+        let token = token.unwrap_or_else(SessionToken::anonymous);
+        let claims = token.claims().cloned();
+        let fresh = SessionId::new(now, self.entropy.draw());
+        let mut state = SessionState {
+            id: claims.as_ref().map_or(fresh, |claims| claims.session),
+            user: if refused.is_some() { None } else { init.user },
+            client: init.client,
+            space: init.space.or(claims.as_ref().map(|c| c.space.clone())).unwrap_or_else(|| self.space.clone()),
+            guarantees: init.guarantees.or(claims.as_ref().map(|c| c.guarantees)).unwrap_or_default(),
+            on_stale: init.on_stale.unwrap_or_default(),
+            timeout: init.timeout.unwrap_or(self.timeout),
+            vector: token.dependencies().clone(),
+            token,
+            issued_at: 0,
+            expires_at: now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX),
+            resumed,
+            refused,
+            waits: 0,
+        };
+        if let Some(claims) = claims {
+            state.user = claims.subject;
+            state.client = claims.client.or(state.client);
+            state.issued_at = claims.issued_at;
+            state.expires_at = claims.expires_at;
+        }
+        self.handles += 1;
+        let handle = SessionHandle(self.handles);
+        self.sessions.insert(handle, state);
+        handle
+    }
+
+    /// Lets go of a session's handle; what waits for it is forgotten. The session itself lives on in its token.
+    pub fn close_session(&mut self, handle: SessionHandle) {
+        self.sessions.remove(&handle);
+        self.waits.forget(handle);
+        self.watches.forget(handle);
+    }
+
+    /// Joins what another token of the same user depends on.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID` for a token that is damaged, forged or another user's; `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`. The
+    /// session is unchanged.
+    pub fn merge(&mut self, handle: SessionHandle, text: &str, now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let token = self.open_token(text, now)?;
+        let user = |token: &SessionToken| token.claims().and_then(|claims| claims.subject.clone());
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        if user(&token).is_some_and(|user| state.user.as_ref() != Some(&user)) {
+            return Err(SessionError::new(
+                ErrorCode::TokenInvalid,
+                "the token is another user's; merge only one's own",
+            ));
+        }
+        self.look_for_own_past(&token);
+        if let Some(state) = self.sessions.get_mut(&handle) {
+            state.vector.merge(token.dependencies());
+            state.token.merge(&token);
+        }
+        Ok(())
+    }
+
+    /// The session's token, over what is durable now.
+    ///
+    /// # Errors
+    /// The reason of a refused session; `TOKEN_TOO_LARGE`.
+    pub fn token(&self, handle: SessionHandle, now: Millis) -> Result<String, SessionError> {
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let vector = self.portable(state);
+        match &self.keyring {
+            Some(keyring) => keyring.seal(&state.claims(&self.issuer, now), &vector),
+            None => Ok(state.token.clone().with_unsigned(&vector).to_text()),
+        }
+    }
+
+    /// What this replica lacks before it can serve the session, reads and writes alike; or before it can serve the
+    /// bearer of `token`. Empty if nothing.
+    ///
+    /// # Errors
+    /// The reason of a refused session; the token's errors.
+    pub fn missing(
+        &mut self,
+        handle: SessionHandle,
+        token: Option<&str>,
+        now: Millis,
+    ) -> Result<Vec<Missing>, SessionError> {
+        self.input(now);
+        let other = token.map(|text| self.open_token(text, now)).transpose()?;
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let (vector, guarantees) = match &other {
+            Some(token) => (token.dependencies(), Guarantees::ALL),
+            None => (&state.vector, state.guarantees),
+        };
+        let mut missing = Vec::new();
+        for (space, _) in vector.iter() {
+            let own = self.visible(state, space);
+            let mut gaps = vector.missing(space, guarantees, Access::Read, &own);
+            for gap in vector.missing(space, guarantees, Access::Write, &own) {
+                if !gaps.contains(&gap) {
+                    gaps.push(gap);
+                }
+            }
+            missing.extend(self.explain(space, gaps));
+        }
+        Ok(missing)
+    }
+
+    /// A session, as an application may see it.
+    #[must_use]
+    pub fn session(&self, handle: SessionHandle) -> Option<SessionView> {
+        let state = self.sessions.get(&handle)?;
+        Some(SessionView {
+            id: state.id,
+            user: state.user.clone(),
+            client: state.client.clone(),
+            space: state.space.clone(),
+            guarantees: state.guarantees,
+            expires_at: state.expires_at,
+            resumed: state.resumed,
+            refused: state.refused.clone(),
+            vector: self.portable(state),
+        })
+    }
+
+    /// The handles of the sessions in use, in the order of their opening.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
+        self.sessions.keys().copied()
+    }
+
+    /// Opens a token as far as this replica can: verified with a key, else for its dependencies only.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
+    pub fn open_token(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
+        if let Some(keyring) = &self.keyring {
+            return keyring.open(text, now, &self.issuer, 0);
+        }
+        let token = SessionToken::open_unverified(text)?;
+        if token.claims().is_some_and(|claims| now >= claims.expires_at) {
+            return Err(SessionError::new(ErrorCode::TokenExpired, "the token has expired; begin a new session"));
+        }
+        Ok(token)
+    }
+
+    /// A token that knows more of this replica's writes than the replica itself tells of amnesia. With a key only the
+    /// signed part is believed: a forged suffix must not make an edge change its id, and every vector grow.
+    fn look_for_own_past(&mut self, token: &SessionToken) {
+        let known = if self.keyring.is_some() { token.signed() } else { token.dependencies() };
+        for (space, dependencies) in known.iter() {
+            let held = self.store.vector(space).get(self.id);
+            self.amnesia |= dependencies.reads.get(self.id).max(dependencies.writes.get(self.id)) > held;
+        }
+    }
+
+    /// The vector that this session's guarantees are checked against: what is durable, and its own writes before.
+    pub(super) fn visible<'a>(&'a self, state: &SessionState, space: &Space) -> Cow<'a, VersionVector> {
+        let durable = self.journal.durable(space, &self.store);
+        let written = state.vector.get(space).map_or(0, |own| own.writes.get(self.id));
+        let held = self.store.vector(space).get(self.id);
+        if written <= durable.get(self.id) || written > held {
+            return Cow::Borrowed(durable);
+        }
+        let mut vector = durable.clone();
+        vector.advance(Dot::new(self.id, written));
+        Cow::Owned(vector)
+    }
+
+    /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
+    fn portable(&self, state: &SessionState) -> SessionVector {
+        let mut portable = state.vector.clone();
+        let empty = VersionVector::new();
+        for (space, own) in state.vector.iter() {
+            let durable = self.journal.durable(space, &self.store);
+            let brought = state.token.dependencies().get(space);
+            for (replica, sequence) in own.reads.iter().chain(own.writes.iter()) {
+                let known = |vector: Option<&VersionVector>| vector.unwrap_or(&empty).get(replica);
+                let most = durable
+                    .get(replica)
+                    .max(known(brought.map(|dependencies| &dependencies.reads)))
+                    .max(known(brought.map(|dependencies| &dependencies.writes)));
+                if sequence > most {
+                    portable.cap(space, replica, most);
+                }
+            }
+        }
+        portable
+    }
+
+    /// Gaps with their space and the peers that could fill them.
+    pub(super) fn explain(&self, space: &Space, gaps: Vec<Gap>) -> Vec<Missing> {
+        let explain = |gap: Gap| {
+            let holders = self.links.holders(space, gap.replica, gap.need);
+            Missing { space: space.clone(), gap, holders }
+        };
+        gaps.into_iter().map(explain).collect()
+    }
+}
+
+/// The answer to a handle that was let go.
+pub(super) fn unknown() -> SessionError {
+    SessionError::new(ErrorCode::SessionNotFound, "the session's handle was let go; open the session again")
+}

@@ -1,0 +1,167 @@
+//! Subscriptions: which keys have changed since a session last looked. A change that is handed out is a read.
+//!
+//! Invariant: a subscription holds keys, not values, so a slow reader costs no more than its keys; a change is told
+//! only under the session's guarantees, and one that cannot be told within the timeout ends the subscription.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::sessions::unknown;
+use crate::error::{ErrorCode, SessionError};
+use crate::guarantee::{Access, Guarantees};
+use crate::id::Space;
+use crate::io::{Change, Dirty, Effect, Scope, SessionHandle, Terms, WatchId};
+use crate::store::entry::Key;
+use crate::time::Millis;
+use crate::vector::Gap;
+
+/// One subscription.
+#[derive(Debug)]
+struct Watch {
+    session: SessionHandle,
+    space: Space,
+    scope: Scope,
+    guarantees: Guarantees,
+    timeout: Millis,
+    dirty: Dirty,
+    /// The host knows that there is something to fetch.
+    told: bool,
+    blocked_since: Option<Millis>,
+}
+
+/// All subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    last: u32,
+    open: BTreeMap<WatchId, Watch>,
+}
+
+impl Watches {
+    /// Notes that a key has changed.
+    pub(super) fn touch(&mut self, space: &Space, key: &Key) {
+        for watch in self.open.values_mut() {
+            if watch.space == *space && watch.scope.covers(key) {
+                watch.dirty.insert(key.clone());
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, session: SessionHandle) {
+        self.open.retain(|_, watch| watch.session != session);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let due = |watch: &Watch| watch.blocked_since.filter(|_| !watch.told).map(|since| since + watch.timeout);
+        self.open.values().filter_map(due).min()
+    }
+}
+
+impl Replica {
+    /// Follows the keys of `scope` from now on, in the session's current space.
+    ///
+    /// # Errors
+    /// The reason of a refused session; `KEY_INVALID`.
+    pub fn watch(
+        &mut self,
+        session: SessionHandle,
+        scope: Scope,
+        terms: Terms,
+        now: Millis,
+    ) -> Result<WatchId, SessionError> {
+        self.input(now);
+        let state = self.sessions.get(&session).ok_or_else(unknown)?;
+        state.admit(now)?;
+        if let Scope::Key(key) = &scope {
+            self.store.limits().check_key(key)?;
+        }
+        self.watches.last += 1;
+        let id = WatchId(self.watches.last);
+        let watch = Watch {
+            session,
+            space: state.space.clone(),
+            scope,
+            guarantees: terms.guarantees.unwrap_or(state.guarantees),
+            timeout: terms.timeout.unwrap_or(state.timeout),
+            dirty: Dirty::new(),
+            told: false,
+            blocked_since: None,
+        };
+        self.watches.open.insert(id, watch);
+        Ok(id)
+    }
+
+    /// Ends a subscription.
+    pub fn unwatch(&mut self, watch: WatchId) {
+        self.watches.open.remove(&watch);
+    }
+
+    /// The changes since the last call, in the order of keys: what each key shows now. The session has read them.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` when changes could not be told within the timeout, the reason of a session that has ended,
+    /// `SESSION_NOT_FOUND` for a subscription that is over. The subscription is over then.
+    pub fn next(&mut self, watch: WatchId, now: Millis) -> Result<Vec<Change>, SessionError> {
+        self.input(now);
+        let gaps = match self.watch_gaps(watch) {
+            Ok(gaps) => gaps,
+            Err(error) => {
+                self.unwatch(watch);
+                return Err(error);
+            }
+        };
+        let Some(open) = self.watches.open.get_mut(&watch) else { return Err(unknown()) };
+        open.told = false;
+        let (session, space) = (open.session, open.space.clone());
+        if !gaps.is_empty() {
+            let late = open.blocked_since.is_some_and(|since| since + open.timeout <= now);
+            if late {
+                self.unwatch(watch);
+                return Err(self.stale(&space, gaps));
+            }
+            return Ok(Vec::new());
+        }
+        open.blocked_since = None;
+        let dirty = core::mem::take(&mut open.dirty);
+        let mut changes = Vec::new();
+        let mut kept = Dirty::new();
+        for key in dirty {
+            match self.read_change(session, &space, &key) {
+                Some(change) => changes.push(change),
+                // Not durable yet: told once it is.
+                None => drop(kept.insert(key)),
+            }
+        }
+        if let Some(open) = self.watches.open.get_mut(&watch) {
+            open.dirty.append(&mut kept);
+        }
+        Ok(changes)
+    }
+
+    /// What the replica lacks before it may tell a subscription's changes.
+    fn watch_gaps(&self, watch: WatchId) -> Result<Vec<Gap>, SessionError> {
+        let open = self.watches.open.get(&watch);
+        let over = || SessionError::new(ErrorCode::SessionNotFound, "the subscription is over");
+        let open = open.ok_or_else(over)?;
+        let state = self.sessions.get(&open.session).ok_or_else(unknown)?;
+        state.admit(self.now)?;
+        let visible = self.visible(state, &open.space);
+        Ok(state.vector.missing(&open.space, open.guarantees, Access::Read, &visible))
+    }
+
+    /// Tells the host of subscriptions that have something to fetch, or have waited too long.
+    pub(super) fn notify_watches(&mut self) {
+        let due: Vec<WatchId> =
+            self.watches.open.iter().filter(|(_, w)| !w.dirty.is_empty() && !w.told).map(|(id, _)| *id).collect();
+        for id in due {
+            let ready = self.watch_gaps(id).map_or(true, |gaps| gaps.is_empty());
+            let now = self.now;
+            let Some(watch) = self.watches.open.get_mut(&id) else { continue };
+            let since = *watch.blocked_since.get_or_insert(now);
+            if ready || since + watch.timeout <= now {
+                watch.told = true;
+                self.fresh.push(Effect::Watch(id));
+            }
+        }
+    }
+}

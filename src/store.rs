@@ -1,0 +1,238 @@
+//! The session-consistent store: several spaces of keys, one clock, limits. It knows vectors, never sessions.
+//!
+//! State, not history: per key the live entries, usually one. Everything that changes it is a write with the next dot
+//! of this replica, or a delta; both are one atomic step. See [`space`] for the invariants.
+
+pub mod delta;
+pub mod entry;
+mod index;
+pub(crate) mod keys;
+pub mod limits;
+pub mod space;
+pub mod stage;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
+use crate::store::delta::{Delta, Listed};
+use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::limits::Limits;
+use crate::store::space::{Changed, SpaceState};
+use crate::time::{HlcClock, Millis};
+use crate::vector::VersionVector;
+
+/// One key's part of a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mutation {
+    /// The key.
+    pub key: Key,
+    /// Its new value, or the mark of its deletion.
+    pub content: Content,
+    /// When the value ends, in milliseconds since 1970.
+    pub expires_at: Option<Millis>,
+}
+
+/// A condition of a batch: the key still has this version, or is absent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// The key.
+    pub key: Key,
+    /// The version that it must have; `None`: it must show nothing.
+    pub version: Option<String>,
+}
+
+/// A replicated key-value store, as one replica holds it.
+#[derive(Clone, Debug, Default)]
+pub struct SessionConsistentStore {
+    spaces: BTreeMap<Space, SpaceState>,
+    clock: HlcClock,
+    limits: Limits,
+}
+
+impl SessionConsistentStore {
+    /// An empty store with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { spaces: BTreeMap::new(), clock: HlcClock::default(), limits }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The clock's high-water mark.
+    #[must_use]
+    pub const fn clock(&self) -> HlcClock {
+        self.clock
+    }
+
+    /// A space, if this replica holds something of it.
+    #[must_use]
+    pub fn space(&self, space: &Space) -> Option<&SpaceState> {
+        self.spaces.get(space)
+    }
+
+    /// Every space that this replica holds something of, in the order of their names.
+    pub fn spaces(&self) -> impl ExactSizeIterator<Item = (&Space, &SpaceState)> {
+        self.spaces.iter()
+    }
+
+    /// The vector of a space; empty where nothing is held.
+    #[must_use]
+    pub fn vector(&self, space: &Space) -> &VersionVector {
+        static EMPTY: VersionVector = VersionVector::new();
+        self.spaces.get(space).map_or(&EMPTY, SpaceState::vector)
+    }
+
+    /// The live set of a key, if it has entries.
+    #[must_use]
+    pub fn live(&self, space: &Space, key: &str) -> Option<&LiveSet> {
+        self.spaces.get(space)?.live(key)
+    }
+
+    /// Keys of all spaces, tombstones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spaces.values().map(SpaceState::len).sum()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all spaces, as the limits count them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.spaces.values().map(SpaceState::bytes).sum()
+    }
+
+    /// Takes a retirement record; see [`SpaceState::retire`].
+    pub fn retire(&mut self, space: &Space, replica: ReplicaId, last: u64) {
+        self.spaces.entry(space.clone()).or_default().retire(replica, last);
+    }
+
+    /// Writes a batch as one atomic write of `replica`, stamped at `now`, and tells its dot. All checks hold against
+    /// this replica's state, or nothing is written; a concurrent write elsewhere becomes a sibling.
+    ///
+    /// # Errors
+    /// `CONFLICT` if a checked version is not the current one; `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED` for
+    /// the limits; `SPACE_NOT_FOUND` for another generation. State is unchanged.
+    pub fn write(
+        &mut self,
+        space: &Space,
+        replica: ReplicaId,
+        session: Option<SessionId>,
+        batch: Vec<Mutation>,
+        checks: &[Check],
+        now: Millis,
+    ) -> Result<Dot, SessionError> {
+        self.admit_space(space)?;
+        self.limits.check_batch(batch.iter().map(|mutation| (&mutation.key, &mutation.content)))?;
+        self.check_versions(space, checks, now)?;
+        self.check_growth(space, batch.iter().map(|m| (&m.key, m.content.len() as u64 + ENTRY_OVERHEAD)))?;
+        let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
+        if dot.sequence > SEQUENCE_MAX {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
+        }
+        let hlc = self.clock.tick(now);
+        // The last mutation of a key is the one that counts: one write leaves one entry a key.
+        let entries: BTreeMap<Key, DataEntry> = batch
+            .into_iter()
+            .map(|m| (m.key, DataEntry { content: m.content, dot, hlc, session, expires_at: m.expires_at }))
+            .collect();
+        self.spaces.entry(space.clone()).or_default().write(dot, entries);
+        Ok(dot)
+    }
+
+    /// Checks that every checked key has its version at `now`.
+    ///
+    /// # Errors
+    /// `CONFLICT`, with the first key that has another.
+    pub fn check_versions(&self, space: &Space, checks: &[Check], now: Millis) -> Result<(), SessionError> {
+        for check in checks {
+            let set = self.live(space, &check.key);
+            let current = set.filter(|set| set.shown(now).is_some()).map(LiveSet::version);
+            if current != check.version {
+                let cause = "a checked key has another version; read it again and decide anew";
+                let details = Details::Conflict { key: String::from(&*check.key), version: current };
+                return Err(SessionError::new(ErrorCode::Conflict, cause).with(details));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a peer's delta, or a journal's, in one atomic step, and tells which keys changed.
+    ///
+    /// # Errors
+    /// As [`SpaceState::apply`]; `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED` for the limits, `SPACE_NOT_FOUND` for
+    /// another generation. State is unchanged.
+    pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
+        self.admit_space(&delta.space)?;
+        let contents = |set: &'_ [Listed]| set.iter().filter_map(Listed::content).map(Content::len).sum::<usize>();
+        for (key, set) in &delta.keys {
+            self.limits.check_key(key)?;
+            set.iter().filter_map(Listed::content).try_for_each(|content| self.limits.check_value(content))?;
+        }
+        let sizes = delta.keys.iter().map(|(key, set)| (key, contents(set) as u64 + set.len() as u64 * ENTRY_OVERHEAD));
+        self.check_growth(&delta.space, sizes)?;
+        let changed = match self.spaces.get_mut(&delta.space) {
+            Some(state) => state.apply(delta)?,
+            None => {
+                let mut state = SpaceState::default();
+                let changed = state.apply(delta)?;
+                self.spaces.insert(delta.space.clone(), state);
+                changed
+            }
+        };
+        self.clock.receive(delta.hlc);
+        Ok(changed)
+    }
+
+    /// Checks what the store would hold if the keys' live sets became these sizes. What does not grow is never
+    /// refused, so that a full store can still overwrite and delete.
+    fn check_growth<'a>(&self, space: &Space, sizes: impl Iterator<Item = (&'a Key, u64)>) -> Result<(), SessionError> {
+        let (mut keys, mut more, mut less) = (0, 0, 0);
+        for (key, size) in sizes {
+            match self.live(space, key) {
+                Some(held) => less += held.bytes(),
+                None => {
+                    keys += 1;
+                    more += key.len() as u64;
+                }
+            }
+            more += size;
+        }
+        if keys > 0 {
+            self.limits.check_keys(self.len() as u64 + keys)?;
+        }
+        if more > less { self.limits.check_bytes((self.bytes() + more).saturating_sub(less)) } else { Ok(()) }
+    }
+
+    /// A name has one generation at a time; this one must be it, or be new.
+    fn admit_space(&self, space: &Space) -> Result<(), SessionError> {
+        if self.spaces.contains_key(space) {
+            return Ok(());
+        }
+        if self.spaces.keys().any(|known| known.name() == space.name()) || space.generation() != 1 {
+            let cause = "the space is not open in that generation here";
+            return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
+        }
+        if self.spaces.len() as u64 >= self.limits.spaces {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "spaces", self.limits.spaces));
+        }
+        Ok(())
+    }
+
+    /// The delta of a space since `from`.
+    #[must_use]
+    pub fn extract(&self, space: &Space, from: &VersionVector) -> Option<Delta> {
+        Some(self.spaces.get(space)?.extract(space, from, self.clock.last()))
+    }
+}

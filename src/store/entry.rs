@@ -1,0 +1,166 @@
+//! What a key holds: entries, their values, and the live set in arbitration order.
+//!
+//! Invariant: a live set has no two entries of one dot and lists its winner first; entries are ordered by
+//! `(hlc, replica id)`, which is total, so that equal sets are equal lists. Knows nothing of vectors or spaces.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use crate::id::{Dot, ReplicaId, SessionId};
+use crate::time::{Hlc, Millis};
+
+/// A key: shared text, because the index and deltas name it too.
+pub type Key = Arc<str>;
+
+/// What an entry holds. The core never looks into a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Nothing: the key was deleted.
+    Tombstone,
+    /// A plain string.
+    Text(Arc<str>),
+    /// A JSON text (RFC 8259), as the host serialized it.
+    Json(Arc<str>),
+    /// Bytes.
+    Bytes(Arc<[u8]>),
+}
+
+impl Content {
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Tombstone => 0,
+            Self::Text(text) | Self::Json(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the content has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One write of one key, as replicas hold it. The key itself is the map's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataEntry {
+    /// The value, or the mark of its deletion.
+    pub content: Content,
+    /// The write that made it.
+    pub dot: Dot,
+    /// When it was made; decides between siblings.
+    pub hlc: Hlc,
+    /// The session that wrote it, if one did.
+    pub session: Option<SessionId>,
+    /// When it ends, in milliseconds since 1970; from then on the entry is a tombstone that keeps its dot and clock.
+    pub expires_at: Option<Millis>,
+}
+
+impl DataEntry {
+    /// The place in arbitration: the greater one wins.
+    #[must_use]
+    pub const fn rank(&self) -> (Hlc, ReplicaId) {
+        (self.hlc, self.dot.replica)
+    }
+
+    /// The version of a live set that is this entry alone: its clock, in a width that compares as text, and its origin.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let mut version = String::new();
+        // Writing to a string does not fail.
+        let _ = write!(version, "{:016x}.{}", self.hlc.to_bits(), self.dot.replica);
+        version
+    }
+
+    /// Whether the entry shows nothing at the time `at`: a tombstone, or expired.
+    #[must_use]
+    pub fn is_gone(&self, at: Millis) -> bool {
+        matches!(self.content, Content::Tombstone) || self.expires_at.is_some_and(|end| end <= at)
+    }
+}
+
+/// The entries of one key that did not see each other, the winner first. Usually one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LiveSet {
+    entries: Vec<DataEntry>,
+}
+
+impl LiveSet {
+    /// The entries, the winner first.
+    #[must_use]
+    pub fn entries(&self) -> &[DataEntry] {
+        &self.entries
+    }
+
+    /// The entry with the greatest `(hlc, replica id)`.
+    #[must_use]
+    pub fn winner(&self) -> Option<&DataEntry> {
+        self.entries.first()
+    }
+
+    /// The winner, unless it is a tombstone or has expired by `at`: then it masks its siblings and nothing shows.
+    #[must_use]
+    pub fn shown(&self, at: Millis) -> Option<&DataEntry> {
+        self.winner().filter(|entry| !entry.is_gone(at))
+    }
+
+    /// The entries that show at `at`: none if the winner is gone, else all that are not gone themselves.
+    pub fn siblings(&self, at: Millis) -> impl Iterator<Item = &DataEntry> {
+        let masked = self.shown(at).is_none();
+        self.entries.iter().filter(move |entry| !masked && !entry.is_gone(at))
+    }
+
+    /// Whether the entry of `dot` is here.
+    #[must_use]
+    pub fn has(&self, dot: Dot) -> bool {
+        self.entries.iter().any(|entry| entry.dot == dot)
+    }
+
+    /// Puts an entry in its place.
+    pub(crate) fn insert(&mut self, entry: DataEntry) {
+        let at = self.entries.partition_point(|held| held.rank() > entry.rank());
+        self.entries.insert(at, entry);
+    }
+
+    /// Takes out the entries that `goes` names and hands each to `gone`.
+    pub(crate) fn remove(&mut self, mut goes: impl FnMut(&DataEntry) -> bool, mut gone: impl FnMut(&DataEntry)) {
+        self.entries.retain(|entry| {
+            let out = goes(entry);
+            if out {
+                gone(entry);
+            }
+            !out
+        });
+    }
+
+    /// The version: names every entry of the set, so that a check refuses when a sibling has arrived unseen. Compares
+    /// as text in the order of arbitration, the winner's first.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let mut version = String::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "+" };
+            version.push_str(separator);
+            version.push_str(&entry.version());
+        }
+        version
+    }
+
+    /// Bytes of values, for the limits.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.content.len() as u64 + ENTRY_OVERHEAD).sum()
+    }
+
+    /// Whether no entry is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// What an entry takes beside its value, in bytes, as the limits count it.
+pub(crate) const ENTRY_OVERHEAD: u64 = 64;

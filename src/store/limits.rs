@@ -1,0 +1,108 @@
+//! What a replica accepts, so that no caller and no peer can make it grow without bound.
+
+use crate::error::{ErrorCode, SessionError};
+use crate::store::entry::{Content, Key};
+
+/// The limits of a store. Sizes are in bytes of UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The longest key.
+    pub key_bytes: u64,
+    /// The longest value.
+    pub value_bytes: u64,
+    /// The most keys that one batch writes or checks.
+    pub batch_keys: u64,
+    /// The most bytes that one batch writes.
+    pub batch_bytes: u64,
+    /// The most siblings of a key; above that a trusted replica rewrites the winner.
+    pub siblings: u64,
+    /// The most keys in all spaces together, tombstones included.
+    pub keys: u64,
+    /// The most bytes of keys and values in all spaces together, overhead included.
+    pub bytes: u64,
+    /// The most spaces.
+    pub spaces: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_bytes: 1024,
+            value_bytes: 1 << 20,
+            batch_keys: 1000,
+            batch_bytes: 8 << 20,
+            siblings: 32,
+            keys: 4_000_000,
+            bytes: 1 << 30,
+            spaces: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks a key.
+    ///
+    /// # Errors
+    /// `KEY_INVALID` if it is empty or too long.
+    pub fn check_key(&self, key: &str) -> Result<(), SessionError> {
+        if key.is_empty() || key.len() as u64 > self.key_bytes {
+            let cause = alloc::format!("a key has 1 to {} bytes of UTF-8; this one has {}", self.key_bytes, key.len());
+            return Err(SessionError::new(ErrorCode::KeyInvalid, cause));
+        }
+        Ok(())
+    }
+
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// `VALUE_TOO_LARGE`.
+    pub fn check_value(&self, content: &Content) -> Result<(), SessionError> {
+        if content.len() as u64 > self.value_bytes {
+            return Err(SessionError::limit(ErrorCode::ValueTooLarge, "valueBytes", self.value_bytes));
+        }
+        Ok(())
+    }
+
+    /// Checks the size of a batch.
+    ///
+    /// # Errors
+    /// `QUOTA_EXCEEDED`.
+    pub fn check_batch<'a>(&self, writes: impl Iterator<Item = (&'a Key, &'a Content)>) -> Result<(), SessionError> {
+        let (mut keys, mut bytes) = (0u64, 0u64);
+        for (key, content) in writes {
+            self.check_key(key)?;
+            self.check_value(content)?;
+            keys += 1;
+            bytes += key.len() as u64 + content.len() as u64;
+        }
+        if keys > self.batch_keys {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", self.batch_keys));
+        }
+        if bytes > self.batch_bytes {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", self.batch_bytes));
+        }
+        Ok(())
+    }
+
+    /// Checks how many keys the store would hold.
+    ///
+    /// # Errors
+    /// `QUOTA_EXCEEDED`.
+    pub fn check_keys(&self, keys: u64) -> Result<(), SessionError> {
+        if keys > self.keys {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "keys", self.keys));
+        }
+        Ok(())
+    }
+
+    /// Checks how many bytes the store would hold.
+    ///
+    /// # Errors
+    /// `QUOTA_EXCEEDED`.
+    pub fn check_bytes(&self, bytes: u64) -> Result<(), SessionError> {
+        if bytes > self.bytes {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "bytes", self.bytes));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! One space of a replica: its keys in order, its vector, and the one way in which it changes.
+//!
+//! Invariants I1–I4 of the architecture page hold here: the vector names exactly what is held, without holes, and
+//! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::ops::Bound::{Excluded, Included, Unbounded};
+
+use crate::error::{ErrorCode, SessionError};
+use crate::id::{Dot, ReplicaId, Space};
+use crate::store::delta::{Delta, Keys, Listed};
+use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::index::Index;
+use crate::time::Hlc;
+use crate::vector::VersionVector;
+
+/// The live sets of a space and the vector that they stand at.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SpaceState {
+    vector: VersionVector,
+    keys: BTreeMap<Key, LiveSet>,
+    index: Index,
+    floor: VersionVector,
+    retired: BTreeMap<ReplicaId, u64>,
+    bytes: u64,
+}
+
+/// How a step changed one key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// The key.
+    pub key: Key,
+    /// Whether an entry that this replica held has gained a sibling, or lost to one.
+    pub conflict: bool,
+}
+
+impl SpaceState {
+    /// The vector `V`: everything up to it is held, or has been superseded by something that is.
+    #[must_use]
+    pub const fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    /// The join of the dots whose tombstones were collected: what an absence without any entry rests on.
+    #[must_use]
+    pub const fn floor(&self) -> &VersionVector {
+        &self.floor
+    }
+
+    /// The live set of a key, if it has entries.
+    #[must_use]
+    pub fn live(&self, key: &str) -> Option<&LiveSet> {
+        self.keys.get(key)
+    }
+
+    /// Every key with its live set, in the order of keys.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Key, &LiveSet)> {
+        self.keys.iter()
+    }
+
+    /// The keys from `start` (included) to `end` (excluded), in their order.
+    pub fn range<'a>(
+        &'a self,
+        start: Option<&'a str>,
+        end: Option<&'a str>,
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a LiveSet)> {
+        // A range that ends before it starts is empty, and BTreeMap::range would panic on it.
+        let empty = matches!((start, end), (Some(start), Some(end)) if start >= end);
+        let lower = if empty { Excluded("") } else { start.map_or(Unbounded, Included) };
+        let upper = if empty { Included("") } else { end.map_or(Unbounded, Excluded) };
+        self.keys.range::<str, _>((lower, upper))
+    }
+
+    /// The number of keys, tombstones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key has an entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Bytes of keys and values, with the overhead that the limits count.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The last sequence in the retirement record of `replica`, if it was retired: nobody will ever hold more of it.
+    #[must_use]
+    pub fn retired(&self, replica: ReplicaId) -> Option<u64> {
+        self.retired.get(&replica).copied()
+    }
+
+    /// Takes a retirement record: dots of `replica` above `last` are refused from now on.
+    pub fn retire(&mut self, replica: ReplicaId, last: u64) {
+        self.retired.entry(replica).or_insert(last);
+    }
+
+    /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica.
+    pub(crate) fn write(&mut self, dot: Dot, entries: impl IntoIterator<Item = (Key, DataEntry)>) {
+        for (key, entry) in entries {
+            self.alter(&key, |_| true, core::iter::once(entry));
+        }
+        self.vector.advance(dot);
+    }
+
+    /// Takes out of a key's live set what `goes` names and puts `comes` in, keeping index and counts; tells whether
+    /// an entry stays beside one that comes.
+    fn alter(
+        &mut self,
+        key: &Key,
+        goes: impl FnMut(&DataEntry) -> bool,
+        comes: impl Iterator<Item = DataEntry>,
+    ) -> bool {
+        let mut set = self.keys.remove(key).unwrap_or_default();
+        if !set.is_empty() {
+            self.bytes -= set.bytes() + key.len() as u64;
+        }
+        let index = &mut self.index;
+        set.remove(goes, |entry| index.remove(entry.dot, key));
+        let stays = !set.is_empty();
+        let mut joined = false;
+        for entry in comes {
+            joined = true;
+            index.insert(entry.dot, key);
+            set.insert(entry);
+        }
+        if !set.is_empty() {
+            self.bytes += set.bytes() + key.len() as u64;
+            self.keys.insert(key.clone(), set);
+        }
+        stays && joined
+    }
+
+    /// Applies a delta in one atomic step, and tells which keys changed.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` if this vector does not dominate `from`; `DEPENDENCY_LOST` if it holds dots of a retired
+    /// replica above its last. State is unchanged.
+    pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
+        if !self.vector.dominates(&delta.from) {
+            return Err(SessionError::new(ErrorCode::StaleReplica, "the delta starts after this replica's vector"));
+        }
+        if self.retired.iter().any(|(replica, last)| delta.to.get(*replica) > *last) {
+            return Err(SessionError::new(ErrorCode::DependencyLost, "the delta holds writes of a retired replica"));
+        }
+        let before = self.vector.clone();
+        let mut changed = Vec::new();
+        // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
+        let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
+        let gone: BTreeSet<Key> = self
+            .index
+            .between(&delta.from, &delta.to)
+            .filter(|(_, key)| !listed(key))
+            .map(|(_, key)| key.clone())
+            .collect();
+        for key in gone {
+            let goes = |entry: &DataEntry| delta.to.contains(entry.dot) && !delta.from.contains(entry.dot);
+            self.alter(&key, goes, core::iter::empty());
+            changed.push(Changed { key, conflict: false });
+        }
+        for (key, set) in &delta.keys {
+            // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
+            let goes =
+                |entry: &DataEntry| delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
+            // Clause 2: an entry that this replica had already seen does not come back.
+            let comes: Vec<DataEntry> = set
+                .iter()
+                .filter_map(|listed| match listed {
+                    Listed::Entry(entry) if !before.contains(entry.dot) => Some(entry.clone()),
+                    Listed::Entry(_) | Listed::Known(_) => None,
+                })
+                .collect();
+            let held = self.keys.get(key);
+            if comes.is_empty() && !held.is_some_and(|held| held.entries().iter().any(goes)) {
+                continue;
+            }
+            let conflict = self.alter(key, goes, comes.into_iter());
+            changed.push(Changed { key: key.clone(), conflict });
+        }
+        // Clause 3.
+        self.vector.join(&delta.to);
+        Ok(changed)
+    }
+
+    /// The delta since `from`: for each key touched by a dot not in `from`, its full live set. Costs what changed.
+    #[must_use]
+    pub fn extract(&self, space: &Space, from: &VersionVector, hlc: Hlc) -> Delta {
+        self.extract_since(space, from, from, hlc)
+    }
+
+    /// As [`SpaceState::extract`], but only keys touched since `base ≥ from`: the top-up that ends a run of slices.
+    #[must_use]
+    pub fn extract_since(&self, space: &Space, from: &VersionVector, base: &VersionVector, hlc: Hlc) -> Delta {
+        let keys = if base.is_empty() {
+            self.keys.iter().map(|(key, set)| (key.clone(), list(set, from))).collect()
+        } else {
+            let touched: BTreeSet<&Key> = self.index.since(base).collect();
+            let sets = touched.into_iter().filter_map(|key| Some((key.clone(), list(self.keys.get(key)?, from))));
+            sets.collect()
+        };
+        Delta { space: space.clone(), from: from.clone(), to: self.vector.clone(), hlc, keys }
+    }
+
+    /// About how many bytes the delta since `from` takes, counted no further than `enough`.
+    #[must_use]
+    pub fn weight(&self, from: &VersionVector, enough: u64) -> u64 {
+        let mut weight = 0;
+        for key in self.index.since(from) {
+            weight += key.len() as u64 + self.keys.get(key).map_or(0, LiveSet::bytes);
+            if weight >= enough {
+                break;
+            }
+        }
+        weight
+    }
+
+    /// The keys after `after`, in order, that are touched by a dot not in `from`, until they weigh `budget` bytes (at
+    /// least one); and whether there are more.
+    #[must_use]
+    pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
+        let (mut keys, mut weight) = (Keys::new(), 0);
+        for (key, set) in self.keys.range::<str, _>((after.map_or(Unbounded, Excluded), Unbounded)) {
+            if set.entries().iter().all(|entry| from.contains(entry.dot)) {
+                continue;
+            }
+            if weight >= budget {
+                return (keys, true);
+            }
+            weight += key.len() as u64 + set.bytes();
+            keys.push((key.clone(), list(set, from)));
+        }
+        (keys, false)
+    }
+}
+
+/// A live set as a delta since `from` lists it: what the receiver knows as bare dots.
+fn list(set: &LiveSet, from: &VersionVector) -> Vec<Listed> {
+    let entry = |entry: &DataEntry| match from.contains(entry.dot) {
+        true => Listed::Known(entry.dot),
+        false => Listed::Entry(entry.clone()),
+    };
+    set.entries().iter().map(entry).collect()
+}

@@ -1,0 +1,4 @@
+//! Anti-entropy with one peer: vectors out, deltas in, until both hold the same.
+
+pub mod message;
+pub mod peer;

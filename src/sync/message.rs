@@ -1,0 +1,326 @@
+//! The messages of the protocol, version 1, and their bytes.
+//!
+//! A frame of messages is `[1, [replica ids], [session ids], from, to | null, message…]`; a message is
+//! `[kind, fields…]`. Invariant: a frame is read as a whole before anything of it is acted on. An unknown kind is
+//! passed over ([`Message::Foreign`]) and answered with [`Message::Unknown`]; it is never fatal.
+
+use alloc::vec::Vec;
+
+use crate::codec::{Reader, VERSION, Writer};
+use crate::error::SessionError;
+use crate::id::{ReplicaId, Space};
+use crate::store::delta::{Delta, Keys, check_keys};
+use crate::store::entry::Key;
+use crate::store::keys::{decode_keys, encode_keys};
+use crate::time::Hlc;
+use crate::vector::VersionVector;
+
+const UNKNOWN: u64 = 0;
+const HELLO: u64 = 1;
+const DELTA: u64 = 2;
+const ACK: u64 = 3;
+const BEHIND: u64 = 4;
+const SLICE: u64 = 5;
+const WANT: u64 = 6;
+const TOP_UP: u64 = 7;
+const REFUSED: u64 = 8;
+
+/// Numbers that are kept for what is to come: a replica of version 1 answers them with [`Message::Unknown`].
+pub const RESERVED: [(u64, &str); 4] = [(16, "call"), (17, "reply"), (18, "fence"), (19, "challenge")];
+
+/// One thing that a replica says to a peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// What the sender holds. Also the heartbeat: whatever was lost is found by comparing vectors.
+    Hello {
+        /// The greatest protocol version that the sender speaks.
+        protocol: u64,
+        /// Whether the sender wants the receiver's hello in return.
+        answer: bool,
+        /// The sender's vectors.
+        vectors: Vec<(Space, VersionVector)>,
+    },
+    /// What changed since a vector that the receiver is believed to hold.
+    Delta(Delta),
+    /// The sender holds this, durably.
+    Ack {
+        /// In this space.
+        space: Space,
+        /// All of this.
+        vector: VersionVector,
+    },
+    /// A delta started after what the sender holds, which is this. Unlike an acknowledgement it can lower what the
+    /// receiver believes.
+    Behind {
+        /// In this space.
+        space: Space,
+        /// All that the sender holds.
+        vector: VersionVector,
+    },
+    /// A range of keys of a large delta.
+    Slice(Slice),
+    /// Asks for the slice after `after`.
+    Want {
+        /// In this space.
+        space: Space,
+        /// Of the delta since this vector.
+        from: VersionVector,
+        /// Whose first slice was cut at this vector.
+        base: VersionVector,
+        /// The last key received.
+        after: Option<Key>,
+    },
+    /// What changed since the first slice: with it the slices are applied.
+    TopUp {
+        /// The sender's vector at the first slice.
+        base: VersionVector,
+        /// `from` is the slices'; the keys are those touched since `base`.
+        delta: Delta,
+    },
+    /// A delta was not taken; the code tells why. State is unchanged.
+    Refused {
+        /// In this space.
+        space: Space,
+        /// The stable code, such as `QUOTA_EXCEEDED`.
+        code: alloc::string::String,
+    },
+    /// The sender does not know messages of this kind.
+    Unknown {
+        /// The kind's number.
+        kind: u64,
+    },
+    /// A message of a kind that this replica does not know, as it was read; it is answered with `Unknown`, and is
+    /// never sent.
+    Foreign {
+        /// The kind's number.
+        kind: u64,
+    },
+}
+
+/// A range of keys of a large delta.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slice {
+    /// The space.
+    pub space: Space,
+    /// The vector since which the delta is.
+    pub from: VersionVector,
+    /// The sender's vector when the first slice was cut.
+    pub base: VersionVector,
+    /// The last key of the slice before; `None` for the first.
+    pub after: Option<Key>,
+    /// Whether this is the last slice.
+    pub last: bool,
+    /// The clock that the entries are coded against.
+    pub hlc: Hlc,
+    /// The touched keys of the range.
+    pub keys: Keys,
+}
+
+/// Messages with their sender and, once it is known, their receiver.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Who says it.
+    pub from: ReplicaId,
+    /// To whom, once known; a frame for somebody else is not acted on.
+    pub to: Option<ReplicaId>,
+    /// What is said, in order.
+    pub messages: Vec<Message>,
+}
+
+impl Frame {
+    /// The bytes of the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.item();
+        writer.replica(self.from);
+        writer.item();
+        match self.to {
+            Some(to) => writer.replica(to),
+            None => writer.null(),
+        }
+        for message in &self.messages {
+            writer.item();
+            message.encode(&mut writer);
+        }
+        writer.finish()
+    }
+
+    /// Reads a frame as a whole.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
+        let mut reader = Reader::open(bytes)?;
+        let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
+        let from = reader.replica()?;
+        let to = reader.optional(Reader::replica)?;
+        let mut messages = Vec::new();
+        for _ in 0..count {
+            messages.push(Message::decode(&mut reader)?);
+        }
+        reader.end()?;
+        Ok(Self { from, to, messages })
+    }
+}
+
+impl Message {
+    fn encode(&self, writer: &mut Writer) {
+        let head = |writer: &mut Writer, kind: u64, fields: usize| {
+            writer.array(fields + 1);
+            writer.u64(kind);
+        };
+        match self {
+            Self::Hello { protocol, answer, vectors } => {
+                head(writer, HELLO, 3);
+                writer.u64(*protocol);
+                writer.bool(*answer);
+                writer.array(vectors.len() * 3);
+                for (space, vector) in vectors {
+                    writer.space(space);
+                    writer.vector(vector);
+                }
+            }
+            Self::Delta(delta) => {
+                head(writer, DELTA, 6);
+                delta.encode(writer);
+            }
+            Self::Ack { space, vector } => {
+                head(writer, ACK, 3);
+                writer.space(space);
+                writer.vector(vector);
+            }
+            Self::Behind { space, vector } => {
+                head(writer, BEHIND, 3);
+                writer.space(space);
+                writer.vector(vector);
+            }
+            Self::Slice(slice) => {
+                head(writer, SLICE, 8);
+                writer.space(&slice.space);
+                writer.vector(&slice.from);
+                writer.vector(&slice.base);
+                optional_text(writer, slice.after.as_deref());
+                writer.bool(slice.last);
+                writer.u64(slice.hlc.to_bits());
+                encode_keys(writer, &slice.keys, slice.hlc);
+            }
+            Self::Want { space, from, base, after } => {
+                head(writer, WANT, 5);
+                writer.space(space);
+                writer.vector(from);
+                writer.vector(base);
+                optional_text(writer, after.as_deref());
+            }
+            Self::TopUp { base, delta } => {
+                head(writer, TOP_UP, 7);
+                writer.vector(base);
+                delta.encode(writer);
+            }
+            Self::Refused { space, code } => {
+                head(writer, REFUSED, 3);
+                writer.space(space);
+                writer.text(code);
+            }
+            Self::Unknown { kind } | Self::Foreign { kind } => {
+                head(writer, UNKNOWN, 1);
+                writer.u64(*kind);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, SessionError> {
+        let fields = reader.array()?.checked_sub(1).ok_or_else(|| SessionError::malformed("a message without kind"))?;
+        let kind = reader.u64()?;
+        let expected = match kind {
+            UNKNOWN => 1,
+            HELLO | ACK | BEHIND | REFUSED => 3,
+            WANT => 5,
+            DELTA => 6,
+            TOP_UP => 7,
+            SLICE => 8,
+            _ => fields,
+        };
+        if fields != expected {
+            return Err(SessionError::malformed("a message with another number of fields"));
+        }
+        Ok(match kind {
+            HELLO => Self::Hello { protocol: reader.u64()?, answer: reader.bool()?, vectors: decode_vectors(reader)? },
+            DELTA => Self::Delta(Delta::decode(reader)?),
+            ACK => Self::Ack { space: reader.space()?, vector: reader.vector()? },
+            BEHIND => Self::Behind { space: reader.space()?, vector: reader.vector()? },
+            SLICE => Self::Slice(decode_slice(reader)?),
+            WANT => Self::Want {
+                space: reader.space()?,
+                from: reader.vector()?,
+                base: reader.vector()?,
+                after: reader.optional(Reader::text)?.map(Key::from),
+            },
+            TOP_UP => {
+                let (base, delta) = (reader.vector()?, Delta::decode(reader)?);
+                Self::TopUp { base, delta }
+            }
+            REFUSED => Self::Refused { space: reader.space()?, code: reader.text()?.into() },
+            UNKNOWN => Self::Unknown { kind: reader.u64()? },
+            _ => {
+                for _ in 0..fields {
+                    reader.skip()?;
+                }
+                Self::Foreign { kind }
+            }
+        })
+    }
+
+    /// The vectors that the message names, each with its space: where a replica may find its own id.
+    pub fn vectors(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
+        let (list, one): (&[(Space, VersionVector)], _) = match self {
+            Self::Hello { vectors, .. } => (vectors, None),
+            Self::Delta(delta) | Self::TopUp { delta, .. } => (&[], Some((&delta.space, &delta.to))),
+            Self::Ack { space, vector } | Self::Behind { space, vector } => (&[], Some((space, vector))),
+            Self::Slice(slice) => (&[], Some((&slice.space, &slice.base))),
+            Self::Want { space, base, .. } => (&[], Some((space, base))),
+            Self::Refused { .. } | Self::Unknown { .. } | Self::Foreign { .. } => (&[], None),
+        };
+        list.iter().map(|(space, vector)| (space, vector)).chain(one)
+    }
+
+    /// The hello of a replica that speaks this version.
+    #[must_use]
+    pub fn hello(vectors: Vec<(Space, VersionVector)>, answer: bool) -> Self {
+        Self::Hello { protocol: VERSION, answer, vectors }
+    }
+}
+
+fn optional_text(writer: &mut Writer, text: Option<&str>) {
+    match text {
+        Some(text) => writer.text(text),
+        None => writer.null(),
+    }
+}
+
+fn decode_vectors(reader: &mut Reader<'_>) -> Result<Vec<(Space, VersionVector)>, SessionError> {
+    let items = reader.array()?;
+    if items % 3 != 0 {
+        return Err(SessionError::malformed("a hello's vectors"));
+    }
+    let mut vectors = Vec::new();
+    for _ in 0..items / 3 {
+        vectors.push((reader.space()?, reader.vector()?));
+    }
+    Ok(vectors)
+}
+
+fn decode_slice(reader: &mut Reader<'_>) -> Result<Slice, SessionError> {
+    let space = reader.space()?;
+    let (from, base) = (reader.vector()?, reader.vector()?);
+    let after = reader.optional(Reader::text)?.map(Key::from);
+    let last = reader.bool()?;
+    let hlc = Hlc::from_bits(reader.u64()?);
+    let keys = decode_keys(reader, hlc)?;
+    check_keys(&keys, &from, None, hlc)?;
+    let first = keys.first().map(|(key, _)| key);
+    if matches!((&after, first), (Some(after), Some(first)) if first <= after) || (keys.is_empty() && !last) {
+        return Err(SessionError::malformed("a slice outside of its range"));
+    }
+    Ok(Slice { space, from, base, after, last, hlc, keys })
+}

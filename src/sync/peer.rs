@@ -1,0 +1,336 @@
+//! Anti-entropy with one peer, as a state machine.
+//!
+//! Stop and wait: a space's delta is sent since what the peer is *known* to hold, and the next one only after the
+//! peer has acknowledged it, so one message is under way a space and a slow peer costs no memory. Invariant: `holds`
+//! is never more than what the peer has said that it holds; losing, repeating or reordering messages costs time only.
+//! Sends nothing itself: every call answers what to say. Knows nothing of sessions, storage or links.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::error::{ErrorCode, SessionError};
+use crate::id::{ReplicaId, Space};
+use crate::store::SessionConsistentStore;
+use crate::store::delta::Delta;
+use crate::store::space::{Changed, SpaceState};
+use crate::store::stage::Stage;
+use crate::sync::message::{Message, Slice};
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// A delta of more bytes than this travels in slices of about this size.
+pub const SLICE_BYTES: u64 = 256 << 10;
+/// The longest pause between two attempts at the same delta.
+const RETRY_MAX: Millis = 30_000;
+
+/// How often a peer is spoken to, in milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// Between two hellos: how long lost messages stay unnoticed.
+    pub heartbeat: Millis,
+    /// Before an unanswered delta is sent again; doubles with each attempt.
+    pub retry: Millis,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { heartbeat: 2_000, retry: 1_000 }
+    }
+}
+
+/// What a message led to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to answer, in order.
+    pub replies: Vec<Message>,
+    /// What was applied, and which keys it changed.
+    pub applied: Vec<(Space, Vec<Changed>)>,
+    /// What was not taken, and why; state is unchanged by it.
+    pub refused: Vec<SessionError>,
+}
+
+/// What is known of a peer in one space.
+#[derive(Debug, Default)]
+struct Progress {
+    holds: VersionVector,
+    under_way: Option<UnderWay>,
+    attempts: u32,
+}
+
+/// A delta that was sent and is not yet acknowledged.
+#[derive(Debug)]
+struct UnderWay {
+    to: VersionVector,
+    since: Millis,
+}
+
+/// A large delta that is coming in.
+#[derive(Debug)]
+struct Incoming {
+    stage: Stage,
+    since: Millis,
+}
+
+/// One peer, seen from this replica.
+#[derive(Debug)]
+pub struct Peer {
+    timing: Timing,
+    remote: Option<ReplicaId>,
+    spaces: BTreeMap<Space, Progress>,
+    incoming: BTreeMap<Space, Incoming>,
+    hello_at: Millis,
+}
+
+impl Peer {
+    /// A peer of which nothing is known yet; the first hello is due at once.
+    #[must_use]
+    pub const fn new(timing: Timing, now: Millis) -> Self {
+        Self { timing, remote: None, spaces: BTreeMap::new(), incoming: BTreeMap::new(), hello_at: now }
+    }
+
+    /// Who the peer is, once it has said so.
+    #[must_use]
+    pub const fn remote(&self) -> Option<ReplicaId> {
+        self.remote
+    }
+
+    /// What the peer is known to hold of a space.
+    #[must_use]
+    pub fn holds(&self, space: &Space) -> Option<&VersionVector> {
+        self.spaces.get(space).map(|progress| &progress.holds)
+    }
+
+    /// Makes the next hello due at once, because this replica has something to tell (a new id).
+    pub const fn greet(&mut self) {
+        self.hello_at = 0;
+    }
+
+    /// Acts on the messages of one frame from `from`.
+    pub fn receive(
+        &mut self,
+        from: ReplicaId,
+        messages: Vec<Message>,
+        store: &mut SessionConsistentStore,
+        now: Millis,
+    ) -> Step {
+        let mut step = Step::default();
+        if self.remote != Some(from) {
+            // Another replica at this end of the link: what was known of the last one says nothing of it.
+            self.remote = Some(from);
+            self.spaces.clear();
+            self.incoming.clear();
+            if !messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
+                step.replies.push(hello(store, true));
+            }
+        }
+        for message in messages {
+            self.act(message, store, now, &mut step);
+        }
+        step
+    }
+
+    fn act(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
+        match message {
+            Message::Hello { protocol: _, answer, vectors } => {
+                for (space, vector) in vectors {
+                    self.learn(&space, &vector);
+                }
+                if answer {
+                    step.replies.push(hello(store, false));
+                }
+            }
+            Message::Ack { space, vector } => self.learn(&space, &vector),
+            Message::Behind { space, vector } => {
+                let progress = self.spaces.entry(space).or_default();
+                progress.holds = vector;
+                progress.under_way = None;
+            }
+            Message::Delta(delta) => self.take(&delta, store, step),
+            Message::Slice(slice) => self.take_slice(slice, store, now, step),
+            Message::TopUp { base, delta } => {
+                let complete =
+                    |incoming: &Incoming| incoming.stage.is_of(&delta.from, &base) && incoming.stage.is_complete();
+                let whole = self.incoming.get(&delta.space).is_some_and(complete);
+                if let Some(incoming) = whole.then(|| self.incoming.remove(&delta.space)).flatten() {
+                    self.take(&incoming.stage.finish(delta), store, step);
+                }
+            }
+            Message::Want { space, from, base, after } => {
+                let Some(state) = store.space(&space).filter(|state| state.vector().dominates(&base)) else {
+                    // The slices were cut before this replica lost its state: start over.
+                    step.replies.push(hello(store, true));
+                    return;
+                };
+                let progress = self.spaces.entry(space.clone()).or_default();
+                if let Some(under_way) = &mut progress.under_way {
+                    under_way.since = now;
+                }
+                let hlc = store.clock().last();
+                let (keys, more) = state.slice(&from, after.as_deref(), SLICE_BYTES);
+                let top_up = (!more).then(|| state.extract_since(&space, &from, &base, hlc));
+                let slice = Slice { space, from, base: base.clone(), after, last: !more, hlc, keys };
+                step.replies.push(Message::Slice(slice));
+                step.replies.extend(top_up.map(|delta| Message::TopUp { base, delta }));
+            }
+            Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
+            // The other side tells its own operator; this side tries again, ever more slowly.
+            Message::Refused { .. } | Message::Unknown { .. } => {}
+        }
+    }
+
+    /// The peer holds at least `vector`.
+    fn learn(&mut self, space: &Space, vector: &VersionVector) {
+        let progress = self.spaces.entry(space.clone()).or_default();
+        progress.holds.join(vector);
+        if progress.under_way.as_ref().is_some_and(|under_way| progress.holds.dominates(&under_way.to)) {
+            progress.under_way = None;
+            progress.attempts = 0;
+        }
+    }
+
+    fn take(&mut self, delta: &Delta, store: &mut SessionConsistentStore, step: &mut Step) {
+        let space = delta.space.clone();
+        match store.apply(delta) {
+            Ok(changed) => {
+                self.learn(&space, &delta.to);
+                step.applied.push((space.clone(), changed));
+                let vector = store.vector(&space).clone();
+                step.replies.push(Message::Ack { space, vector });
+            }
+            Err(error) if error.code() == ErrorCode::StaleReplica => {
+                let vector = store.vector(&space).clone();
+                step.replies.push(Message::Behind { space, vector });
+            }
+            Err(error) => {
+                step.replies.push(Message::Refused { space, code: error.code().as_str().into() });
+                step.refused.push(error);
+            }
+        }
+    }
+
+    fn take_slice(&mut self, slice: Slice, store: &SessionConsistentStore, now: Millis, step: &mut Step) {
+        let Slice { space, from, base, after, last, keys, .. } = slice;
+        if !store.vector(&space).dominates(&from) {
+            let vector = store.vector(&space).clone();
+            step.replies.push(Message::Behind { space, vector });
+            return;
+        }
+        let retry = self.timing.retry;
+        let same = |incoming: &Incoming| incoming.stage.is_of(&from, &base);
+        let stalled = |incoming: &Incoming| now.saturating_sub(incoming.since) >= retry;
+        let current = self.incoming.get(&space);
+        if !current.is_some_and(same) {
+            // Another run of slices: it starts at its beginning, and never disturbs one that is going on.
+            if after.is_some() || current.is_some_and(|incoming| !stalled(incoming)) {
+                return;
+            }
+            let stage = Stage::new(from.clone(), base.clone());
+            self.incoming.insert(space.clone(), Incoming { stage, since: now });
+        }
+        let Some(incoming) = self.incoming.get_mut(&space) else { return };
+        let bytes = keys.iter().flat_map(|(_, set)| set).filter_map(|listed| listed.content()).map(|c| c.len() as u64);
+        let bytes = bytes.sum();
+        if !incoming.stage.take(after.as_deref(), keys, last, bytes) {
+            return;
+        }
+        incoming.since = now;
+        if store.limits().check_bytes(incoming.stage.bytes()).is_err() {
+            self.incoming.remove(&space);
+            step.replies.push(Message::Refused { space, code: ErrorCode::QuotaExceeded.as_str().into() });
+        } else if !last {
+            let after = incoming.stage.after().cloned();
+            step.replies.push(Message::Want { space, from, base, after });
+        }
+    }
+
+    /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
+    pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if self.hello_at <= now {
+            self.hello_at = now.saturating_add(self.timing.heartbeat);
+            messages.push(hello(store, self.remote.is_none()));
+        }
+        for (space, incoming) in &mut self.incoming {
+            if now.saturating_sub(incoming.since) >= self.timing.retry {
+                incoming.since = now;
+                let stage = &incoming.stage;
+                let (from, base, after) = (stage.from().clone(), stage.base().clone(), stage.after().cloned());
+                messages.push(Message::Want { space: space.clone(), from, base, after });
+            }
+        }
+        if self.remote.is_some() {
+            for (space, state) in store.spaces() {
+                messages.extend(self.news(space, state, store, now));
+            }
+        }
+        messages
+    }
+
+    /// What to say in return in request and response: what this replica holds, and its news in every space but those
+    /// that the peer is fetching in slices.
+    pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        self.hello_at = now.saturating_add(self.timing.heartbeat);
+        self.spaces.values_mut().for_each(|progress| progress.under_way = None);
+        let mut messages = alloc::vec![hello(store, false)];
+        for (space, state) in store.spaces().filter(|(space, _)| !fetching.contains(space)) {
+            messages.extend(self.news(space, state, store, now));
+        }
+        messages
+    }
+
+    /// The next delta of a space, if the peer lacks something and none is under way.
+    fn news(
+        &mut self,
+        space: &Space,
+        state: &SpaceState,
+        store: &SessionConsistentStore,
+        now: Millis,
+    ) -> Option<Message> {
+        let retry = self.timing.retry;
+        let progress = match self.spaces.get_mut(space) {
+            Some(progress) => progress,
+            None => self.spaces.entry(space.clone()).or_default(),
+        };
+        if progress.holds.dominates(state.vector()) {
+            return None;
+        }
+        if let Some(under_way) = &progress.under_way {
+            if now < under_way.since.saturating_add(backoff(retry, progress.attempts)) {
+                return None;
+            }
+            progress.attempts = progress.attempts.saturating_add(1);
+        }
+        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
+        let hlc = store.clock().last();
+        let from = &progress.holds;
+        if state.weight(from, SLICE_BYTES) < SLICE_BYTES {
+            return Some(Message::Delta(state.extract(space, from, hlc)));
+        }
+        let (keys, _) = state.slice(from, None, SLICE_BYTES);
+        let (space, from, base) = (space.clone(), from.clone(), state.vector().clone());
+        Some(Message::Slice(Slice { space, from, base, after: None, last: false, hlc, keys }))
+    }
+
+    /// When [`Peer::speak`] has something to say next, if nothing changes until then.
+    #[must_use]
+    pub fn deadline(&self) -> Millis {
+        let retry = self.timing.retry;
+        let outgoing = self.spaces.values().filter_map(|progress| {
+            let under_way = progress.under_way.as_ref()?;
+            Some(under_way.since.saturating_add(backoff(retry, progress.attempts)))
+        });
+        let incoming = self.incoming.values().map(|incoming| incoming.since.saturating_add(retry));
+        outgoing.chain(incoming).fold(self.hello_at, Millis::min)
+    }
+}
+
+/// The pause before attempt number `attempts` + 1 is given up.
+fn backoff(retry: Millis, attempts: u32) -> Millis {
+    retry.saturating_mul(1 << attempts.min(5)).min(RETRY_MAX.max(retry))
+}
+
+/// What this replica holds, in all spaces.
+pub(crate) fn hello(store: &SessionConsistentStore, answer: bool) -> Message {
+    let vectors = store.spaces().map(|(space, state)| (space.clone(), state.vector().clone())).collect();
+    Message::hello(vectors, answer)
+}
