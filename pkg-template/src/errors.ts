@@ -74,7 +74,7 @@ export class EdgeSessionError extends Error {
   /** Whether `error` is one of ours, and of `code` where that is given. */
   static is<C extends ErrorCode = ErrorCode>(error: unknown, code?: C): error is EdgeSessionError & { readonly code: C } {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
-    return code === undefined || (error as EdgeSessionError).code === code;
+    return code === undefined || (error as { code?: unknown }).code === code;
   }
 }
 

@@ -4,7 +4,7 @@
  * The only file that names them. They are looked up when used, never at import, and described by their shape, so that
  * nothing here needs the DOM library.
  */
-import type { ByteReadable, ByteWritable } from './types/plug.js';
+import type { AbortSignalLike, ByteReadable, ByteWritable } from './types/plug.js';
 
 export interface Timer {
   /** Whether the process stays alive for it, on platforms where that is a question. */
@@ -25,6 +25,7 @@ interface Globals {
   TransformStream: new (transformer?: object, writable?: Strategy, readable?: Strategy) => { readable: ByteReadable; writable: ByteWritable };
   ReadableStream: new (source: ByteSource, strategy?: Strategy) => ByteReadable;
   WritableStream: new (sink: ByteSink, strategy?: Strategy) => ByteWritable;
+  AbortController: new () => { readonly signal: AbortSignalLike; abort(reason?: unknown): void };
   BroadcastChannel?: new (name: string) => MessageChannelLike;
   addEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
   removeEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
@@ -78,6 +79,6 @@ export function report(...args: unknown[]): void {
 }
 
 /** The symbol of `using`, also where the platform does not have it yet. Compilers that lower `using` look up the same. */
-export const dispose = (Symbol.dispose ?? Symbol.for('Symbol.dispose')) as typeof Symbol.dispose;
+export const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
 /** The symbol of `await using`, likewise. */
-export const asyncDispose = (Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')) as typeof Symbol.asyncDispose;
+export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');

@@ -19,15 +19,19 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Whether a string survives UTF-8. */
 export function wellFormed(text: string): boolean {
-  return !LONE_SURROGATE.test(text);
+  const { isWellFormed } = text as { isWellFormed?: () => boolean };
+  return isWellFormed === undefined ? !LONE_SURROGATE.test(text) : isWellFormed.call(text);
+}
+
+/** Whether a value is a `Uint8Array`, of this realm or another. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Uint8Array';
 }
 
 /** Turns a value into what crosses. Throws `VALUE_INVALID` for what is neither JSON nor a `Uint8Array`. */
 export function encode(value: unknown): Encoded {
   if (typeof value === 'string' && wellFormed(value)) return { kind: 0, value };
-  if (ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Uint8Array') {
-    return { kind: 2, value: value as Uint8Array };
-  }
+  if (isBytes(value)) return { kind: 2, value };
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set) throw refused();
   if (typeof value === 'number' && !Number.isFinite(value)) throw refused();
   let text: string | undefined;

@@ -1,0 +1,306 @@
+/**
+ * The run loop around one core: every call goes in through here, and afterwards every effect is drained and performed.
+ *
+ * > Drain until nothing is left, then perform in order; only then does anyone else run.
+ *
+ * Invariant: no listener, storage or transport runs while the core is borrowed, so each may call anything. A trap ends this
+ * replica and no other: the instance is never called again, whoever waits is told, storage is let go of.
+ */
+import type { CoreEvent, CoreReplica, CoreSession, Effect } from './binding.js';
+import { EdgeSessionError, fromCore, invalid } from './errors.js';
+import { Emitter } from './events.js';
+import { Journal } from './journal.js';
+import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
+import type { Status } from './types/replica.js';
+import { toChange } from './value.js';
+import { Waits } from './waits.js';
+
+/** Where what the core sends to one link (or one exchange) goes. */
+export interface Sink {
+  send(bytes: Uint8Array): void;
+  fail(error: EdgeSessionError): void;
+}
+
+/** Who is told that a watch has something, or is over. */
+export interface Watcher {
+  wake(): void;
+  fail(error: EdgeSessionError): void;
+}
+
+/** What a driver is made of. `unlock` lets go of storage, which holds `logged` bytes of records and `snapshot` bytes more. */
+export interface Parts {
+  readonly core: CoreReplica;
+  readonly clock: () => number;
+  readonly storage: StorageAdapter;
+  readonly unlock: () => void;
+  readonly logged: number;
+  readonly snapshot: number;
+}
+
+export class Driver {
+  readonly storage: StorageAdapter;
+  readonly events = new Emitter((type, wanted) => {
+    if (type === 'change') this.#unlessOver((core) => core.interest(wanted));
+  });
+  /** What is closed with this replica. */
+  readonly closers = new Set<() => void>();
+  readonly #parts: Parts;
+  readonly #journal: Journal | undefined;
+  readonly #effects: Effect[] = [];
+  readonly #waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)));
+  readonly #sinks = new Map<number, Sink>();
+  readonly #watches = new Map<number, Watcher>();
+  readonly #sessions = new Set<CoreSession>();
+  readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.release(raw)) : undefined;
+  #performing = false;
+  #links = 0;
+  #peers = 0;
+  #persisted: boolean;
+  #id: string;
+  #told: Status | undefined;
+  #over: EdgeSessionError | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#id = parts.core.id;
+    this.storage = parts.storage;
+    this.#persisted = parts.storage.durable !== false;
+    if (!this.#persisted) return;
+    const host = {
+      persisted: (n: number) => this.#unlessOver((core, now) => core.persisted(n, now)),
+      failed: (cause: unknown) => this.#storageFailed(cause),
+      uncompacted: (cause: unknown) => this.#storageError('storage did not take a snapshot; the log goes on', cause),
+      snapshot: () => this.#unlessOver((core) => core.snapshot()),
+    };
+    this.#journal = new Journal(parts.storage, host, parts.logged, parts.snapshot);
+  }
+
+  /** Begins to serve what was loaded. */
+  start(): void {
+    this.#id = this.call((core, now) => {
+      core.start(now);
+      return core.id;
+    });
+  }
+
+  /** The replica's id; the last one after its end. */
+  get id(): string {
+    return this.#id;
+  }
+
+  get status(): Status {
+    const peers = this.#over === undefined ? this.#peers : 0;
+    const persisted = this.#persisted && this.#over === undefined;
+    return Object.freeze({ online: peers > 0, peers, pending: this.#journal?.pending ?? 0, persisted });
+  }
+
+  /** Why this replica is over: closed or crashed. A fresh error, for it is thrown. */
+  get over(): EdgeSessionError | undefined {
+    return this.#over && new EdgeSessionError(this.#over.code, this.#over.message, { cause: this.#over.cause });
+  }
+
+  /** Throws where this replica is over. */
+  check(): void {
+    if (this.#over !== undefined) throw this.over;
+  }
+
+  now(): number {
+    const now = this.#parts.clock();
+    if (typeof now === 'number' && now >= 0 && now <= Number.MAX_SAFE_INTEGER) return Math.floor(now);
+    throw invalid('the clock answers milliseconds of the epoch');
+  }
+
+  /** Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. */
+  call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void): T {
+    this.check();
+    const now = this.now();
+    let answer: T;
+    try {
+      answer = run(this.#parts.core, now);
+    } catch (thrown) {
+      const error = fromCore(thrown);
+      if (error === undefined) this.#crash(thrown);
+      else this.#drain();
+      throw error ?? this.over;
+    }
+    keep?.(answer);
+    if (!this.#drain()) throw this.over;
+    return answer;
+  }
+
+  /** Runs an operation that answers at once or after a wait, which `signal` ends. */
+  operate<T>(run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.call(run, (answer) => {
+        if (typeof answer !== 'number') return resolve(answer);
+        this.#waits.add(answer, { resolve: resolve as (answer: unknown) => void, fail: reject }, signal);
+      });
+    });
+  }
+
+  /** Begins a watch. */
+  watch(run: (core: CoreReplica, now: number) => number, watcher: Watcher): number {
+    return this.call(run, (watch) => this.#watches.set(watch, watcher));
+  }
+
+  unwatch(watch: number): void {
+    if (this.#watches.delete(watch)) this.#unlessOver((core) => core.unwatch(watch));
+  }
+
+  /** A link number for a sink. */
+  attach(sink: Sink): number {
+    this.check();
+    this.#links += 1;
+    this.#sinks.set(this.#links, sink);
+    return this.#links;
+  }
+
+  /** The link is no more. */
+  detach(link: number): void {
+    if (this.#sinks.delete(link)) this.#unlessOver((core, now) => core.linkDown(link, now));
+  }
+
+  /** Keeps a session of the core's until its handle is let go of, by hand or by the garbage collector. */
+  adopt(handle: object, raw: CoreSession): void {
+    this.#sessions.add(raw);
+    this.#abandoned?.register(handle, raw, raw);
+  }
+
+  release(raw: CoreSession): void {
+    this.#abandoned?.unregister(raw);
+    if (this.#sessions.delete(raw)) this.#unlessOver(() => raw.free());
+  }
+
+  /** Tells what went wrong outside of any call. */
+  error(error: EdgeSessionError): void {
+    this.events.emit('error', () => error);
+  }
+
+  /** Ends this replica: whoever waits is rejected, what was written is stored, storage is let go of. */
+  close(): Promise<void> {
+    return (this.#ending ??= this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free()));
+  }
+
+  /** Takes every effect out of the core; performs them unless that is under way further up. False after a trap. */
+  #drain(): boolean {
+    if (this.#over !== undefined) return true;
+    try {
+      for (let effect = this.#parts.core.poll(); effect !== undefined; effect = this.#parts.core.poll()) this.#effects.push(effect);
+    } catch (thrown) {
+      this.#crash(thrown);
+      return false;
+    }
+    if (this.#performing) return true;
+    this.#performing = true;
+    for (let next = 0; next < this.#effects.length; next += 1) this.#perform(this.#effects[next] as Effect);
+    this.#effects.length = 0;
+    this.#performing = false;
+    this.#journal?.pump();
+    this.#tellStatus();
+    return true;
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'persist':
+        return this.#journal?.push(effect.n, effect.bytes);
+      case 'transmit':
+        return this.#sinks.get(effect.link)?.send(effect.bytes);
+      case 'settled':
+        return this.#waits.settle(effect.wait, () => this.call((core, now) => core.take(effect.wait, now)));
+      case 'watch':
+        return this.#watches.get(effect.watch)?.wake();
+      case 'timeout':
+        return this.#schedule(effect.at);
+      case 'event':
+        return this.#tell(effect.event);
+    }
+  }
+
+  #tell(event: CoreEvent): void {
+    switch (event.type) {
+      case 'change':
+        return this.events.emit('change', () => ({ ...toChange(event, true), space: event.space }));
+      case 'conflict':
+        return this.events.emit('conflict', () => ({ space: event.space, key: event.key, kept: event.kept, dropped: event.dropped }));
+      case 'renamed':
+        this.#id = event.new;
+        return this.events.emit('renamed', () => ({ old: event.old, new: event.new }));
+      case 'peers':
+        return void (this.#peers = event.count);
+      case 'error':
+        return this.error(fromCore(event.error) ?? new EdgeSessionError('MESSAGE_MALFORMED', String(event.error)));
+    }
+  }
+
+  #tellStatus(): void {
+    const { status } = this;
+    const before = this.#told;
+    // How many records are pending changes with every write; whether any are is news.
+    const same = before?.peers === status.peers && before.persisted === status.persisted && before.pending > 0 === status.pending > 0;
+    this.#told = status;
+    if (before !== undefined && !same) this.events.emit('status', () => status);
+  }
+
+  #schedule(at: number | null): void {
+    if (this.#over !== undefined) return;
+    this.#waits.alarm(at === null ? null : at - this.now(), () => {
+      try {
+        if (at !== null && this.now() < at) this.#schedule(at);
+        else this.#unlessOver((core, now) => core.tick(now));
+      } catch (thrown) {
+        this.error(fromCore(thrown) ?? invalid('the clock failed', thrown));
+      }
+    });
+  }
+
+  #storageFailed(cause: unknown): void {
+    this.#persisted = false;
+    this.#storageError('storage failed; the replica goes on from memory', cause);
+    this.#unlessOver((core, now) => core.memoryOnly(now));
+  }
+
+  #storageError(what: string, cause: unknown): void {
+    this.error(new EdgeSessionError('STORAGE_FAILED', what, { cause, details: { storage: this.storage.kind } }));
+  }
+
+  /** A call that nobody waits for: skipped after the end; what it throws is told, not thrown. */
+  #unlessOver<T>(run: (core: CoreReplica, now: number) => T): T | undefined {
+    if (this.#over !== undefined) return undefined;
+    try {
+      return this.call(run);
+    } catch (error) {
+      if (this.#over === undefined) this.error(fromCore(error) ?? invalid('the clock failed', error));
+      return undefined;
+    }
+  }
+
+  #crash(cause: unknown): void {
+    if (this.#over !== undefined) return;
+    const error = new EdgeSessionError('REPLICA_CRASHED', 'the wasm instance trapped; open the replica again', { cause });
+    // After a trap not even a destructor may run: the handles are emptied, so that the garbage collector calls none.
+    this.#ending = this.#end(error, (raw) => raw.__destroy_into_raw?.());
+    this.events.emit('crash', () => ({ recovered: false, cause }));
+    this.error(error);
+  }
+
+  async #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
+    this.#over = error;
+    this.#waits.end(error);
+    for (const close of [...this.closers]) close();
+    for (const teller of [...this.#sinks.values(), ...this.#watches.values()]) teller.fail(error);
+    this.#sinks.clear();
+    this.#watches.clear();
+    for (const raw of [...this.#sessions, this.#parts.core]) discard(raw);
+    this.#sessions.clear();
+    this.#tellStatus();
+    await this.#journal?.settled();
+    try {
+      await this.storage.close?.();
+      this.#parts.unlock();
+    } catch (cause) {
+      this.#storageError('storage did not close', cause);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Who listens to what.
+ *
+ * Invariant: a listener that throws, unsubscribes or subscribes during a notification disturbs neither the one who tells nor
+ * the other listeners. What it throws goes to `console.error`, and so does an `error` that nobody listens to.
+ */
+import { invalid } from './errors.js';
+import { report } from './platform.js';
+import type { AbortSignalLike } from './types/plug.js';
+import type { Events } from './types/replica.js';
+
+type Listener = (event: never) => void;
+
+const TYPES: readonly (keyof Events)[] = ['status', 'change', 'conflict', 'renamed', 'error', 'crash'];
+
+export class Emitter {
+  readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener }>>();
+  readonly #interest: (type: keyof Events, wanted: boolean) => void;
+
+  /** `interest` is told when the first listener of a type comes and when the last one goes. */
+  constructor(interest: (type: keyof Events, wanted: boolean) => void) {
+    this.#interest = interest;
+  }
+
+  on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, signal?: AbortSignalLike): () => void {
+    if (!TYPES.includes(type)) throw invalid(`an event is one of ${TYPES.join(', ')}`);
+    if (typeof listener !== 'function') throw invalid('a listener is a function');
+    if (signal?.aborted) return () => {};
+    const of = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, of);
+    const entry = { listener };
+    of.add(entry);
+    if (of.size === 1) this.#interest(type, true);
+    const off = () => {
+      signal?.removeEventListener('abort', off);
+      if (of.delete(entry) && of.size === 0) this.#interest(type, false);
+    };
+    signal?.addEventListener('abort', off);
+    return off;
+  }
+
+  /** Tells an event; `make` is called for each listener, so that none gets an object that another one may change. */
+  emit<E extends keyof Events>(type: E, make: () => Events[E]): void {
+    const of = this.#listeners.get(type);
+    if (type === 'error' && !of?.size) return report(make());
+    for (const entry of [...(of ?? [])]) {
+      if (!of?.has(entry)) continue;
+      try {
+        (entry.listener as (event: Events[E]) => void)(make());
+      } catch (thrown) {
+        report(`edge-session: a listener of '${type}' threw`, thrown);
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * One round trip of the sync protocol: a message in, its reply out, over whatever the caller carries bytes with.
+ */
+import type { Driver } from './driver.js';
+import { milliseconds } from './duration.js';
+import { EdgeSessionError, aborted, invalid } from './errors.js';
+import { timer } from './platform.js';
+import type { Wait } from './types/session.js';
+import { isBytes } from './value.js';
+
+// A reply waits for storage alone; one that takes longer than this is not going to answer.
+const PATIENCE = 10_000;
+
+/** Hands `message` to the core and answers the one message that it transmits for it. */
+export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> = {}): Promise<Uint8Array> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (!isBytes(message)) throw invalid('a message is a Uint8Array');
+    const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
+    if (signal?.aborted) throw aborted(signal.reason);
+    const link = driver.attach({
+      send: (reply) => end(() => resolve(reply)),
+      fail: (error) => end(() => reject(error)),
+    });
+    const late = timer(() => {
+      end(() => reject(new EdgeSessionError('TIMEOUT', 'storage did not make the reply durable in time')));
+    }, patience);
+    const abort = () => end(() => reject(aborted(signal?.reason)));
+    const end = (tell: () => void) => {
+      late.cancel();
+      signal?.removeEventListener('abort', abort);
+      driver.detach(link);
+      tell();
+    };
+    signal?.addEventListener('abort', abort);
+    try {
+      driver.call((core, now) => core.exchange(link, message, now));
+    } catch (error) {
+      end(() => reject(error));
+    }
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * One key as an observable value, for view libraries.
+ *
+ * Invariant: `value` is the same frozen object until the key changes, and never goes back behind what the session has seen:
+ * while the replica is behind, it stays what it was. While nobody subscribes, the core holds nothing for it.
+ */
+import type { RawEntry } from './binding.js';
+import { EdgeSessionError } from './errors.js';
+import type { Handle } from './handle.js';
+import { report } from './platform.js';
+import { syncBits, toKey } from './terms.js';
+import type { Live } from './types/session.js';
+import { decode, deepFreeze } from './value.js';
+
+// A watch gives up when the replica stays behind for so long; a live value then begins another one.
+const PATIENCE = 60_000;
+
+export class LiveHandle<T> implements Live<T | undefined> {
+  readonly #handle: Handle;
+  readonly #key: string;
+  readonly #listeners = new Set<{ readonly listener: (value: T | undefined) => void }>();
+  #version: string | undefined;
+  #value: T | undefined;
+  #watch: number | undefined;
+
+  constructor(handle: Handle, key: string) {
+    this.#handle = handle;
+    this.#key = toKey(key);
+    void handle.raw;
+  }
+
+  get value(): T | undefined {
+    this.#refresh();
+    return this.#value;
+  }
+
+  subscribe(listener: (value: T | undefined) => void): () => void {
+    const entry = { listener };
+    this.#listeners.add(entry);
+    try {
+      this.#begin();
+      listener(this.value);
+    } catch (error) {
+      this.#drop(entry);
+      throw error;
+    }
+    return () => this.#drop(entry);
+  }
+
+  #drop(entry: { readonly listener: (value: T | undefined) => void }): void {
+    this.#listeners.delete(entry);
+    if (this.#listeners.size > 0 || this.#watch === undefined) return;
+    this.#handle.driver.unwatch(this.#watch);
+    this.#watch = undefined;
+  }
+
+  #begin(): void {
+    if (this.#watch !== undefined) return;
+    const { raw } = this.#handle;
+    const watcher = { wake: () => this.#wake(), fail: () => (this.#watch = undefined) };
+    this.#watch = this.#handle.driver.watch((_, now) => raw.watch({ key: this.#key }, 0, PATIENCE, now), watcher);
+  }
+
+  #wake(): void {
+    const watch = this.#watch;
+    if (watch === undefined) return;
+    try {
+      this.#handle.driver.call((core, now) => core.next(watch, now));
+    } catch (error) {
+      this.#handle.driver.unwatch(watch);
+      this.#watch = undefined;
+      if (!EdgeSessionError.is(error, 'STALE_REPLICA')) return report('edge-session: a live value has ended', error);
+      this.#begin();
+    }
+    if (this.#refresh()) this.#notify();
+  }
+
+  #notify(): void {
+    const value = this.#value;
+    for (const entry of [...this.#listeners]) {
+      if (!this.#listeners.has(entry)) continue;
+      try {
+        entry.listener(value);
+      } catch (thrown) {
+        report('edge-session: a listener of a live value threw', thrown);
+      }
+    }
+  }
+
+  /** Reads the key as the session may see it. True where it changed. */
+  #refresh(): boolean {
+    let raw: RawEntry | undefined;
+    try {
+      raw = this.#handle.call((session, now) => session.get(this.#key, syncBits(), -1, now)) as RawEntry | undefined;
+    } catch (error) {
+      if (EdgeSessionError.is(error, 'STALE_REPLICA')) return false;
+      throw error;
+    }
+    if (raw?.version === this.#version) return false;
+    this.#version = raw?.version;
+    this.#value = raw && deepFreeze(decode<T>(raw));
+    return true;
+  }
+}

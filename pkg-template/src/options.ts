@@ -1,0 +1,93 @@
+/**
+ * The options of `openReplica`, checked before anything is touched, in the form in which they cross.
+ */
+import type { CoreConfig } from './binding.js';
+import { optional } from './duration.js';
+import { invalid } from './errors.js';
+import type { StorageAdapter, Transport } from './types/plug.js';
+import type { ReplicaOptions, Secret } from './types/replica.js';
+import { memory } from './storage/memory.js';
+import { isBytes } from './value.js';
+
+const LABEL = 'replica';
+
+export interface Opening {
+  readonly config: CoreConfig;
+  readonly storage: StorageAdapter;
+  readonly transports: readonly Transport[];
+  readonly clock: () => number;
+}
+
+/** Throws `ARGUMENT_INVALID`, naming the option. */
+export function toOpening(options: ReplicaOptions): Opening {
+  if (typeof options !== 'object' || options === null) throw invalid('options are an object');
+  const storage = options.storage ?? memory();
+  for (const method of ['lock', 'load', 'append', 'compact'] as const) {
+    if (typeof storage[method] !== 'function') throw invalid(`storage has a method ${method}`);
+  }
+  if (options.clock !== undefined && typeof options.clock !== 'function') throw invalid('clock is a function');
+  const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
+  if (options.space !== undefined) config.space = text(options.space, 'space');
+  if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
+  if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);
+  if (options.limits !== undefined) config.limits = toLimits(options.limits);
+  if (options.session !== undefined) {
+    const session = { expiresIn: optional(options.session.expiresIn, 'session.expiresIn'), timeout: optional(options.session.timeout, 'session.timeout') };
+    config.session = defined(session);
+  }
+  const heartbeat = optional(options.heartbeat, 'heartbeat');
+  if (heartbeat !== undefined) config.heartbeat = heartbeat;
+  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock ?? Date.now };
+}
+
+function toLabel(id: unknown): string {
+  if (id === undefined) return LABEL;
+  if (typeof id === 'string' && /^[a-z0-9-]{1,16}$/.test(id)) return id;
+  throw invalid('id is 1 to 16 of a-z, 0-9 and -');
+}
+
+function toLimits(limits: NonNullable<ReplicaOptions['limits']>): Record<string, number> {
+  for (const [name, limit] of Object.entries(limits)) {
+    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) throw invalid(`limits.${name} is a positive whole number`);
+  }
+  return defined(limits);
+}
+
+function toKeyOf(secret: Secret): { kid: string; key: Uint8Array } {
+  const key = typeof secret?.key === 'string' ? base64url(secret.key) : secret?.key;
+  if (typeof secret?.kid !== 'string' || secret.kid === '') throw invalid('a secret has a kid, which names it');
+  if (!isBytes(key) || key.byteLength < 32) throw invalid('the key of a secret is at least 32 bytes, or those as base64url');
+  return { kid: secret.kid, key };
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The bytes of a base64url string, padded or not; undefined where it is none. */
+function base64url(encoded: string): Uint8Array | undefined {
+  const digits = encoded.replace(/={1,2}$/, '');
+  if (!/^[\w-]*$/.test(digits) || digits.length % 4 === 1) return undefined;
+  const bytes: number[] = [];
+  let [buffer, bits] = [0, 0];
+  for (const digit of digits) {
+    buffer = ((buffer << 6) | ALPHABET.indexOf(digit)) & 0xffff;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push((buffer >> bits) & 0xff);
+  }
+  return Uint8Array.from(bytes);
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid(`${name} is a string that is not empty`);
+}
+
+function list<T>(one: T | readonly T[]): readonly T[] {
+  return Array.isArray(one) ? one : [one as T];
+}
+
+/** The same without what is undefined. */
+function defined<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } & Record<string, number> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
+}

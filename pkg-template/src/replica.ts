@@ -1,0 +1,94 @@
+/**
+ * The replica as its owner sees it: sessions, links, events, inspection, the end. The run loop is `driver.ts`.
+ */
+import type { Driver } from './driver.js';
+import { invalid } from './errors.js';
+import { exchange } from './exchange.js';
+import { LinkHandle } from './link.js';
+import { asyncDispose } from './platform.js';
+import { SessionHandle } from './session.js';
+import { toTerms } from './terms.js';
+import type { Token, TokenInfo } from './types/data.js';
+import type { AbortSignalLike, Link, Transport } from './types/plug.js';
+import type { Events, Inspection, Replica, Status } from './types/replica.js';
+import type { Session, SessionInit, Wait } from './types/session.js';
+import { isBytes } from './value.js';
+
+export class ReplicaHandle<M> implements Replica<M> {
+  readonly #driver: Driver;
+  readonly #links = new Set<LinkHandle>();
+  readonly #memory: () => number;
+
+  /** `memory` answers the bytes of the instance's memory. */
+  constructor(driver: Driver, memory: () => number) {
+    this.#driver = driver;
+    this.#memory = memory;
+  }
+
+  get id(): string {
+    return this.#driver.id;
+  }
+
+  get status(): Status {
+    return this.#driver.status;
+  }
+
+  session(init?: Token | string | null | SessionInit): Session<M> {
+    return new SessionHandle<M>(this.#driver, init);
+  }
+
+  connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link {
+    this.#driver.check();
+    const link: LinkHandle = new LinkHandle(this.#driver, transport, options?.signal, () => this.#links.delete(link));
+    if (link.state !== 'closed') this.#links.add(link);
+    return link;
+  }
+
+  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array> {
+    return exchange(this.#driver, message, options);
+  }
+
+  async flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
+    const { timeout, signal } = toTerms(options);
+    await this.#driver.operate<unknown>((core, now) => core.flush(timeout, now) || undefined, signal);
+  }
+
+  on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void {
+    this.#driver.check();
+    return this.#driver.events.on(type, listener, options?.signal);
+  }
+
+  inspect(): Inspection {
+    const core = this.#driver.call((own, now) => own.inspect(now));
+    const { persisted, pending } = this.#driver.status;
+    return {
+      ...(core as unknown as Inspection),
+      wasmBytes: this.#memory(),
+      links: [...this.#links].map((link) => link.inspect()),
+      storage: { kind: this.#driver.storage.kind, persisted, pending },
+    };
+  }
+
+  inspectToken(token: Token | string): TokenInfo {
+    if (typeof token !== 'string') throw invalid('a token is a string');
+    return this.#driver.call((core) => core.inspectToken(token));
+  }
+
+  snapshot(): Uint8Array {
+    return this.#driver.call((core) => core.snapshot());
+  }
+
+  async restore(snapshot: Uint8Array): Promise<void> {
+    if (!isBytes(snapshot)) throw invalid('a snapshot is a Uint8Array');
+    this.#driver.call((core, now) => core.restore(snapshot, now));
+    await this.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#driver.close();
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

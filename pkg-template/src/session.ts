@@ -1,0 +1,183 @@
+/**
+ * The session: checks arguments, lets the core decide, gives the answer its public form.
+ *
+ * It decides nothing about consistency: whether this replica may answer, and with what, is the core's word.
+ */
+import { collect } from './batch.js';
+import type { CoreSessionInfo, CoreSessionInit, RawEntry } from './binding.js';
+import type { Driver } from './driver.js';
+import { optional } from './duration.js';
+import { type ErrorCode, invalid } from './errors.js';
+import { Handle } from './handle.js';
+import { LiveHandle } from './live.js';
+import { dispose } from './platform.js';
+import { SyncHandle } from './sync.js';
+import { guaranteeBits, guaranteeNames, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
+import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
+import type { Batch, Live, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
+import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
+import { Watch } from './watch.js';
+
+export class SessionHandle<M> implements Session<M> {
+  readonly sync: SyncSession<M>;
+  readonly #handle: Handle;
+  // Who it is does not change, and stays readable after the end, for the sake of logs.
+  readonly #info: CoreSessionInfo;
+
+  constructor(driver: Driver, init: Token | string | null | undefined | SessionInit) {
+    this.#handle = new Handle(driver, toInit(init));
+    this.#info = this.#handle.call((raw, now) => raw.info(now));
+    this.sync = new SyncHandle<M>(this.#handle);
+  }
+
+  get id(): string {
+    return this.#info.id;
+  }
+
+  get user(): string | null {
+    return this.#info.user;
+  }
+
+  get space(): string {
+    return this.#info.space;
+  }
+
+  get expiresAt(): number | null {
+    return this.#info.expiresAt;
+  }
+
+  get guarantees(): readonly Guarantee[] {
+    return guaranteeNames(this.#info.guarantees);
+  }
+
+  get resumed(): boolean {
+    return this.#info.resumed;
+  }
+
+  get reason(): ErrorCode | null {
+    return this.#handle.driver.over?.code ?? this.#handle.call((raw, now) => raw.info(now).reason);
+  }
+
+  get token(): Token {
+    return this.#handle.call((raw, now) => raw.token(now)) as Token;
+  }
+
+  async sealed(options?: Wait): Promise<Token> {
+    const { timeout, signal } = toTerms(options);
+    return (await this.#handle.operate<string>((raw, now) => raw.sealed(timeout, now), signal)) as Token;
+  }
+
+  async get<K extends Key<M>>(key: K, options?: Wait): Promise<M[K] | undefined> {
+    const raw = await this.#read(key, options);
+    return raw && decode<M[K]>(raw);
+  }
+
+  async read<K extends Key<M>>(key: K, options?: Wait): Promise<Outcome<K, M[K]>> {
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    return toOutcome(await this.#handle.operate((raw, now) => raw.read(name, bits, timeout, now), signal));
+  }
+
+  async entry<K extends Key<M>>(key: K, options?: Wait): Promise<Entry<K, M[K]> | undefined> {
+    const raw = await this.#read(key, options);
+    return raw && toEntry<K, M[K]>(raw);
+  }
+
+  peek<K extends Key<M>>(key: K): M[K] | undefined {
+    const name = toKey(key);
+    const raw = this.#handle.call((session, now) => session.peek(name, now));
+    return raw && decode<M[K]>(raw);
+  }
+
+  async set<K extends Key<M>>(key: K, value: M[K], options?: Wait & { ttl?: Duration | undefined }): Promise<Version> {
+    const [name, { kind, value: encoded }] = [toKey(key), encode(value)];
+    const [{ bits, timeout, signal }, ttl] = [toTerms(options), toTtl(options)];
+    return this.#handle.operate<Version>((raw, now) => raw.set(name, kind, encoded, ttl, bits, timeout, now), signal);
+  }
+
+  async delete(key: Key<M>, options?: Wait): Promise<Version> {
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    return this.#handle.operate<Version>((raw, now) => raw.delete(name, bits, timeout, now), signal);
+  }
+
+  async *list<K extends Key<M>>(range?: KeyRange & Wait): AsyncGenerator<Entry<K, M[K]>, void, undefined> {
+    const [bounds, { bits, timeout, signal }] = [toRange(range), toTerms(range)];
+    const found = await this.#handle.operate<RawEntry[]>((raw, now) => raw.list(bounds, bits, timeout, now), signal);
+    for (const raw of found) yield toEntry<K, M[K]>(raw);
+  }
+
+  async batch(build: (tx: Batch<M>) => unknown, options?: Wait): Promise<Version> {
+    const [mutations, { bits, timeout, signal }] = [collect(build), toTerms(options)];
+    return this.#handle.operate<Version>((raw, now) => raw.batch(mutations, bits, timeout, now), signal);
+  }
+
+  watch<K extends Key<M>>(keyOrPrefix: K | { prefix: string }, options?: Wait): AsyncIterableIterator<Change<K, M[K]>> {
+    const range = typeof keyOrPrefix === 'object' && keyOrPrefix !== null ? toRange({ prefix: keyOrPrefix.prefix }) : { key: toKey(keyOrPrefix) };
+    void this.#handle.raw;
+    if (options?.signal?.aborted) return ended();
+    return new Watch<K, M[K]>(this.#handle, range, toTerms(options));
+  }
+
+  live<K extends Key<M>>(key: K): Live<M[K] | undefined> {
+    return new LiveHandle<M[K]>(this.#handle, key);
+  }
+
+  conflicts<K extends Key<M>>(key: K): readonly Entry<K, M[K]>[] {
+    const name = toKey(key);
+    return this.#handle.call((raw, now) => raw.conflicts(name, syncBits(), now)).map((raw) => toEntry<K, M[K]>(raw));
+  }
+
+  merge(...tokens: (Token | string | null | undefined)[]): this {
+    for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
+    return this;
+  }
+
+  satisfied(options?: { token?: Token | string | undefined }): boolean {
+    return this.missing(options).length === 0;
+  }
+
+  missing(options?: { token?: Token | string | undefined }): readonly Missing[] {
+    const token = options?.token === undefined ? undefined : toText(options.token, 'a token');
+    return this.#handle.call((raw, now) => raw.missing(token, now));
+  }
+
+  inspect(): SessionInspection {
+    return this.#handle.call((raw, now) => raw.inspect(now));
+  }
+
+  [dispose](): void {
+    this.#handle.release();
+  }
+
+  #read(key: string, options: Wait | undefined): Promise<RawEntry | undefined> {
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    return this.#handle.operate<RawEntry | undefined>((raw, now) => raw.get(name, bits, timeout, now), signal);
+  }
+}
+
+/** What crosses when a session begins. Throws `ARGUMENT_INVALID`. */
+function toInit(init: Token | string | null | undefined | SessionInit): CoreSessionInit {
+  if (init === null || init === undefined) return {};
+  if (typeof init === 'string') return { token: toText(init, 'a token') };
+  if (typeof init !== 'object') throw invalid('a session begins with a token or with options');
+  const raw: CoreSessionInit = {};
+  if (init.token != null) raw.token = toText(init.token, 'a token');
+  if (init.space !== undefined) raw.space = toText(init.space, 'space');
+  if (init.user !== undefined) raw.user = toText(init.user, 'user');
+  if (init.client !== undefined) raw.client = toText(init.client, 'client');
+  if (init.guarantees !== undefined) raw.guarantees = guaranteeBits(init.guarantees);
+  if (policyNumber(init.onStale) > 0) raw.onStale = init.onStale as string;
+  if (init.onRefused !== undefined && init.onRefused !== 'throw' && init.onRefused !== 'anonymous') throw invalid("onRefused is 'throw' or 'anonymous'");
+  if (init.onRefused !== undefined) raw.onRefused = init.onRefused;
+  const [timeout, expiresIn] = [optional(init.timeout, 'timeout'), optional(init.expiresIn, 'expiresIn')];
+  if (timeout !== undefined) raw.timeout = timeout;
+  if (expiresIn !== undefined) raw.expiresIn = expiresIn;
+  return raw;
+}
+
+function toText(value: unknown, name: string): string {
+  if (typeof value === 'string' && wellFormed(value)) return value;
+  throw invalid(`${name} is a well-formed string`);
+}
+
+/** An iteration that has ended before it began. */
+async function* ended(): AsyncGenerator<never, void, undefined> {}

@@ -1,0 +1,155 @@
+/**
+ * Peers on one BroadcastChannel: the tabs of one origin, the threads of one process.
+ *
+ * Everybody hears everything; messages are addressed, and each pair of peers gets a duplex of its own. Who comes says `hello`, who
+ * is there answers `welcome`, who goes says `bye`. Invariant: no order of these, and no loss, leaves two living peers without a
+ * duplex for longer than one message: whoever hears data from a stranger says `hello` to them.
+ */
+import { invalid } from '../errors.js';
+import { type ByteController, type MessageChannelLike, type Timer, platform, timer } from '../platform.js';
+import type { Transport } from '../types/plug.js';
+
+// A peer that says nothing for so long has gone without a word: heartbeats are far more frequent, in throttled tabs as well.
+const SILENCE = 5 * 60_000;
+// Messages that wait for a busy replica; what comes then is dropped, and healed by the protocol.
+const WAITING = 1024;
+
+interface Letter {
+  readonly edgeSession: 1;
+  readonly kind: 'hello' | 'welcome' | 'data' | 'bye';
+  readonly from: string;
+  readonly to?: string;
+  readonly bytes?: Uint8Array;
+}
+
+/**
+ * A transport among all replicas that open a channel of the same name: tabs and workers of one origin in browsers, and
+ * threads in Node, Deno and Bun. An open channel keeps a Node process alive until its link is closed.
+ *
+ * The link's `ready` rejects with `ARGUMENT_INVALID` on a platform that has no BroadcastChannel.
+ */
+export function channel(name: string): Transport {
+  if (typeof name !== 'string' || name === '') throw invalid('the name of a channel is a string that is not empty');
+  return {
+    kind: 'channel',
+    open({ replica, signal }, onPeer) {
+      const { BroadcastChannel } = platform();
+      if (BroadcastChannel === undefined) throw invalid('this platform has no BroadcastChannel');
+      const station = new Station(new BroadcastChannel(`edge-session/${name}`), replica, onPeer);
+      signal.addEventListener('abort', () => station.close());
+    },
+  };
+}
+
+class Station {
+  readonly #air: MessageChannelLike;
+  readonly #own: string;
+  readonly #onPeer: Parameters<Transport['open']>[1];
+  readonly #peers = new Map<string, Correspondent>();
+  readonly #leave = () => this.#depart();
+  readonly #return = (event: { readonly persisted?: boolean }) => event.persisted && this.#say({ kind: 'hello' });
+  #closed = false;
+
+  constructor(air: MessageChannelLike, replica: string, onPeer: Parameters<Transport['open']>[1]) {
+    this.#air = air;
+    // Two tabs may hold the same replica for a moment; an address is never the same.
+    this.#own = `${replica}/${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
+    this.#onPeer = onPeer;
+    air.onmessage = ({ data }) => this.#hear(data as Partial<Letter> | null);
+    platform().addEventListener?.('pagehide', this.#leave);
+    platform().addEventListener?.('pageshow', this.#return);
+    this.#say({ kind: 'hello' });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#depart();
+    this.#closed = true;
+    platform().removeEventListener?.('pagehide', this.#leave);
+    platform().removeEventListener?.('pageshow', this.#return);
+    this.#air.onmessage = null;
+    this.#air.close();
+  }
+
+  #depart(): void {
+    this.#say({ kind: 'bye' });
+    for (const peer of [...this.#peers.values()]) peer.end();
+  }
+
+  #hear(letter: Partial<Letter> | null): void {
+    if (typeof letter !== 'object' || letter?.edgeSession !== 1 || typeof letter.from !== 'string') return;
+    const { kind, from, to, bytes } = letter;
+    if (from === this.#own || (to !== undefined && to !== this.#own)) return;
+    switch (kind) {
+      case 'hello':
+        this.#peers.get(from)?.end();
+        this.#say({ kind: 'welcome', to: from });
+        return this.#meet(from);
+      case 'welcome':
+        return this.#peers.has(from) ? undefined : this.#meet(from);
+      case 'data':
+        if (!(bytes instanceof Uint8Array)) return;
+        if (!this.#peers.has(from)) return this.#say({ kind: 'hello', to: from });
+        return this.#peers.get(from)?.hear(bytes);
+      case 'bye':
+        return this.#peers.get(from)?.end();
+      case undefined:
+        return;
+    }
+  }
+
+  #meet(from: string): void {
+    const peer = new Correspondent(
+      (bytes) => this.#say({ kind: 'data', to: from, bytes }),
+      () => this.#peers.get(from) === peer && this.#peers.delete(from),
+    );
+    this.#peers.set(from, peer);
+    this.#onPeer(peer);
+  }
+
+  #say(letter: Omit<Letter, 'edgeSession' | 'from'>): void {
+    if (!this.#closed) this.#air.postMessage({ edgeSession: 1, from: this.#own, ...letter } satisfies Letter);
+  }
+}
+
+/** One peer's duplex. */
+class Correspondent {
+  readonly readable;
+  readonly writable;
+  readonly #onEnd: () => void;
+  #incoming: ByteController | undefined;
+  #silence: Timer | undefined;
+
+  constructor(say: (bytes: Uint8Array) => void, onEnd: () => void) {
+    this.#onEnd = onEnd;
+    const { ReadableStream, WritableStream } = platform();
+    const end = () => this.end();
+    this.readable = new ReadableStream({ start: (controller) => void (this.#incoming = controller), cancel: end }, { highWaterMark: WAITING });
+    this.writable = new WritableStream({ write: say, abort: end });
+    this.#listen();
+  }
+
+  hear(bytes: Uint8Array): void {
+    this.#listen();
+    if ((this.#incoming?.desiredSize ?? 0) > 0) this.#incoming?.enqueue(bytes);
+  }
+
+  end(): void {
+    if (this.#incoming === undefined) return;
+    this.#silence?.cancel();
+    const incoming = this.#incoming;
+    this.#incoming = undefined;
+    this.#onEnd();
+    try {
+      incoming.close();
+    } catch {
+      // The reader has cancelled it already.
+    }
+  }
+
+  #listen(): void {
+    this.#silence?.cancel();
+    this.#silence = timer(() => this.end(), SILENCE);
+    this.#silence.hold(false);
+  }
+}
