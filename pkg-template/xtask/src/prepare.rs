@@ -119,15 +119,13 @@ fn apt(args: &[&str]) -> Result<()> {
     if which("apt-get").is_none() {
         bail!("no apt-get here; install Chromium and chromedriver and name them in CHROMIUM and CHROMEDRIVER");
     }
-    let mut apt = if output(command("id").arg("-u"))?.trim() == "0" {
-        command("apt-get")
+    let words: &[&str] = if output(command("id").arg("-u"))?.trim() == "0" {
+        &["env"]
     } else {
         // sudo may ask for a password, which is right at a terminal and fails at once elsewhere.
-        let mut sudo = command("sudo");
-        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
-        sudo
+        &["sudo", "env"]
     };
-    run(apt.arg("-q").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
+    run(command(words[0]).args(&words[1..]).args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(args))
 }
 
 fn wasm_pack() -> Result<PathBuf> {
