@@ -136,7 +136,7 @@ fn ill_formed_claims_are_refused_though_the_mac_holds() {
     for (from, to) in cases {
         assert_eq!(code(open(&signed(HEADER, &payload_with(from, to)))), ErrorCode::TokenInvalid, "{from} -> {to}");
     }
-    let as_array = r#"["example","ann","AAAAAAAAAAAAAAAAAAAAAA",null,"default",15,1790000000,1790003600,{}]"#;
+    let as_array = r#"["example","ann","AAAAAAAAAAAAAAAAAAAAAA","app","default",15,1790000000,1790003600,{}]"#;
     assert_eq!(code(open(&signed(HEADER, as_array.as_bytes()))), ErrorCode::TokenInvalid);
 }
 
@@ -153,7 +153,7 @@ fn claims_of_other_minters_are_passed_over() {
 fn packed_dependencies_have_one_form() {
     let (a, b) = (replica("a").to_bytes(), replica("b").to_bytes());
     let entry = |id: &[u8], numbers: &[u8]| [&[0x40 | id.len() as u8], id, numbers].concat();
-    let above = [0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0, 0];
+    let above = [0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0];
     let huge = [0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0, 1];
     let packed = |bytes: &[u8]| {
         let dep = format!(r#""dep":{{"default":"{}"}}"#, base64url(bytes));
