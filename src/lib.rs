@@ -18,4 +18,4 @@ pub mod time;
 pub mod vector;
 
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+pub mod wasm;

@@ -252,6 +252,12 @@ impl Replica {
         self.id
     }
 
+    /// The space that new sessions begin in.
+    #[must_use]
+    pub const fn space(&self) -> &Space {
+        &self.space
+    }
+
     /// Whether the replica holds a key of the cluster.
     #[must_use]
     pub const fn is_trusted(&self) -> bool {

@@ -1,9 +1,22 @@
-//! The binding.
-use wasm_bindgen::prelude::*;
+//! The binding: the only place that names wasm-bindgen, and the only `RefCell`.
+//!
+//! Every handle that JavaScript holds shares one `Rc<RefCell<Replica>>`; a borrow lives within one call, and the core
+//! never calls out, so JavaScript can never re-enter a borrow. Functions here convert, call, convert; they decide
+//! nothing. What crosses is described in `pkg-template/src/wasm/`.
 
-/// The version of this package.
-#[wasm_bindgen]
-#[must_use]
-pub fn version() -> alloc::string::String {
-    alloc::string::String::from(env!("CARGO_PKG_VERSION"))
-}
+mod convert;
+mod error;
+mod inspect;
+mod options;
+mod replica;
+mod session;
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+pub use self::error::error_table;
+pub use self::replica::Replica;
+pub use self::session::Session;
+
+/// The single owner of the state.
+type Shared = Rc<RefCell<crate::replica::Replica>>;

@@ -142,6 +142,17 @@ impl SessionToken {
         &self.jws
     }
 
+    /// The name of the key that the JWS says it was signed with; `None` for an anonymous token.
+    #[must_use]
+    pub fn kid(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Header {
+            kid: String,
+        }
+        let header = Base64UrlUnpadded::decode_vec(self.jws.split('.').next()?).ok()?;
+        serde_json::from_slice::<Header>(&header).ok().map(|header| header.kid)
+    }
+
     /// Everything that the bearer depends on, signed or not.
     #[must_use]
     pub const fn dependencies(&self) -> &SessionVector {

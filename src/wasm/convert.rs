@@ -1,0 +1,228 @@
+//! Values between JavaScript and the core: entries, answers, effects.
+//!
+//! Reading is total: what is not of the documented shape is `ARGUMENT_INVALID` before anything is touched.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use super::error::{self, MissingView, argument};
+use crate::error::{Missing, SessionError};
+use crate::guarantee::Guarantees;
+use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Terms};
+use crate::store::entry::{Content, Key};
+use crate::store::{Check, Mutation};
+use crate::time::Millis;
+
+/// A serde value as plain objects, arrays, numbers and strings.
+pub(super) fn plain(value: &impl Serialize) -> JsValue {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// An object of these properties. Setting a property of a fresh object does not fail.
+fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in properties {
+        let _ = Reflect::set(&object, &JsValue::from_str(name), &value);
+    }
+    object.into()
+}
+
+/// A time from JavaScript: not a number and negative ones are 0.
+pub(super) fn millis(value: f64) -> Millis {
+    value as Millis
+}
+
+/// A duration from JavaScript; negative: not given.
+pub(super) fn duration(value: f64) -> Option<Millis> {
+    (value >= 0.0).then_some(value as Millis)
+}
+
+/// The kinds of content, as JavaScript numbers them.
+const TEXT: u32 = 0;
+const JSON: u32 = 1;
+const BYTES: u32 = 2;
+
+/// Content from its kind and value.
+pub(super) fn content(kind: u32, value: &JsValue) -> Result<Content, SessionError> {
+    let text = || value.as_string().ok_or_else(|| argument("a value of this kind is a string"));
+    match kind {
+        TEXT => Ok(Content::Text(text()?.into())),
+        JSON => Ok(Content::Json(text()?.into())),
+        BYTES => {
+            let bytes =
+                value.dyn_ref::<Uint8Array>().ok_or_else(|| argument("a value of this kind is a Uint8Array"))?;
+            Ok(Content::Bytes(bytes.to_vec().into()))
+        }
+        _ => Err(argument("an unknown kind of value")),
+    }
+}
+
+fn expiry(at: Option<Millis>) -> JsValue {
+    at.map_or(JsValue::NULL, |at| JsValue::from_f64(at as f64))
+}
+
+pub(super) fn item(item: &Item) -> JsValue {
+    let (kind, value) = match &item.content {
+        Content::Text(text) => (TEXT, JsValue::from_str(text)),
+        Content::Json(text) => (JSON, JsValue::from_str(text)),
+        Content::Bytes(bytes) => (BYTES, Uint8Array::from(&**bytes).into()),
+        // An item shows something; a tombstone never becomes one.
+        Content::Tombstone => return JsValue::UNDEFINED,
+    };
+    object([
+        ("key", JsValue::from_str(&item.key)),
+        ("kind", kind.into()),
+        ("value", value),
+        ("version", JsValue::from_str(&item.version)),
+        ("expiresAt", expiry(item.expires_at)),
+    ])
+}
+
+fn items(list: &[Item]) -> JsValue {
+    list.iter().map(item).collect::<Array>().into()
+}
+
+/// Missing dots as plain objects.
+pub(super) fn missing(list: &[Missing]) -> JsValue {
+    plain(&list.iter().map(MissingView::from).collect::<Vec<_>>())
+}
+
+fn outcome(outcome: &Outcome) -> JsValue {
+    let unmet = |state: &str, list: &[Missing]| {
+        object([("state", state.into()), ("stale", false.into()), ("missing", missing(list))])
+    };
+    match outcome {
+        Outcome::Value { item: shown, conflicts, stale } => object([
+            ("state", "value".into()),
+            ("stale", (*stale).into()),
+            ("entry", item(shown)),
+            ("conflicts", (*conflicts).into()),
+        ]),
+        Outcome::Absent { stale } => object([("state", "absent".into()), ("stale", (*stale).into())]),
+        Outcome::Behind(list) => unmet("behind", list),
+        Outcome::Lost(list) => unmet("lost", list),
+    }
+}
+
+/// An answer as JavaScript sees it.
+pub(super) fn answer(answer: &Answer) -> JsValue {
+    match answer {
+        Answer::Item(shown) => shown.as_ref().map_or(JsValue::UNDEFINED, item),
+        Answer::Outcome(whole) => outcome(whole),
+        Answer::Items(list) => items(list),
+        Answer::Version(text) | Answer::Token(text) => JsValue::from_str(text),
+        Answer::Done => JsValue::UNDEFINED,
+    }
+}
+
+/// An answer, or the number of the wait for it.
+pub(super) fn progress(progress: &Progress) -> JsValue {
+    match progress {
+        Progress::Done(done) => answer(done),
+        Progress::Waiting(wait) => wait.0.into(),
+    }
+}
+
+/// A change as JavaScript sees it; without `entry` the key shows nothing any more.
+pub(super) fn change(change: &Change) -> JsValue {
+    object([
+        ("key", JsValue::from_str(&change.key)),
+        ("entry", change.item.as_ref().map_or(JsValue::UNDEFINED, item)),
+        ("version", JsValue::from_str(&change.version)),
+    ])
+}
+
+/// An effect as JavaScript sees it.
+pub(super) fn effect(effect: &Effect) -> JsValue {
+    match effect {
+        Effect::Persist { n, bytes } => object([
+            ("kind", "persist".into()),
+            ("n", JsValue::from_f64(*n as f64)),
+            ("bytes", Uint8Array::from(bytes.as_slice()).into()),
+        ]),
+        Effect::Transmit { link, bytes } => object([
+            ("kind", "transmit".into()),
+            ("link", link.0.into()),
+            ("bytes", Uint8Array::from(bytes.as_slice()).into()),
+        ]),
+        Effect::Settled(wait) => object([("kind", "settled".into()), ("wait", wait.0.into())]),
+        Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
+        Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
+        Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
+    }
+}
+
+fn event(event: &Event) -> JsValue {
+    match event {
+        Event::Change { space, change: told } => object([
+            ("type", "change".into()),
+            ("space", space.to_string().into()),
+            ("key", JsValue::from_str(&told.key)),
+            ("entry", told.item.as_ref().map_or(JsValue::UNDEFINED, item)),
+            ("version", JsValue::from_str(&told.version)),
+        ]),
+        Event::Conflict { space, key, kept, dropped } => object([
+            ("type", "conflict".into()),
+            ("space", space.to_string().into()),
+            ("key", JsValue::from_str(key)),
+            ("kept", kept.into()),
+            ("dropped", dropped.into()),
+        ]),
+        Event::Renamed { old, new } => {
+            object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
+        }
+        Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
+        Event::Refused(refused) => object([("type", "error".into()), ("error", error::object(refused))]),
+    }
+}
+
+/// Whether an operation must not wait.
+const SYNC: u32 = 1 << 7;
+const GUARANTEES_GIVEN: u32 = 1 << 4;
+
+/// The terms of one operation, from a number (bits 0–3 guarantees, 4 whether they are given, 5–6 the policy or 0,
+/// 7 never wait) and a timeout (negative: not given).
+pub(super) fn terms(bits: u32, timeout: f64) -> Result<Terms, SessionError> {
+    let guarantees = match bits & GUARANTEES_GIVEN {
+        0 => None,
+        _ => Some(Guarantees::from_bits((bits & 15) as u8)?),
+    };
+    let on_stale = match (bits >> 5) & 3 {
+        0 => None,
+        1 => Some(Policy::Wait),
+        2 => Some(Policy::Throw),
+        _ => Some(Policy::Serve),
+    };
+    Ok(Terms { guarantees, on_stale, timeout: duration(timeout), sync: bits & SYNC != 0 })
+}
+
+/// When a value with this time to live ends; negative: never.
+pub(super) fn ends(ttl: f64, now: f64) -> Option<Millis> {
+    duration(ttl).map(|ttl| millis(now).saturating_add(ttl).min(crate::time::MILLIS_MAX))
+}
+
+/// A batch from an array of `[0, key, version | null]`, `[1, key, kind, value, ttl]` and `[2, key]`.
+pub(super) fn batch(steps: &Array, now: f64) -> Result<(Vec<Mutation>, Vec<Check>), SessionError> {
+    let (mut batch, mut checks) = (Vec::new(), Vec::new());
+    for step in steps.iter() {
+        let step = step.dyn_ref::<Array>().ok_or_else(|| argument("a step of a batch is an array"))?;
+        let number = |at: u32| step.get(at).as_f64();
+        let key: String = step.get(1).as_string().ok_or_else(|| argument("a key is a string"))?;
+        let key = Key::from(key);
+        match number(0).map(|kind| kind as u32) {
+            Some(0) => checks.push(Check { key, version: step.get(2).as_string() }),
+            Some(1) => {
+                let kind = number(2).ok_or_else(|| argument("a value has a kind"))? as u32;
+                let content = content(kind, &step.get(3))?;
+                batch.push(Mutation { key, content, expires_at: ends(number(4).unwrap_or(-1.0), now) });
+            }
+            Some(2) => batch.push(Mutation { key, content: Content::Tombstone, expires_at: None }),
+            _ => return Err(argument("an unknown step of a batch")),
+        }
+    }
+    Ok((batch, checks))
+}

@@ -1,0 +1,237 @@
+//! The replica's handle.
+
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{RefCell, RefMut};
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::convert::{answer, change, duration, effect, millis};
+use super::error::argument;
+use super::{Session, Shared, inspect, options};
+use crate::error::{ErrorCode, SessionError};
+use crate::io::{LinkId, Progress, WaitId, WatchId};
+
+/// One replica, in this instance's memory. Drain `poll` after every call.
+#[wasm_bindgen]
+pub struct Replica {
+    core: Shared,
+}
+
+/// Borrows the core for one call. Only a call that trapped leaves a borrow behind.
+pub(super) fn borrow(core: &Shared) -> Result<RefMut<'_, crate::replica::Replica>, SessionError> {
+    core.try_borrow_mut().map_err(|_| SessionError::new(ErrorCode::ReplicaCrashed, "the instance trapped earlier"))
+}
+
+#[wasm_bindgen]
+impl Replica {
+    /// Opens an empty replica. `seed` is 32 random bytes; without it they come from the platform.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: JsValue, seed: Option<Vec<u8>>, now: f64) -> Result<Self, SessionError> {
+        let seed = match seed {
+            Some(bytes) => bytes.try_into().map_err(|_| argument("a seed is 32 bytes"))?,
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed).map_err(|_| argument("this platform has no randomness; hand in a seed"))?;
+                seed
+            }
+        };
+        let core = crate::replica::Replica::open(options::config(config, seed)?, millis(now))?;
+        Ok(Self { core: Rc::new(RefCell::new(core)) })
+    }
+
+    /// Takes back what storage has: the snapshot, then each record, in order.
+    ///
+    /// # Errors
+    /// As the core's `load`.
+    pub fn load(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.load(bytes, millis(now))
+    }
+
+    /// The id under which the replica writes now.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(getter)]
+    pub fn id(&self) -> Result<String, SessionError> {
+        Ok(borrow(&self.core)?.id().to_string())
+    }
+
+    /// A channel to a peer has opened.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = linkUp)]
+    pub fn link_up(&self, link: u32, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.link_up(LinkId(link), millis(now));
+        Ok(())
+    }
+
+    /// A channel has closed.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = linkDown)]
+    pub fn link_down(&self, link: u32, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.link_down(LinkId(link), millis(now));
+        Ok(())
+    }
+
+    /// A message has come over a link.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
+    pub fn receive(&self, link: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.receive(LinkId(link), bytes, millis(now))
+    }
+
+    /// The sync protocol as request and response; the reply is one `transmit` effect on the link number `reply`.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
+    pub fn exchange(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.exchange(LinkId(reply), bytes, millis(now))
+    }
+
+    /// The time of the last `timeout` effect has come.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn tick(&self, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.tick(millis(now));
+        Ok(())
+    }
+
+    /// Storage has all records up to `n`.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn persisted(&self, n: f64, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.persisted(n as u64, millis(now));
+        Ok(())
+    }
+
+    /// The next effect, or nothing.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn poll(&self) -> Result<JsValue, SessionError> {
+        Ok(borrow(&self.core)?.poll().as_ref().map_or(JsValue::UNDEFINED, effect))
+    }
+
+    /// Says whether `change` events are wanted.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn interest(&self, change: bool) -> Result<(), SessionError> {
+        borrow(&self.core)?.interest(change);
+        Ok(())
+    }
+
+    /// Begins a session or goes on with a token's.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`.
+    pub fn session(&self, init: JsValue, now: f64) -> Result<Session, SessionError> {
+        let init = options::session_init(init)?;
+        let handle = borrow(&self.core)?.open_session(init, millis(now));
+        Ok(Session::new(self.core.clone(), handle))
+    }
+
+    /// Waits until everything written so far is durable: 0 if it is, else the number of the wait.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn flush(&self, timeout: f64, now: f64) -> Result<u32, SessionError> {
+        Ok(match borrow(&self.core)?.flush(duration(timeout), millis(now))? {
+            Progress::Done(_) => 0,
+            Progress::Waiting(wait) => wait.0,
+        })
+    }
+
+    /// The answer of an operation that has settled.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub fn take(&self, wait: u32) -> Result<JsValue, SessionError> {
+        Ok(answer(&borrow(&self.core)?.take(WaitId(wait))?))
+    }
+
+    /// Gives up an operation that waits.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn cancel(&self, wait: u32) -> Result<(), SessionError> {
+        borrow(&self.core)?.cancel(WaitId(wait));
+        Ok(())
+    }
+
+    /// What a subscription has to tell.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA`, `SESSION_NOT_FOUND`; the subscription is over then.
+    pub fn next(&self, watch: u32, now: f64) -> Result<Array, SessionError> {
+        Ok(borrow(&self.core)?.next(WatchId(watch), millis(now))?.iter().map(change).collect())
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn unwatch(&self, watch: u32) -> Result<(), SessionError> {
+        borrow(&self.core)?.unwatch(WatchId(watch));
+        Ok(())
+    }
+
+    /// What a token says, unverified.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_TOO_LARGE`.
+    #[wasm_bindgen(js_name = inspectToken)]
+    pub fn inspect_token(&self, text: &str) -> Result<JsValue, SessionError> {
+        let token = crate::session::token::SessionToken::open_unverified(text)?;
+        Ok(inspect::token(text, &token, &borrow(&self.core)?.space().to_string()))
+    }
+
+    /// The replica as a plain object.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn inspect(&self) -> Result<JsValue, SessionError> {
+        Ok(inspect::replica(&*borrow(&self.core)?))
+    }
+
+    /// The whole state as bytes.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` while something is not durable.
+    pub fn snapshot(&self) -> Result<Uint8Array, SessionError> {
+        Ok(Uint8Array::from(borrow(&self.core)?.snapshot()?.as_slice()))
+    }
+
+    /// A snapshot for this replica's own storage: `{ n, bytes }`.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn compaction(&self) -> Result<JsValue, SessionError> {
+        let (n, bytes) = borrow(&self.core)?.compaction();
+        let object = Object::new();
+        // Setting a property of a fresh object does not fail.
+        let _ = Reflect::set(&object, &"n".into(), &JsValue::from_f64(n as f64));
+        let _ = Reflect::set(&object, &"bytes".into(), &Uint8Array::from(bytes.as_slice()));
+        Ok(object.into())
+    }
+
+    /// Joins a snapshot and takes a new id.
+    ///
+    /// # Errors
+    /// As the core's `restore`; state is unchanged.
+    pub fn restore(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.restore(bytes, millis(now))
+    }
+}

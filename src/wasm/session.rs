@@ -1,0 +1,185 @@
+//! A session's handle. An operation answers its value, or a number: the wait that will bring it.
+
+use alloc::string::String;
+
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
+
+use super::convert::{batch, content, duration, ends, item, millis, missing, progress, terms};
+use super::replica::borrow;
+use super::{Shared, inspect, options};
+use crate::error::SessionError;
+use crate::io::{Operation, SessionHandle, Terms};
+use crate::store::Mutation;
+use crate::store::entry::{Content, Key};
+
+/// A session in use. `free` lets go of it; it lives on in its token.
+#[wasm_bindgen]
+pub struct Session {
+    core: Shared,
+    handle: SessionHandle,
+}
+
+impl Session {
+    pub(super) const fn new(core: Shared, handle: SessionHandle) -> Self {
+        Self { core, handle }
+    }
+
+    fn begin(&self, operation: Operation, terms: Terms, now: f64) -> Result<JsValue, SessionError> {
+        let begun = borrow(&self.core)?.begin(self.handle, operation, terms, millis(now))?;
+        Ok(progress(&begun))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // After a trap nobody uses the instance any more.
+        if let Ok(mut core) = self.core.try_borrow_mut() {
+            core.close_session(self.handle);
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// The session as a plain object.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn info(&self) -> Result<JsValue, SessionError> {
+        let view = borrow(&self.core)?.session(self.handle);
+        Ok(view.map_or(JsValue::UNDEFINED, |view| inspect::session(&view, false)))
+    }
+
+    /// The session with its vectors as a plain object.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn inspect(&self) -> Result<JsValue, SessionError> {
+        let view = borrow(&self.core)?.session(self.handle);
+        Ok(view.map_or(JsValue::UNDEFINED, |view| inspect::session(&view, true)))
+    }
+
+    /// What a key shows.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA`, `DEPENDENCY_LOST`, `KEY_INVALID`, the reason of a refused session.
+    pub fn get(&self, key: &str, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        self.begin(Operation::Get(key.into()), terms(bits, timeout)?, now)
+    }
+
+    /// What a key shows, as the whole outcome.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` when a wait expires, `KEY_INVALID`, the reason of a refused session.
+    pub fn read(&self, key: &str, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        self.begin(Operation::Read(key.into()), terms(bits, timeout)?, now)
+    }
+
+    /// The keys of a range that show something.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn list(&self, range: JsValue, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        self.begin(Operation::List(options::range(range)?), terms(bits, timeout)?, now)
+    }
+
+    /// Every entry of a key that shows.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn conflicts(&self, key: &str, bits: u32, now: f64) -> Result<JsValue, SessionError> {
+        self.begin(Operation::Conflicts(key.into()), terms(bits, -1.0)?, now)
+    }
+
+    /// What a key shows, unchecked and untraced.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` while it is not durable, the reason of a refused session.
+    pub fn peek(&self, key: &str, now: f64) -> Result<JsValue, SessionError> {
+        let shown = borrow(&self.core)?.peek(self.handle, key, millis(now))?;
+        Ok(shown.as_ref().map_or(JsValue::UNDEFINED, item))
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA`, `DEPENDENCY_LOST`, `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED`, the reason of a refused
+    /// session.
+    #[allow(clippy::too_many_arguments, reason = "one argument is cheaper across the boundary than one property")]
+    pub fn set(
+        &self,
+        key: &str,
+        kind: u32,
+        value: &JsValue,
+        ttl: f64,
+        bits: u32,
+        timeout: f64,
+        now: f64,
+    ) -> Result<JsValue, SessionError> {
+        let mutation = Mutation { key: key.into(), content: content(kind, value)?, expires_at: ends(ttl, now) };
+        let operation = Operation::Write { batch: alloc::vec![mutation], checks: alloc::vec![] };
+        self.begin(operation, terms(bits, timeout)?, now)
+    }
+
+    /// Deletes a key.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn delete(&self, key: &str, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        let mutation = Mutation { key: Key::from(key), content: Content::Tombstone, expires_at: None };
+        let operation = Operation::Write { batch: alloc::vec![mutation], checks: alloc::vec![] };
+        self.begin(operation, terms(bits, timeout)?, now)
+    }
+
+    /// Writes several keys, or none.
+    ///
+    /// # Errors
+    /// As `set`; `CONFLICT`.
+    pub fn batch(&self, steps: &Array, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        let (batch, checks) = batch(steps, now)?;
+        self.begin(Operation::Write { batch, checks }, terms(bits, timeout)?, now)
+    }
+
+    /// Follows keys from now on; the number of the subscription.
+    ///
+    /// # Errors
+    /// `KEY_INVALID`, the reason of a refused session.
+    pub fn watch(&self, scope: JsValue, bits: u32, timeout: f64, now: f64) -> Result<u32, SessionError> {
+        let (scope, terms) = (options::scope(scope)?, terms(bits, timeout)?);
+        Ok(borrow(&self.core)?.watch(self.handle, scope, terms, millis(now))?.0)
+    }
+
+    /// Joins what another token of the same user depends on.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
+    pub fn merge(&self, token: &str, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.merge(self.handle, token, millis(now))
+    }
+
+    /// What the replica lacks before it can serve the session, or the bearer of `token`.
+    ///
+    /// # Errors
+    /// The token's, the reason of a refused session.
+    pub fn missing(&self, token: Option<String>, now: f64) -> Result<JsValue, SessionError> {
+        Ok(missing(&borrow(&self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
+    }
+
+    /// The session's token, over what is durable now.
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE`, the reason of a refused session.
+    pub fn token(&self, now: f64) -> Result<String, SessionError> {
+        borrow(&self.core)?.token(self.handle, millis(now))
+    }
+
+    /// The session's token, once everything that it has written is durable.
+    ///
+    /// # Errors
+    /// `TIMEOUT`, `TOKEN_TOO_LARGE`, the reason of a refused session.
+    pub fn sealed(&self, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        let terms = Terms { timeout: duration(timeout), ..Terms::default() };
+        self.begin(Operation::Seal, terms, now)
+    }
+}
