@@ -68,6 +68,7 @@ fn tokens_have_the_documented_text() {
         assert_eq!(token.identity(), golden.claims().as_ref(), "{name}");
         assert_eq!(token.dependencies(), &golden.seen(), "{name}");
         assert_eq!(token.to_text(), text, "{name}");
+        assert_eq!(token.kid().as_deref(), golden.get("kid").filter(|_| token.claims().is_some()), "{name}");
         if let Some(claims) = golden.claims().filter(|_| text.ends_with('~')) {
             assert_eq!(golden.keys().seal(&claims, &golden.seen()).unwrap(), text, "{name}: sealing writes the same");
         }
