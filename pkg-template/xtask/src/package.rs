@@ -40,7 +40,7 @@ fn make() -> Result<String> {
     let module = module::build(&wasm)?;
 
     let mut inputs = Fingerprint::of_this_tool()?.value(&module);
-    for name in ["src", "package.json", "tsconfig.json", "tsconfig.core.json", "globals.d.ts"] {
+    for name in ["src", "package.json", "tsconfig.json", "tsconfig.core.json"] {
         inputs = inputs.path(&template().join(name))?;
     }
     for name in DOCUMENTS.iter().chain(&["tests/package-lock.json"]) {
