@@ -5,15 +5,14 @@
  * whatever else it throws is a trap, after which the instance must not be called again. An operation answers its
  * answer, or a number: the id of a wait.
  */
-import type { ErrorCode } from './errors.js';
 import type { Missing, TokenInfo } from './types/data.js';
+import type { Inspection } from './types/replica.js';
 import type { SessionInspection } from './types/session.js';
 
 /** One wasm instance: its classes share one memory, and nothing with other instances. */
 export interface CoreModule {
   readonly Replica: new (config: CoreConfig, seed: Uint8Array | undefined, now: number) => CoreReplica;
   readonly errorTable: () => { code: string; status: number; retryable: boolean; state: string }[];
-  readonly memory?: { readonly buffer: { readonly byteLength: number } };
 }
 
 export interface CoreConfig {
@@ -30,29 +29,33 @@ export interface CoreConfig {
 export interface CoreReplica {
   readonly id: string;
   load(bytes: Uint8Array, now: number): void;
-  start(now: number): void;
   linkUp(link: number, now: number): void;
   linkDown(link: number, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
   persisted(n: number, now: number): void;
-  memoryOnly(now: number): void;
   poll(): Effect | undefined;
   interest(change: boolean): void;
   session(init: CoreSessionInit, now: number): CoreSession;
   flush(timeout: number, now: number): number;
-  take(wait: number, now: number): unknown;
+  take(wait: number): unknown;
   cancel(wait: number): void;
   next(watch: number, now: number): RawChange[];
   unwatch(watch: number): void;
-  inspectToken(token: string): TokenInfo;
-  inspect(now: number): Record<string, unknown>;
+  inspectToken(token: string): Bits<TokenInfo>;
+  inspect(): CoreInspection;
   snapshot(): Uint8Array;
+  compaction(): { n: number; bytes: Uint8Array };
   restore(bytes: Uint8Array, now: number): void;
   free(): void;
   __destroy_into_raw?(): number;
 }
+
+/** The same with guarantees as bits. */
+export type Bits<T extends { readonly guarantees: unknown }> = Omit<T, 'guarantees'> & { readonly guarantees: null extends T['guarantees'] ? number | null : number };
+
+export type CoreInspection = Omit<Inspection, 'sessions' | 'links' | 'storage'> & { readonly sessions: Bits<SessionInspection>[]; readonly persisted: boolean };
 
 export interface CoreSessionInit {
   token?: string;
@@ -67,7 +70,7 @@ export interface CoreSessionInit {
 }
 
 export interface CoreSession {
-  info(now: number): CoreSessionInfo;
+  info(): CoreSessionInfo;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
@@ -81,21 +84,12 @@ export interface CoreSession {
   missing(token: string | undefined, now: number): Missing[];
   token(now: number): string;
   sealed(timeout: number, now: number): string | number;
-  inspect(now: number): SessionInspection;
+  inspect(): Bits<SessionInspection>;
   free(): void;
   __destroy_into_raw?(): number;
 }
 
-export interface CoreSessionInfo {
-  readonly id: string;
-  readonly user: string | null;
-  readonly client: string | null;
-  readonly space: string;
-  readonly expiresAt: number | null;
-  readonly guarantees: number;
-  readonly resumed: boolean;
-  readonly reason: ErrorCode | null;
-}
+export type CoreSessionInfo = Omit<Bits<SessionInspection>, 'reads' | 'writes' | 'spaces'>;
 
 /** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
 export type Kind = 0 | 1 | 2;

@@ -12,10 +12,9 @@ import { Emitter } from './events.js';
 import { Journal } from './journal.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Status } from './types/replica.js';
-import { toChange } from './value.js';
 import { Waits } from './waits.js';
 
-/** Where what the core sends to one link (or one exchange) goes. */
+/** Where goes what the core sends to one link, or in reply to one exchange. */
 export interface Sink {
   send(bytes: Uint8Array): void;
   fail(error: EdgeSessionError): void;
@@ -23,6 +22,8 @@ export interface Sink {
 
 /** Who is told that a watch has something, or is over. */
 export interface Watcher {
+  /** The session's handle, which is in use. */
+  readonly handle: object;
   wake(): void;
   fail(error: EdgeSessionError): void;
 }
@@ -51,7 +52,7 @@ export class Driver {
   readonly #sinks = new Map<number, Sink>();
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new Set<CoreSession>();
-  readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.release(raw)) : undefined;
+  readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.#free(raw)) : undefined;
   #performing = false;
   #links = 0;
   #peers = 0;
@@ -69,19 +70,11 @@ export class Driver {
     if (!this.#persisted) return;
     const host = {
       persisted: (n: number) => this.#unlessOver((core, now) => core.persisted(n, now)),
-      failed: (cause: unknown) => this.#storageFailed(cause),
+      health: (well: boolean, cause?: unknown) => this.#storageHealth(well, cause),
       uncompacted: (cause: unknown) => this.#storageError('storage did not take a snapshot; the log goes on', cause),
-      snapshot: () => this.#unlessOver((core) => core.snapshot()),
+      compaction: () => this.#unlessOver((core) => core.compaction()),
     };
     this.#journal = new Journal(parts.storage, host, parts.logged, parts.snapshot);
-  }
-
-  /** Begins to serve what was loaded. */
-  start(): void {
-    this.#id = this.call((core, now) => {
-      core.start(now);
-      return core.id;
-    });
   }
 
   /** The replica's id; the last one after its end. */
@@ -120,9 +113,9 @@ export class Driver {
       answer = run(this.#parts.core, now);
     } catch (thrown) {
       const error = fromCore(thrown);
-      if (error === undefined) this.#crash(thrown);
+      if (error === undefined || error.code === 'REPLICA_CRASHED') this.#crash(thrown);
       else this.#drain();
-      throw error ?? this.over;
+      throw this.#over === undefined ? error : this.over;
     }
     keep?.(answer);
     if (!this.#drain()) throw this.over;
@@ -130,11 +123,11 @@ export class Driver {
   }
 
   /** Runs an operation that answers at once or after a wait, which `signal` ends. */
-  operate<T>(run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
+  operate<T>(owner: object, run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
+    return new Promise<T>((resolve, fail) => {
       this.call(run, (answer) => {
         if (typeof answer !== 'number') return resolve(answer);
-        this.#waits.add(answer, { resolve: resolve as (answer: unknown) => void, fail: reject }, signal);
+        this.#waits.add(answer, { owner, resolve: (late) => resolve(late as T), fail }, signal);
       });
     });
   }
@@ -167,9 +160,12 @@ export class Driver {
     this.#abandoned?.register(handle, raw, raw);
   }
 
-  release(raw: CoreSession): void {
+  /** Lets go of a session; who still waits or watches through `handle` is told `error`. */
+  release(handle: object, raw: CoreSession, error: EdgeSessionError): void {
     this.#abandoned?.unregister(raw);
-    if (this.#sessions.delete(raw)) this.#unlessOver(() => raw.free());
+    this.#waits.end(error, handle);
+    for (const watcher of [...this.#watches.values()]) if (watcher.handle === handle) watcher.fail(error);
+    this.#free(raw);
   }
 
   /** Tells what went wrong outside of any call. */
@@ -208,7 +204,7 @@ export class Driver {
       case 'transmit':
         return this.#sinks.get(effect.link)?.send(effect.bytes);
       case 'settled':
-        return this.#waits.settle(effect.wait, () => this.call((core, now) => core.take(effect.wait, now)));
+        return this.#waits.settle(effect.wait, () => this.call((core) => core.take(effect.wait)));
       case 'watch':
         return this.#watches.get(effect.watch)?.wake();
       case 'timeout':
@@ -219,19 +215,9 @@ export class Driver {
   }
 
   #tell(event: CoreEvent): void {
-    switch (event.type) {
-      case 'change':
-        return this.events.emit('change', () => ({ ...toChange(event, true), space: event.space }));
-      case 'conflict':
-        return this.events.emit('conflict', () => ({ space: event.space, key: event.key, kept: event.kept, dropped: event.dropped }));
-      case 'renamed':
-        this.#id = event.new;
-        return this.events.emit('renamed', () => ({ old: event.old, new: event.new }));
-      case 'peers':
-        return void (this.#peers = event.count);
-      case 'error':
-        return this.error(fromCore(event.error) ?? new EdgeSessionError('MESSAGE_MALFORMED', String(event.error)));
-    }
+    if (event.type === 'peers') this.#peers = event.count;
+    else if (event.type === 'renamed') this.#id = event.new;
+    this.events.tell(event);
   }
 
   #tellStatus(): void {
@@ -255,10 +241,10 @@ export class Driver {
     });
   }
 
-  #storageFailed(cause: unknown): void {
-    this.#persisted = false;
-    this.#storageError('storage failed; the replica goes on from memory', cause);
-    this.#unlessOver((core, now) => core.memoryOnly(now));
+  #storageHealth(well: boolean, cause: unknown): void {
+    this.#persisted = well;
+    if (!well) this.#storageError('storage failed and is tried again; what is not stored stays in memory and does not leave', cause);
+    this.#tellStatus();
   }
 
   #storageError(what: string, cause: unknown): void {
@@ -274,6 +260,10 @@ export class Driver {
       if (this.#over === undefined) this.error(fromCore(error) ?? invalid('the clock failed', error));
       return undefined;
     }
+  }
+
+  #free(raw: CoreSession): void {
+    if (this.#sessions.delete(raw)) this.#unlessOver(() => raw.free());
   }
 
   #crash(cause: unknown): void {
@@ -295,7 +285,7 @@ export class Driver {
     for (const raw of [...this.#sessions, this.#parts.core]) discard(raw);
     this.#sessions.clear();
     this.#tellStatus();
-    await this.#journal?.settled();
+    await this.#journal?.close();
     try {
       await this.storage.close?.();
       this.#parts.unlock();

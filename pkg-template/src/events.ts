@@ -4,10 +4,12 @@
  * Invariant: a listener that throws, unsubscribes or subscribes during a notification disturbs neither the one who tells nor
  * the other listeners. What it throws goes to `console.error`, and so does an `error` that nobody listens to.
  */
-import { invalid } from './errors.js';
+import type { CoreEvent } from './binding.js';
+import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { report } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Events } from './types/replica.js';
+import { toChange } from './value.js';
 
 type Listener = (event: never) => void;
 
@@ -49,6 +51,24 @@ export class Emitter {
         (entry.listener as (event: Events[E]) => void)(make());
       } catch (thrown) {
         report(`edge-session: a listener of '${type}' threw`, thrown);
+      }
+    }
+  }
+
+  /** Tells an event of the core's in its public form. The number of peers is part of the status, and told there. */
+  tell(event: CoreEvent): void {
+    switch (event.type) {
+      case 'change':
+        return this.emit('change', () => ({ ...toChange(event, true), space: event.space }));
+      case 'conflict':
+        return this.emit('conflict', () => ({ space: event.space, key: event.key, kept: event.kept, dropped: event.dropped }));
+      case 'renamed':
+        return this.emit('renamed', () => ({ old: event.old, new: event.new }));
+      case 'peers':
+        return;
+      case 'error': {
+        const error = fromCore(event.error) ?? new EdgeSessionError('MESSAGE_MALFORMED', String(event.error));
+        return this.emit('error', () => error);
       }
     }
   }

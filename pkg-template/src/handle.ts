@@ -21,8 +21,8 @@ export class Handle {
   /** The core's session. Throws where it was let go of. */
   get raw(): CoreSession {
     this.driver.check();
-    if (this.#raw !== undefined) return this.#raw;
-    throw new EdgeSessionError('SESSION_NOT_FOUND', 'this handle of the session was let go of; begin one with its token');
+    if (this.#raw === undefined) throw released();
+    return this.#raw;
   }
 
   call<T>(run: (raw: CoreSession, now: number) => T): T {
@@ -32,11 +32,16 @@ export class Handle {
 
   operate<T>(run: (raw: CoreSession, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
     const { raw } = this;
-    return this.driver.operate((_, now) => run(raw, now), signal);
+    return this.driver.operate(this, (_, now) => run(raw, now), signal);
   }
 
   release(): void {
-    if (this.#raw !== undefined) this.driver.release(this.#raw);
+    const raw = this.#raw;
     this.#raw = undefined;
+    if (raw !== undefined) this.driver.release(this, raw, released());
   }
+}
+
+function released(): EdgeSessionError {
+  return new EdgeSessionError('SESSION_NOT_FOUND', 'this handle of the session was let go of; begin one with its token');
 }

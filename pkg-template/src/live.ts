@@ -57,7 +57,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
   #begin(): void {
     if (this.#watch !== undefined) return;
     const { raw } = this.#handle;
-    const watcher = { wake: () => this.#wake(), fail: () => (this.#watch = undefined) };
+    const watcher = { handle: this.#handle, wake: () => this.#wake(), fail: () => (this.#watch = undefined) };
     this.#watch = this.#handle.driver.watch((_, now) => raw.watch({ key: this.#key }, 0, PATIENCE, now), watcher);
   }
 

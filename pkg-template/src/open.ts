@@ -1,5 +1,5 @@
 /**
- * Opening a replica: options, storage, module, instance, what storage holds, start, in this order.
+ * Opening a replica: options, storage, module, instance, what storage holds, links, in this order.
  *
  * Invariant: when a step fails, what the steps before it took is let go of, and nothing is left open.
  */
@@ -38,8 +38,7 @@ export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Pro
     heed(signal);
     const driver = new Driver(await begin(opening, module, unlock));
     heed(signal);
-    driver.start();
-    const replica = new ReplicaHandle<M>(driver, () => module.memory?.buffer.byteLength ?? 0);
+    const replica = new ReplicaHandle<M>(driver);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
     return replica;

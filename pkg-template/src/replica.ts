@@ -7,7 +7,7 @@ import { exchange } from './exchange.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
 import { SessionHandle } from './session.js';
-import { toTerms } from './terms.js';
+import { named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
 import type { Events, Inspection, Replica, Status } from './types/replica.js';
@@ -17,12 +17,9 @@ import { isBytes } from './value.js';
 export class ReplicaHandle<M> implements Replica<M> {
   readonly #driver: Driver;
   readonly #links = new Set<LinkHandle>();
-  readonly #memory: () => number;
 
-  /** `memory` answers the bytes of the instance's memory. */
-  constructor(driver: Driver, memory: () => number) {
+  constructor(driver: Driver) {
     this.#driver = driver;
-    this.#memory = memory;
   }
 
   get id(): string {
@@ -50,7 +47,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   async flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
     const { timeout, signal } = toTerms(options);
-    await this.#driver.operate<unknown>((core, now) => core.flush(timeout, now) || undefined, signal);
+    await this.#driver.operate<unknown>(this, (core, now) => core.flush(timeout, now) || undefined, signal);
   }
 
   on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void {
@@ -59,11 +56,11 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   inspect(): Inspection {
-    const core = this.#driver.call((own, now) => own.inspect(now));
+    const { persisted: _, sessions, ...core } = this.#driver.call((own) => own.inspect());
     const { persisted, pending } = this.#driver.status;
     return {
-      ...(core as unknown as Inspection),
-      wasmBytes: this.#memory(),
+      ...core,
+      sessions: sessions.map(named),
       links: [...this.#links].map((link) => link.inspect()),
       storage: { kind: this.#driver.storage.kind, persisted, pending },
     };
@@ -71,7 +68,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   inspectToken(token: Token | string): TokenInfo {
     if (typeof token !== 'string') throw invalid('a token is a string');
-    return this.#driver.call((core) => core.inspectToken(token));
+    return named(this.#driver.call((core) => core.inspectToken(token)));
   }
 
   snapshot(): Uint8Array {

@@ -12,7 +12,7 @@ import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
 import { SyncHandle } from './sync.js';
-import { guaranteeBits, guaranteeNames, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
+import { guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
 import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
 import type { Batch, Live, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
 import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
@@ -26,7 +26,7 @@ export class SessionHandle<M> implements Session<M> {
 
   constructor(driver: Driver, init: Token | string | null | undefined | SessionInit) {
     this.#handle = new Handle(driver, toInit(init));
-    this.#info = this.#handle.call((raw, now) => raw.info(now));
+    this.#info = this.#handle.call((raw) => raw.info());
     this.sync = new SyncHandle<M>(this.#handle);
   }
 
@@ -55,7 +55,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get reason(): ErrorCode | null {
-    return this.#handle.driver.over?.code ?? this.#handle.call((raw, now) => raw.info(now).reason);
+    return this.#handle.driver.over?.code ?? this.#handle.call((raw) => raw.info().reason);
   }
 
   get token(): Token {
@@ -141,7 +141,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   inspect(): SessionInspection {
-    return this.#handle.call((raw, now) => raw.inspect(now));
+    return named(this.#handle.call((raw) => raw.inspect()));
   }
 
   [dispose](): void {

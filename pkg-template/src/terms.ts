@@ -61,6 +61,13 @@ export function guaranteeNames(bits: number): readonly Guarantee[] {
   return Object.freeze(GUARANTEES.filter((_, at) => bits & (1 << at)));
 }
 
+/** An inspection's public form, in which guarantees have names. */
+export function named<T extends { readonly guarantees: number | null }>(view: T) {
+  return { ...view, guarantees: view.guarantees === null ? null : guaranteeNames(view.guarantees) } as {
+    [K in keyof T]: K extends 'guarantees' ? readonly Guarantee[] | Extract<T[K], null> : T[K];
+  };
+}
+
 export function policyNumber(policy: StalePolicy | undefined): number {
   const at = POLICIES.indexOf(policy);
   if (at < 0) throw invalid("onStale is 'wait', 'throw' or 'serve'");

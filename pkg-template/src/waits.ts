@@ -1,14 +1,16 @@
 /**
  * Who waits for which operation, and the alarm clock that the core asks for.
  *
- * Invariant: a wait ends exactly once, by its answer, its signal or the replica's end; nothing of it stays on the signal. While
- * someone waits, the alarm keeps the process alive; for the sake of heartbeats it does not.
+ * Invariant: a wait ends exactly once, by its answer, its signal, or the end of its session or replica; nothing of it stays on
+ * the signal. Who waits is in use: the wait holds on to its owner. While someone waits, the alarm keeps the process alive; for
+ * the sake of heartbeats it does not.
  */
 import { aborted } from './errors.js';
 import { type Timer, timer } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 
-interface Waiter {
+export interface Waiter {
+  readonly owner: object;
   resolve(answer: unknown): void;
   fail(error: unknown): void;
 }
@@ -33,6 +35,7 @@ export class Waits {
     const free = () => signal?.removeEventListener('abort', abort);
     signal?.addEventListener('abort', abort);
     this.#waiters.set(id, {
+      owner: waiter.owner,
       resolve: (answer) => (free(), waiter.resolve(answer)),
       fail: (error) => (free(), waiter.fail(error)),
     });
@@ -57,10 +60,10 @@ export class Waits {
     this.#hold();
   }
 
-  end(error: unknown): void {
-    this.#alarm?.cancel();
-    this.#alarm = undefined;
-    for (const id of [...this.#waiters.keys()]) this.#take(id)?.fail(error);
+  /** Ends every wait, or those of one owner; the core has forgotten them. */
+  end(error: unknown, owner?: object): void {
+    for (const [id, waiter] of [...this.#waiters]) if (owner === undefined || waiter.owner === owner) this.#take(id)?.fail(error);
+    if (owner === undefined) this.alarm(null, () => {});
   }
 
   #take(id: number): Waiter | undefined {

@@ -18,8 +18,7 @@ interface Consumer<T> {
 }
 
 export class Watch<K extends string, T> implements AsyncIterableIterator<Change<K, T>>, Watcher {
-  // The handle is kept alive by it: a session that is watched is in use.
-  readonly #handle: Handle;
+  readonly handle: Handle;
   readonly #terms: Terms;
   readonly #changes = new Map<string, RawChange>();
   readonly #consumers: Consumer<Change<K, T>>[] = [];
@@ -30,7 +29,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
   #failure: EdgeSessionError | undefined;
 
   constructor(handle: Handle, range: RawRange | { key: string }, terms: Terms) {
-    this.#handle = handle;
+    this.handle = handle;
     this.#terms = terms;
     const { raw } = handle;
     this.#id = handle.driver.watch((_, now) => raw.watch(range, terms.bits, terms.timeout, now), this);
@@ -80,7 +79,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
     const id = this.#id;
     if (id === undefined) return;
     try {
-      for (const change of this.#handle.driver.call((core, now) => core.next(id, now))) {
+      for (const change of this.handle.driver.call((core, now) => core.next(id, now))) {
         this.#changes.delete(change.key); // a later change comes later in the order
         this.#changes.set(change.key, change);
       }
@@ -94,7 +93,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
     this.#over = true;
     this.#changes.clear();
     this.#terms.signal?.removeEventListener('abort', this.#abort);
-    if (this.#id !== undefined) this.#handle.driver.unwatch(this.#id);
+    if (this.#id !== undefined) this.handle.driver.unwatch(this.#id);
     this.#dismiss();
   }
 

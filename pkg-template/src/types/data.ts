@@ -76,7 +76,7 @@ export type Outcome<K = string, T = unknown> = { readonly stale: boolean } & (
   | { readonly state: 'lost'; readonly missing: readonly Missing[] }
 );
 
-/** What a watch yields: the entry that is there now, or the note that the key is gone (deleted or expired). */
+/** What a watch yields: the entry that is there now, or the note that the key is gone. */
 export type Change<K = string, T = unknown> =
   | Entry<K, T>
   | { readonly key: K; readonly deleted: true; readonly version: Version };
@@ -91,17 +91,26 @@ export interface KeyRange {
   reverse?: boolean | undefined;
 }
 
+/** What was read and written in one space: replica to sequence. */
+export interface Dependencies {
+  readonly reads: Readonly<Record<string, number>>;
+  readonly writes: Readonly<Record<string, number>>;
+}
+
 /** What a token says, without any check of its signature. */
-export interface TokenInfo {
+export interface TokenInfo extends Dependencies {
   /** The name of the key that signed it, `null` for an anonymous token. */
   readonly kid: string | null;
   readonly sessionId: string | null;
   readonly user: string | null;
+  readonly client: string | null;
+  /** The space of the session, which `reads` and `writes` are of; `null` for an anonymous token: the replica's default space. */
   readonly space: string | null;
-  /** The dependencies: `space/replica` to the sequence that was read. */
-  readonly reads: Record<string, number>;
-  /** The dependencies: `space/replica` to the sequence that was written. */
-  readonly writes: Record<string, number>;
+  readonly guarantees: readonly Guarantee[] | null;
+  /** The dependencies in each space. */
+  readonly spaces: Readonly<Record<string, Dependencies>>;
+  /** Milliseconds of the epoch. */
+  readonly issuedAt: number | null;
   /** Milliseconds of the epoch. */
   readonly expiresAt: number | null;
   readonly signed: boolean;

@@ -12,6 +12,23 @@ export interface Secret {
   key: Uint8Array | string;
 }
 
+/** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `KEY_INVALID` or `VALUE_TOO_LARGE`, and changes nothing. */
+export interface Limits {
+  /** Bytes of all keys and values together. */
+  bytes?: number | undefined;
+  /** Keys, deleted ones included while others have to hear of it. */
+  keys?: number | undefined;
+  keyBytes?: number | undefined;
+  valueBytes?: number | undefined;
+  /** Keys that one batch writes or checks. */
+  batchKeys?: number | undefined;
+  /** Bytes that one batch writes. */
+  batchBytes?: number | undefined;
+  /** Siblings of one key; above that a replica with a secret resolves them. */
+  siblings?: number | undefined;
+  spaces?: number | undefined;
+}
+
 /** Options of `openReplica`. */
 export interface ReplicaOptions {
   /** The label that begins this replica's id, for people: at most 16 of `[a-z0-9-]`. */
@@ -26,15 +43,8 @@ export interface ReplicaOptions {
   secret?: Secret | readonly Secret[] | undefined;
   /** The name of the cluster, `iss` in its tokens; `'edge-session'` unless said otherwise. */
   issuer?: string | undefined;
-  /** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `VALUE_TOO_LARGE` or `TOKEN_TOO_LARGE`. */
-  limits?:
-    | {
-        bytes?: number | undefined;
-        keys?: number | undefined;
-        valueBytes?: number | undefined;
-        tokenBytes?: number | undefined;
-      }
-    | undefined;
+  /** Bounds of what is accepted. */
+  limits?: Limits | undefined;
   /** Defaults of new sessions: their life, and the deadline of their operations. */
   session?: { expiresIn?: Duration | undefined; timeout?: Duration | undefined } | undefined;
   /** How often a quiet link is refreshed, which heals lost messages. */
@@ -74,7 +84,7 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * ```
    */
   exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array>;
-  /** Resolves when all that was written so far is durable. Rejects with `STORAGE_FAILED` where it never will be. */
+  /** Resolves when all that was written so far is durable. Rejects with `TIMEOUT` when storage does not answer in time. */
   flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
   /**
    * Calls `listener` at each event of a kind, after the operation that caused it is complete, so that it may call anything here.
@@ -85,7 +95,7 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
   inspect(): Inspection;
   /** What a token says. Checks no signature; throws `TOKEN_INVALID` for what is no token at all. */
   inspectToken(token: Token | string): TokenInfo;
-  /** All durable data as bytes, for {@link Replica.restore} or a new replica. */
+  /** All data as bytes, for {@link Replica.restore}. Throws `STALE_REPLICA` while a write is not durable yet: flush first. */
   snapshot(): Uint8Array;
   /**
    * Joins a snapshot into this replica, which then takes a new id. Resolves once that is durable.
@@ -107,7 +117,7 @@ export interface Status {
   readonly peers: number;
   /** Records on their way to storage. */
   readonly pending: number;
-  /** Whether storage keeps what is written: false in memory, and after storage failed. */
+  /** Whether storage keeps what is written: false in memory, and while storage fails. */
   readonly persisted: boolean;
 }
 
@@ -127,7 +137,7 @@ export interface Events {
   crash: { readonly recovered: boolean; readonly cause: unknown };
 }
 
-/** What `replica.inspect()` shows. Vectors and journal are of durable data. */
+/** What `replica.inspect()` shows. Vectors are of durable data. */
 export interface Inspection {
   readonly version: string;
   readonly replica: string;
@@ -138,8 +148,11 @@ export interface Inspection {
   readonly bytes: number;
   /** Bytes of the wasm instance's memory. */
   readonly wasmBytes: number;
+  /** Whether it has a secret, and so signs tokens. */
+  readonly trusted: boolean;
   readonly sessions: readonly SessionInspection[];
-  readonly peers: readonly Record<string, unknown>[];
+  /** Connected peers: who each is, once it has said so, and what it is known to hold. */
+  readonly peers: readonly { readonly link: number; readonly replica: string | null; readonly holds: Readonly<Record<string, Readonly<Record<string, number>>>> }[];
   readonly links: readonly { readonly kind: string; readonly state: LinkState; readonly peers: number; readonly sent: number; readonly received: number; readonly dropped: number }[];
   readonly storage: { readonly kind: string; readonly persisted: boolean; readonly pending: number };
 }

@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../errors.js';
 import type { AbortSignalLike } from './plug.js';
-import type { Change, Duration, Entry, Guarantee, Guarantees, Key, KeyMap, KeyRange, Missing, Outcome, Token, Version } from './data.js';
+import type { Change, Dependencies, Duration, Entry, Guarantee, Guarantees, Key, KeyMap, KeyRange, Missing, Outcome, Token, Version } from './data.js';
 
 /** What to do when this replica is behind the session: wait for the missing writes, throw, or answer and say that it is stale. */
 export type StalePolicy = 'wait' | 'throw' | 'serve';
@@ -84,7 +84,10 @@ export interface Session<M = KeyMap> extends Disposable {
   read<K extends Key<M>>(key: K, options?: Wait): Promise<Outcome<K, M[K]>>;
   /** Value, version and expiry of a key, `undefined` where it is proved absent. */
   entry<K extends Key<M>>(key: K, options?: Wait): Promise<Entry<K, M[K]> | undefined>;
-  /** This replica's value, at once: no check, no trace in the session. Do not show it to a user whose session you care about. */
+  /**
+   * This replica's value, at once: no check, no trace in the session. Do not show it to a user whose session you care about.
+   * Throws `STALE_REPLICA` while another session's write of it is not durable yet.
+   */
   peek<K extends Key<M>>(key: K): M[K] | undefined;
   /**
    * Writes a value, which replaces every sibling of the key that is here, and answers its version once it is durable.
@@ -118,6 +121,7 @@ export interface Session<M = KeyMap> extends Disposable {
   /**
    * The changes of a key or of all keys with a prefix, from this call on, own writes included. Each is a read of this session:
    * while the replica is behind, changes are held back. A slow consumer gets the last state of each key, not every one.
+   * That an entry expires is no change; look at its `expiresAt`.
    *
    * `break`, and likewise an abort through `signal`, ends the iteration quietly. It throws `STALE_REPLICA` when the replica stays
    * behind for longer than the timeout, and `REPLICA_CLOSED` at close.
@@ -193,8 +197,10 @@ export interface SessionInspection {
   readonly guarantees: readonly Guarantee[];
   readonly resumed: boolean;
   readonly reason: ErrorCode | null;
-  /** The read vector of each space: replica to sequence. */
-  readonly reads: Record<string, Record<string, number>>;
-  /** The write vector of each space: replica to sequence. */
-  readonly writes: Record<string, Record<string, number>>;
+  /** The read vector in the session's space: replica to sequence. */
+  readonly reads: Readonly<Record<string, number>>;
+  /** The write vector in the session's space. */
+  readonly writes: Readonly<Record<string, number>>;
+  /** Both vectors of each space. */
+  readonly spaces: Readonly<Record<string, Dependencies>>;
 }

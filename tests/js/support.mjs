@@ -1,0 +1,153 @@
+// What the tests share: replicas that close themselves, a clock to set, a storage that answers when it is told to, and
+// deadlines that only a hanging test reaches. Nothing here sleeps to see what happens.
+import { openReplica } from 'edge-session';
+
+/** Long enough for a busy machine; a test that waits so long has failed. */
+export const DEADLINE = 30_000;
+
+export const SECRET = { kid: 'k1', key: new Uint8Array(32).fill(7) };
+
+/** A replica that is closed after the test. */
+export async function open(t, options = {}) {
+  const replica = await openReplica(options);
+  t.after(() => replica.close());
+  return replica;
+}
+
+/** Several replicas, in the order of their labels. */
+export const openAll = (t, labels, options = {}) => Promise.all(labels.map((id) => open(t, { ...options, id })));
+
+/** The promise, or a failure that names what was waited for. */
+export function within(promise, what, ms = DEADLINE) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** The next event of a kind that `wanted` accepts. */
+export function next(replica, type, wanted = () => true) {
+  const found = new Promise((resolve) => {
+    const off = replica.on(type, (event) => {
+      if (!wanted(event)) return;
+      off();
+      resolve(event);
+    });
+  });
+  return within(found, `an event '${type}'`);
+}
+
+/** Resolves when so many peers have said who they are. */
+export const peers = (replica, count) => (replica.status.peers === count ? Promise.resolve() : next(replica, 'status', (status) => status.peers === count));
+
+/** Brings `to` everything that `from` has, by round trips of the protocol and nothing else. */
+export async function pull(to, from) {
+  const behind = () => {
+    const [own, other] = [to.inspect().vectors, from.inspect().vectors];
+    const spaces = Object.entries(other);
+    return spaces.some(([space, vector]) => Object.entries(vector).some(([id, n]) => (own[space]?.[id] ?? 0) < n));
+  };
+  let message = await to.exchange(new Uint8Array());
+  for (let trip = 0; trip < 100 && behind(); trip += 1) message = await to.exchange(await from.exchange(message));
+  if (behind()) throw new Error('a hundred round trips did not bring everything');
+}
+
+/** Both ways. */
+export async function converge(...replicas) {
+  for (const to of replicas) for (const from of replicas) if (to !== from) await pull(to, from);
+}
+
+/** A clock that stands until it is set. */
+export function clock(now = Date.UTC(2026, 10, 21)) {
+  const read = () => read.now;
+  read.now = now;
+  return read;
+}
+
+/** What a promise rejects with. */
+export async function rejection(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it was expected to fail');
+}
+
+/** What a function throws. */
+export function thrown(fn) {
+  try {
+    fn();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it was expected to throw');
+}
+
+/** The entries of an async iterable. */
+export async function all(iterable) {
+  const found = [];
+  for await (const entry of iterable) found.push(entry);
+  return found;
+}
+
+/** A disk: what survives a restart. Several storages, one after another, may be made from it. */
+export class Disk {
+  snapshot = null;
+  records = [];
+  locked = false;
+}
+
+/**
+ * A storage on a disk. While it is `held`, appends wait; `release()` lets them through; `fail` makes the next ones fail.
+ * `appends` counts the groups.
+ */
+export class TestStorage {
+  kind = 'test';
+  appends = 0;
+  compactions = 0;
+  fail = false;
+  #gate = Promise.resolve();
+  #open = () => {};
+
+  constructor(disk = new Disk()) {
+    this.disk = disk;
+  }
+
+  hold() {
+    this.#gate = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  release() {
+    this.#open();
+    this.#gate = Promise.resolve();
+  }
+
+  async lock() {
+    if (this.disk.locked) return null;
+    this.disk.locked = true;
+    return () => {
+      this.disk.locked = false;
+    };
+  }
+
+  async load() {
+    return { snapshot: this.disk.snapshot, records: this.disk.records.slice() };
+  }
+
+  async append(records) {
+    this.appends += 1;
+    await this.#gate;
+    if (this.fail) throw new Error('the disk is full');
+    this.disk.records.push(...records.map((record) => record.slice()));
+  }
+
+  async compact(snapshot) {
+    this.compactions += 1;
+    this.disk.snapshot = snapshot.slice();
+    this.disk.records = [];
+  }
+}
