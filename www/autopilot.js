@@ -4,31 +4,37 @@
 import { EDGES } from './places.js';
 import { pick, randomFrom } from './random.js';
 
-// Ann's writes go to several keys without a read in between, and what she reads she often has not written: only so can
-// each guarantee be broken while the other three hold.
-const ANN = [
-  [5, 'add-book'], [12, 'read-cart'], [6, 'log-in'], [6, 'log-out'], [12, 'read-login'], [14, 'set-address'],
-  [14, 'place-order'], [13, 'read-price'], [10, 'read-question'], [14, 'answer'],
+// A visit is a few requests that belong together, `here` and then `there`. Each kind can break one guarantee while the
+// other three hold: Ann reads what she wrote, reads again what Bo wrote, writes twice, writes after reading; and what
+// two requests of one visit have in common, no third covers.
+const VISITS = [
+  [2, [['ann', 'here', 'add-book'], ['ann', 'there', 'read-cart']]],
+  [3, [['ann', 'here', 'log-in'], ['ann', 'there', 'read-login']]],
+  [3, [['ann', 'here', 'log-out'], ['ann', 'there', 'read-login']]],
+  [4, [['bo', 'here', 'set-price'], ['ann', 'here', 'read-price'], ['ann', 'there', 'read-price']]],
+  [3, [['ann', 'here', 'set-address'], ['ann', 'there', 'place-order']]],
+  [4, [['bo', 'here', 'ask'], ['ann', 'here', 'read-question'], ['ann', 'there', 'answer']]],
+  [1, [['bo', 'here', 'set-price']]],
+  [1, [['ann', 'there', 'read-cart']]],
 ];
-const BO = [[1, 'set-price'], [1, 'ask']];
-const PLACES = [[3, 'oregon'], [3, 'paris'], [3, 'tokyo'], [1, 'tab']];
 
-/** An endless plan: `{ ann: { place, what }, bo: { place, what } | null, rest }`; `rest` scales the pause, mean 1. */
+/** An endless plan: `{ who, place, what, rest }`; `rest` scales the pause after the request, mean 1. */
 export function* plan(seed) {
   const random = randomFrom(seed);
   for (;;) {
-    const ann = { place: pick(random, PLACES), what: pick(random, ANN) };
-    const bo = random() < 0.5 ? { place: EDGES[Math.floor(random() * EDGES.length)].id, what: pick(random, BO) } : null;
-    yield { ann, bo, rest: random() * 2 };
+    const visit = pick(random, VISITS);
+    const here = pick(random, EDGES.map(({ id }) => [1, id]));
+    const there = pick(random, [...EDGES.filter(({ id }) => id !== here).map(({ id }) => [4, id]), [1, 'tab']]);
+    for (const [who, where, what] of visit) yield { who, place: where === 'here' ? here : there, what, rest: random() * 2 };
   }
 }
 
 export class Autopilot {
   #run = null;
 
-  /** `ann(place, what)` and `bo(place, what)` make requests; `pace()` gives requests a second. */
-  constructor({ ann, bo, pace, changed }) {
-    Object.assign(this, { ann, bo, pace, changed });
+  /** `request(who, place, what)` makes a request; `pace()` gives requests a second; `changed()` hears of start and stop. */
+  constructor({ request, pace, changed }) {
+    Object.assign(this, { request, pace, changed });
   }
 
   get running() {
@@ -40,8 +46,7 @@ export class Autopilot {
     const run = (this.#run = { stopped: false });
     this.changed();
     this.#drive(run, seed).finally(() => {
-      if (this.#run === run) this.#run = null;
-      this.changed();
+      if (this.#run === run) this.stop();
     });
   }
 
@@ -52,12 +57,10 @@ export class Autopilot {
   }
 
   async #drive(run, seed) {
-    for (const { ann, bo, rest } of plan(seed)) {
-      if (run.stopped) return;
-      if (bo) await this.bo(bo.place, bo.what);
-      if (run.stopped) return;
-      await this.ann(ann.place, ann.what);
+    for (const { who, place, what, rest } of plan(seed)) {
+      await this.request(who, place, what);
       await new Promise((resolve) => setTimeout(resolve, (rest * 1000) / this.pace()));
+      if (run.stopped) return;
     }
   }
 }

@@ -88,7 +88,7 @@ export class Controls {
   /** What this tab is: a guest has its own replica and nothing else. */
   role(role) {
     document.body.dataset.role = role;
-    byId('signed-in').textContent = role === 'host' ? 'signed in' : 'anonymous: a tab holds no key';
+    byId('signed-in').textContent = role === 'host' ? 'its token is signed by the edges' : 'anonymous: a tab holds no key';
     for (const [id, radio] of this.#radios) radio.disabled = role === 'guest' && id !== 'tab';
     if (role === 'guest') this.go('tab');
     for (const id of ['lag', 'home', 'autopilot', 'pace', 'seed']) byId(id).disabled = role === 'guest';

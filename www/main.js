@@ -87,9 +87,9 @@ const controls = new Controls({
 const ask = (place, request) => (place === 'tab' ? serve(db, request) : world.ask(place, request));
 const ann = new Roamer({ name: 'Ann', session: 'ann', ask, history, changed: showToken, terms: () => ({ guarantees: cards.chosen(), onStale: controls.policy, timeout: controls.deadline }) });
 const bo = new Map(EDGES.map(({ id }) => [id, new Roamer({ name: 'Bo', session: `bo-${id}`, ask, history, terms: () => ({ guarantees: 'all', onStale: 'wait', timeout: controls.deadline }) })]));
+const request = (who, place, what) => (who === 'ann' ? ann : bo.get(place)).request(place, what);
 const autopilot = new Autopilot({
-  ann: (place, what) => ann.request(place, what).catch(fail),
-  bo: (place, what) => bo.get(place).request(place, what).catch(fail),
+  request: (who, place, what) => request(who, place, what).catch(fail),
   pace: () => controls.pace,
   changed: () => controls.flying(autopilot.running),
 });
@@ -160,7 +160,7 @@ async function play(guarantee) {
     if (world.lag < PLAY_LAG_MS) controls.setLag(PLAY_LAG_MS * 2);
     for (const [who, place, what] of SCENARIOS[guarantee].steps) {
       if (who === 'ann') controls.go(place);
-      await (who === 'ann' ? ann : bo.get(place)).request(place, what);
+      await request(who, place, what);
     }
   } catch (error) {
     fail(error);
@@ -172,9 +172,10 @@ async function play(guarantee) {
 // ── start ────────────────────────────────────────────────────────────────────────────────
 
 async function host() {
-  world = new World(report);
-  world.lag = controls.lag;
-  await world.start();
+  const started = new World(report);
+  await started.start();
+  started.lag = controls.lag;
+  world = started;
   places = PLACES.map(({ id }) => id);
   // As a guest Ann may have written here; her new session depends on that too.
   await ann.signIn('paris', ann.token);

@@ -39,10 +39,10 @@ export function observe(db, wanted, report) {
     report(message);
   };
 
-  const off = db.on('change', look);
-  const timer = setInterval(() => { look(); vectors(); }, LOOK_EVERY_MS);
-  look();
-  vectors();
+  const both = () => { look(); vectors(); };
+  const off = db.on('change', both);
+  const timer = setInterval(both, LOOK_EVERY_MS);
+  both();
   return () => {
     off();
     clearInterval(timer);
