@@ -98,16 +98,10 @@ export class Driver {
     if (this.#over !== undefined) throw this.over;
   }
 
-  now(): number {
-    const now = this.#parts.clock();
-    if (typeof now === 'number' && now >= 0 && now <= Number.MAX_SAFE_INTEGER) return Math.floor(now);
-    throw invalid('the clock answers milliseconds of the epoch');
-  }
-
   /** Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. */
   call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void): T {
     this.check();
-    const now = this.now();
+    const now = this.#parts.clock();
     let answer: T;
     try {
       answer = run(this.#parts.core, now);
@@ -231,9 +225,9 @@ export class Driver {
 
   #schedule(at: number | null): void {
     if (this.#over !== undefined) return;
-    this.#waits.alarm(at === null ? null : at - this.now(), () => {
+    this.#waits.alarm(at === null ? null : at - this.#parts.clock(), () => {
       try {
-        if (at !== null && this.now() < at) this.#schedule(at);
+        if (at !== null && this.#parts.clock() < at) this.#schedule(at);
         else this.#unlessOver((core, now) => core.tick(now));
       } catch (thrown) {
         this.error(fromCore(thrown) ?? invalid('the clock failed', thrown));

@@ -32,19 +32,23 @@ export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Pro
   const { signal } = options;
   heed(signal);
   const unlock = await lock(opening);
+  let driver: Driver | undefined;
   try {
     heed(signal);
     const module = await instance();
     heed(signal);
-    const driver = new Driver(await begin(opening, module, unlock));
+    driver = new Driver(await begin(opening, module, unlock));
     heed(signal);
     const replica = new ReplicaHandle<M>(driver);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
     return replica;
   } catch (error) {
-    await opening.storage.close?.();
-    unlock();
+    if (driver === undefined) {
+      await opening.storage.close?.();
+      unlock();
+    }
+    await driver?.close();
     throw error;
   }
 }

@@ -15,6 +15,7 @@ export interface Opening {
   readonly config: CoreConfig;
   readonly storage: StorageAdapter;
   readonly transports: readonly Transport[];
+  /** Answers whole milliseconds, or throws `ARGUMENT_INVALID`. */
   readonly clock: () => number;
 }
 
@@ -37,7 +38,16 @@ export function toOpening(options: ReplicaOptions): Opening {
   }
   const heartbeat = optional(options.heartbeat, 'heartbeat');
   if (heartbeat !== undefined) config.heartbeat = heartbeat;
-  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock ?? Date.now };
+  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: toClock(options.clock ?? Date.now) };
+}
+
+/** A clock whose every answer is checked, and whole. */
+function toClock(clock: () => number): () => number {
+  return () => {
+    const now = clock();
+    if (typeof now === 'number' && now >= 0 && now <= Number.MAX_SAFE_INTEGER) return Math.floor(now);
+    throw invalid('the clock answers milliseconds of the epoch');
+  };
 }
 
 function toLabel(id: unknown): string {
