@@ -1,10 +1,27 @@
 //! A replicated key-value store with the four session guarantees and mergeable session tokens.
+//!
+//! A user's requests land on whichever edge worker is near and in whichever tab is open. Each is a replica that knows a
+//! little more or a little less than the last one. This crate makes every one of them a replica of one store that never
+//! shows a session a past which it has left, and tells exactly what is missing when it cannot.
+//!
+//! Read the modules in this order:
+//!
+//! | | modules |
+//! |---|---|
+//! | nouns | [`id`], [`time`], [`vector`], [`guarantee`], [`error`], [`codec`], [`entropy`] |
+//! | store | [`store`]: what a replica holds; knows vectors, not sessions |
+//! | session | [`session`]: what a user depends on, and tokens; knows vectors, not the store |
+//! | sync | [`sync`]: anti-entropy with one peer |
+//! | edge | [`io`], [`replica`]: the state machine that composes them, inputs in, effects out |
+//! | binding | `wasm`: JavaScript's handles |
+//! | documents | [`docs`]: architecture, guarantees, protocol, glossary |
 #![no_std]
 extern crate alloc;
 // `no_std` keeps `std::` unnameable; linking it gives `cargo test` an allocator and a panic handler.
 extern crate std as _;
 
 pub mod codec;
+pub mod docs;
 pub mod entropy;
 pub mod error;
 pub mod guarantee;

@@ -1,0 +1,13 @@
+//! The long documents, as modules: read them in this order. Their examples run with the tests.
+
+#[doc = include_str!("docs/architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("docs/guarantees.md")]
+pub mod guarantees {}
+
+#[doc = include_str!("docs/protocol.md")]
+pub mod protocol {}
+
+#[doc = include_str!("docs/glossary.md")]
+pub mod glossary {}
