@@ -1,0 +1,162 @@
+// Callers' code in the middle of things: listeners that write, getters and clocks that throw, an instance that traps. None of it
+// can find the core half-way, and none of it reaches another replica.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEADLINE, TestStorage, next, open, rejection, thrown, within } from './support.mjs';
+
+test('a listener that writes during a notification is heard in order', async (t) => {
+  const replica = await open(t);
+  const session = replica.session();
+  const [first, second] = [[], []];
+  replica.on('change', ({ key, value }) => {
+    first.push(value);
+    if (value < 5) session.sync.set(key, value + 1);
+  });
+  replica.on('change', ({ value }) => second.push(value));
+  session.sync.set('n', 1);
+  assert.deepEqual(first, [1, 2, 3, 4, 5]);
+  assert.deepEqual(second, [1, 2, 3, 4, 5], 'also by the listener that comes after it');
+  assert.equal(session.sync.get('n'), 5);
+});
+
+test('a listener may do anything: read, begin sessions, stop listening, close', async (t) => {
+  const replica = await open(t);
+  const session = replica.session();
+  const seen = [];
+  const off = replica.on('change', ({ key }) => {
+    off();
+    seen.push(session.sync.get(key), replica.session().peek(key), replica.inspect().keys);
+    replica.session()[Symbol.dispose]();
+    void replica.close();
+  });
+  replica.on('change', () => seen.push('the other one'));
+  assert.equal(typeof session.sync.set('a', 1), 'string', 'the write was done before anyone heard of it');
+  assert.deepEqual(seen, [1, 1, 1, 'the other one']);
+  assert.throws(() => session.sync.get('a'), { code: 'REPLICA_CLOSED' });
+});
+
+test('a listener that throws is reported on the console and disturbs nobody', async (t) => {
+  const replica = await open(t);
+  const session = replica.session();
+  const complaints = t.mock.method(console, 'error', () => {});
+  const bug = new Error('a bug of the application');
+  let heard = 0;
+  replica.on('change', () => {
+    throw bug;
+  });
+  replica.on('change', () => (heard += 1));
+  await session.set('a', 1);
+  session.sync.set('a', 2);
+  assert.equal(heard, 2);
+  assert.equal(complaints.mock.callCount(), 2);
+  assert.equal(complaints.mock.calls[0].arguments.at(-1), bug);
+});
+
+test('a getter that throws while a value is taken leaves everything as it was', async (t) => {
+  const replica = await open(t);
+  const session = replica.session();
+  await session.set('a', 1);
+  const bug = new Error('a bug of the application');
+  const value = {
+    get broken() {
+      throw bug;
+    },
+  };
+  for (const error of [await rejection(session.set('a', value)), thrown(() => session.sync.set('a', value)), await rejection(session.batch((tx) => tx.set('b', 1).set('a', value)))]) {
+    assert.equal(error.code, 'VALUE_INVALID');
+    assert.equal(error.cause, bug);
+  }
+  assert.deepEqual([await session.get('a'), await session.get('b')], [1, undefined]);
+});
+
+test('a getter that writes while a value is taken writes first', async (t) => {
+  const session = (await open(t)).session();
+  const value = {
+    get nested() {
+      session.sync.set('b', 'by the getter');
+      session.sync.set('a', 'by the getter');
+      return true;
+    },
+  };
+  session.sync.set('a', value);
+  assert.deepEqual(session.sync.get('a'), { nested: true });
+  assert.equal(session.sync.get('b'), 'by the getter');
+});
+
+test('a clock that throws fails the call, and nothing else', async (t) => {
+  let broken = false;
+  const clock = () => {
+    if (broken) throw new Error('no clock');
+    return Date.now();
+  };
+  const session = (await open(t, { clock })).session();
+  await session.set('a', 1);
+  broken = true;
+  assert.match((await rejection(session.set('a', 2))).message, /no clock/);
+  broken = false;
+  assert.equal(await session.get('a'), 1);
+});
+
+/** Opens a replica, and takes hold of its instance on the way. */
+async function openWithInstance(t, options) {
+  const { Instance } = WebAssembly;
+  let instance;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...args) {
+      super(...args);
+      instance = this;
+    }
+  };
+  try {
+    return [await open(t, options), () => new Uint8Array(instance.exports.memory.buffer).fill(0xff)];
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
+}
+
+test('a trap ends one replica: it says so, everyone who waits is told, and its neighbour lives on', async (t) => {
+  const storage = new TestStorage();
+  const [replica, destroy] = await openWithInstance(t, { storage });
+  const neighbour = await open(t);
+  const [session, there] = [replica.session(), neighbour.session()];
+  await session.set('a', 1);
+  await there.set('a', 2);
+  const elsewhere = neighbour.session();
+  await elsewhere.set('b', 1);
+  const waiting = rejection(replica.session({ token: await elsewhere.sealed(), timeout: DEADLINE }).get('b'));
+  const watching = rejection(session.watch('a').next());
+  const [crash, error, status] = [next(replica, 'crash'), next(replica, 'error'), next(replica, 'status')];
+
+  destroy();
+  assert.equal((await rejection(session.get('a'))).code, 'REPLICA_CRASHED');
+  const { recovered, cause } = await crash;
+  assert.equal(recovered, false);
+  assert.ok(cause instanceof Error, String(cause));
+  assert.equal((await error).code, 'REPLICA_CRASHED');
+  assert.equal((await status).persisted, false);
+  for (const wait of [waiting, watching]) assert.equal((await within(wait, 'the news of the crash')).code, 'REPLICA_CRASHED');
+  for (const call of [() => session.sync.set('a', 3), () => session.token, () => replica.session(), () => replica.inspect(), () => replica.snapshot()]) {
+    const later = thrown(call);
+    assert.equal(later.code, 'REPLICA_CRASHED');
+    assert.equal(later.retryable, true);
+  }
+  assert.equal(session.reason, 'REPLICA_CRASHED');
+  session[Symbol.dispose]();
+  globalThis.gc?.();
+  await replica.close();
+
+  assert.equal(await there.get('a'), 2);
+  await there.set('a', 3);
+  const again = await open(t, { storage: new TestStorage(storage.disk) });
+  assert.equal(await again.session().get('a'), 1, 'what was durable is in storage, and storage was let go of');
+});
+
+test('a crash that nobody listens for is on the console', async (t) => {
+  const [replica, destroy] = await openWithInstance(t);
+  const session = replica.session();
+  const complaints = t.mock.method(console, 'error', () => {});
+  destroy();
+  assert.throws(() => session.sync.set('a', 1), { code: 'REPLICA_CRASHED' });
+  assert.equal(complaints.mock.callCount(), 1);
+  assert.equal(complaints.mock.calls[0].arguments[0].code, 'REPLICA_CRASHED');
+});
