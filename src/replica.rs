@@ -98,7 +98,7 @@ pub struct Replica {
     waits: Waits,
     watches: Watches,
     links: Links,
-    /// Own writes are known elsewhere that are not known here: the next write takes a new id first.
+    /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
     amnesia: bool,
     /// Keys with more siblings than the limit.
     crowded: BTreeSet<(Space, Key)>,
@@ -167,7 +167,7 @@ impl Replica {
         // What comes back from storage is no news.
         self.fresh.clear();
         self.id = frame.from;
-        self.journal.loaded(&self.store);
+        self.journal.loaded(self.id, &self.store);
         Ok(())
     }
 
@@ -291,7 +291,7 @@ impl Replica {
         if let Some(wait) = self.settled.pop_front() {
             return Some(Effect::Settled(wait));
         }
-        if self.outbox.front().is_some_and(|(gate, _)| self.journal.open(*gate)) {
+        if !self.is_blocked() && !self.outbox.is_empty() {
             return self.outbox.pop_front().map(|(_, effect)| effect);
         }
         let timeout = self.next_timeout();
@@ -313,6 +313,10 @@ impl Replica {
         if !core::mem::take(&mut self.stirred) {
             return;
         }
+        // At once, not at the next write: a crash between the two must not bring the old id back.
+        if self.amnesia {
+            self.rename();
+        }
         self.relieve_crowds();
         self.make_record();
         // An operation that settles may write, and a write may let others settle.
@@ -320,7 +324,10 @@ impl Replica {
             self.make_record();
         }
         self.notify_watches();
-        self.speak();
+        // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
+        if !self.is_blocked() {
+            self.speak();
+        }
         let gate = self.journal.gate();
         self.outbox.extend(self.fresh.drain(..).map(|effect| (gate, effect)));
     }
@@ -329,8 +336,14 @@ impl Replica {
         self.records.extend(self.journal.record(self.id, &self.store));
     }
 
+    /// Whether something waits for storage before it may leave.
+    fn is_blocked(&self) -> bool {
+        self.outbox.front().is_some_and(|(gate, _)| !self.journal.open(*gate))
+    }
+
     fn next_timeout(&self) -> Option<Millis> {
-        [self.waits.deadline(), self.watches.deadline(), self.links.deadline()].into_iter().flatten().min()
+        let links = if self.is_blocked() { None } else { self.links.deadline() };
+        [self.waits.deadline(), self.watches.deadline(), links].into_iter().flatten().min()
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.

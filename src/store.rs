@@ -21,7 +21,7 @@ use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::limits::Limits;
 use crate::store::space::{Changed, SpaceState};
-use crate::time::{HlcClock, Millis};
+use crate::time::{HlcClock, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
 /// One key's part of a batch.
@@ -142,10 +142,12 @@ impl SessionConsistentStore {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
         }
         let hlc = self.clock.tick(now);
+        // No entry may end later than its bytes can tell.
+        let end = |at: Millis| at.min(MILLIS_MAX);
         // The last mutation of a key is the one that counts: one write leaves one entry a key.
         let entries: BTreeMap<Key, DataEntry> = batch
             .into_iter()
-            .map(|m| (m.key, DataEntry { content: m.content, dot, hlc, session, expires_at: m.expires_at }))
+            .map(|m| (m.key, DataEntry { content: m.content, dot, hlc, session, expires_at: m.expires_at.map(end) }))
             .collect();
         self.spaces.entry(space.clone()).or_default().write(dot, entries);
         Ok(dot)

@@ -111,7 +111,9 @@ fn with_monotonic_reads_a_replica_that_has_seen_less_does_not_answer() {
 
     let waiting = tokyo.wait(ann, Operation::Get("news".into()), PLAIN);
     tokyo.pull(&mut paris);
-    assert!(matches!(tokyo.taken(waiting), Some(Ok(Answer::Item(Some(item)))) if common::string(&item.content) == "late"));
+    assert!(
+        matches!(tokyo.taken(waiting), Some(Ok(Answer::Item(Some(item)))) if common::string(&item.content) == "late")
+    );
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Replica {
         Ok(Attempt::Done(Answer::Version(version)))
     }
 
-    /// Writes a batch under this replica's id, a new one if the old one's past is lost.
+    /// Writes a batch under this replica's id. An id whose past is lost has been given up before; see `work`.
     pub(super) fn write(
         &mut self,
         space: &Space,
@@ -131,9 +131,6 @@ impl Replica {
         batch: Vec<Mutation>,
         checks: &[Check],
     ) -> Result<(Dot, Vec<Changed>), SessionError> {
-        if self.amnesia {
-            self.rename();
-        }
         let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, checks, self.now)?;
         Ok((dot, changed))

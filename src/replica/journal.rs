@@ -1,7 +1,9 @@
 //! Durability (invariant I5): what storage has, and what may therefore leave.
 //!
-//! A record is the delta since the record before, so writes between two drains share one. `Persisted(n)` is
-//! cumulative. With memory as storage nothing is journaled and everything is as durable as it will ever be.
+//! A record is the delta since the record before, so writes between two drains share one, under the id of their
+//! replica; an id that was given up is followed by a record of the new one, if need be an empty one, so that no crash
+//! brings the old one back. `Persisted(n)` is cumulative. With memory as storage nothing is journaled and everything is
+//! as durable as it will ever be.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -18,6 +20,8 @@ type Vectors = BTreeMap<Space, VersionVector>;
 pub(crate) struct Journal {
     /// Whether there is a storage to wait for.
     storage: bool,
+    /// The id under which storage would open this replica again.
+    id: Option<ReplicaId>,
     written: u64,
     persisted: u64,
     journaled: Vectors,
@@ -28,16 +32,17 @@ pub(crate) struct Journal {
 impl Journal {
     pub(crate) fn new(storage: bool) -> Self {
         let (journaled, durable) = (Vectors::new(), Vectors::new());
-        Self { storage, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new() }
+        Self { storage, id: None, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new() }
     }
 
-    /// Everything in `store` came from storage.
-    pub(crate) fn loaded(&mut self, store: &SessionConsistentStore) {
+    /// Everything in `store` came from storage, last under `id`.
+    pub(crate) fn loaded(&mut self, id: ReplicaId, store: &SessionConsistentStore) {
+        self.id = Some(id);
         self.journaled = vectors(store);
         self.durable = self.journaled.clone();
     }
 
-    /// The record of what changed since the last one, if something did.
+    /// The record of what changed since the last one, if something did or the id did.
     pub(crate) fn record(&mut self, id: ReplicaId, store: &SessionConsistentStore) -> Option<(u64, Vec<u8>)> {
         if !self.storage {
             return None;
@@ -49,9 +54,10 @@ impl Journal {
             .filter(|(space, state)| since(space) != state.vector())
             .map(|(space, state)| Message::Delta(state.extract(space, since(space), store.clock().last())))
             .collect();
-        if messages.is_empty() {
+        if messages.is_empty() && self.id.is_none_or(|known| known == id) {
             return None;
         }
+        self.id = Some(id);
         self.written += 1;
         self.journaled = vectors(store);
         self.pending.push_back((self.written, self.journaled.clone()));

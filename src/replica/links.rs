@@ -99,10 +99,10 @@ impl Replica {
     pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let frame = Frame::decode(bytes)?;
+        self.look_for_amnesia(&frame.messages);
         if !self.is_for_me(&frame) {
             return Ok(());
         }
-        self.look_for_amnesia(&frame.messages);
         let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
         let before = peer.remote();
         let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
@@ -127,11 +127,11 @@ impl Replica {
             return Ok(());
         }
         let frame = Frame::decode(bytes)?;
+        self.look_for_amnesia(&frame.messages);
         if !self.is_for_me(&frame) {
             self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
             return Ok(());
         }
-        self.look_for_amnesia(&frame.messages);
         let from = frame.from;
         if !self.links.exchanges.contains_key(&from) && self.links.exchanges.len() >= EXCHANGES_MAX {
             self.links.exchanges.pop_first();
@@ -154,6 +154,7 @@ impl Replica {
     }
 
     /// Own writes that others know and this replica does not: its state was lost, and its id must not be used again.
+    /// Whoever the frame is for, and even if it is one's own: then somebody else lives under this id.
     fn look_for_amnesia(&mut self, messages: &[Message]) {
         let ahead =
             |(space, vector): (&Space, &VersionVector)| vector.get(self.id) > self.store.vector(space).get(self.id);

@@ -12,7 +12,7 @@ use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::{Dot, SessionId, Space};
 use crate::io::SessionHandle;
-use crate::session::token::SessionToken;
+use crate::session::token::{SessionToken, TOKEN_BYTES_MAX};
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::{Gap, VersionVector};
@@ -103,10 +103,20 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         let vector = self.portable(state);
-        match &self.keyring {
-            Some(keyring) => keyring.seal(&state.claims(&self.issuer, now), &vector),
-            None => Ok(state.token.clone().with_unsigned(&vector).to_text()),
+        let Some(keyring) = &self.keyring else {
+            return Ok(state.token.clone().with_unsigned(&vector).to_text());
+        };
+        // Signed is what this replica holds itself and what was signed before. To sign a claim that came without proof
+        // would give it one: see `look_for_own_past`.
+        let vouched = self.covered(&vector, state.token.signed());
+        let mut text = keyring.seal(&state.claims(&self.issuer, now), &vouched)?;
+        // What the signature does not cover follows it, as it came: the suffix.
+        let rest = SessionToken::anonymous().with_unsigned(&vector.beyond(&vouched)).to_text();
+        text.push_str(rest.trim_start_matches('~'));
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(SessionError::limit(ErrorCode::TokenTooLarge, "tokenBytes", TOKEN_BYTES_MAX as u64));
         }
+        Ok(text)
     }
 
     /// What this replica lacks before it can serve the session, reads and writes alike; or before it can serve the
@@ -204,23 +214,28 @@ impl Replica {
 
     /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
     fn portable(&self, state: &SessionState) -> SessionVector {
-        let mut portable = state.vector.clone();
+        self.covered(&state.vector, state.token.dependencies())
+    }
+
+    /// What of `vector` is durable here or in `other`.
+    fn covered(&self, vector: &SessionVector, other: &SessionVector) -> SessionVector {
+        let mut covered = vector.clone();
         let empty = VersionVector::new();
-        for (space, own) in state.vector.iter() {
+        for (space, own) in vector.iter() {
             let durable = self.journal.durable(space, &self.store);
-            let brought = state.token.dependencies().get(space);
+            let other = other.get(space);
             for (replica, sequence) in own.reads.iter().chain(own.writes.iter()) {
                 let known = |vector: Option<&VersionVector>| vector.unwrap_or(&empty).get(replica);
                 let most = durable
                     .get(replica)
-                    .max(known(brought.map(|dependencies| &dependencies.reads)))
-                    .max(known(brought.map(|dependencies| &dependencies.writes)));
+                    .max(known(other.map(|dependencies| &dependencies.reads)))
+                    .max(known(other.map(|dependencies| &dependencies.writes)));
                 if sequence > most {
-                    portable.cap(space, replica, most);
+                    covered.cap(space, replica, most);
                 }
             }
         }
-        portable
+        covered
     }
 
     /// Gaps with their space and the peers that could fill them.
