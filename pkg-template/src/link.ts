@@ -25,7 +25,7 @@ export class LinkHandle implements Link {
   #state: LinkState = 'connecting';
 
   /** Opens the transport. `onClosed` is called once, when the link has ended; it ends with the replica. */
-  constructor(driver: Driver, transport: Transport, signal: AbortSignalLike | undefined, onClosed: () => void) {
+  constructor(driver: Driver, transport: Transport, signal: AbortSignalLike | undefined, onClosed: (link: LinkHandle) => void) {
     if (typeof transport?.open !== 'function') throw invalid('a transport has a method open');
     this.#driver = driver;
     this.#transport = transport;
@@ -37,7 +37,7 @@ export class LinkHandle implements Link {
     this.#onClosed = () => {
       signal?.removeEventListener('abort', close);
       driver.closers.delete(close);
-      onClosed();
+      onClosed(this);
     };
     if (signal?.aborted) close();
     else void this.#open();

@@ -36,7 +36,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link {
     this.#driver.check();
-    const link: LinkHandle = new LinkHandle(this.#driver, transport, options?.signal, () => this.#links.delete(link));
+    const link = new LinkHandle(this.#driver, transport, options?.signal, (closed) => this.#links.delete(closed));
     if (link.state !== 'closed') this.#links.add(link);
     return link;
   }

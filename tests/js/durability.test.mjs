@@ -1,0 +1,248 @@
+// Durability: nothing that an undurable write decided leaves a replica, and what was durable is there again after a restart.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEADLINE, Disk, SECRET, TestStorage, next, open, openAll, pull, rejection, within } from './support.mjs';
+
+const turn = () => new Promise(setImmediate);
+
+/** A transport that keeps what it is told to send. */
+function tap() {
+  const sent = [];
+  const writable = () => new WritableStream({ write: (bytes) => void sent.push(bytes) });
+  return { sent, kind: 'tap', open: (_, onPeer) => onPeer({ readable: new ReadableStream(), writable: writable() }) };
+}
+
+test('while storage is slow nothing of a write escapes: no message, no token, no vector, no answer to others', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage, secret: SECRET });
+  const session = replica.session({ user: 'ann' });
+  await session.set('old', 1);
+  const before = { token: replica.inspectToken(session.token).writes, vectors: replica.inspect().vectors };
+  const changes = [];
+  replica.on('change', ({ key }) => changes.push(key));
+  const link = tap();
+  await replica.connect(link).ready;
+  await turn();
+  const messages = link.sent.length;
+
+  storage.hold();
+  session.sync.set('new', 'secret');
+  const written = session.set('newer', 'secret');
+  const other = replica.session({ timeout: DEADLINE });
+  let [answered, resolved] = [false, false];
+  const answer = other.get('new').finally(() => (answered = true));
+  void written.finally(() => (resolved = true));
+  const reply = replica.exchange(new Uint8Array());
+  await turn();
+
+  assert.equal(await session.get('new'), 'secret', 'the session itself sees its write');
+  assert.equal(session.sync.list({ prefix: 'new' }).length, 2);
+  assert.deepEqual([answered, resolved], [false, false]);
+  assert.throws(() => other.sync.get('new'), { code: 'STALE_REPLICA' });
+  assert.throws(() => other.peek('new'), { code: 'STALE_REPLICA' });
+  assert.deepEqual(replica.inspectToken(session.token).writes, before.token);
+  assert.deepEqual(session.inspect().writes, before.token);
+  assert.deepEqual(replica.inspect().vectors, before.vectors);
+  assert.equal(link.sent.length, messages);
+  assert.deepEqual(changes, []);
+  assert.equal(replica.status.pending > 0, true);
+  assert.throws(() => replica.snapshot(), { code: 'STALE_REPLICA' });
+
+  storage.release();
+  assert.equal(await within(answer, 'the answer'), 'secret');
+  assert.equal(typeof (await within(written, 'the write')), 'string');
+  assert.ok((await reply).length > 0);
+  assert.deepEqual(changes, ['new', 'newer']);
+  assert.deepEqual(replica.inspectToken(await session.sealed()).writes, { [replica.id]: 3 });
+  assert.ok(replica.snapshot().length > 0);
+  assert.equal(replica.status.pending, 0);
+});
+
+test('records that come while one is being written go to storage as one group', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  storage.hold();
+  for (let n = 0; n < 100; n += 1) session.sync.set(`key ${n}`, n);
+  storage.release();
+  await replica.flush();
+  assert.equal(storage.appends, 2);
+});
+
+test('what was written is there after a restart, under the same id', async (t) => {
+  const disk = new Disk();
+  const first = await open(t, { storage: new TestStorage(disk), id: 'fra1' });
+  const session = first.session();
+  await session.set('a', { n: 1 });
+  await session.set('b', Uint8Array.of(1, 2, 3));
+  await session.delete('a');
+  await session.batch((tx) => tx.set('c', 'text').set('d', null, { ttl: '1h' }));
+  const token = await session.sealed();
+  await first.close();
+
+  const second = await open(t, { storage: new TestStorage(disk), id: 'fra1' });
+  assert.equal(second.id, first.id);
+  const again = second.session(token);
+  assert.equal(again.satisfied(), true);
+  assert.deepEqual(again.sync.list().map(({ key }) => key), ['b', 'c', 'd']);
+  assert.deepEqual([...(await again.get('b'))], [1, 2, 3]);
+  assert.equal((await again.entry('d')).expiresAt > Date.now(), true);
+  await again.set('a', 2);
+  assert.deepEqual(second.inspect().vectors, { default: { [first.id]: 5 } });
+});
+
+test('closing stores what was written before', async (t) => {
+  const disk = new Disk();
+  const storage = new TestStorage(disk);
+  const replica = await open(t, { storage });
+  storage.hold();
+  replica.session().sync.set('a', 1);
+  replica.session().sync.set('b', 2);
+  const closed = replica.close();
+  await turn();
+  assert.equal(disk.locked, true, 'storage is held until then');
+  storage.release();
+  await closed;
+  assert.equal(disk.locked, false);
+  const again = await open(t, { storage: new TestStorage(disk) });
+  assert.deepEqual(again.session().sync.list().map(({ value }) => value), [1, 2]);
+});
+
+test('a long log is replaced by a snapshot, and nothing is lost by it', async (t) => {
+  const disk = new Disk();
+  const storage = new TestStorage(disk);
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  const value = 'x'.repeat(50_000);
+  for (let n = 0; n < 60; n += 1) session.sync.set('same', value + n);
+  for (let n = 0; n < 60; n += 1) await session.set('same', value + n);
+  await session.set('last', 1);
+  assert.ok(storage.compactions > 0);
+  const size = disk.records.reduce((sum, record) => sum + record.length, disk.snapshot.length);
+  assert.ok(size < 2_500_000, `${size} bytes for one value of 50 000`);
+  await replica.close();
+  const again = await open(t, { storage: new TestStorage(disk) });
+  assert.equal(await again.session().get('same'), `${value}59`);
+  assert.equal(await again.session().get('last'), 1);
+});
+
+test('a storage that fails is reported once and tried again; meanwhile the session goes on and nothing leaves', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  await session.set('a', 1);
+  assert.equal(replica.status.persisted, true);
+  const errors = [];
+  replica.on('error', (error) => errors.push(error));
+  storage.fail = true;
+  const failed = next(replica, 'status', (status) => !status.persisted);
+  const written = session.set('a', 2, { timeout: DEADLINE });
+  await failed;
+  assert.equal(session.sync.get('a'), 2);
+  assert.throws(() => replica.session().sync.get('a'), { code: 'STALE_REPLICA' });
+  while (storage.appends < 4) await turn();
+  assert.deepEqual(errors.map(({ code }) => code), ['STORAGE_FAILED']);
+  assert.match(errors[0].cause.message, /disk is full/);
+
+  storage.fail = false;
+  const well = next(replica, 'status', (status) => status.persisted);
+  assert.equal(typeof (await within(written, 'the write')), 'string');
+  await well;
+  assert.equal(replica.session().sync.get('a'), 2);
+});
+
+test('a replica whose storage fails can be closed', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage });
+  replica.on('error', () => {});
+  storage.fail = true;
+  replica.session().sync.set('a', 1);
+  await within(replica.close(), 'the end');
+  assert.equal(storage.disk.locked, false);
+});
+
+test('a storage that does not take snapshots goes on with its log', async (t) => {
+  const storage = new TestStorage();
+  storage.compact = async () => {
+    throw new Error('no room for a snapshot');
+  };
+  const replica = await open(t, { storage });
+  const told = next(replica, 'error');
+  const session = replica.session();
+  for (let n = 0; n < 30; n += 1) await session.set('same', 'x'.repeat(50_000) + n);
+  assert.equal((await told).code, 'STORAGE_FAILED');
+  assert.equal(replica.status.persisted, true);
+});
+
+test('a storage with damaged records, or none to be had, is not opened', async (t) => {
+  const damaged = new TestStorage();
+  damaged.disk.records.push(Uint8Array.of(1, 2, 3));
+  const error = await rejection(open(t, { storage: damaged }));
+  assert.equal(error.code, 'STORAGE_FAILED');
+  assert.equal(error.cause.code, 'MESSAGE_MALFORMED');
+  assert.equal(damaged.disk.locked, false);
+  const unreadable = new TestStorage();
+  unreadable.load = async () => {
+    throw new Error('no such disk');
+  };
+  assert.equal((await rejection(open(t, { storage: unreadable }))).code, 'STORAGE_FAILED');
+  assert.equal(unreadable.disk.locked, false);
+});
+
+test('one disk serves one replica at a time', async (t) => {
+  const disk = new Disk();
+  const first = await open(t, { storage: new TestStorage(disk) });
+  assert.equal((await rejection(open(t, { storage: new TestStorage(disk) }))).code, 'STORAGE_FAILED');
+  await first.close();
+  await open(t, { storage: new TestStorage(disk) });
+});
+
+test('a snapshot restores everything, under a new id', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const session = tokyo.session();
+  await session.batch((tx) => tx.set('a', { n: 1 }).set('b', Uint8Array.of(1)));
+  await session.set('c', 1, { ttl: '1h' });
+  await paris.session().set('own', 1);
+  const { id } = paris;
+  const renamed = next(paris, 'renamed');
+  await paris.restore(tokyo.snapshot());
+  assert.deepEqual(await renamed, { old: id, new: paris.id });
+  assert.notEqual(paris.id, id);
+  assert.match(paris.id, /^paris~/);
+  const there = paris.session(await session.sealed());
+  assert.deepEqual(there.sync.list().map(({ key }) => key), ['a', 'b', 'c', 'own'], 'it joins, and overwrites nothing');
+  assert.deepEqual(await there.get('a'), { n: 1 });
+  await there.set('d', 1);
+  assert.equal(paris.inspect().vectors.default[paris.id], 1);
+});
+
+test('a snapshot that is damaged changes nothing', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  await tokyo.session().set('a', 1);
+  const snapshot = tokyo.snapshot();
+  const { id } = paris;
+  for (const bad of [snapshot.slice(0, -1), new Uint8Array(), Uint8Array.of(255, 255), new Uint8Array(1000)]) {
+    assert.equal((await rejection(paris.restore(bad))).code, 'MESSAGE_MALFORMED');
+  }
+  assert.equal(paris.id, id);
+  assert.deepEqual(paris.inspect().vectors, {});
+});
+
+test('a replica that has forgotten its own writes takes a new id before the next one', async (t) => {
+  const disk = new Disk();
+  const tokyo = await open(t, { id: 'tokyo', storage: new TestStorage(disk) });
+  const paris = await open(t, { id: 'paris' });
+  await tokyo.session().set('a', 1);
+  const records = disk.records.slice();
+  await tokyo.session().set('a', 2);
+  await pull(paris, tokyo);
+  await tokyo.close();
+
+  disk.records = records;
+  const again = await open(t, { id: 'tokyo', storage: new TestStorage(disk) });
+  assert.equal(again.id, tokyo.id);
+  await pull(again, paris);
+  await again.session().set('b', 1);
+  assert.notEqual(again.id, tokyo.id);
+  assert.deepEqual([await again.session().get('a'), await again.session().get('b')], [2, 1]);
+});

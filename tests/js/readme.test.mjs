@@ -1,0 +1,22 @@
+// The quick start of the README is run as it stands, and prints what the README says that it prints.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+test('the quick start prints what the README says', async () => {
+  const readme = await readFile(new URL('README.md', import.meta.resolve('edge-session')), 'utf8');
+  const found = /^```js\n(?<script>.*?)^```\n(?<between>.*?)^```[a-z]*\n(?<output>.*?)^```$/ms.exec(readme);
+  assert.ok(found, 'the README has a ```js block and a block with its output after it');
+  const { script, between, output } = found.groups;
+  assert.ok(!between.includes('\n#'), 'the output follows in the same section');
+  assert.ok(script.trim().split('\n').length <= 10, 'it is at most ten lines');
+  assert.match(script, /from 'edge-session'/);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: import.meta.dirname,
+    timeout: 30_000,
+  });
+  assert.equal(stderr, '');
+  assert.equal(stdout.trim(), output.trim());
+});
