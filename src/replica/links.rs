@@ -100,10 +100,14 @@ impl Replica {
         self.input(now);
         let frame = Frame::decode(bytes)?;
         self.look_for_amnesia(&frame.messages);
-        if !self.is_for_me(&frame) {
+        let (own, for_me) = (frame.from == self.id, self.is_for_me(&frame));
+        let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
+        if !for_me {
+            if !own {
+                peer.doubt();
+            }
             return Ok(());
         }
-        let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
         let before = peer.remote();
         let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
         let remote = peer.remote();
@@ -174,8 +178,8 @@ impl Replica {
     pub(super) fn speak(&mut self) {
         let mut spoken = Vec::new();
         for (link, peer) in &mut self.links.open {
-            let messages = peer.speak(&self.store, self.now);
-            spoken.push((*link, peer.remote(), messages));
+            let to = peer.addressee();
+            spoken.push((*link, to, peer.speak(&self.store, self.now)));
         }
         for (link, to, messages) in spoken {
             self.transmit(link, to, messages);

@@ -79,19 +79,40 @@ pub struct Peer {
     spaces: BTreeMap<Space, Progress>,
     incoming: BTreeMap<Space, Incoming>,
     hello_at: Millis,
+    /// The other end speaks to somebody else: the next words are for whoever is there.
+    doubted: bool,
 }
 
 impl Peer {
     /// A peer of which nothing is known yet; the first hello is due at once.
     #[must_use]
     pub const fn new(timing: Timing, now: Millis) -> Self {
-        Self { timing, remote: None, spaces: BTreeMap::new(), incoming: BTreeMap::new(), hello_at: now }
+        Self {
+            timing,
+            remote: None,
+            spaces: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            hello_at: now,
+            doubted: false,
+        }
     }
 
     /// Who the peer is, once it has said so.
     #[must_use]
     pub const fn remote(&self) -> Option<ReplicaId> {
         self.remote
+    }
+
+    /// To whom the next words go: nobody by name where the peer is not known, or in doubt.
+    #[must_use]
+    pub const fn addressee(&self) -> Option<ReplicaId> {
+        if self.doubted { None } else { self.remote }
+    }
+
+    /// Takes note that the other end takes this one for somebody else. Were the hellos of both ends addressed by what
+    /// they believe, two that took new ids at once would never hear each other again.
+    pub const fn doubt(&mut self) {
+        self.doubted = true;
     }
 
     /// What the peer is known to hold of a space.
@@ -132,9 +153,7 @@ impl Peer {
     fn act(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
         match message {
             Message::Hello { protocol: _, answer, vectors } => {
-                for (space, vector) in vectors {
-                    self.learn(&space, &vector);
-                }
+                self.believe(vectors);
                 if answer {
                     step.replies.push(hello(store, false));
                 }
@@ -175,6 +194,15 @@ impl Peer {
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
             // The other side tells its own operator; this side tries again, ever more slowly.
             Message::Refused { .. } | Message::Unknown { .. } => {}
+        }
+    }
+
+    /// The peer holds this and no more. Unlike an acknowledgement it lowers what is believed, so that a peer whose state
+    /// was set back is brought up again; an old hello that comes late costs one delta.
+    fn believe(&mut self, vectors: Vec<(Space, VersionVector)>) {
+        self.spaces.iter_mut().for_each(|(_, progress)| progress.holds = VersionVector::new());
+        for (space, vector) in vectors {
+            self.learn(&space, &vector);
         }
     }
 
@@ -248,7 +276,8 @@ impl Peer {
         let mut messages = Vec::new();
         if self.hello_at <= now {
             self.hello_at = now.saturating_add(self.timing.heartbeat);
-            messages.push(hello(store, self.remote.is_none()));
+            messages.push(hello(store, self.addressee().is_none()));
+            self.doubted = false;
         }
         for (space, incoming) in &mut self.incoming {
             if now.saturating_sub(incoming.since) >= self.timing.retry {
