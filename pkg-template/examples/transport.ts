@@ -10,6 +10,9 @@ export function messagePort(port: MessagePort): Transport {
           start: (controller) => {
             port.onmessage = ({ data }) => (data === null ? controller.close() : controller.enqueue(data));
           },
+          cancel: () => {
+            port.onmessage = null;
+          },
         }),
         writable: new WritableStream<Uint8Array>({ write: (message) => port.postMessage(message) }),
       };
