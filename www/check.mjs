@@ -8,12 +8,12 @@
 import { chromium } from 'playwright-core';
 
 const GUARANTEES = ['read-your-writes', 'monotonic-reads', 'monotonic-writes', 'writes-follow-reads'];
-const LAG_MS = 200;
+const LAG_MS = 150;
 const SEED = 1994;
 const PACE = 50;
 /** Fewer checks of a guarantee than this would not make a zero mean anything. */
-const JUDGED = 12;
-const REQUESTS = 90;
+const JUDGED = 10;
+const REQUESTS = 75;
 
 const errors = [];
 const failures = [];

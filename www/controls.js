@@ -109,6 +109,6 @@ export class Controls {
   }
 
   #paced() {
-    byId('pace-value').textContent = String(this.pace);
+    byId('pace-value').textContent = `${this.pace} a second`;
   }
 }

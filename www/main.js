@@ -55,8 +55,8 @@ const history = new History({
     showCounts();
     if (entry?.who === 'Ann') {
       map.ann(entry.place, entry.steps === null);
-      // On autopilot a reader of the screen would hear nothing else.
-      if (entry === history.entries.findLast(({ who }) => who === 'Ann') && (!autopilot.running || entry.anomalies.length > 0)) log.announce(entry);
+      // On autopilot a reader of the screen would hear nothing else: then only anomalies are announced.
+      if (entry === history.entries.findLast(({ who }) => who === 'Ann')) log.latest(entry, !autopilot.running || entry.anomalies.length > 0);
     }
     if (entry?.who === 'Ann' && entry.steps !== null && !entry.plotted) {
       entry.plotted = true;

@@ -113,7 +113,7 @@ for (const [guarantee, name] of Object.entries(NAMES)) {
 test('the autopilot repeats a seed’s requests', () => inBrowser({}, async ({ tab }) => {
   const page = await tab();
   await setLag(page, 0);
-  await page.getByRole('slider', { name: 'Requests a second' }).fill('50');
+  await page.getByRole('slider', { name: 'Pace' }).fill('50');
   const run = async () => {
     await page.getByRole('button', { name: 'Clear' }).click();
     await page.getByRole('button', { name: 'Start the autopilot' }).click();

@@ -78,8 +78,9 @@ export class LogView {
     }
   }
 
-  /** The latest answer, large. A reader of the screen hears it when it is complete. */
-  announce(entry) {
+  /** The latest answer, large; `aloud` for readers of the screen too. */
+  latest(entry, aloud) {
+    this.verdict.setAttribute('aria-live', aloud ? 'polite' : 'off');
     const { state, text, waited } = verdictOf(entry);
     this.verdict.dataset.state = entry.anomalies.length > 0 ? 'anomaly' : state;
     this.verdict.replaceChildren(

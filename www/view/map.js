@@ -108,7 +108,7 @@ export class MapView {
   }
 
   #node(id, name, { x, y }) {
-    const note = svg('text', { y: id === 'tab' ? 4 : -17, x: id === 'tab' ? 66 : 0, class: 'note' });
+    const note = svg('text', { y: id === 'tab' ? 21 : -17, x: id === 'tab' ? 13 : 0, class: 'note' });
     const node = svg('g', { class: `node ${id === 'tab' ? 'tab' : 'edge'}`, transform: `translate(${x} ${y})` },
       svg('circle', { r: 15, class: 'halo' }), svg('circle', { r: 7, class: 'dot' }),
       svg('text', { y: id === 'tab' ? 4 : 26, x: id === 'tab' ? 13 : 0, class: 'name' }, name), note);
@@ -130,7 +130,7 @@ export class MapView {
 }
 
 const placeOf = (id) => EDGES.find((edge) => edge.id === id);
-const tabUnder = (edge) => ({ x: placeOf(edge).x, y: 272 });
+const tabUnder = (edge) => ({ x: placeOf(edge).x, y: 268 });
 
 // A road is a quadratic curve that swings out by `bend`; its middle is half as far out as its control point.
 function curve([from, to], bend) {
