@@ -5,9 +5,9 @@
 //! bounded by the bytes that are left), and a damaged frame is an error before anything of it is used.
 //! The byte layout is documented in the protocol page of [`crate::docs`].
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use litemap::LiteMap;
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 
@@ -29,12 +29,12 @@ pub struct Writer {
 /// Ids in the order of their first use, and the place of each.
 struct Table<T> {
     ids: Vec<T>,
-    places: BTreeMap<T, u64>,
+    places: LiteMap<T, u64>,
 }
 
 impl<T: Copy + Ord> Table<T> {
     const fn new() -> Self {
-        Self { ids: Vec::new(), places: BTreeMap::new() }
+        Self { ids: Vec::new(), places: LiteMap::new() }
     }
 
     fn place(&mut self, id: T) -> u64 {

@@ -13,7 +13,7 @@ mod session;
 mod sessions;
 mod watches;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -38,6 +38,7 @@ use crate::sync::message::{Frame, Message};
 use crate::sync::peer::Timing;
 use crate::time::Millis;
 use crate::vector::VersionVector;
+use litemap::LiteMap;
 
 /// How a replica is opened.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ pub struct Replica {
     entropy: Entropy,
     store: SessionConsistentStore,
     journal: Journal,
-    sessions: BTreeMap<SessionHandle, SessionState>,
+    sessions: LiteMap<SessionHandle, SessionState>,
     handles: u32,
     waits: Waits,
     watches: Watches,
@@ -101,7 +102,7 @@ pub struct Replica {
     /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
     amnesia: bool,
     /// Keys with more siblings than the limit.
-    crowded: BTreeSet<(Space, Key)>,
+    crowded: LiteMap<(Space, Key), ()>,
     /// Whether the host wants to hear of every change.
     interest: bool,
     now: Millis,
@@ -136,13 +137,13 @@ impl Replica {
             entropy,
             store: SessionConsistentStore::new(config.limits),
             journal: Journal::new(config.storage),
-            sessions: BTreeMap::new(),
+            sessions: LiteMap::new(),
             handles: 0,
             waits: Waits::default(),
             watches: Watches::default(),
             links: Links::new(config.timing),
             amnesia: false,
-            crowded: BTreeSet::new(),
+            crowded: LiteMap::new(),
             interest: false,
             now,
             stirred: true,
@@ -366,7 +367,7 @@ impl Replica {
         let Some(([winner, loser, ..], _)) = entries else { return };
         let (kept, dropped) = (winner.version(), loser.version());
         if entries.is_some_and(|(entries, _)| entries.len() as u64 > limit) {
-            self.crowded.insert((space.clone(), key.clone()));
+            self.crowded.insert((space.clone(), key.clone()), ());
         }
         let (space, key) = (space.clone(), key.clone());
         self.fresh.push(Effect::Event(Event::Conflict { space, key, kept, dropped }));

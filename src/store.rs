@@ -11,9 +11,10 @@ pub mod limits;
 pub mod space;
 pub mod stage;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
@@ -47,7 +48,7 @@ pub struct Check {
 /// A replicated key-value store, as one replica holds it.
 #[derive(Clone, Debug, Default)]
 pub struct SessionConsistentStore {
-    spaces: BTreeMap<Space, SpaceState>,
+    spaces: LiteMap<Space, SpaceState>,
     clock: HlcClock,
     limits: Limits,
 }
@@ -56,7 +57,7 @@ impl SessionConsistentStore {
     /// An empty store with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { spaces: BTreeMap::new(), clock: HlcClock::default(), limits }
+        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits }
     }
 
     /// The limits.
@@ -145,10 +146,10 @@ impl SessionConsistentStore {
         // No entry may end later than its bytes can tell.
         let end = |at: Millis| at.min(MILLIS_MAX);
         // The last mutation of a key is the one that counts: one write leaves one entry a key.
-        let entries: BTreeMap<Key, DataEntry> = batch
-            .into_iter()
-            .map(|m| (m.key, DataEntry { content: m.content, dot, hlc, session, expires_at: m.expires_at.map(end) }))
-            .collect();
+        let mut entries = LiteMap::<Key, DataEntry>::new();
+        for Mutation { key, content, expires_at } in batch {
+            entries.insert(key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) });
+        }
         self.spaces.entry(space.clone()).or_default().write(dot, entries);
         Ok(dot)
     }

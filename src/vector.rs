@@ -159,10 +159,10 @@ impl VersionVector {
 
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(entries: I) -> Self {
-        let mut entries: Vec<_> = entries.into_iter().filter(|(_, sequence)| *sequence > 0).collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        entries.dedup_by_key(|(id, _)| *id);
-        Self { entries }
+        let mut vector = Self::new();
+        // Mostly in order already; and sorting code is the largest part of a small module.
+        entries.into_iter().for_each(|(replica, sequence)| vector.advance(Dot::new(replica, sequence)));
+        vector
     }
 }
 

@@ -5,15 +5,17 @@
 //! brings the old one back. `Persisted(n)` is cumulative. With memory as storage nothing is journaled and everything is
 //! as durable as it will ever be.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
 use crate::sync::message::{Frame, Message};
 use crate::vector::VersionVector;
 
-type Vectors = BTreeMap<Space, VersionVector>;
+type Vectors = LiteMap<Space, VersionVector>;
 
 /// What was handed to storage, and what of it is durable.
 #[derive(Debug)]
@@ -101,7 +103,8 @@ impl Journal {
 }
 
 fn vectors(store: &SessionConsistentStore) -> Vectors {
-    store.spaces().map(|(space, state)| (space.clone(), state.vector().clone())).collect()
+    let vectors = store.spaces().map(|(space, state)| (space.clone(), state.vector().clone()));
+    LiteMap::from_sorted_store_unchecked(vectors.collect())
 }
 
 /// The snapshot: the delta of every space since nothing. The same bytes as a message and a record.

@@ -3,8 +3,9 @@
 //! Invariant: a frame that is damaged, or meant for somebody else, changes nothing. What is sent waits in the outbox
 //! for the record of the state that it tells.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use super::Replica;
 use crate::error::SessionError;
@@ -23,17 +24,17 @@ const EXCHANGES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Links {
     timing: Timing,
-    open: BTreeMap<LinkId, Peer>,
-    exchanges: BTreeMap<ReplicaId, Peer>,
+    open: LiteMap<LinkId, Peer>,
+    exchanges: LiteMap<ReplicaId, Peer>,
 }
 
 impl Links {
     pub(super) const fn new(timing: Timing) -> Self {
-        Self { timing, open: BTreeMap::new(), exchanges: BTreeMap::new() }
+        Self { timing, open: LiteMap::new(), exchanges: LiteMap::new() }
     }
 
     pub(super) fn greet(&mut self) {
-        self.open.values_mut().for_each(Peer::greet);
+        self.open.iter_mut().for_each(|(_, peer)| peer.greet());
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
@@ -43,10 +44,11 @@ impl Links {
     /// Peers known to hold `need` of `replica`.
     pub(super) fn holders(&self, space: &Space, replica: ReplicaId, need: u64) -> Vec<ReplicaId> {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.get(replica) >= need);
-        let mut holders: Vec<_> = self.peers().filter(|peer| holds(peer)).filter_map(Peer::remote).collect();
-        holders.sort_unstable();
-        holders.dedup();
-        holders
+        let known = self.peers().filter(|peer| holds(peer)).filter_map(Peer::remote);
+        // One and the same replica may be met on several links.
+        let mut holders = LiteMap::<ReplicaId, ()>::new();
+        known.for_each(|id| _ = holders.insert(id, ()));
+        holders.keys().copied().collect()
     }
 
     fn peers(&self) -> impl Iterator<Item = &Peer> {
@@ -138,7 +140,8 @@ impl Replica {
         }
         let from = frame.from;
         if !self.links.exchanges.contains_key(&from) && self.links.exchanges.len() >= EXCHANGES_MAX {
-            self.links.exchanges.pop_first();
+            let first = self.links.exchanges.first().map(|(id, _)| *id);
+            first.and_then(|id| self.links.exchanges.remove(&id));
         }
         let timing = self.links.timing;
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
@@ -177,7 +180,7 @@ impl Replica {
     /// Says what is to be said of this replica's own accord.
     pub(super) fn speak(&mut self) {
         let mut spoken = Vec::new();
-        for (link, peer) in &mut self.links.open {
+        for (link, peer) in self.links.open.iter_mut() {
             let to = peer.addressee();
             spoken.push((*link, to, peer.speak(&self.store, self.now)));
         }
@@ -200,7 +203,7 @@ impl Replica {
         if self.keyring.is_none() {
             return;
         }
-        for (space, key) in crowded {
+        for ((space, key), ()) in crowded {
             let winner = self.store.live(&space, &key).and_then(|set| set.winner().cloned());
             let Some(winner) = winner else { continue };
             let mutation = crate::store::Mutation { key, content: winner.content, expires_at: winner.expires_at };

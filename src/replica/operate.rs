@@ -3,8 +3,9 @@
 //! Invariant: no operation waits without a deadline; what waits is tried again in the order in which it began; a
 //! retry drops no guarantee.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use super::Replica;
 use super::answer::Attempt;
@@ -42,8 +43,8 @@ enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     last: u32,
-    waiting: BTreeMap<WaitId, Wait>,
-    settled: BTreeMap<WaitId, Result<Answer, SessionError>>,
+    waiting: LiteMap<WaitId, Wait>,
+    settled: LiteMap<WaitId, Result<Answer, SessionError>>,
 }
 
 impl Waits {

@@ -3,8 +3,9 @@
 //! Invariant: a subscription holds keys, not values, so a slow reader costs no more than its keys; a change is told
 //! only under the session's guarantees, and one that cannot be told within the timeout ends the subscription.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use super::Replica;
 use super::sessions::unknown;
@@ -34,13 +35,13 @@ struct Watch {
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     last: u32,
-    open: BTreeMap<WatchId, Watch>,
+    open: LiteMap<WatchId, Watch>,
 }
 
 impl Watches {
     /// Notes that a key has changed.
     pub(super) fn touch(&mut self, space: &Space, key: &Key) {
-        for watch in self.open.values_mut() {
+        for (_, watch) in self.open.iter_mut() {
             if watch.space == *space && watch.scope.covers(key) {
                 watch.dirty.insert(key.clone());
             }

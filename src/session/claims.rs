@@ -4,11 +4,11 @@
 //! minters are passed over, except those that narrow the token's validity (`aud`, `nbf`), which are refused because
 //! nobody here would check them. Knows nothing of keys and signatures.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use core::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use litemap::LiteMap;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::guarantee::Guarantees;
@@ -55,8 +55,8 @@ struct Written<'c> {
     gua: Option<u8>,
     iat: u64,
     exp: u64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    dep: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "LiteMap::is_empty")]
+    dep: LiteMap<String, String>,
 }
 
 /// The claims as they are read; serde refuses a field that stands twice.
@@ -83,7 +83,10 @@ struct Read {
 
 /// Writes claims and signed dependencies as JSON; nothing if the times are beyond what a stamp can hold.
 pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<String> {
-    let dep = dependencies.iter().filter(|(_, own)| !own.is_empty());
+    let mut dep = LiteMap::<String, String>::new();
+    for (space, own) in dependencies.iter().filter(|(_, own)| !own.is_empty()) {
+        dep.insert(space.to_string(), Base64UrlUnpadded::encode_string(&pack::pack(own)));
+    }
     let written = Written {
         iss: &claims.issuer,
         sub: claims.subject.as_deref(),
@@ -93,7 +96,7 @@ pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Str
         gua: Some(claims.guarantees.bits()).filter(|bits| *bits != Guarantees::ALL.bits()),
         iat: seconds(claims.issued_at)?,
         exp: seconds(claims.expires_at)?,
-        dep: dep.map(|(space, own)| (space.to_string(), Base64UrlUnpadded::encode_string(&pack::pack(own)))).collect(),
+        dep,
     };
     serde_json::to_string(&written).ok()
 }

@@ -2,8 +2,9 @@
 //!
 //! Invariant: vectors only grow; merging is a lossless join. Knows nothing of the store or of tokens.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::guarantee::{Access, Dependency, Guarantees};
 use crate::id::{Dot, Space};
@@ -43,7 +44,7 @@ impl Dependencies {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SessionVector {
-    spaces: BTreeMap<Space, Dependencies>,
+    spaces: LiteMap<Space, Dependencies>,
 }
 
 impl SessionVector {
@@ -106,7 +107,7 @@ impl SessionVector {
             let reads = rest(&own.reads, &theirs.reads);
             (space.clone(), Dependencies { reads, writes: rest(&own.writes, &theirs.writes) })
         });
-        Self { spaces: spaces.filter(|(_, own)| !own.is_empty()).collect() }
+        Self { spaces: LiteMap::from_sorted_store_unchecked(spaces.filter(|(_, own)| !own.is_empty()).collect()) }
     }
 
     /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and

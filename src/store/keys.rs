@@ -4,9 +4,10 @@
 //! before, sequences against the origin's last, clocks against the last entry's, so that a run of writes costs about
 //! six bytes an entry beside its key and value. Invariant: keys ascend strictly, a dot is listed once a key.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
@@ -30,12 +31,12 @@ const HAS_EXPIRY: u64 = 2;
 struct Previous {
     key: Key,
     hlc: u64,
-    sequences: BTreeMap<ReplicaId, u64>,
+    sequences: LiteMap<ReplicaId, u64>,
 }
 
 impl Previous {
     fn new(hlc: Hlc) -> Self {
-        Self { key: Key::from(""), hlc: hlc.to_bits(), sequences: BTreeMap::new() }
+        Self { key: Key::from(""), hlc: hlc.to_bits(), sequences: LiteMap::new() }
     }
 
     /// Remembers `dot` and tells its origin's sequence before.

@@ -7,6 +7,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 
+use litemap::LiteMap;
+
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
 use crate::store::delta::{Delta, Keys, Listed};
@@ -22,7 +24,7 @@ pub struct SpaceState {
     keys: BTreeMap<Key, LiveSet>,
     index: Index,
     floor: VersionVector,
-    retired: BTreeMap<ReplicaId, u64>,
+    retired: LiteMap<ReplicaId, u64>,
     bytes: u64,
 }
 
@@ -153,12 +155,10 @@ impl SpaceState {
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
         let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
-        let gone: BTreeSet<Key> = self
-            .index
-            .between(&delta.from, &delta.to)
-            .filter(|(_, key)| !listed(key))
-            .map(|(_, key)| key.clone())
-            .collect();
+        let mut gone = BTreeSet::new();
+        for (_, key) in self.index.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key)) {
+            gone.insert(key.clone());
+        }
         for key in gone {
             let goes = |entry: &DataEntry| delta.to.contains(entry.dot) && !delta.from.contains(entry.dot);
             self.alter(&key, goes, core::iter::empty());
@@ -200,9 +200,11 @@ impl SpaceState {
         let keys = if base.is_empty() {
             self.keys.iter().map(|(key, set)| (key.clone(), list(set, from))).collect()
         } else {
-            let touched: BTreeSet<&Key> = self.index.since(base).collect();
-            let sets = touched.into_iter().filter_map(|key| Some((key.clone(), list(self.keys.get(key)?, from))));
-            sets.collect()
+            // Put in one by one: collecting would sort first, in code that nothing else needs.
+            let mut touched = BTreeSet::new();
+            self.index.since(base).for_each(|key| _ = touched.insert(key.clone()));
+            let set = |key: Key| self.keys.get(&key).map(|set| (key.clone(), list(set, from)));
+            touched.into_iter().filter_map(set).collect()
         };
         Delta { space: space.clone(), from: from.clone(), to: self.vector.clone(), hlc, keys }
     }

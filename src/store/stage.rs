@@ -3,8 +3,9 @@
 //! Invariant: until the top-up nothing of it is visible. A slice that does not follow the last one is not taken, so
 //! duplicates and reordering are harmless. Memory is bounded by the store's limit.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::store::delta::{Delta, Keys, Listed};
 use crate::store::entry::Key;
@@ -15,7 +16,7 @@ use crate::vector::VersionVector;
 pub struct Stage {
     from: VersionVector,
     base: VersionVector,
-    keys: BTreeMap<Key, Vec<Listed>>,
+    keys: LiteMap<Key, Vec<Listed>>,
     after: Option<Key>,
     complete: bool,
     bytes: u64,
@@ -25,7 +26,7 @@ impl Stage {
     /// An empty stage for the delta since `from`, whose first slice was cut at the sender's vector `base`.
     #[must_use]
     pub const fn new(from: VersionVector, base: VersionVector) -> Self {
-        Self { from, base, keys: BTreeMap::new(), after: None, complete: false, bytes: 0 }
+        Self { from, base, keys: LiteMap::new(), after: None, complete: false, bytes: 0 }
     }
 
     /// Whether a slice or top-up of `from` and `base` belongs here.
@@ -72,17 +73,23 @@ impl Stage {
         if let Some((key, _)) = keys.last() {
             self.after = Some(key.clone());
         }
-        self.keys.extend(keys);
+        self.put(keys);
         self.complete = last;
         self.bytes += bytes;
         true
     }
 
+    /// Puts keys in; those that are there already give way. Slices ascend, so this appends.
+    fn put(&mut self, keys: Keys) {
+        for (key, set) in keys {
+            self.keys.insert(key, set);
+        }
+    }
+
     /// The whole delta: the slices, with the keys of the top-up in place of theirs.
     #[must_use]
-    pub fn finish(self, top_up: Delta) -> Delta {
-        let mut keys = self.keys;
-        keys.extend(top_up.keys);
-        Delta { from: self.from, keys: keys.into_iter().collect(), ..top_up }
+    pub fn finish(mut self, top_up: Delta) -> Delta {
+        self.put(top_up.keys);
+        Delta { from: self.from, keys: self.keys.into_tuple_vec(), space: top_up.space, to: top_up.to, hlc: top_up.hlc }
     }
 }

@@ -5,8 +5,9 @@
 //! is never more than what the peer has said that it holds; losing, repeating or reordering messages costs time only.
 //! Sends nothing itself: every call answers what to say. Knows nothing of sessions, storage or links.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, Space};
@@ -76,8 +77,8 @@ struct Incoming {
 pub struct Peer {
     timing: Timing,
     remote: Option<ReplicaId>,
-    spaces: BTreeMap<Space, Progress>,
-    incoming: BTreeMap<Space, Incoming>,
+    spaces: LiteMap<Space, Progress>,
+    incoming: LiteMap<Space, Incoming>,
     hello_at: Millis,
     /// The other end speaks to somebody else: the next words are for whoever is there.
     doubted: bool,
@@ -87,14 +88,7 @@ impl Peer {
     /// A peer of which nothing is known yet; the first hello is due at once.
     #[must_use]
     pub const fn new(timing: Timing, now: Millis) -> Self {
-        Self {
-            timing,
-            remote: None,
-            spaces: BTreeMap::new(),
-            incoming: BTreeMap::new(),
-            hello_at: now,
-            doubted: false,
-        }
+        Self { timing, remote: None, spaces: LiteMap::new(), incoming: LiteMap::new(), hello_at: now, doubted: false }
     }
 
     /// Who the peer is, once it has said so.
@@ -299,7 +293,7 @@ impl Peer {
     /// that the peer is fetching in slices.
     pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
-        self.spaces.values_mut().for_each(|progress| progress.under_way = None);
+        self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         let mut messages = alloc::vec![hello(store, false)];
         for (space, state) in store.spaces().filter(|(space, _)| !fetching.contains(space)) {
             messages.extend(self.news(space, state, store, now));

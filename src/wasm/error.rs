@@ -1,9 +1,9 @@
 //! Errors as JavaScript sees them: plain objects with the stable code, which the package wraps in a real `Error`.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use litemap::LiteMap;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -44,7 +44,7 @@ struct ErrorView<'e> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum DetailsView<'e> {
-    None(BTreeMap<&'static str, ()>),
+    None(LiteMap<&'static str, ()>),
     Missing { missing: Vec<MissingView> },
     Conflict { key: &'e str, version: Option<&'e str> },
     Limit { limit: &'static str, allowed: u64 },
@@ -53,7 +53,7 @@ enum DetailsView<'e> {
 /// The error as a plain object.
 pub(super) fn object(error: &SessionError) -> JsValue {
     let details = match error.details() {
-        Details::None => DetailsView::None(BTreeMap::new()),
+        Details::None => DetailsView::None(LiteMap::new()),
         Details::Missing(missing) => DetailsView::Missing { missing: missing.iter().map(MissingView::from).collect() },
         Details::Conflict { key, version } => DetailsView::Conflict { key, version: version.as_deref() },
         Details::Limit { limit, allowed } => DetailsView::Limit { limit, allowed: *allowed },

@@ -1,10 +1,10 @@
 //! What people may look at: replica, sessions and tokens as plain JSON-safe objects. Nothing secret is among it: no
 //! key, no signature, and no vector beyond what is durable.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use litemap::LiteMap;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -16,10 +16,15 @@ use crate::session::vector::SessionVector;
 use crate::time::MILLIS_MAX;
 use crate::vector::VersionVector;
 
-type Vector = BTreeMap<String, u64>;
+type Vector = LiteMap<String, u64>;
+
+/// A map that is only shown, in the order in which its parts come.
+fn shown<V>(parts: impl Iterator<Item = (String, V)>) -> LiteMap<String, V> {
+    LiteMap::from_sorted_store_unchecked(parts.collect())
+}
 
 fn vector(vector: &VersionVector) -> Vector {
-    vector.iter().map(|(replica, sequence)| (replica.to_string(), sequence)).collect()
+    shown(vector.iter().map(|(replica, sequence)| (replica.to_string(), sequence)))
 }
 
 /// What was read and written in one space.
@@ -29,11 +34,11 @@ struct DependenciesView {
     writes: Vector,
 }
 
-fn dependencies(of: &SessionVector) -> BTreeMap<String, DependenciesView> {
+fn dependencies(of: &SessionVector) -> LiteMap<String, DependenciesView> {
     let view = |(space, own): (&Space, &crate::session::vector::Dependencies)| {
         (space.to_string(), DependenciesView { reads: vector(&own.reads), writes: vector(&own.writes) })
     };
-    of.iter().map(view).collect()
+    shown(of.iter().map(view))
 }
 
 fn ends(at: u64) -> Option<u64> {
@@ -59,13 +64,15 @@ struct InfoView {
 struct VectorsView {
     #[serde(flatten)]
     current: DependenciesView,
-    spaces: BTreeMap<String, DependenciesView>,
+    spaces: LiteMap<String, DependenciesView>,
 }
 
 fn vectors(space: &str, of: &SessionVector) -> VectorsView {
-    let mut spaces = dependencies(of);
-    let current =
-        spaces.get_mut(space).map(|own| DependenciesView { reads: own.reads.clone(), writes: own.writes.clone() });
+    let spaces = dependencies(of);
+    let current = spaces
+        .iter()
+        .find(|(name, _)| *name == space)
+        .map(|(_, own)| DependenciesView { reads: own.reads.clone(), writes: own.writes.clone() });
     VectorsView { current: current.unwrap_or_default(), spaces }
 }
 
@@ -131,7 +138,7 @@ struct InspectionView {
     version: &'static str,
     replica: String,
     trusted: bool,
-    vectors: BTreeMap<String, Vector>,
+    vectors: LiteMap<String, Vector>,
     keys: usize,
     bytes: u64,
     wasm_bytes: usize,
@@ -144,7 +151,7 @@ struct InspectionView {
 struct PeerInspection {
     link: u32,
     replica: Option<String>,
-    holds: BTreeMap<String, Vector>,
+    holds: LiteMap<String, Vector>,
 }
 
 /// The replica as a whole.
@@ -154,13 +161,13 @@ pub(super) fn replica(core: &Replica) -> JsValue {
     let peer = |peer: crate::replica::PeerView| PeerInspection {
         link: peer.link.0,
         replica: peer.replica.map(|id| id.to_string()),
-        holds: peer.holds.iter().map(|(space, holds)| (space.to_string(), vector(holds))).collect(),
+        holds: shown(peer.holds.iter().map(|(space, holds)| (space.to_string(), vector(holds)))),
     };
     plain(&InspectionView {
         version: env!("CARGO_PKG_VERSION"),
         replica: core.id().to_string(),
         trusted: core.is_trusted(),
-        vectors: spaces.map(|(space, _)| (space.to_string(), vector(core.durable(space)))).collect(),
+        vectors: shown(spaces.map(|(space, _)| (space.to_string(), vector(core.durable(space))))),
         keys: core.store().len(),
         bytes: core.store().bytes(),
         wasm_bytes: core::arch::wasm32::memory_size(0) << 16,
