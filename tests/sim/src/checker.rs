@@ -1,0 +1,281 @@
+//! The checker: judges a run by what it has seen itself, promise by promise.
+//!
+//! It keeps for every write what the accepting replica held ([`writes`]), for every replica which entries must be live
+//! ([`mirror`]), for every session what it has read and written ([`bearer`]); and it judges every state, answer
+//! ([`reads`]), token and message ([`escape`]). It uses the names that the core gives to writes (dots, clocks) and
+//! nothing that the core concludes from them.
+
+pub mod alarm;
+pub mod bearer;
+pub mod escape;
+pub mod mirror;
+pub mod reads;
+pub mod set;
+pub mod writes;
+
+use std::collections::BTreeMap;
+
+use edge_session::guarantee::{Guarantee, Guarantees};
+use edge_session::id::{Dot, ReplicaId, SessionId, Space};
+use edge_session::replica::Replica;
+use edge_session::store::entry::{Content, DataEntry, Key};
+use edge_session::store::space::SpaceState;
+
+use self::alarm::{Alarm, Kind};
+use self::bearer::Bearer;
+use self::mirror::Mirror;
+use self::set::{Set, WriteId};
+use self::writes::{Checked, Fate, Part, Write, Writes, number};
+
+/// The checker of one run.
+#[derive(Debug)]
+pub struct Checker {
+    /// The space that the run plays in.
+    pub space: Space,
+    /// Every write.
+    pub writes: Writes,
+    /// Every replica, by its node.
+    pub mirrors: Vec<Mirror>,
+    /// Every client's session.
+    pub bearers: Vec<Bearer>,
+    /// Under which promises a write was asked for.
+    judged: BTreeMap<WriteId, Guarantees>,
+}
+
+/// A write that a client asks for.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The client.
+    pub client: usize,
+    /// Where.
+    pub node: usize,
+    /// In which session.
+    pub session: SessionId,
+    /// What is judged.
+    pub judged: Guarantees,
+    /// The keys.
+    pub parts: BTreeMap<Key, Part>,
+    /// The checks.
+    pub checks: Checked,
+}
+
+impl Checker {
+    /// A checker of a run with so many nodes and clients.
+    #[must_use]
+    pub fn new(space: Space, nodes: usize, clients: usize) -> Self {
+        Self {
+            space,
+            writes: Writes::default(),
+            mirrors: (0..nodes).map(|_| Mirror::default()).collect(),
+            bearers: vec![Bearer::default(); clients],
+            judged: BTreeMap::new(),
+        }
+    }
+
+    /// A client asks for a write.
+    pub fn propose(&mut self, proposal: Proposal) -> WriteId {
+        let Proposal { client, node, session, judged, parts, checks } = proposal;
+        let write = self.writes.add(Write {
+            client: Some(client),
+            node,
+            session: Some(session),
+            parts,
+            checks,
+            fate: Fate::Proposed,
+            dot: None,
+            rank: None,
+            past: Set::default(),
+            after_writes: Set::default(),
+            after_reads: Set::default(),
+            acknowledged: false,
+        });
+        self.judged.insert(write, judged);
+        write
+    }
+
+    /// A replica was opened at a node; it holds nothing that was not loaded.
+    pub fn opened(&mut self, node: usize, storage: bool) {
+        self.mirrors[node] = Mirror::new(storage);
+    }
+
+    /// The storage of a node has said to hold this.
+    pub fn stored(&mut self, node: usize, held: &BTreeMap<ReplicaId, u64>) {
+        let durable = &mut self.mirrors[node].durable;
+        for (id, last) in held {
+            let own = durable.entry(*id).or_default();
+            *own = (*own).max(*last);
+        }
+    }
+
+    /// A node has crashed, and its storage keeps `kept`. What the node accepted beyond that is lost.
+    pub fn crashed(&mut self, node: usize, kept: &BTreeMap<ReplicaId, u64>) {
+        let own: Vec<ReplicaId> = self.mirrors[node].ids().collect();
+        for id in own {
+            self.writes.lose(id, kept.get(&id).copied().unwrap_or(0));
+        }
+    }
+
+    /// Looks at a replica after a step: takes in what it wrote, and judges the state.
+    pub fn observe(&mut self, node: usize, replica: &Replica) -> Result<(), Alarm> {
+        let state = replica.store().space(&self.space);
+        self.mirrors[node].begin_step(replica.id());
+        let (known, own) = self.mirrors[node].news(replica.store().vector(&self.space), &self.writes)?;
+        for write in &known {
+            self.mirrors[node].hold(*write, &self.writes);
+        }
+        for write in &known {
+            self.closed(node, *write)?;
+        }
+        for dot in own {
+            self.accept(node, dot, state)?;
+        }
+        self.mirrors[node].compare(state, &self.writes)
+    }
+
+    /// Nothing that storage had said to hold is gone after a restart.
+    pub fn reopened(&mut self, node: usize, before: &BTreeMap<ReplicaId, u64>, replica: &Replica) -> Result<(), Alarm> {
+        let vector = replica.store().vector(&self.space);
+        for (id, last) in before {
+            if vector.get(*id) < *last {
+                let text = format!("n{node} is back with {id}:{}, and {last} was durable", vector.get(*id));
+                return Alarm::raise(Kind::Durability, text);
+            }
+        }
+        self.observe(node, replica)
+    }
+
+    /// What was acknowledged as durable is there: `amnesiac` tells which nodes have lost their storage since.
+    pub fn kept(&self, node: usize, amnesiac: impl Fn(usize) -> bool) -> Result<(), Alarm> {
+        let lost = |(id, write): &(WriteId, &Write)| {
+            write.acknowledged && !amnesiac(write.node) && !self.mirrors[node].has.contains(*id)
+        };
+        match self.writes.iter().find(lost) {
+            Some((write, _)) => {
+                Alarm::raise(Kind::Durability, format!("w{write} was acknowledged and n{node} lacks it"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The global clauses: whoever holds a write holds what it follows.
+    fn closed(&self, node: usize, write: WriteId) -> Result<(), Alarm> {
+        let (own, has) = (self.writes.get(write), &self.mirrors[node].has);
+        let clauses = [
+            (Kind::MonotonicWrites, &own.after_writes),
+            (Kind::WritesFollowReads, &own.after_reads),
+            (Kind::Closure, &own.past),
+        ];
+        for (kind, needed) in clauses {
+            if let Some(lack) = has.lacks(needed) {
+                return Alarm::raise(kind, format!("n{node} has w{write} without w{lack}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a write that the replica has accepted: which one it is, and what it follows.
+    fn accept(&mut self, node: usize, dot: Dot, state: Option<&SpaceState>) -> Result<(), Alarm> {
+        let entries: Vec<(&Key, &DataEntry)> = state
+            .into_iter()
+            .flat_map(SpaceState::iter)
+            .flat_map(|(key, set)| set.entries().iter().map(move |entry| (key, entry)))
+            .filter(|(_, entry)| entry.dot == dot)
+            .collect();
+        let write = match self.proposed(node, &entries) {
+            Some(write) => write,
+            None => self.unasked(node, &entries),
+        };
+        let hlc = entries.first().map(|(_, entry)| entry.hlc);
+        self.writes.accept(write, dot, hlc)?;
+        let (rank, top) = (self.writes.get(write).rank, self.mirrors[node].top());
+        if rank.is_some() && rank <= top {
+            return Alarm::raise(Kind::Arbitration, format!("w{write} is not greater than what n{node} held"));
+        }
+        self.follow(node, write)?;
+        self.mirrors[node].hold(write, &self.writes);
+        Ok(())
+    }
+
+    /// Notes what a write follows and judges that its replica has it.
+    fn follow(&mut self, node: usize, write: WriteId) -> Result<(), Alarm> {
+        self.checks_held(node, write)?;
+        let own = self.writes.get_mut(write);
+        own.past = self.mirrors[node].has.clone();
+        let (Some(client), Some(judged)) = (own.client, self.judged.get(&write)) else { return Ok(()) };
+        let bearer = &mut self.bearers[client];
+        if bearer.session != own.session {
+            return Ok(());
+        }
+        if judged.has(Guarantee::MonotonicWrites) {
+            own.after_writes = bearer.writes.clone();
+        }
+        if judged.has(Guarantee::WritesFollowReads) {
+            own.after_reads = bearer.reads.clone();
+        }
+        bearer.writes.insert(write);
+        self.closed(node, write)?;
+        // A checked version is something that the session has read by writing.
+        let own = self.writes.get(write);
+        let read = own.checks.iter().filter_map(|(_, found)| found.as_ref()).flatten();
+        self.bearers[client].reads.join(&read.copied().collect());
+        Ok(())
+    }
+
+    /// A checked write found what its checks named.
+    fn checks_held(&self, node: usize, write: WriteId) -> Result<(), Alarm> {
+        for (key, found) in &self.writes.get(write).checks {
+            let live = self.mirrors[node].live(key);
+            let endless = |w: &WriteId| {
+                self.writes
+                    .get(*w)
+                    .parts
+                    .get(key)
+                    .is_some_and(|p| p.expires_at.is_none() && p.content != Content::Tombstone)
+            };
+            let held = match found {
+                Some(found) => live == found.as_slice(),
+                None => !live.first().is_some_and(endless),
+            };
+            if !held {
+                let text = format!("w{write} was accepted on {key} for {found:?}, and n{node} had {live:?}");
+                return Alarm::raise(Kind::Answer, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// The write that was asked for here and made these entries.
+    fn proposed(&self, node: usize, entries: &[(&Key, &DataEntry)]) -> Option<WriteId> {
+        let waits = |write: &Write| write.fate == Fate::Proposed && write.node == node;
+        if let Some(write) = entries.iter().find_map(|(_, entry)| number(&entry.content)) {
+            return Some(write).filter(|write| *write < self.writes.next() && waits(self.writes.get(*write)));
+        }
+        let (key, first) = entries.first()?;
+        let deletes = |write: &Write| {
+            waits(write)
+                && write.session == first.session
+                && write.parts.contains_key(*key)
+                && write.parts.values().all(|part| part.content == Content::Tombstone)
+        };
+        self.writes.iter().find(|(_, write)| deletes(write)).map(|(write, _)| write)
+    }
+
+    /// A write that nobody asked for: the replica has relieved a key of its siblings.
+    fn unasked(&mut self, node: usize, entries: &[(&Key, &DataEntry)]) -> WriteId {
+        let part = |entry: &DataEntry| Part { content: entry.content.clone(), expires_at: entry.expires_at };
+        self.writes.add(Write {
+            client: None,
+            node,
+            session: entries.first().and_then(|(_, entry)| entry.session),
+            parts: entries.iter().map(|(key, entry)| ((*key).clone(), part(entry))).collect(),
+            checks: Checked::new(),
+            fate: Fate::Proposed,
+            dot: None,
+            rank: None,
+            past: Set::default(),
+            after_writes: Set::default(),
+            after_reads: Set::default(),
+            acknowledged: false,
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Judging answers: against the replica's state, and against what the session had read and written before.
+
+use edge_session::guarantee::{Guarantee, Guarantees};
+use edge_session::store::entry::{Content, Key};
+use edge_session::time::Millis;
+
+use super::Checker;
+use super::alarm::{Alarm, Kind};
+use super::set::WriteId;
+use super::writes::same;
+
+/// Who read where, and under which promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    /// The client.
+    pub client: usize,
+    /// The node that answered.
+    pub node: usize,
+    /// What is judged.
+    pub judged: Guarantees,
+    /// The answer said of itself that it is stale.
+    pub stale: bool,
+    /// The replica's clock.
+    pub at: Millis,
+    /// The latest time at which the answer may have judged expiry: clocks that the session has met before.
+    pub at_most: Millis,
+}
+
+/// What an answer said of a key: the version of its live set and the value, or nothing.
+pub type Said<'a> = Option<(&'a str, &'a Content, Option<Millis>)>;
+
+impl Checker {
+    /// Judges what an answer said of a key, and takes note that the client has read it: the winner, or everything
+    /// listed if `whole`. Tells what the answer named.
+    pub fn read(&mut self, reader: Reader, key: &Key, said: Said<'_>, whole: bool) -> Result<Vec<WriteId>, Alarm> {
+        let named = match said {
+            Some((version, content, expires_at)) => {
+                let named = self.writes.named(version)?;
+                self.agrees(reader, key, &named)?;
+                self.shows(reader, key, named[0], content, expires_at)?;
+                self.may_leave(reader, key, &named)?;
+                named
+            }
+            None => return self.read_absent(reader, key),
+        };
+        self.guarantees(reader, key, named.first().copied())?;
+        let bearer = &mut self.bearers[reader.client];
+        let decided = if whole { named.len() } else { 1 };
+        named.iter().take(decided).for_each(|write| bearer.reads.insert(*write));
+        Ok(named)
+    }
+
+    /// Judges what an answer to `conflicts` said: every live entry that shows, the winner first.
+    pub fn read_siblings(&mut self, reader: Reader, key: &Key, said: &[(&str, &Content)]) -> Result<(), Alarm> {
+        let Some((version, _)) = said.first() else { return self.read_absent(reader, key).map(drop) };
+        let winner = self.writes.named(version)?[0];
+        let mirror = &self.mirrors[reader.node];
+        let sets = [Some(mirror.live(key)), mirror.live_before(key)].map(|set| set.unwrap_or_default().to_vec());
+        let Some(set) = sets.into_iter().find(|set| set.first() == Some(&winner)) else {
+            return Alarm::raise(Kind::Answer, format!("w{winner} was listed first for {key} and is not the winner"));
+        };
+        let mut listed = Vec::new();
+        for (version, content) in said {
+            let write = self.writes.named(version)?[0];
+            self.shows(reader, key, write, content, None)?;
+            listed.push(write);
+        }
+        let lacks = |write: &&WriteId| !listed.contains(write) && !self.writes.is_gone(**write, key, reader.at_most);
+        if let Some(write) = set.iter().find(lacks) {
+            return Alarm::raise(Kind::Answer, format!("w{write} is a sibling of {key} and was not listed"));
+        }
+        self.may_leave(reader, key, &set)?;
+        self.guarantees(reader, key, Some(winner))?;
+        set.iter().for_each(|write| self.bearers[reader.client].reads.insert(*write));
+        Ok(())
+    }
+
+    /// The entries that an answer names are those that the replica had.
+    fn agrees(&self, reader: Reader, key: &Key, named: &[WriteId]) -> Result<(), Alarm> {
+        let mirror = &self.mirrors[reader.node];
+        if mirror.live(key) == named || mirror.live_before(key) == Some(named) {
+            return Ok(());
+        }
+        Alarm::raise(
+            Kind::Answer,
+            format!("the answer on {key} names {named:?}, the replica has {:?}", mirror.live(key)),
+        )
+    }
+
+    /// The value is that of the write, and it shows.
+    fn shows(
+        &self,
+        reader: Reader,
+        key: &Key,
+        write: WriteId,
+        content: &Content,
+        expires_at: Option<Millis>,
+    ) -> Result<(), Alarm> {
+        let part = self.writes.get(write).parts.get(key);
+        let fits = part.is_some_and(|part| {
+            same(&part.content, content) && expires_at.is_none_or(|end| part.expires_at == Some(end))
+        });
+        if !fits || self.writes.is_gone(write, key, reader.at) {
+            return Alarm::raise(Kind::Answer, format!("the answer on {key} is not what w{write} wrote, or is over"));
+        }
+        Ok(())
+    }
+
+    /// A key shows nothing because of a winner that is gone, or because there is no entry. Where the last step changed
+    /// the key, the answer may rest on either state: it is judged by the one that excuses it, and what was read is
+    /// noted only where it is certain.
+    fn read_absent(&mut self, reader: Reader, key: &Key) -> Result<Vec<WriteId>, Alarm> {
+        let mirror = &self.mirrors[reader.node];
+        let states = [Some(mirror.live(key)), mirror.live_before(key)];
+        let winners = states.into_iter().flatten().map(|set| set.first().copied());
+        let gone = |winner: &Option<WriteId>| winner.is_none_or(|w| self.writes.is_gone(w, key, reader.at_most));
+        let winners: Vec<Option<WriteId>> = winners.filter(gone).collect();
+        let Some(best) = winners.iter().max_by_key(|winner| winner.and_then(|w| self.writes.get(w).rank)) else {
+            let shows = mirror.live(key);
+            return Alarm::raise(Kind::Answer, format!("{key} shows {shows:?}, and the answer was: absent"));
+        };
+        self.guarantees(reader, key, *best)?;
+        if let (None, Some(winner)) = (mirror.live_before(key), *best) {
+            self.may_leave(reader, key, &[winner])?;
+            self.bearers[reader.client].reads.insert(winner);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Nobody but its session sees a write that storage does not have (I5).
+    fn may_leave(&self, reader: Reader, key: &Key, named: &[WriteId]) -> Result<(), Alarm> {
+        let (mirror, session) = (&self.mirrors[reader.node], self.bearers[reader.client].session);
+        for write in named {
+            let own = self.writes.get(*write);
+            if own.session != session && !own.dot.is_some_and(|dot| mirror.is_durable(dot)) {
+                let (client, node) = (reader.client, reader.node);
+                let text = format!("c{client} was told of w{write} on {key} before the storage of n{node} has it");
+                return Alarm::raise(Kind::Escape, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Read Your Writes and Monotonic Reads: the replica holds all that the guarantee names, and the winner of the
+    /// key is none older.
+    fn guarantees(&self, reader: Reader, key: &Key, winner: Option<WriteId>) -> Result<(), Alarm> {
+        if reader.stale {
+            return Ok(());
+        }
+        let (bearer, mirror) = (&self.bearers[reader.client], &self.mirrors[reader.node]);
+        let rank = winner.and_then(|winner| self.writes.get(winner).rank);
+        let rows = [(Guarantee::ReadYourWrites, &bearer.writes), (Guarantee::MonotonicReads, &bearer.reads)];
+        for (guarantee, needed) in rows.into_iter().filter(|(guarantee, _)| reader.judged.has(*guarantee)) {
+            let (client, node) = (reader.client, reader.node);
+            if let Some(write) = mirror.has.lacks(needed) {
+                let text = format!("n{node} answered c{client} on {key} without w{write}");
+                return Alarm::raise(Kind::of(guarantee), text);
+            }
+            let older = |write: &WriteId| {
+                let own = self.writes.get(*write);
+                own.parts.contains_key(key) && own.rank.is_some() && own.rank > rank
+            };
+            if let Some(write) = needed.iter().find(older) {
+                let text = format!("n{node} answered c{client} on {key} with {winner:?}, which is older than w{write}");
+                return Alarm::raise(Kind::of(guarantee), text);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! A deterministic simulation of edge-session: real replicas in virtual time, under faults, judged per guarantee.
+//!
+//! One seed decides everything. [`profile`] draws what a run is like; [`world`] lets time pass and composes the rest:
+//! [`workload`] is what clients do, [`faults`] what goes wrong, [`step`] one call of a replica with its effects,
+//! [`answers`] what clients are told, [`quiescence`] the end. [`checker`] judges. [`mutant`] breaks things on purpose, to
+//! test the test. [`run`] is the door.
+
+pub mod answers;
+pub mod checker;
+pub mod client;
+pub mod clock;
+pub mod faults;
+pub mod mutant;
+pub mod network;
+pub mod node;
+pub mod profile;
+pub mod quiescence;
+pub mod rng;
+pub mod run;
+pub mod step;
+pub mod storage;
+pub mod workload;
+pub mod world;

@@ -1,0 +1,79 @@
+//! `sim`: runs seeds, tells of alarms, and counts how many seeds catch each mutant.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use edge_session_sim::mutant::Mutant;
+use edge_session_sim::run::{Options, caught, explain, run};
+
+const USAGE: &str =
+    "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME] [--tell] [--mutants]
+
+  --seed N       the first seed (0)
+  --seeds COUNT  how many seeds (1)
+  --ops M        operations in each (300)
+  --skip A-B,C   operations to leave out
+  --mutant NAME  what to break on purpose
+  --tell         print the history
+  --mutants      how many of the seeds catch each mutant";
+
+fn main() -> ExitCode {
+    match command(std::env::args().skip(1)) {
+        Some(code) => code,
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn command(mut args: impl Iterator<Item = String>) -> Option<ExitCode> {
+    let (mut options, mut seeds, mut mutants) = (Options { ops: 300, ..Options::default() }, 1, false);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--seed" => options.seed = args.next()?.parse().ok()?,
+            "--seeds" => seeds = args.next()?.parse().ok()?,
+            "--ops" => options.ops = args.next()?.parse().ok()?,
+            "--skip" => options.skip = Options::parse_skip(&args.next()?)?,
+            "--mutant" => options.mutant = Some(Mutant::named(&args.next()?)?),
+            "--tell" => options.tell = true,
+            "--mutants" => mutants = true,
+            _ => return None,
+        }
+    }
+    if mutants {
+        return Some(all_mutants(&options, seeds));
+    }
+    Some(all_seeds(&options, seeds))
+}
+
+fn all_seeds(options: &Options, seeds: u64) -> ExitCode {
+    let (mut alarms, mut operations, mut writes) = (BTreeSet::new(), 0, 0);
+    for seed in options.seed..options.seed + seeds {
+        let options = Options { seed, ..options.clone() };
+        let report = run(&options);
+        operations += report.begun;
+        writes += report.writes;
+        report.history.iter().for_each(|line| println!("{line}"));
+        if let Some(alarm) = report.alarm {
+            println!("seed {seed}: {alarm}\n  {}", options.command());
+            if alarms.is_empty() && options.mutant.is_none() && !options.tell {
+                println!("{}", explain(&options));
+            }
+            alarms.insert(seed);
+        }
+    }
+    println!("{seeds} seeds, {operations} operations, {writes} writes, {} alarms", alarms.len());
+    if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn all_mutants(options: &Options, seeds: u64) -> ExitCode {
+    let mut escaped = false;
+    for mutant in Mutant::ALL {
+        let (count, first) = caught(mutant, options.seed..options.seed + seeds, options.ops);
+        escaped |= first.is_none();
+        let first = first.map_or_else(|| "-".into(), |seed| seed.to_string());
+        println!("{:24} caught by {count} of {seeds} seeds, first by seed {first}", mutant.name());
+    }
+    if escaped { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,77 @@
+//! A place for a replica: its storage, its clock, its timer, and who waits there. The replica itself comes and goes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use edge_session::io::{Effect, WaitId, WatchId};
+use edge_session::replica::Replica;
+use edge_session::time::Millis;
+
+use crate::clock::Clock;
+use crate::storage::{Covers, Storage};
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    /// The replica, unless it has crashed or has not joined yet.
+    pub replica: Option<Replica>,
+    /// Whether it has ever been opened.
+    pub joined: bool,
+    /// How often it was opened.
+    pub run: u64,
+    /// Its storage, which outlives a crash.
+    pub storage: Storage,
+    /// What storage had said to hold before the last crash.
+    pub promised: Covers,
+    /// Its clock.
+    pub clock: Clock,
+    /// When the host's timer rings, in virtual time, and the time that the replica asked for, on its own clock.
+    pub timer: Option<(Millis, Millis)>,
+    /// Effects that are not carried out yet.
+    pub effects: VecDeque<Effect>,
+    /// Who waits for what.
+    pub waits: BTreeMap<WaitId, usize>,
+    /// Who follows what.
+    pub watches: BTreeMap<WatchId, usize>,
+    /// Whether its storage was ever lost.
+    pub amnesiac: bool,
+}
+
+impl Node {
+    /// A node that nobody has opened.
+    #[must_use]
+    pub fn new(now: Millis) -> Self {
+        Self {
+            replica: None,
+            joined: false,
+            run: 0,
+            storage: Storage::default(),
+            promised: Covers::new(),
+            clock: Clock::right(now),
+            timer: None,
+            effects: VecDeque::new(),
+            waits: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            amnesiac: false,
+        }
+    }
+
+    /// Whether a replica is here.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// Sets the host's timer for `at` on the replica's clock. It counts time that passes, not what clocks show.
+    pub fn arm(&mut self, at: Option<Millis>, now: Millis) {
+        self.timer = at.map(|at| (now + at.saturating_sub(self.clock.at(now)), at));
+    }
+
+    /// The replica is gone, with all that was in its memory.
+    pub fn stop(&mut self) {
+        self.replica = None;
+        self.timer = None;
+        self.effects.clear();
+        self.waits.clear();
+        self.watches.clear();
+    }
+}

@@ -1,0 +1,130 @@
+//! The end of a run: everything is mended, time passes, and everybody must agree.
+
+use edge_session::io::{Answer, Operation, Progress, Range, Terms};
+use edge_session::replica::{Replica, SessionInit};
+use edge_session::store::entry::{Key, LiveSet};
+
+use crate::checker::alarm::{Alarm, Kind};
+use crate::clock::RIGHT;
+use crate::network::Weather;
+use crate::world::World;
+
+/// How long healed replicas may take to agree, in milliseconds: several of the longest pauses between two attempts.
+const PATIENCE: u64 = 300_000;
+/// How often it is looked whether they do.
+const LOOK: u64 = 500;
+
+impl World {
+    /// Mends everything, waits until all agree, and judges what must hold then.
+    pub fn come_to_rest(&mut self) -> Result<(), Alarm> {
+        self.calm = true;
+        self.tell(|| "everything is mended".into());
+        self.network.heal();
+        self.network.weather = Weather { drop: 0, duplicate: 0, jitter: 5 };
+        for node in 0..self.nodes.len() {
+            let now = self.now;
+            self.nodes[node].clock.run(RIGHT, now);
+            self.nodes[node].clock.set(now, now);
+            self.open(node)?;
+            // A host whose clock was set asks its timer again.
+            self.call(node, |replica, now| replica.tick(now))?;
+            self.carry_out(node)?;
+        }
+        let mut waited = 0;
+        while !self.agrees() {
+            if waited >= PATIENCE {
+                return Alarm::raise(Kind::Convergence, self.disagreement());
+            }
+            waited += LOOK;
+            self.pass(LOOK)?;
+        }
+        for node in 0..self.nodes.len() {
+            let nodes = &self.nodes;
+            self.checker.kept(node, |node| nodes[node].amnesiac || !self.profile.storage[node])?;
+        }
+        self.same_entries()?;
+        self.same_answers()?;
+        self.everybody_is_served()
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.nodes.iter().filter_map(|node| node.replica.as_ref())
+    }
+
+    fn agrees(&self) -> bool {
+        let space = &self.checker.space;
+        let first = self.replicas().next().map(|replica| replica.store().vector(space));
+        let same = self.replicas().all(|replica| Some(replica.store().vector(space)) == first && replica.is_settled());
+        same && self.nodes.iter().all(|node| node.waits.is_empty() && node.storage.is_settled())
+    }
+
+    fn disagreement(&self) -> String {
+        let space = &self.checker.space;
+        let held: Vec<String> =
+            self.replicas().map(|r| format!("{:?} settled {}", r.store().vector(space), r.is_settled())).collect();
+        let waits: usize = self.nodes.iter().map(|node| node.waits.len()).sum();
+        format!("after {PATIENCE} ms of good weather: {}; {waits} waits", held.join(" | "))
+    }
+
+    /// Equal vectors, equal live entries (I4).
+    fn same_entries(&self) -> Result<(), Alarm> {
+        let space = &self.checker.space;
+        let entries = |replica: &Replica| -> Vec<(Key, LiveSet)> {
+            let state = replica.store().space(space);
+            state.into_iter().flat_map(|state| state.iter()).map(|(key, set)| (key.clone(), set.clone())).collect()
+        };
+        let all: Vec<_> = self.replicas().map(entries).collect();
+        match all.windows(2).position(|pair| pair[0] != pair[1]) {
+            Some(at) => Alarm::raise(Kind::Convergence, format!("n{at} and n{} hold other entries", at + 1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every replica answers a stranger alike.
+    fn same_answers(&mut self) -> Result<(), Alarm> {
+        let mut answers = Vec::new();
+        for node in 0..self.nodes.len() {
+            let answer = self.call(node, |replica, now| {
+                let session = replica.open_session(SessionInit::default(), now);
+                let terms = Terms { sync: true, ..Terms::default() };
+                let answer = replica.begin(session, Operation::List(Range::default()), terms, now);
+                replica.close_session(session);
+                answer
+            })?;
+            self.carry_out(node)?;
+            answers.push(answer);
+        }
+        match answers.windows(2).position(|pair| pair[0] != pair[1] || !matches!(pair[0], Some(Ok(_)))) {
+            Some(at) => Alarm::raise(Kind::Convergence, format!("n{at} and n{} list other things", at + 1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every session whose dependencies have survived is served by everybody, at once.
+    fn everybody_is_served(&mut self) -> Result<(), Alarm> {
+        for client in 0..self.clients.len() {
+            for node in 0..self.nodes.len() {
+                self.leave(client, false)?;
+                let (_, handle) = self.arrive_at(client, node)?;
+                let has = &self.checker.mirrors[node].has;
+                let survived = self.depends_on(client).iter().all(|write| has.contains(*write));
+                let key: Key = "k00".into();
+                let asked = self.call(node, |replica, now| {
+                    let terms = Terms { sync: true, ..Terms::default() };
+                    let missing = replica.missing(handle, None, now);
+                    (missing, replica.begin(handle, Operation::Get(key), terms, now))
+                })?;
+                self.carry_out(node)?;
+                if let Some((missing, read)) = asked {
+                    let served =
+                        matches!(&read, Ok(Progress::Done(Answer::Item(_)))) && missing.as_ref() == Ok(&Vec::new());
+                    if served != survived && !(self.clients[client].judged.bits() != 15 && served) {
+                        let text = format!("c{client} at n{node}: its past is here {survived}; {missing:?}, {read:?}");
+                        return Alarm::raise(Kind::Convergence, text);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

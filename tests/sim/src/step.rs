@@ -1,0 +1,183 @@
+//! One step: a call of a replica, a look at what it did, and its effects carried out as a host does.
+
+use edge_session::error::{ErrorCode, SessionError};
+use edge_session::io::{Change, Effect, Event, LinkId, WatchId};
+use edge_session::replica::Replica;
+use edge_session::time::Millis;
+
+use crate::checker::alarm::{Alarm, Kind};
+use crate::checker::reads::Reader;
+use crate::mutant::Mutant;
+use crate::network::Parcel;
+use crate::world::{Happening, World};
+
+impl World {
+    /// Calls the replica of a node, drains it, and lets the checker look at it. Its effects are carried out by
+    /// [`World::carry_out`], which the caller does next. `None`: no replica is there.
+    pub fn call<T>(&mut self, node: usize, run: impl FnOnce(&mut Replica, Millis) -> T) -> Result<Option<T>, Alarm> {
+        let own = &mut self.nodes[node];
+        let now = own.clock.at(self.now);
+        let Some(replica) = &mut own.replica else { return Ok(None) };
+        let answer = run(replica, now);
+        while let Some(effect) = replica.poll() {
+            own.effects.push_back(effect);
+        }
+        self.checker.observe(node, replica)?;
+        Ok(Some(answer))
+    }
+
+    /// Carries out what a replica has ordered, in order.
+    pub fn carry_out(&mut self, node: usize) -> Result<(), Alarm> {
+        while let Some(effect) = self.nodes[node].effects.pop_front() {
+            match effect {
+                Effect::Persist { n, bytes } => self.persist(node, n, bytes, false)?,
+                Effect::Transmit { link, bytes } => self.transmit(node, link, bytes)?,
+                Effect::Settled(wait) => {
+                    let client = self.nodes[node].waits.remove(&wait);
+                    let result = self.call(node, |replica, _| replica.take(wait))?;
+                    let pending = client.and_then(|client| self.clients[client].pending.take());
+                    if let (Some(client), Some(pending), Some(result)) = (client, pending, result) {
+                        self.answered(client, node, &pending.asked, pending.judged, result, false)?;
+                    }
+                }
+                Effect::Watch(watch) => self.fetch(node, watch)?,
+                Effect::Timeout(at) => self.nodes[node].arm(at, self.now),
+                Effect::Event(event) => self.event(node, event)?,
+            }
+        }
+        self.deadlines(node)
+    }
+
+    /// A message arrives, if anybody is there.
+    pub fn arrive(&mut self, parcel: &Parcel) -> Result<(), Alarm> {
+        let (node, link) = (parcel.to, LinkId(parcel.edge as u32));
+        let exchange = self.network.edges[parcel.edge].exchange;
+        let result = self.call(node, |replica, now| match exchange {
+            true => replica.exchange(link, &parcel.bytes, now),
+            false => replica.receive(link, &parcel.bytes, now),
+        })?;
+        if let Some(Err(error)) = result {
+            return Alarm::raise(Kind::Contract, format!("n{node} does not take a message that was sent: {error}"));
+        }
+        self.carry_out(node)
+    }
+
+    /// Begins an exchange over an edge.
+    pub fn exchange(&mut self, edge: usize) -> Result<(), Alarm> {
+        let side = self.rng.index(2);
+        self.network.edges[edge].rounds = 8;
+        let node = self.network.edges[edge].ends[side];
+        self.call(node, |replica, now| replica.exchange(LinkId(edge as u32), &[], now))?;
+        self.carry_out(node)
+    }
+
+    /// Hands a record or a snapshot to a node's storage.
+    pub fn persist(&mut self, node: usize, n: u64, bytes: Vec<u8>, snapshot: bool) -> Result<(), Alarm> {
+        let slowest = if self.calm { 0 } else { self.profile.latency };
+        let latency = self.rng.below(slowest + 1);
+        let own = &mut self.nodes[node];
+        let (run, (position, at)) = (own.run, own.storage.take(n, bytes, snapshot, self.now, latency));
+        self.later(at.saturating_sub(self.now), Happening::Stored { node, run, position });
+        if self.mutant == Some(Mutant::EagerStorage) {
+            return self.told(node, run, position);
+        }
+        Ok(())
+    }
+
+    /// A record is durable. The replica hears of it now or later; what it hears stands for all records before.
+    pub fn stored(&mut self, node: usize, run: u64, position: u64) -> Result<(), Alarm> {
+        if self.nodes[node].run != run || !self.nodes[node].is_up() {
+            return Ok(());
+        }
+        self.nodes[node].storage.finish(position);
+        if self.calm || self.rng.chance(700) {
+            return self.told(node, run, position);
+        }
+        let late = self.rng.below(self.profile.latency * 2 + 2);
+        self.later(late, Happening::Told { node, run, position });
+        Ok(())
+    }
+
+    /// The replica is told what is durable.
+    pub fn told(&mut self, node: usize, run: u64, position: u64) -> Result<(), Alarm> {
+        if self.nodes[node].run != run || !self.nodes[node].is_up() {
+            return Ok(());
+        }
+        let Some((n, covers)) = self.nodes[node].storage.tell(position) else { return Ok(()) };
+        self.checker.stored(node, &covers);
+        self.call(node, |replica, now| replica.persisted(n, now))?;
+        self.carry_out(node)
+    }
+
+    fn transmit(&mut self, node: usize, link: LinkId, bytes: Vec<u8>) -> Result<(), Alarm> {
+        self.checker.sent(node, &bytes)?;
+        for (delay, parcel) in self.network.send(node, link, bytes, &mut self.rng) {
+            self.later(delay, Happening::Arrival(parcel));
+        }
+        Ok(())
+    }
+
+    /// Fetches what a watch has for its client, and judges each change as the read that it is.
+    fn fetch(&mut self, node: usize, watch: WatchId) -> Result<(), Alarm> {
+        let Some(client) = self.nodes[node].watches.get(&watch).copied() else { return Ok(()) };
+        let Some(result) = self.call(node, |replica, now| replica.next(watch, now))? else { return Ok(()) };
+        let changes: Vec<Change> = match result {
+            Ok(changes) => changes,
+            Err(error) => {
+                self.nodes[node].watches.remove(&watch);
+                self.clients[client].watch = None;
+                return tolerable(&error);
+            }
+        };
+        let reader = self.reader(client, node, self.clients[client].judged);
+        for change in changes {
+            let item = change.item.as_ref();
+            self.tell(|| format!("   c{client}@n{node} hears of {} {:?}", change.key, item.map(|item| &item.version)));
+            let said = change.item.as_ref().map(|item| (item.version.as_str(), &item.content, item.expires_at));
+            self.checker.read(reader, &change.key, said, false)?;
+        }
+        Ok(())
+    }
+
+    /// Who reads, for the checker.
+    pub fn reader(&self, client: usize, node: usize, judged: edge_session::guarantee::Guarantees) -> Reader {
+        let at = self.nodes[node].clock.at(self.now);
+        Reader { client, node, judged, stale: false, at, at_most: at.max(self.clients[client].met) }
+    }
+
+    fn event(&mut self, node: usize, event: Event) -> Result<(), Alarm> {
+        match event {
+            Event::Refused(error) => Alarm::raise(Kind::Contract, format!("n{node} refuses a peer's delta: {error}")),
+            Event::Renamed { old, new } => {
+                self.ids += 1;
+                self.tell(|| format!("   n{node} was {old} and is {new}"));
+                Ok(())
+            }
+            Event::Change { .. } | Event::Conflict { .. } | Event::Peers(_) => Ok(()),
+        }
+    }
+
+    /// No wait outlives its deadline, and the replica has asked to be called in time.
+    fn deadlines(&self, node: usize) -> Result<(), Alarm> {
+        let own = &self.nodes[node];
+        let now = own.clock.at(self.now);
+        for client in own.waits.values() {
+            let Some(pending) = &self.clients[*client].pending else { continue };
+            let asked = own.timer.map(|(_, at)| at);
+            if pending.deadline <= now || asked.is_none_or(|at| at > pending.deadline) {
+                let text =
+                    format!("c{client} waits at n{node} until {}, it is {now}, called at {asked:?}", pending.deadline);
+                return Alarm::raise(Kind::Deadline, text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The errors that a sound replica answers in bad times; everything else is an alarm.
+pub fn tolerable(error: &SessionError) -> Result<(), Alarm> {
+    match error.code() {
+        ErrorCode::StaleReplica | ErrorCode::Timeout | ErrorCode::Conflict => Ok(()),
+        _ => Alarm::raise(Kind::Contract, format!("an unexpected error: {error}")),
+    }
+}

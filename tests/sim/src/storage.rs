@@ -1,0 +1,108 @@
+//! A replica's storage: records arrive in order, become durable late, and what was not durable is lost in a crash.
+//!
+//! It knows the order of what it was given and nothing of what it means, except for the vector that a record reaches,
+//! which the checker is told when the record is durable.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use edge_session::id::ReplicaId;
+use edge_session::sync::message::{Frame, Message};
+use edge_session::time::Millis;
+
+/// What a record or snapshot reaches.
+pub type Covers = BTreeMap<ReplicaId, u64>;
+
+/// A record or a snapshot.
+#[derive(Clone, Debug)]
+struct Item {
+    position: u64,
+    /// The record's number in this run; the number that a snapshot stands for.
+    n: u64,
+    bytes: Vec<u8>,
+    snapshot: bool,
+    covers: Covers,
+}
+
+/// The storage of one node.
+#[derive(Debug, Default)]
+pub struct Storage {
+    items: VecDeque<Item>,
+    last: u64,
+    done: u64,
+    told: u64,
+    busy_until: Millis,
+}
+
+impl Storage {
+    /// Takes a record or snapshot; tells its position and when it will be durable.
+    pub fn take(&mut self, n: u64, bytes: Vec<u8>, snapshot: bool, now: Millis, latency: Millis) -> (u64, Millis) {
+        self.last += 1;
+        self.busy_until = self.busy_until.max(now) + latency;
+        let covers = covers(&bytes);
+        self.items.push_back(Item { position: self.last, n, bytes, snapshot, covers });
+        (self.last, self.busy_until)
+    }
+
+    /// Everything up to `position` is durable; a snapshot stands for all before it.
+    pub fn finish(&mut self, position: u64) {
+        self.done = self.done.max(position);
+        let snapshot = self.items.iter().rev().find(|item| item.snapshot && item.position <= self.done);
+        if let Some(position) = snapshot.map(|item| item.position) {
+            self.items.retain(|item| item.position >= position);
+        }
+    }
+
+    /// The replica is told up to `position`; answers the record's number and what is then known to be durable.
+    pub fn tell(&mut self, position: u64) -> Option<(u64, Covers)> {
+        if position <= self.told {
+            return None;
+        }
+        self.told = position;
+        self.items.iter().find(|item| item.position == position).map(|item| (item.n, item.covers.clone()))
+    }
+
+    /// The positions at which a crash can cut: from what is durable to everything that was taken.
+    #[must_use]
+    pub const fn cuts(&self) -> (u64, u64) {
+        (self.done, self.last)
+    }
+
+    /// A crash: what lies above `position` is lost. Answers what is kept.
+    pub fn cut(&mut self, position: u64) -> Covers {
+        self.finish(position);
+        self.items.retain(|item| item.position <= position);
+        (self.last, self.done, self.told, self.busy_until) = (position, position, position, 0);
+        self.items.iter().fold(Covers::new(), |mut all, item| {
+            for (id, last) in &item.covers {
+                let own = all.entry(*id).or_default();
+                *own = (*own).max(*last);
+            }
+            all
+        })
+    }
+
+    /// Everything is lost.
+    pub fn wipe(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What is kept, in order.
+    pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().map(|item| item.bytes.as_slice())
+    }
+
+    /// Whether everything is durable and told.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.told == self.last
+    }
+}
+
+fn covers(bytes: &[u8]) -> Covers {
+    let Ok(frame) = Frame::decode(bytes) else { return Covers::new() };
+    let vectors = frame
+        .messages
+        .iter()
+        .filter_map(|message| if let Message::Delta(delta) = message { Some(&delta.to) } else { None });
+    vectors.flat_map(|to| to.iter()).collect()
+}

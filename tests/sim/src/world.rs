@@ -1,0 +1,215 @@
+//! The world: nodes, clients and the network in virtual time, and the checker that watches them.
+//!
+//! Invariant: nothing here reads a clock or draws randomness that the seed does not decide; the same seed, number of
+//! operations and omissions give the same run to the letter.
+
+use std::collections::BTreeMap;
+
+use edge_session::id::Space;
+use edge_session::session::seal::Keyring;
+use edge_session::time::Millis;
+
+use crate::checker::Checker;
+use crate::checker::alarm::{Alarm, Kind};
+use crate::client::Client;
+use crate::mutant::Mutant;
+use crate::network::{Network, Parcel};
+use crate::node::Node;
+use crate::profile::{Act, Profile};
+use crate::rng::Rng;
+
+/// The cluster's key, its name and its issuer.
+pub const KEY: (&str, [u8; 32], &str) = ("k1", [7; 32], "sim");
+/// When virtual time begins.
+const BEGINNING: Millis = 1_700_000_000_000;
+/// How often one moment may call a replica before it is said to run in circles.
+const CIRCLES: u32 = 10_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub enum Happening {
+    /// A message arrives.
+    Arrival(Parcel),
+    /// A record is durable.
+    Stored {
+        /// Where.
+        node: usize,
+        /// In which run.
+        run: u64,
+        /// Which one.
+        position: u64,
+    },
+    /// The replica is told of a durable record.
+    Told {
+        /// Where.
+        node: usize,
+        /// In which run.
+        run: u64,
+        /// Which one.
+        position: u64,
+    },
+    /// A crashed replica comes back.
+    Return(usize),
+    /// Two replicas that have no link exchange.
+    Exchange(usize),
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct World {
+    /// The seed.
+    pub seed: u64,
+    /// What the run is like.
+    pub profile: Profile,
+    /// What is broken on purpose.
+    pub mutant: Option<Mutant>,
+    /// Virtual time.
+    pub now: Millis,
+    /// The present operation's randomness.
+    pub rng: Rng,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The clients.
+    pub clients: Vec<Client>,
+    /// The network.
+    pub network: Network,
+    /// The checker.
+    pub checker: Checker,
+    /// The keys that verify tokens.
+    pub keyring: Keyring,
+    /// How many ids replicas have had: each makes every vector longer.
+    pub ids: usize,
+    /// Whether the run is over and everything is to come to rest.
+    pub calm: bool,
+    /// What happened, in words, if anybody wants to know.
+    pub history: Option<Vec<String>>,
+    happenings: BTreeMap<(Millis, u64), Happening>,
+    happened: u64,
+}
+
+impl World {
+    /// The world that `seed` draws.
+    ///
+    /// # Panics
+    /// Never: the names and keys are well formed.
+    #[must_use]
+    pub fn new(seed: u64, mutant: Option<Mutant>, tell: bool) -> Self {
+        let profile = Profile::swarm(seed);
+        let keyring = Keyring::new([(KEY.0, &KEY.1[..])]).expect("a well-formed key");
+        let space = Space::first("default").expect("a well-formed name");
+        Self {
+            seed,
+            mutant,
+            now: BEGINNING,
+            rng: Rng::new(seed, 1),
+            nodes: (0..profile.nodes).map(|_| Node::new(BEGINNING)).collect(),
+            clients: profile.guarantees.iter().map(|judged| Client::new(*judged)).collect(),
+            network: Network::new(profile.edges.clone(), profile.weather.clone()),
+            checker: Checker::new(space, profile.nodes, profile.clients),
+            keyring,
+            ids: 0,
+            calm: false,
+            history: tell.then(Vec::new),
+            happenings: BTreeMap::new(),
+            happened: 0,
+            profile,
+        }
+    }
+
+    /// Opens the first replicas.
+    pub fn begin(&mut self) -> Result<(), Alarm> {
+        for node in 0..self.profile.nodes - self.profile.late {
+            self.open(node)?;
+        }
+        for edge in 0..self.network.edges.len() {
+            if self.network.edges[edge].exchange {
+                self.later(self.profile.timing.heartbeat, Happening::Exchange(edge));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does operation number `number`, after a pause in which time passes.
+    pub fn operation(&mut self, number: u64) -> Result<(), Alarm> {
+        self.rng = Rng::new(self.seed, number + 2);
+        let pause = self.rng.below(self.profile.pause + 1);
+        self.pass(pause)?;
+        let act = self.profile.act(&mut self.rng);
+        self.tell(|| format!("#{number} {act:?}"));
+        match act {
+            Act::Crash | Act::Amnesia | Act::Restore | Act::Compact | Act::Join => self.upheaval(act),
+            Act::Partition | Act::Heal | Act::Bounce | Act::Exchange | Act::Replay | Act::Astray | Act::Clock => {
+                self.trouble(act)
+            }
+            _ => self.client_acts(act),
+        }
+    }
+
+    /// Lets time pass; everything that is due happens, in order.
+    pub fn pass(&mut self, time: Millis) -> Result<(), Alarm> {
+        let end = self.now + time;
+        let mut circles = 0;
+        loop {
+            let happening = self.happenings.first_key_value().map(|((at, _), _)| *at).unwrap_or(Millis::MAX);
+            let timers = self.nodes.iter().enumerate().filter_map(|(node, own)| Some((own.timer?.0, node)));
+            let timer = timers.min().unwrap_or((Millis::MAX, 0));
+            let due = happening.min(timer.0);
+            if due > end {
+                self.now = end;
+                return Ok(());
+            }
+            circles = if due > self.now { 0 } else { circles + 1 };
+            if circles > CIRCLES {
+                return Alarm::raise(
+                    Kind::Contract,
+                    "time stands still: replicas call each other, or themselves, forever",
+                );
+            }
+            self.now = self.now.max(due);
+            if timer.0 <= happening {
+                self.ring(timer.1)?;
+            } else if let Some((_, happening)) = self.happenings.pop_first() {
+                self.happen(happening)?;
+            }
+        }
+    }
+
+    /// Something will happen after `time`.
+    pub fn later(&mut self, time: Millis, happening: Happening) {
+        self.happened += 1;
+        self.happenings.insert((self.now + time, self.happened), happening);
+    }
+
+    /// Notes what happens, if anybody wants to know.
+    pub fn tell(&mut self, what: impl FnOnce() -> String) {
+        if let Some(history) = &mut self.history {
+            history.push(format!("{:>7} {}", self.now - BEGINNING, what()));
+        }
+    }
+
+    /// The host's timer rings. A host whose clock shows less than the time that was asked for sets it again.
+    fn ring(&mut self, node: usize) -> Result<(), Alarm> {
+        let now = self.now;
+        let own = &mut self.nodes[node];
+        let Some((_, at)) = own.timer.take() else { return Ok(()) };
+        if own.clock.at(now) < at {
+            own.arm(Some(at), now);
+            return Ok(());
+        }
+        self.call(node, |replica, now| replica.tick(now))?;
+        self.carry_out(node)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Alarm> {
+        match happening {
+            Happening::Arrival(parcel) => self.arrive(&parcel),
+            Happening::Stored { node, run, position } => self.stored(node, run, position),
+            Happening::Told { node, run, position } => self.told(node, run, position),
+            Happening::Return(node) => self.open(node),
+            Happening::Exchange(edge) => {
+                self.later(self.profile.timing.heartbeat * 2, Happening::Exchange(edge));
+                self.exchange(edge)
+            }
+        }
+    }
+}
