@@ -92,7 +92,7 @@ export class Controls {
     for (const [id, radio] of this.#radios) radio.disabled = role === 'guest' && id !== 'tab';
     if (role === 'guest') this.go('tab');
     for (const id of ['lag', 'home', 'autopilot', 'pace', 'seed']) byId(id).disabled = role === 'guest';
-    for (const button of document.querySelectorAll('.cut')) button.disabled = role === 'guest';
+    for (const button of document.querySelectorAll('.scissors')) button.disabled = role === 'guest';
     this.notice(NOTICES[role], 'info');
   }
 

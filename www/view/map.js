@@ -26,7 +26,6 @@ export class MapView {
   #onRoad = 0;
   #sent = 0;
   #bytes = 0;
-  #home = null;
 
   /** `cut(name, pressed)` is called by the switches on the roads; `traffic` is where the sums are written. */
   constructor(root, { cut, traffic }) {
@@ -68,9 +67,8 @@ export class MapView {
 
   /** Hangs the tab under its home edge; `null` while another tab runs the edges. */
   home(edge) {
-    this.#home = edge;
     const road = this.#roads.get('home').path;
-    road.toggleAttribute('hidden', edge === null);
+    road.classList.toggle('absent', edge === null);
     const at = tabUnder(edge ?? 'paris');
     this.#nodes.get('tab').node.setAttribute('transform', `translate(${at.x} ${at.y})`);
     if (edge) road.setAttribute('d', curve([placeOf(edge), at], 0).d);
@@ -82,8 +80,7 @@ export class MapView {
     this.#bytes += bytes;
     this.traffic.textContent = `${this.#sent} messages, ${(this.#bytes / 1024).toFixed(1)} KiB`;
     const { path } = this.#roads.get(road);
-    if (this.#onRoad >= MOST_DRAWN || document.hidden || path.hasAttribute('hidden')) return;
-    if (calm()) return;
+    if (this.#onRoad >= MOST_DRAWN || document.hidden || calm()) return;
     const forwards = road === 'home' ? from !== 'tab' : LINKS.find((link) => link.name === road).ends[0] === from;
     const length = path.getTotalLength();
     const reach = lost ? 0.45 : 1;
@@ -108,10 +105,10 @@ export class MapView {
   }
 
   #node(id, name, { x, y }) {
-    const note = svg('text', { y: id === 'tab' ? 21 : -17, x: id === 'tab' ? 13 : 0, class: 'note' });
+    const note = svg('text', { y: id === 'tab' ? 21 : -17, x: id === 'tab' ? 21 : 0, class: 'note' });
     const node = svg('g', { class: `node ${id === 'tab' ? 'tab' : 'edge'}`, transform: `translate(${x} ${y})` },
       svg('circle', { r: 15, class: 'halo' }), svg('circle', { r: 7, class: 'dot' }),
-      svg('text', { y: id === 'tab' ? 4 : 26, x: id === 'tab' ? 13 : 0, class: 'name' }, name), note);
+      svg('text', { y: id === 'tab' ? 4 : 26, x: id === 'tab' ? 21 : 0, class: 'name' }, name), note);
     this.picture.append(node);
     this.#nodes.set(id, { node, note });
   }
@@ -120,7 +117,7 @@ export class MapView {
     const text = el('span', { class: 'road-lag' });
     const [a, b] = ends.map((id) => placeOf(id).name);
     const button = el('button', {
-      type: 'button', class: 'cut', 'aria-pressed': 'false', 'aria-label': `Cut the road between ${a} and ${b}`, title: `Cut the road between ${a} and ${b}`,
+      type: 'button', class: 'scissors', 'aria-pressed': 'false', 'aria-label': `Cut the road between ${a} and ${b}`, title: `Cut the road between ${a} and ${b}`,
       'data-road': name, style: `left: ${(middle.x / WIDTH) * 100}%; top: ${(middle.y / HEIGHT) * 100}%`,
       onclick: () => cut(name, button.getAttribute('aria-pressed') !== 'true'),
     }, el('span', { 'aria-hidden': 'true' }, '✂'), text);

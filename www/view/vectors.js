@@ -15,9 +15,10 @@ export class VectorsView {
 
   /** `replicas`: place → { replica, vector, missing, values }; `session`: { reads, writes }; `places` that run here. */
   show(replicas, session, places) {
-    const origins = this.#origins(replicas, session);
+    const own = PLACES.map(({ id }) => replicas.get(id)?.replica).filter((replica) => replica);
+    const origins = this.#origins(replicas, session, own);
     const head = el('tr', {}, el('th', { scope: 'col' }, 'Replica'),
-      ...origins.map((origin) => el('th', { scope: 'col', class: 'number', title: origin }, labelOf(origin))),
+      ...origins.map((origin) => el('th', { scope: 'col', class: 'number', title: origin }, own.includes(origin) ? labelOf(origin) : shortOf(origin))),
       ...SHOWN.map((key) => el('th', { scope: 'col' }, `shows: ${key}`)), el('th', { scope: 'col' }, 'for Ann'));
     const body = PLACES.filter(({ id }) => places.includes(id) && replicas.has(id)).map(({ id }) => this.#replica(id, replicas.get(id), origins, session));
     const foot = [['r', 'has read', session.reads], ['w', 'has written', session.writes]].map(([letter, what, vector]) =>
@@ -38,10 +39,12 @@ export class VectorsView {
   }
 
   // The edges and this tab first, other tabs after them, in the order of their ids.
-  #origins(replicas, { reads, writes }) {
+  #origins(replicas, { reads, writes }, own) {
     const known = new Set([...Object.keys(reads), ...Object.keys(writes)]);
     for (const { vector } of replicas.values()) for (const origin of Object.keys(vector)) known.add(origin);
-    const own = PLACES.map(({ id }) => replicas.get(id)?.replica).filter((replica) => replica);
     return [...own, ...[...known].filter((origin) => !own.includes(origin)).sort()];
   }
 }
+
+// Another tab's replica, or one that is gone: labels alone would be all the same.
+const shortOf = (replica) => replica.slice(0, labelOf(replica).length + 4);
