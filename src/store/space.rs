@@ -231,7 +231,7 @@ impl SpaceState {
             if set.entries().iter().all(|entry| from.contains(entry.dot)) {
                 continue;
             }
-            if weight >= budget {
+            if weight >= budget && !keys.is_empty() {
                 return (keys, true);
             }
             weight += key.len() as u64 + set.bytes();

@@ -1,0 +1,117 @@
+//! Large deltas in slices, completed by a top-up: the same in the end as one delta, whatever happens meanwhile.
+
+use super::*;
+use edge_session::store::stage::Stage;
+
+/// Takes slices of at most `budget` bytes; between two, `meanwhile` happens at the sender and the receiver.
+fn in_slices(
+    from: &mut Site,
+    to: &mut Site,
+    budget: u64,
+    mut meanwhile: impl FnMut(&mut Site, &mut Site, usize),
+) -> usize {
+    let (since, base) = (to.vector(), from.vector());
+    let mut stage = Stage::new(since.clone(), base.clone());
+    for round in 0.. {
+        let state = from.store.space(&space()).unwrap();
+        let after = stage.after().cloned();
+        let (keys, more) = state.slice(&since, after.as_deref(), budget);
+        assert!(stage.take(after.as_deref(), keys.clone(), !more, 0));
+        assert!(!stage.take(after.as_deref(), keys, !more, 0), "a slice that comes again is not taken");
+        if !more {
+            let top_up = state.extract_since(&space(), &since, &base, from.store.clock().last());
+            assert!(stage.is_complete());
+            to.apply(&stage.finish(top_up));
+            return round + 1;
+        }
+        meanwhile(from, to, round);
+    }
+    unreachable!()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn slices_with_a_top_up_equal_the_direct_delta(
+        (sites, before) in any_history(),
+        meanwhile in prop::collection::vec(any_step(2), 0..12),
+        budget in 0..200u64,
+    ) {
+        let mut history = History::of(sites, &before);
+        if history.sites[0].vector().is_empty() {
+            history.sites[0].set("a", "v");
+        }
+        let mut direct = history.clone();
+        let steps = meanwhile.clone();
+        let mut at = 0;
+        // The same things happen at both times; only the way of the state from 0 to 1 differs.
+        let mut both = [history.sites[0].clone(), history.sites[1].clone()];
+        let [from, to] = &mut both;
+        let since = to.vector();
+        in_slices(from, to, budget, |from, to, _| {
+            for step in steps.iter().skip(at).take(2) {
+                direct.sites[0] = from.clone();
+                direct.sites[1] = to.clone();
+                direct.step(step);
+                *from = direct.sites[0].clone();
+                *to = direct.sites[1].clone();
+                at += 1;
+            }
+        });
+        // The receiver, had it got everything in one delta at the end.
+        let mut expected = if at == 0 { history.sites[1].clone() } else { direct.sites[1].clone() };
+        expected.apply(&both[0].since(&since));
+        prop_assert_eq!(both[1].store.space(&space()), expected.store.space(&space()));
+        prop_assert!(both[1].vector().dominates(&both[0].vector()));
+    }
+}
+
+#[test]
+fn a_slice_holds_at_least_one_key_and_not_much_more_than_its_budget() {
+    let (mut a, mut b) = (Site::new(0), Site::new(1));
+    for n in 0..50 {
+        a.set(&format!("k{n:02}"), &"x".repeat(100));
+    }
+    assert_eq!(in_slices(&mut a, &mut b.clone(), 0, |_, _, _| {}), 50);
+    assert_eq!(in_slices(&mut a, &mut b.clone(), 1_000_000, |_, _, _| {}), 1);
+    let rounds = in_slices(&mut a, &mut b, 1_000, |_, _, _| {});
+    assert!((8..=10).contains(&rounds), "{rounds}");
+    assert_eq!(a.live(), b.live());
+}
+
+#[test]
+fn a_slice_out_of_turn_is_not_taken() {
+    let mut a = Site::new(0);
+    for key in KEYS {
+        a.set(key, "v");
+    }
+    let state = a.store.space(&space()).unwrap();
+    let (since, base) = (VersionVector::new(), a.vector());
+    let mut stage = Stage::new(since.clone(), base);
+    let (first, _) = state.slice(&since, None, 1);
+    let (second, _) = state.slice(&since, Some("a"), 1);
+    assert!(!stage.take(Some("a"), second.clone(), false, 1), "the second before the first");
+    assert!(stage.take(None, first.clone(), false, 1));
+    assert!(!stage.take(None, first, false, 1), "the first again");
+    assert!(stage.take(Some("a"), second, true, 1));
+    let (third, _) = state.slice(&since, Some("ab"), 1);
+    assert!(!stage.take(Some("ab"), third, true, 1), "one after the last");
+    assert_eq!(stage.bytes(), 2);
+}
+
+#[test]
+fn a_key_that_changes_after_its_slice_arrives_as_it_is_at_the_end() {
+    let (mut a, mut b) = (Site::new(0), Site::new(1));
+    for key in KEYS {
+        a.set(key, "early");
+    }
+    in_slices(&mut a, &mut b, 1, |a, b, round| match round {
+        0 => drop(a.set("a", "late")),
+        1 => drop(a.erase("ab")),
+        2 => drop(b.set("z", "of the receiver")),
+        _ => {}
+    });
+    assert_eq!((b.values("a"), b.values("ab")), (vec!["late".to_string()], vec!["-".to_string()]));
+    assert_eq!(b.values("z").len(), 2, "neither saw the other");
+}
