@@ -14,6 +14,13 @@ async function island(page, isIsland) {
   }
 }
 
+// Waits until the replicas have talked so much that, on whole roads, whatever was written before would have arrived.
+async function talk(page) {
+  const count = () => Number.parseInt(document.getElementById('traffic').textContent, 10);
+  const before = await page.evaluate(count);
+  await page.waitForFunction((before) => Number.parseInt(document.getElementById('traffic').textContent, 10) >= before + 14, before);
+}
+
 test('a session reads its write at every place that it roams to', () => inBrowser({}, async ({ tab }) => {
   const page = await tab();
   await setLag(page, 300);
@@ -47,6 +54,7 @@ test('across a partition an edge names the dots that it lacks; healed, it answer
   await island(page, true);
   await page.getByLabel('An edge that is behind').selectOption('throw');
   await answered(page, 'Tokyo', 'log out');
+  await talk(page);
   const { outcome } = last(await answered(page, 'Paris', 'signed in?'));
   assert.equal(outcome.state, 'behind');
   assert.deepEqual(outcome.missing.map(({ replica, have, need }) => [replica.split('~')[0], have, need]), [['tokyo', 0, 1]]);
@@ -63,13 +71,16 @@ test('across a partition an edge names the dots that it lacks; healed, it answer
 
 test('a request that waits across a partition is answered when it heals', () => inBrowser({}, async ({ tab }) => {
   const page = await tab();
+  await setLag(page, 50);
   await page.getByLabel('at most').selectOption('20000');
   await island(page, true);
   await answered(page, 'Tokyo', 'add a book');
   await goTo(page, 'Oregon');
   await ask(page, 'read the cart');
   await page.locator('#verdict[data-state="waiting"]').waitFor();
+  await talk(page);
   await page.locator('[data-replica="oregon"] .behind').waitFor();
+  assert.equal(await page.locator('#verdict').getAttribute('data-state'), 'waiting');
   await island(page, false);
   await page.locator('#verdict[data-state="value"]').waitFor({ timeout: 20_000 });
 }));
@@ -77,8 +88,10 @@ test('a request that waits across a partition is answered when it heals', () => 
 test('served stale, the answer says so, and the checker does not call it an anomaly', () => inBrowser({}, async ({ tab }) => {
   const page = await tab();
   await island(page, true);
+  await setLag(page, 50);
   await page.getByLabel('An edge that is behind').selectOption('serve');
   await answered(page, 'Tokyo', 'add a book');
+  await talk(page);
   const { outcome } = last(await answered(page, 'Paris', 'read the cart'));
   assert.deepEqual([outcome.state, outcome.stale], ['absent', true]);
   await page.getByRole('status').filter({ hasText: 'marked stale' }).waitFor();
