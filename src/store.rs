@@ -21,7 +21,7 @@ use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::limits::Limits;
-use crate::store::space::{Changed, SpaceState};
+use crate::store::space::{Changed, Growth, SpaceState};
 use crate::time::{HlcClock, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
@@ -137,7 +137,13 @@ impl SessionConsistentStore {
         self.admit_space(space)?;
         self.limits.check_batch(batch.iter().map(|mutation| (&mutation.key, &mutation.content)))?;
         self.check_versions(space, checks, now)?;
-        self.check_growth(space, batch.iter().map(|m| (&m.key, m.content.len() as u64 + ENTRY_OVERHEAD)))?;
+        // The last mutation of a key is the one that counts: one write leaves one entry a key.
+        let mut latest = LiteMap::<Key, (Content, Option<Millis>)>::new();
+        for Mutation { key, content, expires_at } in batch {
+            latest.insert(key, (content, expires_at));
+        }
+        let writes = latest.iter().map(|(key, (content, _))| (key, content.len() as u64 + ENTRY_OVERHEAD));
+        self.check_growth(self.spaces.get(space).unwrap_or(&SpaceState::default()).growth_by_write(writes))?;
         let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
         if dot.sequence > SEQUENCE_MAX {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
@@ -145,11 +151,9 @@ impl SessionConsistentStore {
         let hlc = self.clock.tick(now);
         // No entry may end later than its bytes can tell.
         let end = |at: Millis| at.min(MILLIS_MAX);
-        // The last mutation of a key is the one that counts: one write leaves one entry a key.
-        let mut entries = LiteMap::<Key, DataEntry>::new();
-        for Mutation { key, content, expires_at } in batch {
-            entries.insert(key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) });
-        }
+        let entries = latest.into_iter().map(|(key, (content, expires_at))| {
+            (key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) })
+        });
         self.spaces.entry(space.clone()).or_default().write(dot, entries);
         Ok(dot)
     }
@@ -157,8 +161,11 @@ impl SessionConsistentStore {
     /// Checks that every checked key has its version at `now`.
     ///
     /// # Errors
-    /// `CONFLICT`, with the first key that has another.
+    /// `CONFLICT`, with the first key that has another; `QUOTA_EXCEEDED` for too many checks.
     pub fn check_versions(&self, space: &Space, checks: &[Check], now: Millis) -> Result<(), SessionError> {
+        if checks.len() as u64 > self.limits.batch_keys {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", self.limits.batch_keys));
+        }
         for check in checks {
             let set = self.live(space, &check.key);
             let current = set.filter(|set| set.shown(now).is_some()).map(LiveSet::version);
@@ -178,13 +185,14 @@ impl SessionConsistentStore {
     /// another generation. State is unchanged.
     pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
         self.admit_space(&delta.space)?;
-        let contents = |set: &'_ [Listed]| set.iter().filter_map(Listed::content).map(Content::len).sum::<usize>();
         for (key, set) in &delta.keys {
             self.limits.check_key(key)?;
             set.iter().filter_map(Listed::content).try_for_each(|content| self.limits.check_value(content))?;
         }
-        let sizes = delta.keys.iter().map(|(key, set)| (key, contents(set) as u64 + set.len() as u64 * ENTRY_OVERHEAD));
-        self.check_growth(&delta.space, sizes)?;
+        let nothing = SpaceState::default();
+        let state = self.spaces.get(&delta.space).unwrap_or(&nothing);
+        state.admit(delta)?;
+        self.check_growth(state.growth_by_delta(delta))?;
         let changed = match self.spaces.get_mut(&delta.space) {
             Some(state) => state.apply(delta)?,
             None => {
@@ -198,20 +206,9 @@ impl SessionConsistentStore {
         Ok(changed)
     }
 
-    /// Checks what the store would hold if the keys' live sets became these sizes. What does not grow is never
-    /// refused, so that a full store can still overwrite and delete.
-    fn check_growth<'a>(&self, space: &Space, sizes: impl Iterator<Item = (&'a Key, u64)>) -> Result<(), SessionError> {
-        let (mut keys, mut more, mut less) = (0, 0, 0);
-        for (key, size) in sizes {
-            match self.live(space, key) {
-                Some(held) => less += held.bytes(),
-                None => {
-                    keys += 1;
-                    more += key.len() as u64;
-                }
-            }
-            more += size;
-        }
+    /// Checks what the store would hold after a step. What does not grow is never refused, so that a full store can
+    /// still overwrite and delete.
+    fn check_growth(&self, Growth { keys, more, less }: Growth) -> Result<(), SessionError> {
         if keys > 0 {
             self.limits.check_keys(self.len() as u64 + keys)?;
         }

@@ -76,6 +76,11 @@ impl DataEntry {
         version
     }
 
+    /// Bytes of the value, for the limits.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.content.len() as u64 + ENTRY_OVERHEAD
+    }
+
     /// Whether the entry shows nothing at the time `at`: a tombstone, or expired.
     #[must_use]
     pub fn is_gone(&self, at: Millis) -> bool {
@@ -152,7 +157,7 @@ impl LiveSet {
 
     /// Bytes of values, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.content.len() as u64 + ENTRY_OVERHEAD).sum()
+        self.entries.iter().map(DataEntry::bytes).sum()
     }
 
     /// Whether no entry is left.

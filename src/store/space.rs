@@ -37,6 +37,17 @@ pub struct Changed {
     pub conflict: bool,
 }
 
+/// By how much a step would change what the limits count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Growth {
+    /// Keys that come into being.
+    pub(crate) keys: u64,
+    /// Bytes that come.
+    pub(crate) more: u64,
+    /// Bytes that go.
+    pub(crate) less: u64,
+}
+
 impl SpaceState {
     /// The vector `V`: everything up to it is held, or has been superseded by something that is.
     #[must_use]
@@ -145,12 +156,7 @@ impl SpaceState {
     /// `STALE_REPLICA` if this vector does not dominate `from`; `DEPENDENCY_LOST` if it holds dots of a retired
     /// replica above its last. State is unchanged.
     pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
-        if !self.vector.dominates(&delta.from) {
-            return Err(SessionError::new(ErrorCode::StaleReplica, "the delta starts after this replica's vector"));
-        }
-        if self.retired.iter().any(|(replica, last)| delta.to.get(*replica) > *last) {
-            return Err(SessionError::new(ErrorCode::DependencyLost, "the delta holds writes of a retired replica"));
-        }
+        self.admit(delta)?;
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
@@ -166,16 +172,9 @@ impl SpaceState {
         }
         for (key, set) in &delta.keys {
             // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
-            let goes =
-                |entry: &DataEntry| delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
+            let goes = |entry: &DataEntry| superseded(delta, set, entry);
             // Clause 2: an entry that this replica had already seen does not come back.
-            let comes: Vec<DataEntry> = set
-                .iter()
-                .filter_map(|listed| match listed {
-                    Listed::Entry(entry) if !before.contains(entry.dot) => Some(entry.clone()),
-                    Listed::Entry(_) | Listed::Known(_) => None,
-                })
-                .collect();
+            let comes: Vec<DataEntry> = unseen(&before, set).cloned().collect();
             let held = self.keys.get(key);
             if comes.is_empty() && !held.is_some_and(|held| held.entries().iter().any(goes)) {
                 continue;
@@ -186,6 +185,39 @@ impl SpaceState {
         // Clause 3.
         self.vector.join(&delta.to);
         Ok(changed)
+    }
+
+    /// Whether a delta applies here at all.
+    ///
+    /// # Errors
+    /// As [`SpaceState::apply`].
+    pub(crate) fn admit(&self, delta: &Delta) -> Result<(), SessionError> {
+        if !self.vector.dominates(&delta.from) {
+            return Err(SessionError::new(ErrorCode::StaleReplica, "the delta starts after this replica's vector"));
+        }
+        if self.retired.iter().any(|(replica, last)| delta.to.get(*replica) > *last) {
+            return Err(SessionError::new(ErrorCode::DependencyLost, "the delta holds writes of a retired replica"));
+        }
+        Ok(())
+    }
+
+    /// What the counts would grow by if each key had one entry of this many bytes.
+    pub(crate) fn growth_by_write<'a>(&self, writes: impl Iterator<Item = (&'a Key, u64)>) -> Growth {
+        let mut growth = Growth::default();
+        for (key, bytes) in writes {
+            growth.count(key, self.keys.get(key), |_| true, bytes);
+        }
+        growth
+    }
+
+    /// What the counts would grow by if a delta that applies here were applied. What goes unlisted is not counted.
+    pub(crate) fn growth_by_delta(&self, delta: &Delta) -> Growth {
+        let mut growth = Growth::default();
+        for (key, set) in &delta.keys {
+            let bytes = unseen(&self.vector, set).map(DataEntry::bytes).sum();
+            growth.count(key, self.keys.get(key), |entry| superseded(delta, set, entry), bytes);
+        }
+        growth
     }
 
     /// The delta since `from`: for each key touched by a dot not in `from`, its full live set. Costs what changed.
@@ -239,6 +271,32 @@ impl SpaceState {
         }
         (keys, false)
     }
+}
+
+impl Growth {
+    /// Counts a key of which some entries go and some bytes come.
+    fn count(&mut self, key: &Key, held: Option<&LiveSet>, goes: impl Fn(&DataEntry) -> bool, comes: u64) {
+        if held.is_none() && comes > 0 {
+            self.keys += 1;
+            self.more += key.len() as u64;
+        }
+        self.more += comes;
+        let held = held.map_or(&[][..], LiveSet::entries).iter();
+        self.less += held.filter(|entry| goes(entry)).map(DataEntry::bytes).sum::<u64>();
+    }
+}
+
+/// Whether the sender of `delta`, which lists `set` for the entry's key, has seen the entry go.
+fn superseded(delta: &Delta, set: &[Listed], entry: &DataEntry) -> bool {
+    delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot)
+}
+
+/// The entries of `set` that whoever stands at `vector` has not seen.
+fn unseen<'a>(vector: &VersionVector, set: &'a [Listed]) -> impl Iterator<Item = &'a DataEntry> {
+    set.iter().filter_map(|listed| match listed {
+        Listed::Entry(entry) if !vector.contains(entry.dot) => Some(entry),
+        Listed::Entry(_) | Listed::Known(_) => None,
+    })
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.

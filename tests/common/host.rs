@@ -97,6 +97,8 @@ impl Host {
                 Effect::Watch(watch) => self.watched.push(watch),
                 Effect::Timeout(at) => self.timeout = at,
                 Effect::Event(event) => self.events.push(event),
+                // Orders that are only for hosts with copies of their own.
+                _ => {}
             }
         }
     }

@@ -1,0 +1,11 @@
+//! The store under one roof: versions and checks, siblings, expiry, listing, and limits that leave no mess.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod limits;
+mod listing;
+mod siblings;
+mod versions;
