@@ -85,6 +85,11 @@ impl Journal {
         self.written
     }
 
+    /// Whether there is a storage to wait for.
+    pub(crate) const fn has_storage(&self) -> bool {
+        self.storage
+    }
+
     /// Whether what waits for `gate` may leave.
     pub(crate) const fn open(&self, gate: u64) -> bool {
         gate <= self.persisted

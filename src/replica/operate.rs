@@ -85,6 +85,10 @@ impl Replica {
         }
         let writes = matches!(operation, Operation::Write { .. });
         let serve = policy == Policy::Serve && !writes;
+        // A write that would have to wait for storage, and may not, is not applied either.
+        if writes && !terms.sync && self.journal.has_storage() {
+            self.check_waits(Some(session))?;
+        }
         match self.attempt(session, &operation, guarantees, serve)? {
             Attempt::Done(answer) if writes && !terms.sync => self.once_durable(session, answer, deadline),
             Attempt::Done(answer) => Ok(Progress::Done(answer)),
@@ -173,15 +177,20 @@ impl Replica {
         deadline: Millis,
         phase: Phase,
     ) -> Result<Progress, SessionError> {
-        let state = session.and_then(|session| self.sessions.get(&session));
-        if state.is_some_and(|state| state.waits >= WAITS_MAX) {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
-        }
+        self.check_waits(session)?;
         self.count_wait(session, true);
         self.waits.last += 1;
         let id = WaitId(self.waits.last);
         self.waits.waiting.insert(id, Wait { session, deadline, phase });
         Ok(Progress::Waiting(id))
+    }
+
+    fn check_waits(&self, session: Option<SessionHandle>) -> Result<(), SessionError> {
+        let state = session.and_then(|session| self.sessions.get(&session));
+        if state.is_some_and(|state| state.waits >= WAITS_MAX) {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
+        }
+        Ok(())
     }
 
     fn count_wait(&mut self, session: Option<SessionHandle>, more: bool) {

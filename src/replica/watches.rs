@@ -53,7 +53,7 @@ impl Watches {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let due = |watch: &Watch| watch.blocked_since.filter(|_| !watch.told).map(|since| since + watch.timeout);
+        let due = |watch: &Watch| watch.blocked_since.filter(|_| !watch.told).map(|since| since.saturating_add(watch.timeout));
         self.open.values().filter_map(due).min()
     }
 }
@@ -115,7 +115,7 @@ impl Replica {
         open.told = false;
         let (session, space) = (open.session, open.space.clone());
         if !gaps.is_empty() {
-            let late = open.blocked_since.is_some_and(|since| since + open.timeout <= now);
+            let late = open.blocked_since.is_some_and(|since| since.saturating_add(open.timeout) <= now);
             if late {
                 self.unwatch(watch);
                 return Err(self.stale(&space, gaps));
@@ -158,8 +158,10 @@ impl Replica {
             let ready = self.watch_gaps(id).map_or(true, |gaps| gaps.is_empty());
             let now = self.now;
             let Some(watch) = self.watches.open.get_mut(&id) else { continue };
-            let since = *watch.blocked_since.get_or_insert(now);
-            if ready || since + watch.timeout <= now {
+            // What is ready is late for nothing: the host fetches it when it likes.
+            let since = if ready { None } else { Some(*watch.blocked_since.get_or_insert(now)) };
+            watch.blocked_since = since;
+            if since.is_none_or(|since| since.saturating_add(watch.timeout) <= now) {
                 watch.told = true;
                 self.fresh.push(Effect::Watch(id));
             }
