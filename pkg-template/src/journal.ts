@@ -61,6 +61,8 @@ export class Journal {
     if (this.#writing !== undefined || this.#queue.length === 0) return;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
+      // What was pushed after the last look into the queue; at the end storage has been asked for the last time.
+      if (!this.#closing) this.pump();
     });
   }
 

@@ -69,6 +69,23 @@ test('records that come while one is being written go to storage as one group', 
   assert.equal(storage.appends, 2);
 });
 
+test('a write in the very moment in which a group has been stored is stored too', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  storage.hold();
+  session.sync.set('a', 1);
+  const reply = replica.exchange(new Uint8Array()).then(() => session.sync.set('b', 2));
+  storage.release();
+  await reply;
+  // Nothing else happens here that could remind the replica of it.
+  const stored = async () => {
+    while (replica.status.pending > 0) await turn();
+  };
+  await within(stored(), 'the second write in storage', 10_000);
+  assert.equal(storage.appends, 2);
+});
+
 test('what was written is there after a restart, under the same id', async (t) => {
   const disk = new Disk();
   const first = await open(t, { storage: new TestStorage(disk), id: 'fra1' });
