@@ -170,7 +170,8 @@ fn a_roaming_session_is_refused_until_its_writes_have_arrived() {
     let error = JsValue::from(there.get("cart", THROW, -1.0, NOW).unwrap_err());
     assert_eq!(text_at(&error, "code"), "STALE_REPLICA");
     assert_eq!(at(&error, "retryable"), JsValue::TRUE);
-    let expected = format!(r#"[{{"space":"default","replica":"{}","have":0,"need":1,"holders":[]}}]"#, tokyo.id().unwrap());
+    let expected =
+        format!(r#"[{{"space":"default","replica":"{}","have":0,"need":1,"holders":[]}}]"#, tokyo.id().unwrap());
     assert_eq!(to_json(&at(&at(&error, "details"), "missing")), expected);
     assert_eq!(to_json(&there.missing(None, NOW).unwrap()), expected);
     let outcome = there.read("cart", THROW, -1.0, NOW).unwrap();
@@ -203,7 +204,8 @@ fn a_wait_ends_at_its_deadline() {
     assert_eq!(code(paris.take(wait as u32)), "STALE_REPLICA");
 }
 
-const EDGE: &str = r#"{"label":"edge","keys":[{"kid":"k1","key":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]}]}"#;
+const EDGE: &str =
+    r#"{"label":"edge","keys":[{"kid":"k1","key":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]}]}"#;
 
 #[wasm_bindgen_test]
 fn a_signed_token_opens_elsewhere_and_a_tampered_one_does_not() {
@@ -218,7 +220,9 @@ fn a_signed_token_opens_elsewhere_and_a_tampered_one_does_not() {
     assert_eq!(at(&resumed, "reason"), JsValue::NULL);
 
     let dot = token.find('.').unwrap();
-    for (place, _) in token.char_indices().filter(|(place, letter)| *place > dot && *letter != '.' && *letter != '~').step_by(17) {
+    for (place, _) in
+        token.char_indices().filter(|(place, letter)| *place > dot && *letter != '.' && *letter != '~').step_by(17)
+    {
         let mut letters: Vec<char> = token.chars().collect();
         letters[place] = if letters[place] == 'A' { 'B' } else { 'A' };
         let tampered: String = letters.into_iter().collect();
@@ -266,7 +270,8 @@ fn a_batch_is_written_whole_or_not_at_all() {
     let session = session(&replica, "{}");
     let steps = |text: &str| Array::from(&json(text));
     session.batch(&steps(r#"[[0,"a",null],[1,"a",0,"1",-1],[1,"b",1,"{}",-1],[2,"c"]]"#), PLAIN, -1.0, NOW).unwrap();
-    let error = JsValue::from(session.batch(&steps(r#"[[1,"a",0,"2",-1],[0,"b",null]]"#), PLAIN, -1.0, NOW).unwrap_err());
+    let error =
+        JsValue::from(session.batch(&steps(r#"[[1,"a",0,"2",-1],[0,"b",null]]"#), PLAIN, -1.0, NOW).unwrap_err());
     assert_eq!(text_at(&error, "code"), "CONFLICT");
     assert_eq!(text_at(&at(&error, "details"), "key"), "b");
     let listed = Array::from(&session.list(json("{}"), PLAIN, -1.0, NOW).unwrap());
@@ -341,6 +346,6 @@ fn errors_are_objects_of_the_table() {
         assert_eq!(at(&object, "status"), at(&row, "status"));
         assert_eq!(at(&object, "retryable"), at(&row, "retryable"));
         assert!(!text_at(&object, "message").is_empty());
-        assert!(at(&object, "details").is_object());
+        assert_eq!(to_json(&at(&object, "details")), "{}");
     }
 }

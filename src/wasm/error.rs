@@ -3,7 +3,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use litemap::LiteMap;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -44,7 +43,7 @@ struct ErrorView<'e> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum DetailsView<'e> {
-    None(LiteMap<&'static str, ()>),
+    None {},
     Missing { missing: Vec<MissingView> },
     Conflict { key: &'e str, version: Option<&'e str> },
     Limit { limit: &'static str, allowed: u64 },
@@ -53,7 +52,7 @@ enum DetailsView<'e> {
 /// The error as a plain object.
 pub(super) fn object(error: &SessionError) -> JsValue {
     let details = match error.details() {
-        Details::None => DetailsView::None(LiteMap::new()),
+        Details::None => DetailsView::None {},
         Details::Missing(missing) => DetailsView::Missing { missing: missing.iter().map(MissingView::from).collect() },
         Details::Conflict { key, version } => DetailsView::Conflict { key, version: version.as_deref() },
         Details::Limit { limit, allowed } => DetailsView::Limit { limit, allowed: *allowed },

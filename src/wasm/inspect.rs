@@ -4,8 +4,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use litemap::LiteMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use wasm_bindgen::JsValue;
 
 use super::convert::plain;
@@ -16,11 +15,26 @@ use crate::session::vector::SessionVector;
 use crate::time::MILLIS_MAX;
 use crate::vector::VersionVector;
 
-type Vector = LiteMap<String, u64>;
+type Vector = Shown<u64>;
 
-/// A map that is only shown, in the order in which its parts come.
-fn shown<V>(parts: impl Iterator<Item = (String, V)>) -> LiteMap<String, V> {
-    LiteMap::from_sorted_store_unchecked(parts.collect())
+/// A map that is only shown, in the order in which its parts come. An empty one is `{}`; a `LiteMap` would say `[]`.
+#[derive(Clone)]
+struct Shown<V>(Vec<(String, V)>);
+
+impl<V> Default for Shown<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V: Serialize> Serialize for Shown<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, part)| (name, part)))
+    }
+}
+
+fn shown<V>(parts: impl Iterator<Item = (String, V)>) -> Shown<V> {
+    Shown(parts.collect())
 }
 
 fn vector(vector: &VersionVector) -> Vector {
@@ -34,7 +48,7 @@ struct DependenciesView {
     writes: Vector,
 }
 
-fn dependencies(of: &SessionVector) -> LiteMap<String, DependenciesView> {
+fn dependencies(of: &SessionVector) -> Shown<DependenciesView> {
     let view = |(space, own): (&Space, &crate::session::vector::Dependencies)| {
         (space.to_string(), DependenciesView { reads: vector(&own.reads), writes: vector(&own.writes) })
     };
@@ -64,12 +78,13 @@ struct InfoView {
 struct VectorsView {
     #[serde(flatten)]
     current: DependenciesView,
-    spaces: LiteMap<String, DependenciesView>,
+    spaces: Shown<DependenciesView>,
 }
 
 fn vectors(space: &str, of: &SessionVector) -> VectorsView {
     let spaces = dependencies(of);
     let current = spaces
+        .0
         .iter()
         .find(|(name, _)| *name == space)
         .map(|(_, own)| DependenciesView { reads: own.reads.clone(), writes: own.writes.clone() });
@@ -138,7 +153,7 @@ struct InspectionView {
     version: &'static str,
     replica: String,
     trusted: bool,
-    vectors: LiteMap<String, Vector>,
+    vectors: Shown<Vector>,
     keys: usize,
     bytes: u64,
     wasm_bytes: usize,
@@ -151,7 +166,7 @@ struct InspectionView {
 struct PeerInspection {
     link: u32,
     replica: Option<String>,
-    holds: LiteMap<String, Vector>,
+    holds: Shown<Vector>,
 }
 
 /// The replica as a whole.
