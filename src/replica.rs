@@ -231,9 +231,11 @@ impl Replica {
         self.journal.persisted(n);
     }
 
-    /// The time has come that [`Effect::Timeout`] named.
+    /// The time has come that [`Effect::Timeout`] named. What is due next is told again in any case: a timer that rang
+    /// early, or before a clock was set, is not the last one.
     pub fn tick(&mut self, now: Millis) {
         self.input(now);
+        self.timeout_told = None;
     }
 
     /// Says whether [`Event::Change`] is wanted; it costs a version and a value each.
@@ -303,8 +305,15 @@ impl Replica {
         None
     }
 
-    /// Notes that something has come in at `now`; a clock that goes back is followed (deadlines are then later).
-    const fn input(&mut self, now: Millis) {
+    /// Notes that something has come in at `now`. Where the clock was set back, what was due after a time is due after
+    /// the same time still: a wait of a second is not one of an hour because a clock was wrong by an hour.
+    fn input(&mut self, now: Millis) {
+        let back = self.now.saturating_sub(now);
+        if back > 0 {
+            self.waits.set_back(back);
+            self.watches.set_back(back);
+            self.links.set_back(back);
+        }
         self.now = now;
         self.stirred = true;
     }

@@ -36,14 +36,19 @@ pub(super) enum Attempt {
 #[derive(Default)]
 struct Deciding {
     dots: Vec<(Dot, Option<SessionId>)>,
+    /// Entries that did not decide, but that the answer names: a version names the whole live set.
+    named: Vec<(Dot, Option<SessionId>)>,
     absence: bool,
 }
 
 impl Deciding {
     fn winner(&mut self, set: Option<&LiveSet>) {
-        match set.and_then(LiveSet::winner) {
-            Some(entry) => self.dots.push((entry.dot, entry.session)),
-            None => self.absence = true,
+        match set.map(LiveSet::entries) {
+            Some([winner, others @ ..]) => {
+                self.dots.push((winner.dot, winner.session));
+                self.named.extend(others.iter().map(|entry| (entry.dot, entry.session)));
+            }
+            Some([]) | None => self.absence = true,
         }
     }
 
@@ -266,7 +271,7 @@ impl Replica {
 fn undurable(deciding: &Deciding, state: &SessionState, durable: &VersionVector) -> Option<Vec<Gap>> {
     let hidden = |(dot, writer): &&(Dot, Option<SessionId>)| !durable.contains(*dot) && *writer != Some(state.id);
     let mut needed = VersionVector::new();
-    deciding.dots.iter().filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
+    deciding.dots.iter().chain(&deciding.named).filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
     if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }
 }
 

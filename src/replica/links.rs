@@ -37,6 +37,12 @@ impl Links {
         self.open.iter_mut().for_each(|(_, peer)| peer.greet());
     }
 
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.open.iter_mut().for_each(|(_, peer)| peer.set_back(back));
+        self.exchanges.iter_mut().for_each(|(_, peer)| peer.set_back(back));
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.open.values().map(Peer::deadline).min()
     }

@@ -52,6 +52,11 @@ impl Waits {
         self.waiting.values().map(|wait| wait.deadline).min()
     }
 
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.waiting.iter_mut().for_each(|(_, wait)| wait.deadline = wait.deadline.saturating_sub(back));
+    }
+
     pub(super) fn forget(&mut self, session: SessionHandle) {
         self.waiting.retain(|_, wait| wait.session != Some(session));
     }

@@ -48,12 +48,21 @@ impl Watches {
         }
     }
 
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        for (_, watch) in self.open.iter_mut() {
+            watch.blocked_since = watch.blocked_since.map(|since| since.saturating_sub(back));
+        }
+    }
+
     pub(super) fn forget(&mut self, session: SessionHandle) {
         self.open.retain(|_, watch| watch.session != session);
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let due = |watch: &Watch| watch.blocked_since.filter(|_| !watch.told).map(|since| since.saturating_add(watch.timeout));
+        let due = |watch: &Watch| {
+            watch.blocked_since.filter(|_| !watch.told).map(|since| since.saturating_add(watch.timeout))
+        };
         self.open.values().filter_map(due).min()
     }
 }

@@ -120,6 +120,17 @@ impl Peer {
         self.hello_at = 0;
     }
 
+    /// The clock was set back by so much: pauses stay as long as they were.
+    pub fn set_back(&mut self, back: Millis) {
+        self.hello_at = self.hello_at.saturating_sub(back);
+        for (_, progress) in self.spaces.iter_mut() {
+            if let Some(under_way) = &mut progress.under_way {
+                under_way.since = under_way.since.saturating_sub(back);
+            }
+        }
+        self.incoming.iter_mut().for_each(|(_, incoming)| incoming.since = incoming.since.saturating_sub(back));
+    }
+
     /// Acts on the messages of one frame from `from`.
     pub fn receive(
         &mut self,
@@ -252,7 +263,14 @@ impl Peer {
         let Some(incoming) = self.incoming.get_mut(&space) else { return };
         let bytes = keys.iter().flat_map(|(_, set)| set).filter_map(|listed| listed.content()).map(|c| c.len() as u64);
         let bytes = bytes.sum();
+        let first = after.is_none();
         if !incoming.stage.take(after.as_deref(), keys, last, bytes) {
+            // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk
+            // in requests and responses nobody else would say it, and a run that was cut off would never end.
+            if first {
+                let after = incoming.stage.after().cloned();
+                step.replies.push(Message::Want { space, from, base, after });
+            }
             return;
         }
         incoming.since = now;
