@@ -18,11 +18,11 @@ use litemap::LiteMap;
 
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
-use crate::store::delta::{Delta, Listed};
+use crate::store::delta::{Delta, HLC_MAX, Listed};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::limits::Limits;
 use crate::store::space::{Changed, Growth, SpaceState};
-use crate::time::{HlcClock, MILLIS_MAX, Millis};
+use crate::time::{Hlc, HlcClock, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
 /// One key's part of a batch.
@@ -147,6 +147,10 @@ impl SessionConsistentStore {
         let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
         if dot.sequence > SEQUENCE_MAX {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
+        }
+        // Bytes with a greater clock would be read by nobody, this replica's own journal included.
+        if self.clock.last().max(Hlc::new(now, 0)) >= HLC_MAX {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "clock", HLC_MAX.millis()));
         }
         let hlc = self.clock.tick(now);
         // No entry may end later than its bytes can tell.

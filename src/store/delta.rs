@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
-use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key};
 use crate::store::keys::{decode_keys, encode_keys};
 use crate::time::{Hlc, MILLIS_MAX};
 use crate::vector::VersionVector;
@@ -32,6 +32,11 @@ impl Listed {
             Self::Entry(entry) => entry.dot,
             Self::Known(dot) => *dot,
         }
+    }
+
+    /// Bytes of the value, for the limits.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.content().map_or(0, Content::len) as u64 + ENTRY_OVERHEAD
     }
 
     /// What the entry holds, where it came in full.
@@ -86,8 +91,8 @@ impl Delta {
     }
 }
 
-/// The greatest clock that is believed: a day below the end of time, so that a clock can always go on.
-const HLC_MAX: Hlc = Hlc::from_bits((MILLIS_MAX - 86_400_000) << 16);
+/// The greatest clock that is believed, and written with: bytes that hold a greater one are not read.
+pub(crate) const HLC_MAX: Hlc = Hlc::from_bits((MILLIS_MAX - 86_400_000) << 16);
 
 /// Full entries lie in `to` (where it is known) and at or below the clock, bare dots in `from`; or the bytes
 /// contradict each other.

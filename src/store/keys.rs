@@ -2,7 +2,8 @@
 //!
 //! One byte string holds a CBOR sequence; a key is `shared, suffix, entries…`. Keys are front-coded against the key
 //! before, sequences against the origin's last, clocks against the last entry's, so that a run of writes costs about
-//! six bytes an entry beside its key and value. Invariant: keys ascend strictly, a dot is listed once a key.
+//! six bytes an entry beside its key and value. Invariant: keys ascend strictly, and a key lists each origin once:
+//! whoever writes a key has seen its own earlier entry go.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -31,17 +32,18 @@ const HAS_EXPIRY: u64 = 2;
 struct Previous {
     key: Key,
     hlc: u64,
-    sequences: LiteMap<ReplicaId, u64>,
+    /// Of each origin the last sequence, and the number of the key that listed it.
+    origins: LiteMap<ReplicaId, (u64, usize)>,
 }
 
 impl Previous {
     fn new(hlc: Hlc) -> Self {
-        Self { key: Key::from(""), hlc: hlc.to_bits(), sequences: LiteMap::new() }
+        Self { key: Key::from(""), hlc: hlc.to_bits(), origins: LiteMap::new() }
     }
 
-    /// Remembers `dot` and tells its origin's sequence before.
-    fn sequence(&mut self, dot: Dot) -> u64 {
-        self.sequences.insert(dot.replica, dot.sequence).unwrap_or(0)
+    /// Remembers the `dot` of the key number `key`, and tells its origin's sequence before.
+    fn sequence(&mut self, dot: Dot, key: usize) -> u64 {
+        self.origins.insert(dot.replica, (dot.sequence, key)).map_or(0, |(sequence, _)| sequence)
     }
 }
 
@@ -49,7 +51,7 @@ impl Previous {
 pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
     writer.sequence(|writer| {
         let mut previous = Previous::new(hlc);
-        for (key, set) in keys {
+        for (at, (key, set)) in keys.iter().enumerate() {
             let shared = shared_prefix(&previous.key, key);
             // One entry is the rule: then the count is left out, and the sign of `shared` says so.
             if set.len() == 1 {
@@ -60,20 +62,20 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
             }
             writer.text(key.get(shared..).unwrap_or_default());
             for listed in set {
-                encode_listed(writer, listed, &mut previous);
+                encode_listed(writer, listed, at, &mut previous);
             }
             previous.key = key.clone();
         }
     });
 }
 
-fn encode_listed(writer: &mut Writer, listed: &Listed, previous: &mut Previous) {
+fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, previous: &mut Previous) {
     let dot = listed.dot();
     let origin = writer.replica_index(dot.replica);
     let entry = match listed {
         Listed::Known(_) => {
             writer.u64(origin * HEADS + KNOWN * 4);
-            writer.i64(difference(dot.sequence, previous.sequence(dot)));
+            writer.i64(difference(dot.sequence, previous.sequence(dot, key)));
             return;
         }
         Listed::Entry(entry) => entry,
@@ -87,7 +89,7 @@ fn encode_listed(writer: &mut Writer, listed: &Listed, previous: &mut Previous) 
     let flags =
         if entry.session.is_some() { HAS_SESSION } else { 0 } | if entry.expires_at.is_some() { HAS_EXPIRY } else { 0 };
     writer.u64(origin * HEADS + kind * 4 + flags);
-    writer.i64(difference(dot.sequence, previous.sequence(dot)));
+    writer.i64(difference(dot.sequence, previous.sequence(dot, key)));
     writer.i64(difference(entry.hlc.to_bits(), previous.hlc));
     previous.hlc = entry.hlc.to_bits();
     match &entry.content {
@@ -122,11 +124,7 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Keys, Ses
         // The count is a claim of the sender's: the set grows with what is really there.
         let mut set: Vec<Listed> = Vec::new();
         for _ in 0..count {
-            let listed = decode_listed(reader, &mut previous)?;
-            if set.iter().any(|known| known.dot() == listed.dot()) {
-                return Err(SessionError::malformed("a dot listed twice"));
-            }
-            set.push(listed);
+            set.push(decode_listed(reader, keys.len(), &mut previous)?);
         }
         previous.key = key.into();
         keys.push((previous.key.clone(), set));
@@ -135,18 +133,22 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Keys, Ses
     Ok(keys)
 }
 
-fn decode_listed(reader: &mut Reader<'_>, previous: &mut Previous) -> Result<Listed, SessionError> {
+fn decode_listed(reader: &mut Reader<'_>, key: usize, previous: &mut Previous) -> Result<Listed, SessionError> {
     let head = reader.u64()?;
     let replica = reader.replica_at(head / HEADS)?;
     let (kind, flags) = (head % HEADS / 4, head % 4);
-    let before = previous.sequences.get(&replica).copied().unwrap_or(0);
-    let sequence = apply(before, reader.i64()?).filter(|sequence| (1..=SEQUENCE_MAX).contains(sequence));
+    let before = match previous.origins.get(&replica) {
+        Some((_, last)) if *last == key => return Err(SessionError::malformed("an origin listed twice")),
+        Some((sequence, _)) => *sequence,
+        None => 0,
+    };
+    let sequence = Some(apply(before, reader.i64()?)).filter(|sequence| (1..=SEQUENCE_MAX).contains(sequence));
     let dot = Dot::new(replica, sequence.ok_or_else(|| SessionError::malformed("a sequence out of range"))?);
-    previous.sequence(dot);
+    previous.sequence(dot, key);
     if kind == KNOWN {
         return if flags == 0 { Ok(Listed::Known(dot)) } else { Err(SessionError::malformed("a bare dot with flags")) };
     }
-    let hlc = apply(previous.hlc, reader.i64()?).ok_or_else(|| SessionError::malformed("a clock out of range"))?;
+    let hlc = apply(previous.hlc, reader.i64()?);
     previous.hlc = hlc;
     let content = match kind {
         TOMBSTONE => Content::Tombstone,
@@ -160,7 +162,7 @@ fn decode_listed(reader: &mut Reader<'_>, previous: &mut Previous) -> Result<Lis
     let expires_at = if flags & HAS_EXPIRY == 0 {
         None
     } else {
-        let end = apply(hlc.millis(), reader.i64()?).filter(|end| *end <= MILLIS_MAX);
+        let end = Some(apply(hlc.millis(), reader.i64()?)).filter(|end| *end <= MILLIS_MAX);
         Some(end.ok_or_else(|| SessionError::malformed("an expiry out of range"))?)
     };
     Ok(Listed::Entry(DataEntry { content, dot, hlc, session, expires_at }))
@@ -171,9 +173,10 @@ const fn difference(to: u64, from: u64) -> i64 {
     to.wrapping_sub(from).cast_signed()
 }
 
-/// `from + difference`, unless that leaves the unsigned numbers.
-const fn apply(from: u64, difference: i64) -> Option<u64> {
-    from.checked_add_signed(difference)
+/// `from + difference`, which wraps too: two clocks can be further apart than a signed number reaches. Whether the
+/// result is in range is for the caller to check.
+const fn apply(from: u64, difference: i64) -> u64 {
+    from.wrapping_add_signed(difference)
 }
 
 /// The length of the beginning that both keys share, cut back to a character's edge.

@@ -12,7 +12,7 @@ use litemap::LiteMap;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
-use crate::store::delta::Delta;
+use crate::store::delta::{Delta, Listed, check_keys};
 use crate::store::space::{Changed, SpaceState};
 use crate::store::stage::Stage;
 use crate::sync::message::{Message, Slice};
@@ -48,6 +48,13 @@ pub struct Step {
     pub applied: Vec<(Space, Vec<Changed>)>,
     /// What was not taken, and why; state is unchanged by it.
     pub refused: Vec<SessionError>,
+}
+
+impl Step {
+    fn refuse(&mut self, space: Space, error: SessionError) {
+        self.replies.push(Message::Refused { space, code: error.code().as_str().into() });
+        self.refused.push(error);
+    }
 }
 
 /// What is known of a peer in one space.
@@ -176,7 +183,12 @@ impl Peer {
                     |incoming: &Incoming| incoming.stage.is_of(&delta.from, &base) && incoming.stage.is_complete();
                 let whole = self.incoming.get(&delta.space).is_some_and(complete);
                 if let Some(incoming) = whole.then(|| self.incoming.remove(&delta.space)).flatten() {
-                    self.take(&incoming.stage.finish(delta), store, step);
+                    let whole = incoming.stage.finish(delta);
+                    // Each part was sound in itself; only now is it known which vector all of them must lie in.
+                    match check_keys(&whole.keys, &whole.from, Some(&whole.to), whole.hlc) {
+                        Ok(()) => self.take(&whole, store, step),
+                        Err(error) => step.refuse(whole.space, error),
+                    }
                 }
             }
             Message::Want { space, from, base, after } => {
@@ -234,10 +246,7 @@ impl Peer {
                 let vector = store.vector(&space).clone();
                 step.replies.push(Message::Behind { space, vector });
             }
-            Err(error) => {
-                step.replies.push(Message::Refused { space, code: error.code().as_str().into() });
-                step.refused.push(error);
-            }
+            Err(error) => step.refuse(space, error),
         }
     }
 
@@ -261,8 +270,7 @@ impl Peer {
             self.incoming.insert(space.clone(), Incoming { stage, since: now });
         }
         let Some(incoming) = self.incoming.get_mut(&space) else { return };
-        let bytes = keys.iter().flat_map(|(_, set)| set).filter_map(|listed| listed.content()).map(|c| c.len() as u64);
-        let bytes = bytes.sum();
+        let bytes = keys.iter().map(|(key, set)| key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>()).sum();
         let first = after.is_none();
         if !incoming.stage.take(after.as_deref(), keys, last, bytes) {
             // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk

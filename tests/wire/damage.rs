@@ -1,0 +1,516 @@
+//! Damaged, hostile and contradictory bytes: an error, an unchanged state, no panic, no memory by a claimed length.
+
+use super::round_trip::any_frame;
+use super::*;
+use common::host::{Host, SYNC};
+use common::{START, batch, code, edge, put, stored};
+use edge_session::codec::Writer;
+use edge_session::error::{ErrorCode, SessionError};
+use edge_session::io::{Event, LinkId};
+use proptest::prelude::*;
+
+const LINK: LinkId = LinkId(1);
+
+/// A replica that holds something, among it the keys and origins of the examples.
+fn host() -> Host {
+    let mut host = Host::new(stored(edge("paris")));
+    let mine = host.session();
+    host.ask(mine, batch([put("k1", "mine"), put("cart/1", "mine"), put("z", "mine")]), SYNC).unwrap();
+    let known = Delta {
+        from: VersionVector::new(),
+        to: vector(&[(fra1(), 2)]),
+        keys: vec![("prefs".into(), plain("early", Dot::new(fra1(), 1), 0))],
+        ..delta()
+    };
+    host.replica.link_up(LINK, START);
+    let frame = Frame { from: fra1(), to: None, messages: vec![Message::Delta(known)] };
+    host.receive(LINK, &frame.encode()).unwrap();
+    host.confirm_all();
+    host
+}
+
+/// Everything that a host is: who, and all that it holds.
+fn digest(host: &mut Host) -> (ReplicaId, Vec<u8>) {
+    (host.id(), host.snapshot())
+}
+
+/// The four ways in which bytes come into a replica.
+fn doors() -> [(&'static str, fn(&mut Host, &[u8]) -> Result<(), SessionError>); 4] {
+    [
+        ("receive", |host, bytes| host.receive(LINK, bytes)),
+        ("exchange", |host, bytes| host.try_exchange(bytes).map(drop)),
+        ("load", |host, bytes| host.replica.load(bytes, START)),
+        ("restore", |host, bytes| {
+            let result = host.replica.restore(bytes, START);
+            host.drain();
+            result
+        }),
+    ]
+}
+
+/// Bytes that must be refused at every door, and change nothing.
+fn assert_refused(bytes: &[u8], what: &str) {
+    for (door, enter) in doors() {
+        let mut host = host();
+        let before = digest(&mut host);
+        let error = enter(&mut host, bytes).err().unwrap_or_else(|| panic!("{what}: {door} took {bytes:x?}"));
+        assert!(matches!(error.code(), ErrorCode::MessageMalformed | ErrorCode::ProtocolMismatch), "{what}: {error}");
+        assert_eq!(digest(&mut host), before, "{what}: {door} has changed something");
+    }
+}
+
+/// Bytes that may be anything: whoever refuses them has not changed.
+fn assert_harmless(bytes: &[u8]) {
+    for (door, enter) in doors() {
+        let mut host = host();
+        let before = digest(&mut host);
+        if enter(&mut host, bytes).is_err() {
+            assert_eq!(digest(&mut host), before, "{door} has changed something for {bytes:x?}");
+        }
+        // It still works, and what it holds is sound: it can be read again.
+        let session = host.session();
+        host.set(session, "k1", "after");
+        Frame::decode(&host.snapshot()).unwrap();
+    }
+}
+
+#[test]
+fn a_frame_cut_short_anywhere_is_refused() {
+    for (name, frame) in examples() {
+        let bytes = frame.encode();
+        for len in 0..bytes.len() {
+            assert_eq!(code(Frame::decode(&bytes[..len])), ErrorCode::MessageMalformed, "{name} cut to {len}");
+        }
+        // No bytes at all ask for a hello.
+        for len in [1, 2, bytes.len() / 2, bytes.len() - 1] {
+            assert_refused(&bytes[..len], name);
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_refused() {
+    for (name, frame) in examples() {
+        let mut bytes = frame.encode();
+        bytes.push(0);
+        assert_refused(&bytes, name);
+    }
+}
+
+#[test]
+fn another_version_is_refused() {
+    for (name, frame) in examples() {
+        let mut bytes = frame.encode();
+        bytes[1] = 2;
+        assert_refused(&bytes, name);
+    }
+}
+
+#[test]
+fn any_one_bit_may_be_another() {
+    for (_, frame) in examples() {
+        let bytes = frame.encode();
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(frame) = Frame::decode(&bytes) {
+                // What can still be read means something: it must be sound enough to be written and read again.
+                let foreign = frame.messages.iter().any(|message| matches!(message, Message::Foreign { .. }));
+                assert!(foreign || Frame::decode(&frame.encode()).unwrap() == frame, "{frame:?}");
+            }
+            // All doors for a third of them: the others differ in nothing.
+            if bit % 3 == 0 {
+                assert_harmless(&bytes);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(noise in any::<Vec<u8>>(), frame in any_frame(), at: prop::sample::Index) {
+        assert_harmless(&noise);
+        // Behind a sound beginning, so that the depths are reached.
+        let mut bytes = frame.encode();
+        bytes.truncate(at.index(bytes.len()));
+        bytes.extend(noise);
+        assert_harmless(&bytes);
+    }
+
+    #[test]
+    fn any_well_formed_frame_does_no_harm(frame in any_frame()) {
+        assert_harmless(&frame.encode());
+    }
+}
+
+// ── Memory ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// The most memory that this process has ever mapped, in KiB.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmPeak:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Heads of arrays, maps, byte strings and texts that claim 2⁴⁰ and 2²⁸ items, at every place of every example.
+#[test]
+fn a_claimed_length_allocates_nothing() {
+    #[cfg(target_os = "linux")]
+    let before = peak();
+    for (name, frame) in examples() {
+        let bytes = frame.encode();
+        for at in 0..bytes.len() {
+            for major in [0x40, 0x60, 0x80, 0xa0] {
+                for claim in [1u64 << 28, 1 << 40, u64::MAX] {
+                    let mut claimed = bytes[..at].to_vec();
+                    claimed.push(major | 27);
+                    claimed.extend(claim.to_be_bytes());
+                    claimed.extend(&bytes[at + 1..]);
+                    if let Ok(frame) = Frame::decode(&claimed) {
+                        panic!("{name}: {frame:?} was read at {at}");
+                    }
+                }
+            }
+        }
+    }
+    // 2²⁸ bytes would be seen; what the other tests of this program map is far less.
+    #[cfg(target_os = "linux")]
+    assert!(peak() - before < 200 << 10, "{} KiB more", peak() - before);
+}
+
+/// The keys of a delta, written by hand: `body` writes the sequence.
+fn with_keys(body: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.item();
+    writer.replica(fra1());
+    writer.item();
+    writer.null();
+    writer.item();
+    writer.array(7);
+    writer.u64(2);
+    writer.space(&space());
+    writer.vector(&vector(&[(fra1(), 1_000_000)]));
+    writer.vector(&vector(&[(fra1(), 1_000_000)]));
+    writer.u64(hlc(0).to_bits());
+    writer.sequence(body);
+    writer.finish()
+}
+
+/// One key with a million bare dots would cost a reader that compares each with all the others an hour.
+#[test]
+fn a_crowd_of_dots_costs_no_more_than_its_bytes() {
+    let bytes = with_keys(|keys| {
+        keys.i64(-1);
+        keys.u64(300_000);
+        keys.text("k");
+        for _ in 0..300_000 {
+            keys.u64(16); // origin 0, a bare dot
+            keys.i64(1);
+        }
+    });
+    assert_eq!(code(Frame::decode(&bytes)), ErrorCode::MessageMalformed, "an origin has one live entry a key");
+}
+
+#[test]
+fn a_claimed_number_of_entries_is_a_claim() {
+    let bytes = with_keys(|keys| {
+        keys.i64(-1);
+        keys.u64(u64::MAX);
+        keys.text("k");
+        keys.u64(16);
+        keys.i64(1);
+    });
+    assert_refused(&bytes, "a count");
+}
+
+// ── Contradictions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn keys_that_contradict_themselves_are_refused() {
+    let dot = |keys: &mut Writer| {
+        keys.u64(16);
+        keys.i64(1);
+    };
+    let key = |keys: &mut Writer, shared: i64, suffix: &str| {
+        keys.i64(shared);
+        keys.text(suffix);
+    };
+    type Body<'a> = (&'a str, Box<dyn FnOnce(&mut Writer)>);
+    let bodies: Vec<Body<'_>> = vec![
+        (
+            "an empty key",
+            Box::new(move |keys| {
+                key(keys, 0, "");
+                dot(keys)
+            }),
+        ),
+        (
+            "a key twice",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                dot(keys);
+                key(keys, 1, "");
+                dot(keys)
+            }),
+        ),
+        (
+            "keys out of order",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                dot(keys);
+                key(keys, 0, "a");
+                dot(keys)
+            }),
+        ),
+        (
+            "a prefix longer than the key before",
+            Box::new(move |keys| {
+                key(keys, 1, "k");
+                dot(keys)
+            }),
+        ),
+        (
+            "a prefix that cuts a character",
+            Box::new(move |keys| {
+                key(keys, 0, "ä");
+                dot(keys);
+                key(keys, 1, "x");
+                dot(keys)
+            }),
+        ),
+        (
+            "the least number",
+            Box::new(move |keys| {
+                key(keys, i64::MIN, "k");
+                dot(keys)
+            }),
+        ),
+        (
+            "sequence 0",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(16);
+                keys.i64(0)
+            }),
+        ),
+        (
+            "a sequence below 0",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(16);
+                keys.i64(-5)
+            }),
+        ),
+        (
+            "a bare dot that is not in from",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(16);
+                keys.i64(1_000_001)
+            }),
+        ),
+        (
+            "a bare dot with flags",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(17);
+                keys.i64(1)
+            }),
+        ),
+        (
+            "an origin that is not in the table",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(16 + 20);
+                keys.i64(1)
+            }),
+        ),
+        (
+            "an origin at the end of numbers",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(u64::MAX);
+                keys.i64(1)
+            }),
+        ),
+        (
+            "a clock below 0",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(0);
+                keys.i64(1);
+                keys.i64(i64::MIN)
+            }),
+        ),
+        (
+            "a clock above the delta's",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(0);
+                keys.i64(1);
+                keys.i64(1)
+            }),
+        ),
+        (
+            "a session that is not in the table",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(1);
+                keys.i64(1);
+                keys.i64(0);
+                keys.u64(0)
+            }),
+        ),
+        (
+            "an end below 0",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(2);
+                keys.i64(1);
+                keys.i64(0);
+                keys.i64(i64::MIN)
+            }),
+        ),
+        (
+            "an end beyond 48 bits",
+            Box::new(move |keys| {
+                key(keys, 0, "k");
+                keys.u64(2);
+                keys.i64(1);
+                keys.i64(0);
+                keys.i64(1 << 48)
+            }),
+        ),
+        (
+            "an origin twice in a key",
+            Box::new(move |keys| {
+                keys.i64(-1);
+                keys.u64(2);
+                keys.text("k");
+                dot(keys);
+                dot(keys)
+            }),
+        ),
+    ];
+    for (what, body) in bodies {
+        assert_refused(&with_keys(body), what);
+    }
+    // The same writer makes what is right.
+    assert!(
+        Frame::decode(&with_keys(|keys| {
+            key(keys, 0, "k");
+            dot(keys)
+        }))
+        .is_ok()
+    );
+}
+
+#[test]
+fn entries_outside_of_their_deltas_vector_are_refused() {
+    let late = Delta { to: vector(&[(fra1(), 4), (tab(), 3)]), ..delta() };
+    assert_refused(&frame(vec![Message::Delta(late)]).encode(), "a dot above `to`");
+    let early = Delta { hlc: hlc(29), ..delta() };
+    assert_refused(&frame(vec![Message::Delta(early)]).encode(), "a clock above the delta's");
+    let end_of_time = Delta { hlc: Hlc::from_bits(u64::MAX), ..delta() };
+    assert_refused(&frame(vec![Message::Delta(end_of_time)]).encode(), "a clock that could not go on");
+}
+
+#[test]
+fn a_slice_outside_of_its_range_is_refused() {
+    let slice = |after: Option<&str>, last: bool, keys: edge_session::store::delta::Keys| {
+        let (from, base) = (VersionVector::new(), vector(&[(fra1(), 5)]));
+        let after = after.map(Into::into);
+        frame(vec![Message::Slice(Slice { space: space(), from, base, after, last, hlc: hlc(30), keys })]).encode()
+    };
+    let one = || vec![("k".into(), plain("v", Dot::new(fra1(), 1), 0))];
+    assert_refused(&slice(Some("k"), false, one()), "its first key is the last one of the slice before");
+    assert_refused(&slice(None, false, vec![]), "nothing, and more to come");
+    assert!(Frame::decode(&slice(Some("a"), false, one())).is_ok());
+    assert!(Frame::decode(&slice(Some("a"), true, vec![])).is_ok());
+}
+
+/// A slice may hold what its sender took in after the first one; what even the top-up's vector does not hold is a lie.
+#[test]
+fn slices_with_entries_that_their_top_up_does_not_hold_are_refused() {
+    let mut host = host();
+    let before = digest(&mut host);
+    let (from, base) = (VersionVector::new(), vector(&[(tab(), 1)]));
+    let keys = vec![("k".into(), plain("v", Dot::new(tab(), 9), 0))];
+    let slice =
+        Slice { space: space(), from: from.clone(), base: base.clone(), after: None, last: true, hlc: hlc(0), keys };
+    let delta = Delta { space: space(), from, to: base.clone(), hlc: hlc(0), keys: vec![] };
+    let lie = Frame { from: tab(), to: None, messages: vec![Message::Slice(slice), Message::TopUp { base, delta }] };
+    host.events.clear();
+    host.receive(LINK, &lie.encode()).unwrap();
+    assert_eq!(digest(&mut host), before);
+    assert!(host.events.iter().any(|event| matches!(event, Event::Refused(_))), "{:?}", host.events);
+}
+
+#[test]
+fn a_frame_without_sender_or_message_without_kind_is_refused() {
+    let empty = Writer::new().finish();
+    assert_refused(&empty, "no sender");
+    let mut writer = Writer::new();
+    writer.item();
+    writer.replica(fra1());
+    writer.item();
+    writer.null();
+    writer.item();
+    writer.array(0);
+    assert_refused(&writer.finish(), "no kind");
+    let mut writer = Writer::new();
+    writer.item();
+    writer.replica(fra1());
+    writer.item();
+    writer.null();
+    writer.item();
+    writer.array(2);
+    writer.u64(3);
+    writer.text("default");
+    assert_refused(&writer.finish(), "an ack with too few fields");
+}
+
+#[test]
+fn a_snapshot_that_holds_other_messages_is_refused_as_a_whole() {
+    for enter in [doors()[2].1, doors()[3].1] {
+        let mut host = host();
+        let before = digest(&mut host);
+        let ack = Message::Ack { space: space(), vector: VersionVector::new() };
+        let frame = Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta()), ack] };
+        assert_eq!(code(enter(&mut host, &frame.encode())), ErrorCode::MessageMalformed);
+        assert_eq!(digest(&mut host), before);
+    }
+}
+
+#[test]
+fn a_snapshot_of_which_one_space_does_not_apply_is_refused_as_a_whole() {
+    let gap = Delta { space: Space::first("other").unwrap(), keys: vec![], ..delta() };
+    let whole = Delta { from: VersionVector::new(), keys: vec![], ..delta() };
+    for enter in [doors()[2].1, doors()[3].1] {
+        let mut host = host();
+        let before = digest(&mut host);
+        let messages = vec![Message::Delta(whole.clone()), Message::Delta(gap.clone())];
+        let frame = Frame { from: fra1(), to: None, messages };
+        assert_eq!(code(enter(&mut host, &frame.encode())), ErrorCode::StaleReplica);
+        assert_eq!(digest(&mut host), before);
+    }
+}
+
+/// A clock that somebody has pushed to the end of what is believed stops writes; it does not make what is stored unreadable.
+#[test]
+fn a_clock_at_the_end_of_what_is_believed_writes_nothing_that_cannot_be_read() {
+    let mut host = host();
+    let last = Hlc::from_bits(((1 << 48) - 1 - 86_400_000) << 16);
+    let delta = Delta { to: vector(&[(fra1(), 3)]), hlc: last, keys: vec![], ..delta() };
+    host.receive(LINK, &Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta)] }.encode()).unwrap();
+    let session = host.session();
+    let refused = host.try_set(session, "k1", "after", SYNC);
+    assert_eq!(code(refused), ErrorCode::QuotaExceeded);
+    Frame::decode(&host.snapshot()).unwrap();
+    host.confirm_all();
+    host.crash();
+    assert_eq!(host.vector().get(fra1()), 3, "and it opens again");
+}

@@ -1,0 +1,138 @@
+//! The bytes of version 1: golden files, round trips, and everything that damaged bytes must not do.
+//!
+//! Here is what the tests have in common: one frame of each kind, whose bytes are in `tests/data/wire`.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod damage;
+mod golden;
+mod round_trip;
+mod size;
+
+use edge_session::id::{Dot, ReplicaId, SessionId, Space};
+use edge_session::store::delta::{Delta, Listed};
+use edge_session::store::entry::{Content, DataEntry};
+use edge_session::sync::message::{Frame, Message, Slice};
+use edge_session::time::Hlc;
+use edge_session::vector::VersionVector;
+
+/// The time of the examples, in milliseconds.
+const TIME: u64 = 1_790_000_000_000;
+
+fn fra1() -> ReplicaId {
+    ReplicaId::new("fra1", [1; 10]).unwrap()
+}
+
+fn tab() -> ReplicaId {
+    ReplicaId::new("tab", [2; 10]).unwrap()
+}
+
+fn space() -> Space {
+    Space::first("default").unwrap()
+}
+
+fn session() -> SessionId {
+    SessionId::new(TIME, [3; 10])
+}
+
+fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {
+    entries.iter().copied().collect()
+}
+
+fn hlc(millis: u64) -> Hlc {
+    Hlc::new(TIME + millis, 0)
+}
+
+fn entry(content: Content, dot: Dot, millis: u64) -> DataEntry {
+    DataEntry { content, dot, hlc: hlc(millis), session: None, expires_at: None }
+}
+
+/// A text entry without session and end.
+fn plain(value: &str, dot: Dot, millis: u64) -> Vec<Listed> {
+    vec![Listed::Entry(entry(Content::Text(value.into()), dot, millis))]
+}
+
+fn frame(messages: Vec<Message>) -> Frame {
+    Frame { from: fra1(), to: Some(tab()), messages }
+}
+
+/// A delta with an entry of each kind, siblings, a bare dot, a session and an end.
+fn delta() -> Delta {
+    let text = |value: &str| Content::Text(value.into());
+    let with_session = DataEntry { session: Some(session()), ..entry(text("v"), Dot::new(fra1(), 3), 10) };
+    let with_end = DataEntry { expires_at: Some(TIME + 60_020), ..entry(text("brief"), Dot::new(fra1(), 4), 20) };
+    let json = DataEntry {
+        session: Some(session()),
+        expires_at: Some(TIME + 3_600_000),
+        ..entry(Content::Json("{\"n\":1}".into()), Dot::new(tab(), 2), 5)
+    };
+    Delta {
+        space: space(),
+        from: vector(&[(fra1(), 2)]),
+        to: vector(&[(fra1(), 5), (tab(), 3)]),
+        hlc: hlc(30),
+        keys: vec![
+            ("cart/1".into(), vec![Listed::Entry(with_session)]),
+            ("cart/2".into(), vec![Listed::Entry(with_end)]),
+            ("cart/23".into(), vec![Listed::Entry(entry(Content::Tombstone, Dot::new(fra1(), 5), 30))]),
+            ("prefs".into(), vec![Listed::Entry(json), Listed::Known(Dot::new(fra1(), 1))]),
+            ("ä".into(), vec![Listed::Entry(entry(Content::Bytes([0, 255].as_slice().into()), Dot::new(tab(), 3), 6))]),
+        ],
+    }
+}
+
+/// One frame of each kind, by the name of its golden file.
+fn examples() -> Vec<(&'static str, Frame)> {
+    let both = || vector(&[(fra1(), 5), (tab(), 3)]);
+    let one = || vector(&[(fra1(), 2)]);
+    let slice = |after: Option<&str>, last: bool| {
+        Message::Slice(Slice {
+            space: space(),
+            from: one(),
+            base: both(),
+            after: after.map(Into::into),
+            last,
+            hlc: hlc(30),
+            keys: vec![("k2".into(), plain("v", Dot::new(fra1(), 3), 10))],
+        })
+    };
+    let top_up = Delta { keys: vec![("k1".into(), plain("w", Dot::new(tab(), 3), 30))], ..delta() };
+    let other = Delta {
+        space: Space::new("$orders", 2).unwrap(),
+        from: VersionVector::new(),
+        to: vector(&[(tab(), 1)]),
+        hlc: hlc(30),
+        keys: vec![("o".into(), plain("1", Dot::new(tab(), 1), 0))],
+    };
+    let snapshot = Delta {
+        from: VersionVector::new(),
+        to: vector(&[(fra1(), 2)]),
+        keys: vec![
+            ("key-1".into(), plain("one", Dot::new(fra1(), 1), 0)),
+            ("key-2".into(), plain("two", Dot::new(fra1(), 2), 1)),
+        ],
+        ..delta()
+    };
+    vec![
+        ("hello", frame(vec![Message::hello(vec![(space(), both())], true)])),
+        ("first-hello", Frame { from: tab(), to: None, messages: vec![Message::hello(vec![], true)] }),
+        ("delta", frame(vec![Message::Delta(delta())])),
+        ("ack", frame(vec![Message::Ack { space: space(), vector: both() }])),
+        ("behind", frame(vec![Message::Behind { space: space(), vector: one() }])),
+        ("slice", frame(vec![slice(None, false)])),
+        ("last-slice", frame(vec![slice(Some("k1"), true)])),
+        ("want", frame(vec![Message::Want { space: space(), from: one(), base: both(), after: Some("k2".into()) }])),
+        ("top-up", frame(vec![Message::TopUp { base: both(), delta: top_up }])),
+        ("refused", frame(vec![Message::Refused { space: space(), code: "QUOTA_EXCEEDED".into() }])),
+        ("unknown", frame(vec![Message::Unknown { kind: 99 }])),
+        (
+            "several",
+            frame(vec![Message::Ack { space: space(), vector: one() }, Message::hello(vec![(space(), one())], false)]),
+        ),
+        ("snapshot", Frame { from: fra1(), to: None, messages: vec![Message::Delta(other), Message::Delta(snapshot)] }),
+        ("empty-record", Frame { from: fra1(), to: None, messages: vec![] }),
+    ]
+}
