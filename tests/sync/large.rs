@@ -1,0 +1,112 @@
+//! States that are larger than one message, and bounds on what is sent.
+
+use super::*;
+
+// ── Large states ──
+
+#[test]
+fn a_large_state_travels_in_slices_while_both_sides_write() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 6);
+    fill(&mut net, 1, "b", 4);
+    net.connect(0, 1);
+    let largest = std::rc::Rc::new(std::cell::Cell::new(0));
+    let most = largest.clone();
+    net.fate = Box::new(move |flight| {
+        most.set(most.get().max(flight.bytes.len() as u64));
+        vec![(20, flight.clone())]
+    });
+    for n in 0..20 {
+        set(&mut net, 0, &format!("a{:05}", n * 7), "changed");
+        set(&mut net, 1, &format!("a{:05}", n * 5), "changed there");
+        net.with(1, |host| {
+            let session = host.session();
+            host.delete(session, &format!("b{:05}", n * 3));
+        });
+        net.run(15);
+    }
+    net.settle(20_000);
+    assert_converged(&net);
+    assert!(largest.get() < 3 * SLICE_BYTES, "{} bytes in one message", largest.get());
+}
+
+#[test]
+fn slices_that_are_lost_or_repeated_are_asked_for_again() {
+    for seed in 0..6 {
+        let mut net = net(2, &[]);
+        fill(&mut net, 0, "a", 3);
+        fill(&mut net, 1, "b", 2);
+        net.connect(0, 1);
+        net.fate = unreliable(seed, 30, 10, vec![(0, LinkId(1)), (1, LinkId(0))]);
+        for n in 0..10 {
+            set(&mut net, 0, &format!("a{n:05}"), "changed");
+            net.run(700);
+        }
+        net.fate = reliable(5);
+        net.settle(120_000);
+        assert_converged(&net);
+    }
+}
+
+#[test]
+fn nothing_of_a_large_state_shows_before_all_of_it_is_there() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 4);
+    net.connect(0, 1);
+    net.fate = reliable(50);
+    let whole = net.hosts[0].holds();
+    let mut steps = 0;
+    while !net.agrees() {
+        net.run(10);
+        steps += 1;
+        let holds = net.hosts[1].holds();
+        assert!(holds == "<>" || holds == whole, "{holds}");
+        assert!(net.hosts[1].replica.store().len() == 0 || holds == whole);
+        assert!(steps < 1_000);
+    }
+    assert!(steps > 10, "it took a few slices");
+}
+
+#[test]
+fn a_replica_that_serves_slices_may_lose_its_state_meanwhile() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 4);
+    net.connect(0, 1);
+    net.fate = reliable(50);
+    net.run(220);
+    net.restart(0);
+    set(&mut net, 0, "k", "v");
+    net.settle(60_000);
+    assert_converged(&net);
+}
+
+// ── Bounds ──
+
+#[test]
+fn a_peer_that_never_acknowledges_costs_a_bounded_number_of_messages() {
+    let mut net = net(2, &[(0, 1)]);
+    net.run(100);
+    net.fate = down();
+    let sent = net.sent;
+    for second in 0..600 {
+        set(&mut net, 0, &format!("k{}", second % 10), "v");
+        net.run(1_000);
+    }
+    // Per end: a hello each heartbeat; and of the delta one attempt each 30 seconds, after the first few.
+    let most = 2 * 600_000 / HEARTBEAT + 600_000 / 30_000 + 10;
+    assert!(net.sent - sent <= most, "{} messages, at most {most} expected", net.sent - sent);
+}
+
+#[test]
+fn writes_between_two_acknowledgements_travel_together() {
+    let mut net = net(2, &[(0, 1)]);
+    net.run(100);
+    net.fate = reliable(50);
+    let sent = net.sent;
+    for n in 0..100 {
+        set(&mut net, 0, "hot", &n.to_string());
+        net.run(1);
+    }
+    net.settle(HEARTBEAT);
+    assert!(net.sent - sent < 10, "{} messages for a hundred writes of one key", net.sent - sent);
+}
