@@ -4,7 +4,14 @@
 //! travels between replicas unless a line says so (`berlin.pull(&mut tokyo)`): this is how lag looks from inside.
 //! Read it beside `src/guarantee.rs`, whose table it acts out.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 mod common;
 

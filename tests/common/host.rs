@@ -138,9 +138,7 @@ impl Host {
             self.replica.load(bytes, self.now).unwrap();
         }
         self.confirmed = 0;
-        for list in [&mut self.sent] {
-            list.clear();
-        }
+        self.sent.clear();
         self.records.clear();
         self.settled.clear();
         self.watched.clear();

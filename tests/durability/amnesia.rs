@@ -43,7 +43,8 @@ fn a_replica_that_sees_its_own_forgotten_writes_takes_a_new_id_before_it_writes(
             hlc: edge_session::time::Hlc::new(START, 9),
             keys: Vec::new(),
         };
-        let carriers: [(&str, Box<dyn Fn(ReplicaId) -> Message>); 6] = [
+        type Carrier<'a> = Box<dyn Fn(ReplicaId) -> Message + 'a>;
+        let carriers: [(&str, Carrier<'_>); 6] = [
             ("hello", Box::new(|id| Message::hello(vec![(space.clone(), vector(id))], false))),
             ("ack", Box::new(|id| Message::Ack { space: space.clone(), vector: vector(id) })),
             ("behind", Box::new(|id| Message::Behind { space: space.clone(), vector: vector(id) })),

@@ -3,7 +3,14 @@
 //! The storage of these tests confirms when it is told to and forgets what it has not confirmed. Every way out of a
 //! replica is tried meanwhile.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,6 +1,13 @@
 //! Outcomes: value, absent, behind, lost; waiting, refusing, serving; and every way in which a wait ends.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

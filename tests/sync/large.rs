@@ -61,7 +61,7 @@ fn nothing_of_a_large_state_shows_before_all_of_it_is_there() {
         steps += 1;
         let holds = net.hosts[1].holds();
         assert!(holds == "<>" || holds == whole, "{holds}");
-        assert!(net.hosts[1].replica.store().len() == 0 || holds == whole);
+        assert!(net.hosts[1].replica.store().is_empty() || holds == whole);
         assert!(steps < 1_000);
     }
     assert!(steps > 10, "it took a few slices");

@@ -1,6 +1,13 @@
 //! Anti-entropy: pairs and lines of replicas over links that lose, repeat, delay and misdeliver, in virtual time.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -34,8 +34,11 @@ fn digest(host: &mut Host) -> (ReplicaId, Vec<u8>) {
     (host.id(), host.snapshot())
 }
 
-/// The four ways in which bytes come into a replica.
-fn doors() -> [(&'static str, fn(&mut Host, &[u8]) -> Result<(), SessionError>); 4] {
+/// A way in which bytes come into a replica.
+type Door = fn(&mut Host, &[u8]) -> Result<(), SessionError>;
+
+/// The four there are.
+fn doors() -> [(&'static str, Door); 4] {
     [
         ("receive", |host, bytes| host.receive(LINK, bytes)),
         ("exchange", |host, bytes| host.try_exchange(bytes).map(drop)),

@@ -2,7 +2,14 @@
 //!
 //! Here is what the tests have in common: one frame of each kind, whose bytes are in `tests/data/wire`.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
