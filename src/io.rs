@@ -48,6 +48,9 @@ pub enum Effect {
     },
     /// The operation has ended; `take` its answer.
     Settled(WaitId),
+    /// Forget the copies of these keys, which are no longer true; without a list, all copies. See
+    /// [`crate::replica::Replica::glance`].
+    Forget(Option<Vec<(Space, Key)>>),
     /// The subscription has something to fetch.
     Watch(WatchId),
     /// Call `tick` at this time; replaces what was asked before. `None`: no call is needed.

@@ -6,6 +6,7 @@
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
 mod answer;
+mod front;
 mod journal;
 mod links;
 mod operate;
@@ -17,9 +18,11 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::front::Glance;
 pub use self::links::PeerView;
 pub use self::session::{SessionInit, SessionView};
 
+use self::front::Front;
 use self::journal::Journal;
 use self::links::Links;
 use self::operate::Waits;
@@ -99,6 +102,9 @@ pub struct Replica {
     waits: Waits,
     watches: Watches,
     links: Links,
+    front: Front,
+    /// Replica ids that the host knows by number, in the order of their numbers.
+    origins: Vec<ReplicaId>,
     /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
     amnesia: bool,
     /// Keys with more siblings than the limit.
@@ -142,6 +148,8 @@ impl Replica {
             waits: Waits::default(),
             watches: Watches::default(),
             links: Links::new(config.timing),
+            front: Front::default(),
+            origins: Vec::new(),
             amnesia: false,
             crowded: LiteMap::new(),
             interest: false,
@@ -291,6 +299,9 @@ impl Replica {
         if let Some((n, bytes)) = self.records.pop_front() {
             return Some(Effect::Persist { n, bytes });
         }
+        if let Some(order) = self.front.order() {
+            return Some(order);
+        }
         if let Some(wait) = self.settled.pop_front() {
             return Some(Effect::Settled(wait));
         }
@@ -361,6 +372,7 @@ impl Replica {
         let limit = self.store.limits().siblings;
         for Changed { key, conflict } in changed {
             self.watches.touch(space, &key);
+            self.front.forget(space, &key);
             if self.interest {
                 let change = self.change(space, &key, self.now);
                 self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));

@@ -37,6 +37,8 @@ export interface CoreReplica {
   persisted(n: number, now: number): void;
   poll(): Effect | undefined;
   interest(change: boolean): void;
+  /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
+  room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;
   flush(timeout: number, now: number): number;
   take(wait: number): unknown;
@@ -73,6 +75,9 @@ export interface CoreSession {
   info(): CoreSessionInfo;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
+  glance(key: string, terms: number, now: number): Glance;
+  handOver(text: string, lengths: Uint32Array, terms: number, now: number): Float64Array;
+  recordReads(dots: Float64Array): void;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
   conflicts(key: string, terms: number, now: number): RawEntry[];
   peek(key: string, now: number): RawEntry | undefined;
@@ -93,6 +98,9 @@ export type CoreSessionInfo = Omit<Bits<SessionInspection>, 'reads' | 'writes' |
 
 /** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
 export type Kind = 0 | 1 | 2;
+
+/** An entry, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
+export type Glance = readonly [entry: RawEntry | undefined, origin?: number, sequence?: number];
 
 export interface RawEntry {
   readonly key: string;
@@ -131,6 +139,7 @@ export type Effect =
   | { readonly kind: 'transmit'; readonly link: number; readonly bytes: Uint8Array }
   | { readonly kind: 'settled'; readonly wait: number }
   | { readonly kind: 'watch'; readonly watch: number }
+  | { readonly kind: 'forget'; readonly keys: readonly (readonly [space: string, key: string])[] | null }
   | { readonly kind: 'timeout'; readonly at: number | null }
   | { readonly kind: 'event'; readonly event: CoreEvent };
 

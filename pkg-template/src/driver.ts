@@ -9,6 +9,7 @@
 import type { CoreEvent, CoreReplica, CoreSession, Effect } from './binding.js';
 import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
+import { Front } from './front.js';
 import { Journal } from './journal.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Status } from './types/replica.js';
@@ -41,8 +42,12 @@ export interface Parts {
 export class Driver {
   readonly storage: StorageAdapter;
   readonly events = new Emitter((type, wanted) => {
-    if (type === 'change') this.#unlessOver((core) => core.interest(wanted));
+    if (type !== 'change') return;
+    this.#listening = wanted;
+    this.#unlessOver((core) => core.interest(wanted));
   });
+  /** What is answered and accepted before the core is asked. */
+  readonly front: Front;
   /** What is closed with this replica. */
   readonly closers = new Set<() => void>();
   readonly #parts: Parts;
@@ -53,6 +58,7 @@ export class Driver {
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new Set<CoreSession>();
   readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.#free(raw)) : undefined;
+  #listening = false;
   #performing = false;
   #links = 0;
   #peers = 0;
@@ -67,6 +73,14 @@ export class Driver {
     this.#id = parts.core.id;
     this.storage = parts.storage;
     this.#persisted = parts.storage.durable !== false;
+    this.front = new Front({
+      enabled: !this.#persisted,
+      listening: () => this.#listening || this.#watches.size > 0,
+      room: () => this.call((core) => core.room()),
+      settle: () => this.call(() => undefined),
+      soon: () => void Promise.resolve().then(() => this.settle()),
+      lost: (cause) => this.#lost(cause),
+    });
     if (!this.#persisted) return;
     const host = {
       persisted: (n: number) => this.#unlessOver((core, now) => core.persisted(n, now)),
@@ -93,6 +107,16 @@ export class Driver {
     return this.#over && new EdgeSessionError(this.#over.code, this.#over.message, { cause: this.#over.cause });
   }
 
+  /** The time, in milliseconds since 1970. */
+  get clock(): () => number {
+    return this.#parts.clock;
+  }
+
+  /** Gives the core what was accepted in front of it, and performs what follows. */
+  settle(): void {
+    this.#unlessOver(() => undefined);
+  }
+
   /** Throws where this replica is over. */
   check(): void {
     if (this.#over !== undefined) throw this.over;
@@ -104,6 +128,7 @@ export class Driver {
     const now = this.#parts.clock();
     let answer: T;
     try {
+      this.front.settle();
       answer = run(this.#parts.core, now);
     } catch (thrown) {
       const error = fromCore(thrown);
@@ -169,6 +194,8 @@ export class Driver {
 
   /** Ends this replica: whoever waits is rejected, what was written is stored, storage is let go of. */
   close(): Promise<void> {
+    // What was accepted is the core's before the end, and on its way to peers and storage.
+    if (this.#ending === undefined) this.settle();
     return (this.#ending ??= this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free()));
   }
 
@@ -199,6 +226,8 @@ export class Driver {
         return this.#sinks.get(effect.link)?.send(effect.bytes);
       case 'settled':
         return this.#waits.settle(effect.wait, () => this.call((core) => core.take(effect.wait)));
+      case 'forget':
+        return this.front.forget(effect.keys);
       case 'watch':
         return this.#watches.get(effect.watch)?.wake();
       case 'timeout':
@@ -233,6 +262,13 @@ export class Driver {
         this.error(fromCore(thrown) ?? invalid('the clock failed', thrown));
       }
     });
+  }
+
+  /** Accepted writes that the core did not take: a trap, or a fault of this package, which must not be silent. */
+  #lost(cause: unknown): void {
+    const error = fromCore(cause);
+    if (error === undefined || error.code === 'REPLICA_CRASHED') throw cause;
+    this.error(error);
   }
 
   #storageHealth(well: boolean, cause: unknown): void {
@@ -271,6 +307,7 @@ export class Driver {
 
   async #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
     this.#over = error;
+    this.front.end();
     this.#waits.end(error);
     for (const close of [...this.closers]) close();
     for (const teller of [...this.#sinks.values(), ...this.#watches.values()]) teller.fail(error);

@@ -3,19 +3,36 @@
  *
  * Invariant: after `release` no call reaches it; each throws `SESSION_NOT_FOUND` (or why the replica is over).
  */
-import type { CoreSession, CoreSessionInit } from './binding.js';
+import type { CoreSession, CoreSessionInfo, CoreSessionInit } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError } from './errors.js';
+import { Account, type Copy, type Front } from './front.js';
 import type { AbortSignalLike } from './types/plug.js';
 
 export class Handle {
   readonly driver: Driver;
+  readonly info: CoreSessionInfo;
+  readonly front: Front;
+  readonly account: Account;
+  /** The copies of the session's space. */
+  readonly copies: Map<string, Copy>;
+  readonly expiresAt: number;
+  readonly clock: () => number;
+  /** Goes up when what the core has allowed must be asked for again. */
+  epoch = 0;
   #raw: CoreSession | undefined;
 
   constructor(driver: Driver, init: CoreSessionInit) {
     this.driver = driver;
-    this.#raw = driver.call((core, now) => core.session(init, now));
-    driver.adopt(this, this.#raw);
+    const raw = driver.call((core, now) => core.session(init, now));
+    this.#raw = raw;
+    driver.adopt(this, raw);
+    this.info = driver.call(() => raw.info());
+    this.front = driver.front;
+    this.account = new Account(raw, driver.front);
+    this.copies = driver.front.copies(this.info.space);
+    this.expiresAt = this.info.expiresAt ?? Number.POSITIVE_INFINITY;
+    this.clock = driver.clock;
   }
 
   /** The core's session. Throws where it was let go of. */
@@ -25,9 +42,14 @@ export class Handle {
     return this.#raw;
   }
 
-  call<T>(run: (raw: CoreSession, now: number) => T): T {
+  /** Whether the session's time is not over. */
+  alive(): boolean {
+    return this.clock() < this.expiresAt;
+  }
+
+  call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {
     const { raw } = this;
-    return this.driver.call((_, now) => run(raw, now));
+    return this.driver.call((_, now) => run(raw, now), keep);
   }
 
   operate<T>(run: (raw: CoreSession, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
@@ -37,8 +59,13 @@ export class Handle {
 
   release(): void {
     const raw = this.#raw;
+    if (raw === undefined) return;
+    // What it has written is the core's before it goes; no copy is answered any more.
+    this.epoch += 1;
+    this.driver.settle();
     this.#raw = undefined;
-    if (raw !== undefined) this.driver.release(this, raw, released());
+    this.account.drop();
+    this.driver.release(this, raw, released());
   }
 }
 

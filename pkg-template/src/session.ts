@@ -26,7 +26,7 @@ export class SessionHandle<M> implements Session<M> {
 
   constructor(driver: Driver, init: Token | string | null | undefined | SessionInit) {
     this.#handle = new Handle(driver, toInit(init));
-    this.#info = this.#handle.call((raw) => raw.info());
+    this.#info = this.#handle.info;
     this.sync = new SyncHandle<M>(this.#handle);
   }
 
@@ -127,6 +127,8 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   merge(...tokens: (Token | string | null | undefined)[]): this {
+    // Whatever the core has allowed, it allowed before it knew these.
+    this.#handle.epoch += 1;
     for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
     return this;
   }

@@ -1,8 +1,11 @@
 /**
  * The session without promises: the same operations under the same checks, answered at once or refused at once.
+ *
+ * The hot path: once the core has answered this session a read (a write) under these guarantees, reads of copies (writes) stay
+ * on this side of the boundary; see `front.ts`.
  */
 import { collect } from './batch.js';
-import type { RawEntry } from './binding.js';
+import type { Glance, RawEntry } from './binding.js';
 import type { Handle } from './handle.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
@@ -15,6 +18,9 @@ const NO_TIMEOUT = -1;
 export class SyncHandle<M> implements SyncSession<M> {
   readonly #handle: Handle;
   readonly #bits: number;
+  // Until which of the handle's epochs the core's last word holds: it may read here, it may write here.
+  #mayRead = -1;
+  #mayWrite = -1;
 
   constructor(handle: Handle, guarantees?: Guarantees) {
     this.#handle = handle;
@@ -26,24 +32,37 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
-    const raw = this.#read(key);
+    const handle = this.#handle;
+    if (this.#mayRead === handle.epoch && handle.front.open) {
+      const copy = handle.copies.get(key);
+      if (copy !== undefined && handle.alive()) {
+        handle.account.note(copy.mark);
+        return (copy.kind === 0 ? copy.value : JSON.parse(copy.value)) as M[K];
+      }
+    }
+    const raw = this.#glance(key);
     return raw && decode<M[K]>(raw);
   }
 
   entry<K extends Key<M>>(key: K): Entry<K, M[K]> | undefined {
-    const raw = this.#read(key);
+    const name = toKey(key);
+    const raw = this.#handle.call((session, now) => session.get(name, this.#bits, NO_TIMEOUT, now)) as RawEntry | undefined;
     return raw && toEntry<K, M[K]>(raw);
   }
 
-  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): Version {
+  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
     const { kind, value: encoded } = encode(value);
     const [name, ttl] = [toKey(key), toTtl(options)];
-    return this.#handle.call((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now)) as Version;
+    if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string)) return;
+    this.#handle.call((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now));
+    this.#mayWrite = this.#handle.epoch;
   }
 
-  delete(key: Key<M>): Version {
+  delete(key: Key<M>): void {
     const name = toKey(key);
-    return this.#handle.call((raw, now) => raw.delete(name, this.#bits, NO_TIMEOUT, now)) as Version;
+    if (this.#write(name, 3, '')) return;
+    this.#handle.call((raw, now) => raw.delete(name, this.#bits, NO_TIMEOUT, now));
+    this.#mayWrite = this.#handle.epoch;
   }
 
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[] {
@@ -57,8 +76,31 @@ export class SyncHandle<M> implements SyncSession<M> {
     return this.#handle.call((raw, now) => raw.batch(mutations, this.#bits, NO_TIMEOUT, now)) as Version;
   }
 
-  #read(key: string): RawEntry | undefined {
-    const name = toKey(key);
-    return this.#handle.call((raw, now) => raw.get(name, this.#bits, NO_TIMEOUT, now)) as RawEntry | undefined;
+  /** Writes in front of the core; false where the core must be asked. */
+  #write(key: string, kind: 0 | 1 | 3, value: string): boolean {
+    const handle = this.#handle;
+    if (this.#mayWrite !== handle.epoch || !handle.front.open) return false;
+    const now = handle.clock();
+    if (now >= handle.expiresAt) return false;
+    const mark = handle.front.write(handle.account, this.#bits, key, kind, value, now);
+    if (mark === undefined) return false;
+    if (kind === 3) handle.copies.delete(key);
+    else handle.copies.set(key, { kind, value, mark });
+    return true;
+  }
+
+  /** Asks the core, and keeps a copy where it may. */
+  #glance(key: string): RawEntry | undefined {
+    const [name, handle] = [toKey(key), this.#handle];
+    const [entry] = handle.call<Glance>(
+      (raw, now) => raw.glance(name, this.#bits, now),
+      // At once: what follows from the call may already forget it again.
+      ([found, origin, sequence]) => {
+        if (found === undefined || origin === undefined || sequence === undefined || found.kind === 2) return;
+        handle.copies.set(name, { kind: found.kind, value: found.value as string, mark: { origin, sequence } });
+      },
+    );
+    this.#mayRead = handle.epoch;
+    return entry;
   }
 }

@@ -130,11 +130,14 @@ impl SpaceState {
         goes: impl FnMut(&DataEntry) -> bool,
         comes: impl Iterator<Item = DataEntry>,
     ) -> bool {
-        let mut set = self.keys.remove(key).unwrap_or_default();
-        if !set.is_empty() {
+        let index = &mut self.index;
+        let known = self.keys.get_mut(key);
+        let is_new = known.is_none();
+        let mut fresh = LiveSet::default();
+        let set = known.unwrap_or(&mut fresh);
+        if !is_new {
             self.bytes -= set.bytes() + key.len() as u64;
         }
-        let index = &mut self.index;
         set.remove(goes, |entry| index.remove(entry.dot, key));
         let stays = !set.is_empty();
         let mut joined = false;
@@ -143,9 +146,14 @@ impl SpaceState {
             index.insert(entry.dot, key);
             set.insert(entry);
         }
-        if !set.is_empty() {
+        let is_left = !set.is_empty();
+        if is_left {
             self.bytes += set.bytes() + key.len() as u64;
-            self.keys.insert(key.clone(), set);
+        }
+        match (is_new, is_left) {
+            (true, true) => drop(self.keys.insert(key.clone(), fresh)),
+            (false, false) => drop(self.keys.remove(key)),
+            (true, false) | (false, true) => {}
         }
         stays && joined
     }

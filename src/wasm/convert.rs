@@ -136,6 +136,62 @@ pub(super) fn change(change: &Change) -> JsValue {
     ])
 }
 
+/// A read for the cache: `[entry | undefined, origin, sequence]`, the last two only where a copy may be kept.
+pub(super) fn glance(shown: Option<&Item>, keep: Option<(u32, u64)>) -> JsValue {
+    let entry = shown.map_or(JsValue::UNDEFINED, item);
+    match keep {
+        Some((origin, sequence)) => Array::of3(&entry, &origin.into(), &JsValue::from_f64(sequence as f64)).into(),
+        None => Array::of1(&entry).into(),
+    }
+}
+
+/// What the host has accepted: keys and values joined to one text, and for each its length in UTF-16 units; a value's
+/// length is shifted left by two bits, under which its kind stands (3: the key is deleted).
+pub(super) fn log(text: &str, lengths: &[u32]) -> Result<Vec<Mutation>, SessionError> {
+    let mut rest = text;
+    // One unit is one byte where all is ASCII, which the sum of the lengths tells.
+    let units: usize =
+        lengths.chunks_exact(2).filter_map(|pair| Some(*pair.first()? as usize + (*pair.last()? >> 2) as usize)).sum();
+    let ascii = units == text.len();
+    let mut cut = |units: u32| {
+        let (part, after) = rest.split_at_checked(bytes(rest, units as usize, ascii)?)?;
+        rest = after;
+        Some(part)
+    };
+    let mut batch = Vec::new();
+    for pair in lengths.chunks_exact(2) {
+        let [key, value] = pair else { continue };
+        let part = cut(*key).zip(cut(*value >> 2));
+        let (key, value) = part.ok_or_else(|| argument("the lengths are not those of the text"))?;
+        let content = match value_kind(pair) {
+            TEXT => Content::Text(value.into()),
+            JSON => Content::Json(value.into()),
+            _ => Content::Tombstone,
+        };
+        batch.push(Mutation { key: key.into(), content, expires_at: None });
+    }
+    Ok(batch)
+}
+
+fn value_kind(pair: &[u32]) -> u32 {
+    pair.last().map_or(0, |value| value & 3)
+}
+
+/// How many bytes the first `units` UTF-16 units of `text` take.
+fn bytes(text: &str, units: usize, ascii: bool) -> Option<usize> {
+    if ascii {
+        return Some(units);
+    }
+    let mut left = units;
+    for (at, char) in text.char_indices() {
+        if left == 0 {
+            return Some(at);
+        }
+        left = left.checked_sub(char.len_utf16())?;
+    }
+    (left == 0).then_some(text.len())
+}
+
 /// An effect as JavaScript sees it.
 pub(super) fn effect(effect: &Effect) -> JsValue {
     match effect {
@@ -150,6 +206,12 @@ pub(super) fn effect(effect: &Effect) -> JsValue {
             ("bytes", Uint8Array::from(bytes.as_slice()).into()),
         ]),
         Effect::Settled(wait) => object([("kind", "settled".into()), ("wait", wait.0.into())]),
+        Effect::Forget(keys) => {
+            let pair =
+                |(space, key): &(crate::id::Space, Key)| Array::of2(&space.to_string().into(), &JsValue::from_str(key));
+            let keys = keys.as_ref().map_or(JsValue::NULL, |keys| keys.iter().map(pair).collect::<Array>().into());
+            object([("kind", "forget".into()), ("keys", keys)])
+        }
         Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
         Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
         Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),

@@ -124,6 +124,18 @@ impl Replica {
         Ok(borrow(&self.core)?.poll().as_ref().map_or(JsValue::UNDEFINED, effect))
     }
 
+    /// How many keys and bytes the store has place for, and the limits: bytes of a key, bytes of a value, keys of a
+    /// batch, bytes of a batch.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn room(&self) -> Result<Vec<f64>, SessionError> {
+        let core = borrow(&self.core)?;
+        let ((keys, bytes), limits) = (core.room(), core.store().limits());
+        let numbers = [keys, bytes, limits.key_bytes, limits.value_bytes, limits.batch_keys, limits.batch_bytes];
+        Ok(numbers.iter().map(|number| *number as f64).collect())
+    }
+
     /// Says whether `change` events are wanted.
     ///
     /// # Errors

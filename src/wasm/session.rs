@@ -1,14 +1,17 @@
 //! A session's handle. An operation answers its value, or a number: the wait that will bring it.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{batch, content, duration, ends, item, millis, missing, progress, terms};
+use super::convert::{batch, content, duration, ends, glance, item, log, millis, missing, progress, terms};
+use super::error::argument;
 use super::replica::borrow;
 use super::{Shared, inspect, options};
 use crate::error::SessionError;
+use crate::id::Dot;
 use crate::io::{Operation, SessionHandle, Terms};
 use crate::store::Mutation;
 use crate::store::entry::{Content, Key};
@@ -66,6 +69,47 @@ impl Session {
     /// `STALE_REPLICA`, `DEPENDENCY_LOST`, `KEY_INVALID`, the reason of a refused session.
     pub fn get(&self, key: &str, bits: u32, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
         self.begin(Operation::Get(key.into()), terms(bits, timeout)?, now)
+    }
+
+    /// What a key shows, and whether a copy may be kept: `[entry, origin, sequence]`.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn glance(&self, key: &str, bits: u32, now: f64) -> Result<JsValue, SessionError> {
+        let mut core = borrow(&self.core)?;
+        let seen = core.glance(self.handle, key.into(), terms(bits, -1.0)?, millis(now))?;
+        let keep = seen.keep.map(|dot| (core.origin(dot.replica), dot.sequence));
+        Ok(glance(seen.item.as_ref(), keep))
+    }
+
+    /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as
+    /// origin and sequence, and the room that is left in keys and bytes.
+    ///
+    /// # Errors
+    /// As `set`.
+    #[wasm_bindgen(js_name = handOver)]
+    pub fn hand_over(&self, text: &str, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
+        let batch = log(text, lengths)?;
+        let mut core = borrow(&self.core)?;
+        let dot = core.hand_over(self.handle, batch, terms(bits, -1.0)?, millis(now))?;
+        let (keys, bytes) = core.room();
+        let origin = core.origin(dot.replica);
+        Ok(alloc::vec![f64::from(origin), dot.sequence as f64, keys as f64, bytes as f64])
+    }
+
+    /// Records reads that copies have answered: origin, sequence, origin, sequence, ….
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`, `SESSION_NOT_FOUND`.
+    #[wasm_bindgen(js_name = recordReads)]
+    pub fn record_reads(&self, reads: &[f64]) -> Result<(), SessionError> {
+        let mut core = borrow(&self.core)?;
+        let dot = |pair: &[f64]| {
+            let [origin, sequence] = pair else { return None };
+            Some(Dot::new(core.origin_at(*origin as u32)?, *sequence as u64))
+        };
+        let dots: Option<Vec<Dot>> = reads.chunks(2).map(dot).collect();
+        core.record_reads(self.handle, &dots.ok_or_else(|| argument("an origin that was never told"))?)
     }
 
     /// What a key shows, as the whole outcome.

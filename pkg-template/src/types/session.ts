@@ -153,8 +153,9 @@ export interface Session<M = KeyMap> extends Disposable {
 }
 
 /**
- * The hot path: no promise, no waiting. A write is applied at once and durable after `replica.flush()`; until then it is
- * seen by this session alone, and nothing that depends on it leaves the replica.
+ * The hot path: no promise, no waiting. A write is accepted at once. With a storage it is durable after `replica.flush()`; until
+ * then it is seen by this session alone, and nothing that depends on it leaves the replica. With memory as storage reads and
+ * writes mostly stay on this side of the wasm boundary, under the same checks.
  *
  * Where the replica is behind the session, each throws `STALE_REPLICA` at once.
  */
@@ -163,8 +164,13 @@ export interface SyncSession<M = KeyMap> {
   with(guarantees: Guarantees): SyncSession<M>;
   get<K extends Key<M>>(key: K): M[K] | undefined;
   entry<K extends Key<M>>(key: K): Entry<K, M[K]> | undefined;
-  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): Version;
-  delete(key: Key<M>): Version;
+  /**
+   * Writes a value. It is visible at once to every session of this replica; other replicas hear of it after the current
+   * task, of all that one session wrote in it as one atomic write. Its version is `entry(key)?.version`.
+   */
+  set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void;
+  /** Deletes a key (also one that is absent). */
+  delete(key: Key<M>): void;
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[];
   batch(build: (tx: Batch<M>) => unknown): Version;
 }

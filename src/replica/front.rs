@@ -1,0 +1,145 @@
+//! The fast path: what the host may answer from a cache of its own, and how it accounts for it.
+//!
+//! A host in front of a boundary keeps copies of values and a log of writes, so that a read of a copy and a write
+//! cross nothing. The core stays the authority: it says which entries may be copied (durable, alone, not expiring),
+//! names every copy that is no longer true, and takes the writes, in order, as one atomic write. A read of a copy never
+//! falsifies a check (reading what this replica holds keeps `V ≥ r`), so its dot is recorded later, but before
+//! anything of the session leaves. A write that was not handed over has no dot, so nothing can depend on it elsewhere.
+
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::answer::Attempt;
+use super::sessions::unknown;
+use crate::error::SessionError;
+use crate::id::{Dot, ReplicaId, Space};
+use crate::io::{Answer, Effect, Item, Operation, Progress, SessionHandle, Terms};
+use crate::store::Mutation;
+use crate::store::entry::Key;
+use crate::time::Millis;
+
+/// Above so many forgotten keys at once the host is told to forget all.
+const FORGET_MAX: usize = 1024;
+
+/// What a host has copies of.
+#[derive(Debug, Default)]
+pub(super) struct Front {
+    on: bool,
+    forgotten: Vec<(Space, Key)>,
+}
+
+impl Front {
+    /// Notes that a copy of a key, if there is one, is no longer true.
+    pub(super) fn forget(&mut self, space: &Space, key: &Key) {
+        if self.on && self.forgotten.len() <= FORGET_MAX {
+            self.forgotten.push((space.clone(), key.clone()));
+        }
+    }
+
+    /// The order to forget, if there is one. It waits for nothing: it tells less, not more.
+    pub(super) fn order(&mut self) -> Option<Effect> {
+        if self.forgotten.is_empty() {
+            return None;
+        }
+        let forgotten = core::mem::take(&mut self.forgotten);
+        Some(Effect::Forget(if forgotten.len() > FORGET_MAX { None } else { Some(forgotten) }))
+    }
+}
+
+/// A read for the cache.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Glance {
+    /// What the key shows.
+    pub item: Option<Item>,
+    /// The write whose copy may be kept, and answered until it is to be forgotten; `None`: it may not.
+    pub keep: Option<Dot>,
+}
+
+impl Replica {
+    /// Reads a key as `Operation::Get` under `sync` does, and tells whether its value may be copied. From the first call
+    /// on [`Effect::Forget`] names the copies that are no longer true.
+    ///
+    /// # Errors
+    /// As [`Replica::begin`].
+    pub fn glance(
+        &mut self,
+        session: SessionHandle,
+        key: Key,
+        terms: Terms,
+        now: Millis,
+    ) -> Result<Glance, SessionError> {
+        self.front.on = true;
+        let begun = self.begin(session, Operation::Get(key.clone()), Terms { sync: true, ..terms }, now)?;
+        let Progress::Done(Answer::Item(item)) = begun else { return Ok(Glance { item: None, keep: None }) };
+        let state = self.sessions.get(&session).ok_or_else(unknown)?;
+        let set = self.store.live(&state.space, &key).map(crate::store::entry::LiveSet::entries);
+        let keep = match set {
+            Some([only]) if item.is_some() && only.expires_at.is_none() => Some(only.dot),
+            _ => None,
+        };
+        let durable = self.durable(&state.space);
+        let keep = keep.filter(|dot| durable.contains(*dot));
+        Ok(Glance { item, keep })
+    }
+
+    /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.
+    /// Call it before anything else that concerns the replica, with the time of the first of them.
+    ///
+    /// # Errors
+    /// As a write by [`Replica::begin`] under `sync`; the host accepts none that [`Replica::room`] has no place for.
+    pub fn hand_over(
+        &mut self,
+        session: SessionHandle,
+        batch: Vec<Mutation>,
+        terms: Terms,
+        now: Millis,
+    ) -> Result<Dot, SessionError> {
+        self.input(now);
+        self.work();
+        self.stirred = true;
+        let state = self.sessions.get(&session).ok_or_else(unknown)?;
+        let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
+        let before = self.front.forgotten.len();
+        if let Attempt::Blocked { gaps, .. } = self.attempt_write(session, &batch, &[], guarantees, now)? {
+            return Err(self.stale(&space, gaps));
+        }
+        // The host's copies are of these very writes.
+        self.front.forgotten.truncate(before);
+        Ok(Dot::new(self.id, self.store.vector(&space).get(self.id)))
+    }
+
+    /// Records reads that the host has answered from its copies.
+    ///
+    /// # Errors
+    /// `SESSION_NOT_FOUND`.
+    pub fn record_reads(&mut self, session: SessionHandle, dots: &[Dot]) -> Result<(), SessionError> {
+        let state = self.sessions.get_mut(&session).ok_or_else(unknown)?;
+        let space = state.space.clone();
+        for dot in dots {
+            state.vector.record_read(&space, *dot);
+        }
+        Ok(())
+    }
+
+    /// How many keys and bytes the store has place for.
+    #[must_use]
+    pub fn room(&self) -> (u64, u64) {
+        let limits = self.store.limits();
+        (limits.keys.saturating_sub(self.store.len() as u64), limits.bytes.saturating_sub(self.store.bytes()))
+    }
+
+    /// The number of a replica id at the boundary, where a dot is two numbers.
+    pub fn origin(&mut self, replica: ReplicaId) -> u32 {
+        let known = self.origins.iter().position(|id| *id == replica);
+        known.unwrap_or_else(|| {
+            self.origins.push(replica);
+            self.origins.len() - 1
+        }) as u32
+    }
+
+    /// The replica id of a number that [`Replica::origin`] gave.
+    #[must_use]
+    pub fn origin_at(&self, number: u32) -> Option<ReplicaId> {
+        self.origins.get(number as usize).copied()
+    }
+}

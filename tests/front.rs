@@ -1,0 +1,155 @@
+//! The fast path: what a host may copy, what it must forget, and how it accounts for what it answered itself.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::host::{Host, PLAIN, SYNC, sync};
+use common::{START, edge, erase, put, stored};
+use edge_session::error::ErrorCode;
+use edge_session::id::Dot;
+use edge_session::io::{Effect, SessionHandle};
+use edge_session::replica::Glance;
+
+fn glance(host: &mut Host, session: SessionHandle, key: &str) -> Glance {
+    let seen = host.replica.glance(session, key.into(), SYNC, host.now).unwrap();
+    host.drain();
+    seen
+}
+
+/// The keys that the host is told to forget, and drops every other effect; `None`: all of them.
+fn forgotten(host: &mut Host) -> Option<Vec<String>> {
+    let mut keys = Vec::new();
+    while let Some(effect) = host.replica.poll() {
+        if let Effect::Forget(named) = effect {
+            keys.extend(named?.into_iter().map(|(_, key)| key.to_string()));
+        }
+    }
+    Some(keys)
+}
+
+#[test]
+fn a_value_that_stands_alone_may_be_copied_and_is_named_by_its_write() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    host.set(ann, "k", "v");
+    let seen = glance(&mut host, ann, "k");
+    assert_eq!(seen.keep, Some(Dot::new(host.id(), 1)));
+    assert!(seen.item.is_some());
+}
+
+#[test]
+fn what_may_end_or_be_masked_by_others_is_not_copied() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let (ann, bob) = (paris.session(), tokyo.session());
+    paris.set(ann, "k", "one");
+    tokyo.set(bob, "k", "two");
+    sync(&mut paris, &mut tokyo);
+    let siblings = glance(&mut paris, ann, "k");
+    assert!(siblings.item.is_some() && siblings.keep.is_none());
+    let mut ending = put("ends", "v");
+    ending.expires_at = Some(START + 60_000);
+    paris.replica.hand_over(ann, vec![ending], PLAIN, START).unwrap();
+    let ending = glance(&mut paris, ann, "ends");
+    assert!(ending.item.is_some() && ending.keep.is_none());
+    assert_eq!(glance(&mut paris, ann, "nothing"), Glance { item: None, keep: None });
+}
+
+#[test]
+fn what_storage_does_not_have_yet_is_not_copied() {
+    let mut host = Host::new(stored(edge("a")));
+    let ann = host.session();
+    host.replica.hand_over(ann, vec![put("k", "v")], PLAIN, START).unwrap();
+    host.drain();
+    assert_eq!(glance(&mut host, ann, "k").keep, None);
+    host.confirm_all();
+    assert_eq!(glance(&mut host, ann, "k").keep, Some(Dot::new(host.id(), 1)));
+}
+
+#[test]
+fn a_change_from_elsewhere_names_the_copies_to_forget() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let (ann, bob) = (paris.session(), tokyo.session());
+    paris.set(ann, "k", "one");
+    glance(&mut paris, ann, "k");
+    sync(&mut paris, &mut tokyo);
+    tokyo.set(bob, "k", "two");
+    tokyo.set(bob, "other", "v");
+    let from = tokyo.replica.snapshot().unwrap();
+    paris.replica.restore(&from, START).unwrap();
+    assert_eq!(forgotten(&mut paris).unwrap(), ["k", "other"]);
+}
+
+#[test]
+fn a_host_that_keeps_no_copies_is_told_nothing() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    host.replica.hand_over(ann, vec![put("k", "v")], PLAIN, START).unwrap();
+    assert_eq!(forgotten(&mut host).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn too_many_changes_at_once_are_one_order_to_forget_all() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let (ann, bob) = (paris.session(), tokyo.session());
+    glance(&mut paris, ann, "k");
+    for batch in (0..2_000).map(|n| put(&format!("k{n:04}"), "v")).collect::<Vec<_>>().chunks(500) {
+        tokyo.replica.hand_over(bob, batch.to_vec(), PLAIN, START).unwrap();
+    }
+    let from = tokyo.replica.snapshot().unwrap();
+    paris.replica.restore(&from, START).unwrap();
+    assert_eq!(forgotten(&mut paris), None);
+}
+
+#[test]
+fn the_writes_of_a_log_are_one_atomic_write_and_their_own_copies_stay() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    glance(&mut host, ann, "k");
+    let log = vec![put("k", "one"), put("l", "two"), erase("k"), put("k", "three")];
+    let dot = host.replica.hand_over(ann, log, PLAIN, START).unwrap();
+    assert_eq!(dot, Dot::new(host.id(), 1));
+    assert_eq!(forgotten(&mut host).unwrap(), Vec::<String>::new());
+    assert_eq!(glance(&mut host, ann, "k").keep, Some(dot));
+    assert_eq!(host.replica.session(ann).unwrap().vector.get(&host.space()).unwrap().writes.get(host.id()), 1);
+}
+
+#[test]
+fn a_log_is_not_taken_where_the_session_may_not_write() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let ann = paris.session();
+    paris.set(ann, "k", "v");
+    let ann = tokyo.resume(&paris.token(ann));
+    let refused = tokyo.replica.hand_over(ann, vec![put("k", "w")], PLAIN, START).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::StaleReplica);
+    assert!(tokyo.vector().is_empty());
+}
+
+#[test]
+fn reads_of_copies_are_recorded_like_any_other() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let ann = paris.session();
+    paris.set(ann, "k", "v");
+    let bob = paris.session();
+    let keep = glance(&mut paris, ann, "k").keep.unwrap();
+    let number = paris.replica.origin(keep.replica);
+    let origin = paris.replica.origin_at(number).unwrap();
+    paris.replica.record_reads(bob, &[Dot::new(origin, keep.sequence)]).unwrap();
+    let bob = tokyo.resume(&paris.token(bob));
+    assert_eq!(tokyo.replica.missing(bob, None, START).unwrap().len(), 1);
+    assert_eq!(paris.replica.origin_at(99), None);
+}
+
+#[test]
+fn the_room_is_what_the_limits_leave() {
+    let mut config = edge("a");
+    config.limits.keys = 3;
+    let mut host = Host::new(config);
+    let ann = host.session();
+    assert_eq!(host.replica.room().0, 3);
+    host.replica.hand_over(ann, vec![put("k", "v"), put("l", "v")], PLAIN, START).unwrap();
+    assert_eq!(host.replica.room().0, 1);
+    let refused = host.replica.hand_over(ann, vec![put("m", "v"), put("n", "v")], PLAIN, START).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::QuotaExceeded);
+    assert_eq!(host.replica.room().0, 1, "all or nothing");
+}

@@ -1,0 +1,235 @@
+// The fast path of `session.sync`: copies and accepted writes in front of the core. No answer may differ from what the core
+// would have said, and nothing may leave that rests on what the core was not told.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openReplica, pair } from 'edge-session';
+import { clock, converge, next, open, openAll, pull, thrown, within } from './support.mjs';
+
+/** A session that reads and writes in front of the core: the core has answered it both. */
+function warm(replica, init) {
+  const session = replica.session(init);
+  session.sync.set('warm', 'up');
+  session.sync.get('warm');
+  return session;
+}
+
+const writesOf = (session, replica) => session.inspect().writes[replica.id] ?? 0;
+const readsOf = (session, replica) => session.inspect().reads[replica.id] ?? 0;
+
+test('writes of one task are one atomic write, in order, and none is lost', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const before = writesOf(ann, tokyo);
+  for (let n = 0; n < 100; n += 1) ann.sync.set(`key ${n % 40}`, `value ${n}`);
+  ann.sync.delete('key 39');
+  assert.equal(ann.sync.get('key 39'), undefined);
+  assert.equal(writesOf(ann, tokyo), before + 1, 'a hundred and one writes have one dot');
+  await pull(paris, tokyo);
+  const bob = paris.session({ token: ann.token });
+  for (let n = 0; n < 39; n += 1) assert.equal(await bob.get(`key ${n}`), `value ${n < 20 ? n + 80 : n + 40}`);
+  assert.equal(await bob.get('key 39'), undefined);
+});
+
+test('what was written leaves after the task, without anybody asking', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [here, there] = pair();
+  tokyo.connect(here);
+  paris.connect(there);
+  const ann = warm(tokyo);
+  const arrived = next(paris, 'change', ({ key }) => key === 'later');
+  ann.sync.set('later', 'on');
+  assert.equal((await arrived).value, 'on');
+});
+
+test('more writes than one log holds, of every size, and text that is not ASCII', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const expected = new Map();
+  for (let n = 0; n < 2_000; n += 1) {
+    const [key, value] = [`ключ-${n}-€𝄞`, ['', 'ä'.repeat(n % 700), `𝄞${n}`, { n, text: 'ß' }, n, null][n % 6]];
+    ann.sync.set(key, value);
+    expected.set(key, value);
+  }
+  ann.sync.set('large', 'x'.repeat(500_000));
+  ann.sync.set('after', 'large');
+  await pull(paris, tokyo);
+  const bob = paris.session({ token: ann.token });
+  for (const [key, value] of expected) assert.deepEqual(await bob.get(key), value);
+  assert.equal((await bob.get('large')).length, 500_000);
+  assert.equal(await bob.get('after'), 'large');
+});
+
+test('a token covers every write before it and every read before it', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const bob = warm(tokyo);
+  ann.sync.set('a', 'one');
+  assert.equal(bob.sync.get('a'), 'one', 'a session of the same replica sees it at once');
+  const token = bob.token;
+  assert.equal(readsOf(bob, tokyo), writesOf(ann, tokyo), 'what it read was not yet handed over when it read it');
+  const roamed = paris.session({ token });
+  assert.equal(roamed.satisfied(), false);
+  assert.equal(thrown(() => roamed.sync.get('a')).code, 'STALE_REPLICA');
+  await pull(paris, tokyo);
+  assert.equal(roamed.sync.get('a'), 'one');
+});
+
+test('a copy that was read many times is in the token of its reader, and of no other', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  ann.sync.set('a', 'one');
+  await converge(tokyo, paris);
+  const [bob, eve] = [warm(paris), warm(paris)];
+  for (let n = 0; n < 5; n += 1) assert.equal(bob.sync.get('a'), 'one');
+  assert.equal(readsOf(bob, tokyo), writesOf(ann, tokyo));
+  assert.equal(readsOf(eve, tokyo), 0);
+});
+
+test('a change from elsewhere is never hidden by a copy', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [ann, bob] = [warm(tokyo), warm(paris)];
+  ann.sync.set('a', 'one');
+  await converge(tokyo, paris);
+  assert.equal(bob.sync.get('a'), 'one');
+  ann.sync.set('a', 'two');
+  await pull(paris, tokyo);
+  assert.equal(bob.sync.get('a'), 'two');
+  ann.sync.delete('a');
+  await pull(paris, tokyo);
+  assert.equal(bob.sync.get('a'), undefined);
+  for (let n = 0; n < 1_500; n += 1) ann.sync.set(`many ${n}`, 'old');
+  await pull(paris, tokyo);
+  for (let n = 0; n < 1_500; n += 1) assert.equal(bob.sync.get(`many ${n}`), 'old');
+  for (let n = 0; n < 1_500; n += 1) ann.sync.set(`many ${n}`, 'new');
+  await pull(paris, tokyo);
+  for (let n = 0; n < 1_500; n += 1) assert.equal(bob.sync.get(`many ${n}`), 'new', 'more than are named one by one');
+});
+
+test('writes by promise, by batch and by another session are seen by the reader of a copy', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo), warm(tokyo)];
+  ann.sync.set('a', 1);
+  assert.equal(bob.sync.get('a'), 1);
+  await bob.set('a', 2);
+  assert.equal(ann.sync.get('a'), 2);
+  ann.sync.batch((tx) => tx.set('a', 3));
+  assert.equal(bob.sync.get('a'), 3);
+  bob.sync.set('a', 4);
+  ann.sync.set('a', 5);
+  bob.sync.set('a', 6);
+  assert.equal(ann.sync.get('a'), 6);
+  assert.equal(await ann.get('a'), 6, 'the core has them in the order in which they were made');
+  assert.equal(ann.peek('a'), 6);
+});
+
+test('a sibling that arrives takes the copy away', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [ann, bob] = [warm(tokyo), warm(paris)];
+  ann.sync.set('a', 'tokyo');
+  bob.sync.set('a', 'paris');
+  await converge(tokyo, paris);
+  assert.equal(ann.sync.get('a'), bob.sync.get('a'), 'both show the same winner');
+  assert.equal(ann.conflicts('a').length, 2);
+});
+
+test('an entry that ends is not served past its end', async (t) => {
+  const now = clock();
+  const tokyo = await open(t, { id: 'tokyo', clock: now });
+  const ann = warm(tokyo);
+  ann.sync.set('a', 'one', { ttl: '1m' });
+  assert.equal(ann.sync.get('a'), 'one');
+  assert.equal(ann.sync.get('a'), 'one');
+  now.now += 60_000;
+  assert.equal(ann.sync.get('a'), undefined);
+});
+
+test('a session whose time is over reads and writes nothing, copies or not', async (t) => {
+  const now = clock();
+  const tokyo = await open(t, { id: 'tokyo', clock: now });
+  const ann = warm(tokyo, { expiresIn: '1m' });
+  ann.sync.set('a', 'one');
+  now.now += 60_000;
+  assert.equal(thrown(() => ann.sync.get('a')).code, 'TOKEN_EXPIRED');
+  assert.equal(thrown(() => ann.sync.set('a', 'two')).code, 'TOKEN_EXPIRED');
+  assert.equal(await warm(tokyo).get('a'), 'one', 'what it had written before stays written');
+});
+
+test('a merged token puts reads and writes under the core again', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  ann.sync.set('a', 'one');
+  const bob = warm(paris);
+  assert.equal(bob.sync.get('warm'), 'up');
+  bob.merge(ann.token);
+  assert.equal(thrown(() => bob.sync.get('warm')).code, 'STALE_REPLICA');
+  assert.equal(thrown(() => bob.sync.set('warm', 'again')).code, 'STALE_REPLICA');
+  assert.equal(bob.sync.with('none').get('warm'), 'up');
+  await pull(paris, tokyo);
+  assert.equal(bob.sync.get('a'), 'one');
+  bob.sync.set('warm', 'again');
+});
+
+test('a session that is served stale answers hears of news as they come', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  ann.sync.set('a', 'one');
+  const bob = paris.session({ token: ann.token, onStale: 'serve' });
+  assert.equal(bob.sync.get('a'), undefined);
+  await pull(paris, tokyo);
+  assert.equal(bob.sync.get('a'), 'one');
+  ann.sync.set('a', 'two');
+  await pull(paris, tokyo);
+  assert.equal(bob.sync.get('a'), 'two');
+});
+
+test('an object from a copy is the caller\'s own', async (t) => {
+  const ann = warm(await open(t, { id: 'tokyo' }));
+  const cart = { items: ['book'] };
+  ann.sync.set('cart', cart);
+  cart.items.push('mine');
+  const first = ann.sync.get('cart');
+  assert.deepEqual(first, { items: ['book'] });
+  first.items.push('also mine');
+  assert.deepEqual(ann.sync.get('cart'), { items: ['book'] });
+  assert.notEqual(ann.sync.get('cart'), ann.sync.get('cart'));
+});
+
+test('limits hold for every write, also for those that are not handed over yet', async (t) => {
+  const tokyo = await openReplica({ id: 'tokyo', limits: { keys: 100, valueBytes: 1_000 } });
+  t.after(() => tokyo.close());
+  const ann = warm(tokyo);
+  assert.equal(thrown(() => ann.sync.set('large', 'x'.repeat(1_001))).code, 'VALUE_TOO_LARGE');
+  assert.equal(thrown(() => ann.sync.set('large', 'ä'.repeat(501))).code, 'VALUE_TOO_LARGE');
+  assert.equal(thrown(() => ann.sync.set('', 'no key')).code, 'KEY_INVALID');
+  assert.equal(thrown(() => ann.sync.set('k'.repeat(2_000), 'long')).code, 'KEY_INVALID');
+  const refused = thrown(() => {
+    for (let n = 0; n < 200; n += 1) ann.sync.set(`key ${n}`, n);
+  });
+  assert.equal(refused.code, 'QUOTA_EXCEEDED');
+  assert.equal(tokyo.inspect().keys, 100, 'all that was accepted is there, and not one more');
+  ann.sync.set('key 1', 'again');
+  assert.equal(ann.sync.get('key 1'), 'again', 'a full store can still overwrite');
+});
+
+test('letting go of a session, and closing, lose nothing that was accepted', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [here, there] = pair();
+  tokyo.connect(here);
+  paris.connect(there);
+  const bob = warm(paris);
+  const ann = warm(tokyo);
+  ann.sync.set('first', 'one');
+  ann[Symbol.dispose]();
+  assert.equal(thrown(() => ann.sync.get('first')).code, 'SESSION_NOT_FOUND');
+  assert.equal(thrown(() => ann.sync.set('first', 'two')).code, 'SESSION_NOT_FOUND');
+  const eve = warm(tokyo);
+  assert.equal(eve.sync.get('first'), 'one');
+  const arrived = next(paris, 'change', ({ key }) => key === 'last');
+  eve.sync.set('last', 'words');
+  eve.sync.set('last', 'last words');
+  await within(arrived, 'the last words');
+  assert.equal(bob.sync.get('last'), 'last words');
+  await tokyo.close();
+  assert.equal(thrown(() => eve.sync.get('last')).code, 'REPLICA_CLOSED');
+  assert.equal(thrown(() => eve.sync.set('last', 'more')).code, 'REPLICA_CLOSED');
+});
