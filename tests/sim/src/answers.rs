@@ -9,6 +9,7 @@ use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::reads::Said;
 use crate::client::Asked;
 use crate::step::tolerable;
+use crate::workload::PATIENCE;
 use crate::world::World;
 
 impl World {
@@ -23,12 +24,21 @@ impl World {
         hasty: bool,
     ) -> Result<(), Alarm> {
         self.tell(|| format!("   c{client}@n{node} {} -> {}", question(asked), words(&result)));
+        if let (Asked::Write(write, _), Err(_)) = (asked, &result) {
+            self.checker.withdraw(*write);
+        }
         let answer = match result {
-            Ok(Answer::Outcome(Outcome::Behind(_))) => return self.failed(client),
-            Err(error) if error.code() == ErrorCode::TokenTooLarge => return self.leave(client, true),
+            Ok(Answer::Outcome(Outcome::Behind(_))) => {
+                self.clients[client].failures += 1;
+                return Ok(());
+            }
             Err(error) => {
-                tolerable(&error)?;
-                return if error.code() == ErrorCode::StaleReplica { self.failed(client) } else { Ok(()) };
+                self.clients[client].failures += match error.code() {
+                    ErrorCode::StaleReplica => 1,
+                    ErrorCode::TokenTooLarge => PATIENCE + 1,
+                    _ => 0,
+                };
+                return tolerable(&error);
             }
             Ok(answer) => answer,
         };

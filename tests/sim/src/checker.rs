@@ -93,6 +93,14 @@ impl Checker {
         write
     }
 
+    /// A write has ended without being accepted, and never will be.
+    pub fn withdraw(&mut self, write: WriteId) {
+        let own = self.writes.get_mut(write);
+        if own.fate == Fate::Proposed {
+            own.fate = Fate::Lost;
+        }
+    }
+
     /// A replica was opened at a node; it holds nothing that was not loaded.
     pub fn opened(&mut self, node: usize, storage: bool) {
         self.mirrors[node] = Mirror::new(storage);
@@ -115,8 +123,8 @@ impl Checker {
         }
     }
 
-    /// Looks at a replica after a step: takes in what it wrote, and judges the state.
-    pub fn observe(&mut self, node: usize, replica: &Replica) -> Result<(), Alarm> {
+    /// Looks at a replica after a step: takes in what it wrote, and judges the state. Tells what it wrote.
+    pub fn observe(&mut self, node: usize, replica: &Replica) -> Result<Vec<Dot>, Alarm> {
         let state = replica.store().space(&self.space);
         self.mirrors[node].begin_step(replica.id());
         let (known, own) = self.mirrors[node].news(replica.store().vector(&self.space), &self.writes)?;
@@ -126,10 +134,11 @@ impl Checker {
         for write in &known {
             self.closed(node, *write)?;
         }
-        for dot in own {
-            self.accept(node, dot, state)?;
+        for dot in &own {
+            self.accept(node, *dot, state)?;
         }
-        self.mirrors[node].compare(state, &self.writes)
+        self.mirrors[node].compare(state, &self.writes)?;
+        Ok(own)
     }
 
     /// Nothing that storage had said to hold is gone after a restart.
@@ -141,7 +150,7 @@ impl Checker {
                 return Alarm::raise(Kind::Durability, text);
             }
         }
-        self.observe(node, replica)
+        self.observe(node, replica).map(drop)
     }
 
     /// What was acknowledged as durable is there: `amnesiac` tells which nodes have lost their storage since.
@@ -192,6 +201,7 @@ impl Checker {
             return Alarm::raise(Kind::Arbitration, format!("w{write} is not greater than what n{node} held"));
         }
         self.follow(node, write)?;
+        self.mirrors[node].part();
         self.mirrors[node].hold(write, &self.writes);
         Ok(())
     }

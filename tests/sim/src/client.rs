@@ -50,7 +50,7 @@ pub struct Pending {
     pub asked: Asked,
     /// Under which promises.
     pub judged: Guarantees,
-    /// By when, on the replica's clock.
+    /// By when, in the time that the replica has seen pass.
     pub deadline: Millis,
 }
 

@@ -26,7 +26,7 @@ impl World {
         let storage = self.profile.storage[node];
         let config = self.config(node, storage);
         let own = &mut self.nodes[node];
-        let now = own.clock.at(self.now);
+        let now = own.look(self.now);
         let empty = own.storage.frames().next().is_none();
         let mut replica = Replica::open(config, now).map_err(|error| contract(node, "does not open", &error))?;
         for frame in own.storage.frames() {
@@ -34,7 +34,7 @@ impl World {
         }
         own.run += 1;
         own.joined = true;
-        self.ids += usize::from(empty);
+        self.ids += usize::from(empty && self.mutant != Some(Mutant::SameId));
         self.checker.opened(node, storage);
         let kept = own.storage.cut(own.storage.cuts().1);
         self.checker.stored(node, &kept);
@@ -116,7 +116,12 @@ impl World {
         }
         self.nodes[node].stop();
         self.tell(|| format!("   n{node} is down{}", if amnesia { " and forgets" } else { "" }));
-        self.clients.iter_mut().filter(|c| c.place.is_some_and(|(at, _)| at == node)).for_each(|c| c.detach());
+        for client in 0..self.clients.len() {
+            if self.clients[client].place.is_some_and(|(at, _)| at == node) {
+                self.give_up(client);
+                self.clients[client].detach();
+            }
+        }
         self.notice(node)?;
         let away = self.rng.below(self.profile.pause * 10 + 1);
         self.later(away, Happening::Return(node));
@@ -138,7 +143,7 @@ impl World {
 
     fn restore(&mut self, node: usize) -> Result<(), Alarm> {
         let from = self.rng.index(self.nodes.len());
-        let Some(Ok(bytes)) = self.call(from, |replica, _| replica.snapshot())? else { return self.carry_out(from) };
+        let Some(Ok(bytes)) = self.step(from, Replica::snapshot)? else { return self.carry_out(from) };
         self.carry_out(from)?;
         self.tell(|| format!("   n{node} restores a snapshot of n{from}"));
         if let Some(Err(error)) = self.call(node, |replica, now| replica.restore(&bytes, now))? {
@@ -151,7 +156,7 @@ impl World {
         if !self.profile.storage[node] {
             return Ok(());
         }
-        if let Some((n, bytes)) = self.call(node, |replica, _| replica.compaction())? {
+        if let Some((n, bytes)) = self.step(node, Replica::compaction)? {
             self.persist(node, n, bytes, true)?;
         }
         self.carry_out(node)

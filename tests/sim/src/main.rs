@@ -7,13 +7,14 @@ use edge_session_sim::mutant::Mutant;
 use edge_session_sim::run::{Options, caught, explain, run};
 
 const USAGE: &str =
-    "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME] [--tell] [--mutants]
+    "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME [--hard]] [--tell] [--mutants]
 
   --seed N       the first seed (0)
   --seeds COUNT  how many seeds (1)
   --ops M        operations in each (300)
   --skip A-B,C   operations to leave out
   --mutant NAME  what to break on purpose
+  --hard         with the profile that is hard on it
   --tell         print the history
   --mutants      how many of the seeds catch each mutant";
 
@@ -36,6 +37,7 @@ fn command(mut args: impl Iterator<Item = String>) -> Option<ExitCode> {
             "--ops" => options.ops = args.next()?.parse().ok()?,
             "--skip" => options.skip = Options::parse_skip(&args.next()?)?,
             "--mutant" => options.mutant = Some(Mutant::named(&args.next()?)?),
+            "--hard" => options.hard = true,
             "--tell" => options.tell = true,
             "--mutants" => mutants = true,
             _ => return None,
@@ -70,10 +72,13 @@ fn all_seeds(options: &Options, seeds: u64) -> ExitCode {
 fn all_mutants(options: &Options, seeds: u64) -> ExitCode {
     let mut escaped = false;
     for mutant in Mutant::ALL {
-        let (count, first) = caught(mutant, options.seed..options.seed + seeds, options.ops);
-        escaped |= first.is_none();
-        let first = first.map_or_else(|| "-".into(), |seed| seed.to_string());
-        println!("{:24} caught by {count} of {seeds} seeds, first by seed {first}", mutant.name());
+        let range = options.seed..options.seed + seeds;
+        let (hard, swarm) =
+            (caught(mutant, true, range.clone(), options.ops), caught(mutant, false, range, options.ops));
+        escaped |= hard.is_empty() || swarm.is_empty();
+        let first = swarm.first().map_or_else(|| "-".into(), u64::to_string);
+        let (name, hard, swarm) = (mutant.name(), hard.len(), swarm.len());
+        println!("{name:24} caught by {hard} of {seeds} hard seeds, {swarm} of {seeds} swarm seeds, first by {first}");
     }
     if escaped { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

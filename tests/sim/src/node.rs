@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use edge_session::io::{Effect, WaitId, WatchId};
+use edge_session::error::SessionError;
+use edge_session::io::{Answer, Effect, WaitId, WatchId};
 use edge_session::replica::Replica;
 use edge_session::time::Millis;
 
@@ -26,8 +27,14 @@ pub struct Node {
     pub clock: Clock,
     /// When the host's timer rings, in virtual time, and the time that the replica asked for, on its own clock.
     pub timer: Option<(Millis, Millis)>,
+    /// What the clock showed when the replica was last told the time.
+    pub shown: Millis,
+    /// How much time the replica has seen pass: what its clock went forward, whatever it was set back in between.
+    pub elapsed: Millis,
     /// Effects that are not carried out yet.
     pub effects: VecDeque<Effect>,
+    /// What has settled in the call that began it, before anybody could wait for it.
+    pub early: BTreeMap<WaitId, Result<Answer, SessionError>>,
     /// Who waits for what.
     pub waits: BTreeMap<WaitId, usize>,
     /// Who follows what.
@@ -48,7 +55,10 @@ impl Node {
             promised: Covers::new(),
             clock: Clock::right(now),
             timer: None,
+            shown: now,
+            elapsed: 0,
             effects: VecDeque::new(),
+            early: BTreeMap::new(),
             waits: BTreeMap::new(),
             watches: BTreeMap::new(),
             amnesiac: false,
@@ -66,11 +76,20 @@ impl Node {
         self.timer = at.map(|at| (now + at.saturating_sub(self.clock.at(now)), at));
     }
 
+    /// The replica is told the time; answers what its clock shows.
+    pub const fn look(&mut self, now: Millis) -> Millis {
+        let shows = self.clock.at(now);
+        self.elapsed += shows.saturating_sub(self.shown);
+        self.shown = shows;
+        shows
+    }
+
     /// The replica is gone, with all that was in its memory.
     pub fn stop(&mut self) {
         self.replica = None;
         self.timer = None;
         self.effects.clear();
+        self.early.clear();
         self.waits.clear();
         self.watches.clear();
     }

@@ -7,6 +7,7 @@ use edge_session::guarantee::Guarantees;
 use edge_session::sync::peer::Timing;
 use edge_session::time::Millis;
 
+use crate::mutant::Mutant;
 use crate::network::{Edge, Weather};
 use crate::rng::Rng;
 
@@ -169,6 +170,52 @@ impl Profile {
             weather,
             weights: WEIGHTS.iter().map(|(act, weight)| (*act, weight * emphasis(*act, rng))).collect(),
         }
+    }
+
+    /// The same made hard on what a mutant breaks: a mutant must be caught by nearly every seed of this.
+    #[must_use]
+    pub fn hard(seed: u64, mutant: Mutant) -> Self {
+        let mut profile = Self::swarm(seed);
+        profile.clients = 5;
+        profile.guarantees = vec![Guarantees::ALL; profile.clients];
+        profile.late = 0;
+        profile.hasty = 0;
+        profile.keys = 4;
+        profile.roaming = 1_000;
+        profile.pause = 100;
+        profile.timeout = 200;
+        profile.latency = 20;
+        profile.weather = Weather { drop: 0, duplicate: 0, jitter: 100 };
+        profile.timing = Timing { heartbeat: 500, retry: 1_000 };
+        profile.edges.iter_mut().for_each(|edge| (edge.delay, edge.exchange) = (400, false));
+        profile.weights.iter_mut().for_each(|(_, weight)| *weight = (*weight).min(10));
+        for (act, weight) in [(Act::Read, 80), (Act::Write, 60)] {
+            profile.emphasise(act, weight);
+        }
+        for act in [Act::Anew, Act::Fork, Act::Amnesia, Act::Restore, Act::Crash, Act::Partition, Act::Clock] {
+            profile.emphasise(act, 0);
+        }
+        match mutant {
+            Mutant::Without(_) | Mutant::StaleToken => {}
+            Mutant::LossyMerge => profile.emphasise(Act::Merge, 40),
+            Mutant::EagerStorage => {
+                profile.storage.fill(true);
+                profile.latency = 400;
+                profile.roaming = 300;
+                profile.emphasise(Act::Crash, 20);
+            }
+            Mutant::SameId => {
+                // Only a session that depends on nothing can write where everything is forgotten.
+                profile.emphasise(Act::Anew, 60);
+                profile.emphasise(Act::Amnesia, 10);
+                profile.edges.iter_mut().for_each(|edge| edge.delay = 2_000);
+            }
+        }
+        profile
+    }
+
+    fn emphasise(&mut self, act: Act, weight: u64) {
+        self.weights.iter_mut().filter(|own| own.0 == act).for_each(|own| own.1 = weight);
     }
 
     /// What the next operation is.

@@ -1,5 +1,6 @@
 //! The end of a run: everything is mended, time passes, and everybody must agree.
 
+use edge_session::id::{Dot, ReplicaId};
 use edge_session::io::{Answer, Operation, Progress, Range, Terms};
 use edge_session::replica::{Replica, SessionInit};
 use edge_session::store::entry::{Key, LiveSet};
@@ -100,14 +101,23 @@ impl World {
         }
     }
 
+    /// Whether everything that the token of a client asks for is held at a node.
+    fn survived(&self, client: usize, node: usize) -> bool {
+        let has = |(id, last): (&ReplicaId, &u64)| {
+            let write = self.checker.writes.of_dot(Dot::new(*id, *last));
+            write.is_some_and(|write| self.checker.mirrors[node].has.contains(write))
+        };
+        let token = self.clients[client].tokens[0].as_ref();
+        token.is_none_or(|token| token.promise.dots.iter().all(has))
+    }
+
     /// Every session whose dependencies have survived is served by everybody, at once.
     fn everybody_is_served(&mut self) -> Result<(), Alarm> {
         for client in 0..self.clients.len() {
             for node in 0..self.nodes.len() {
                 self.leave(client, false)?;
                 let (_, handle) = self.arrive_at(client, node)?;
-                let has = &self.checker.mirrors[node].has;
-                let survived = self.depends_on(client).iter().all(|write| has.contains(*write));
+                let survived = self.survived(client, node);
                 let key: Key = "k00".into();
                 let asked = self.call(node, |replica, now| {
                     let terms = Terms { sync: true, ..Terms::default() };

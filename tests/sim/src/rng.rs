@@ -15,13 +15,13 @@ impl Rng {
     #[must_use]
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut mix = Self(seed);
-        let mixed = mix.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
+        let mixed = mix.draw() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
         let mut rng = Self(mixed);
-        Self(rng.next())
+        Self(rng.draw())
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -31,7 +31,7 @@ impl Rng {
 
     /// A number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number of the range.
@@ -57,7 +57,7 @@ impl Rng {
     /// Thirty-two bytes, for a replica's seed.
     pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
-        seed.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_be_bytes()));
+        seed.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.draw().to_be_bytes()));
         seed
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::checker::alarm::{Alarm, Kind};
+use crate::checker::alarm::Alarm;
 use crate::mutant::Mutant;
+use crate::profile::Profile;
 use crate::world::World;
 
 /// Which run.
@@ -18,6 +19,8 @@ pub struct Options {
     pub skip: BTreeSet<u64>,
     /// What is broken on purpose.
     pub mutant: Option<Mutant>,
+    /// Whether the profile is made hard on the mutant.
+    pub hard: bool,
     /// Whether the history is told.
     pub tell: bool,
 }
@@ -38,7 +41,11 @@ pub struct Report {
 /// Runs.
 #[must_use]
 pub fn run(options: &Options) -> Report {
-    let mut world = World::new(options.seed, options.mutant, options.tell);
+    let profile = match options.mutant.filter(|_| options.hard) {
+        Some(mutant) => Profile::hard(options.seed, mutant),
+        None => Profile::swarm(options.seed),
+    };
+    let mut world = World::new(options.seed, profile, options.mutant, options.tell);
     let mut begun = 0;
     let alarm = all(&mut world, options, &mut begun).err();
     let writes = world.checker.writes.iter().filter(|(_, write)| write.dot.is_some()).count();
@@ -103,7 +110,7 @@ impl Options {
             separator = ",";
         }
         if let Some(mutant) = self.mutant {
-            let _ = write!(command, " --mutant {}", mutant.name());
+            let _ = write!(command, " --mutant {}{}", mutant.name(), if self.hard { " --hard" } else { "" });
         }
         command
     }
@@ -134,13 +141,12 @@ pub fn explain(options: &Options) -> String {
     )
 }
 
-/// How many of `seeds` raise an alarm that the mutant explains; and the first that does.
+/// Which of `seeds` raise an alarm that the mutant explains.
 #[must_use]
-pub fn caught(mutant: Mutant, seeds: std::ops::Range<u64>, ops: u64) -> (u64, Option<u64>) {
+pub fn caught(mutant: Mutant, hard: bool, seeds: std::ops::Range<u64>, ops: u64) -> Vec<u64> {
     let catches = |seed: &u64| {
-        let options = Options { seed: *seed, ops, mutant: Some(mutant), ..Options::default() };
-        run(&options).alarm.is_some_and(|alarm| mutant.explains(alarm.kind) && alarm.kind != Kind::Contract)
+        let options = Options { seed: *seed, ops, mutant: Some(mutant), hard, ..Options::default() };
+        run(&options).alarm.is_some_and(|alarm| mutant.explains(alarm.kind))
     };
-    let caught: Vec<u64> = seeds.filter(catches).collect();
-    (caught.len() as u64, caught.first().copied())
+    seeds.filter(catches).collect()
 }

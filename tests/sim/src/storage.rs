@@ -31,6 +31,7 @@ pub struct Storage {
     done: u64,
     told: u64,
     busy_until: Millis,
+    reaches: Covers,
 }
 
 impl Storage {
@@ -38,7 +39,8 @@ impl Storage {
     pub fn take(&mut self, n: u64, bytes: Vec<u8>, snapshot: bool, now: Millis, latency: Millis) -> (u64, Millis) {
         self.last += 1;
         self.busy_until = self.busy_until.max(now) + latency;
-        let covers = covers(&bytes);
+        join(&mut self.reaches, &covers(&bytes));
+        let covers = self.reaches.clone();
         self.items.push_back(Item { position: self.last, n, bytes, snapshot, covers });
         (self.last, self.busy_until)
     }
@@ -72,13 +74,8 @@ impl Storage {
         self.finish(position);
         self.items.retain(|item| item.position <= position);
         (self.last, self.done, self.told, self.busy_until) = (position, position, position, 0);
-        self.items.iter().fold(Covers::new(), |mut all, item| {
-            for (id, last) in &item.covers {
-                let own = all.entry(*id).or_default();
-                *own = (*own).max(*last);
-            }
-            all
-        })
+        self.reaches = self.items.back().map_or_else(Covers::new, |item| item.covers.clone());
+        self.reaches.clone()
     }
 
     /// Everything is lost.
@@ -98,6 +95,14 @@ impl Storage {
     }
 }
 
+fn join(all: &mut Covers, more: &Covers) {
+    for (id, last) in more {
+        let own = all.entry(*id).or_default();
+        *own = (*own).max(*last);
+    }
+}
+
+/// A record may hold nothing but a new id.
 fn covers(bytes: &[u8]) -> Covers {
     let Ok(frame) = Frame::decode(bytes) else { return Covers::new() };
     let vectors = frame

@@ -11,7 +11,6 @@ use edge_session::store::{Check, Mutation};
 use crate::checker::Proposal;
 use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::bearer::{Bearer, Promise};
-use crate::checker::set::WriteId;
 use crate::checker::writes::{Fate, Part, value};
 use crate::client::{Asked, Pending, Token};
 use crate::mutant::Mutant;
@@ -19,7 +18,7 @@ use crate::profile::Act;
 use crate::world::World;
 
 /// After so many failures in a row a client gives its session up: what it depends on may be lost for good.
-const PATIENCE: u32 = 12;
+pub const PATIENCE: u32 = 12;
 
 impl World {
     /// A client does something, if it is not waiting.
@@ -28,9 +27,9 @@ impl World {
         if let Some(pending) = &self.clients[client].pending {
             let wait = pending.wait;
             if let (Act::Cancel, Some((node, _))) = (act, self.clients[client].place) {
-                self.clients[client].pending = None;
+                self.give_up(client);
                 self.nodes[node].waits.remove(&wait);
-                self.call(node, |replica, _| replica.cancel(wait))?;
+                self.step(node, |replica| replica.cancel(wait))?;
                 return self.carry_out(node);
             }
             return Ok(());
@@ -56,6 +55,9 @@ impl World {
 
     /// Where a client's session is in use: where it was, or at another replica. `None`: nobody is there.
     fn attend(&mut self, client: usize) -> Result<Option<(usize, SessionHandle)>, Alarm> {
+        if self.clients[client].failures > PATIENCE {
+            self.leave(client, true)?;
+        }
         let roams = self.rng.chance(self.profile.roaming);
         if let Some(place) = self.clients[client].place.filter(|_| !roams) {
             return Ok(Some(place));
@@ -73,12 +75,14 @@ impl World {
     pub fn leave(&mut self, client: usize, for_good: bool) -> Result<(), Alarm> {
         if let Some((node, handle)) = self.clients[client].place {
             if !for_good && self.rng.chance(900) {
-                if let Some(Ok(text)) = self.call(node, |replica, now| replica.token(handle, now))? {
+                let now = self.nodes[node].clock.at(self.now);
+                if let Some(Ok(text)) = self.step(node, |replica| replica.token(handle, now))? {
                     self.given(client, node, text, false)?;
                 }
             }
-            self.call(node, |replica, _| replica.close_session(handle))?;
+            self.step(node, |replica| replica.close_session(handle))?;
             self.nodes[node].watches.retain(|_, watcher| *watcher != client);
+            self.give_up(client);
             self.clients[client].detach();
             self.carry_out(node)?;
         }
@@ -175,7 +179,7 @@ impl World {
     fn follow(&mut self, client: usize, node: usize, handle: SessionHandle) -> Result<(), Alarm> {
         if let Some(watch) = self.clients[client].watch.take() {
             self.nodes[node].watches.remove(&watch);
-            self.call(node, |replica, _| replica.unwatch(watch))?;
+            self.step(node, |replica| replica.unwatch(watch))?;
             return self.carry_out(node);
         }
         let scope = if self.rng.chance(500) { Scope::Prefix("k".into()) } else { Scope::Key(self.key()) };
@@ -309,11 +313,15 @@ impl World {
         judged: Guarantees,
     ) -> Result<(), Alarm> {
         let Some((node, handle)) = self.clients[client].place else { return Ok(()) };
-        let begun = self.call(node, |replica, now| (now, replica.begin(handle, operation, terms, now)))?;
-        let Some((now, begun)) = begun else { return Ok(()) };
+        let begun = self.call(node, |replica, now| replica.begin(handle, operation, terms, now))?;
+        let Some(begun) = begun else { return Ok(()) };
         match begun {
             Ok(Progress::Waiting(wait)) => {
-                let deadline = now + terms.timeout.unwrap_or(self.profile.timeout);
+                if let Some(result) = self.nodes[node].early.remove(&wait) {
+                    self.answered(client, node, &asked, judged, result, false)?;
+                    return self.carry_out(node);
+                }
+                let deadline = self.nodes[node].elapsed + terms.timeout.unwrap_or(self.profile.timeout);
                 self.clients[client].pending = Some(Pending { wait, asked, judged, deadline });
                 self.nodes[node].waits.insert(wait, client);
             }
@@ -323,21 +331,10 @@ impl World {
         self.carry_out(node)
     }
 
-    /// A client could not be served. In the end it begins a new session.
-    pub fn failed(&mut self, client: usize) -> Result<(), Alarm> {
-        self.clients[client].failures += 1;
-        if self.clients[client].failures > PATIENCE && !self.calm {
-            self.leave(client, true)?;
+    /// A client waits no more. What it wanted to write was accepted already, or never will be.
+    pub fn give_up(&mut self, client: usize) {
+        if let Some(Pending { asked: Asked::Write(write, _), .. }) = self.clients[client].pending.take() {
+            self.checker.withdraw(write);
         }
-        Ok(())
-    }
-
-    /// The writes that a client depends on.
-    #[must_use]
-    pub fn depends_on(&self, client: usize) -> Vec<WriteId> {
-        let bearer = &self.checker.bearers[client];
-        let mut all = bearer.reads.clone();
-        all.join(&bearer.writes);
-        all.iter().collect()
     }
 }

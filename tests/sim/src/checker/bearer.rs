@@ -31,7 +31,8 @@ pub struct Promise {
     pub reads: Set,
     /// What its bearer had written.
     pub writes: Set,
-    dots: BTreeMap<ReplicaId, u64>,
+    /// What it asks for, as the token says it.
+    pub dots: BTreeMap<ReplicaId, u64>,
 }
 
 impl Bearer {
@@ -53,12 +54,6 @@ impl Bearer {
             let own = self.brought_dots.entry(*id).or_default();
             *own = (*own).max(*last);
         }
-    }
-
-    /// Depends on nothing but what a token brought: for the mutant that forgets.
-    pub fn forget(&mut self) {
-        self.reads = Set::default();
-        self.writes = Set::default();
     }
 }
 

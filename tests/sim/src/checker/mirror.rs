@@ -29,8 +29,10 @@ pub struct Mirror {
     pub has: Set,
     vector: BTreeMap<ReplicaId, u64>,
     live: BTreeMap<Key, Vec<WriteId>>,
-    /// What was live before the last step, for the keys that it changed.
-    before: BTreeMap<Key, Vec<WriteId>>,
+    /// What was live before and during the last step, for the keys that it changed.
+    before: BTreeMap<Key, Vec<Vec<WriteId>>>,
+    /// The keys that the present part of the step has changed.
+    touched: BTreeSet<Key>,
     top: Option<Rank>,
 }
 
@@ -47,10 +49,9 @@ impl Mirror {
         self.live.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The same, before the last step; `None` where that step changed nothing.
-    #[must_use]
-    pub fn live_before(&self, key: &str) -> Option<&[WriteId]> {
-        self.before.get(key).map(Vec::as_slice)
+    /// Every live set that the key has had since the last step began, the present one first.
+    pub fn states(&self, key: &str) -> impl Iterator<Item = &[WriteId]> {
+        std::iter::once(self.live(key)).chain(self.before.get(key).into_iter().flatten().map(Vec::as_slice))
     }
 
     /// Whether storage has said to hold a write, or there is no storage.
@@ -68,6 +69,12 @@ impl Mirror {
     pub fn begin_step(&mut self, id: ReplicaId) {
         self.ids.insert(id);
         self.before.clear();
+        self.touched.clear();
+    }
+
+    /// What is held from now on comes later in the step: answers may have come in between.
+    pub fn part(&mut self) {
+        self.touched.clear();
     }
 
     /// The dots by which the vector has grown since the last step: those that the register knows, as writes, and own
@@ -99,7 +106,9 @@ impl Mirror {
         self.top = self.top.max(own.rank);
         for key in own.parts.keys() {
             let live = self.live.entry(key.clone()).or_default();
-            self.before.entry(key.clone()).or_insert_with(|| live.clone());
+            if self.touched.insert(key.clone()) {
+                self.before.entry(key.clone()).or_default().push(live.clone());
+            }
             if live.iter().any(|other| writes.follows(*other, write)) {
                 continue;
             }

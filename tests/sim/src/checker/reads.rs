@@ -55,8 +55,7 @@ impl Checker {
         let Some((version, _)) = said.first() else { return self.read_absent(reader, key).map(drop) };
         let winner = self.writes.named(version)?[0];
         let mirror = &self.mirrors[reader.node];
-        let sets = [Some(mirror.live(key)), mirror.live_before(key)].map(|set| set.unwrap_or_default().to_vec());
-        let Some(set) = sets.into_iter().find(|set| set.first() == Some(&winner)) else {
+        let Some(set) = mirror.states(key).find(|set| set.first() == Some(&winner)).map(<[WriteId]>::to_vec) else {
             return Alarm::raise(Kind::Answer, format!("w{winner} was listed first for {key} and is not the winner"));
         };
         let mut listed = Vec::new();
@@ -78,7 +77,7 @@ impl Checker {
     /// The entries that an answer names are those that the replica had.
     fn agrees(&self, reader: Reader, key: &Key, named: &[WriteId]) -> Result<(), Alarm> {
         let mirror = &self.mirrors[reader.node];
-        if mirror.live(key) == named || mirror.live_before(key) == Some(named) {
+        if mirror.states(key).any(|set| set == named) {
             return Ok(());
         }
         Alarm::raise(
@@ -111,8 +110,7 @@ impl Checker {
     /// noted only where it is certain.
     fn read_absent(&mut self, reader: Reader, key: &Key) -> Result<Vec<WriteId>, Alarm> {
         let mirror = &self.mirrors[reader.node];
-        let states = [Some(mirror.live(key)), mirror.live_before(key)];
-        let winners = states.into_iter().flatten().map(|set| set.first().copied());
+        let winners = mirror.states(key).map(|set| set.first().copied());
         let gone = |winner: &Option<WriteId>| winner.is_none_or(|w| self.writes.is_gone(w, key, reader.at_most));
         let winners: Vec<Option<WriteId>> = winners.filter(gone).collect();
         let Some(best) = winners.iter().max_by_key(|winner| winner.and_then(|w| self.writes.get(w).rank)) else {
@@ -120,7 +118,7 @@ impl Checker {
             return Alarm::raise(Kind::Answer, format!("{key} shows {shows:?}, and the answer was: absent"));
         };
         self.guarantees(reader, key, *best)?;
-        if let (None, Some(winner)) = (mirror.live_before(key), *best) {
+        if let (1, Some(winner)) = (mirror.states(key).count(), *best) {
             self.may_leave(reader, key, &[winner])?;
             self.bearers[reader.client].reads.insert(winner);
         }
