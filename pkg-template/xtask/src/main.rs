@@ -13,6 +13,7 @@ mod package;
 mod prepare;
 mod process;
 mod serve;
+mod sim;
 mod test;
 
 use std::process::ExitCode;
@@ -35,6 +36,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         usage: "bench [NAME…]    run the benchmarks against the installed package",
         run: bench::command,
+    },
+    Command {
+        name: "sim",
+        usage: "sim [--seed N] [--seeds COUNT] [--ops M] [--mutants]…    simulate replicas under faults",
+        run: sim::command,
     },
 ];
 
