@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { SignJWT, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import { SECRET, open } from './support.mjs';
 
 /** A file of `tests/data/token`: lines `name: value`; a name may stand several times. */
 function golden(name) {
@@ -60,4 +61,21 @@ test('by-jose.txt is what jose mints', async () => {
   const minted = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: one('kid') }).sign(key);
   assert.deepEqual(decodeProtectedHeader(minted), { alg: 'HS256', kid: 'jose-1' });
   assert.equal(jws, minted);
+});
+
+test('what the package seals, jose verifies; what jose mints, the package resumes', async (t) => {
+  const edge = await open(t, { id: 'tokyo', secret: SECRET });
+  const ann = edge.session({ user: 'ann' });
+  await ann.set('cart', 'book');
+  const [jws] = (await ann.sealed()).split('~');
+  const { payload } = await jwtVerify(jws, SECRET.key, { algorithms: ['HS256'], issuer: 'edge-session' });
+  assert.equal(payload.sub, 'ann');
+
+  const minted = await new SignJWT({ ...payload, sub: 'zoë' }).setProtectedHeader({ alg: 'HS256', kid: SECRET.kid }).sign(SECRET.key);
+  const zoe = edge.session(minted);
+  assert.deepEqual([zoe.resumed, zoe.user, zoe.reason], [true, 'zoë', null]);
+  assert.deepEqual(zoe.inspect().writes, ann.inspect().writes);
+
+  const forged = await new SignJWT({ ...payload, sub: 'root' }).setProtectedHeader({ alg: 'HS256', kid: SECRET.kid }).sign(new Uint8Array(32));
+  assert.equal(edge.session(forged).reason, 'TOKEN_INVALID');
 });
