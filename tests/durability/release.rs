@@ -61,3 +61,16 @@ fn a_storage_that_hangs_does_not_make_the_queue_of_messages_grow() {
     host.at(START + 3_000_000);
     assert!(!host.sent.is_empty(), "the heartbeat goes on");
 }
+
+#[test]
+fn half_a_confirmation_releases_half() {
+    let mut host = Host::new(stored(edge("paris")));
+    let (ann, bob, id) = (host.session(), host.session(), host.id());
+    host.set(ann, "k", "1");
+    host.set(ann, "l", "2");
+    host.confirm(1);
+    assert_eq!(host.replica.durable(&host.space()).get(id), 1);
+    assert_eq!(depended(&host.token(ann), id), 1);
+    assert_eq!(host.get(bob, "k", THROW), Ok(Some("1".into())));
+    assert_eq!(missing(&host.get(bob, "l", THROW).unwrap_err()), ["paris: 1 → 2"]);
+}

@@ -110,3 +110,27 @@ fn writes_between_two_acknowledgements_travel_together() {
     net.settle(HEARTBEAT);
     assert!(net.sent - sent < 10, "{} messages for a hundred writes of one key", net.sent - sent);
 }
+
+/// A top-up that overtakes the slices it belongs to waits for nobody: it comes again with the last of them.
+#[test]
+fn a_top_up_before_the_last_slice_is_not_applied() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 3);
+    let [sender, receiver] = &mut net.hosts[..] else { panic!() };
+    let state = sender.replica.store().space(&sender.space()).unwrap();
+    let (from, base, hlc) = (VersionVector::new(), state.vector().clone(), sender.replica.store().clock().last());
+    let (keys, more) = state.slice(&from, None, SLICE_BYTES);
+    assert!(more);
+    let (space, after) = (sender.space(), None);
+    let slice = Slice { space: space.clone(), from: from.clone(), base: base.clone(), after, last: false, hlc, keys };
+    let delta = state.extract_since(&space, &from, &base, hlc);
+    receiver.replica.link_up(LinkId(0), START);
+    for message in [Message::Slice(slice), Message::TopUp { base, delta }] {
+        let frame = Frame { from: sender.id(), to: None, messages: vec![message] };
+        receiver.receive(LinkId(0), &frame.encode()).unwrap();
+    }
+    assert_eq!(receiver.holds(), "<>");
+    net.connect(0, 1);
+    net.settle(20_000);
+    assert_converged(&net);
+}
