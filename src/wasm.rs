@@ -7,6 +7,7 @@
 mod convert;
 mod error;
 mod inspect;
+mod memory;
 mod options;
 mod replica;
 mod session;

@@ -185,7 +185,7 @@ pub(super) fn replica(core: &Replica) -> JsValue {
         vectors: shown(spaces.map(|(space, _)| (space.to_string(), vector(core.durable(space))))),
         keys: core.store().len(),
         bytes: core.store().bytes(),
-        wasm_bytes: core::arch::wasm32::memory_size(0) << 16,
+        wasm_bytes: super::memory::size(),
         persisted: core.is_settled(),
         sessions: sessions.map(|view| info(&view, true)).collect(),
         peers: core.peers().map(peer).collect(),

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{answer, change, duration, effect, millis};
 use super::error::argument;
-use super::{Session, Shared, inspect, options};
+use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{LinkId, Progress, WaitId, WatchId};
 
@@ -22,6 +22,7 @@ pub struct Replica {
 
 /// Borrows the core for one call. Only a call that trapped leaves a borrow behind.
 pub(super) fn borrow(core: &Shared) -> Result<RefMut<'_, crate::replica::Replica>, SessionError> {
+    memory::tend();
     core.try_borrow_mut().map_err(|_| SessionError::new(ErrorCode::ReplicaCrashed, "the instance trapped earlier"))
 }
 
@@ -50,6 +51,7 @@ impl Replica {
     /// # Errors
     /// As the core's `load`.
     pub fn load(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
         borrow(&self.core)?.load(bytes, millis(now))
     }
 
@@ -87,6 +89,7 @@ impl Replica {
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn receive(&self, link: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
         borrow(&self.core)?.receive(LinkId(link), bytes, millis(now))
     }
 
@@ -95,6 +98,7 @@ impl Replica {
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn exchange(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
         borrow(&self.core)?.exchange(LinkId(reply), bytes, millis(now))
     }
 
@@ -244,6 +248,7 @@ impl Replica {
     /// # Errors
     /// As the core's `restore`; state is unchanged.
     pub fn restore(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
         borrow(&self.core)?.restore(bytes, millis(now))
     }
 }

@@ -1,0 +1,46 @@
+//! How this instance's memory grows: seldom and in large steps.
+//!
+//! The allocator asks the engine for one page of 64 KiB at a time, and an engine may collect garbage at each: in Node 20
+//! a profile of 100,000 writes and their restoring showed 71 % of the time in the garbage collector and 21 % in growing.
+//! Taking a large block and letting go of it leaves the allocator with room that it then cuts up without asking.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// A page, in bytes.
+const PAGE: usize = 64 << 10;
+/// What an entry takes in memory, as a multiple of its bytes in a message: keys, index and values' headers.
+const GROWTH: usize = 12;
+
+/// The size of the memory when it was last looked at, in pages.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+/// The size of the memory, in bytes.
+pub(super) fn size() -> usize {
+    core::arch::wasm32::memory_size(0) * PAGE
+}
+
+/// Called before each call's work: where the memory has grown since the last one, makes room for a quarter more.
+pub(super) fn tend() {
+    let pages = core::arch::wasm32::memory_size(0);
+    let seen = SEEN.swap(pages, Ordering::Relaxed);
+    if seen != 0 && pages > seen {
+        make_room(size() / 4);
+        SEEN.store(core::arch::wasm32::memory_size(0), Ordering::Relaxed);
+    }
+}
+
+/// Called before a message of `bytes` bytes is taken in.
+pub(super) fn expect(bytes: usize) {
+    if bytes > PAGE {
+        make_room(bytes.saturating_mul(GROWTH));
+    }
+}
+
+/// Takes a block and lets go of it. Where there is no such block, the work itself will say so.
+fn make_room(bytes: usize) {
+    let mut block: Vec<u8> = Vec::new();
+    let _ = block.try_reserve_exact(bytes);
+    // The allocation is the point: it must not be optimised away.
+    core::hint::black_box(&mut block);
+}
