@@ -1,0 +1,88 @@
+//! The replica and its storage: taking back what storage has, snapshots, and the word that records are durable.
+//!
+//! Invariant: bytes are taken as a whole or not at all; a snapshot that leaves holds nothing that storage lacks.
+
+use alloc::vec::Vec;
+
+use super::{Replica, journal};
+use crate::error::{ErrorCode, SessionError};
+use crate::sync::message::{Frame, Message};
+use crate::time::Millis;
+
+impl Replica {
+    /// Takes back what storage has: the snapshot first, then each record, in order, before anything else. The replica
+    /// goes on under the id of the last one.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH` for damaged bytes; `STALE_REPLICA` if a record before is missing. The
+    /// frame is not taken.
+    pub fn load(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.now = now;
+        let frame = Frame::decode(bytes)?;
+        self.join_frame(&frame)?;
+        // What comes back from storage is no news.
+        self.fresh.clear();
+        self.id = frame.from;
+        self.journal.loaded(self.id, &self.store);
+        Ok(())
+    }
+
+    /// Joins a snapshot of another replica, or of an earlier time, and takes a new id: whose writes the snapshot's own
+    /// later life may hold is not known.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn restore(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let frame = Frame::decode(bytes)?;
+        self.join_frame(&frame)?;
+        self.rename();
+        Ok(())
+    }
+
+    fn join_frame(&mut self, frame: &Frame) -> Result<(), SessionError> {
+        if let [Message::Delta(delta)] = frame.messages.as_slice() {
+            let changed = self.store.apply(delta)?;
+            self.note(&delta.space, changed);
+            return Ok(());
+        }
+        // All or nothing: the copy becomes the state once every delta has been taken.
+        let mut joined = self.store.clone();
+        let mut applied = Vec::new();
+        for message in &frame.messages {
+            let Message::Delta(delta) = message else {
+                return Err(SessionError::malformed("a snapshot or record holds deltas only"));
+            };
+            applied.push((delta.space.clone(), joined.apply(delta)?));
+        }
+        self.store = joined;
+        for (space, changed) in applied {
+            self.note(&space, changed);
+        }
+        Ok(())
+    }
+
+    /// The whole state as bytes, which another replica can `restore`.
+    ///
+    /// # Errors
+    /// `STALE_REPLICA` while something is not durable yet: it must not leave. Flush first.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, SessionError> {
+        self.work();
+        if !self.journal.settled() {
+            return Err(SessionError::new(ErrorCode::StaleReplica, "writes are not durable yet; flush first"));
+        }
+        Ok(journal::snapshot(self.id, &self.store))
+    }
+
+    /// A snapshot for this replica's own storage, in place of all records up to the number told with it.
+    pub fn compaction(&mut self) -> (u64, Vec<u8>) {
+        self.work();
+        (self.journal.gate(), journal::snapshot(self.id, &self.store))
+    }
+
+    /// Storage has all records up to `n`.
+    pub fn persisted(&mut self, n: u64, now: Millis) {
+        self.input(now);
+        self.journal.persisted(n);
+    }
+}
