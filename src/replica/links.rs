@@ -25,12 +25,13 @@ const EXCHANGES_MAX: usize = 64;
 pub(super) struct Links {
     timing: Timing,
     open: LiteMap<LinkId, Peer>,
-    exchanges: LiteMap<ReplicaId, Peer>,
+    /// The one that was heard last stands last.
+    exchanges: Vec<(ReplicaId, Peer)>,
 }
 
 impl Links {
     pub(super) const fn new(timing: Timing) -> Self {
-        Self { timing, open: LiteMap::new(), exchanges: LiteMap::new() }
+        Self { timing, open: LiteMap::new(), exchanges: Vec::new() }
     }
 
     pub(super) fn greet(&mut self) {
@@ -58,7 +59,19 @@ impl Links {
     }
 
     fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.open.values().chain(self.exchanges.values())
+        self.open.values().chain(self.exchanges.iter().map(|(_, peer)| peer))
+    }
+
+    /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
+    /// forgotten first, and costs one delta when it comes again.
+    fn recall(&mut self, id: ReplicaId, now: Millis) -> Peer {
+        if let Some(at) = self.exchanges.iter().position(|(known, _)| *known == id) {
+            return self.exchanges.remove(at).1;
+        }
+        if self.exchanges.len() >= EXCHANGES_MAX {
+            self.exchanges.remove(0);
+        }
+        Peer::new(self.timing, now)
     }
 
     fn known(&self) -> u32 {
@@ -106,7 +119,7 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the message was dropped, state is unchanged.
     pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = Frame::decode(bytes)?;
+        let frame = Frame::receive(bytes)?;
         self.look_for_amnesia(&frame.messages);
         let (own, for_me) = (frame.from == self.id, self.is_for_me(&frame));
         let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
@@ -138,25 +151,20 @@ impl Replica {
             self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
             return Ok(());
         }
-        let frame = Frame::decode(bytes)?;
+        let frame = Frame::receive(bytes)?;
         self.look_for_amnesia(&frame.messages);
         if !self.is_for_me(&frame) {
             self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
             return Ok(());
         }
         let from = frame.from;
-        if !self.links.exchanges.contains_key(&from) && self.links.exchanges.len() >= EXCHANGES_MAX {
-            let first = self.links.exchanges.first().map(|(id, _)| *id);
-            first.and_then(|id| self.links.exchanges.remove(&id));
-        }
-        let timing = self.links.timing;
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
-        let mut peer = self.links.exchanges.remove(&from).unwrap_or_else(|| Peer::new(timing, now));
+        let mut peer = self.links.recall(from, now);
         let step = peer.receive(from, frame.messages, &mut self.store, now);
         let mut messages = self.take_step(step);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));
         messages.extend(peer.answer(&fetching, &self.store, now));
-        self.links.exchanges.insert(from, peer);
+        self.links.exchanges.push((from, peer));
         self.transmit(reply, Some(from), messages);
         Ok(())
     }

@@ -116,6 +116,10 @@ pub struct Slice {
     pub keys: Keys,
 }
 
+/// The longest message from a peer that is read, in bytes. Replicas cut what they send at 256 KiB; one key with all its
+/// siblings may be longer. A snapshot that is restored has no such limit.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
+
 /// Messages with their sender and, once it is known, their receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Frame {
@@ -144,6 +148,17 @@ impl Frame {
             message.encode(&mut writer);
         }
         writer.finish()
+    }
+
+    /// Reads a frame that came from a peer: as [`Frame::decode`], and no longer than [`FRAME_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
+    pub fn receive(bytes: &[u8]) -> Result<Self, SessionError> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(SessionError::malformed("a message longer than any that a replica sends"));
+        }
+        Self::decode(bytes)
     }
 
     /// Reads a frame as a whole.

@@ -86,6 +86,29 @@ fn a_large_state_comes_over_as_many_exchanges_as_it_takes() {
     assert!(message.len() < 200, "{} bytes", message.len());
 }
 
+/// The edge remembers a bounded number of those who come by request; it forgets who has not come for longest.
+#[test]
+fn a_large_state_is_handed_in_while_many_others_come_and_go() {
+    let mut fra1 = Host::new(edge("fra1"));
+    let mut large = Host::new(common::tab("a"));
+    let author = large.session();
+    for n in 0..12 {
+        large.set(author, &format!("k{n:02}"), &"x".repeat(90_000));
+    }
+    let call = |fra1: &mut Host, n: u32| {
+        let hello = Host::new(common::tab(&format!("b{n}"))).exchange(&[]);
+        fra1.exchange(&hello);
+    };
+    (0..70).for_each(|n| call(&mut fra1, n));
+    let mut message = large.exchange(&[]);
+    for round in 0..30 {
+        message = fra1.exchange(&message);
+        call(&mut fra1, 100 + round);
+        message = large.exchange(&message);
+    }
+    assert_eq!(fra1.vector(), large.vector());
+}
+
 #[test]
 fn an_exchange_with_a_message_for_somebody_else_answers_with_an_introduction() {
     let (mut paris, mut tokyo, mut berlin) =

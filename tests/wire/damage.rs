@@ -7,6 +7,7 @@ use common::{START, batch, code, edge, put, stored};
 use edge_session::codec::Writer;
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::io::{Event, LinkId};
+use edge_session::sync::message::FRAME_BYTES_MAX;
 use proptest::prelude::*;
 
 const LINK: LinkId = LinkId(1);
@@ -98,6 +99,19 @@ fn bytes_after_the_end_are_refused() {
         bytes.push(0);
         assert_refused(&bytes, name);
     }
+}
+
+#[test]
+fn a_message_longer_than_any_that_is_sent_is_refused_unread() {
+    let mut host = host();
+    let before = digest(&mut host);
+    let mut frame = Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta())] }.encode();
+    frame.resize(FRAME_BYTES_MAX + 1, 0);
+    for (door, enter) in doors().into_iter().take(2) {
+        let error = enter(&mut host, &frame).err().unwrap_or_else(|| panic!("{door} took it"));
+        assert!(error.cause().contains("longer than any"), "{door}: {error}");
+    }
+    assert_eq!(digest(&mut host), before);
 }
 
 #[test]
