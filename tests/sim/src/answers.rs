@@ -81,8 +81,10 @@ impl World {
         reader.stale = stale;
         let named = self.checker.read(reader, key, said(item), false)?;
         match item {
-            Some(item) => self.clients[client].versions.insert(key.clone(), (item.version.clone(), named)),
-            None => self.clients[client].versions.remove(key),
+            Some(item) if !named.is_empty() => {
+                self.clients[client].versions.insert(key.clone(), (item.version.clone(), named))
+            }
+            _ => self.clients[client].versions.remove(key),
         };
         Ok(())
     }

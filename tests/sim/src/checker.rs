@@ -194,6 +194,7 @@ impl Checker {
             Some(write) => write,
             None => self.unasked(node, &entries),
         };
+        self.mirrors[node].unseen |= entries.is_empty();
         let hlc = entries.first().map(|(_, entry)| entry.hlc);
         self.writes.accept(write, dot, hlc)?;
         let (rank, top) = (self.writes.get(write).rank, self.mirrors[node].top());

@@ -9,7 +9,7 @@ use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::reads::Reader;
 use crate::mutant::Mutant;
 use crate::network::Parcel;
-use crate::world::{Happening, World};
+use crate::world::{CIRCLES, Happening, World};
 
 impl World {
     /// Calls the replica of a node and tells it the time. It is drained, the checker looks at it, and the operations
@@ -50,7 +50,12 @@ impl World {
 
     /// Carries out what a replica has ordered, in order.
     pub fn carry_out(&mut self, node: usize) -> Result<(), Alarm> {
+        let mut circles = 0;
         while let Some(effect) = self.nodes[node].effects.pop_front() {
+            circles += 1;
+            if circles > CIRCLES {
+                return Alarm::raise(Kind::Contract, format!("n{node} never stops giving orders"));
+            }
             match effect {
                 Effect::Persist { n, bytes } => self.persist(node, n, bytes, false)?,
                 Effect::Transmit { link, bytes } => self.transmit(node, link, bytes)?,

@@ -23,7 +23,7 @@ pub const KEY: (&str, [u8; 32], &str) = ("k1", [7; 32], "sim");
 /// When virtual time begins.
 const BEGINNING: Millis = 1_700_000_000_000;
 /// How often one moment may call a replica before it is said to run in circles.
-const CIRCLES: u32 = 10_000;
+pub const CIRCLES: u32 = 10_000;
 
 /// Something that will happen.
 #[derive(Debug)]

@@ -27,6 +27,8 @@ pub struct Mirror {
     pub durable: BTreeMap<ReplicaId, u64>,
     /// The writes that it holds.
     pub has: Set,
+    /// Whether the last step made a write that it superseded itself.
+    pub unseen: bool,
     vector: BTreeMap<ReplicaId, u64>,
     live: BTreeMap<Key, Vec<WriteId>>,
     /// What was live before and during the last step, for the keys that it changed.
@@ -68,6 +70,7 @@ impl Mirror {
     /// A step begins, under this id.
     pub fn begin_step(&mut self, id: ReplicaId) {
         self.ids.insert(id);
+        self.unseen = false;
         self.before.clear();
         self.touched.clear();
     }

@@ -35,7 +35,7 @@ impl Checker {
     pub fn read(&mut self, reader: Reader, key: &Key, said: Said<'_>, whole: bool) -> Result<Vec<WriteId>, Alarm> {
         let named = match said {
             Some((version, content, expires_at)) => {
-                let named = self.writes.named(version)?;
+                let Some(named) = self.named(reader, version)? else { return Ok(Vec::new()) };
                 self.agrees(reader, key, &named)?;
                 self.shows(reader, key, named[0], content, expires_at)?;
                 self.may_leave(reader, key, &named)?;
@@ -52,26 +52,41 @@ impl Checker {
 
     /// Judges what an answer to `conflicts` said: every live entry that shows, the winner first.
     pub fn read_siblings(&mut self, reader: Reader, key: &Key, said: &[(&str, &Content)]) -> Result<(), Alarm> {
-        let Some((version, _)) = said.first() else { return self.read_absent(reader, key).map(drop) };
-        let winner = self.writes.named(version)?[0];
-        let mirror = &self.mirrors[reader.node];
-        let Some(set) = mirror.states(key).find(|set| set.first() == Some(&winner)).map(<[WriteId]>::to_vec) else {
-            return Alarm::raise(Kind::Answer, format!("w{winner} was listed first for {key} and is not the winner"));
-        };
         let mut listed = Vec::new();
         for (version, content) in said {
-            let write = self.writes.named(version)?[0];
+            let Some(named) = self.named(reader, version)? else { return Ok(()) };
+            let write = named[0];
             self.shows(reader, key, write, content, None)?;
             listed.push(write);
         }
-        let lacks = |write: &&WriteId| !listed.contains(write) && !self.writes.is_gone(**write, key, reader.at_most);
-        if let Some(write) = set.iter().find(lacks) {
-            return Alarm::raise(Kind::Answer, format!("w{write} is a sibling of {key} and was not listed"));
-        }
+        let Some(winner) = listed.first().copied() else { return self.read_absent(reader, key).map(drop) };
+        let hidden = |write: &WriteId| self.writes.is_gone(*write, key, reader.at_most);
+        let fits = |set: &&[WriteId]| {
+            set.first() == Some(&winner)
+                && listed.iter().all(|write| set.contains(write))
+                && set.iter().all(|write| listed.contains(write) || hidden(write))
+        };
+        let mirror = &self.mirrors[reader.node];
+        let Some(set) = mirror.states(key).find(fits).map(<[WriteId]>::to_vec) else {
+            let live = mirror.live(key);
+            return Alarm::raise(
+                Kind::Answer,
+                format!("the siblings of {key} are {live:?}, the answer was {listed:?}"),
+            );
+        };
         self.may_leave(reader, key, &set)?;
         self.guarantees(reader, key, Some(winner))?;
         set.iter().for_each(|write| self.bearers[reader.client].reads.insert(*write));
         Ok(())
+    }
+
+    /// The writes that a version names. `None`: one of them was superseded in the very step in which the replica made
+    /// it, unasked, before anybody could see its clock; then nothing can be said of the answer.
+    fn named(&self, reader: Reader, version: &str) -> Result<Option<Vec<WriteId>>, Alarm> {
+        match self.writes.named(version) {
+            Err(_) if self.mirrors[reader.node].unseen => Ok(None),
+            named => named.map(Some),
+        }
     }
 
     /// The entries that an answer names are those that the replica had.
