@@ -128,6 +128,8 @@ impl LiveSet {
     /// Puts an entry in its place.
     pub(crate) fn insert(&mut self, entry: DataEntry) {
         let at = self.entries.partition_point(|held| held.rank() > entry.rank());
+        // A vector makes room for four at first, and one is the rule: 300 bytes a key.
+        self.entries.reserve_exact(1);
         self.entries.insert(at, entry);
     }
 
