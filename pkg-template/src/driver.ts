@@ -254,14 +254,8 @@ export class Driver {
 
   #schedule(at: number | null): void {
     if (this.#over !== undefined) return;
-    this.#waits.alarm(at === null ? null : at - this.#parts.clock(), () => {
-      try {
-        if (at !== null && this.#parts.clock() < at) this.#schedule(at);
-        else this.#unlessOver((core, now) => core.tick(now));
-      } catch (thrown) {
-        this.error(fromCore(thrown) ?? invalid('the clock failed', thrown));
-      }
-    });
+    // Too early, because timers are imprecise or the clock was set back, is no harm: the core then names the next time.
+    this.#waits.alarm(at === null ? null : at - this.#parts.clock(), () => this.#unlessOver((core, now) => core.tick(now)));
   }
 
   /** Accepted writes that the core did not take: a trap, or a fault of this package, which must not be silent. */

@@ -227,3 +227,15 @@ test('a process ends when nobody waits any more, and not before', async () => {
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: import.meta.dirname, timeout: DEADLINE });
   assert.equal(stdout, 'STALE_REPLICA\ndone\n');
 });
+
+test('a clock that is set back does not make a wait longer', async (t) => {
+  let behind = 0;
+  const clock = () => Date.now() - behind;
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { clock });
+  const ann = tokyo.session();
+  await ann.set('cart', 'book');
+  const roamed = paris.session({ token: ann.token });
+  const refused = rejection(roamed.get('cart', { timeout: 50 }));
+  behind = 3_600_000;
+  assert.equal((await within(refused, 'the end of the wait')).code, 'STALE_REPLICA');
+});
