@@ -35,7 +35,7 @@ use crate::id::{ReplicaId, Space};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::session::seal::Keyring;
 use crate::store::SessionConsistentStore;
-use crate::store::entry::Key;
+use crate::store::entry::{Key, LiveSet};
 use crate::store::limits::Limits;
 use crate::store::space::Changed;
 use crate::sync::peer::Timing;
@@ -308,10 +308,10 @@ impl Replica {
     }
 
     fn note_conflict(&mut self, space: &Space, key: &Key, limit: u64) {
-        let entries = self.store.live(space, key).map(|set| (set.entries(), set.version()));
-        let Some(([winner, loser, ..], _)) = entries else { return };
+        let entries = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default();
+        let [winner, loser, ..] = entries else { return };
         let (kept, dropped) = (winner.version(), loser.version());
-        if entries.is_some_and(|(entries, _)| entries.len() as u64 > limit) {
+        if entries.len() as u64 > limit {
             self.crowded.insert((space.clone(), key.clone()), ());
         }
         let (space, key) = (space.clone(), key.clone());

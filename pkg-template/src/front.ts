@@ -66,7 +66,9 @@ export class Account {
       this.#pending = undefined;
     }
     const dots: number[] = [];
-    this.#reads.forEach((sequence, origin) => dots.push(origin, sequence));
+    this.#reads.forEach((sequence, origin) => {
+      if (sequence > 0) dots.push(origin, sequence);
+    });
     this.#reads = [];
     if (dots.length > 0) this.raw.recordReads(new Float64Array(dots));
   }
@@ -157,6 +159,8 @@ export class Front {
 
   /** Tells the core everything: the writes in their order, then the reads. Before any call of the core's. */
   settle(): void {
+    // Whatever the core is asked now may take room: what is left is asked for anew.
+    this.#keysLeft = 0;
     if (this.#texts.length > 0) this.#handOver();
     if (this.#owing.size === 0) return;
     for (const account of this.#owing) account.settle();
@@ -187,6 +191,8 @@ export class Front {
 
   /** Learns what the core would take. */
   #ask(): void {
+    // First what is under way, and what listeners do on hearing of it; then nothing happens between the answer and its use.
+    this.#host.settle();
     const [keys = 0, bytes = 0, keyBytes = 0, valueBytes = 0, batchKeys = 0, batchBytes = 0] = this.#host.room();
     [this.#keysLeft, this.#bytesLeft] = [keys, bytes];
     this.#logWrites = Math.min(LOG_WRITES, batchKeys);
@@ -202,8 +208,8 @@ export class Front {
     this.#texts = [];
     this.#units = 0;
     try {
-      const told = account.raw.handOver(texts.join(''), this.#lengths.subarray(0, texts.length), this.#bits, this.#now);
-      [mark.origin, mark.sequence, this.#keysLeft, this.#bytesLeft] = told as unknown as [number, number, number, number];
+      const [origin = 0, sequence = 0] = account.raw.handOver(texts.join(''), this.#lengths.subarray(0, texts.length), this.#bits, this.#now);
+      [mark.origin, mark.sequence] = [origin, sequence];
     } catch (cause) {
       this.forget(null);
       this.#host.lost(cause);

@@ -118,7 +118,7 @@ impl Replica {
         }
         self.learn(handle, &space, &deciding);
         self.store.check_versions(&space, checks, at)?;
-        let (dot, changed) = self.write(&space, Some(session), batch.to_vec(), &[])?;
+        let (dot, changed) = self.write(&space, Some(session), batch.to_vec())?;
         let first = batch.first().and_then(|mutation| self.store.live(&space, &mutation.key));
         let version = first.map(LiveSet::version).unwrap_or_default();
         if let Some(state) = self.sessions.get_mut(&handle) {
@@ -134,10 +134,9 @@ impl Replica {
         space: &Space,
         session: Option<SessionId>,
         batch: Vec<Mutation>,
-        checks: &[Check],
     ) -> Result<(Dot, Vec<Changed>), SessionError> {
         let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
-        let dot = self.store.write(space, self.id, session, batch, checks, self.now)?;
+        let dot = self.store.write(space, self.id, session, batch, &[], self.now)?;
         Ok((dot, changed))
     }
 

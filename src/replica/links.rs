@@ -222,7 +222,7 @@ impl Replica {
             let Some(winner) = winner else { continue };
             let mutation = crate::store::Mutation { key, content: winner.content, expires_at: winner.expires_at };
             // A store that is full keeps its siblings; nothing is lost by that.
-            if let Ok((_, changed)) = self.write(&space, winner.session, alloc::vec![mutation], &[]) {
+            if let Ok((_, changed)) = self.write(&space, winner.session, alloc::vec![mutation]) {
                 self.note(&space, changed);
             }
         }

@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as
-    /// origin and sequence, and the room that is left in keys and bytes.
+    /// origin and sequence.
     ///
     /// # Errors
     /// As `set`.
@@ -92,9 +92,8 @@ impl Session {
         let batch = log(text, lengths)?;
         let mut core = borrow(&self.core)?;
         let dot = core.hand_over(self.handle, batch, terms(bits, -1.0)?, millis(now))?;
-        let (keys, bytes) = core.room();
         let origin = core.origin(dot.replica);
-        Ok(alloc::vec![f64::from(origin), dot.sequence as f64, keys as f64, bytes as f64])
+        Ok(alloc::vec![f64::from(origin), dot.sequence as f64])
     }
 
     /// Records reads that copies have answered: origin, sequence, origin, sequence, ….

@@ -211,6 +211,28 @@ test('limits hold for every write, also for those that are not handed over yet',
   assert.equal(ann.sync.get('key 1'), 'again', 'a full store can still overwrite');
 });
 
+test('the room that is left is what others have left, not what it was before', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { limits: { keys: 100 } });
+  const failures = [];
+  tokyo.on('error', (error) => failures.push(error.code));
+  const [ann, bob] = [warm(tokyo), warm(paris)];
+  ann.sync.set('mine', 0);
+  ann.token;
+  for (let n = 0; n < 90; n += 1) bob.sync.set(`theirs ${n}`, n);
+  await pull(tokyo, paris);
+  const accepted = [];
+  const refused = thrown(() => {
+    for (let n = 0; n < 50; n += 1) {
+      ann.sync.set(`mine ${n}`, n);
+      accepted.push(n);
+    }
+  });
+  assert.equal(refused.code, 'QUOTA_EXCEEDED');
+  for (const n of accepted) assert.equal(await ann.get(`mine ${n}`), n, 'what was accepted is there');
+  assert.deepEqual(failures, []);
+  assert.equal(tokyo.inspect().keys, 100);
+});
+
 test('letting go of a session, and closing, lose nothing that was accepted', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const [here, there] = pair();
