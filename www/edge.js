@@ -1,7 +1,7 @@
 // One edge: a trusted replica in a Web Worker with a wasm instance of its own. It serves requests, syncs over the
 // roads that the page lays to it, and reports what it shows. It knows no other edge's memory.
 
-import { openReplica } from '/pkg/browser.js';
+import { openReplica } from '/pkg/bundle.js';
 import { Road } from './link.js';
 import { observe } from './observe.js';
 import { serve } from './serve.js';

@@ -10,7 +10,7 @@
 //   demo.token      Ann's token
 //   demo.idle()     a promise: no request of Ann's is under way
 
-import { channel, openReplica } from '/pkg/browser.js';
+import { channel, openReplica } from '/pkg/bundle.js';
 import { Autopilot } from './autopilot.js';
 import { Controls } from './controls.js';
 import { History } from './history.js';

@@ -88,7 +88,7 @@ test('a page without a bundler imports the package', () => inBrowser({}, async (
   await page.route(`${URL}bare.html`, (route) => route.fulfill({
     contentType: 'text/html',
     body: `<!doctype html><link rel="icon" href="data:,"><script type="module">
-      import { openReplica, pair } from '/pkg/browser.js';
+      import { openReplica, pair } from '/pkg/bundle.js';
       const [left, right] = pair();
       const tokyo = await openReplica({ connect: left });
       const paris = await openReplica({ connect: right });

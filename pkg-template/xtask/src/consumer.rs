@@ -2,7 +2,7 @@
 //!
 //! `target/npm/consumer` holds the installed tarball and copies of `tests/{js,browser,bench,data}` and of
 //! `pkg-template/examples`; `target/npm/www` is a copy of `www`. The tools of `tests/package.json` are found one
-//! directory up (`target/npm/node_modules`), so the project's own `node_modules` holds the package alone.
+//! directory up (`target/npm/node_modules`), so the project's own `node_modules` holds the package and what it depends on.
 
 use crate::fingerprint;
 use crate::layout::{package, root, target, template, toolbox};
@@ -50,10 +50,18 @@ fn pack_and_install(npm: &Path, project: &Path) -> Result<()> {
     fs::create_dir_all(project)?;
     run(command("npm").args(["pack", "--silent", "--ignore-scripts", "--pack-destination"]).arg(npm).arg(package()))?;
     fs::write(project.join("package.json"), "{ \"name\": \"consumer\", \"private\": true, \"type\": \"module\" }\n")?;
-    // Offline: the package depends on nothing, and this is where that shows.
+    // The few packages that it depends on come from npm's cache where they can: the toolbox has just been there.
     run(command("npm")
         .current_dir(project)
-        .args(["install", "--silent", "--offline", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"])
+        .args([
+            "install",
+            "--silent",
+            "--prefer-offline",
+            "--ignore-scripts",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+        ])
         .arg(tarball()))
 }
 

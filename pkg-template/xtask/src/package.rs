@@ -97,7 +97,7 @@ fn bundle(package: &Path) -> Result<()> {
         .arg(package.join("index.js"))
         .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
         .args(["--legal-comments=none", "--log-level=warning"])
-        .arg(format!("--outfile={}", package.join("browser.js").display())))
+        .arg(format!("--outfile={}", package.join("bundle.js").display())))
 }
 
 fn copy_flat(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {

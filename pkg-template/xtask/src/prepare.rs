@@ -73,7 +73,7 @@ fn npm() -> Result<PathBuf> {
     let installed = toolbox().join(".edge-session-lock");
     if !fs::read_to_string(&installed).is_ok_and(|kept| kept == lock) {
         say(
-            "installing the npm tools of tests/package-lock.json (about 200 MB, up to a minute; again only when it changes)",
+            "installing the npm tools of tests/package-lock.json (about 350 MB, up to a minute; again only when it changes)",
         );
         // No package of the toolbox needs its install script.
         run(command("npm").current_dir(&tests).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;

@@ -119,6 +119,6 @@ mod tests {
         let page = Some(root().join("www/index.html"));
         assert_eq!(file_for("/"), page);
         assert_eq!(file_for("/?edge=1"), page);
-        assert_eq!(file_for("/pkg/browser.js?v"), Some(package().join("browser.js")));
+        assert_eq!(file_for("/pkg/bundle.js?v"), Some(package().join("bundle.js")));
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-const FILES: &[&str] = &["wasm/edge_session.wasm", "wasm/glue.js", "wasm/base64.js", "index.js", "browser.js"];
+const FILES: &[&str] = &["wasm/edge_session.wasm", "wasm/glue.js", "wasm/base64.js", "index.js", "bundle.js"];
 
 pub(super) fn print(package: &Path) -> Result<()> {
     println!("{:<24} {:>9} {:>9}", "bytes", "raw", "gzip");

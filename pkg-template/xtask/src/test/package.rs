@@ -17,7 +17,7 @@ pub(super) fn builds() -> Result<Tally> {
 pub(super) fn checks() -> Result<Tally> {
     let project = consumer::install()?;
     let mut tally = Tally::default();
-    tally.check("the packed package installs into an empty project", only_the_package(&project));
+    tally.check("the packed package installs into an empty project", the_package_and_what_it_names(&project));
     tally.check("it holds what npm users need and nothing else", contents(&project.join("node_modules/edge-session")));
     tally.check("publint --strict", run(npm_tool("publint/src/cli.js").arg("--strict").arg(package())));
     let attw = &mut npm_tool("@arethetypeswrong/cli/dist/index.js");
@@ -28,17 +28,19 @@ pub(super) fn checks() -> Result<Tally> {
     Ok(tally)
 }
 
-fn only_the_package(project: &Path) -> Result<()> {
-    let installed: Vec<_> = fs::read_dir(project.join("node_modules"))?
+fn the_package_and_what_it_names(project: &Path) -> Result<()> {
+    let mut installed: Vec<_> = fs::read_dir(project.join("node_modules"))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.'))
         .collect();
-    ensure!(installed == ["edge-session"], "installed: {installed:?}");
+    installed.sort();
+    let expected = ["edge-session", "event-target-polyfill", "idb", "partysocket", "ws"];
+    ensure!(installed == expected, "installed: {installed:?}, expected: {expected:?}");
     Ok(())
 }
 
 fn contents(installed: &Path) -> Result<()> {
-    for name in ["index.js", "index.d.ts", "browser.js", "wasm/edge_session.wasm", "LICENSE-MIT", "LICENSE-APACHE"] {
+    for name in ["index.js", "index.d.ts", "bundle.js", "wasm/edge_session.wasm", "LICENSE-MIT", "LICENSE-APACHE"] {
         ensure!(installed.join(name).is_file(), "{name} is missing");
     }
     let mut open = vec![installed.to_path_buf()];
