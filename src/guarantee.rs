@@ -6,9 +6,10 @@
 use alloc::vec::Vec;
 
 use crate::error::{ErrorCode, SessionError};
+use crate::mutant::{Mutant, off};
 
 /// What a session is promised, whichever replica serves it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Guarantee {
     /// A read shows the session's own earlier writes.
     ReadYourWrites,
@@ -100,7 +101,8 @@ impl Guarantees {
     /// Whether an operation of kind `access` asks that `V` dominate the vector `dependency`.
     #[must_use]
     pub fn checks(self, access: Access, dependency: Dependency) -> bool {
-        TABLE.iter().any(|row| self.has(row.0) && row.1 == dependency && row.2 == access)
+        let asks = |row: &(Guarantee, Dependency, Access)| row.1 == dependency && row.2 == access;
+        TABLE.iter().any(|row| self.has(row.0) && asks(row) && !off(Mutant::Guarantee(row.0)))
     }
 
     /// The set as four bits, in the order of [`TABLE`].

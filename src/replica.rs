@@ -33,6 +33,7 @@ use crate::entropy::Entropy;
 use crate::error::SessionError;
 use crate::id::{ReplicaId, Space};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
+use crate::mutant::{Mutant, off};
 use crate::session::seal::Keyring;
 use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
@@ -259,7 +260,7 @@ impl Replica {
             return;
         }
         // At once, not at the next write: a crash between the two must not bring the old id back.
-        if self.amnesia {
+        if self.amnesia && !off(Mutant::NewId) {
             self.rename();
         }
         self.relieve_crowds();

@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+use crate::mutant::{Mutant, off};
+
 /// Milliseconds since 1970-01-01 UTC, as the host's clock shows them.
 pub type Millis = u64;
 
@@ -88,7 +90,9 @@ impl HlcClock {
 
     /// Takes note of a stamp from elsewhere.
     pub fn receive(&mut self, stamp: Hlc) {
-        self.last = self.last.max(stamp);
+        if !off(Mutant::HlcReceive) {
+            self.last = self.last.max(stamp);
+        }
     }
 
     /// The greatest stamp given or received.

@@ -14,6 +14,7 @@ use super::sessions::unknown;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, Space};
 use crate::io::{Answer, Effect, Item, Operation, Progress, SessionHandle, Terms};
+use crate::mutant::{Mutant, off};
 use crate::store::Mutation;
 use crate::store::entry::Key;
 use crate::time::Millis;
@@ -31,7 +32,7 @@ pub(super) struct Front {
 impl Front {
     /// Notes that a copy of a key, if there is one, is no longer true.
     pub(super) fn forget(&mut self, space: &Space, key: &Key) {
-        if self.on && self.forgotten.len() <= FORGET_MAX {
+        if self.on && self.forgotten.len() <= FORGET_MAX && !off(Mutant::Forget) {
             self.forgotten.push((space.clone(), key.clone()));
         }
     }

@@ -14,6 +14,7 @@ use crate::error::{Details, ErrorCode, SessionError};
 use crate::guarantee::Guarantees;
 use crate::id::Space;
 use crate::io::{Answer, Operation, Outcome, Policy, Progress, SessionHandle, Terms, WaitId};
+use crate::mutant::{Mutant, off};
 use crate::time::Millis;
 use crate::vector::Gap;
 
@@ -49,7 +50,7 @@ pub(super) struct Waits {
 
 impl Waits {
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.waiting.values().map(|wait| wait.deadline).min()
+        self.waiting.values().map(|wait| wait.deadline).min().filter(|_| !off(Mutant::Deadline))
     }
 
     /// The clock was set back by so much.
@@ -90,6 +91,8 @@ impl Replica {
         }
         let writes = matches!(operation, Operation::Write { .. });
         let serve = policy == Policy::Serve && !writes;
+        let served = writes && policy == Policy::Serve && off(Mutant::ServeThrow);
+        let guarantees = if served { Guarantees::NONE } else { guarantees };
         // A write that would have to wait for storage, and may not, is not applied either.
         if writes && !terms.sync && self.journal.has_storage() {
             self.check_waits(Some(session))?;
@@ -226,7 +229,7 @@ impl Replica {
     }
 
     fn try_wait(&mut self, wait: &mut Wait, wrote: &mut bool) -> Option<Result<Answer, SessionError>> {
-        let late = wait.deadline <= self.now;
+        let late = wait.deadline <= self.now && !off(Mutant::Deadline);
         match &wait.phase {
             Phase::Durable { gate, answer } if self.journal.open(*gate) => Some(Ok(answer.clone())),
             Phase::Seal { gate } if self.journal.open(*gate) => {

@@ -11,6 +11,7 @@ use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
+use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
@@ -170,8 +171,9 @@ impl SpaceState {
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
         let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
         let mut gone = BTreeSet::new();
-        for (_, key) in self.index.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key)) {
-            gone.insert(key.clone());
+        if !off(Mutant::Clause1) && !off(Mutant::Clause1Unlisted) {
+            let unlisted = self.index.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key));
+            unlisted.for_each(|(_, key)| _ = gone.insert(key.clone()));
         }
         for key in gone {
             let goes = |entry: &DataEntry| delta.to.contains(entry.dot) && !delta.from.contains(entry.dot);
@@ -182,8 +184,8 @@ impl SpaceState {
             // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
             let goes = |entry: &DataEntry| superseded(delta, set, entry);
             // Clause 2: an entry that this replica had already seen does not come back.
-            let comes: Vec<DataEntry> = unseen(&before, set).cloned().collect();
             let held = self.keys.get(key);
+            let comes: Vec<DataEntry> = unseen(&before, set, held).cloned().collect();
             if comes.is_empty() && !held.is_some_and(|held| held.entries().iter().any(goes)) {
                 continue;
             }
@@ -191,7 +193,9 @@ impl SpaceState {
             changed.push(Changed { key: key.clone(), conflict });
         }
         // Clause 3.
-        self.vector.join(&delta.to);
+        if !off(Mutant::Clause3) {
+            self.vector.join(&delta.to);
+        }
         Ok(changed)
     }
 
@@ -200,7 +204,7 @@ impl SpaceState {
     /// # Errors
     /// As [`SpaceState::apply`].
     pub(crate) fn admit(&self, delta: &Delta) -> Result<(), SessionError> {
-        if !self.vector.dominates(&delta.from) {
+        if !self.vector.dominates(&delta.from) && !off(Mutant::From) {
             return Err(SessionError::new(ErrorCode::StaleReplica, "the delta starts after this replica's vector"));
         }
         if self.retired.iter().any(|(replica, last)| delta.to.get(*replica) > *last) {
@@ -222,8 +226,9 @@ impl SpaceState {
     pub(crate) fn growth_by_delta(&self, delta: &Delta) -> Growth {
         let mut growth = Growth::default();
         for (key, set) in &delta.keys {
-            let bytes = unseen(&self.vector, set).map(DataEntry::bytes).sum();
-            growth.count(key, self.keys.get(key), |entry| superseded(delta, set, entry), bytes);
+            let held = self.keys.get(key);
+            let bytes = unseen(&self.vector, set, held).map(DataEntry::bytes).sum();
+            growth.count(key, held, |entry| superseded(delta, set, entry), bytes);
         }
         growth
     }
@@ -296,13 +301,19 @@ impl Growth {
 
 /// Whether the sender of `delta`, which lists `set` for the entry's key, has seen the entry go.
 fn superseded(delta: &Delta, set: &[Listed], entry: &DataEntry) -> bool {
-    delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot)
+    let gone = delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
+    gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
-/// The entries of `set` that whoever stands at `vector` has not seen.
-fn unseen<'a>(vector: &VersionVector, set: &'a [Listed]) -> impl Iterator<Item = &'a DataEntry> {
-    set.iter().filter_map(|listed| match listed {
-        Listed::Entry(entry) if !vector.contains(entry.dot) => Some(entry),
+/// The entries of `set` that whoever stands at `vector`, and has `held` of their key, has not seen.
+fn unseen<'a>(
+    vector: &VersionVector,
+    set: &'a [Listed],
+    held: Option<&LiveSet>,
+) -> impl Iterator<Item = &'a DataEntry> {
+    let back = move |entry: &DataEntry| off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot));
+    set.iter().filter_map(move |listed| match listed {
+        Listed::Entry(entry) if !vector.contains(entry.dot) || back(entry) => Some(entry),
         Listed::Entry(_) | Listed::Known(_) => None,
     })
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
+use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed};
 use crate::store::entry::Key;
 use crate::vector::VersionVector;
@@ -89,7 +90,9 @@ impl Stage {
     /// The whole delta: the slices, with the keys of the top-up in place of theirs.
     #[must_use]
     pub fn finish(mut self, top_up: Delta) -> Delta {
-        self.put(top_up.keys);
+        if !off(Mutant::TopUp) {
+            self.put(top_up.keys);
+        }
         Delta { from: self.from, keys: self.keys.into_tuple_vec(), space: top_up.space, to: top_up.to, hlc: top_up.hlc }
     }
 }

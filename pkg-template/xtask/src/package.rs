@@ -4,7 +4,7 @@
 //! when nothing that it reads has changed.
 
 mod glue;
-mod module;
+pub(crate) mod module;
 mod sizes;
 
 use crate::fingerprint::{self, Fingerprint};

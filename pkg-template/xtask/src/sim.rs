@@ -4,5 +4,5 @@ use crate::process::{command as program, run};
 use anyhow::Result;
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
-    run(program("cargo").args(["run", "--quiet", "--release", "--package", "edge-session-sim", "--"]).args(args))
+    run(program("cargo").args(["run", "--quiet", "--profile", "sim", "--package", "edge-session-sim", "--"]).args(args))
 }

@@ -1,14 +1,15 @@
-//! What can be broken from outside of the core, to test the test: each mutant must be caught.
+//! What can be broken, in the core and around it, to test the test: each mutant must be caught.
 
-use edge_session::guarantee::{Guarantee, Guarantees};
+use edge_session::guarantee::Guarantee;
+use edge_session::mutant::Mutant as Core;
 
 use crate::checker::alarm::Kind;
 
-/// A way to break the promise without touching the shipped code.
+/// A way to break the promise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutant {
-    /// Sessions run without one guarantee and are judged as if they had it.
-    Without(Guarantee),
+    /// A check of the core is switched off.
+    Core(Core),
     /// Storage says that everything is durable at once, and loses it in a crash all the same.
     EagerStorage,
     /// A replica whose storage was lost comes back under its old id.
@@ -22,10 +23,10 @@ pub enum Mutant {
 impl Mutant {
     /// Every mutant.
     pub const ALL: [Self; 8] = [
-        Self::Without(Guarantee::ReadYourWrites),
-        Self::Without(Guarantee::MonotonicReads),
-        Self::Without(Guarantee::MonotonicWrites),
-        Self::Without(Guarantee::WritesFollowReads),
+        Self::Core(Core::Guarantee(Guarantee::ReadYourWrites)),
+        Self::Core(Core::Guarantee(Guarantee::MonotonicReads)),
+        Self::Core(Core::Guarantee(Guarantee::MonotonicWrites)),
+        Self::Core(Core::Guarantee(Guarantee::WritesFollowReads)),
         Self::EagerStorage,
         Self::SameId,
         Self::StaleToken,
@@ -36,10 +37,7 @@ impl Mutant {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Without(Guarantee::ReadYourWrites) => "no-read-your-writes",
-            Self::Without(Guarantee::MonotonicReads) => "no-monotonic-reads",
-            Self::Without(Guarantee::MonotonicWrites) => "no-monotonic-writes",
-            Self::Without(Guarantee::WritesFollowReads) => "no-writes-follow-reads",
+            Self::Core(core) => core.name(),
             Self::EagerStorage => "eager-storage",
             Self::SameId => "same-id",
             Self::StaleToken => "stale-token",
@@ -53,19 +51,21 @@ impl Mutant {
         Self::ALL.into_iter().find(|mutant| mutant.name() == name)
     }
 
-    /// The guarantees that sessions really run with where `judged` are promised.
+    /// The check of the core that is switched off, if it is that.
     #[must_use]
-    pub fn weaken(mutant: Option<Self>, judged: Guarantees) -> Guarantees {
-        let Some(Self::Without(off)) = mutant else { return judged };
-        let kept = edge_session::guarantee::TABLE.into_iter().map(|row| row.0).filter(|one| *one != off);
-        kept.filter(|one| judged.has(*one)).fold(Guarantees::NONE, Guarantees::with)
+    pub const fn core(self) -> Option<Core> {
+        match self {
+            Self::Core(core) => Some(core),
+            _ => None,
+        }
     }
 
     /// Whether an alarm of this kind is the one that the mutant must raise.
     #[must_use]
     pub fn explains(self, kind: Kind) -> bool {
         match self {
-            Self::Without(guarantee) => kind == Kind::of(guarantee),
+            Self::Core(Core::Guarantee(guarantee)) => kind == Kind::of(guarantee),
+            Self::Core(_) => true,
             Self::EagerStorage => matches!(kind, Kind::Durability | Kind::DotReused | Kind::Escape),
             Self::SameId => matches!(kind, Kind::DotReused | Kind::State | Kind::Durability),
             Self::StaleToken | Self::LossyMerge => matches!(

@@ -196,7 +196,7 @@ impl Profile {
             profile.emphasise(act, 0);
         }
         match mutant {
-            Mutant::Without(_) | Mutant::StaleToken => {}
+            Mutant::Core(_) | Mutant::StaleToken => {}
             Mutant::LossyMerge => profile.emphasise(Act::Merge, 40),
             Mutant::EagerStorage => {
                 profile.storage.fill(true);

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use edge_session::mutant;
+
 use crate::checker::alarm::Alarm;
 use crate::mutant::Mutant;
 use crate::profile::Profile;
@@ -45,6 +47,10 @@ pub fn run(options: &Options) -> Report {
         Some(mutant) => Profile::hard(options.seed, mutant),
         None => Profile::swarm(options.seed),
     };
+    mutant::without(options.mutant.and_then(Mutant::core), || play(options, profile))
+}
+
+fn play(options: &Options, profile: Profile) -> Report {
     let mut world = World::new(options.seed, profile, options.mutant, options.tell);
     let mut begun = 0;
     let alarm = all(&mut world, options, &mut begun).err();

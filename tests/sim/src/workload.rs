@@ -101,7 +101,7 @@ impl World {
         let text = older.filter(|older| Some(older.session) == token.as_ref().map(|t| t.session)).or(token.as_ref());
         let init = SessionInit {
             token: text.map(|token| token.text.clone()),
-            guarantees: token.is_none().then(|| Mutant::weaken(self.mutant, judged)),
+            guarantees: token.is_none().then_some(judged),
             user: Some("user".into()),
             ..SessionInit::default()
         };
@@ -206,7 +206,7 @@ impl World {
         let mut asked = judged;
         if self.rng.chance(30) {
             asked = Guarantees::from_bits(self.rng.below(16) as u8).unwrap_or_default();
-            terms.guarantees = Some(Mutant::weaken(self.mutant, asked));
+            terms.guarantees = Some(asked);
         }
         terms.sync = self.rng.chance(self.profile.hasty / 2);
         if self.rng.chance(self.profile.hasty) {

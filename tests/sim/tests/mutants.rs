@@ -1,6 +1,7 @@
 //! The test of the test: what is broken on purpose is caught, and a failing run can be repeated and shortened.
 
 use edge_session::guarantee::Guarantee;
+use edge_session::mutant::Mutant as Core;
 use edge_session_sim::mutant::Mutant;
 use edge_session_sim::run::{Options, Report, caught, run, shorten};
 
@@ -8,7 +9,7 @@ const OPS: u64 = 300;
 
 /// The run of a mutant that is caught.
 fn failing(tell: bool) -> Options {
-    let mutant = Some(Mutant::Without(Guarantee::WritesFollowReads));
+    let mutant = Some(Mutant::Core(Core::Guarantee(Guarantee::WritesFollowReads)));
     Options { seed: 0, ops: OPS, mutant, hard: true, tell, ..Options::default() }
 }
 
@@ -47,4 +48,21 @@ fn the_command_of_a_run_names_what_it_leaves_out() {
     assert_eq!(printed, Some("0-2,5,8-9"));
     assert_eq!(printed.and_then(Options::parse_skip), Some(options.skip));
     assert!(command.ends_with("--mutant no-writes-follow-reads --hard"));
+}
+
+/// A switch is its own thread's, and ends with what ran under it, even where that panics.
+#[test]
+fn a_switch_reaches_nobody_else() {
+    use edge_session::mutant::{off, without};
+    for mutant in Core::ALL {
+        assert_eq!(Core::named(mutant.name()), Some(mutant), "{mutant:?} has a name of its own");
+        let elsewhere = without(mutant, || {
+            assert!(off(mutant));
+            assert_eq!(Core::ALL.into_iter().filter(|other| off(*other)).count(), 1);
+            std::thread::spawn(move || off(mutant)).join().unwrap()
+        });
+        assert!(!elsewhere && !off(mutant));
+        let panicked = std::panic::catch_unwind(|| without(mutant, || panic!("on purpose")));
+        assert!(panicked.is_err() && !off(mutant));
+    }
 }

@@ -4,10 +4,11 @@ use super::glue;
 use crate::fingerprint::{self, Fingerprint};
 use crate::layout::{root, target, template};
 use crate::process::{command, npm_tool, output, run, say};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
 /// Name of the module and of everything that wasm-bindgen makes of it.
@@ -63,13 +64,27 @@ pub(super) fn build(out: &Path) -> Result<String> {
 /// would rebuild all dependencies at every change of command.
 fn compile() -> Result<PathBuf> {
     say("compiling the crate for wasm32 (half a minute the first time)");
-    let dir = target().join("wasm");
-    run(command("cargo")
+    run(&mut cargo()?)?;
+    Ok(target().join(format!("wasm/wasm32-unknown-unknown/release/{NAME}.wasm")))
+}
+
+/// The build of the module.
+fn cargo() -> Result<Command> {
+    let mut cargo = command("cargo");
+    cargo
         .args(["build", "--release", "--package", "edge-session", "--lib", "--target", "wasm32-unknown-unknown"])
         .arg("--target-dir")
-        .arg(&dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\x1f")))?;
-    Ok(dir.join(format!("wasm32-unknown-unknown/release/{NAME}.wasm")))
+        .arg(target().join("wasm"))
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\x1f"));
+    Ok(cargo)
+}
+
+/// The compiler refuses a module in which a test could switch a check off.
+pub(crate) fn refuses_mutants() -> Result<()> {
+    let tried = cargo()?.args(["--features", "mutants"]).output()?;
+    let said = String::from_utf8_lossy(&tried.stderr);
+    ensure!(!tried.status.success() && said.contains("the feature `mutants` is for native tests"), "{said}");
+    Ok(())
 }
 
 /// Panic messages carry source paths. These flags make them the same on every machine.

@@ -1,7 +1,7 @@
 //! The package: it builds, npm packs and installs it, the linters of packages and the compiler accept it.
 
 use super::tally::Tally;
-use crate::layout::package;
+use crate::layout::{self, package};
 use crate::process::{command, npm_tool, output, run, stream};
 use crate::{consumer, package as builder};
 use anyhow::{Result, bail, ensure};
@@ -19,6 +19,7 @@ pub(super) fn checks() -> Result<Tally> {
     let mut tally = Tally::default();
     tally.check("the packed package installs into an empty project", the_package_and_what_it_names(&project));
     tally.check("it holds what npm users need and nothing else", contents(&project.join("node_modules/edge-session")));
+    tally.check("the module has no switch that turns a check off", no_switch(&project));
     tally.check("publint --strict", run(npm_tool("publint/src/cli.js").arg("--strict").arg(package())));
     let attw = &mut npm_tool("@arethetypeswrong/cli/dist/index.js");
     tally.check("attw", run(attw.arg(consumer::tarball()).args(["--profile", "esm-only", "--no-emoji", "--no-color"])));
@@ -58,6 +59,20 @@ fn contents(installed: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names that the switches have in native tests are not in the module, and the compiler refuses the feature for it.
+fn no_switch(project: &Path) -> Result<()> {
+    let module = fs::read(project.join("node_modules/edge-session/wasm/edge_session.wasm"))?;
+    let holds = |text: &str| module.windows(text.len()).any(|part| part == text.as_bytes());
+    ensure!(holds("STALE_REPLICA"), "the search finds nothing at all");
+    let source = fs::read_to_string(layout::root().join("src/mutant.rs"))?;
+    let names: Vec<&str> = source.split('"').filter(|text| text.starts_with("no-") && !text.contains(' ')).collect();
+    ensure!(names.len() > 10, "the names of the switches are not found in src/mutant.rs: {names:?}");
+    if let Some(name) = names.iter().find(|name| holds(name)) {
+        bail!("the module contains {name}");
+    }
+    builder::module::refuses_mutants()
 }
 
 /// An import that left a timer, a socket or a worker behind would keep the process alive, or show in these lists.

@@ -36,9 +36,14 @@ pub(super) fn lint() -> Result<Tally> {
     Ok(tally)
 }
 
-/// Without this tool, whose dependencies would switch on features (`std`) that the crate does without.
+/// The crate alone: the features that other members switch on (`std`, `mutants`) are not the product's.
 pub(super) fn tests() -> Result<Tally> {
-    Ok(of_cargo(&stream(&mut cargo("test --workspace --exclude xtask --no-fail-fast"))?))
+    Ok(of_cargo(&stream(&mut cargo("test --package edge-session --no-fail-fast"))?))
+}
+
+/// The simulator, in a build that is fast and keeps its assertions.
+pub(super) fn simulation() -> Result<Tally> {
+    Ok(of_cargo(&stream(&mut cargo("test --profile sim --package edge-session-sim --no-fail-fast"))?))
 }
 
 pub(super) fn own_tests() -> Result<Tally> {

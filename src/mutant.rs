@@ -1,0 +1,144 @@
+//! Checks that a test build can switch off, one at a time: how the tests are tested.
+//!
+//! A simulator, a model or a property test proves something only if it fails when a check is missing. With the cargo
+//! feature `mutants` a test takes one check out of its own thread ([`without`]) and looks whether it is noticed.
+//! Invariant: without the feature, [`off`] is the constant `false` and nothing of this is left; the feature does not
+//! compile for wasm32, so no shipped module has a switch.
+
+use crate::guarantee::Guarantee;
+
+#[cfg(all(feature = "mutants", target_arch = "wasm32"))]
+compile_error!("the feature `mutants` is for native tests: a shipped module has no switch that turns a check off");
+
+/// A check, or a step of the rules, that can be missing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Mutant {
+    /// The check of one guarantee: a row of [`crate::guarantee::TABLE`].
+    Guarantee(Guarantee),
+    /// Clause 1 of the delta's rule: what the sender saw go stays.
+    Clause1,
+    /// Clause 1 for the keys that the delta lists, alone.
+    Clause1Listed,
+    /// Clause 1 for the keys that the delta does not list, alone.
+    Clause1Unlisted,
+    /// Clause 2: an entry that was seen to go comes back.
+    Clause2,
+    /// Clause 3: the vector stays where it was.
+    Clause3,
+    /// The receiver's vector is not compared with the delta's `from`.
+    From,
+    /// The delta that ends a run of slices brings its vector and not its keys.
+    TopUp,
+    /// The clock of a delta is not received.
+    HlcReceive,
+    /// Everything leaves at once, whatever storage has.
+    PersistBeforeEscape,
+    /// An id whose past was lost is used on.
+    NewId,
+    /// An expired winner lets its siblings show.
+    ExpiryMask,
+    /// A wait has no deadline.
+    Deadline,
+    /// A write under the policy `serve` is accepted where the replica is behind.
+    ServeThrow,
+    /// Copies that are no longer true are not named to the host's front.
+    Forget,
+}
+
+/// Whether a check is switched off in this thread.
+#[cfg(not(feature = "mutants"))]
+#[must_use]
+pub const fn off(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+pub use self::switch::{off, without};
+
+#[cfg(feature = "mutants")]
+mod switch {
+    extern crate std;
+
+    use core::cell::Cell;
+
+    use crate::guarantee::Guarantee;
+    use crate::mutant::Mutant;
+
+    std::thread_local! {
+        static OFF: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Whether a check is switched off in this thread.
+    #[must_use]
+    pub fn off(mutant: Mutant) -> bool {
+        OFF.get() == Some(mutant)
+    }
+
+    /// Runs something without one check, in this thread alone; `None` leaves all checks on.
+    pub fn without<T>(mutant: impl Into<Option<Mutant>>, run: impl FnOnce() -> T) -> T {
+        /// Puts back what was before, even if the run panics.
+        struct Restore(Option<Mutant>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                OFF.set(self.0);
+            }
+        }
+        let _restore = Restore(OFF.replace(mutant.into()));
+        run()
+    }
+
+    impl Mutant {
+        /// Every mutant.
+        pub const ALL: [Self; 18] = [
+            Self::Guarantee(Guarantee::ReadYourWrites),
+            Self::Guarantee(Guarantee::MonotonicReads),
+            Self::Guarantee(Guarantee::MonotonicWrites),
+            Self::Guarantee(Guarantee::WritesFollowReads),
+            Self::Clause1,
+            Self::Clause1Listed,
+            Self::Clause1Unlisted,
+            Self::Clause2,
+            Self::Clause3,
+            Self::From,
+            Self::TopUp,
+            Self::HlcReceive,
+            Self::PersistBeforeEscape,
+            Self::NewId,
+            Self::ExpiryMask,
+            Self::Deadline,
+            Self::ServeThrow,
+            Self::Forget,
+        ];
+
+        /// The name, for command lines and tables. No shipped module has one of these in it.
+        #[must_use]
+        pub const fn name(self) -> &'static str {
+            match self {
+                Self::Guarantee(Guarantee::ReadYourWrites) => "no-read-your-writes",
+                Self::Guarantee(Guarantee::MonotonicReads) => "no-monotonic-reads",
+                Self::Guarantee(Guarantee::MonotonicWrites) => "no-monotonic-writes",
+                Self::Guarantee(Guarantee::WritesFollowReads) => "no-writes-follow-reads",
+                Self::Clause1 => "no-clause-1",
+                Self::Clause1Listed => "no-clause-1-listed",
+                Self::Clause1Unlisted => "no-clause-1-unlisted",
+                Self::Clause2 => "no-clause-2",
+                Self::Clause3 => "no-clause-3",
+                Self::From => "no-from",
+                Self::TopUp => "no-top-up",
+                Self::HlcReceive => "no-hlc-receive",
+                Self::PersistBeforeEscape => "no-persist-before-escape",
+                Self::NewId => "no-new-id",
+                Self::ExpiryMask => "no-expiry-mask",
+                Self::Deadline => "no-deadline",
+                Self::ServeThrow => "no-serve-throw",
+                Self::Forget => "no-forget",
+            }
+        }
+
+        /// The mutant of that name.
+        #[must_use]
+        pub fn named(name: &str) -> Option<Self> {
+            Self::ALL.into_iter().find(|mutant| mutant.name() == name)
+        }
+    }
+}
