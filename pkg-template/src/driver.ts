@@ -11,6 +11,7 @@ import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
 import { Front } from './front.js';
 import { Journal } from './journal.js';
+import type { Timers } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Status } from './types/replica.js';
 import { Waits } from './waits.js';
@@ -33,6 +34,7 @@ export interface Watcher {
 export interface Parts {
   readonly core: CoreReplica;
   readonly clock: () => number;
+  readonly timer: Timers;
   readonly storage: StorageAdapter;
   readonly unlock: () => void;
   readonly logged: number;
@@ -53,7 +55,7 @@ export class Driver {
   readonly #parts: Parts;
   readonly #journal: Journal | undefined;
   readonly #effects: Effect[] = [];
-  readonly #waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)));
+  readonly #waits: Waits;
   readonly #sinks = new Map<number, Sink>();
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new Set<CoreSession>();
@@ -71,6 +73,7 @@ export class Driver {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#id = parts.core.id;
+    this.#waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)), parts.timer);
     this.storage = parts.storage;
     this.#persisted = parts.storage.durable !== false;
     this.front = new Front({
@@ -88,7 +91,7 @@ export class Driver {
       uncompacted: (cause: unknown) => this.#storageError('storage did not take a snapshot; the log goes on', cause),
       compaction: () => this.#unlessOver((core) => core.compaction()),
     };
-    this.#journal = new Journal(parts.storage, host, parts.logged, parts.snapshot);
+    this.#journal = new Journal(parts, host);
   }
 
   /** The replica's id; the last one after its end. */
@@ -110,6 +113,11 @@ export class Driver {
   /** The time, in milliseconds since 1970. */
   get clock(): () => number {
     return this.#parts.clock;
+  }
+
+  /** The alarm clocks of the place where this replica lives. */
+  get timer(): Timers {
+    return this.#parts.timer;
   }
 
   /** Gives the core what was accepted in front of it, and performs what follows. */

@@ -4,7 +4,6 @@
 import type { Driver } from './driver.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
-import { timer } from './platform.js';
 import type { Wait } from './types/session.js';
 import { isBytes } from './value.js';
 
@@ -22,7 +21,7 @@ export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait
       send: (reply) => end(() => resolve(reply)),
       fail: (error) => end(() => reject(error)),
     });
-    const late = timer(() => {
+    const late = driver.timer(() => {
       end(() => reject(new EdgeSessionError('TIMEOUT', 'storage did not make the reply durable in time')));
     }, patience);
     const abort = () => end(() => reject(aborted(signal?.reason)));

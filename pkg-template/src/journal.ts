@@ -4,7 +4,7 @@
  *
  * Invariant: `persisted(n)` is told only after every record up to `n` is durable. It knows records as bytes alone.
  */
-import { type Timer, timer } from './platform.js';
+import type { Timer, Timers } from './platform.js';
 import type { StorageAdapter } from './types/plug.js';
 
 /** What the journal tells, and asks of, whoever makes the records. */
@@ -19,6 +19,14 @@ export interface JournalHost {
   compaction(): { readonly n: number; readonly bytes: Uint8Array } | undefined;
 }
 
+/** Where the records go, and how much is there already: `logged` bytes of records and `snapshot` bytes more. */
+export interface JournalPlace {
+  readonly storage: StorageAdapter;
+  readonly timer: Timers;
+  readonly logged: number;
+  readonly snapshot: number;
+}
+
 interface Record {
   readonly n: number;
   readonly bytes: Uint8Array;
@@ -31,20 +39,22 @@ const LONGEST_PAUSE = 30_000;
 
 export class Journal {
   readonly #storage: StorageAdapter;
+  readonly #timer: Timers;
   readonly #host: JournalHost;
   #queue: Record[] = [];
+  #busy = false;
   #writing: Promise<void> | undefined;
   #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
   #closing = false;
   #logged: number;
   #bound: number;
 
-  /** `logged` and `snapshot` are the bytes that storage holds already. */
-  constructor(storage: StorageAdapter, host: JournalHost, logged: number, snapshot: number) {
-    this.#storage = storage;
+  constructor(place: JournalPlace, host: JournalHost) {
+    this.#storage = place.storage;
+    this.#timer = place.timer;
     this.#host = host;
-    this.#logged = logged;
-    this.#bound = Math.max(SMALLEST_BOUND, 2 * snapshot);
+    this.#logged = place.logged;
+    this.#bound = Math.max(SMALLEST_BOUND, 2 * place.snapshot);
   }
 
   /** Records that are not durable yet. */
@@ -56,14 +66,14 @@ export class Journal {
     this.#queue.push({ n, bytes });
   }
 
-  /** Begins to write in this turn what was pushed, unless a write is under way, which then goes on with it. */
+  /**
+   * Writes in this turn what was pushed, unless a write is under way, which then goes on with it. Where storage answers at
+   * once, everything that follows from it has happened when this returns.
+   */
   pump(): void {
-    if (this.#writing !== undefined || this.#queue.length === 0) return;
-    this.#writing = this.#write().finally(() => {
-      this.#writing = undefined;
-      // What was pushed after the last look into the queue; at the end storage has been asked for the last time.
-      if (!this.#closing) this.pump();
-    });
+    if (this.#busy || this.#queue.length === 0) return;
+    this.#busy = true;
+    this.#writing = this.#write();
   }
 
   /** Resolves when everything is stored, or storage has refused once more. */
@@ -76,22 +86,28 @@ export class Journal {
 
   async #write(): Promise<void> {
     let pause = 0;
-    while (this.#queue.length > 0) {
-      const group = this.#queue.slice();
-      try {
-        await this.#storage.append(group.map((record) => record.bytes));
-      } catch (cause) {
-        if (pause === 0) this.#host.health(false, cause);
-        if (this.#closing) return;
-        pause = Math.min(2 * pause || FIRST_PAUSE, LONGEST_PAUSE);
-        await this.#rest(pause);
-        continue;
+    try {
+      while (this.#queue.length > 0) {
+        const group = this.#queue.slice();
+        try {
+          const stored = this.#storage.append(group.map((record) => record.bytes));
+          if (stored !== undefined) await stored;
+        } catch (cause) {
+          if (pause === 0) this.#host.health(false, cause);
+          if (this.#closing) return;
+          pause = Math.min(2 * pause || FIRST_PAUSE, LONGEST_PAUSE);
+          await this.#rest(pause);
+          continue;
+        }
+        if (pause > 0) this.#host.health(true);
+        pause = 0;
+        this.#logged += group.reduce((sum, record) => sum + record.bytes.byteLength, 0);
+        this.#stored(group.reduce((last, record) => Math.max(last, record.n), 0));
+        if (this.#logged > this.#bound) await this.#compact();
       }
-      if (pause > 0) this.#host.health(true);
-      pause = 0;
-      this.#logged += group.reduce((sum, record) => sum + record.bytes.byteLength, 0);
-      this.#stored(group.reduce((last, record) => Math.max(last, record.n), 0));
-      if (this.#logged > this.#bound) await this.#compact();
+    } finally {
+      // In the turn of the last look into the queue: what is pushed from now on begins a write of its own.
+      this.#busy = false;
     }
   }
 
@@ -122,7 +138,7 @@ export class Journal {
         this.#pause = undefined;
         resolve();
       };
-      this.#pause = { timer: timer(end, ms), end };
+      this.#pause = { timer: this.#timer(end, ms), end };
       this.#pause.timer.hold(false);
     });
   }

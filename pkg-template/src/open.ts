@@ -8,6 +8,7 @@ import type { CoreModule } from './binding.js';
 import { Driver, type Parts } from './driver.js';
 import { EdgeSessionError, aborted, fromCore } from './errors.js';
 import { type Opening, toOpening } from './options.js';
+import { type Timers, timer } from './platform.js';
 import { ReplicaHandle } from './replica.js';
 import type { KeyMap } from './types/data.js';
 import type { AbortSignalLike } from './types/plug.js';
@@ -28,6 +29,11 @@ import { instantiate } from './wasm/glue.js';
  * ```
  */
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
+  return (await open<M>(options, timer)).replica;
+}
+
+/** The same with the alarm clocks of the place where the replica is to live, and with its run loop in hand. */
+export async function open<M>(options: ReplicaOptions, timers: Timers): Promise<{ replica: Replica<M>; driver: Driver }> {
   const opening = toOpening(options);
   const { signal } = options;
   heed(signal);
@@ -37,12 +43,12 @@ export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Pro
     heed(signal);
     const module = await instance();
     heed(signal);
-    driver = new Driver(await begin(opening, module, unlock));
+    driver = new Driver(await begin(opening, module, { unlock, timer: timers }));
     heed(signal);
     const replica = new ReplicaHandle<M>(driver);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
-    return replica;
+    return { replica, driver };
   } catch (error) {
     if (driver === undefined) {
       await opening.storage.close?.();
@@ -77,7 +83,7 @@ async function instance(): Promise<CoreModule> {
 }
 
 /** Makes the core and hands it what storage holds. */
-async function begin({ config, storage, clock }: Opening, module: CoreModule, unlock: () => void): Promise<Parts> {
+async function begin({ config, storage, clock }: Opening, module: CoreModule, place: Pick<Parts, 'unlock' | 'timer'>): Promise<Parts> {
   let [logged, bytes] = [0, 0];
   let core: InstanceType<CoreModule['Replica']>;
   try {
@@ -96,7 +102,7 @@ async function begin({ config, storage, clock }: Opening, module: CoreModule, un
   } catch (cause) {
     throw failed(`storage '${storage.kind}' could not be read`, fromCore(cause) ?? cause);
   }
-  return { core, clock, storage, unlock, logged, snapshot: bytes };
+  return { ...place, core, clock, storage, logged, snapshot: bytes };
 }
 
 function failed(what: string, cause?: unknown): EdgeSessionError {

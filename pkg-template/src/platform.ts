@@ -18,6 +18,9 @@ export interface MessageChannelLike {
   close(): void;
 }
 
+/** Runs `run` once after about `ms` milliseconds. Early is no harm: who asked looks at the clock, and asks again. */
+export type Timers = (run: () => void, ms: number) => Timer;
+
 interface Globals {
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(handle: unknown): void;

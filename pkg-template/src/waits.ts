@@ -6,7 +6,7 @@
  * the sake of heartbeats it does not.
  */
 import { aborted } from './errors.js';
-import { type Timer, timer } from './platform.js';
+import type { Timer, Timers } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 
 export interface Waiter {
@@ -18,11 +18,13 @@ export interface Waiter {
 export class Waits {
   readonly #waiters = new Map<number, Waiter>();
   readonly #cancel: (id: number) => void;
+  readonly #timer: Timers;
   #alarm: Timer | undefined;
 
   /** `cancel` is told of a wait that its signal ended. */
-  constructor(cancel: (id: number) => void) {
+  constructor(cancel: (id: number) => void, timer: Timers) {
     this.#cancel = cancel;
+    this.#timer = timer;
   }
 
   add(id: number, waiter: Waiter, signal: AbortSignalLike | undefined): void {
@@ -56,7 +58,7 @@ export class Waits {
   /** Runs `due` in `ms` milliseconds, in place of what was asked for before; `null`: not at all. */
   alarm(ms: number | null, due: () => void): void {
     this.#alarm?.cancel();
-    this.#alarm = ms === null ? undefined : timer(due, ms);
+    this.#alarm = ms === null ? undefined : this.#timer(due, ms);
     this.#hold();
   }
 

@@ -69,6 +69,23 @@ test('records that come while one is being written go to storage as one group', 
   assert.equal(storage.appends, 2);
 });
 
+test('storage that answers at once is through with a write, and with what follows from it, in the same turn', async (t) => {
+  const storage = new TestStorage();
+  storage.append = (records) => void storage.disk.records.push(...records.map((record) => record.slice()));
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  const seen = [];
+  replica.on('change', ({ key }) => seen.push([key, replica.status.pending, storage.disk.records.length]));
+  session.sync.set('a', 1);
+  // A listener that writes is inside the write of another.
+  const off = replica.on('change', ({ key }) => key === 'b' && session.sync.set('c', 3));
+  session.sync.set('b', 2);
+  off();
+  assert.deepEqual(seen, [['a', 0, 1], ['b', 0, 2], ['c', 0, 3]]);
+  assert.equal(replica.session().sync.get('c'), 3, 'nothing is held back');
+  assert.deepEqual(replica.inspect().vectors, { default: { [replica.id]: 3 } });
+});
+
 test('a write in the very moment in which a group has been stored is stored too', async (t) => {
   const storage = new TestStorage();
   const replica = await open(t, { storage });

@@ -42,8 +42,11 @@ export interface StorageAdapter {
   /** Claims this state for one replica; answers how to let go, or null where someone else has it. */
   lock(): Promise<(() => void) | null>;
   load(): Promise<{ snapshot: Uint8Array | null; records: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }>;
-  /** Resolves when the records are durable. One call at a time; called in the turn that made the first record. */
-  append(records: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Resolves when the records are durable, or answers nothing where they are by then already. One call at a time; called in
+   * the turn that made the first record.
+   */
+  append(records: readonly Uint8Array[]): Promise<void> | void;
   /** Atomically replaces the snapshot and every record before it. */
   compact(snapshot: Uint8Array): Promise<void>;
   close?(): void | Promise<void>;
