@@ -97,6 +97,7 @@ class Peer implements Sink {
   readonly #writer: ReturnType<Duplex['writable']['getWriter']>;
   readonly #counts: { sent: number; received: number; dropped: number };
   readonly #onEnd: () => void;
+  readonly #backlog: () => number;
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #writing = false;
@@ -109,6 +110,7 @@ class Peer implements Sink {
     this.#writer = duplex.writable.getWriter();
     this.#counts = counts;
     this.#onEnd = onEnd;
+    this.#backlog = () => duplex.backlog?.() ?? 0;
   }
 
   run(): void {
@@ -123,8 +125,8 @@ class Peer implements Sink {
   }
 
   send(bytes: Uint8Array): void {
-    const full = this.#queue.length >= QUEUE_MESSAGES || (this.#queue.length > 0 && this.#queued + bytes.byteLength > QUEUE_BYTES);
-    if (full) {
+    const waiting = this.#queued + this.#backlog();
+    if (this.#queue.length >= QUEUE_MESSAGES || (waiting > 0 && waiting + bytes.byteLength > QUEUE_BYTES)) {
       this.#counts.dropped += 1;
       return;
     }

@@ -37,6 +37,7 @@ interface Globals {
 
 interface Strategy {
   highWaterMark: number;
+  size?(chunk: Uint8Array): number;
 }
 
 export interface ByteController {

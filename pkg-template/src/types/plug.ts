@@ -67,6 +67,8 @@ export interface Transport {
 export interface Duplex {
   readonly readable: ByteReadable;
   readonly writable: ByteWritable;
+  /** Bytes that `writable` has taken and that have not left yet, where it is known. A link adds no more to a long queue. */
+  backlog?(): number;
 }
 
 /** How a link stands. */

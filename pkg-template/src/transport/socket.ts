@@ -1,0 +1,90 @@
+/**
+ * A duplex of messages over any open socket of the WebSocket kind: a browser's, Node's, Deno's and Bun's own, one of the
+ * package `ws` (client or server), the server's end of workerd's pair after `accept()`.
+ *
+ * Server ends use it too: one transport, and `onPeer(socketDuplex(socket))` for each socket that is let in. Invariants: one binary message is one message of the protocol, and
+ * anything else is passed over; what waits to be read is bounded, and what waits to be sent is told (`backlog`), so that the
+ * link bounds it: what is dropped heals. It opens nothing, and knows nothing of reconnection or of who may come.
+ */
+import { type ByteController, platform } from '../platform.js';
+import type { Duplex } from '../types/plug.js';
+
+/** The subprotocol that both ends name, and the one in which a client says its token: `token.<token>`. */
+export const SUBPROTOCOL = 'edge-session.v1';
+export const TOKEN_PREFIX = 'token.';
+/** Close codes of the application's range: the token is refused (401), and the one who holds it may not (403). */
+export const CLOSE_UNAUTHORIZED = 4401;
+export const CLOSE_FORBIDDEN = 4403;
+
+/** What is used of a WebSocket. */
+export interface SocketLike {
+  readonly readyState: number;
+  /** Bytes that were handed over and have not left yet; workerd does not tell. */
+  readonly bufferedAmount?: number;
+  binaryType?: string;
+  send(message: Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: 'message' | 'close' | 'error', listener: (event: never) => void): void;
+  removeEventListener(type: 'message' | 'close' | 'error', listener: (event: never) => void): void;
+}
+
+const OPEN = 1;
+const NORMAL = 1000;
+// Bytes that wait for a replica that does not come to reading. One message beyond it is always taken.
+const WAITING = 16 << 20;
+
+/** The duplex of an open socket. It ends with the socket, and cancelling or aborting it closes the socket. */
+export function socketDuplex(socket: SocketLike): Duplex {
+  const { ReadableStream, WritableStream } = platform();
+  let incoming: ByteController | undefined;
+  const hear = ({ data }: { readonly data: unknown }) => {
+    const bytes = toBytes(data);
+    if (bytes !== undefined && (incoming?.desiredSize ?? 0) > 0) incoming?.enqueue(bytes);
+  };
+  const end = () => {
+    socket.removeEventListener('message', hear);
+    socket.removeEventListener('close', end);
+    socket.removeEventListener('error', end);
+    const ending = incoming;
+    incoming = undefined;
+    try {
+      ending?.close();
+    } catch {
+      // The reader has cancelled it already.
+    }
+  };
+  const close = () => {
+    if (incoming === undefined) return;
+    end();
+    // A socket that fails while it closes has an error to tell, and nobody is left to hear it.
+    socket.addEventListener('error', () => {});
+    try {
+      socket.close(NORMAL);
+    } catch {
+      // It is closed already.
+    }
+  };
+  try {
+    socket.binaryType = 'arraybuffer';
+  } catch {
+    // Where it cannot be chosen, it is bytes already.
+  }
+  const readable = new ReadableStream(
+    { start: (controller) => void (incoming = controller), cancel: close },
+    { highWaterMark: WAITING, size: (message) => message.byteLength },
+  );
+  const write = (message: Uint8Array) => {
+    if (socket.readyState !== OPEN) throw new Error('the socket is not open');
+    socket.send(message);
+  };
+  socket.addEventListener('message', hear);
+  socket.addEventListener('close', end);
+  socket.addEventListener('error', end);
+  return { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0 };
+}
+
+/** The bytes of a binary message. Text, which proxies and pings may send, is no message. */
+function toBytes(data: unknown): Uint8Array | undefined {
+  if (data instanceof Uint8Array) return data;
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;
+}

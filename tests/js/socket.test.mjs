@@ -1,0 +1,82 @@
+// Over sockets: real servers and real connections on the loopback, by the package `ws`.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
+import { DEADLINE, openAll, peers, within } from './support.mjs';
+
+// What servers of all kinds share lies in the package and is not exported.
+const { socketDuplex } = await import(new URL('transport/socket.js', import.meta.resolve('edge-session')));
+
+/** A transport for one socket, whichever end. */
+const over = (socket) => ({
+  kind: 'socket',
+  open: ({ signal }, onPeer) => {
+    onPeer(socketDuplex(socket));
+    signal.addEventListener('abort', () => socket.close());
+  },
+});
+
+/** Both ends of one connection. */
+async function connection(t) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const client = new WebSocket(`ws://127.0.0.1:${server.address().port}`);
+  const [[accepted]] = await Promise.all([once(server, 'connection'), once(client, 'open')]);
+  t.after(() => accepted.terminate());
+  return [client, accepted];
+}
+
+async function arrives(from, to, key, value) {
+  const writer = from.session();
+  await writer.set(key, value);
+  const reader = to.session({ token: await writer.sealed(), timeout: DEADLINE });
+  assert.deepEqual(await within(reader.get(key), `${key} from ${from.id} at ${to.id}`), value);
+}
+
+test('two replicas meet over a socket, and part when it closes', async (t) => {
+  const [tab, edge] = await openAll(t, ['tab', 'edge']);
+  const [client, accepted] = await connection(t);
+  tab.connect(over(client));
+  edge.connect(over(accepted));
+  await arrives(tab, edge, 'a', 'x'.repeat(900_000));
+  await arrives(edge, tab, 'b', 2);
+  const parted = Promise.all([peers(tab, 0), peers(edge, 0)]);
+  accepted.close(1012);
+  await parted;
+});
+
+test('text on a socket is no message, and no error', async (t) => {
+  const [tab, edge] = await openAll(t, ['tab', 'edge']);
+  const errors = [];
+  for (const replica of [tab, edge]) replica.on('error', (error) => errors.push(error));
+  const [client, accepted] = await connection(t);
+  tab.connect(over(client));
+  edge.connect(over(accepted));
+  client.send('ping');
+  accepted.send('pong');
+  await arrives(tab, edge, 'a', 1);
+  await arrives(edge, tab, 'b', 2);
+  assert.deepEqual(errors, []);
+});
+
+test('a socket whose other end reads nothing holds a bounded number of bytes', async (t) => {
+  const [tab, edge] = await openAll(t, ['tab', 'edge'], { heartbeat: 1, limits: { valueBytes: 4 << 20 } });
+  const [client, accepted] = await connection(t);
+  tab.connect(over(client));
+  edge.connect(over(accepted));
+  await peers(tab, 1);
+  accepted.pause();
+  const session = tab.session();
+  let most = 0;
+  for (let n = 0; tab.inspect().links[0].dropped < 3; n += 1) {
+    session.sync.set('big', `${n} `.padEnd(3 << 20, '-'));
+    await new Promise(setImmediate);
+    most = Math.max(most, client.bufferedAmount);
+  }
+  assert.ok(most > 0 && most < 12 << 20, `${most} bytes`);
+  accepted.resume();
+  await arrives(tab, edge, 'after', 1);
+  assert.equal(edge.session().sync.get('big'), tab.session().sync.get('big'));
+});
