@@ -33,23 +33,45 @@ export interface ByteWritable {
 /**
  * Where a replica keeps its data: a log of records and one snapshot.
  *
- * Records are opaque bytes; they come back whole, in order, or not at all, and a lost tail is fine.
+ * Records are opaque bytes; they come back whole, in order, or not at all, and a lost tail is fine. `edge-session/testing`
+ * has the cases that an adapter must pass.
+ *
+ * How an adapter fails decides what becomes of the replica. An `EdgeSessionError` with the code `STORAGE_FAILED` from `lock` or
+ * `load` says that there is data which cannot be used, or a place that was promised and is not there: the replica does not
+ * open. Any other rejection of these two says that there is no storage to be had here (private mode, quota): the replica runs
+ * from memory, under a new id. A rejection of `append` or `compact` is tried again later.
  */
 export interface StorageAdapter {
   readonly kind: string;
   /** False for what keeps nothing: then the replica journals nothing and calls `append` never. */
   readonly durable?: boolean;
-  /** Claims this state for one replica; answers how to let go, or null where someone else has it. */
+  /** Claims this state for one replica; answers how to let go, or null where someone else has it. The claim dies with its holder. */
   lock(): Promise<(() => void) | null>;
-  load(): Promise<{ snapshot: Uint8Array | null; records: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }>;
+  /** What is there. Called once, under the lock, before anything else. */
+  load(): Promise<Stored>;
   /**
-   * Resolves when the records are durable, or answers nothing where they are by then already. One call at a time; called in
-   * the turn that made the first record.
+   * Resolves when the records are durable, or answers nothing where they are by then already; where it fails, none of them is
+   * stored. One call at a time; called in the turn that made the first record.
    */
   append(records: readonly Uint8Array[]): Promise<void> | void;
-  /** Atomically replaces the snapshot and every record before it. */
+  /** Atomically replaces the snapshot and every record before it; where it rejects, nothing has changed. Never beside `append`. */
   compact(snapshot: Uint8Array): Promise<void>;
+  /** Lets go of handles; the lock is let go of afterwards. May come twice, and without `lock`. */
   close?(): void | Promise<void>;
+}
+
+/** What storage holds. */
+export interface Stored {
+  /** The last snapshot that `compact` has taken. */
+  readonly snapshot: Uint8Array | null;
+  /** The records since, in order. An error while they are read is one of `load`. */
+  readonly records: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  /**
+   * This state may be a copy of another one that lives on, or have been set back to an earlier time (a copied directory, a tab's
+   * slot that was lost and found): the data is good, but whoever went on under its id could name two writes alike. The replica
+   * keeps the data and takes a new id. Say so at every load until an `append` or `compact` has succeeded.
+   */
+  readonly doubtful?: boolean;
 }
 
 /**
