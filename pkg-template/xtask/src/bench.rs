@@ -1,23 +1,17 @@
-//! `cargo xtask bench`: the scripts of `tests/bench`, run by Node against the installed package.
+//! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers.
 
 use crate::consumer;
+use crate::prepare::{Need, need};
 use crate::process::{command as program, run, say};
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
+    let peers = need(Need::Peers)?;
     let project = consumer::install()?;
-    let mut scripts = consumer::files(&project.join("bench"), ".mjs")?;
-    // A name selects the scripts whose file names contain it.
-    scripts.retain(|script| {
-        let name = script.file_name().unwrap_or_default().to_string_lossy();
-        args.is_empty() || args.iter().any(|wanted| name.contains(wanted.as_str()))
-    });
-    if scripts.is_empty() {
-        bail!("tests/bench has no such benchmark (*.mjs)");
-    }
-    for script in scripts {
-        say(script.file_name().unwrap_or_default().to_string_lossy());
-        run(program("node").arg("--expose-gc").arg(script).current_dir(&project))?;
-    }
-    Ok(())
+    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    say("measuring: some minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
+    run(program("node")
+        .args(["--expose-gc", "--max-old-space-size=8192", "bench/run.mjs"])
+        .args(args)
+        .current_dir(&project))
 }

@@ -35,7 +35,7 @@ fn make() -> Result<PathBuf> {
         pack_and_install(&npm, &project)?;
         fs::write(&stamp, &inputs)?;
     }
-    link_toolbox(&npm.join("node_modules"))?;
+    link(&toolbox(), &npm.join("node_modules"))?;
     for name in ["js", "browser", "bench", "data"] {
         replace(&root().join("tests").join(name), &project.join(name))?;
     }
@@ -65,10 +65,11 @@ fn pack_and_install(npm: &Path, project: &Path) -> Result<()> {
         .arg(tarball()))
 }
 
-fn link_toolbox(link: &Path) -> Result<()> {
-    if fs::read_link(link).ok().as_ref() != Some(&toolbox()) {
-        let _ = fs::remove_file(link);
-        std::os::unix::fs::symlink(toolbox(), link).context("linking the npm tools")?;
+/// Lets `at` point to the directory `to`.
+pub(crate) fn link(to: &Path, at: &Path) -> Result<()> {
+    if fs::read_link(at).ok().as_deref() != Some(to) {
+        let _ = fs::remove_file(at);
+        std::os::unix::fs::symlink(to, at).with_context(|| format!("linking {}", at.display()))?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "bench [NAME…]    run the benchmarks against the installed package",
+        usage: "bench [--quick] [--json FILE] [W1 W2…]   measure the installed package beside its peers",
         run: bench::command,
     },
     Command {

@@ -111,12 +111,15 @@ fn copy_flat(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()
     Ok(())
 }
 
-/// Copies a directory with everything below it.
+/// Copies a directory with everything below it, but for what npm has installed there.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
         let entry = entry?;
         let target = to.join(entry.file_name());
+        if entry.file_name() == "node_modules" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else {

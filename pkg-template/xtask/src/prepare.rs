@@ -3,7 +3,7 @@
 //! Every need is tried once in a run; whoever asks again gets the first answer, so that a missing browser costs one
 //! attempt and never stops a runner that does without it.
 
-use crate::layout::{root, toolbox};
+use crate::layout::root;
 use crate::process::{command, output, run, say, succeeds, which};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Rustfmt,
     /// Node and the packages of `tests/package-lock.json`.
     Npm,
+    /// The packages of `tests/bench/package-lock.json`, which the benchmark alone needs.
+    Peers,
     Chromium,
     Chromedriver,
     WasmPack,
@@ -36,6 +38,7 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
             Need::Clippy => component("clippy"),
             Need::Rustfmt => component("rustfmt"),
             Need::Npm => npm(),
+            Need::Peers => npm_project("tests/bench", "about 100 MB, seconds"),
             Need::Chromium => chromium(),
             Need::Chromedriver => chromedriver(),
             Need::WasmPack => wasm_pack(),
@@ -67,19 +70,25 @@ fn component(name: &str) -> Result<PathBuf> {
 }
 
 fn npm() -> Result<PathBuf> {
+    npm_project("tests", "about 350 MB, up to a minute")
+}
+
+/// Installs what the lock file of the npm project `name` says, unless that was done; returns its `node_modules`.
+fn npm_project(name: &str, cost: &str) -> Result<PathBuf> {
     node_is_recent()?;
-    let tests = root().join("tests");
-    let lock = fs::read_to_string(tests.join("package-lock.json"))?;
-    let installed = toolbox().join(".edge-session-lock");
+    let project = root().join(name);
+    let lock = fs::read_to_string(project.join("package-lock.json"))?;
+    let modules = project.join("node_modules");
+    let installed = modules.join(".edge-session-lock");
     if !fs::read_to_string(&installed).is_ok_and(|kept| kept == lock) {
-        say(
-            "installing the npm tools of tests/package-lock.json (about 350 MB, up to a minute; again only when it changes)",
-        );
-        // No package of the toolbox needs its install script.
-        run(command("npm").current_dir(&tests).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+        say(format_args!(
+            "installing the npm packages of {name}/package-lock.json ({cost}; again only when it changes)"
+        ));
+        // No package of these needs its install script.
+        run(command("npm").current_dir(&project).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         fs::write(installed, lock)?;
     }
-    Ok(toolbox())
+    Ok(modules)
 }
 
 fn node_is_recent() -> Result<()> {

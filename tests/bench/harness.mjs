@@ -1,0 +1,85 @@
+/**
+ * Measuring: interleaved rounds, medians, one table.
+ *
+ * Machines are noisy, so a figure by itself means little: contenders take turns within each round, a machine that slows down
+ * slows all of them, and what counts is the ratio of medians. The first round warms up and is not counted.
+ */
+import { performance } from 'node:perf_hooks';
+
+/** Runs `work` and answers nanoseconds an operation. */
+export async function time(operations, work) {
+  const start = performance.now();
+  await work();
+  return ((performance.now() - start) * 1e6) / operations;
+}
+
+/** The same for work without a promise: nothing but the work stands between the two looks at the clock. */
+export function timeSync(operations, work) {
+  const start = performance.now();
+  work();
+  return ((performance.now() - start) * 1e6) / operations;
+}
+
+export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/**
+ * Runs every contender in turn, `rounds` times after a round of warming up; those in `slow` once, cold. A contender answers
+ * figures by name; one that throws is a contender that cannot do the work, and its reason is kept instead.
+ */
+export async function interleave(contenders, rounds, tell, slow = new Set()) {
+  const seen = new Map();
+  const failed = new Map();
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [name, run] of contenders) {
+      if (failed.has(name) || (slow.has(name) && round !== 1)) continue;
+      globalThis.gc?.();
+      tell(`round ${round} of ${rounds}: ${name}`);
+      let figures;
+      try {
+        figures = await run();
+      } catch (error) {
+        failed.set(name, String(error?.message ?? error));
+        continue;
+      }
+      if (round === 0) continue;
+      for (const [what, figure] of Object.entries(figures)) {
+        if (!seen.has(what)) seen.set(what, new Map());
+        const by = seen.get(what);
+        by.set(name, [...(by.get(name) ?? []), figure]);
+      }
+    }
+  }
+  const figures = {};
+  for (const [what, by] of seen) figures[what] = Object.fromEntries([...by].map(([name, list]) => [name, median(list)]));
+  return { figures, failed: Object.fromEntries(failed) };
+}
+
+const OURS = 'edge-session';
+
+/** Ratios of one figure: ours to the floor (`Map`), and the best peer to ours (above 1: ours is better). */
+export function ratios(by, peers) {
+  const ours = by[OURS];
+  const rivals = Object.entries(by).filter(([name]) => peers.has(name));
+  const best = rivals.reduce((least, one) => (least === undefined || one[1] < least[1] ? one : least), undefined);
+  return {
+    ours,
+    toMap: by.Map === undefined || ours === undefined ? undefined : ours / by.Map,
+    best: best?.[0],
+    ahead: best === undefined || ours === undefined ? undefined : best[1] / ours,
+  };
+}
+
+/** One line a figure. */
+export function table(rows) {
+  const head = ['', 'unit', OURS, '× Map', 'best peer', '', 'ahead ×', 'goal', ''];
+  const cells = [head, ...rows];
+  const widths = head.map((_, at) => Math.max(...cells.map((row) => String(row[at] ?? '').length)));
+  return cells.map((row) => row.map((cell, at) => String(cell ?? '').padEnd(widths[at])).join('  ').trimEnd()).join('\n');
+}
+
+/** Three digits are as many as a noisy machine has to say. */
+export function digits(figure) {
+  if (figure === undefined) return '';
+  if (figure >= 100) return Math.round(figure).toLocaleString('en');
+  return Number(figure.toPrecision(3)).toString();
+}

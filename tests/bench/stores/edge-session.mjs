@@ -1,0 +1,40 @@
+/** Ours: every guarantee on, storage in memory, replicas that speak the protocol to each other. */
+import { openReplica } from 'edge-session';
+
+export const name = 'edge-session';
+
+export async function open() {
+  const replica = await openReplica();
+  const session = replica.session();
+  return { replica, session, sync: session.sync };
+}
+export const put = (store, key, value) => store.sync.set(key, value);
+/** Whatever was logged in front of the core is handed over to it. */
+export const done = (store) => void store.session.satisfied();
+export const get = (store, key) => store.sync.get(key);
+export const save = (store) => store.replica.snapshot();
+export const load = (store, bytes) => store.replica.restore(bytes);
+export const close = (store) => store.replica.close();
+
+/** What `to` asks `from`, and the answers, until `to` holds what `from` holds: [bytes, ns of from, ns of to]. */
+export async function replicate(from, to, clock) {
+  let [bytes, encode, apply] = [0, 0, 0];
+  let question = await to.replica.exchange(new Uint8Array());
+  for (let rounds = 0; rounds < 10_000; rounds += 1) {
+    const asked = clock();
+    const answer = await from.replica.exchange(question);
+    const answered = clock();
+    const next = await to.replica.exchange(answer);
+    apply += clock() - answered;
+    encode += answered - asked;
+    bytes += answer.length;
+    if (same(from, to)) return { bytes, encode, apply };
+    question = next;
+  }
+  throw new Error('no end of the exchange');
+}
+
+function same(from, to) {
+  const [a, b] = [from.replica, to.replica].map((replica) => JSON.stringify(replica.inspect().vectors));
+  return a === b;
+}
