@@ -31,6 +31,10 @@ export interface CoreReplica {
   load(bytes: Uint8Array, now: number): void;
   linkUp(link: number, now: number): void;
   linkDown(link: number, now: number): void;
+  /** What is known of the peer on a link, for `linkResume` in another instance of this replica; nothing while it is unknown. */
+  linkNote(link: number): Uint8Array | undefined;
+  /** A link that has stayed open while the replica was not in memory. */
+  linkResume(link: number, note: Uint8Array, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;

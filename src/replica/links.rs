@@ -74,6 +74,14 @@ impl Links {
         Peer::new(self.timing, now)
     }
 
+    /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
+    /// not sent to it once more.
+    fn hear_of(&mut self, from: ReplicaId, messages: &[Message]) {
+        let held = || messages.iter().flat_map(Message::held);
+        let same = self.open.iter_mut().filter(|(_, peer)| peer.remote() == Some(from));
+        same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector)));
+    }
+
     fn known(&self) -> u32 {
         self.open.values().filter(|peer| peer.remote().is_some()).count() as u32
     }
@@ -103,6 +111,37 @@ impl Replica {
         if self.links.open.remove(&link).is_some() {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
+    }
+
+    /// What is known of the peer on a channel, as a frame of its own words, for a host that keeps channels open while the
+    /// replica is not in memory. `None` while the peer has not said who it is.
+    #[must_use]
+    pub fn link_note(&self, link: LinkId) -> Option<Vec<u8>> {
+        let peer = self.links.open.get(&link)?;
+        let holds = |(space, _): (&Space, _)| Some((space.clone(), peer.holds(space)?.clone()));
+        let vectors = self.store.spaces().filter_map(holds).collect();
+        Some(Frame { from: peer.remote()?, to: None, messages: alloc::vec![Message::hello(vectors, false)] }.encode())
+    }
+
+    /// A channel to a peer is open still, from a time when another instance of this replica has had it, which wrote down
+    /// `note`.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: nothing is known of the channel; [`Replica::link_up`] begins it anew.
+    pub fn link_resume(&mut self, link: LinkId, note: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let frame = Frame::decode(note)?;
+        // The peer may know more of this replica's writes than its storage does.
+        self.look_for_amnesia(&frame.messages);
+        let mut holds = Vec::new();
+        for message in frame.messages {
+            if let Message::Hello { vectors, .. } = message {
+                holds = vectors;
+            }
+        }
+        self.links.open.insert(link, Peer::resumed(self.links.timing, frame.from, holds, now));
+        self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+        Ok(())
     }
 
     /// The peers on links.
@@ -158,6 +197,7 @@ impl Replica {
             return Ok(());
         }
         let from = frame.from;
+        self.links.hear_of(from, &frame.messages);
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
         let mut peer = self.links.recall(from, now);
         let step = peer.receive(from, frame.messages, &mut self.store, now);

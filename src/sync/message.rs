@@ -299,6 +299,11 @@ impl Message {
         list.iter().map(|(space, vector)| (space, vector)).chain(one)
     }
 
+    /// What of [`Message::vectors`] the sender holds itself.
+    pub fn held(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
+        self.vectors().filter(|_| !matches!(self, Self::Want { .. }))
+    }
+
     /// The hello of a replica that speaks this version.
     #[must_use]
     pub fn hello(vectors: Vec<(Space, VersionVector)>, answer: bool) -> Self {

@@ -98,6 +98,16 @@ impl Peer {
         Self { timing, remote: None, spaces: LiteMap::new(), incoming: LiteMap::new(), hello_at: now, doubted: false }
     }
 
+    /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
+    /// and it needs no greeting. What it lacks is due at once.
+    #[must_use]
+    pub fn resumed(timing: Timing, remote: ReplicaId, holds: Vec<(Space, VersionVector)>, now: Millis) -> Self {
+        let hello_at = now.saturating_add(timing.heartbeat);
+        let mut peer = Self { remote: Some(remote), hello_at, ..Self::new(timing, now) };
+        peer.believe(holds);
+        peer
+    }
+
     /// Who the peer is, once it has said so.
     #[must_use]
     pub const fn remote(&self) -> Option<ReplicaId> {
@@ -224,7 +234,7 @@ impl Peer {
     }
 
     /// The peer holds at least `vector`.
-    fn learn(&mut self, space: &Space, vector: &VersionVector) {
+    pub fn learn(&mut self, space: &Space, vector: &VersionVector) {
         let progress = self.spaces.entry(space.clone()).or_default();
         progress.holds.join(vector);
         if progress.under_way.as_ref().is_some_and(|under_way| progress.holds.dominates(&under_way.to)) {

@@ -84,6 +84,24 @@ impl Replica {
         Ok(())
     }
 
+    /// What is known of the peer on a channel, for [`Self::link_resume`]; nothing while it has not said who it is.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = linkNote)]
+    pub fn link_note(&self, link: u32) -> Result<Option<Uint8Array>, SessionError> {
+        Ok(borrow(&self.core)?.link_note(LinkId(link)).map(|note| Uint8Array::from(note.as_slice())))
+    }
+
+    /// A channel to a peer is open still, though the replica was not in memory; `note` was written down before.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`; then `linkUp` begins it anew.
+    #[wasm_bindgen(js_name = linkResume)]
+    pub fn link_resume(&self, link: u32, note: &[u8], now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.link_resume(LinkId(link), note, millis(now))
+    }
+
     /// A message has come over a link.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod exchanges;
 mod faults;
 mod kinds;
 mod large;
+mod resumed;
 
 use common::host::{Host, SYNC, THROW};
 use common::net::{Dice, Fate, Flight, Net, down, reliable};
