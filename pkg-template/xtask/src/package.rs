@@ -40,7 +40,7 @@ fn make() -> Result<String> {
     let module = module::build(&wasm)?;
 
     let mut inputs = Fingerprint::of_this_tool()?.value(&module);
-    for name in ["src", "package.json", "tsconfig.json", "tsconfig.core.json"] {
+    for name in ["src", "package.json", "tsconfig.json", "tsconfig.core.json", "tsconfig.cloudflare.json"] {
         inputs = inputs.path(&template().join(name))?;
     }
     for name in DOCUMENTS.iter().chain(&["tests/package-lock.json"]) {
@@ -83,10 +83,18 @@ fn version_is_the_crates() -> Result<()> {
     Ok(())
 }
 
-/// Two passes: the whole with the DOM library, which writes the files; the core without it, which only checks.
+/// Three passes: the whole with the DOM library, which writes the files; what is for Cloudflare's objects with the types
+/// of their runtime, which redeclare that library's; the core without either, which only checks.
 fn typescript(out: &Path) -> Result<()> {
     say("compiling the TypeScript (seconds)");
     run(npm_tool("typescript/bin/tsc").args(["-p", "pkg-template/tsconfig.json", "--outDir"]).arg(out))?;
+    let objects = target().join("package/cloudflare");
+    let _ = fs::remove_dir_all(&objects);
+    run(npm_tool("typescript/bin/tsc")
+        .args(["-p", "pkg-template/tsconfig.cloudflare.json", "--outDir"])
+        .arg(&objects))?;
+    copy_flat(&objects.join("entry"), &out.join("entry"), |name| name.starts_with("cloudflare."))?;
+    copy_tree(&objects.join("entry/cloudflare"), &out.join("entry/cloudflare"))?;
     run(npm_tool("typescript/bin/tsc").args(["-p", "pkg-template/tsconfig.core.json"]))
         .context("the core may use neither the DOM nor Node")
 }

@@ -11,6 +11,11 @@ pub(super) fn in_node() -> Result<Tally> {
     node_test("js", &[], "120000")
 }
 
+/// Durable Objects in the real binary, their state on disk. Some tests wait until an idle object is evicted.
+pub(super) fn in_workerd() -> Result<Tally> {
+    node_test("workerd", &[], "300000")
+}
+
 /// `DEMO_URL` is the demo, served; `CHROMIUM` the browser.
 pub(super) fn in_browser() -> Result<Tally> {
     let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();

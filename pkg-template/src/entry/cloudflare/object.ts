@@ -1,0 +1,208 @@
+/**
+ * A Durable Object that is a replica.
+ *
+ * Invariants: its state is in memory before the first event, taken from its own SQLite database; nothing of it is anywhere
+ * else, so eviction, hibernation and a crash cost nothing that was acknowledged. Every event is applied, stored and answered in
+ * one turn. It has no `setTimeout`, no module-level state, and no session of its own: each request begins its own session.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import type { Driver } from '../../driver.js';
+import { EdgeSessionError } from '../../errors.js';
+import { open } from '../../open.js';
+import { dispose } from '../../platform.js';
+import { durableObjectStorage } from '../../storage/durable-object.js';
+import { CONTENT_TYPE, TOKEN_HEADER, admits, offered } from '../../transport/admit.js';
+import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
+import type { KeyMap } from '../../types/data.js';
+import type { Replica, ReplicaOptions } from '../../types/replica.js';
+import { AlarmClock } from './alarm.js';
+import { isExchange, isSocket, notSync } from './route.js';
+import { Sockets } from './sockets.js';
+import { type Upstream, UpstreamLink } from './upstream.js';
+
+// Sockets that are the subclass's own affair carry other tags, or none.
+const TAG = 'edge-session';
+// Peers on sockets that hibernate hear from this object when there is something to hear.
+const HEARTBEAT = '10m';
+// What this object says to others of itself is believed for so long.
+const PASS_MS = 5 * 60_000;
+
+/** What there is once the replica is open. */
+interface Live<M> {
+  readonly replica: Replica<M>;
+  readonly driver: Driver;
+  readonly sockets: Sockets;
+  readonly upstreams: readonly UpstreamLink[];
+  /** Whether it holds a key, and so can tell who comes. */
+  readonly guarded: boolean;
+}
+
+/**
+ * A Durable Object that is a replica: storage, hibernation and alarms are handled. Extend it, and serve your requests under
+ * sessions of `this.replica`; one session a request, begun with the token that came with it.
+ *
+ * It serves the sync protocol in `fetch` (see {@link routeReplica}): WebSockets, which hibernate, and POST. Its class belongs
+ * into `new_sqlite_classes`. It uses the object's one alarm: a subclass with deadlines of its own keeps them elsewhere.
+ * Errors that lie outside of any call are told by `replica.on('error')`.
+ *
+ * @example
+ * ```ts
+ * export class Carts extends ReplicaObject<Env> {
+ *   protected override options() {
+ *     return { secret: { kid: '1', key: this.env.TOKEN_SECRET } };
+ *   }
+ *   async add(token: string | null, sku: string): Promise<string> {
+ *     using session = (await this.replica).session(token);
+ *     const cart = ((await session.get('cart')) ?? []) as string[];
+ *     await session.set('cart', [...cart, sku]);
+ *     return session.sealed();
+ *   }
+ * }
+ * ```
+ */
+export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableObject<Env> {
+  /**
+   * The replica, open before the first event comes. Where it cannot be opened (`STORAGE_FAILED` and the like), the event
+   * fails with that and the next one tries again.
+   */
+  protected readonly replica: Promise<Replica<M>>;
+  readonly #clock: AlarmClock;
+  #live: Live<M> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#clock = new AlarmClock(ctx.storage);
+    this.replica = ctx.blockConcurrencyWhile(() => this.#open());
+    // The platform tells whoever sent the event.
+    this.replica.catch(() => {});
+  }
+
+  /**
+   * How the replica is opened, as for `openReplica`. Called once, after the constructor. The storage is the object's own,
+   * and the heartbeat 10 minutes, unless said otherwise: whatever is written is sent at once all the same, and each
+   * heartbeat wakes the object. For the same reason clients of objects do well with a `heartbeat` of minutes.
+   */
+  protected options(): ReplicaOptions {
+    return {};
+  }
+
+  /**
+   * Other replicas to keep in step with, such as the stubs of objects in other regions. None unless said otherwise. Called once, after
+   * the constructor. What is written here is sent to each at once, and once in a heartbeat each is asked for news; two that name each
+   * other hear of everything at once.
+   */
+  protected upstreams(): readonly Upstream[] {
+    return [];
+  }
+
+  /**
+   * Whether a request of the sync protocol may join. Unless said otherwise: where the replica has a secret, only with a token that
+   * its key has signed, as the header `Edge-Session` or the subprotocol `token.<token>`; without a secret everybody. Whoever
+   * joins sees and writes everything that the replica holds.
+   */
+  protected async authorize(request: Request): Promise<boolean> {
+    const { replica, guarded } = this.#here();
+    if (!guarded) return true;
+    return admits(replica, request.headers.get(TOKEN_HEADER) ?? offered(request.headers.get('Sec-WebSocket-Protocol')).token);
+  }
+
+  /** Answers requests of the sync protocol, and 426 to others. A subclass that has some of its own calls this for the rest. */
+  override async fetch(request: Request): Promise<Response> {
+    if (isSocket(request)) return this.#upgrade(await this.authorize(request));
+    if (!isExchange(request)) return notSync();
+    if (await this.authorize(request)) return this.#exchange(request);
+    return refusal(new EdgeSessionError('TOKEN_INVALID', 'joining this replica takes a token that its key has signed'));
+  }
+
+  override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): void | Promise<void> {
+    if (this.#owns(socket)) this.#here().sockets.receive(socket, message);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, _reason: string, _wasClean: boolean): void | Promise<void> {
+    if (!this.#owns(socket)) return;
+    this.#here().sockets.remove(socket);
+    try {
+      // 1005 and 1006 are what is seen where the other side said nothing; they cannot be said.
+      socket.close(code === 1005 || code === 1006 ? 1000 : code);
+    } catch {
+      // It is closed on both sides already.
+    }
+  }
+
+  override webSocketError(socket: WebSocket, _error: unknown): void | Promise<void> {
+    if (this.#owns(socket)) this.#here().sockets.remove(socket);
+  }
+
+  /** Does what is due. The platform's one alarm is set for the earliest deadline. */
+  override async alarm(): Promise<void> {
+    this.#clock.ring();
+    await Promise.all(this.#here().upstreams.map((upstream) => upstream.idle()));
+  }
+
+  async #open(): Promise<Replica<M>> {
+    // The first wait: when it ends, the constructor of the subclass has run.
+    await this.#clock.wake();
+    const options = this.options();
+    const given: ReplicaOptions = { storage: durableObjectStorage(this.ctx.storage), heartbeat: HEARTBEAT, ...options };
+    const { replica, driver } = await open<M>(given, this.#clock.timers);
+    // An instance that trapped is over: the platform makes a new object of what is stored.
+    replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));
+    const sockets = new Sockets(driver, this.ctx.getWebSockets(TAG));
+    const guarded = options.secret !== undefined;
+    const pass = guarded ? passOf(replica) : async () => null;
+    const upstreams = this.upstreams().map((upstream) => new UpstreamLink(driver, upstream, pass));
+    this.#live = { replica, driver, sockets, upstreams, guarded };
+    return replica;
+  }
+
+  #here(): Live<M> {
+    if (this.#live !== undefined) return this.#live;
+    throw new EdgeSessionError('REPLICA_CLOSED', 'the replica of this object is not open');
+  }
+
+  #owns(socket: WebSocket): boolean {
+    return this.ctx.getTags(socket).includes(TAG);
+  }
+
+  #upgrade(admitted: boolean): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    if (admitted) {
+      this.ctx.acceptWebSocket(server, [TAG]);
+      this.#here().sockets.add(server);
+    } else {
+      // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
+      server.accept();
+      server.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
+    }
+    return new Response(null, { status: 101, webSocket: client, headers: { 'Sec-WebSocket-Protocol': SUBPROTOCOL } });
+  }
+
+  async #exchange(request: Request): Promise<Response> {
+    try {
+      const reply = await this.#here().replica.exchange(new Uint8Array(await request.arrayBuffer()));
+      return new Response(reply, { headers: { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' } });
+    } catch (error) {
+      if (EdgeSessionError.is(error)) return refusal(error);
+      throw error;
+    }
+  }
+}
+
+function refusal({ status, code, message }: EdgeSessionError): Response {
+  return Response.json({ code, message }, { status, headers: { 'Cache-Control': 'no-store' } });
+}
+
+/** Tokens by which this replica shows to others that it holds the key; each serves for half of its life. */
+function passOf(replica: Replica<any>): () => Promise<string> {
+  let pass: { readonly token: string; readonly until: number } | undefined;
+  return async () => {
+    if (pass !== undefined && Date.now() < pass.until) return pass.token;
+    const session = replica.session({ expiresIn: PASS_MS, client: replica.id });
+    try {
+      pass = { token: await session.sealed(), until: Date.now() + PASS_MS / 2 };
+      return pass.token;
+    } finally {
+      session[dispose]();
+    }
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * The WebSockets of a Durable Object, each a link of its replica. They stay open while the object hibernates.
+ *
+ * Invariants: a message is applied, stored and answered in the turn that brings it. Whatever the link needs to go on after
+ * hibernation lies in the socket's attachment before the turn ends; where that is too large, the link begins anew with a
+ * hello. A peer that takes nothing is let go of before its queue is long, because the platform does not tell how long it is.
+ */
+import type { Driver, Sink } from '../../driver.js';
+import { type EdgeSessionError, fromCore } from '../../errors.js';
+
+// What a socket may keep is 16 KiB of structured clone; the note is one field of it.
+const NOTE_BYTES = 15 << 10;
+// Bytes sent to a peer that has said nothing since. One message beyond it is always sent.
+const UNHEARD_BYTES = 8 << 20;
+
+const GOING_AWAY = 1001;
+const OVERLOADED = 1013;
+
+/** What a socket keeps of its link. Versioned, because an object may wake up with newer code. */
+interface Attachment {
+  readonly edgeSession: 1;
+  /** What the peer is known to hold; null where that is not known, or too much. */
+  readonly note: Uint8Array | null;
+}
+
+export class Sockets {
+  readonly #driver: Driver;
+  readonly #links = new Map<WebSocket, Socket>();
+
+  /** Takes up the sockets that were open before the object was in memory. */
+  constructor(driver: Driver, open: readonly WebSocket[]) {
+    this.#driver = driver;
+    for (const socket of open) this.#links.set(socket, new Socket(driver, socket, noteOf(socket)));
+  }
+
+  /** A socket that was accepted just now. */
+  add(socket: WebSocket): void {
+    this.#links.set(socket, new Socket(this.#driver, socket, null));
+  }
+
+  /** A message has come. Text is none of ours. */
+  receive(socket: WebSocket, message: ArrayBuffer | string): void {
+    if (typeof message === 'string') return;
+    if (!this.#links.has(socket)) this.add(socket);
+    this.#links.get(socket)?.receive(new Uint8Array(message));
+  }
+
+  /** The socket is gone. */
+  remove(socket: WebSocket): void {
+    this.#links.get(socket)?.end();
+    this.#links.delete(socket);
+  }
+}
+
+class Socket implements Sink {
+  readonly #driver: Driver;
+  readonly #socket: WebSocket;
+  readonly #link: number;
+  #unheard = 0;
+  #kept: Uint8Array | null;
+
+  constructor(driver: Driver, socket: WebSocket, note: Uint8Array | null) {
+    this.#driver = driver;
+    this.#socket = socket;
+    this.#kept = note;
+    this.#link = driver.attach(this);
+    driver.call((core, now) => {
+      if (note === null) return core.linkUp(this.#link, now);
+      try {
+        core.linkResume(this.#link, note, now);
+      } catch (error) {
+        // Written by code that is newer than this.
+        if (fromCore(error) === undefined) throw error;
+        core.linkUp(this.#link, now);
+      }
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#unheard > 0 && this.#unheard + bytes.byteLength > UNHEARD_BYTES) return this.#close(OVERLOADED, 'the peer does not keep up');
+    this.#unheard += bytes.byteLength;
+    try {
+      this.#socket.send(bytes);
+    } catch {
+      // It is closing; the platform tells it in its own turn.
+    }
+  }
+
+  /** The replica is over. */
+  fail(_: EdgeSessionError): void {
+    this.#close(GOING_AWAY, 'the replica was closed');
+  }
+
+  receive(message: Uint8Array): void {
+    this.#unheard = 0;
+    try {
+      this.#driver.call((core, now) => core.receive(this.#link, message, now));
+    } catch (error) {
+      // The message was dropped and nothing changed; the link goes on, and the protocol heals.
+      if (this.#driver.over === undefined) this.#driver.error(error as EdgeSessionError);
+      return;
+    }
+    this.#keep();
+  }
+
+  end(): void {
+    this.#driver.detach(this.#link);
+  }
+
+  /** Writes down what is known of the peer, unless that is written there. */
+  #keep(): void {
+    const known = this.#driver.call((core) => core.linkNote(this.#link));
+    const note = known === undefined || known.byteLength > NOTE_BYTES ? null : known;
+    if (same(note, this.#kept)) return;
+    this.#kept = note;
+    this.#socket.serializeAttachment({ edgeSession: 1, note } satisfies Attachment);
+  }
+
+  #close(code: number, reason: string): void {
+    this.end();
+    try {
+      this.#socket.close(code, reason);
+    } catch {
+      // It is closed already.
+    }
+  }
+}
+
+function same(left: Uint8Array | null, right: Uint8Array | null): boolean {
+  if (left === null || right === null) return left === right;
+  return left.byteLength === right.byteLength && left.every((byte, at) => byte === right[at]);
+}
+
+function noteOf(socket: WebSocket): Uint8Array | null {
+  const kept = socket.deserializeAttachment() as Partial<Attachment> | null;
+  return kept?.edgeSession === 1 && kept.note instanceof Uint8Array ? kept.note : null;
+}

@@ -1,0 +1,106 @@
+/**
+ * A link to a replica that answers requests: each message is one, and the other's words are its response.
+ *
+ * It is how objects sync with each other, because it survives what happens to them: nothing of it is in memory that the
+ * constructor does not make again, and when to speak is the core's to say, whose next deadline stands in the object's alarm.
+ * (A WebSocket that an object has opened itself ends with its stay in memory, and keeps it from hibernating until then.)
+ *
+ * Invariants: one request is under way at a time; what comes in between waits in a bounded queue. After a request that
+ * failed nothing is believed of the other side, and the link begins anew after a pause that grows.
+ */
+import type { Driver, Sink } from '../../driver.js';
+import { EdgeSessionError } from '../../errors.js';
+import type { Timer } from '../../platform.js';
+import { CONTENT_TYPE, TOKEN_HEADER } from '../../transport/admit.js';
+
+/** A replica that answers the requests of this one: the stub of another object, or any `{ fetch }` of yours. */
+export interface Upstream {
+  fetch(request: Request): Promise<Response>;
+}
+
+const QUEUE = 64;
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 60_000;
+const PATIENCE = 30_000;
+// Nobody looks at the address of a stub's request.
+const ADDRESS = 'https://replica.invalid/sync';
+
+export class UpstreamLink implements Sink {
+  readonly #driver: Driver;
+  readonly #upstream: Upstream;
+  readonly #token: () => Promise<string | null>;
+  #link = 0;
+  #queue: Uint8Array[] = [];
+  #busy: Promise<void> | undefined;
+  #pause: Timer | undefined;
+  #failures = 0;
+
+  /** `token` says who comes. */
+  constructor(driver: Driver, upstream: Upstream, token: () => Promise<string | null>) {
+    this.#driver = driver;
+    this.#upstream = upstream;
+    this.#token = token;
+    driver.closers.add(() => this.#pause?.cancel());
+    this.#begin();
+  }
+
+  /** Resolves when no request is under way. */
+  async idle(): Promise<void> {
+    await this.#busy;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#queue.length < QUEUE) this.#queue.push(bytes);
+    this.#busy ??= this.#talk().finally(() => (this.#busy = undefined));
+  }
+
+  /** The replica is over. */
+  fail(): void {
+    this.#queue = [];
+    this.#pause?.cancel();
+  }
+
+  #begin(): void {
+    if (this.#driver.over !== undefined) return;
+    this.#link = this.#driver.attach(this);
+    this.#driver.call((core, now) => core.linkUp(this.#link, now));
+  }
+
+  async #talk(): Promise<void> {
+    try {
+      for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
+        const reply = await this.#ask(bytes);
+        if (this.#driver.over !== undefined) return;
+        this.#driver.call((core, now) => core.receive(this.#link, reply, now));
+        this.#failures = 0;
+      }
+    } catch (cause) {
+      this.#rest(cause);
+    }
+  }
+
+  async #ask(body: Uint8Array): Promise<Uint8Array> {
+    const headers = new Headers({ 'Content-Type': CONTENT_TYPE });
+    const token = await this.#token();
+    if (token !== null) headers.set(TOKEN_HEADER, token);
+    const request = new Request(ADDRESS, { method: 'POST', headers, body, signal: AbortSignal.timeout(PATIENCE) });
+    const response = await this.#upstream.fetch(request);
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new Error(`the other replica answered with the status ${response.status}`);
+    }
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  #rest(cause: unknown): void {
+    this.#queue = [];
+    this.#driver.detach(this.#link);
+    if (this.#driver.over !== undefined) return;
+    // Told once, not at every attempt.
+    if (this.#failures === 0) this.#driver.error(new EdgeSessionError('TIMEOUT', 'another replica could not be reached, and is tried again', { cause }));
+    const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LONGEST_PAUSE);
+    this.#failures += 1;
+    this.#pause = this.#driver.timer(() => this.#begin(), pause);
+    this.#pause.hold(false);
+  }
+}

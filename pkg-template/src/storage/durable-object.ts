@@ -1,0 +1,169 @@
+/**
+ * Storage in the SQLite database of a Cloudflare Durable Object: a table of records and one of the snapshot.
+ *
+ * Invariant: every call is through when it returns, within the object's turn; the platform lets nothing leave the object
+ * before the disk has what was written before it (the output gate), and whatever could not be written ends the object.
+ * Records and snapshots are cut into rows that SQLite takes there, each with its checksum; a row that is damaged or missing
+ * is named. It knows bytes alone.
+ */
+import { EdgeSessionError } from '../errors.js';
+import type { StorageAdapter } from '../types/plug.js';
+import { crc32 } from './crc32.js';
+
+/** What is used of an object's `ctx.storage`; `DurableObjectStorage` fits, if the object's class is kept in SQLite. */
+export interface DurableStorageLike {
+  readonly sql: {
+    exec(query: string, ...bindings: any[]): Iterable<Readonly<Record<string, ArrayBuffer | string | number | null>>>;
+  };
+  transactionSync<T>(run: () => T): T;
+}
+
+const KIND = 'durable-object';
+// A row holds 2 MB at most.
+const ROW_BYTES = 1 << 20;
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS edge_session_log
+    (id INTEGER PRIMARY KEY, record INTEGER NOT NULL, part INTEGER NOT NULL, parts INTEGER NOT NULL, sum INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS edge_session_snapshot
+    (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, records INTEGER NOT NULL, sum INTEGER NOT NULL, bytes BLOB NOT NULL);
+`;
+
+/** A part of a record or of the snapshot, as it is read. */
+interface Row {
+  readonly part: number;
+  readonly parts: number;
+  readonly sum: number;
+  readonly bytes: ArrayBuffer;
+}
+
+const taken = /* @__PURE__ */ new WeakSet<object>();
+
+/**
+ * Keeps a replica in a Durable Object's SQLite database, for objects that are no `ReplicaObject`. One replica an object.
+ *
+ * The object's class has to be one of `new_sqlite_classes`. Opening the replica rejects with `STORAGE_FAILED` where it is
+ * not, where another replica of the object uses the storage, or where a row is damaged or missing (`cause` names it).
+ *
+ * @example
+ * ```ts
+ * const replica = await openReplica({ storage: durableObjectStorage(ctx.storage) });
+ * ```
+ */
+export function durableObjectStorage(storage: DurableStorageLike): StorageAdapter {
+  const adapter = new Tables(storage);
+  return {
+    kind: KIND,
+    lock: async () => {
+      if (taken.has(storage)) return null;
+      taken.add(storage);
+      return () => void taken.delete(storage);
+    },
+    load: async () => {
+      try {
+        return adapter.load();
+      } catch (cause) {
+        // An object always has its storage: where that cannot be read, nothing may begin anew in its place.
+        throw EdgeSessionError.is(cause) ? cause : unusable('its tables cannot be read; the class belongs into new_sqlite_classes', undefined, cause);
+      }
+    },
+    append: (records) => adapter.append(records),
+    compact: async (snapshot) => adapter.compact(snapshot),
+  };
+}
+
+class Tables {
+  readonly #storage: DurableStorageLike;
+  /** The number of the last record, counted from the first ever written. */
+  #last = 0;
+
+  constructor(storage: DurableStorageLike) {
+    this.#storage = storage;
+  }
+
+  load(): { snapshot: Uint8Array | null; records: Iterable<Uint8Array> } {
+    const { sql } = this.#storage;
+    sql.exec(TABLES);
+    const rows = [...sql.exec('SELECT part, parts, records, sum, bytes FROM edge_session_snapshot ORDER BY part')];
+    const snapshot = rows.length === 0 ? null : whole(rows as unknown as Row[]);
+    this.#last = Number(rows[0]?.['records'] ?? 0);
+    return { snapshot, records: this.#records() };
+  }
+
+  append(records: readonly Uint8Array[]): void {
+    let last = this.#last;
+    this.#storage.transactionSync(() => {
+      for (const record of records) {
+        last += 1;
+        const parts = cut(record);
+        parts.forEach((bytes, part) => {
+          const row = [last, part, parts.length, crc32(bytes), bytes];
+          this.#storage.sql.exec('INSERT INTO edge_session_log (record, part, parts, sum, bytes) VALUES (?, ?, ?, ?, ?)', ...row);
+        });
+      }
+    });
+    this.#last = last;
+  }
+
+  compact(snapshot: Uint8Array): void {
+    const { sql } = this.#storage;
+    this.#storage.transactionSync(() => {
+      sql.exec('DELETE FROM edge_session_log');
+      sql.exec('DELETE FROM edge_session_snapshot');
+      const parts = cut(snapshot);
+      parts.forEach((bytes, part) => {
+        const row = [part, parts.length, this.#last, crc32(bytes), bytes];
+        sql.exec('INSERT INTO edge_session_snapshot (part, parts, records, sum, bytes) VALUES (?, ?, ?, ?, ?)', ...row);
+      });
+    });
+  }
+
+  /** The log's records, one after another, so that a long log is never in memory as a whole. */
+  *#records(): Generator<Uint8Array> {
+    const first = this.#last + 1;
+    let parts: Row[] = [];
+    for (const raw of this.#storage.sql.exec('SELECT record, part, parts, sum, bytes FROM edge_session_log ORDER BY id')) {
+      const row = raw as unknown as Row & { readonly record: number };
+      if (row.record !== this.#last + 1) throw unusable(`record ${this.#last + 1 - first} of the log is missing`, this.#last + 1 - first);
+      parts.push(row);
+      if (parts.length < row.parts) continue;
+      const record = whole(parts, this.#last + 1 - first);
+      parts = [];
+      this.#last += 1;
+      yield record;
+    }
+    if (parts.length > 0) whole(parts, this.#last + 1 - first);
+  }
+}
+
+/** Bytes in pieces that fit into a row; at least one. */
+function cut(bytes: Uint8Array): Uint8Array[] {
+  const parts = Math.max(1, Math.ceil(bytes.byteLength / ROW_BYTES));
+  return Array.from({ length: parts }, (_, part) => bytes.subarray(part * ROW_BYTES, (part + 1) * ROW_BYTES));
+}
+
+/** What `parts` are the pieces of: those of a record of the log, counted from 0, or of the snapshot. */
+function whole(parts: readonly Row[], record?: number): Uint8Array {
+  const name = record === undefined ? 'the snapshot' : `record ${record} of the log`;
+  const pieces = parts.map((row) => new Uint8Array(row.bytes));
+  const count = parts[0]?.parts ?? 0;
+  for (let part = 0; part < count; part += 1) {
+    const [row, piece] = [parts[part], pieces[part]];
+    const which = `part ${part + 1} of ${count}`;
+    if (row?.part !== part || piece === undefined) throw unusable(`${name}: ${which} is missing`, record);
+    if (crc32(piece) !== row.sum) throw unusable(`${name} is damaged: the checksum of ${which} is not that of its bytes`, record);
+  }
+  if (pieces.length === 1) return pieces[0] as Uint8Array;
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let end = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, end);
+    end += piece.byteLength;
+  }
+  return bytes;
+}
+
+function unusable(what: string, record?: number, cause?: unknown): EdgeSessionError {
+  const details = record === undefined ? { storage: KIND } : { storage: KIND, record };
+  return new EdgeSessionError('STORAGE_FAILED', `storage '${KIND}': ${what}`, { cause, details });
+}
