@@ -6,6 +6,7 @@
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
 mod answer;
+mod fold;
 mod front;
 mod journal;
 mod links;
@@ -13,6 +14,7 @@ mod operate;
 mod session;
 mod sessions;
 mod storage;
+mod tokens;
 mod watches;
 
 use alloc::collections::VecDeque;
@@ -23,6 +25,7 @@ pub use self::front::Glance;
 pub use self::links::PeerView;
 pub use self::session::{SessionInit, SessionView};
 
+use self::fold::Folds;
 use self::front::Front;
 use self::journal::Journal;
 use self::links::Links;
@@ -35,6 +38,7 @@ use crate::id::{ReplicaId, Space};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
 use crate::session::seal::Keyring;
+use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
 use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
 use crate::store::limits::Limits;
@@ -67,6 +71,9 @@ pub struct Config {
     pub timeout: Millis,
     /// How long a session lives, unless it says otherwise, in milliseconds.
     pub expires_in: Millis,
+    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above half of it a token
+    /// is folded, so that holders without a key have room for what they add.
+    pub token_bytes: usize,
 }
 
 impl Default for Config {
@@ -82,6 +89,7 @@ impl Default for Config {
             timing: Timing::default(),
             timeout: 1_000,
             expires_in: 24 * 3_600_000,
+            token_bytes: TOKEN_BYTES_MAX,
         }
     }
 }
@@ -94,6 +102,7 @@ pub struct Replica {
     space: Space,
     timeout: Millis,
     expires_in: Millis,
+    token_bytes: usize,
     keyring: Option<Keyring>,
     entropy: Entropy,
     store: SessionConsistentStore,
@@ -104,6 +113,7 @@ pub struct Replica {
     watches: Watches,
     links: Links,
     front: Front,
+    folds: Folds,
     /// Replica ids that the host knows by number, in the order of their numbers.
     origins: Vec<ReplicaId>,
     /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
@@ -130,7 +140,7 @@ impl Replica {
     /// Opens an empty replica with a new id.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` if the label, a key or the space's name is not of its form.
+    /// `ARGUMENT_INVALID` if the label, a key, the space's name or the token's limit is not of its form.
     pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
         let mut entropy = Entropy::new(config.seed);
         let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
@@ -140,6 +150,7 @@ impl Replica {
             space: Space::first(&config.space)?,
             timeout: config.timeout,
             expires_in: config.expires_in,
+            token_bytes: check_limit(config.token_bytes)?,
             keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?) },
             entropy,
             store: SessionConsistentStore::new(config.limits),
@@ -150,6 +161,8 @@ impl Replica {
             watches: Watches::default(),
             links: Links::new(config.timing),
             front: Front::default(),
+            // Half of the default timeout, so that a `sealed()` that needs a checkpoint gets it within its deadline.
+            folds: Folds::new(config.timing.heartbeat.min(config.timeout / 2)),
             origins: Vec::new(),
             amnesia: false,
             crowded: LiteMap::new(),
@@ -249,6 +262,7 @@ impl Replica {
             self.waits.set_back(back);
             self.watches.set_back(back);
             self.links.set_back(back);
+            self.folds.set_back(back);
         }
         self.now = now;
         self.stirred = true;
@@ -264,6 +278,7 @@ impl Replica {
             self.rename();
         }
         self.relieve_crowds();
+        self.tend_folds();
         self.make_record();
         // An operation that settles may write, and a write may let others settle.
         while self.settle() {
@@ -289,7 +304,7 @@ impl Replica {
 
     fn next_timeout(&self) -> Option<Millis> {
         let links = if self.is_blocked() { None } else { self.links.deadline() };
-        [self.waits.deadline(), self.watches.deadline(), links].into_iter().flatten().min()
+        [self.waits.deadline(), self.watches.deadline(), self.folds.deadline(), links].into_iter().flatten().min()
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
@@ -326,6 +341,7 @@ impl Replica {
         if let Ok(new) = ReplicaId::new(old.label(), self.entropy.draw()) {
             self.id = new;
             self.amnesia = false;
+            self.folds.clear();
             self.links.greet();
             self.fresh.push(Effect::Event(Event::Renamed { old, new }));
         }

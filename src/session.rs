@@ -1,6 +1,7 @@
 //! What a session depends on, and how it travels. Knows vectors, never the store.
 
 pub mod claims;
+pub mod fold;
 mod pack;
 pub mod seal;
 pub mod token;

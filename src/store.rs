@@ -144,10 +144,7 @@ impl SessionConsistentStore {
         }
         let writes = latest.iter().map(|(key, (content, _))| (key, content.len() as u64 + ENTRY_OVERHEAD));
         self.check_growth(self.spaces.get(space).unwrap_or(&SpaceState::default()).growth_by_write(writes))?;
-        let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
-        if dot.sequence > SEQUENCE_MAX {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
-        }
+        let dot = self.next_dot(space, replica)?;
         // Bytes with a greater clock would be read by nobody, this replica's own journal included.
         if self.clock.last().max(Hlc::new(now, 0)) >= HLC_MAX {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "clock", HLC_MAX.millis()));
@@ -159,6 +156,26 @@ impl SessionConsistentStore {
             (key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) })
         });
         self.spaces.entry(space.clone()).or_default().write(dot, entries);
+        Ok(dot)
+    }
+
+    /// Takes the next dot of `replica` without writing anything: a *checkpoint*, whose whole content is its past. It
+    /// travels as every dot does, as a delta that advances the vector. No entry has it, so no clock is needed.
+    ///
+    /// # Errors
+    /// `SPACE_NOT_FOUND` where nothing of the space is held; `QUOTA_EXCEEDED` after the last sequence.
+    pub fn checkpoint(&mut self, space: &Space, replica: ReplicaId) -> Result<Dot, SessionError> {
+        let dot = self.next_dot(space, replica)?;
+        let nothing = || SessionError::new(ErrorCode::SpaceNotFound, "nothing of the space is held here");
+        self.spaces.get_mut(space).ok_or_else(nothing)?.write(dot, core::iter::empty());
+        Ok(dot)
+    }
+
+    fn next_dot(&self, space: &Space, replica: ReplicaId) -> Result<Dot, SessionError> {
+        let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
+        if dot.sequence > SEQUENCE_MAX {
+            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
+        }
         Ok(dot)
     }
 

@@ -39,7 +39,7 @@ fn all_but(guarantee: Guarantee) -> Guarantees {
 }
 
 /// The session of one city goes on in another. Only its token travels.
-fn roam(from: &Host, session: SessionHandle, to: &mut Host) -> SessionHandle {
+fn roam(from: &mut Host, session: SessionHandle, to: &mut Host) -> SessionHandle {
     let token = from.token(session);
     to.resume(&token)
 }
@@ -56,7 +56,7 @@ fn without_read_your_writes_a_session_misses_what_it_wrote() {
     let ann = promised(&mut paris, all_but(ReadYourWrites));
     paris.set(ann, "cart", "a book");
 
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(tokyo.get(ann, "cart", THROW), Ok(None), "the violation: ann's book is gone");
 }
 
@@ -66,7 +66,7 @@ fn with_read_your_writes_a_replica_that_lacks_the_write_does_not_answer() {
     let ann = promised(&mut paris, Guarantees::NONE.with(ReadYourWrites));
     paris.set(ann, "cart", "a book");
 
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     let error = tokyo.get(ann, "cart", THROW).unwrap_err();
     assert_eq!(error.code(), ErrorCode::StaleReplica);
     assert_eq!(missing(&error), ["paris: 0 → 1"], "exactly ann's write");
@@ -78,7 +78,7 @@ fn the_delta_that_brings_the_write_releases_the_read_that_waits_for_it() {
     let ann = promised(&mut paris, Guarantees::NONE.with(ReadYourWrites));
     paris.set(ann, "cart", "a book");
 
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     let waiting = tokyo.wait(ann, Operation::Get("cart".into()), PLAIN);
     assert_eq!(tokyo.taken(waiting), None);
     tokyo.pull(&mut paris);
@@ -98,7 +98,7 @@ fn without_monotonic_reads_a_session_sees_time_go_back() {
 
     let ann = promised(&mut paris, all_but(MonotonicReads));
     assert_eq!(paris.get(ann, "news", THROW), Ok(some("late")));
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(tokyo.get(ann, "news", THROW), Ok(some("early")), "the violation: yesterday's news");
 }
 
@@ -112,7 +112,7 @@ fn with_monotonic_reads_a_replica_that_has_seen_less_does_not_answer() {
 
     let ann = promised(&mut paris, Guarantees::NONE.with(MonotonicReads));
     assert_eq!(paris.get(ann, "news", THROW), Ok(some("late")));
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     let error = tokyo.get(ann, "news", THROW).unwrap_err();
     assert_eq!(missing(&error), ["paris: 1 → 2"]);
 
@@ -133,7 +133,7 @@ fn a_deletion_that_was_read_is_not_unread_elsewhere() {
 
     let ann = promised(&mut paris, Guarantees::NONE.with(MonotonicReads));
     assert_eq!(paris.get(ann, "news", THROW), Ok(None));
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(missing(&tokyo.get(ann, "news", THROW).unwrap_err()), ["paris: 1 → 2"], "the tombstone was read");
 }
 
@@ -147,7 +147,7 @@ fn a_session_depends_on_what_decided_its_answers_and_on_nothing_else() {
 
     let ann = promised(&mut paris, Guarantees::ALL);
     assert_eq!(paris.get(ann, "news", THROW), Ok(some("early")));
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(tokyo.get(ann, "news", THROW), Ok(some("early")), "paris held more, but ann has not read it");
 }
 
@@ -158,7 +158,7 @@ fn without_monotonic_writes_somebody_sees_the_second_write_without_the_first() {
     let (mut paris, mut tokyo, mut berlin) = cities();
     let ann = promised(&mut paris, all_but(MonotonicWrites));
     paris.set(ann, "article", "the text");
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     tokyo.set(ann, "index", "see the article");
 
     berlin.pull(&mut tokyo);
@@ -172,7 +172,7 @@ fn with_monotonic_writes_the_second_write_waits_for_the_first_and_brings_it_alon
     let (mut paris, mut tokyo, mut berlin) = cities();
     let ann = promised(&mut paris, Guarantees::NONE.with(MonotonicWrites));
     paris.set(ann, "article", "the text");
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     let error = tokyo.try_set(ann, "index", "see the article", THROW).unwrap_err();
     assert_eq!(missing(&error), ["paris: 0 → 1"]);
     assert_eq!(tokyo.holds(), "<>", "a write that is refused leaves nothing behind");
@@ -194,7 +194,7 @@ fn of_two_writes_of_one_key_the_second_wins_even_where_the_clock_is_slow() {
         tokyo.now = START - 3_600_000;
         let ann = promised(&mut paris, guarantees);
         paris.set(ann, "name", "first");
-        let ann = roam(&paris, ann, &mut tokyo);
+        let ann = roam(&mut paris, ann, &mut tokyo);
         if guarantees == Guarantees::ALL {
             tokyo.pull(&mut paris);
         }
@@ -217,7 +217,7 @@ fn without_writes_follow_reads_somebody_sees_the_answer_without_the_question() {
 
     let bob = promised(&mut paris, all_but(WritesFollowReads));
     assert_eq!(paris.get(bob, "question", THROW), Ok(some("where to?")));
-    let bob = roam(&paris, bob, &mut tokyo);
+    let bob = roam(&mut paris, bob, &mut tokyo);
     tokyo.set(bob, "answer", "home");
 
     berlin.pull(&mut tokyo);
@@ -234,7 +234,7 @@ fn with_writes_follow_reads_the_answer_waits_for_the_question_and_brings_it_alon
 
     let bob = promised(&mut paris, Guarantees::NONE.with(WritesFollowReads));
     assert_eq!(paris.get(bob, "question", THROW), Ok(some("where to?")));
-    let bob = roam(&paris, bob, &mut tokyo);
+    let bob = roam(&mut paris, bob, &mut tokyo);
     let error = tokyo.try_set(bob, "answer", "home", THROW).unwrap_err();
     assert_eq!(missing(&error), ["paris: 0 → 1"]);
 
@@ -296,7 +296,7 @@ fn guarantees_are_narrowed_and_widened_for_one_operation() {
     paris.set(ann, "cart", "a book");
 
     let narrowed = Terms { guarantees: Some(all_but(ReadYourWrites)), ..THROW };
-    let ann_there = roam(&paris, ann, &mut tokyo);
+    let ann_there = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(code(tokyo.get(ann_there, "cart", THROW)), ErrorCode::StaleReplica);
     assert_eq!(tokyo.get(ann_there, "cart", narrowed), Ok(None), "asked for less, once");
     assert_eq!(code(tokyo.get(ann_there, "cart", THROW)), ErrorCode::StaleReplica, "and only once");
@@ -315,7 +315,7 @@ fn a_session_takes_its_guarantees_along_in_its_token() {
     let (mut paris, mut tokyo, _) = cities();
     let only = Guarantees::NONE.with(MonotonicReads);
     let ann = promised(&mut paris, only);
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     assert_eq!(tokyo.replica.session(ann).unwrap().guarantees, only);
 }
 
@@ -324,7 +324,7 @@ fn what_is_written_without_a_guarantee_still_counts_once_it_is_asked_for() {
     let (mut paris, mut tokyo, _) = cities();
     let ann = promised(&mut paris, Guarantees::NONE);
     paris.set(ann, "cart", "a book");
-    let ann = roam(&paris, ann, &mut tokyo);
+    let ann = roam(&mut paris, ann, &mut tokyo);
     let widened = Terms { guarantees: Some(Guarantees::ALL), ..THROW };
     assert_eq!(missing(&tokyo.get(ann, "cart", widened).unwrap_err()), ["paris: 0 → 1"]);
 }

@@ -137,6 +137,7 @@ impl Replica {
     ) -> Result<(Dot, Vec<Changed>), SessionError> {
         let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, &[], self.now)?;
+        self.note_own(space, dot);
         Ok((dot, changed))
     }
 

@@ -9,7 +9,7 @@ use litemap::LiteMap;
 
 use super::Replica;
 use crate::error::SessionError;
-use crate::id::{ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, Space};
 use crate::io::{Effect, Event, LinkId};
 use crate::store::space::Changed;
 use crate::sync::message::{Frame, Message};
@@ -56,6 +56,14 @@ impl Links {
         let mut holders = LiteMap::<ReplicaId, ()>::new();
         known.for_each(|id| _ = holders.insert(id, ()));
         holders.keys().copied().collect()
+    }
+
+    /// Whether a peer holds a dot of this replica; or nobody is there who could.
+    pub(super) fn has_passed_on(&self, space: &Space, dot: Dot, now: Millis) -> bool {
+        let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.contains(dot));
+        let linked = self.open.values().any(|peer| peer.remote().is_some());
+        let lone = || !linked && !self.exchanges.iter().any(|(_, peer)| peer.is_awaited(now));
+        self.peers().any(holds) || lone()
     }
 
     fn peers(&self) -> impl Iterator<Item = &Peer> {
@@ -169,6 +177,9 @@ impl Replica {
             return Ok(());
         }
         let before = peer.remote();
+        if frame.messages.iter().any(applies) {
+            self.folds.keep_pasts(&self.store);
+        }
         let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
         let remote = peer.remote();
         let replies = self.take_step(step);
@@ -199,6 +210,9 @@ impl Replica {
         let from = frame.from;
         self.links.hear_of(from, &frame.messages);
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
+        if frame.messages.iter().any(applies) {
+            self.folds.keep_pasts(&self.store);
+        }
         let mut peer = self.links.recall(from, now);
         let step = peer.receive(from, frame.messages, &mut self.store, now);
         let mut messages = self.take_step(step);
@@ -267,6 +281,11 @@ impl Replica {
             }
         }
     }
+}
+
+/// Whether acting on the message may change what is held.
+const fn applies(message: &Message) -> bool {
+    matches!(message, Message::Delta(_) | Message::TopUp { .. })
 }
 
 fn wanted(message: &Message) -> Option<Space> {

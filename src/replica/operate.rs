@@ -36,7 +36,7 @@ enum Phase {
     Fresh { operation: Operation, guarantees: Guarantees, serve: bool },
     /// The record that holds what it did.
     Durable { gate: u64, answer: Answer },
-    /// The record of everything that the token will cover.
+    /// The record of everything that the token will cover; then, if it is too long, what it can be folded onto.
     Seal { gate: u64 },
 }
 
@@ -159,10 +159,22 @@ impl Replica {
     fn seal(&mut self, session: SessionHandle, deadline: Millis) -> Result<Progress, SessionError> {
         self.make_record();
         let gate = self.journal.gate();
-        if self.journal.open(gate) {
-            return Ok(Progress::Done(Answer::Token(self.token(session, self.now)?)));
+        let sealed = if self.journal.open(gate) { self.try_seal(session, false) } else { None };
+        match sealed {
+            Some(result) => result.map(Progress::Done),
+            None => self.wait(Some(session), deadline, Phase::Seal { gate }),
         }
-        self.wait(Some(session), deadline, Phase::Seal { gate })
+    }
+
+    /// The session's token; nothing yet, unless it is `late`, where only a fold makes it short enough that is not done.
+    fn try_seal(&mut self, session: SessionHandle, late: bool) -> Option<Result<Answer, SessionError>> {
+        match self.mint(session) {
+            Err(error) if error.code() == ErrorCode::TokenTooLarge && self.will_fold(session) => late.then(|| {
+                let cause = "no peer has taken in time what the token is to be folded onto; try again, or wait longer";
+                Err(SessionError::new(ErrorCode::Timeout, cause))
+            }),
+            result => Some(result.map(Answer::Token)),
+        }
     }
 
     fn once_durable(
@@ -234,7 +246,7 @@ impl Replica {
             Phase::Durable { gate, answer } if self.journal.open(*gate) => Some(Ok(answer.clone())),
             Phase::Seal { gate } if self.journal.open(*gate) => {
                 let session = wait.session?;
-                Some(self.token(session, self.now).map(Answer::Token))
+                self.try_seal(session, late)
             }
             Phase::Durable { .. } | Phase::Seal { .. } => late.then(|| {
                 let cause = "storage has not confirmed in time; what was written stays and may become durable later";

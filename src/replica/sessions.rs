@@ -1,9 +1,8 @@
-//! Sessions of this replica: opening, tokens in and out, what they lack.
+//! Sessions of this replica: opening, tokens in, what they lack. Tokens go out in [`super::tokens`].
 //!
 //! Invariant I5 for tokens: a dot that no storage has, and that did not come in with a token, is left out.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -12,7 +11,7 @@ use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::{Dot, SessionId, Space};
 use crate::io::SessionHandle;
-use crate::session::token::{SessionToken, TOKEN_BYTES_MAX};
+use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::{Gap, VersionVector};
@@ -93,30 +92,6 @@ impl Replica {
             state.token.merge(&token);
         }
         Ok(())
-    }
-
-    /// The session's token, over what is durable now.
-    ///
-    /// # Errors
-    /// The reason of a refused session; `TOKEN_TOO_LARGE`.
-    pub fn token(&self, handle: SessionHandle, now: Millis) -> Result<String, SessionError> {
-        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
-        state.admit(now)?;
-        let vector = self.portable(state);
-        let Some(keyring) = &self.keyring else {
-            return Ok(state.token.clone().with_unsigned(&vector).to_text());
-        };
-        // Signed is what this replica holds itself and what was signed before. To sign a claim that came without proof
-        // would give it one: see `look_for_own_past`.
-        let vouched = self.covered(&vector, state.token.signed());
-        let mut text = keyring.seal(&state.claims(&self.issuer, now), &vouched)?;
-        // What the signature does not cover follows it, as it came: the suffix.
-        let rest = SessionToken::anonymous().with_unsigned(&vector.beyond(&vouched)).to_text();
-        text.push_str(rest.trim_start_matches('~'));
-        if text.len() > TOKEN_BYTES_MAX {
-            return Err(SessionError::limit(ErrorCode::TokenTooLarge, "tokenBytes", TOKEN_BYTES_MAX as u64));
-        }
-        Ok(text)
     }
 
     /// What this replica lacks before it can serve the session, reads and writes alike; or before it can serve the
@@ -213,12 +188,12 @@ impl Replica {
     }
 
     /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
-    fn portable(&self, state: &SessionState) -> SessionVector {
+    pub(super) fn portable(&self, state: &SessionState) -> SessionVector {
         self.covered(&state.vector, state.token.dependencies())
     }
 
     /// What of `vector` is durable here or in `other`.
-    fn covered(&self, vector: &SessionVector, other: &SessionVector) -> SessionVector {
+    pub(super) fn covered(&self, vector: &SessionVector, other: &SessionVector) -> SessionVector {
         let mut covered = vector.clone();
         let empty = VersionVector::new();
         for (space, own) in vector.iter() {

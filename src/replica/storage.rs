@@ -23,6 +23,7 @@ impl Replica {
         // What comes back from storage is no news.
         self.fresh.clear();
         self.id = frame.from;
+        self.folds.clear();
         self.journal.loaded(self.id, &self.store);
         Ok(())
     }

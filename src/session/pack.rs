@@ -24,7 +24,7 @@ type Written = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 /// Writes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
     let mut cbor = Encoder::new(Vec::new());
-    let replicas = replicas(dependencies);
+    let replicas = dependencies.replicas();
     let written = (|| {
         cbor.array(1 + 3 * replicas.len() as u64)?.u64(VERSION)?;
         write(&mut cbor, dependencies, &replicas)
@@ -51,7 +51,7 @@ pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
     let written: Written = (|| {
         cbor.array(1 + 3 * spaces.len() as u64)?.u64(VERSION)?;
         for (space, own) in spaces {
-            let replicas = replicas(own);
+            let replicas = own.replicas();
             cbor.str(space.name())?.u32(space.generation())?.array(3 * replicas.len() as u64)?;
             write(&mut cbor, own, &replicas)?;
         }
@@ -76,13 +76,6 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
         *vector.dependencies(&space) = read(&mut cbor, entries)?;
     }
     (pack_all(&vector) == bytes).then_some(vector)
-}
-
-/// The replicas that either vector names.
-fn replicas(dependencies: &Dependencies) -> VersionVector {
-    let mut both = dependencies.reads.clone();
-    both.join(&dependencies.writes);
-    both
 }
 
 fn write(cbor: &mut Cbor, dependencies: &Dependencies, replicas: &VersionVector) -> Written {

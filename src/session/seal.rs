@@ -94,12 +94,20 @@ impl Keyring {
     /// `TOKEN_TOO_LARGE` if it would be longer than [`TOKEN_BYTES_MAX`], so that nobody would open it;
     /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
     pub fn seal(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
+        let text = self.sign(claims, dependencies)?;
+        if text.len() > TOKEN_BYTES_MAX { Err(too_large()) } else { Ok(text) }
+    }
+
+    /// As [`Keyring::seal`], however long the token is: for who measures it, and folds it if need be.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
+    pub(crate) fn sign(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
         let payload = Base64UrlUnpadded::encode_string(json.as_bytes());
         let mac = Base64UrlUnpadded::encode_string(&self.signing.mac(&payload).finalize().into_bytes());
-        let text = alloc::format!("{}.{payload}.{mac}~", self.signing.header);
-        if text.len() > TOKEN_BYTES_MAX { Err(too_large()) } else { Ok(text) }
+        Ok(alloc::format!("{}.{payload}.{mac}~", self.signing.header))
     }
 
     /// Opens a token at `now`: checks its length, then the MAC in constant time, then reads it.

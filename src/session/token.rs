@@ -12,7 +12,7 @@ use core::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use crate::error::{ErrorCode, SessionError};
+use crate::error::{Details, ErrorCode, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::Space;
 use crate::session::claims::{self, Claims};
@@ -20,8 +20,8 @@ use crate::session::pack;
 use crate::session::vector::SessionVector;
 use crate::vector::{Gap, VersionVector};
 
-/// The longest token that is looked at, in bytes.
-pub const TOKEN_BYTES_MAX: usize = 4096;
+/// The longest token that there is, in bytes: none is minted above it, and none is looked at.
+pub const TOKEN_BYTES_MAX: usize = 1024;
 
 /// A token, opened.
 ///
@@ -194,7 +194,20 @@ pub(super) fn invalid() -> SessionError {
 
 /// The refusal of a token that is too long to look at.
 pub(super) fn too_large() -> SessionError {
-    SessionError::limit(ErrorCode::TokenTooLarge, "tokenBytes", TOKEN_BYTES_MAX as u64)
+    let cause = "no token has more than 1024 bytes; hand it over whole and alone, or begin a new session";
+    let details = Details::Limit { limit: "tokenBytes", allowed: TOKEN_BYTES_MAX as u64 };
+    SessionError::new(ErrorCode::TokenTooLarge, cause).with(details)
+}
+
+/// A replica's own limit for the tokens that it mints.
+///
+/// # Errors
+/// `ARGUMENT_INVALID` above [`TOKEN_BYTES_MAX`]: nobody would open such a token.
+pub(crate) fn check_limit(bytes: usize) -> Result<usize, SessionError> {
+    if bytes > TOKEN_BYTES_MAX {
+        return Err(SessionError::new(ErrorCode::ArgumentInvalid, "the limit tokenBytes is at most 1024"));
+    }
+    Ok(bytes)
 }
 
 /// Parts the text into JWS and suffix. What passes is short and of the token's characters, so that it can be put

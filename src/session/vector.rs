@@ -25,6 +25,14 @@ impl Dependencies {
     pub const fn is_empty(&self) -> bool {
         self.reads.is_empty() && self.writes.is_empty()
     }
+
+    /// The replicas that either vector names, with what is asked of each.
+    #[must_use]
+    pub fn replicas(&self) -> VersionVector {
+        let mut both = self.reads.clone();
+        both.join(&self.writes);
+        both
+    }
 }
 
 /// What a session has read and written, in every space that it used.

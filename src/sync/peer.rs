@@ -132,6 +132,12 @@ impl Peer {
         self.spaces.get(space).map(|progress| &progress.holds)
     }
 
+    /// Whether a peer that comes by request may be expected again: it last came no longer ago than the longest pause.
+    #[must_use]
+    pub const fn is_awaited(&self, now: Millis) -> bool {
+        now <= self.hello_at.saturating_add(RETRY_MAX)
+    }
+
     /// Makes the next hello due at once, because this replica has something to tell (a new id).
     pub const fn greet(&mut self) {
         self.hello_at = 0;

@@ -54,6 +54,7 @@ struct LimitsView {
     batch_bytes: Option<u64>,
     siblings: Option<u64>,
     spaces: Option<u64>,
+    token_bytes: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -88,6 +89,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
         timing: Timing { heartbeat: view.heartbeat.unwrap_or(base.timing.heartbeat), ..base.timing },
         timeout: view.session.timeout.unwrap_or(base.timeout),
         expires_in: view.session.expires_in.unwrap_or(base.expires_in),
+        token_bytes: given.token_bytes.map_or(base.token_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     })
 }
 

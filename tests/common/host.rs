@@ -170,8 +170,10 @@ impl Host {
         handle
     }
 
-    pub fn token(&self, session: SessionHandle) -> String {
-        self.replica.token(session, self.now).unwrap()
+    pub fn token(&mut self, session: SessionHandle) -> String {
+        let token = self.replica.token(session, self.now);
+        self.drain();
+        token.unwrap()
     }
 
     pub fn begin(

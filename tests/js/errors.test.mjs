@@ -73,8 +73,8 @@ test('options of the wrong form are refused before anything is opened', async ()
   assert.equal(storage.disk.locked, false);
 });
 
-test('a transport or a clock of the wrong form fails the opening and leaves nothing open', async () => {
-  for (const options of [{ connect: {} }, { connect: [null] }, { clock: () => Number.NaN }]) {
+test('a transport, a clock or a limit of the wrong form fails the opening and leaves nothing open', async () => {
+  for (const options of [{ limits: { tokenBytes: 1025 } }, { connect: {} }, { connect: [null] }, { clock: () => Number.NaN }]) {
     const storage = new TestStorage();
     assert.equal((await rejection(openReplica({ storage, ...options }))).code, 'ARGUMENT_INVALID');
     assert.equal(storage.disk.locked, false);

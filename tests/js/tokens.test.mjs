@@ -49,6 +49,33 @@ test('a key of base64url is the key of its bytes, and a retired one still verifi
   assert.equal(other.session(token).reason, 'TOKEN_INVALID');
 });
 
+test('a token stays short however many replicas its session has seen', async (t) => {
+  const [edge, peer] = await openAll(t, ['edge', 'peer'], { secret: SECRET });
+  for (let number = 0; number < 30; number += 1) {
+    const tab = await open(t, { id: `tab-number-${number}` });
+    await tab.session().set(`k${number}`, number);
+    await pull(edge, tab);
+  }
+  const session = edge.session({ user: 'ann' });
+  assert.equal(session.sync.list().length, 30);
+  const error = thrown(() => session.token);
+  assert.equal(error.code, 'TOKEN_TOO_LARGE');
+  assert.deepEqual([error.details.limit, error.details.allowed], ['tokenBytes', 1024]);
+
+  // It is folded onto a write of the edge that a peer must have.
+  const sealing = session.sealed({ timeout: DEADLINE });
+  let message = new Uint8Array();
+  for (const replica of [peer, edge, peer, edge]) message = await replica.exchange(message);
+  const token = await sealing;
+  assert.ok(token.length < 400, `${token.length} characters`);
+  assert.equal(session.token, token);
+  assert.deepEqual(Object.keys(edge.inspectToken(token).reads), [edge.id]);
+  assert.equal(Object.keys(session.inspect().reads).length, 30, 'the session itself still knows what it has read');
+  const there = peer.session(token);
+  assert.deepEqual([there.user, there.satisfied(), await there.get('k29')], ['ann', true, 29]);
+  assert.equal((await open(t, { secret: SECRET })).session(token).satisfied(), false);
+});
+
 test('a forged, damaged or foreign token gives a session that refuses everything, with the reason', async (t) => {
   const [replica, foreign] = [await open(t, { secret: SECRET }), await open(t, { secret: SECRET, issuer: 'another' })];
   const { token } = replica.session({ user: 'ann' });

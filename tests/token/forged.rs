@@ -142,7 +142,7 @@ fn ill_formed_claims_are_refused_though_the_mac_holds() {
 
 #[test]
 fn claims_of_other_minters_are_passed_over() {
-    let nested = format!(r#""dep":{{}},"x":{}{}"#, "[".repeat(900), "]".repeat(900));
+    let nested = format!(r#""dep":{{}},"x":{}{}"#, "[".repeat(100), "]".repeat(100));
     for more in [r#""dep":{},"jti":"1","scope":["a",{"b":null}]"#, r#""dep":{},"x":1,"x":2"#, &nested] {
         let token = open(&signed(HEADER, &payload_with(r#""dep":{}"#, more))).unwrap();
         assert_eq!(token.identity(), Some(&claims()));

@@ -12,7 +12,7 @@ export interface Secret {
   key: Uint8Array | string;
 }
 
-/** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `KEY_INVALID` or `VALUE_TOO_LARGE`, and changes nothing. */
+/** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `KEY_INVALID`, `VALUE_TOO_LARGE` or `TOKEN_TOO_LARGE`, and changes nothing. */
 export interface Limits {
   /** Bytes of all keys and values together. */
   bytes?: number | undefined;
@@ -27,6 +27,8 @@ export interface Limits {
   /** Siblings of one key; above that a replica with a secret resolves them. */
   siblings?: number | undefined;
   spaces?: number | undefined;
+  /** Bytes of a token that is minted here: at most, and unless said otherwise, 1024. Above half of it a token is folded. */
+  tokenBytes?: number | undefined;
 }
 
 /** Options of `openReplica`. */

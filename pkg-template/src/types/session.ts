@@ -66,6 +66,9 @@ export interface Session<M = KeyMap> extends Disposable {
   /**
    * What this session has seen, as a token, at once. It covers durable writes only: right after a write to a slow storage
    * it may lack that write; {@link Session.sealed} waits for it.
+   *
+   * Throws `TOKEN_TOO_LARGE` where it would have more than 1 KiB: the session has seen the writes of many replicas, and this
+   * one cannot fold them at once (`sealed` waits until it can) or at all (it has no secret, or lacks those writes).
    */
   readonly token: Token;
   /** The same operations under the same checks, without a promise and without waiting. */
@@ -75,7 +78,16 @@ export interface Session<M = KeyMap> extends Disposable {
    * Waits until this session's writes are durable and answers the token that covers them, signed where this replica
    * has a secret. Send it with every response.
    *
-   * Rejects with `TIMEOUT` when storage does not answer in time; then nothing is lost, and a later call may succeed.
+   * It has at most 1 KiB: where a session has seen the writes of many replicas, a replica with a secret folds them into one
+   * of its own, which a peer must have taken first.
+   *
+   * Rejects with `TIMEOUT` when storage or that peer does not answer in time; then nothing is lost, and a later call may
+   * succeed. Rejects with `TOKEN_TOO_LARGE` where no fold will help: this replica has no secret, or lacks those writes.
+   *
+   * @example
+   * ```ts
+   * const headers = { 'edge-session': await session.sealed({ timeout: '2s' }) };
+   * ```
    */
   sealed(options?: Wait): Promise<Token>;
   /** The value of a key, `undefined` where it is proved absent. The short form of {@link Session.read}. */
