@@ -43,6 +43,8 @@ pub enum Mutant {
     ServeThrow,
     /// Copies that are no longer true are not named to the host's front.
     Forget,
+    /// A dependency is folded onto a dot whether or not the dot's past covers it.
+    FoldCovered,
 }
 
 /// Whether a check is switched off in this thread.
@@ -89,7 +91,7 @@ mod switch {
 
     impl Mutant {
         /// Every mutant.
-        pub const ALL: [Self; 18] = [
+        pub const ALL: [Self; 19] = [
             Self::Guarantee(Guarantee::ReadYourWrites),
             Self::Guarantee(Guarantee::MonotonicReads),
             Self::Guarantee(Guarantee::MonotonicWrites),
@@ -108,6 +110,7 @@ mod switch {
             Self::Deadline,
             Self::ServeThrow,
             Self::Forget,
+            Self::FoldCovered,
         ];
 
         /// The name, for command lines and tables. No shipped module has one of these in it.
@@ -132,6 +135,7 @@ mod switch {
                 Self::Deadline => "no-deadline",
                 Self::ServeThrow => "no-serve-throw",
                 Self::Forget => "no-forget",
+                Self::FoldCovered => "no-fold-covered",
             }
         }
 
