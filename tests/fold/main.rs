@@ -2,7 +2,7 @@
 //!
 //! Here is what the tests have in common: an edge, many tabs that write, and a session that has seen them all.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::wildcard_enum_match_arm)]
 
 #[path = "../common/mod.rs"]
 mod common;
