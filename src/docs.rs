@@ -9,5 +9,8 @@ pub mod guarantees {}
 #[doc = include_str!("docs/protocol.md")]
 pub mod protocol {}
 
+#[doc = include_str!("docs/storage.md")]
+pub mod storage {}
+
 #[doc = include_str!("docs/glossary.md")]
 pub mod glossary {}

@@ -14,7 +14,7 @@
 //! | sync | [`sync`]: anti-entropy with one peer |
 //! | edge | [`io`], [`replica`]: the state machine that composes them, inputs in, effects out |
 //! | binding | `wasm`: JavaScript's handles |
-//! | documents | [`docs`]: architecture, guarantees, protocol, glossary |
+//! | documents | [`docs`]: architecture, guarantees, protocol, storage, glossary |
 #![no_std]
 extern crate alloc;
 // `no_std` keeps `std::` unnameable; linking it gives `cargo test` an allocator and a panic handler.

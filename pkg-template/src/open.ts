@@ -1,17 +1,19 @@
 /**
  * Opening a replica: options, storage, module, instance, what storage holds, links, in this order.
  *
- * Invariant: when a step fails, what the steps before it took is let go of, and nothing is left open.
+ * Invariant: when a step fails, what the steps before it took is let go of, and nothing is left open. Where there is no storage to
+ * be had, the replica lives in memory under a new id, and says so; where there is data that cannot be read, it does not live.
  */
 import { load } from '#wasm';
-import type { CoreModule } from './binding.js';
+import type { CoreModule, CoreReplica } from './binding.js';
 import { Driver, type Parts } from './driver.js';
 import { EdgeSessionError, aborted, fromCore } from './errors.js';
 import { type Opening, toOpening } from './options.js';
 import { type Timers, timer } from './platform.js';
 import { ReplicaHandle } from './replica.js';
+import { memory } from './storage/memory.js';
 import type { KeyMap } from './types/data.js';
-import type { AbortSignalLike } from './types/plug.js';
+import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Replica, ReplicaOptions } from './types/replica.js';
 import { instantiate } from './wasm/glue.js';
 
@@ -19,7 +21,8 @@ import { instantiate } from './wasm/glue.js';
  * Opens a replica: loads what its storage holds and begins to serve sessions. Works offline; what `connect` names joins when it can.
  *
  * Rejects with `ARGUMENT_INVALID` for an option that is not of the documented form, `STORAGE_FAILED` where storage is in use
- * by someone else or cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open.
+ * by someone else or holds what cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open. Where there is no storage
+ * to be had at all (a private window, no quota), it runs from memory: `status.persisted` is false and an `error` event tells why.
  *
  * @example
  * ```ts
@@ -37,41 +40,77 @@ export async function open<M>(options: ReplicaOptions, timers: Timers): Promise<
   const opening = toOpening(options);
   const { signal } = options;
   heed(signal);
-  const unlock = await lock(opening);
+  let hold = await claim(opening.storage);
   let driver: Driver | undefined;
   try {
     heed(signal);
     const module = await instance();
     heed(signal);
-    driver = new Driver(await begin(opening, module, { unlock, timer: timers }));
+    let begun: Begun;
+    try {
+      begun = await begin(opening, module, hold.storage);
+    } catch (cause) {
+      if (EdgeSessionError.is(cause)) throw cause;
+      // What cannot be read may not close either; the reason is told already.
+      await release(hold).catch(() => {});
+      hold = nowhere(cause);
+      begun = await begin(opening, module, hold.storage);
+    }
+    driver = new Driver({ ...begun, ...hold, clock: opening.clock, timer: timers });
     heed(signal);
+    const { refusal } = hold;
+    // Once whoever opens it had the time to listen.
+    if (refusal !== undefined) timers(() => driver?.error(refusal), 0);
+    if (begun.renamed) driver.settle();
     const replica = new ReplicaHandle<M>(driver);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
     return { replica, driver };
   } catch (error) {
-    if (driver === undefined) {
-      await opening.storage.close?.();
-      unlock();
-    }
+    if (driver === undefined) await release(hold);
     await driver?.close();
     throw error;
   }
+}
+
+/** Storage that is this replica's alone. `refusal` says why it is memory instead of what was asked for. */
+interface Hold extends Pick<Parts, 'storage' | 'unlock'> {
+  readonly refusal?: EdgeSessionError;
+}
+
+/** A core that holds what storage has. */
+interface Begun extends Pick<Parts, 'core' | 'logged' | 'snapshot'> {
+  readonly renamed: boolean;
 }
 
 function heed(signal: AbortSignalLike | undefined): void {
   if (signal?.aborted) throw aborted(signal.reason);
 }
 
-async function lock({ storage }: Opening): Promise<() => void> {
+async function claim(storage: StorageAdapter): Promise<Hold> {
   let unlock: (() => void) | null;
   try {
     unlock = await storage.lock();
   } catch (cause) {
-    throw failed(`storage '${storage.kind}' could not be locked`, cause);
+    await Promise.resolve(storage.close?.()).catch(() => {}); // what cannot be locked may not close either
+    if (EdgeSessionError.is(cause)) throw failed(`storage '${storage.kind}' could not be locked: ${cause.message}`, cause);
+    return nowhere(cause);
   }
   if (unlock === null) throw failed(`storage '${storage.kind}' is in use by another replica`);
-  return unlock;
+  return { storage, unlock };
+}
+
+/** No storage to be had: the replica lives as long as its process. */
+function nowhere(cause: unknown): Hold {
+  return { storage: memory(), unlock: () => {}, refusal: failed('there is no storage to be had; the replica runs from memory', cause) };
+}
+
+async function release({ storage, unlock }: Hold): Promise<void> {
+  try {
+    await storage.close?.();
+  } finally {
+    unlock();
+  }
 }
 
 async function instance(): Promise<CoreModule> {
@@ -82,29 +121,43 @@ async function instance(): Promise<CoreModule> {
   }
 }
 
-/** Makes the core and hands it what storage holds. */
-async function begin({ config, storage, clock }: Opening, module: CoreModule, place: Pick<Parts, 'unlock' | 'timer'>): Promise<Parts> {
-  let [logged, bytes] = [0, 0];
-  let core: InstanceType<CoreModule['Replica']>;
+/** Makes the core and hands it what storage holds. What storage throws that is no error of ours says that there is none to be had. */
+async function begin({ config, clock }: Opening, module: CoreModule, storage: StorageAdapter): Promise<Begun> {
+  let core: CoreReplica;
   try {
-    core = new module.Replica(config, undefined, clock());
+    core = new module.Replica({ ...config, durable: storage.durable !== false }, undefined, clock());
   } catch (thrown) {
     throw fromCore(thrown) ?? new EdgeSessionError('WASM_UNAVAILABLE', 'the wasm instance could not begin', { cause: thrown });
   }
+  let [logged, record] = [0, 0];
   try {
-    const { snapshot, records } = await storage.load();
-    if (snapshot !== null) core.load(snapshot, clock());
-    bytes = snapshot?.byteLength ?? 0;
-    for await (const record of records) {
-      core.load(record, clock());
-      logged += record.byteLength;
+    const { snapshot, records, doubtful } = await storage.load();
+    let last = snapshot;
+    if (snapshot !== null) taken('the snapshot', () => core.load(snapshot, clock()));
+    for await (const bytes of records) {
+      taken(`record ${record}`, () => core.load(bytes, clock()), { record });
+      record += 1;
+      logged += bytes.byteLength;
+      last = bytes;
     }
+    // Joining what is there already changes nothing but the id: whose other writes may bear the old one is not known.
+    const renamed = doubtful === true && last !== null;
+    if (renamed) taken('the state', () => core.restore(last as Uint8Array, clock()));
+    return { core, logged, snapshot: snapshot?.byteLength ?? 0, renamed };
   } catch (cause) {
-    throw failed(`storage '${storage.kind}' could not be read`, fromCore(cause) ?? cause);
+    throw EdgeSessionError.is(cause) ? failed(`storage '${storage.kind}' could not be read: ${cause.message}`, cause.cause ?? cause, cause.details) : cause;
   }
-  return { ...place, core, clock, storage, logged, snapshot: bytes };
 }
 
-function failed(what: string, cause?: unknown): EdgeSessionError {
-  return new EdgeSessionError('STORAGE_FAILED', what, { cause });
+/** Runs a step of the core's with what storage gave. */
+function taken(what: string, step: () => void, details?: Record<string, unknown>): void {
+  try {
+    step();
+  } catch (thrown) {
+    throw failed(`${what} is damaged`, fromCore(thrown) ?? thrown, details);
+  }
+}
+
+function failed(what: string, cause?: unknown, details?: Readonly<Record<string, unknown>>): EdgeSessionError {
+  return new EdgeSessionError('STORAGE_FAILED', what, { cause, details });
 }

@@ -1,6 +1,7 @@
 // Durability: nothing that an undurable write decided leaves a replica, and what was durable is there again after a restart.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EdgeSessionError } from 'edge-session';
 import { DEADLINE, Disk, SECRET, TestStorage, next, open, openAll, pull, rejection, within } from './support.mjs';
 
 const turn = () => new Promise(setImmediate);
@@ -208,19 +209,71 @@ test('a storage that does not take snapshots goes on with its log', async (t) =>
   assert.equal(replica.status.persisted, true);
 });
 
-test('a storage with damaged records, or none to be had, is not opened', async (t) => {
+test('a storage with damaged records, or one that refuses, is not opened', async (t) => {
   const damaged = new TestStorage();
   damaged.disk.records.push(Uint8Array.of(1, 2, 3));
   const error = await rejection(open(t, { storage: damaged }));
   assert.equal(error.code, 'STORAGE_FAILED');
   assert.equal(error.cause.code, 'MESSAGE_MALFORMED');
+  assert.deepEqual(error.details, { record: 0 });
   assert.equal(damaged.disk.locked, false);
-  const unreadable = new TestStorage();
-  unreadable.load = async () => {
-    throw new Error('no such disk');
+  for (const method of ['lock', 'load']) {
+    const refusing = new TestStorage();
+    refusing[method] = async () => {
+      throw new EdgeSessionError('STORAGE_FAILED', 'the directory is a file', { details: { file: 'x' } });
+    };
+    const refused = await rejection(open(t, { storage: refusing }));
+    assert.equal(refused.code, 'STORAGE_FAILED');
+    assert.match(refused.message, /the directory is a file/);
+    assert.equal(refusing.disk.locked, false);
+  }
+});
+
+test('where there is no storage to be had, the replica runs from memory under a new id, and says so', async (t) => {
+  const disk = new Disk();
+  const before = await open(t, { storage: new TestStorage(disk), id: 'tab' });
+  await before.session().set('a', 1);
+  await before.close();
+  for (const method of ['lock', 'load']) {
+    const storage = new TestStorage(disk);
+    storage[method] = async () => {
+      throw new DOMException('the window is private', 'InvalidStateError');
+    };
+    const replica = await open(t, { storage, id: 'tab' });
+    const told = await next(replica, 'error');
+    assert.equal(told.code, 'STORAGE_FAILED');
+    assert.match(told.message, /runs from memory/);
+    assert.equal(told.cause.message, 'the window is private');
+    assert.notEqual(replica.id, before.id);
+    assert.deepEqual([replica.status.persisted, replica.inspect().storage.kind], [false, 'memory']);
+    assert.equal(disk.locked, false);
+    await replica.session().set('b', 1);
+    assert.equal(replica.session().sync.get('b'), 1);
+    assert.equal(storage.appends, 0);
+  }
+});
+
+test('a storage that says it is doubtful is kept, under a new id that is stored before anything leaves', async (t) => {
+  const disk = new Disk();
+  const first = await open(t, { storage: new TestStorage(disk), id: 'tab' });
+  await first.session().set('a', 1);
+  await first.close();
+  const doubtful = () => {
+    const storage = new TestStorage(disk);
+    storage.load = async () => ({ snapshot: disk.snapshot, records: disk.records.slice(), doubtful: true });
+    return storage;
   };
-  assert.equal((await rejection(open(t, { storage: unreadable }))).code, 'STORAGE_FAILED');
-  assert.equal(unreadable.disk.locked, false);
+  const replica = await open(t, { storage: doubtful() });
+  assert.notEqual(replica.id, first.id);
+  assert.match(replica.id, /^tab~/);
+  assert.equal(replica.session().sync.get('a'), 1);
+  await replica.session().set('b', 1);
+  assert.deepEqual(replica.inspect().vectors, { default: { [first.id]: 1, [replica.id]: 1 } });
+  await replica.close();
+  const again = await open(t, { storage: new TestStorage(disk) });
+  assert.equal(again.id, replica.id);
+  const empty = await open(t, { storage: Object.assign(new TestStorage(), { load: async () => ({ snapshot: null, records: [], doubtful: true }) }) });
+  await empty.session().set('a', 1);
 });
 
 test('one disk serves one replica at a time', async (t) => {

@@ -1,0 +1,48 @@
+// A process with a replica in a directory, killed by SIGKILL at moments of chance while it acknowledges writes, sixty times.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { newDirectory } from './file-bench.mjs';
+
+const KILLS = 60;
+const WRITER = fileURLToPath(new URL('file-writer.mjs', import.meta.url));
+
+/** One life: what the process said before it died. It is killed some milliseconds after its first acknowledgement. */
+async function live(directory, life) {
+  const child = spawn(process.execPath, [WRITER, directory, String(life)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const said = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    said.push(JSON.parse(line));
+    if (said.length === 2) setTimeout(() => child.kill('SIGKILL'), Math.random() * 150);
+  }
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  assert.equal(child.signalCode, 'SIGKILL', 'it died of nothing else');
+  return said;
+}
+
+test('sixty times killed: nothing acknowledged is missing, no dot is given twice, the id stays', { timeout: 240_000 }, async (t) => {
+  const directory = await newDirectory();
+  t.after(() => rm(directory, { recursive: true }));
+  const acknowledged = new Map();
+  const dots = new Map();
+  let id;
+  for (let life = 0; life <= KILLS; life += 1) {
+    const [{ found, vector, id: own }, ...writes] = await live(directory, life);
+    id ??= own;
+    assert.equal(own, id, `life ${life}`);
+    const there = new Map(found);
+    for (const [key, n] of acknowledged) assert.equal(there.get(key), n, `${key} was acknowledged and is missing in life ${life}`);
+    if (dots.size > 0) assert.ok(vector[id] >= Math.max(...dots.keys()), `the vector of life ${life} went back`);
+    for (const { key, n, sequence } of writes) {
+      assert.equal(dots.get(sequence), undefined, `the dot ${sequence} names ${dots.get(sequence)} and ${key}`);
+      dots.set(sequence, key);
+      acknowledged.set(key, n);
+    }
+  }
+  assert.ok(acknowledged.size > KILLS * 3, `${acknowledged.size} writes are too few to say anything`);
+  t.diagnostic(`${acknowledged.size} writes were acknowledged in ${KILLS + 1} lives`);
+});
