@@ -1,7 +1,7 @@
 //! Checks that a test build can switch off, one at a time: how the tests are tested.
 //!
 //! A simulator, a model or a property test proves something only if it fails when a check is missing. With the cargo
-//! feature `mutants` a test takes one check out of its own thread ([`without`]) and looks whether it is noticed.
+//! feature `mutants` a test takes one check out of its own thread (`without`) and looks whether it is noticed.
 //! Invariant: without the feature, [`off`] is the constant `false` and nothing of this is left; the feature does not
 //! compile for wasm32, so no shipped module has a switch.
 
