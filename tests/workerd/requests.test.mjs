@@ -21,7 +21,8 @@ test('after the process was killed the object goes on where it was, under its id
   const before = await edge.json('/inspect');
   await edge.restart();
   const after = await edge.json('/do', { token, onStale: 'throw', steps: [['list']] });
-  assert.deepEqual(after.answers, [[['b', [2]]], 'ann']);
+  assert.deepEqual(after.answers[0].map(([key, value]) => [key, value]), [['b', [2]]]);
+  assert.equal(after.answers[1], 'ann');
   const { id, vectors } = await edge.json('/inspect');
   assert.deepEqual([id, vectors], [before.id, before.vectors]);
 });

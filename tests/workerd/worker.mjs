@@ -45,7 +45,7 @@ export class Edge extends ReplicaObject {
   async #step(session, name, args) {
     if (name === 'meet') return this.#meet(...args);
     if (name === 'sync') return session.sync[args[0]](...args.slice(1));
-    if (name === 'list') return Array.fromAsync(session.list(...args), ({ key, value }) => [key, value]);
+    if (name === 'list') return Array.fromAsync(session.list(...args), ({ key, value, version }) => [key, value, version]);
     return session[name](...args);
   }
 
