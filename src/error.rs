@@ -59,6 +59,8 @@ codes! {
     TokenExpired "TOKEN_EXPIRED" 401 false "unchanged";
     /// The token is longer than the limit.
     TokenTooLarge "TOKEN_TOO_LARGE" 413 false "unchanged";
+    /// The bearer is known, and may not do this.
+    PermissionDenied "PERMISSION_DENIED" 403 false "unchanged";
     /// The session is unknown here, or its handle was let go.
     SessionNotFound "SESSION_NOT_FOUND" 401 false "unchanged";
     /// The space, in that generation, does not exist here.
@@ -79,6 +81,8 @@ codes! {
     MessageMalformed "MESSAGE_MALFORMED" 400 false "unchanged: the whole message was dropped";
     /// Bytes from outside are of a protocol version that this replica does not speak.
     ProtocolMismatch "PROTOCOL_MISMATCH" 426 false "unchanged: the whole message was dropped";
+    /// A transport has no connection, or lost it.
+    TransportFailed "TRANSPORT_FAILED" 503 true "unchanged; the link goes on trying, unless it is closed";
     /// The replica was closed.
     ReplicaClosed "REPLICA_CLOSED" 503 false "as it was at close";
     /// The wasm instance trapped; it is not used again.

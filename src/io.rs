@@ -53,6 +53,9 @@ pub enum Effect {
     Forget(Option<Vec<(Space, Key)>>),
     /// The subscription has something to fetch.
     Watch(WatchId),
+    /// Whether own writes are there that no peer has acknowledged has changed; see
+    /// [`crate::replica::Replica::standing`].
+    Unsynced(bool),
     /// Call `tick` at this time; replaces what was asked before. `None`: no call is needed.
     Timeout(Option<Millis>),
     /// Something that an application may want to know.
@@ -215,7 +218,7 @@ pub enum Answer {
     Version(String),
     /// To `Seal`.
     Token(String),
-    /// To a flush.
+    /// To a flush, and to `synced`.
     Done,
 }
 

@@ -15,6 +15,7 @@ mod session;
 mod sessions;
 mod storage;
 mod tokens;
+mod upstream;
 mod watches;
 
 use alloc::collections::VecDeque;
@@ -24,6 +25,7 @@ use alloc::vec::Vec;
 pub use self::front::Glance;
 pub use self::links::PeerView;
 pub use self::session::{SessionInit, SessionView};
+pub use self::upstream::Standing;
 
 use self::fold::Folds;
 use self::front::Front;
@@ -31,6 +33,7 @@ use self::journal::Journal;
 use self::links::Links;
 use self::operate::Waits;
 use self::session::SessionState;
+use self::upstream::Upstream;
 use self::watches::Watches;
 use crate::entropy::Entropy;
 use crate::error::SessionError;
@@ -112,6 +115,7 @@ pub struct Replica {
     waits: Waits,
     watches: Watches,
     links: Links,
+    upstream: Upstream,
     front: Front,
     folds: Folds,
     /// Replica ids that the host knows by number, in the order of their numbers.
@@ -160,6 +164,7 @@ impl Replica {
             waits: Waits::default(),
             watches: Watches::default(),
             links: Links::new(config.timing),
+            upstream: Upstream::default(),
             front: Front::default(),
             // Half of the default timeout, so that a `sealed()` that needs a checkpoint gets it within its deadline.
             folds: Folds::new(config.timing.heartbeat.min(config.timeout / 2)),
@@ -243,6 +248,9 @@ impl Replica {
         if let Some(wait) = self.settled.pop_front() {
             return Some(Effect::Settled(wait));
         }
+        if let Some(unsynced) = self.upstream.news() {
+            return Some(Effect::Unsynced(unsynced));
+        }
         if !self.is_blocked() && !self.outbox.is_empty() {
             return self.outbox.pop_front().map(|(_, effect)| effect);
         }
@@ -263,6 +271,7 @@ impl Replica {
             self.watches.set_back(back);
             self.links.set_back(back);
             self.folds.set_back(back);
+            self.upstream.set_back(back);
         }
         self.now = now;
         self.stirred = true;
@@ -285,6 +294,7 @@ impl Replica {
             self.make_record();
         }
         self.notify_watches();
+        self.judge_standing();
         // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
         if !self.is_blocked() {
             self.speak();
@@ -340,6 +350,7 @@ impl Replica {
         // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.
         if let Ok(new) = ReplicaId::new(old.label(), self.entropy.draw()) {
             self.id = new;
+            self.upstream.renamed(old);
             self.amnesia = false;
             self.folds.clear();
             self.links.greet();

@@ -113,6 +113,14 @@ impl Replica {
         self.links.open.insert(link, Peer::new(self.links.timing, now));
     }
 
+    /// As [`Replica::link_up`], for a channel on which a quiet peer is spoken to once in `heartbeat` and not more often,
+    /// because every time costs a request.
+    pub fn link_up_every(&mut self, link: LinkId, heartbeat: Millis, now: Millis) {
+        self.input(now);
+        let timing = Timing { heartbeat, ..self.links.timing };
+        self.links.open.insert(link, Peer::new(timing, now));
+    }
+
     /// A channel has closed.
     pub fn link_down(&mut self, link: LinkId, now: Millis) {
         self.input(now);
@@ -181,6 +189,7 @@ impl Replica {
             self.folds.keep_pasts(&self.store);
         }
         let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
+        self.upstream.hear(self.id, peer, &self.store, now);
         let remote = peer.remote();
         let replies = self.take_step(step);
         if before != remote {
@@ -215,6 +224,7 @@ impl Replica {
         }
         let mut peer = self.links.recall(from, now);
         let step = peer.receive(from, frame.messages, &mut self.store, now);
+        self.upstream.hear(self.id, &peer, &self.store, now);
         let mut messages = self.take_step(step);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));
         messages.extend(peer.answer(&fetching, &self.store, now));

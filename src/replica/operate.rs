@@ -12,7 +12,7 @@ use super::answer::Attempt;
 use super::sessions::unknown;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::guarantee::Guarantees;
-use crate::id::Space;
+use crate::id::{Dot, Space};
 use crate::io::{Answer, Operation, Outcome, Policy, Progress, SessionHandle, Terms, WaitId};
 use crate::mutant::{Mutant, off};
 use crate::time::Millis;
@@ -38,6 +38,8 @@ enum Phase {
     Durable { gate: u64, answer: Answer },
     /// The record of everything that the token will cover; then, if it is too long, what it can be folded onto.
     Seal { gate: u64 },
+    /// The word of peers that they hold these.
+    Acknowledged { writes: Vec<(Space, Dot)> },
 }
 
 /// The operations that wait, and the answers of those that have ended.
@@ -123,6 +125,21 @@ impl Replica {
         }
         let deadline = now.saturating_add(timeout.unwrap_or(self.timeout));
         self.wait(None, deadline, Phase::Durable { gate, answer: Answer::Done })
+    }
+
+    /// Waits until peers have acknowledged everything that was written here so far. Which peers does not matter: a write
+    /// that one of them holds outlives this replica.
+    ///
+    /// # Errors
+    /// As [`Replica::flush`].
+    pub fn synced(&mut self, timeout: Option<Millis>, now: Millis) -> Result<Progress, SessionError> {
+        self.input(now);
+        let writes = self.own_writes();
+        if self.acknowledged(&writes) {
+            return Ok(Progress::Done(Answer::Done));
+        }
+        let deadline = now.saturating_add(timeout.unwrap_or(self.timeout));
+        self.wait(None, deadline, Phase::Acknowledged { writes })
     }
 
     /// The answer of an operation that has settled.
@@ -248,6 +265,12 @@ impl Replica {
                 let session = wait.session?;
                 self.try_seal(session, late)
             }
+            Phase::Acknowledged { writes } if self.acknowledged(writes) => Some(Ok(Answer::Done)),
+            Phase::Acknowledged { .. } => late.then(|| {
+                let cause =
+                    "no peer has acknowledged every write in time; synchronisation goes on where there is a link";
+                Err(SessionError::new(ErrorCode::Timeout, cause))
+            }),
             Phase::Durable { .. } | Phase::Seal { .. } => late.then(|| {
                 let cause = "storage has not confirmed in time; what was written stays and may become durable later";
                 Err(SessionError::new(ErrorCode::Timeout, cause))

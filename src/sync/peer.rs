@@ -24,6 +24,9 @@ pub const SLICE_BYTES: u64 = 256 << 10;
 /// The longest pause between two attempts at the same delta.
 const RETRY_MAX: Millis = 30_000;
 
+/// A peer that has said nothing for so long, and for two of its link's heartbeats, is asked to answer.
+const SILENCE: Millis = 15_000;
+
 /// How often a peer is spoken to, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
@@ -87,6 +90,7 @@ pub struct Peer {
     spaces: LiteMap<Space, Progress>,
     incoming: LiteMap<Space, Incoming>,
     hello_at: Millis,
+    heard_at: Millis,
     /// The other end speaks to somebody else: the next words are for whoever is there.
     doubted: bool,
 }
@@ -95,7 +99,15 @@ impl Peer {
     /// A peer of which nothing is known yet; the first hello is due at once.
     #[must_use]
     pub const fn new(timing: Timing, now: Millis) -> Self {
-        Self { timing, remote: None, spaces: LiteMap::new(), incoming: LiteMap::new(), hello_at: now, doubted: false }
+        Self {
+            timing,
+            remote: None,
+            spaces: LiteMap::new(),
+            incoming: LiteMap::new(),
+            hello_at: now,
+            heard_at: now,
+            doubted: false,
+        }
     }
 
     /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
@@ -138,6 +150,11 @@ impl Peer {
         now <= self.hello_at.saturating_add(RETRY_MAX)
     }
 
+    /// What the peer is known to hold, in every space that it has told of.
+    pub fn held(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
+        self.spaces.iter().map(|(space, progress)| (space, &progress.holds))
+    }
+
     /// Makes the next hello due at once, because this replica has something to tell (a new id).
     pub const fn greet(&mut self) {
         self.hello_at = 0;
@@ -146,6 +163,7 @@ impl Peer {
     /// The clock was set back by so much: pauses stay as long as they were.
     pub fn set_back(&mut self, back: Millis) {
         self.hello_at = self.hello_at.saturating_sub(back);
+        self.heard_at = self.heard_at.saturating_sub(back);
         for (_, progress) in self.spaces.iter_mut() {
             if let Some(under_way) = &mut progress.under_way {
                 under_way.since = under_way.since.saturating_sub(back);
@@ -163,6 +181,7 @@ impl Peer {
         now: Millis,
     ) -> Step {
         let mut step = Step::default();
+        self.heard_at = now;
         if self.remote != Some(from) {
             // Another replica at this end of the link: what was known of the last one says nothing of it.
             self.remote = Some(from);
@@ -312,7 +331,9 @@ impl Peer {
         let mut messages = Vec::new();
         if self.hello_at <= now {
             self.hello_at = now.saturating_add(self.timing.heartbeat);
-            messages.push(hello(store, self.addressee().is_none()));
+            // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
+            let silent = now.saturating_sub(self.heard_at) >= SILENCE.max(self.timing.heartbeat.saturating_mul(2));
+            messages.push(hello(store, silent || self.addressee().is_none()));
             self.doubted = false;
         }
         for (space, incoming) in &mut self.incoming {

@@ -213,6 +213,7 @@ pub(super) fn effect(effect: &Effect) -> JsValue {
             object([("kind", "forget".into()), ("keys", keys)])
         }
         Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
+        Effect::Unsynced(unsynced) => object([("kind", "unsynced".into()), ("unsynced", (*unsynced).into())]),
         Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
         Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
     }

@@ -74,6 +74,17 @@ impl Replica {
         Ok(())
     }
 
+    /// A channel to a peer has opened, on which each message costs a request: a quiet one is refreshed every
+    /// `heartbeat` milliseconds.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = linkUpEvery)]
+    pub fn link_up_every(&self, link: u32, heartbeat: f64, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.link_up_every(LinkId(link), millis(heartbeat), millis(now));
+        Ok(())
+    }
+
     /// A channel has closed.
     ///
     /// # Errors
@@ -186,6 +197,27 @@ impl Replica {
             Progress::Done(_) => 0,
             Progress::Waiting(wait) => wait.0,
         })
+    }
+
+    /// Waits until peers have acknowledged everything written so far: 0 if they have, else the number of the wait.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn synced(&self, timeout: f64, now: f64) -> Result<u32, SessionError> {
+        Ok(match borrow(&self.core)?.synced(duration(timeout), millis(now))? {
+            Progress::Done(_) => 0,
+            Progress::Waiting(wait) => wait.0,
+        })
+    }
+
+    /// How the replica stands to its peers: own writes that none has acknowledged, and the milliseconds since it held
+    /// all that they told of, or -1.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn standing(&self, now: f64) -> Result<Vec<f64>, SessionError> {
+        let standing = borrow(&self.core)?.standing(millis(now));
+        Ok(alloc::vec![standing.unsynced as f64, standing.lag.map_or(-1.0, |lag| lag as f64)])
     }
 
     /// The answer of an operation that has settled.

@@ -35,6 +35,8 @@ pub struct Host {
     pub sent: Vec<(LinkId, Vec<u8>)>,
     pub settled: Vec<WaitId>,
     pub watched: Vec<WatchId>,
+    /// What was told of own writes that no peer has acknowledged.
+    pub unsynced: Vec<bool>,
     pub events: Vec<Event>,
     pub timeout: Option<u64>,
     config: Config,
@@ -54,6 +56,7 @@ impl Host {
             sent: Vec::new(),
             settled: Vec::new(),
             watched: Vec::new(),
+            unsynced: Vec::new(),
             events: Vec::new(),
             timeout: None,
             config,
@@ -95,6 +98,7 @@ impl Host {
                 Effect::Transmit { link, bytes } => self.sent.push((link, bytes)),
                 Effect::Settled(wait) => self.settled.push(wait),
                 Effect::Watch(watch) => self.watched.push(watch),
+                Effect::Unsynced(unsynced) => self.unsynced.push(unsynced),
                 Effect::Timeout(at) => self.timeout = at,
                 Effect::Event(event) => self.events.push(event),
                 // Orders that are only for hosts with copies of their own.
@@ -142,6 +146,7 @@ impl Host {
         self.records.clear();
         self.settled.clear();
         self.watched.clear();
+        self.unsynced.clear();
         self.events.clear();
         self.timeout = None;
         self.drain();

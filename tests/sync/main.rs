@@ -18,6 +18,7 @@ mod faults;
 mod kinds;
 mod large;
 mod resumed;
+mod upstream;
 
 use common::host::{Host, SYNC, THROW};
 use common::net::{Dice, Fate, Flight, Net, down, reliable};

@@ -1,0 +1,111 @@
+//! What peers have acknowledged of this replica's own writes, and how old what it holds can be.
+//!
+//! Invariant: a write counts as acknowledged once some peer has said that it holds it, and stays so, whatever becomes of
+//! that peer; since nothing leaves before storage has it, such a write is durable here as well. By causal closure a peer
+//! that holds a write holds all of its past, so the last own sequence of each space speaks for the others.
+
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use super::Replica;
+use crate::id::{Dot, ReplicaId, Space};
+use crate::store::SessionConsistentStore;
+use crate::sync::peer::Peer;
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// How a replica stands to its peers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Own writes that no peer has acknowledged.
+    pub unsynced: u64,
+    /// The time since everything that a peer told of was here; `None` where that was never so.
+    pub lag: Option<Millis>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Upstream {
+    /// Ids that were given up in this run. What was written under them is to be acknowledged as well.
+    former: Vec<ReplicaId>,
+    acknowledged: LiteMap<Space, VersionVector>,
+    caught_up: Option<Millis>,
+    /// Whether something is unsynced, as the host was told last, and whether it is to be told anew.
+    unsynced: bool,
+    news: bool,
+}
+
+impl Upstream {
+    pub(super) fn renamed(&mut self, old: ReplicaId) {
+        self.former.push(old);
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.caught_up = self.caught_up.map(|at| at.saturating_sub(back));
+    }
+
+    /// Takes note of what `peer` is known to hold, now that it has been heard.
+    pub(super) fn hear(&mut self, own: ReplicaId, peer: &Peer, store: &SessionConsistentStore, now: Millis) {
+        let mut caught_up = true;
+        for (space, holds) in peer.held() {
+            let vector = store.vector(space);
+            caught_up &= vector.dominates(holds);
+            for id in self.former.iter().chain([&own]) {
+                let sequence = holds.get(*id).min(vector.get(*id));
+                if sequence > 0 {
+                    self.acknowledged.entry(space.clone()).or_default().advance(Dot::new(*id, sequence));
+                }
+            }
+        }
+        if caught_up {
+            self.caught_up = Some(now);
+        }
+    }
+
+    fn covers(&self, space: &Space, dot: Dot) -> bool {
+        self.acknowledged.get(space).is_some_and(|vector| vector.contains(dot))
+    }
+
+    /// Whether something is unsynced, where that has changed since it was asked last.
+    pub(super) fn news(&mut self) -> Option<bool> {
+        core::mem::take(&mut self.news).then_some(self.unsynced)
+    }
+}
+
+impl Replica {
+    /// How this replica stands to its peers at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Millis) -> Standing {
+        let acknowledged = |space: &Space, id| self.upstream.acknowledged.get(space).map_or(0, |vector| vector.get(id));
+        let left = |(space, dot): (&Space, Dot)| dot.sequence.saturating_sub(acknowledged(space, dot.replica));
+        let unsynced = self.own_dots().map(left).sum();
+        Standing { unsynced, lag: self.upstream.caught_up.map(|at| now.saturating_sub(at)) }
+    }
+
+    /// The last own write of each space, under each own id.
+    fn own_dots(&self) -> impl Iterator<Item = (&Space, Dot)> {
+        let dots = self.store.spaces().flat_map(|(space, state)| {
+            let ids = self.upstream.former.iter().chain([&self.id]);
+            ids.map(move |id| (space, Dot::new(*id, state.vector().get(*id))))
+        });
+        dots.filter(|(_, dot)| dot.sequence > 0)
+    }
+
+    /// What there is to acknowledge: the last own write of each space, under each own id.
+    pub(super) fn own_writes(&self) -> Vec<(Space, Dot)> {
+        self.own_dots().map(|(space, dot)| (space.clone(), dot)).collect()
+    }
+
+    /// Whether peers have acknowledged all of these.
+    pub(super) fn acknowledged(&self, writes: &[(Space, Dot)]) -> bool {
+        writes.iter().all(|(space, dot)| self.upstream.covers(space, *dot))
+    }
+
+    /// Looks whether what is to be told of the own writes has changed.
+    pub(super) fn judge_standing(&mut self) {
+        let unsynced = !self.own_dots().all(|(space, dot)| self.upstream.covers(space, dot));
+        self.upstream.news |= unsynced != self.upstream.unsynced;
+        self.upstream.unsynced = unsynced;
+    }
+}
