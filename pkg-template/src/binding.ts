@@ -30,6 +30,7 @@ export interface CoreReplica {
   readonly id: string;
   load(bytes: Uint8Array, now: number): void;
   linkUp(link: number, now: number): void;
+  linkUpEvery(link: number, heartbeat: number, now: number): void;
   linkDown(link: number, now: number): void;
   /** What is known of the peer on a link, for `linkResume` in another instance of this replica; nothing while it is unknown. */
   linkNote(link: number): Uint8Array | undefined;
@@ -45,6 +46,9 @@ export interface CoreReplica {
   room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;
   flush(timeout: number, now: number): number;
+  synced(timeout: number, now: number): number;
+  /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
+  standing(now: number): Float64Array;
   take(wait: number): unknown;
   cancel(wait: number): void;
   next(watch: number, now: number): RawChange[];
@@ -144,6 +148,7 @@ export type Effect =
   | { readonly kind: 'settled'; readonly wait: number }
   | { readonly kind: 'watch'; readonly watch: number }
   | { readonly kind: 'forget'; readonly keys: readonly (readonly [space: string, key: string])[] | null }
+  | { readonly kind: 'unsynced'; readonly unsynced: boolean }
   | { readonly kind: 'timeout'; readonly at: number | null }
   | { readonly kind: 'event'; readonly event: CoreEvent };
 

@@ -41,6 +41,14 @@ export interface Parts {
   readonly snapshot: number;
 }
 
+/** What of the status is told when it changes. */
+interface News {
+  readonly peers: number;
+  readonly persisted: boolean;
+  readonly pending: boolean;
+  readonly unsynced: boolean;
+}
+
 export class Driver {
   readonly storage: StorageAdapter;
   readonly events = new Emitter((type, wanted) => {
@@ -66,7 +74,8 @@ export class Driver {
   #peers = 0;
   #persisted: boolean;
   #id: string;
-  #told: Status | undefined;
+  #told: News;
+  #unsynced = false;
   #over: EdgeSessionError | undefined;
   #ending: Promise<void> | undefined;
 
@@ -84,6 +93,7 @@ export class Driver {
       soon: () => void Promise.resolve().then(() => this.settle()),
       lost: (cause) => this.#lost(cause),
     });
+    this.#told = this.#standing();
     if (!this.#persisted) return;
     const host = {
       persisted: (n: number) => this.#unlessOver((core, now) => core.persisted(n, now)),
@@ -100,9 +110,14 @@ export class Driver {
   }
 
   get status(): Status {
-    const peers = this.#over === undefined ? this.#peers : 0;
-    const persisted = this.#persisted && this.#over === undefined;
-    return Object.freeze({ online: peers > 0, peers, pending: this.#journal?.pending ?? 0, persisted });
+    const [unsynced = 0, lag = -1] = this.#unlessOver((core, now) => core.standing(now)) ?? [];
+    const { peers, persisted } = this.#standing();
+    return Object.freeze({ online: peers > 0, peers, pending: this.pending, unsynced, lagMs: lag < 0 ? null : lag, persisted });
+  }
+
+  /** Records that are not stored yet. */
+  get pending(): number {
+    return this.#journal?.pending ?? 0;
   }
 
   /** Why this replica is over: closed or crashed. A fresh error, for it is thrown. */
@@ -238,6 +253,9 @@ export class Driver {
         return this.front.forget(effect.keys);
       case 'watch':
         return this.#watches.get(effect.watch)?.wake();
+      case 'unsynced':
+        this.#unsynced = effect.unsynced;
+        return;
       case 'timeout':
         return this.#schedule(effect.at);
       case 'event':
@@ -251,13 +269,19 @@ export class Driver {
     this.events.tell(event);
   }
 
+  /** What of the status is news. How many records are pending changes with every write; whether any are is news. */
+  #standing(): News {
+    const lives = this.#over === undefined;
+    return { peers: lives ? this.#peers : 0, persisted: this.#persisted && lives, pending: this.pending > 0, unsynced: this.#unsynced && lives };
+  }
+
   #tellStatus(): void {
+    const [now, before] = [this.#standing(), this.#told];
+    const same = before.peers === now.peers && before.persisted === now.persisted && before.pending === now.pending && before.unsynced === now.unsynced;
+    if (same) return;
+    this.#told = now;
     const { status } = this;
-    const before = this.#told;
-    // How many records are pending changes with every write; whether any are is news.
-    const same = before?.peers === status.peers && before.persisted === status.persisted && before.pending > 0 === status.pending > 0;
-    this.#told = status;
-    if (before !== undefined && !same) this.events.emit('status', () => status);
+    this.events.emit('status', () => status);
   }
 
   #schedule(at: number | null): void {

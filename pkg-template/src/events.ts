@@ -13,7 +13,7 @@ import { toChange } from './value.js';
 
 type Listener = (event: never) => void;
 
-const TYPES: readonly (keyof Events)[] = ['status', 'change', 'conflict', 'renamed', 'error', 'crash'];
+const TYPES: readonly (keyof Events)[] = ['status', 'link', 'change', 'conflict', 'renamed', 'error', 'crash'];
 
 export class Emitter {
   readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener }>>();

@@ -6,31 +6,30 @@
  */
 import type { Driver, Sink } from './driver.js';
 import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
-import { dispose, platform } from './platform.js';
-import type { AbortSignalLike, Duplex, Link, LinkState, Transport } from './types/plug.js';
+import { type Control, dispose, platform } from './platform.js';
+import type { AbortSignalLike, Duplex, Hello, Link, LinkState, Transport } from './types/plug.js';
 
 // One message beyond it is always taken, so that every message can get through.
 const QUEUE_BYTES = 8 << 20;
 const QUEUE_MESSAGES = 1024;
 
 export class LinkHandle implements Link {
-  readonly ready: Promise<void>;
   readonly #driver: Driver;
   readonly #transport: Transport;
   readonly #peers = new Set<Peer>();
-  readonly #control = new (platform().AbortController)();
   readonly #counts = { sent: 0, received: 0, dropped: 0 };
   readonly #onClosed: () => void;
-  #settle!: { resolve: () => void; reject: (error: unknown) => void };
+  #ready = pending();
   #state: LinkState = 'connecting';
+  #error: EdgeSessionError | null = null;
+  /** Ends the present opening of the transport; what an earlier one still tells is passed over. */
+  #opening: Control | undefined;
 
   /** Opens the transport. `onClosed` is called once, when the link has ended; it ends with the replica. */
   constructor(driver: Driver, transport: Transport, signal: AbortSignalLike | undefined, onClosed: (link: LinkHandle) => void) {
     if (typeof transport?.open !== 'function') throw invalid('a transport has a method open');
     this.#driver = driver;
     this.#transport = transport;
-    this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
-    this.ready.catch(() => {}); // told through 'error' as well; nobody has to wait for it
     const close = () => this.#close(aborted(signal?.reason));
     signal?.addEventListener('abort', close);
     driver.closers.add(close);
@@ -47,6 +46,25 @@ export class LinkHandle implements Link {
     return this.#state;
   }
 
+  get error(): EdgeSessionError | null {
+    return this.#error;
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  reconnect(): void {
+    if (this.#state === 'closed') return;
+    this.#letGo(aborted('the link connects anew'));
+    // Who waits for the one before waits for this one.
+    const before = this.#ready;
+    this.#ready = pending();
+    this.#ready.promise.then(before.resolve, before.reject);
+    this.#become('connecting', null);
+    void this.#open();
+  }
+
   close(): void {
     this.#close(aborted('the link was closed'));
   }
@@ -56,39 +74,78 @@ export class LinkHandle implements Link {
   }
 
   inspect() {
-    return { kind: this.#transport.kind, state: this.#state, peers: this.#peers.size, ...this.#counts };
+    return { kind: this.#transport.kind, state: this.#state, error: this.#error?.code ?? null, peers: this.#peers.size, ...this.#counts };
   }
 
   async #open(): Promise<void> {
-    const { signal } = this.#control;
+    const opening = new (platform().AbortController)();
+    this.#opening = opening;
+    const current = () => this.#opening === opening;
+    const tell: Hello['tell'] = (state, error) => current() && this.#tell(state, error);
     try {
-      await this.#transport.open({ replica: this.#driver.id, signal }, (duplex) => this.#join(duplex));
-      if (this.#state === 'connecting') this.#state = 'open';
-      this.#settle.resolve();
+      await this.#transport.open({ replica: this.#driver.id, signal: opening.signal, tell }, (duplex) => current() && this.#join(duplex));
+      if (current() && this.#state === 'connecting') this.#tell('open');
     } catch (cause) {
-      if (this.#state === 'closed') return;
-      const error = fromCore(cause) ?? invalid(`the transport '${this.#transport.kind}' could not be opened`, cause);
-      this.#close(error);
-      this.#driver.error(error);
+      if (current()) this.#tell('closed', fromCore(cause) ?? failed(this.#transport.kind, cause));
     }
   }
 
+  #tell(state: Exclude<LinkState, 'connecting'>, error?: EdgeSessionError): void {
+    const reason = state === 'open' ? null : (error ?? failed(this.#transport.kind));
+    if (state === 'closed') {
+      this.#close(reason as EdgeSessionError);
+      return this.#driver.error(reason as EdgeSessionError);
+    }
+    const news = state !== this.#state;
+    this.#become(state, reason);
+    if (state === 'open') this.#ready.resolve();
+    if (state !== 'unauthorized' || !news) return;
+    const refused = this.#ready;
+    this.#ready = pending();
+    refused.reject(reason);
+    this.#driver.error(reason as EdgeSessionError);
+  }
+
+  #become(state: LinkState, error: EdgeSessionError | null): void {
+    const news = state !== this.#state;
+    this.#state = state;
+    this.#error = error;
+    if (news) this.#driver.events.emit('link', () => ({ kind: this.#transport.kind, state, error }));
+  }
+
   #join(duplex: Duplex): void {
-    if (this.#state === 'closed' || this.#driver.over !== undefined) return;
-    this.#state = 'open';
+    if (this.#driver.over !== undefined) return;
     const peer: Peer = new Peer(this.#driver, duplex, this.#counts, () => this.#peers.delete(peer));
     this.#peers.add(peer);
     peer.run();
   }
 
+  #letGo(reason: EdgeSessionError): void {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    for (const peer of [...this.#peers]) peer.end();
+    opening?.abort(reason);
+  }
+
   #close(reason: EdgeSessionError): void {
     if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    this.#settle.reject(reason);
-    for (const peer of [...this.#peers]) peer.end();
-    this.#control.abort(reason);
+    this.#ready.reject(reason);
+    this.#letGo(reason);
     this.#onClosed();
+    this.#become('closed', reason);
   }
+}
+
+/** A promise in hand. Its failure is told in other ways as well; nobody has to wait for it. */
+function pending() {
+  let settle!: { resolve: () => void; reject: (error: unknown) => void };
+  const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+  promise.catch(() => {});
+  return { promise, ...settle };
+}
+
+function failed(kind: string, cause?: unknown): EdgeSessionError {
+  return new EdgeSessionError('TRANSPORT_FAILED', `the transport '${kind}' has no connection`, { cause });
 }
 
 class Peer implements Sink {
@@ -97,7 +154,7 @@ class Peer implements Sink {
   readonly #writer: ReturnType<Duplex['writable']['getWriter']>;
   readonly #counts: { sent: number; received: number; dropped: number };
   readonly #onEnd: () => void;
-  readonly #backlog: () => number;
+  readonly #duplex: Duplex;
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #writing = false;
@@ -110,13 +167,14 @@ class Peer implements Sink {
     this.#writer = duplex.writable.getWriter();
     this.#counts = counts;
     this.#onEnd = onEnd;
-    this.#backlog = () => duplex.backlog?.() ?? 0;
+    this.#duplex = duplex;
   }
 
   run(): void {
     this.#link = this.#driver.attach(this);
     try {
-      this.#driver.call((core, now) => core.linkUp(this.#link, now));
+      const { heartbeat } = this.#duplex;
+      this.#driver.call((core, now) => (heartbeat === undefined ? core.linkUp(this.#link, now) : core.linkUpEvery(this.#link, heartbeat, now)));
     } catch (error) {
       this.end();
       return this.#driver.error(error as EdgeSessionError);
@@ -125,7 +183,7 @@ class Peer implements Sink {
   }
 
   send(bytes: Uint8Array): void {
-    const waiting = this.#queued + this.#backlog();
+    const waiting = this.#queued + (this.#duplex.backlog?.() ?? 0);
     if (this.#queue.length >= QUEUE_MESSAGES || (waiting > 0 && waiting + bytes.byteLength > QUEUE_BYTES)) {
       this.#counts.dropped += 1;
       return;

@@ -12,6 +12,11 @@ export interface Timer {
   cancel(): void;
 }
 
+export interface Control {
+  readonly signal: AbortSignalLike;
+  abort(reason?: unknown): void;
+}
+
 export interface MessageChannelLike {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: unknown): void;
@@ -28,7 +33,9 @@ interface Globals {
   TransformStream: new (transformer?: object, writable?: Strategy, readable?: Strategy) => { readable: ByteReadable; writable: ByteWritable };
   ReadableStream: new (source: ByteSource, strategy?: Strategy) => ByteReadable;
   WritableStream: new (sink: ByteSink, strategy?: Strategy) => ByteWritable;
-  AbortController: new () => { readonly signal: AbortSignalLike; abort(reason?: unknown): void };
+  AbortController: new () => Control;
+  URL: new (url: string, base?: string) => { readonly href: string; protocol: string; hash: string };
+  location?: { readonly href: string };
   BroadcastChannel?: new (name: string) => MessageChannelLike;
   addEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
   removeEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;

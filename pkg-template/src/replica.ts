@@ -50,6 +50,11 @@ export class ReplicaHandle<M> implements Replica<M> {
     await this.#driver.operate<unknown>(this, (core, now) => core.flush(timeout, now) || undefined, signal);
   }
 
+  async synced(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
+    const { timeout, signal } = toTerms(options);
+    await this.#driver.operate<unknown>(this, (core, now) => core.synced(timeout, now) || undefined, signal);
+  }
+
   on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void {
     this.#driver.check();
     return this.#driver.events.on(type, listener, options?.signal);

@@ -80,3 +80,24 @@ test('a socket whose other end reads nothing holds a bounded number of bytes', a
   await arrives(tab, edge, 'after', 1);
   assert.equal(edge.session().sync.get('big'), tab.session().sync.get('big'));
 });
+
+test('a network that vanishes without a word is found out, and one that is only quiet is not', async (t) => {
+  const [tab, edge] = await openAll(t, ['tab', 'edge'], { heartbeat: 5 });
+  const [client, accepted] = await connection(t);
+  tab.connect(over(client));
+  edge.connect(over(accepted));
+  await peers(tab, 1);
+  const real = Date.now;
+  let ahead = 0;
+  t.mock.method(Date, 'now', () => real() + ahead);
+  // Minutes pass in a moment; whoever lives speaks after them.
+  const [{ received }] = tab.inspect().links;
+  ahead += 10 * 60_000;
+  while (tab.inspect().links[0].received < received + 10) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(tab.status.peers, 1);
+  accepted.pause();
+  client._socket.pause();
+  ahead += 10 * 60_000;
+  await within(peers(tab, 0), 'the end of the silence');
+  accepted.resume();
+});

@@ -120,7 +120,7 @@ test('closing rejects what waits, and everything after it', async (t) => {
   const { id, space } = there;
   assert.ok(id && space && paris.id, 'who they were stays readable');
   assert.equal(there.reason, 'REPLICA_CLOSED');
-  assert.deepEqual(paris.status, { online: false, peers: 0, pending: 0, persisted: false });
+  assert.deepEqual(paris.status, { online: false, peers: 0, pending: 0, unsynced: 0, lagMs: null, persisted: false });
   const calls = {
     get: () => there.get('a'),
     read: () => there.read('a'),

@@ -11,8 +11,8 @@ import type { Transport } from '../types/plug.js';
 
 // A peer that says nothing for so long has gone without a word: heartbeats are far more frequent, in throttled tabs as well.
 const SILENCE = 5 * 60_000;
-// Messages that wait for a busy replica; what comes then is dropped, and healed by the protocol.
-const WAITING = 1024;
+// Bytes that wait for a busy replica; what comes then is dropped, and healed by the protocol.
+const WAITING = 16 << 20;
 
 interface Letter {
   readonly edgeSession: 1;
@@ -124,7 +124,7 @@ class Correspondent {
     this.#onEnd = onEnd;
     const { ReadableStream, WritableStream } = platform();
     const end = () => this.end();
-    this.readable = new ReadableStream({ start: (controller) => void (this.#incoming = controller), cancel: end }, { highWaterMark: WAITING });
+    this.readable = new ReadableStream({ start: (controller) => void (this.#incoming = controller), cancel: end }, { highWaterMark: WAITING, size: (message) => message.byteLength });
     this.writable = new WritableStream({ write: say, abort: end });
     this.#listen();
   }

@@ -5,8 +5,8 @@ import { invalid } from '../errors.js';
 import { platform } from '../platform.js';
 import type { AbortSignalLike, Duplex, Transport } from '../types/plug.js';
 
-// Messages that may lie in one direction before the writer has to wait.
-const IN_FLIGHT = 64;
+// Bytes that may lie in each half of one direction before the writer has to wait; one message beyond it is always taken.
+const IN_FLIGHT = 4 << 20;
 
 interface End {
   readonly signal: AbortSignalLike;
@@ -43,7 +43,8 @@ export function pair(): [Transport, Transport] {
 
 /** Gives both ends a duplex; either one's end breaks both directions. */
 function join(left: End, right: End): void {
-  const direction = () => new (platform().TransformStream)({}, { highWaterMark: IN_FLIGHT }, { highWaterMark: IN_FLIGHT });
+  const room = { highWaterMark: IN_FLIGHT, size: (message: Uint8Array) => message.byteLength };
+  const direction = () => new (platform().TransformStream)({}, room, room);
   const [there, back] = [direction(), direction()];
   left.onPeer({ readable: back.readable, writable: there.writable });
   right.onPeer({ readable: there.readable, writable: back.writable });

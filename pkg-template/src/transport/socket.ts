@@ -32,12 +32,18 @@ const OPEN = 1;
 const NORMAL = 1000;
 // Bytes that wait for a replica that does not come to reading. One message beyond it is always taken.
 const WAITING = 16 << 20;
+// A network may vanish without a word. Replicas ask for an answer after seconds of silence; who sent so many messages for so long
+// without one, a long message under way included, speaks to nobody.
+const SILENCE = 5 * 60_000;
+const UNANSWERED = 4;
 
 /** The duplex of an open socket. It ends with the socket, and cancelling or aborting it closes the socket. */
 export function socketDuplex(socket: SocketLike): Duplex {
   const { ReadableStream, WritableStream } = platform();
   let incoming: ByteController | undefined;
+  let [heard, unanswered] = [Date.now(), 0];
   const hear = ({ data }: { readonly data: unknown }) => {
+    [heard, unanswered] = [Date.now(), 0];
     const bytes = toBytes(data);
     if (bytes !== undefined && (incoming?.desiredSize ?? 0) > 0) incoming?.enqueue(bytes);
   };
@@ -75,6 +81,11 @@ export function socketDuplex(socket: SocketLike): Duplex {
   );
   const write = (message: Uint8Array) => {
     if (socket.readyState !== OPEN) throw new Error('the socket is not open');
+    unanswered += 1;
+    if (unanswered > UNANSWERED && Date.now() - heard > SILENCE) {
+      close();
+      throw new Error('the other end has not answered for minutes');
+    }
     socket.send(message);
   };
   socket.addEventListener('message', hear);

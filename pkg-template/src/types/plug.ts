@@ -4,6 +4,7 @@
  * Small on purpose: an adapter is one file. The shapes are those of `AbortSignal`, `ReadableStream` and `WritableStream`; the
  * real ones fit, and nobody needs the DOM library to compile this.
  */
+import type { EdgeSessionError } from '../errors.js';
 
 /** The part of `AbortSignal` that is used here. */
 export interface AbortSignalLike {
@@ -78,11 +79,23 @@ export interface Stored {
  * A channel to one or many peers.
  *
  * `open` begins it and resolves when it is ready; `onPeer` is called for each peer that appears, then or later. When `signal`
- * aborts, the transport lets go of everything. A peer is gone when its `readable` ends.
+ * aborts, the transport lets go of everything; it may be opened again afterwards. A peer is gone when its `readable` ends.
  */
 export interface Transport {
   readonly kind: string;
-  open(hello: { replica: string; signal: AbortSignalLike }, onPeer: (peer: Duplex) => void): Promise<void> | void;
+  open(hello: Hello, onPeer: (peer: Duplex) => void): Promise<void> | void;
+}
+
+/** What a transport is opened with. */
+export interface Hello {
+  /** The id of the replica that opens it. */
+  readonly replica: string;
+  readonly signal: AbortSignalLike;
+  /**
+   * Tells how a transport that connects anew by itself stands, and why. After `'unauthorized'` it may go on by itself, if it can
+   * get another token; after `'closed'` it has ended.
+   */
+  readonly tell?: ((state: Exclude<LinkState, 'connecting'>, error?: EdgeSessionError) => void) | undefined;
 }
 
 /** Messages to and from one peer: one chunk is one message. They may get lost, doubled and reordered. */
@@ -91,16 +104,31 @@ export interface Duplex {
   readonly writable: ByteWritable;
   /** Bytes that `writable` has taken and that have not left yet, where it is known. A link adds no more to a long queue. */
   backlog?(): number;
+  /** Milliseconds between two refreshes of a quiet peer, where each message costs a request; else the replica's `heartbeat`. */
+  readonly heartbeat?: number | undefined;
 }
 
-/** How a link stands. */
-export type LinkState = 'connecting' | 'open' | 'closed';
+/**
+ * How a link stands: not yet open; open; without connection, which is tried again by itself; without the right token; ended.
+ */
+export type LinkState = 'connecting' | 'open' | 'retrying' | 'unauthorized' | 'closed';
 
 /** What `replica.connect` answers. */
 export interface Link extends Disposable {
+  /** How it stands; a change is told by the replica's event `link`. */
   readonly state: LinkState;
-  /** Resolves when the transport is open (peers may come later); rejects when it cannot be opened or was closed before. */
+  /** Why it is not open: what went wrong last, or `null`. */
+  readonly error: EdgeSessionError | null;
+  /**
+   * Resolves when the transport is open (peers may come later); rejects when it cannot be opened, is refused its token, or was
+   * closed before. After `reconnect()` and a refusal it is another promise.
+   */
   readonly ready: Promise<void>;
+  /**
+   * Lets go of the transport and opens it anew, at once: with a fresh token after `unauthorized`, or when the network is known to be
+   * back. A closed link stays closed.
+   */
+  reconnect(): void;
   /** Ends the synchronisation through this link. What was received stays. */
   close(): void;
 }

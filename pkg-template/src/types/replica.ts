@@ -86,8 +86,25 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * ```
    */
   exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array>;
-  /** Resolves when all that was written so far is durable. Rejects with `TIMEOUT` when storage does not answer in time. */
+  /**
+   * Resolves when all that was written so far is durable here. Rejects with `TIMEOUT` when storage does not answer in time,
+   * `ABORTED`, `REPLICA_CLOSED`; what was written stays, and may become durable later.
+   */
   flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
+  /**
+   * Resolves when a peer has acknowledged all that was written at this replica so far: it is durable here and there, and survives
+   * the loss of this replica. Any peer counts, another tab as well as a server, and each write may be another peer's.
+   *
+   * Rejects with `TIMEOUT` (the default deadline of sessions unless said otherwise), `ABORTED`, `REPLICA_CLOSED`; synchronisation
+   * goes on.
+   *
+   * @example
+   * ```ts
+   * await session.set('draft', text);
+   * await replica.synced({ timeout: '10s' }); // now the laptop may be shut
+   * ```
+   */
+  synced(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
   /**
    * Calls `listener` at each event of a kind, after the operation that caused it is complete, so that it may call anything here.
    * Answers how to stop; `signal` stops too. What a listener throws goes to `console.error`; the others run on.
@@ -119,14 +136,23 @@ export interface Status {
   readonly peers: number;
   /** Records on their way to storage. */
   readonly pending: number;
+  /** Writes of this replica that no peer has acknowledged: what {@link Replica.synced} waits for. */
+  readonly unsynced: number;
+  /**
+   * How old, at most, the data here is: milliseconds since everything that a peer told of was here, `null` where that was never so.
+   * With a peer it stays below some heartbeats; it grows while there is none. It is counted anew at each look, and no event tells.
+   */
+  readonly lagMs: number | null;
   /** Whether storage keeps what is written: false in memory, and while storage fails. */
   readonly persisted: boolean;
 }
 
 /** What a replica tells through `on`. */
 export interface Events {
-  /** {@link Replica.status} changed. */
+  /** {@link Replica.status} changed: peers came or went, something is pending or unsynced or nothing is any more, storage failed. */
   status: Status;
+  /** A link's state changed. */
+  link: { readonly kind: string; readonly state: LinkState; readonly error: EdgeSessionError | null };
   /** A key changed, through whomever. No session has read it yet. */
   change: Change & { readonly space: string };
   /** Two writes of a key did not see each other: which one `get` answers now, and which one it does not. */
@@ -155,6 +181,15 @@ export interface Inspection {
   readonly sessions: readonly SessionInspection[];
   /** Connected peers: who each is, once it has said so, and what it is known to hold. */
   readonly peers: readonly { readonly link: number; readonly replica: string | null; readonly holds: Readonly<Record<string, Readonly<Record<string, number>>>> }[];
-  readonly links: readonly { readonly kind: string; readonly state: LinkState; readonly peers: number; readonly sent: number; readonly received: number; readonly dropped: number }[];
+  /** Messages that were sent, received, and dropped because a peer was slow; `error` is the code of what went wrong last. */
+  readonly links: readonly {
+    readonly kind: string;
+    readonly state: LinkState;
+    readonly error: string | null;
+    readonly peers: number;
+    readonly sent: number;
+    readonly received: number;
+    readonly dropped: number;
+  }[];
   readonly storage: { readonly kind: string; readonly persisted: boolean; readonly pending: number };
 }

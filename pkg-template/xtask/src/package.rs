@@ -8,7 +8,7 @@ pub(crate) mod module;
 mod sizes;
 
 use crate::fingerprint::{self, Fingerprint};
-use crate::layout::{package, root, target, template};
+use crate::layout::{package, root, target, template, toolbox};
 use crate::prepare::{Need, need};
 use crate::process::{npm_tool, run, say};
 use anyhow::{Context, Result, bail, ensure};
@@ -101,7 +101,9 @@ fn typescript(out: &Path) -> Result<()> {
 
 /// One self-contained file, for pages without a bundler.
 fn bundle(package: &Path) -> Result<()> {
+    // What the package depends on is installed with the tools.
     run(npm_tool("esbuild/bin/esbuild")
+        .env("NODE_PATH", toolbox())
         .arg(package.join("index.js"))
         .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
         .args(["--legal-comments=none", "--log-level=warning"])

@@ -1,0 +1,186 @@
+/**
+ * A link to a server by requests and responses: each message is the body of a POST, and the answer is its response.
+ *
+ * The server's side is `replica.exchange`. When to speak is the core's to say: at once when there is news, again when an answer
+ * fails to come, and every `every` otherwise. Invariant: one request is under way at a time, so a slow server costs one message.
+ */
+import { milliseconds } from '../duration.js';
+import { EdgeSessionError, invalid } from '../errors.js';
+import { type ByteController, platform, timer } from '../platform.js';
+import type { Duration } from '../types/data.js';
+import type { AbortSignalLike, Duplex, Hello, Transport } from '../types/plug.js';
+import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
+
+/** The media type of a message, and the header in which a token travels. */
+export const CONTENT_TYPE = 'application/vnd.edge-session';
+export const TOKEN_HEADER = 'Edge-Session';
+
+/** The part of a `Response` that is used here. */
+export interface ResponseLike {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  arrayBuffer(): Promise<ArrayBuffer>;
+  text(): Promise<string>;
+}
+
+/** Options of {@link http}. */
+export interface HttpOptions {
+  /** How often to ask when there is nothing to say; 5 s unless said otherwise. What is written here is sent at once. */
+  every?: Duration | undefined;
+  /** The longest pause after failures; 30 s unless said otherwise. */
+  maxDelay?: Duration | undefined;
+  /** Says who comes, in the header `Edge-Session`; a function is asked before each connection. */
+  token?: TokenSource | undefined;
+  /** Makes the requests, in place of the platform's `fetch`: to add headers or credentials. */
+  fetch?: ((url: string, init: any) => Promise<ResponseLike>) | undefined;
+}
+
+const EVERY = 5_000;
+const LONGEST_PAUSE = 30_000;
+const PATIENCE = 30_000;
+const NOTHING = new Uint8Array();
+
+/**
+ * A transport to a server that answers each message in its response, such as one with `serveReplica`, or a handler that does no more
+ * than `new Response(await replica.exchange(body))` with the content type `application/vnd.edge-session`. For places where a
+ * WebSocket does not get through, and for workers that live for one request.
+ *
+ * States, tokens and pauses are as with `webSocket`: HTTP 401 is `unauthorized`, 403 closes the link; every other failure is
+ * tried again, with pauses that grow to `maxDelay`. It keeps no Node process alive.
+ *
+ * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form.
+ *
+ * @example
+ * ```ts
+ * const link = replica.connect(http('https://edge.example/sync', { every: '10s', token }));
+ * ```
+ */
+export function http(url: Address, options: HttpOptions = {}): Transport {
+  const address = toAddress(url, 'http');
+  const every = options.every === undefined ? EVERY : milliseconds(options.every, 'every');
+  const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
+  if (options.fetch !== undefined && typeof options.fetch !== 'function') throw invalid('fetch is a function');
+  new Pass(options.token);
+  return {
+    kind: 'http',
+    open({ signal, tell }, onPeer) {
+      const fetch = options.fetch ?? (globalThis as { fetch?: HttpOptions['fetch'] }).fetch;
+      if (fetch === undefined) throw invalid('this platform has no fetch; hand one in as an option');
+      const post = (message: Uint8Array, token: string | undefined) => send((init) => fetch(address, init), message, token, signal);
+      return new Promise((opened) => {
+        const listener = { peer: onPeer, tell: (...news: Parameters<NonNullable<Hello['tell']>>) => (news[0] === 'open' && opened(), tell?.(...news)) };
+        void converse({ post, every, pass: new Pass(options.token), pauses: new Pauses(maxDelay, signal, false), signal }, listener);
+      });
+    },
+  };
+}
+
+interface Call {
+  readonly post: (message: Uint8Array, token: string | undefined) => Promise<Uint8Array>;
+  readonly every: number;
+  readonly pass: Pass;
+  readonly pauses: Pauses;
+  readonly signal: AbortSignalLike;
+}
+
+interface Listener {
+  peer(duplex: Duplex): void;
+  tell: NonNullable<Hello['tell']>;
+}
+
+/** One conversation after another, until `signal` aborts, the server forbids it, or the only token is refused. */
+async function converse({ post, every, pass, pauses, signal }: Call, { peer, tell }: Listener): Promise<void> {
+  let [failures, hurry] = [0, false];
+  const unauthorized = (reason: string) => tell('unauthorized', refusal(401, reason));
+  while (!signal.aborted) {
+    await pauses.rest(hurry ? 0 : failures);
+    hurry = false;
+    if (signal.aborted) return;
+    try {
+      const token = await pass.ask();
+      if (pass.stale) {
+        unauthorized('');
+        failures += 1;
+        continue;
+      }
+      // An empty message asks the server to say who it is and what it holds.
+      const hello = await post(NOTHING, token);
+      pass.accept();
+      tell('open');
+      await talk((message) => post(message, token).then((reply) => ((failures = 0), reply)), hello, every, peer);
+      failures += 1;
+    } catch (cause) {
+      failures += 1;
+      if (signal.aborted) return;
+      const status = cause instanceof Refused ? cause.status : undefined;
+      if (status === 403) return tell('closed', refusal(403, cause instanceof Refused ? cause.reason : ''));
+      if (status !== 401) {
+        if (!pass.refused) tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', 'a request to the server failed', { cause }));
+        continue;
+      }
+      hurry = pass.refuse();
+      if (hurry) tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', 'the token was refused, and another one is asked for'));
+      else unauthorized(cause instanceof Refused ? cause.reason : '');
+      if (!pass.renewable) return;
+    }
+  }
+}
+
+/** Gives the replica a duplex over `ask`; resolves when the replica lets go of it, rejects when a request fails. */
+function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Array, every: number, onPeer: (peer: Duplex) => void): Promise<void> {
+  const { ReadableStream, WritableStream } = platform();
+  return new Promise((resolve, reject) => {
+    let incoming: ByteController | undefined;
+    const hear = (message: Uint8Array) => message.byteLength > 0 && incoming?.enqueue(message);
+    const end = (tell: () => void) => {
+      const ending = incoming;
+      incoming = undefined;
+      tell();
+      try {
+        ending?.close();
+      } catch {
+        // The reader has cancelled it already.
+      }
+    };
+    const cancel = () => end(resolve);
+    const readable = new ReadableStream({ start: (controller) => void (incoming = controller), cancel });
+    const write = (message: Uint8Array) => ask(message).then(hear, (error: unknown) => end(() => reject(error)));
+    hear(first);
+    onPeer({ readable, writable: new WritableStream({ write, abort: cancel }), heartbeat: every });
+  });
+}
+
+/** What a server answers that lets nobody in, or not this one. */
+class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+  ) {
+    super(`the server answered with the status ${status}`);
+  }
+}
+
+async function send(fetch: (init: object) => Promise<ResponseLike>, message: Uint8Array, token: string | undefined, signal: AbortSignalLike): Promise<Uint8Array> {
+  const control = new (platform().AbortController)();
+  const abort = () => control.abort(signal.reason);
+  const late = timer(() => control.abort(new Error('the server has not answered in time')), PATIENCE);
+  late.hold(false);
+  signal.addEventListener('abort', abort);
+  try {
+    const headers: Record<string, string> = { 'Content-Type': CONTENT_TYPE, Accept: CONTENT_TYPE };
+    if (token !== undefined) headers[TOKEN_HEADER] = token;
+    const response = await fetch({ method: 'POST', headers, body: message, signal: control.signal });
+    if (response.status !== 200) throw new Refused(response.status, reason(await response.text()));
+    // What stands between may answer in the server's place, with a page.
+    if (!response.headers.get('Content-Type')?.startsWith(CONTENT_TYPE)) throw new Error('the answer is not of the protocol');
+    return new Uint8Array(await response.arrayBuffer());
+  } finally {
+    late.cancel();
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** The code that a refusal names in its body, if there is one. */
+function reason(body: string): string {
+  return /\b[A-Z]+(?:_[A-Z]+)+\b/.exec(body.slice(0, 1_000))?.[0] ?? '';
+}

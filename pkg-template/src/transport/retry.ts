@@ -1,0 +1,131 @@
+/**
+ * What transports share that connect anew by themselves: pauses, tokens, and what a refusal means.
+ *
+ * Invariants: many who lost one server do not come back at one moment (jitter), and who is refused does not come back with the
+ * same token. An attempt that may succeed now (the network is back, a page was restored) ends the pause.
+ */
+import { ERROR_CODES, EdgeSessionError, type ErrorCode, invalid } from '../errors.js';
+import { type Timer, platform, timer } from '../platform.js';
+import type { AbortSignalLike } from '../types/plug.js';
+
+/** A token, or where to get one: asked before each connection. */
+export type TokenSource = string | (() => string | null | undefined | Promise<string | null | undefined>);
+
+/** Where a server is: text, or an object such as `URL`. */
+export type Address = string | { readonly href: string };
+
+const FIRST_PAUSE = 500;
+// A token is sent as part of a header, and in a list of subprotocols.
+const TOKEN = /^[\w.~-]{1,16384}$/;
+
+/** The pauses of one opening: each about twice as long as the one before, up to `longest` milliseconds. */
+export class Pauses {
+  readonly #longest: number;
+  readonly #hold: boolean;
+  #wake: (() => void) | undefined;
+  #over = false;
+
+  /** `hold`: whether a process stays alive for the sake of a pause. */
+  constructor(longest: number, signal: AbortSignalLike, hold: boolean) {
+    this.#longest = longest;
+    this.#hold = hold;
+    const wake = (event: { readonly persisted?: boolean }) => event.persisted !== false && this.#wake?.();
+    const { addEventListener: listen, removeEventListener: ignore } = platform();
+    listen?.call(platform(), 'online', wake);
+    listen?.call(platform(), 'pageshow', wake);
+    signal.addEventListener('abort', () => {
+      this.#over = true;
+      this.#wake?.();
+      ignore?.call(platform(), 'online', wake);
+      ignore?.call(platform(), 'pageshow', wake);
+    });
+  }
+
+  /** Rests before the attempt that follows so many failures, half of the time by chance; not at all before the first. */
+  async rest(failures: number): Promise<void> {
+    if (failures <= 0 || this.#over) return;
+    const whole = Math.min(this.#longest, FIRST_PAUSE * 2 ** Math.min(failures - 1, 30));
+    let alarm: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      alarm = timer(resolve, whole * (0.5 + Math.random() / 2));
+      alarm.hold(this.#hold);
+    });
+    this.#wake = undefined;
+    alarm?.cancel();
+  }
+}
+
+/** One opening's dealings with the guard at the other end. */
+export class Pass {
+  readonly #source: TokenSource | undefined;
+  #token: string | undefined;
+  #refused: { readonly token: string | undefined } | undefined;
+
+  constructor(source: TokenSource | undefined) {
+    if (source !== undefined && typeof source !== 'function') check(source);
+    this.#source = source;
+  }
+
+  /** Asks for the token to come with. Undefined without one. */
+  async ask(): Promise<string | undefined> {
+    const token = typeof this.#source === 'function' ? await this.#source() : this.#source;
+    this.#token = token === null || token === undefined ? undefined : check(token);
+    return this.#token;
+  }
+
+  /** Whether the token in hand is the one that was refused: then there is no use in coming. */
+  get stale(): boolean {
+    return this.#refused !== undefined && this.#refused.token === this.#token;
+  }
+
+  /** Whether there may be another token some day. */
+  get renewable(): boolean {
+    return typeof this.#source === 'function';
+  }
+
+  /** Whether the token was refused, and none since was taken. */
+  get refused(): boolean {
+    return this.#refused !== undefined;
+  }
+
+  /** The token in hand was refused. True where it is worth to ask for another one at once: the first time. */
+  refuse(): boolean {
+    const first = this.#refused === undefined;
+    this.#refused = { token: this.#token };
+    return first && this.renewable;
+  }
+
+  accept(): void {
+    this.#refused = undefined;
+  }
+}
+
+function check(token: string): string {
+  if (typeof token === 'string' && TOKEN.test(token)) return token;
+  throw invalid('a token is a string of A-Z, a-z, 0-9 and . _ ~ -');
+}
+
+/** The error of a refusal: the code that the other end names as its reason, if it is one of that kind, or the common one. */
+export function refusal(status: 401 | 403, reason: string): EdgeSessionError {
+  const known = (ERROR_CODES as readonly string[]).includes(reason);
+  const common: ErrorCode = status === 401 ? 'TOKEN_INVALID' : 'PERMISSION_DENIED';
+  const what = status === 401 ? 'the other end refused the token; connect anew with a fresh one' : 'the other end lets this user not in';
+  const named = known ? new EdgeSessionError(reason as ErrorCode, what) : undefined;
+  return named?.status === status ? named : new EdgeSessionError(common, what);
+}
+
+/** A string or an object such as `URL` as an address, or how to get one. Throws `ARGUMENT_INVALID`. */
+export function toAddress(url: Address, scheme: 'http' | 'ws'): string {
+  const text = typeof url === 'string' ? url : url?.href;
+  const { URL, location } = platform();
+  try {
+    const address = new URL(text, location?.href);
+    address.hash = '';
+    address.protocol = address.protocol.replace(/^(http|ws)(s?:)$/, `${scheme}$2`);
+    if (address.protocol === `${scheme}:` || address.protocol === `${scheme}s:`) return address.href;
+  } catch {
+    // Told below.
+  }
+  throw invalid(`the address is a URL that begins with ${scheme}: or ${scheme}s:`);
+}

@@ -1,0 +1,207 @@
+/**
+ * A link to a server over a WebSocket that is connected anew whenever it breaks.
+ *
+ * The package `partysocket` makes the attempts, times them out and counts them; the pauses between them and the token are ours
+ * (`retry.ts`), the duplex is that of every socket (`socket.ts`). Invariants: a link is open once the other end has said something
+ * in the protocol, so a server that only takes the call opens nothing; who is refused comes again only with another token.
+ */
+import ReconnectingWebSocket from 'partysocket/ws';
+import { milliseconds } from '../duration.js';
+import { EdgeSessionError, invalid } from '../errors.js';
+import { timer } from '../platform.js';
+import type { Duration } from '../types/data.js';
+import type { Duplex, Hello, Transport } from '../types/plug.js';
+import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
+import { CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, TOKEN_PREFIX, socketDuplex } from './socket.js';
+
+/** Options of {@link webSocket}. */
+export interface WebSocketOptions {
+  /** Says who comes, as a second subprotocol, because browsers cannot set headers; a function is asked before each connection. */
+  token?: TokenSource | undefined;
+  /** More subprotocols to offer, after `edge-session.v1`. */
+  protocols?: readonly string[] | undefined;
+  /** The longest pause between two attempts; 30 s unless said otherwise. */
+  maxDelay?: Duration | undefined;
+  /** The class to connect with, where the platform has none (Node before 22): that of the package `ws`. */
+  WebSocket?: unknown;
+}
+
+type SocketClass = new (url: string, protocols: string[]) => SocketLike;
+
+const LONGEST_PAUSE = 30_000;
+// For the connection, and once more for the first word of the other end.
+const PATIENCE = 15_000;
+// A connection that lasted shorter has failed, and the pauses go on growing.
+const UPTIME = 5_000;
+
+/**
+ * A transport to a server of the same protocol, such as one with `serveReplica`. It connects by itself, again and again, with pauses
+ * that grow to `maxDelay`; `link.reconnect()` and the browser's event `online` end a pause.
+ *
+ * A server refuses a token by the close code 4401 (or HTTP 401, where it can be seen). Then the link is `unauthorized` and one event
+ * `error` tells why: `TOKEN_INVALID`, or what the server named. With a token as a string it stays so until `reconnect()`. A function
+ * is asked for another token, at once and then ever more seldom, and nothing is sent before it has one. By 4403 (HTTP 403) the link
+ * is closed, with `PERMISSION_DENIED`. Lost connections are no error event; `link.error` and the event `link` tell of them.
+ *
+ * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form; the link's `ready` rejects with it where
+ * the platform has no WebSocket.
+ *
+ * @example
+ * ```ts
+ * const link = replica.connect(webSocket('wss://edge.example/sync', { token: () => fetch('/token').then((r) => r.text()) }));
+ * replica.on('link', ({ state }) => showBanner(state === 'open' ? null : state));
+ * await link.ready;
+ * ```
+ */
+export function webSocket(url: Address | (() => Address | Promise<Address>), options: WebSocketOptions = {}): Transport {
+  const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
+  const address = typeof url === 'function' ? async () => toAddress(await url(), 'ws') : (toAddress(url, 'ws'), async () => toAddress(url, 'ws'));
+  new Pass(options.token);
+  return {
+    kind: 'websocket',
+    open(hello, onPeer) {
+      const Socket = (options.WebSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket) as SocketClass | undefined;
+      if (typeof Socket !== 'function') throw invalid("this platform has no WebSocket; hand in the one of the package 'ws' as an option");
+      return new Promise((opened) => {
+        const connection = new Connection({ Socket, address, protocols: options.protocols ?? [], pass: new Pass(options.token) }, new Pauses(maxDelay, hello.signal, true), {
+          peer: onPeer,
+          tell: (state, error) => {
+            if (state === 'open') opened();
+            hello.tell?.(state, error);
+          },
+        });
+        hello.signal.addEventListener('abort', () => connection.close());
+      });
+    },
+  };
+}
+
+interface Call {
+  readonly Socket: SocketClass;
+  readonly address: () => Promise<string>;
+  readonly protocols: readonly string[];
+  readonly pass: Pass;
+}
+
+interface Listener {
+  peer(duplex: Duplex): void;
+  tell: NonNullable<Hello['tell']>;
+}
+
+/** One opening of the transport: one connection after another. */
+class Connection {
+  readonly #call: Call;
+  readonly #pauses: Pauses;
+  readonly #listener: Listener;
+  readonly #party: ReconnectingWebSocket;
+  #prepared: Promise<{ url: string; protocols: string[] }> | undefined;
+  #socket: SocketLike | undefined;
+  #hurry = false;
+  #over = false;
+
+  constructor(call: Call, pauses: Pauses, listener: Listener) {
+    this.#call = call;
+    this.#pauses = pauses;
+    this.#listener = listener;
+    const keep = (socket: SocketLike) => (this.#socket = socket);
+    const { Socket } = call;
+    // The socket itself is what messages go through; partysocket only sees it come and go.
+    const Kept = function (url: string, protocols: string[]) {
+      return keep(new Socket(url, protocols));
+    };
+    const prepare = () => (this.#prepared ??= this.#prepare().finally(() => (this.#prepared = undefined)));
+    this.#party = new ReconnectingWebSocket(
+      () => prepare().then(({ url }) => url),
+      () => prepare().then(({ protocols }) => protocols),
+      {
+        WebSocket: Kept,
+        connectionTimeout: PATIENCE,
+        minUptime: UPTIME,
+        minReconnectionDelay: 0,
+        maxReconnectionDelay: 0,
+        maxEnqueuedMessages: 0,
+        shouldReconnectOnClose: (event) => this.#lost(event),
+      },
+    );
+    this.#party.addEventListener('open', () => this.#opened());
+    this.#party.addEventListener('error', (event) => this.#failed(event));
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#party.close();
+  }
+
+  /** Rests, then asks where to go and with which token; again until that is another one than was refused. */
+  async #prepare(): Promise<{ url: string; protocols: string[] }> {
+    const { address, protocols, pass } = this.#call;
+    for (let failures = this.#party?.retryCount ?? 0; ; failures += 1) {
+      if (!this.#hurry) await this.#pauses.rest(failures);
+      this.#hurry = false;
+      if (this.#over) return { url: '', protocols: [] };
+      const token = await pass.ask();
+      if (pass.stale) {
+        this.#unauthorized('');
+        continue;
+      }
+      const identity = token === undefined ? [] : [TOKEN_PREFIX + token];
+      return { url: await address(), protocols: [SUBPROTOCOL, ...protocols, ...identity] };
+    }
+  }
+
+  /** The socket is open; the link is once something has been heard. */
+  #opened(): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    const deaf = timer(() => socket.close(), PATIENCE);
+    const hear = ({ data }: { readonly data: unknown }) => {
+      if (typeof data === 'string') return;
+      deaf.cancel();
+      socket.removeEventListener('message', hear);
+      this.#call.pass.accept();
+      this.#listener.tell('open');
+    };
+    socket.addEventListener('message', hear);
+    socket.addEventListener('close', () => deaf.cancel());
+    this.#listener.peer(socketDuplex(socket));
+  }
+
+  /** A connection has ended, or an attempt has. Answers whether to try again. */
+  #lost({ code, reason }: { readonly code: number; readonly reason: string }): boolean {
+    if (this.#over) return false;
+    if (code === CLOSE_FORBIDDEN) {
+      this.close();
+      this.#listener.tell('closed', refusal(403, reason));
+      return false;
+    }
+    if (code === CLOSE_UNAUTHORIZED) return this.#refused(reason);
+    this.#retrying(`the connection was lost (close code ${code})`);
+    return true;
+  }
+
+  /** An attempt has failed before there was a connection; only some platforms tell the status of an answer. */
+  #failed({ message, error }: { readonly message?: string; readonly error?: unknown }): void {
+    const status = /^Unexpected server response: (\d{3})$/.exec(message ?? '')?.[1];
+    if (this.#over) return;
+    if (status === '403') this.#lost({ code: CLOSE_FORBIDDEN, reason: '' });
+    else if (status === '401' && !this.#refused('')) this.#party.close();
+    else if (status !== '401') this.#retrying('the connection could not be made', error);
+  }
+
+  #refused(reason: string): boolean {
+    const { pass } = this.#call;
+    this.#hurry = pass.refuse();
+    if (this.#hurry) this.#retrying('the token was refused, and another one is asked for');
+    else this.#unauthorized(reason);
+    return pass.renewable;
+  }
+
+  #unauthorized(reason: string): void {
+    this.#listener.tell('unauthorized', refusal(401, reason));
+  }
+
+  #retrying(what: string, cause?: unknown): void {
+    if (this.#call.pass.refused && !this.#hurry) return;
+    this.#listener.tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', what, { cause }));
+  }
+}

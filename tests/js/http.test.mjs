@@ -1,0 +1,200 @@
+// A link by requests and responses: it asks now and then, speaks at once when it has something to say, and waits when it fails.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { http } from 'edge-session';
+import { serve } from './server.mjs';
+import { DEADLINE, next, openAll, peers, rejection, thrown, within } from './support.mjs';
+
+async function arrives(from, to, key, value) {
+  const writer = from.session();
+  await writer.set(key, value);
+  const reader = to.session({ token: await writer.sealed(), timeout: DEADLINE });
+  assert.deepEqual(await within(reader.get(key), `${key} from ${from.id} at ${to.id}`), value);
+}
+
+const state = async (replica, link, wanted) => link.state === wanted || next(replica, 'link', (event) => event.state === wanted);
+
+function errorsOf(replica) {
+  const told = [];
+  replica.on('error', (error) => told.push(error));
+  return told;
+}
+
+async function both(t, options = {}) {
+  const [tab, edge] = await openAll(t, ['tab', 'edge']);
+  const server = await serve(t, edge);
+  const url = server.url.replace('ws:', 'http:');
+  return { tab, edge, server, url, transport: http(url, { every: 20, maxDelay: 50, ...options }) };
+}
+
+test('a tab and an edge keep each other up to date by requests of the tab', async (t) => {
+  const { tab, edge, transport } = await both(t);
+  const link = tab.connect(transport);
+  assert.equal(link.state, 'connecting');
+  await within(link.ready, 'the link');
+  await peers(tab, 1);
+  assert.equal(tab.inspect().peers[0].replica, edge.id);
+  await arrives(tab, edge, 'a', 1);
+  await arrives(edge, tab, 'b', { n: 2 });
+  await within(tab.synced({ timeout: DEADLINE }), 'the word of the edge');
+});
+
+test('what is written is sent at once, however seldom the server is asked', async (t) => {
+  const { tab, edge, transport } = await both(t, { every: '1h' });
+  tab.connect(transport);
+  await peers(tab, 1);
+  await arrives(tab, edge, 'a', 1);
+  await within(tab.synced({ timeout: DEADLINE }), 'the word of the edge');
+});
+
+test('while nothing happens the server is asked every so often and not more', async (t) => {
+  const { tab, server, transport } = await both(t, { every: '1h' });
+  tab.connect(transport);
+  await peers(tab, 1);
+  await within(tab.synced({ timeout: DEADLINE }), 'nothing to say');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const calls = server.calls.length;
+  await new Promise((resolve) => setTimeout(resolve, 2_500)); // longer than the heartbeat of a socket
+  assert.equal(server.calls.length, calls);
+});
+
+test('a state of several megabytes comes over in slices, both ways', async (t) => {
+  const { tab, edge, transport } = await both(t);
+  const [left, right] = [tab.session(), edge.session()];
+  for (let n = 0; n < 90; n += 1) {
+    left.sync.set(`left ${n}`, 'l'.repeat(100_000));
+    right.sync.set(`right ${n}`, 'r'.repeat(100_000));
+  }
+  tab.connect(transport);
+  await arrives(edge, tab, 'last', 1);
+  await within(tab.synced({ timeout: DEADLINE }), 'the word of the edge');
+  assert.equal(edge.session().sync.list({ prefix: 'left' }).length, 90);
+  assert.equal(tab.session().sync.list({ prefix: 'right' }).length, 90);
+});
+
+test('a server that fails is asked again, with pauses, and what was written meanwhile arrives', async (t) => {
+  const { tab, edge, server, transport } = await both(t);
+  const errors = errorsOf(tab);
+  const link = tab.connect(transport);
+  await arrives(tab, edge, 'a', 1);
+  for (const failure of [500, 429, 502]) {
+    const lost = state(tab, link, 'retrying');
+    server.admit = () => failure;
+    await lost;
+    assert.equal(link.error.code, 'TRANSPORT_FAILED');
+    assert.equal(tab.status.online, false);
+    await tab.session().set(`at ${failure}`, failure);
+    server.admit = () => true;
+    await arrives(edge, tab, `b ${failure}`, failure);
+    await within(tab.synced({ timeout: DEADLINE }), 'the word of the edge');
+    assert.equal(edge.session().peek(`at ${failure}`), failure);
+  }
+  const lost = state(tab, link, 'retrying');
+  await server.stop();
+  await lost;
+  await server.start();
+  await arrives(edge, tab, 'after the restart', 1);
+  assert.deepEqual(errors, []);
+});
+
+test('a page in the place of an answer is no answer', async (t) => {
+  const { tab, edge, server, url } = await both(t);
+  let captive = true;
+  const fetch = async (...args) => (captive ? new Response('<h1>Log in to the hotel</h1>', { headers: { 'Content-Type': 'text/html' } }) : globalThis.fetch(...args));
+  const errors = errorsOf(tab);
+  const link = tab.connect(http(new URL(url), { every: 20, maxDelay: 20, fetch }));
+  await within(state(tab, link, 'retrying'), 'the failure');
+  assert.equal(server.calls.length, 0);
+  captive = false;
+  await arrives(tab, edge, 'a', 1);
+  assert.deepEqual(errors, []);
+});
+
+test('a token that is refused is told once, and nobody comes again before it is asked for', async (t) => {
+  const { tab, edge, server, transport } = await both(t, { token: 'old' });
+  const errors = errorsOf(tab);
+  Object.assign(server, { admit: () => 401, reason: '{"code":"TOKEN_EXPIRED"}' });
+  const link = tab.connect(transport);
+  assert.equal((await rejection(link.ready)).code, 'TOKEN_EXPIRED');
+  assert.equal(link.state, 'unauthorized');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.deepEqual(server.calls, ['old']);
+  server.admit = () => true;
+  link.reconnect();
+  await within(link.ready, 'the link after reconnect');
+  await arrives(tab, edge, 'a', 1);
+  assert.deepEqual(errors.map(({ code }) => code), ['TOKEN_EXPIRED']);
+});
+
+test('a token that has run out is replaced at once, and nobody hears of it', async (t) => {
+  let minted = 1;
+  const { tab, edge, server, transport } = await both(t, { token: () => `t${minted}` });
+  const errors = errorsOf(tab);
+  tab.connect(transport);
+  await arrives(tab, edge, 'a', 1);
+  minted = 2;
+  server.admit = (token) => (token === 't1' ? 401 : true);
+  await within(next(tab, 'link', ({ state }) => state === 'retrying'), 'the refusal');
+  await arrives(edge, tab, 'b', 2);
+  assert.deepEqual(errors, []);
+  assert.equal(server.calls.at(-1), 't2');
+});
+
+test('while there is no other token the server is left in peace', async (t) => {
+  let [token, asked] = ['bad', 0];
+  const { tab, edge, server, transport } = await both(t, { token: () => ((asked += 1), token) });
+  const errors = errorsOf(tab);
+  server.admit = (given) => (given === 'good' ? true : 401);
+  const link = tab.connect(transport);
+  await rejection(link.ready);
+  const before = asked;
+  while (asked < before + 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(server.calls, ['bad']);
+  token = 'good';
+  await arrives(tab, edge, 'a', 1);
+  assert.deepEqual(errors.map(({ code }) => code), ['TOKEN_INVALID']);
+});
+
+test('who may not come in is told so, and the link is closed', async (t) => {
+  const { tab, server, transport } = await both(t);
+  const errors = errorsOf(tab);
+  server.admit = () => 403;
+  const link = tab.connect(transport);
+  assert.equal((await rejection(link.ready)).code, 'PERMISSION_DENIED');
+  assert.equal(link.state, 'closed');
+  assert.equal(errors.length, 1);
+  assert.equal(server.calls.length, 1);
+});
+
+test('one request is under way at a time, and closing gives it up', async (t) => {
+  const { tab, edge, url } = await both(t);
+  let [busy, most, given] = [0, 0, 0];
+  const fetch = async (address, init) => {
+    most = Math.max(most, (busy += 1));
+    init.signal.addEventListener('abort', () => (given += 1));
+    try {
+      return await globalThis.fetch(address, init);
+    } finally {
+      busy -= 1;
+    }
+  };
+  const link = tab.connect(http(url, { every: 1, fetch }));
+  await peers(tab, 1);
+  const session = tab.session();
+  for (let n = 0; n < 300; n += 1) {
+    session.sync.set(`k ${n}`, n);
+    await new Promise(setImmediate);
+  }
+  await within(tab.synced({ timeout: DEADLINE }), 'the word of the edge');
+  assert.equal(edge.session().sync.list({ prefix: 'k' }).length, 300);
+  assert.equal(most, 1);
+  while (busy === 0) await new Promise(setImmediate);
+  link.close();
+  assert.equal(given, 1);
+});
+
+test('arguments that make no sense are refused before anything is done', () => {
+  for (const call of [() => http('ws://'), () => http('ftp://example.org'), () => http('http://example.org', { every: 'often' }), () => http('http://example.org', { fetch: 1 }), () => http('http://example.org', { token: 'a b' })]) {
+    assert.equal(thrown(call).code, 'ARGUMENT_INVALID');
+  }
+});

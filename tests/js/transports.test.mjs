@@ -1,0 +1,67 @@
+// Every transport passes the exported conformance suite.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { channel, http, pair, webSocket } from 'edge-session';
+import { transportCases } from 'edge-session/testing';
+import { WebSocket } from 'ws';
+import { Server } from './server.mjs';
+
+const suites = {};
+
+suites['pair()'] = { ends: () => pair() };
+
+let channels = 0;
+suites['channel()'] = {
+  most: 8,
+  ends: (count) => {
+    const name = `conformance ${process.pid} ${(channels += 1)}`;
+    return Array.from({ length: count }, () => channel(name));
+  },
+};
+
+/** A server as a transport: it has whoever comes as a peer. */
+const served = (server) => ({
+  kind: 'server',
+  open: ({ signal }, onPeer) => {
+    server.onPeer = onPeer;
+    signal.addEventListener('abort', () => server.drop());
+  },
+});
+
+suites['webSocket()'] = {
+  most: 8,
+  async ends(count) {
+    const server = await new Server().start();
+    const clients = Array.from({ length: count - 1 }, () => webSocket(server.url, { WebSocket, maxDelay: 50 }));
+    return Object.assign([served(server), ...clients], { server });
+  },
+  cut: ({ server }) => server.drop(),
+  clear: ({ server }) => server.stop(),
+};
+
+suites['http()'] = {
+  most: 8,
+  async ends(count) {
+    const server = await new Server().start();
+    const attach = (replica) => {
+      server.replica = replica;
+      server.admit = () => true;
+      return () => (server.admit = () => 503);
+    };
+    const clients = Array.from({ length: count - 1 }, () => http(server.url, { every: 20, maxDelay: 50 }));
+    return Object.assign([attach, ...clients], { server });
+  },
+  cut: ({ server }) => server.http.closeAllConnections(),
+  clear: ({ server }) => server.stop(),
+};
+
+for (const [name, bench] of Object.entries(suites)) {
+  describe(name, () => {
+    for (const { name, skip, run } of transportCases(bench)) test(name, { skip }, run);
+  });
+}
+
+test('what a bench cannot do is skipped, and says why', () => {
+  const skipped = transportCases(suites['pair()']).filter(({ skip }) => skip !== false);
+  assert.deepEqual(skipped.map(({ skip }) => skip), ["the bench has no 'cut'", 'the bench has no more than 2 ends']);
+});
