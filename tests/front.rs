@@ -84,8 +84,22 @@ fn a_change_from_elsewhere_names_the_copies_to_forget() {
 fn a_host_that_keeps_no_copies_is_told_nothing() {
     let mut host = Host::new(edge("a"));
     let ann = host.session();
-    host.replica.hand_over(ann, vec![put("k", "v")], PLAIN, START).unwrap();
+    host.set(ann, "k", "v");
     assert_eq!(forgotten(&mut host).unwrap(), Vec::<String>::new());
+}
+
+/// Found by simulation: who has handed over a write and never read has a copy of that write all the same.
+#[test]
+fn a_host_that_has_only_written_is_told_what_to_forget() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let (ann, bob) = (paris.session(), tokyo.session());
+    paris.replica.hand_over(ann, vec![put("k", "one")], PLAIN, START).unwrap();
+    assert_eq!(forgotten(&mut paris).unwrap(), Vec::<String>::new());
+    sync(&mut paris, &mut tokyo);
+    tokyo.set(bob, "k", "two");
+    let from = tokyo.replica.snapshot().unwrap();
+    paris.replica.restore(&from, START).unwrap();
+    assert_eq!(forgotten(&mut paris).unwrap(), ["k"]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ const FORGET_MAX: usize = 1024;
 /// What a host has copies of.
 #[derive(Debug, Default)]
 pub(super) struct Front {
+    /// Whether the host has copies at all.
     on: bool,
     forgotten: Vec<(Space, Key)>,
 }
@@ -58,7 +59,7 @@ pub struct Glance {
 
 impl Replica {
     /// Reads a key as `Operation::Get` under `sync` does, and tells whether its value may be copied. From the first call
-    /// on [`Effect::Forget`] names the copies that are no longer true.
+    /// on, or the first [`Replica::hand_over`], [`Effect::Forget`] names the copies that are no longer true.
     ///
     /// # Errors
     /// As [`Replica::begin`].
@@ -95,6 +96,8 @@ impl Replica {
         terms: Terms,
         now: Millis,
     ) -> Result<Dot, SessionError> {
+        // The host has copies of these writes, whether it ever glanced or not.
+        self.front.on = true;
         self.input(now);
         self.work();
         self.stirred = true;
