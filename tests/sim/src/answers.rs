@@ -25,13 +25,15 @@ impl World {
     ) -> Result<(), Alarm> {
         self.tell(|| format!("   c{client}@n{node} {} -> {}", question(asked), words(&result)));
         if let (Asked::Write(write, _), Err(_)) = (asked, &result) {
-            self.checker.withdraw(*write);
+            self.judge(client).withdraw(*write);
         }
         let answer = match result {
             Ok(Answer::Outcome(Outcome::Behind(_))) => {
                 self.clients[client].failures += 1;
                 return Ok(());
             }
+            Ok(Answer::Outcome(Outcome::Lost(_))) => return self.lost(client, asked, judged),
+            Err(error) if error.code() == ErrorCode::DependencyLost => return self.lost(client, asked, judged),
             Err(error) => {
                 self.clients[client].failures += match error.code() {
                     ErrorCode::StaleReplica => 1,
@@ -44,22 +46,22 @@ impl World {
         };
         self.clients[client].failures = 0;
         match (asked, answer) {
-            (Asked::Read(key), Answer::Item(item)) => self.judge(client, node, judged, key, item.as_ref(), false),
+            (Asked::Read(key), Answer::Item(item)) => self.judge_item(client, node, judged, key, item.as_ref(), false),
             (Asked::Read(key), Answer::Outcome(Outcome::Value { item, stale, .. })) => {
-                self.judge(client, node, judged, key, Some(&item), stale)
+                self.judge_item(client, node, judged, key, Some(&item), stale)
             }
             (Asked::Read(key), Answer::Outcome(Outcome::Absent { stale })) => {
-                self.judge(client, node, judged, key, None, stale)
+                self.judge_item(client, node, judged, key, None, stale)
             }
             (Asked::Conflicts(key), Answer::Items(items)) => {
                 let reader = self.reader(client, node, judged);
                 let said: Vec<_> = items.iter().map(|item| (item.version.as_str(), &item.content)).collect();
-                self.checker.read_siblings(reader, key, &said)
+                self.judge(client).read_siblings(reader, key, &said)
             }
             (Asked::List(range), Answer::Items(items)) => self.judge_list(client, node, judged, range, &items),
             (Asked::Write(write, durable), answer @ Answer::Version(_)) => {
                 let storage = self.profile.storage[node];
-                self.checker.acknowledge(node, *write, &answer, *durable && storage && !hasty)
+                self.judge(client).acknowledge(node, *write, &answer, *durable && storage && !hasty)
             }
             (Asked::Seal, Answer::Token(text)) => self.given(client, node, text, true),
             (asked, answer) => {
@@ -68,7 +70,13 @@ impl World {
         }
     }
 
-    fn judge(
+    /// The replica says that nobody will ever hold what the session depends on. Then the session is given up.
+    fn lost(&mut self, client: usize, asked: &Asked, judged: Guarantees) -> Result<(), Alarm> {
+        self.clients[client].failures += PATIENCE + 1;
+        self.judge(client).is_lost(client, judged, matches!(asked, Asked::Write(..)))
+    }
+
+    fn judge_item(
         &mut self,
         client: usize,
         node: usize,
@@ -79,7 +87,7 @@ impl World {
     ) -> Result<(), Alarm> {
         let mut reader = self.reader(client, node, judged);
         reader.stale = stale;
-        let named = self.checker.read(reader, key, said(item), false)?;
+        let named = self.judge(client).read(reader, key, said(item), false)?;
         match item {
             Some(item) if !named.is_empty() => {
                 self.clients[client].versions.insert(key.clone(), (item.version.clone(), named))
@@ -115,7 +123,7 @@ impl World {
                 return Ok(());
             }
             let item = items.next_if(|item| item.key == *key);
-            self.checker.read(reader, key, said(item), true)?;
+            self.judge(client).read(reader, key, said(item), true)?;
         }
         match items.next() {
             Some(item) => Alarm::raise(Kind::Answer, format!("a list has {} out of its range or order", item.key)),

@@ -26,11 +26,12 @@ use self::bearer::Bearer;
 use self::mirror::Mirror;
 use self::set::{Set, WriteId};
 use self::writes::{Checked, Fate, Part, Write, Writes, number};
+use crate::storage::Covers;
 
-/// The checker of one run.
+/// The checker of one space of a run: no order is promised between spaces.
 #[derive(Debug)]
 pub struct Checker {
-    /// The space that the run plays in.
+    /// The space.
     pub space: Space,
     /// Every write.
     pub writes: Writes,
@@ -38,6 +39,8 @@ pub struct Checker {
     pub mirrors: Vec<Mirror>,
     /// Every client's session.
     pub bearers: Vec<Bearer>,
+    /// The ids that were retired, with their last sequence: nobody will ever hold more of them.
+    pub retired: BTreeMap<ReplicaId, u64>,
     /// Under which promises a write was asked for.
     judged: BTreeMap<WriteId, Guarantees>,
 }
@@ -68,6 +71,7 @@ impl Checker {
             writes: Writes::default(),
             mirrors: (0..nodes).map(|_| Mirror::default()).collect(),
             bearers: vec![Bearer::default(); clients],
+            retired: BTreeMap::new(),
             judged: BTreeMap::new(),
         }
     }
@@ -107,19 +111,25 @@ impl Checker {
     }
 
     /// The storage of a node has said to hold this.
-    pub fn stored(&mut self, node: usize, held: &BTreeMap<ReplicaId, u64>) {
+    pub fn stored(&mut self, node: usize, covers: &Covers) {
         let durable = &mut self.mirrors[node].durable;
-        for (id, last) in held {
+        for ((_, id), last) in covers.iter().filter(|((space, _), _)| *space == self.space) {
             let own = durable.entry(*id).or_default();
             *own = (*own).max(*last);
         }
     }
 
+    /// What a node's storage has said to hold.
+    pub fn durable(&self, node: usize) -> impl Iterator<Item = ((Space, ReplicaId), u64)> {
+        self.mirrors[node].durable.iter().map(|(id, last)| ((self.space.clone(), *id), *last))
+    }
+
     /// A node has crashed, and its storage keeps `kept`. What the node accepted beyond that is lost.
-    pub fn crashed(&mut self, node: usize, kept: &BTreeMap<ReplicaId, u64>) {
-        let own: Vec<ReplicaId> = self.mirrors[node].ids().collect();
-        for id in own {
-            self.writes.lose(id, kept.get(&id).copied().unwrap_or(0));
+    pub fn crashed(&mut self, node: usize, kept: &Covers) {
+        for dot in self.mirrors[node].accepted() {
+            if kept.get(&(self.space.clone(), dot.replica)).is_none_or(|last| *last < dot.sequence) {
+                self.writes.lose(*dot);
+            }
         }
     }
 
@@ -142,9 +152,9 @@ impl Checker {
     }
 
     /// Nothing that storage had said to hold is gone after a restart.
-    pub fn reopened(&mut self, node: usize, before: &BTreeMap<ReplicaId, u64>, replica: &Replica) -> Result<(), Alarm> {
+    pub fn reopened(&mut self, node: usize, before: &Covers, replica: &Replica) -> Result<(), Alarm> {
         let vector = replica.store().vector(&self.space);
-        for (id, last) in before {
+        for ((_, id), last) in before.iter().filter(|((space, _), _)| *space == self.space) {
             if vector.get(*id) < *last {
                 let text = format!("n{node} is back with {id}:{}, and {last} was durable", vector.get(*id));
                 return Alarm::raise(Kind::Durability, text);
@@ -164,6 +174,27 @@ impl Checker {
             }
             None => Ok(()),
         }
+    }
+
+    /// A session was told that what it depends on is lost: then a retirement record says so of something that it has
+    /// read or written, and that the promises ask for.
+    pub fn is_lost(&self, client: usize, judged: Guarantees, writes: bool) -> Result<(), Alarm> {
+        let (first, second) = match writes {
+            true => (Guarantee::MonotonicWrites, Guarantee::WritesFollowReads),
+            false => (Guarantee::ReadYourWrites, Guarantee::MonotonicReads),
+        };
+        let bearer = &self.bearers[client];
+        let lost = |write: WriteId| {
+            let dot = self.writes.get(write).dot;
+            dot.is_some_and(|dot| self.retired.get(&dot.replica).is_some_and(|last| dot.sequence > *last))
+        };
+        let own = judged.has(first) && bearer.writes.iter().any(lost);
+        // What a token asks for may be more than what its bearer can tell by name.
+        let brought = self.retired.iter().any(|(id, last)| bearer.brought_dots.get(id).is_some_and(|dot| dot > last));
+        if own || brought || (judged.has(second) && bearer.reads.iter().any(lost)) {
+            return Ok(());
+        }
+        Alarm::raise(Kind::Answer, format!("c{client} is told that its past is lost, and no retirement record says so"))
     }
 
     /// The global clauses: whoever holds a write holds what it follows.
@@ -222,6 +253,8 @@ impl Checker {
         }
         if judged.has(Guarantee::WritesFollowReads) {
             own.after_reads = bearer.reads.clone();
+            // A copy of it may have been read before it was handed over.
+            own.after_reads.remove(write);
         }
         bearer.writes.insert(write);
         self.closed(node, write)?;

@@ -1,6 +1,6 @@
 //! A client: a user's session that roams between the replicas, and does one thing at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edge_session::guarantee::Guarantees;
 use edge_session::id::SessionId;
@@ -18,8 +18,8 @@ pub struct Token {
     pub text: String,
     /// Its session.
     pub session: SessionId,
-    /// What it stands for, by the checker's account.
-    pub promise: Promise,
+    /// What it stands for in each space, by the checkers' account.
+    pub promises: Vec<Promise>,
     /// Under which promises its session runs.
     pub judged: Guarantees,
     /// The latest clock that its session has met.
@@ -64,6 +64,8 @@ pub struct Client {
     pub judged: Guarantees,
     /// Its session's id.
     pub session: Option<SessionId>,
+    /// The number of the space that its session is in.
+    pub space: usize,
     /// Where its session is in use.
     pub place: Option<(usize, SessionHandle)>,
     /// The last token that it was given, and the one before.
@@ -78,15 +80,27 @@ pub struct Client {
     pub failures: u32,
     /// The latest clock that its session has met.
     pub met: Millis,
+    /// Under which guarantees the replica has let its session read, and write, so that its host may do it in front.
+    pub may: May,
+}
+
+/// What a host does in front of the replica, by the bits of the guarantees.
+#[derive(Clone, Debug, Default)]
+pub struct May {
+    /// Reads of copies.
+    pub read: BTreeSet<u8>,
+    /// Writes into the log.
+    pub write: BTreeSet<u8>,
 }
 
 impl Client {
     /// A client that has done nothing yet.
     #[must_use]
-    pub const fn new(judged: Guarantees) -> Self {
+    pub fn new(judged: Guarantees) -> Self {
         Self {
             judged,
             session: None,
+            space: 0,
             place: None,
             tokens: [None, None],
             pending: None,
@@ -94,6 +108,7 @@ impl Client {
             versions: BTreeMap::new(),
             failures: 0,
             met: 0,
+            may: May::default(),
         }
     }
 
@@ -109,5 +124,6 @@ impl Client {
         self.pending = None;
         self.watch = None;
         self.versions.clear();
+        self.may = May::default();
     }
 }

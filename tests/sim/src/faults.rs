@@ -1,4 +1,4 @@
-//! What goes wrong: crashes, lost storage, bad networks, wrong clocks. And what is done about it: joining, restoring.
+//! Opening replicas, and what goes wrong around them: bad networks, wrong clocks.
 
 use edge_session::id::Space;
 use edge_session::io::LinkId;
@@ -10,10 +10,8 @@ use crate::clock::RIGHT;
 use crate::mutant::Mutant;
 use crate::profile::Act;
 use crate::rng::Rng;
-use crate::world::{Happening, KEY, World};
+use crate::world::{KEY, World};
 
-/// How many ids replicas may have had in one run: each makes every token longer, and a token has a limit.
-const IDS: usize = 12;
 /// How far a clock is set wrong.
 const HOUR: u64 = 3_600_000;
 
@@ -27,21 +25,30 @@ impl World {
         let config = self.config(node, storage);
         let own = &mut self.nodes[node];
         let now = own.look(self.now);
-        let empty = own.storage.frames().next().is_none();
         let mut replica = Replica::open(config, now).map_err(|error| contract(node, "does not open", &error))?;
         for frame in own.storage.frames() {
             replica.load(frame, now).map_err(|error| contract(node, "does not take its own record back", &error))?;
         }
         own.run += 1;
         own.joined = true;
-        self.ids += usize::from(empty && self.mutant != Some(Mutant::SameId));
-        self.checker.opened(node, storage);
+        self.ids.insert(replica.id());
+        own.id = Some(replica.id());
+        self.checkers.iter_mut().for_each(|checker| checker.opened(node, storage));
         let kept = own.storage.cut(own.storage.cuts().1);
-        self.checker.stored(node, &kept);
         let promised = std::mem::take(&mut own.promised);
-        self.checker.reopened(node, &promised, &replica)?;
+        for checker in &mut self.checkers {
+            checker.stored(node, &kept);
+            checker.reopened(node, &promised, &replica)?;
+        }
+        // A retirement record is the cluster's, and the host tells it to whoever starts.
+        for (id, lasts) in &self.retired {
+            for (checker, last) in self.checkers.iter().zip(lasts) {
+                replica.retire(&checker.space, *id, *last, now);
+            }
+        }
         own.replica = Some(replica);
-        let held = holds(&self.nodes[node].replica, &self.checker.space);
+        self.tell_of_its_past(node)?;
+        let held = holds(&self.nodes[node].replica, &self.checkers[0].space);
         self.tell(|| format!("   n{node} opens and holds {held}"));
         let ends: Vec<usize> = self.network.at(node).filter(|(_, edge)| !edge.exchange).map(|(edge, _)| edge).collect();
         for edge in ends {
@@ -63,102 +70,18 @@ impl World {
             limits: Limits { siblings: self.profile.siblings, ..Limits::default() },
             timing: self.profile.timing,
             timeout: self.profile.timeout,
+            token_bytes: self.profile.token_bytes,
             ..Config::default()
         }
     }
 
     /// Opens a link at one end, in place of what was there.
-    fn link(&mut self, node: usize, edge: usize) -> Result<(), Alarm> {
+    pub fn link(&mut self, node: usize, edge: usize) -> Result<(), Alarm> {
         let link = LinkId(edge as u32);
         self.call(node, |replica, now| {
             replica.link_down(link, now);
             replica.link_up(link, now);
         })?;
-        self.carry_out(node)
-    }
-
-    /// A replica comes or goes.
-    pub fn upheaval(&mut self, act: Act) -> Result<(), Alarm> {
-        let node = self.rng.index(self.nodes.len());
-        match act {
-            Act::Crash => self.crash(node, false),
-            Act::Amnesia if self.ids < IDS => self.crash(node, true),
-            Act::Restore if self.ids < IDS => self.restore(node),
-            Act::Compact => self.compact(node),
-            Act::Join => match self.nodes.iter().position(|node| !node.joined) {
-                Some(node) => self.open(node),
-                None => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn crash(&mut self, node: usize, amnesia: bool) -> Result<(), Alarm> {
-        // Without storage every crash is amnesia.
-        let amnesia = amnesia || !self.profile.storage[node];
-        if !self.nodes[node].is_up() || (amnesia && self.ids >= IDS) {
-            return Ok(());
-        }
-        let own = &mut self.nodes[node];
-        own.promised = self.checker.mirrors[node].durable.clone();
-        if amnesia {
-            own.storage.wipe();
-            own.amnesiac = true;
-            if self.profile.storage[node] {
-                let kept = std::mem::take(&mut own.promised);
-                self.checker.crashed(node, &kept);
-            }
-        } else {
-            let (done, last) = own.storage.cuts();
-            let at = if self.rng.chance(500) { done } else { self.rng.within(done..=last) };
-            let kept = own.storage.cut(at);
-            self.checker.crashed(node, &kept);
-        }
-        self.nodes[node].stop();
-        self.tell(|| format!("   n{node} is down{}", if amnesia { " and forgets" } else { "" }));
-        for client in 0..self.clients.len() {
-            if self.clients[client].place.is_some_and(|(at, _)| at == node) {
-                self.give_up(client);
-                self.clients[client].detach();
-            }
-        }
-        self.notice(node)?;
-        let away = self.rng.below(self.profile.pause * 10 + 1);
-        self.later(away, Happening::Return(node));
-        Ok(())
-    }
-
-    /// The neighbours of a node that is down may notice, and open their links anew.
-    fn notice(&mut self, node: usize) -> Result<(), Alarm> {
-        let edges: Vec<(usize, [usize; 2])> =
-            self.network.at(node).filter(|(_, edge)| !edge.exchange).map(|(at, edge)| (at, edge.ends)).collect();
-        for (edge, ends) in edges {
-            if self.rng.chance(400) {
-                let other = if ends[0] == node { ends[1] } else { ends[0] };
-                self.link(other, edge)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, node: usize) -> Result<(), Alarm> {
-        let from = self.rng.index(self.nodes.len());
-        let Some(Ok(bytes)) = self.step(from, Replica::snapshot)? else { return self.carry_out(from) };
-        self.carry_out(from)?;
-        self.tell(|| format!("   n{node} restores a snapshot of n{from}"));
-        if let Some(Err(error)) = self.call(node, |replica, now| replica.restore(&bytes, now))? {
-            return Err(contract(node, "does not take a snapshot", &error));
-        }
-        self.carry_out(node)
-    }
-
-    fn compact(&mut self, node: usize) -> Result<(), Alarm> {
-        if !self.profile.storage[node] {
-            return Ok(());
-        }
-        if let Some((n, bytes)) = self.step(node, Replica::compaction)? {
-            self.persist(node, n, bytes, true)?;
-        }
         self.carry_out(node)
     }
 
@@ -215,7 +138,8 @@ impl World {
     }
 }
 
-fn contract(node: usize, what: &str, error: &edge_session::error::SessionError) -> Alarm {
+/// An alarm: a replica does not do what its contract says.
+pub fn contract(node: usize, what: &str, error: &edge_session::error::SessionError) -> Alarm {
     Alarm { kind: Kind::Contract, text: format!("n{node} {what}: {error}") }
 }
 

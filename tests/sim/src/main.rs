@@ -71,7 +71,7 @@ fn all_seeds(options: &Options, seeds: u64) -> ExitCode {
 
 fn all_mutants(options: &Options, seeds: u64) -> ExitCode {
     let mut escaped = false;
-    for mutant in Mutant::ALL {
+    for mutant in Mutant::all() {
         let range = options.seed..options.seed + seeds;
         let (hard, swarm) =
             (caught(mutant, true, range.clone(), options.ops), caught(mutant, false, range, options.ops));

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use edge_session::error::SessionError;
+use edge_session::id::ReplicaId;
 use edge_session::io::{Answer, Effect, WaitId, WatchId};
 use edge_session::replica::Replica;
 use edge_session::time::Millis;
 
 use crate::clock::Clock;
+use crate::front::Front;
 use crate::storage::{Covers, Storage};
+use crate::upheaval::Word;
 
 /// One node.
 #[derive(Debug)]
@@ -39,8 +42,15 @@ pub struct Node {
     pub waits: BTreeMap<WaitId, usize>,
     /// Who follows what.
     pub watches: BTreeMap<WatchId, usize>,
-    /// Whether its storage was ever lost.
+    /// Whether its storage was ever lost, wholly or in part.
     pub amnesiac: bool,
+    /// What its host keeps in front of the replica.
+    pub front: Front,
+    /// What a replica whose storage was set back hears of its past before anything else, whenever it opens under one of
+    /// these ids.
+    pub words: BTreeMap<ReplicaId, Word>,
+    /// The id that the replica has, or had when it was last seen.
+    pub id: Option<ReplicaId>,
 }
 
 impl Node {
@@ -62,6 +72,9 @@ impl Node {
             waits: BTreeMap::new(),
             watches: BTreeMap::new(),
             amnesiac: false,
+            front: Front::default(),
+            words: BTreeMap::new(),
+            id: None,
         }
     }
 
@@ -92,5 +105,6 @@ impl Node {
         self.early.clear();
         self.waits.clear();
         self.watches.clear();
+        self.front = Front::default();
     }
 }

@@ -7,7 +7,6 @@ use edge_session::guarantee::Guarantees;
 use edge_session::sync::peer::Timing;
 use edge_session::time::Millis;
 
-use crate::mutant::Mutant;
 use crate::network::{Edge, Weather};
 use crate::rng::Rng;
 
@@ -46,6 +45,8 @@ pub enum Act {
     Crash,
     /// A replica loses its storage and comes back with a new id.
     Amnesia,
+    /// A replica's storage is set back to an old state.
+    Rollback,
     /// A replica takes another's snapshot.
     Restore,
     /// A replica's storage is compacted.
@@ -66,10 +67,12 @@ pub enum Act {
     Clock,
     /// A replica that was not there yet joins.
     Join,
+    /// An id that no replica has any more is retired.
+    Retire,
 }
 
 /// How often each act is done in an average run.
-const WEIGHTS: [(Act, u64); 26] = [
+const WEIGHTS: [(Act, u64); 28] = [
     (Act::Read, 60),
     (Act::List, 10),
     (Act::Conflicts, 6),
@@ -86,6 +89,7 @@ const WEIGHTS: [(Act, u64); 26] = [
     (Act::Cancel, 4),
     (Act::Crash, 5),
     (Act::Amnesia, 1),
+    (Act::Rollback, 3),
     (Act::Restore, 1),
     (Act::Compact, 4),
     (Act::Partition, 4),
@@ -96,6 +100,7 @@ const WEIGHTS: [(Act, u64); 26] = [
     (Act::Astray, 4),
     (Act::Clock, 4),
     (Act::Join, 3),
+    (Act::Retire, 1),
 ];
 
 /// What a run is like.
@@ -113,12 +118,30 @@ pub struct Profile {
     pub clients: usize,
     /// Under which promises each client's sessions run.
     pub guarantees: Vec<Guarantees>,
+    /// How many spaces there are.
+    pub spaces: usize,
     /// How many keys there are.
     pub keys: u64,
     /// How often a client goes to another replica before an operation, in a thousand.
     pub roaming: u64,
     /// How often an operation must not wait, in a thousand.
     pub hasty: u64,
+    /// How often a read or a write of one key is done in front of a replica without storage, in a thousand.
+    pub front: u64,
+    /// How often a write is asked to be served where the replica is behind, in a thousand.
+    pub served: u64,
+    /// How often a replica crashes with a record on its way to storage, in a thousand.
+    pub fragile: u64,
+    /// How often a new session writes as soon as a replica is back, in a thousand.
+    pub door: u64,
+    /// How long a replica that crashed is away at most.
+    pub away: Millis,
+    /// How many records storage loses at most when it is set back.
+    pub setback: u64,
+    /// How often a neighbour notices that a replica was away, in a thousand.
+    pub notice: u64,
+    /// The longest token that a replica mints, in bytes; above half of it tokens are folded.
+    pub token_bytes: usize,
     /// How long values are at least.
     pub value: usize,
     /// The most siblings.
@@ -136,6 +159,8 @@ pub struct Profile {
     weights: Vec<(Act, u64)>,
 }
 
+mod hard;
+
 impl Profile {
     /// The profile that `seed` draws.
     #[must_use]
@@ -144,8 +169,9 @@ impl Profile {
         let nodes = rng.within(3..=5) as usize;
         let clients = rng.within(2..=6) as usize;
         let subsets = rng.chance(300);
-        let memory = rng.chance(150);
-        let large = rng.chance(60);
+        let memory = *rng.pick(&[100, 100, 100, 400, 1_000]);
+        let large = rng.chance(120);
+        let pause = *rng.pick(&[2, 20, 100, 600]);
         let weather = Weather {
             drop: *rng.pick(&[0, 0, 30, 200]),
             duplicate: *rng.pick(&[0, 0, 50, 300]),
@@ -154,64 +180,31 @@ impl Profile {
         Self {
             nodes,
             late: if rng.chance(300) { rng.within(1..=nodes as u64 - 2) as usize } else { 0 },
-            storage: (0..nodes).map(|_| !memory && !rng.chance(100)).collect(),
+            storage: (0..nodes).map(|_| !rng.chance(memory)).collect(),
             latency: *rng.pick(&[0, 5, 50, 400]),
             clients,
             guarantees: (0..clients).map(|_| if subsets { subset(rng) } else { Guarantees::ALL }).collect(),
+            spaces: *rng.pick(&[1, 1, 1, 2, 3]),
             keys: *rng.pick(&[1, 3, 8, 30]) + if large { 10 } else { 0 },
             roaming: *rng.pick(&[20, 200, 600, 1000]),
             hasty: *rng.pick(&[0, 100, 500]),
+            front: *rng.pick(&[0, 300, 900]),
+            served: *rng.pick(&[0, 50, 300]),
+            fragile: *rng.pick(&[0, 0, 0, 20]),
+            door: *rng.pick(&[0, 200, 700]),
+            setback: *rng.pick(&[1, 1, 3, 1_000]),
+            notice: *rng.pick(&[0, 400, 1_000]),
+            token_bytes: *rng.pick(&[1024, 1024, 700]),
             value: if large { 40 << 10 } else { *rng.pick(&[0, 0, 200]) },
             siblings: *rng.pick(&[32, 32, 5, 3]),
-            pause: *rng.pick(&[2, 20, 100, 600]),
+            pause,
+            away: pause * *rng.pick(&[1, 10, 10]),
             timeout: *rng.pick(&[20, 200, 1_000, 5_000]),
             timing: Timing { heartbeat: *rng.pick(&[100, 500, 2_000]), retry: *rng.pick(&[50, 300, 1_000]) },
             edges: topology(nodes, rng),
             weather,
             weights: WEIGHTS.iter().map(|(act, weight)| (*act, weight * emphasis(*act, rng))).collect(),
         }
-    }
-
-    /// The same made hard on what a mutant breaks: a mutant must be caught by nearly every seed of this.
-    #[must_use]
-    pub fn hard(seed: u64, mutant: Mutant) -> Self {
-        let mut profile = Self::swarm(seed);
-        profile.clients = 5;
-        profile.guarantees = vec![Guarantees::ALL; profile.clients];
-        profile.late = 0;
-        profile.hasty = 0;
-        profile.keys = 4;
-        profile.roaming = 1_000;
-        profile.pause = 100;
-        profile.timeout = 200;
-        profile.latency = 20;
-        profile.weather = Weather { drop: 0, duplicate: 0, jitter: 100 };
-        profile.timing = Timing { heartbeat: 500, retry: 1_000 };
-        profile.edges.iter_mut().for_each(|edge| (edge.delay, edge.exchange) = (400, false));
-        profile.weights.iter_mut().for_each(|(_, weight)| *weight = (*weight).min(10));
-        for (act, weight) in [(Act::Read, 80), (Act::Write, 60)] {
-            profile.emphasise(act, weight);
-        }
-        for act in [Act::Anew, Act::Fork, Act::Amnesia, Act::Restore, Act::Crash, Act::Partition, Act::Clock] {
-            profile.emphasise(act, 0);
-        }
-        match mutant {
-            Mutant::Core(_) | Mutant::StaleToken => {}
-            Mutant::LossyMerge => profile.emphasise(Act::Merge, 40),
-            Mutant::EagerStorage => {
-                profile.storage.fill(true);
-                profile.latency = 400;
-                profile.roaming = 300;
-                profile.emphasise(Act::Crash, 20);
-            }
-            Mutant::SameId => {
-                // Only a session that depends on nothing can write where everything is forgotten.
-                profile.emphasise(Act::Anew, 60);
-                profile.emphasise(Act::Amnesia, 10);
-                profile.edges.iter_mut().for_each(|edge| edge.delay = 2_000);
-            }
-        }
-        profile
     }
 
     fn emphasise(&mut self, act: Act, weight: u64) {

@@ -1,10 +1,11 @@
 //! The end of a run: everything is mended, time passes, and everybody must agree.
 
-use edge_session::id::{Dot, ReplicaId};
+use edge_session::id::Dot;
 use edge_session::io::{Answer, Operation, Progress, Range, Terms};
 use edge_session::replica::{Replica, SessionInit};
 use edge_session::store::entry::{Key, LiveSet};
 
+use crate::checker::Checker;
 use crate::checker::alarm::{Alarm, Kind};
 use crate::clock::RIGHT;
 use crate::network::Weather;
@@ -41,7 +42,8 @@ impl World {
         }
         for node in 0..self.nodes.len() {
             let nodes = &self.nodes;
-            self.checker.kept(node, |node| nodes[node].amnesiac || !self.profile.storage[node])?;
+            let lost = |node: usize| nodes[node].amnesiac || !self.profile.storage[node];
+            self.checkers.iter().try_for_each(|checker| checker.kept(node, lost))?;
         }
         self.same_entries()?;
         self.same_answers()?;
@@ -53,62 +55,74 @@ impl World {
     }
 
     fn agrees(&self) -> bool {
-        let space = &self.checker.space;
-        let first = self.replicas().next().map(|replica| replica.store().vector(space));
-        let same = self.replicas().all(|replica| Some(replica.store().vector(space)) == first && replica.is_settled());
-        same && self.nodes.iter().all(|node| node.waits.is_empty() && node.storage.is_settled())
+        let same = |checker: &Checker| {
+            let mut vectors = self.replicas().map(|replica| replica.store().vector(&checker.space));
+            let first = vectors.next();
+            vectors.all(|vector| Some(vector) == first)
+        };
+        self.checkers.iter().all(same)
+            && self.replicas().all(Replica::is_settled)
+            && self.nodes.iter().all(|node| node.waits.is_empty() && node.storage.is_settled())
     }
 
     fn disagreement(&self) -> String {
-        let space = &self.checker.space;
+        let vectors = |replica: &Replica| {
+            self.checkers.iter().map(|checker| replica.store().vector(&checker.space).to_string()).collect::<Vec<_>>()
+        };
         let held: Vec<String> =
-            self.replicas().map(|r| format!("{:?} settled {}", r.store().vector(space), r.is_settled())).collect();
+            self.replicas().map(|r| format!("{:?} settled {}", vectors(r), r.is_settled())).collect();
         let waits: usize = self.nodes.iter().map(|node| node.waits.len()).sum();
         format!("after {PATIENCE} ms of good weather: {}; {waits} waits", held.join(" | "))
     }
 
     /// Equal vectors, equal live entries (I4).
     fn same_entries(&self) -> Result<(), Alarm> {
-        let space = &self.checker.space;
-        let entries = |replica: &Replica| -> Vec<(Key, LiveSet)> {
-            let state = replica.store().space(space);
-            state.into_iter().flat_map(|state| state.iter()).map(|(key, set)| (key.clone(), set.clone())).collect()
-        };
-        let all: Vec<_> = self.replicas().map(entries).collect();
-        match all.windows(2).position(|pair| pair[0] != pair[1]) {
-            Some(at) => Alarm::raise(Kind::Convergence, format!("n{at} and n{} hold other entries", at + 1)),
-            None => Ok(()),
+        for checker in &self.checkers {
+            let entries = |replica: &Replica| -> Vec<(Key, LiveSet)> {
+                let state = replica.store().space(&checker.space);
+                state.into_iter().flat_map(|state| state.iter()).map(|(key, set)| (key.clone(), set.clone())).collect()
+            };
+            let all: Vec<_> = self.replicas().map(entries).collect();
+            if let Some(at) = all.windows(2).position(|pair| pair[0] != pair[1]) {
+                return Alarm::raise(Kind::Convergence, format!("n{at} and n{} hold other entries", at + 1));
+            }
         }
+        Ok(())
     }
 
     /// Every replica answers a stranger alike.
     fn same_answers(&mut self) -> Result<(), Alarm> {
-        let mut answers = Vec::new();
-        for node in 0..self.nodes.len() {
-            let answer = self.call(node, |replica, now| {
-                let session = replica.open_session(SessionInit::default(), now);
-                let terms = Terms { sync: true, ..Terms::default() };
-                let answer = replica.begin(session, Operation::List(Range::default()), terms, now);
-                replica.close_session(session);
-                answer
-            })?;
-            self.carry_out(node)?;
-            answers.push(answer);
+        for number in 0..self.checkers.len() {
+            let mut answers = Vec::new();
+            for node in 0..self.nodes.len() {
+                let space = Some(self.checkers[number].space.clone());
+                let answer = self.call(node, |replica, now| {
+                    let session = replica.open_session(SessionInit { space, ..SessionInit::default() }, now);
+                    let terms = Terms { sync: true, ..Terms::default() };
+                    let answer = replica.begin(session, Operation::List(Range::default()), terms, now);
+                    replica.close_session(session);
+                    answer
+                })?;
+                self.carry_out(node)?;
+                answers.push(answer);
+            }
+            if let Some(at) = answers.windows(2).position(|pair| pair[0] != pair[1] || !matches!(pair[0], Some(Ok(_))))
+            {
+                return Alarm::raise(Kind::Convergence, format!("n{at} and n{} list other things", at + 1));
+            }
         }
-        match answers.windows(2).position(|pair| pair[0] != pair[1] || !matches!(pair[0], Some(Ok(_)))) {
-            Some(at) => Alarm::raise(Kind::Convergence, format!("n{at} and n{} list other things", at + 1)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether everything that the token of a client asks for is held at a node.
     fn survived(&self, client: usize, node: usize) -> bool {
-        let has = |(id, last): (&ReplicaId, &u64)| {
-            let write = self.checker.writes.of_dot(Dot::new(*id, *last));
-            write.is_some_and(|write| self.checker.mirrors[node].has.contains(write))
-        };
-        let token = self.clients[client].tokens[0].as_ref();
-        token.is_none_or(|token| token.promise.dots.iter().all(has))
+        let Some(token) = &self.clients[client].tokens[0] else { return true };
+        self.checkers.iter().zip(&token.promises).all(|(checker, promise)| {
+            promise.dots.iter().all(|(id, last)| {
+                let write = checker.writes.of_dot(Dot::new(*id, *last));
+                write.is_some_and(|write| checker.mirrors[node].has.contains(write))
+            })
+        })
     }
 
     /// Every session whose dependencies have survived is served by everybody, at once.

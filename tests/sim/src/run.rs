@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use edge_session::mutant;
 
+use crate::checker::Checker;
 use crate::checker::alarm::Alarm;
 use crate::mutant::Mutant;
 use crate::profile::Profile;
@@ -54,7 +55,8 @@ fn play(options: &Options, profile: Profile) -> Report {
     let mut world = World::new(options.seed, profile, options.mutant, options.tell);
     let mut begun = 0;
     let alarm = all(&mut world, options, &mut begun).err();
-    let writes = world.checker.writes.iter().filter(|(_, write)| write.dot.is_some()).count();
+    let accepted = |checker: &Checker| checker.writes.iter().filter(|(_, write)| write.dot.is_some()).count();
+    let writes = world.checkers.iter().map(accepted).sum();
     Report { alarm, begun, writes, history: world.history.unwrap_or_default() }
 }
 

@@ -3,6 +3,7 @@
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::io::{Change, Effect, Event, LinkId, WatchId};
 use edge_session::replica::Replica;
+use edge_session::sync::message::Frame;
 use edge_session::time::Millis;
 
 use crate::checker::alarm::{Alarm, Kind};
@@ -22,6 +23,7 @@ impl World {
 
     /// Calls the replica of a node by a function that tells it no time.
     pub fn step<T>(&mut self, node: usize, run: impl FnOnce(&mut Replica) -> T) -> Result<Option<T>, Alarm> {
+        self.settle_front(node)?;
         let own = &mut self.nodes[node];
         let Some(replica) = &mut own.replica else { return Ok(None) };
         let answer = run(replica);
@@ -32,10 +34,7 @@ impl World {
                 effect => own.effects.push_back(effect),
             }
         }
-        for dot in self.checker.observe(node, replica)? {
-            let write = self.checker.writes.of_dot(dot);
-            self.tell(|| format!("   n{node} accepts {write:?} as number {}", dot.sequence));
-        }
+        self.observe(node)?;
         for (wait, result) in settled {
             let Some(client) = self.nodes[node].waits.remove(&wait) else {
                 self.nodes[node].early.insert(wait, result);
@@ -46,6 +45,20 @@ impl World {
             }
         }
         Ok(Some(answer))
+    }
+
+    /// The checkers look at the replica of a node.
+    pub fn observe(&mut self, node: usize) -> Result<(), Alarm> {
+        let Some(replica) = &self.nodes[node].replica else { return Ok(()) };
+        self.nodes[node].id = Some(replica.id());
+        for space in 0..self.checkers.len() {
+            let Some(replica) = &self.nodes[node].replica else { continue };
+            for dot in self.checkers[space].observe(node, replica)? {
+                let write = self.checkers[space].writes.of_dot(dot);
+                self.tell(|| format!("   n{node} accepts {write:?} as number {}", dot.sequence));
+            }
+        }
+        Ok(())
     }
 
     /// Carries out what a replica has ordered, in order.
@@ -62,8 +75,9 @@ impl World {
                 Effect::Watch(watch) => self.fetch(node, watch)?,
                 Effect::Timeout(at) => self.nodes[node].arm(at, self.now),
                 Effect::Event(event) => self.event(node, event)?,
-                // What has settled is judged already; copies of values are not kept here.
-                _ => {}
+                Effect::Forget(keys) => self.forget(node, keys),
+                // Judged already, in the step in which it settled.
+                Effect::Settled(_) => {}
             }
         }
         self.deadlines(node)
@@ -99,6 +113,9 @@ impl World {
         let own = &mut self.nodes[node];
         let (run, (position, at)) = (own.run, own.storage.take(n, bytes, snapshot, self.now, latency));
         self.later(at.saturating_sub(self.now), Happening::Stored { node, run, position });
+        if !self.calm && self.rng.chance(self.profile.fragile) {
+            self.later(0, Happening::Crash { node, run });
+        }
         if self.mutant == Some(Mutant::EagerStorage) {
             return self.told(node, run, position);
         }
@@ -126,13 +143,17 @@ impl World {
         }
         let Some((n, covers)) = self.nodes[node].storage.tell(position) else { return Ok(()) };
         self.tell(|| format!("   the storage of n{node} has record {n} {covers:?}"));
-        self.checker.stored(node, &covers);
+        self.checkers.iter_mut().for_each(|checker| checker.stored(node, &covers));
         self.call(node, |replica, now| replica.persisted(n, now))?;
         self.carry_out(node)
     }
 
     fn transmit(&mut self, node: usize, link: LinkId, bytes: Vec<u8>) -> Result<(), Alarm> {
-        self.checker.sent(node, &bytes)?;
+        let frame = match Frame::decode(&bytes) {
+            Ok(frame) => frame,
+            Err(error) => return Alarm::raise(Kind::Contract, format!("n{node} sends what does not decode: {error}")),
+        };
+        self.checkers.iter().try_for_each(|checker| checker.sent(node, &frame))?;
         for (delay, parcel) in self.network.send(node, link, bytes, &mut self.rng) {
             self.later(delay, Happening::Arrival(parcel));
         }
@@ -156,7 +177,7 @@ impl World {
             let item = change.item.as_ref();
             self.tell(|| format!("   c{client}@n{node} hears of {} {:?}", change.key, item.map(|item| &item.version)));
             let said = change.item.as_ref().map(|item| (item.version.as_str(), &item.content, item.expires_at));
-            self.checker.read(reader, &change.key, said, false)?;
+            self.judge(client).read(reader, &change.key, said, false)?;
         }
         Ok(())
     }
@@ -169,9 +190,11 @@ impl World {
 
     fn event(&mut self, node: usize, event: Event) -> Result<(), Alarm> {
         match event {
+            // An old message with dots of a retired id above its last.
+            Event::Refused(error) if error.code() == ErrorCode::DependencyLost && !self.retired.is_empty() => Ok(()),
             Event::Refused(error) => Alarm::raise(Kind::Contract, format!("n{node} refuses a peer's delta: {error}")),
             Event::Renamed { old, new } => {
-                self.ids += 1;
+                self.ids.insert(new);
                 self.tell(|| format!("   n{node} was {old} and is {new}"));
                 Ok(())
             }

@@ -1,16 +1,16 @@
 //! A replica's storage: records arrive in order, become durable late, and what was not durable is lost in a crash.
 //!
-//! It knows the order of what it was given and nothing of what it means, except for the vector that a record reaches,
-//! which the checker is told when the record is durable.
+//! It knows the order of what it was given and nothing of what it means, except for the vectors that a record reaches,
+//! which the checker is told when the record is durable. It can also break its word: an old state of it comes back.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use edge_session::id::ReplicaId;
+use edge_session::id::{ReplicaId, Space};
 use edge_session::sync::message::{Frame, Message};
 use edge_session::time::Millis;
 
 /// What a record or snapshot reaches.
-pub type Covers = BTreeMap<ReplicaId, u64>;
+pub type Covers = BTreeMap<(Space, ReplicaId), u64>;
 
 /// A record or a snapshot.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ struct Item {
 }
 
 /// The storage of one node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Storage {
     items: VecDeque<Item>,
     last: u64,
@@ -32,6 +32,8 @@ pub struct Storage {
     told: u64,
     busy_until: Millis,
     reaches: Covers,
+    /// What was kept before the last snapshot took its place.
+    backup: Vec<Item>,
 }
 
 impl Storage {
@@ -49,7 +51,8 @@ impl Storage {
     pub fn finish(&mut self, position: u64) {
         self.done = self.done.max(position);
         let snapshot = self.items.iter().rev().find(|item| item.snapshot && item.position <= self.done);
-        if let Some(position) = snapshot.map(|item| item.position) {
+        if let Some(position) = snapshot.map(|item| item.position).filter(|at| self.items[0].position < *at) {
+            self.backup = self.items.iter().filter(|item| item.position < position).cloned().collect();
             self.items.retain(|item| item.position >= position);
         }
     }
@@ -73,9 +76,45 @@ impl Storage {
     pub fn cut(&mut self, position: u64) -> Covers {
         self.finish(position);
         self.items.retain(|item| item.position <= position);
+        self.restart(position);
+        self.reaches.clone()
+    }
+
+    /// An old state comes back, as if a disk or a virtual machine was set back: the first `keep` of what is kept, or of
+    /// what was kept before the last snapshot (`older`). Answers what is kept; `None` if there is no such state.
+    pub fn roll_back(&mut self, keep: usize, older: bool) -> Option<Covers> {
+        if older && self.backup.is_empty() {
+            return None;
+        }
+        if older {
+            self.items = std::mem::take(&mut self.backup).into();
+        }
+        self.items.truncate(keep.max(1));
+        self.restart(self.items.back()?.position);
+        Some(self.reaches.clone())
+    }
+
+    /// The id under which a replica would be opened.
+    #[must_use]
+    pub fn id(&self) -> Option<ReplicaId> {
+        self.frames().last().and_then(|frame| Frame::decode(frame).ok()).map(|frame| frame.from)
+    }
+
+    /// How far what was taken reaches.
+    #[must_use]
+    pub fn reaches(&self, space: &Space, id: ReplicaId) -> u64 {
+        self.reaches.get(&(space.clone(), id)).copied().unwrap_or(0)
+    }
+
+    /// How many records and snapshots are kept, now and before the last snapshot.
+    #[must_use]
+    pub fn kept(&self) -> (usize, usize) {
+        (self.items.len(), self.backup.len())
+    }
+
+    fn restart(&mut self, position: u64) {
         (self.last, self.done, self.told, self.busy_until) = (position, position, position, 0);
         self.reaches = self.items.back().map_or_else(Covers::new, |item| item.covers.clone());
-        self.reaches.clone()
     }
 
     /// Everything is lost.
@@ -96,18 +135,19 @@ impl Storage {
 }
 
 fn join(all: &mut Covers, more: &Covers) {
-    for (id, last) in more {
-        let own = all.entry(*id).or_default();
+    for (place, last) in more {
+        let own = all.entry(place.clone()).or_default();
         *own = (*own).max(*last);
     }
 }
 
 /// A record may hold nothing but a new id.
 fn covers(bytes: &[u8]) -> Covers {
-    let Ok(frame) = Frame::decode(bytes) else { return Covers::new() };
-    let vectors = frame
-        .messages
-        .iter()
-        .filter_map(|message| if let Message::Delta(delta) = message { Some(&delta.to) } else { None });
-    vectors.flat_map(|to| to.iter()).collect()
+    let mut covers = Covers::new();
+    for message in Frame::decode(bytes).map_or_else(|_| Vec::new(), |frame| frame.messages) {
+        if let Message::Delta(delta) = message {
+            covers.extend(delta.to.iter().map(|(id, last)| ((delta.space.clone(), id), last)));
+        }
+    }
+    covers
 }

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use edge_session::guarantee::Guarantees;
 use edge_session::io::{Operation, Policy, Progress, Range, Scope, SessionHandle, Terms};
-use edge_session::replica::SessionInit;
 use edge_session::store::entry::{Content, Key};
 use edge_session::store::{Check, Mutation};
 
 use crate::checker::Proposal;
 use crate::checker::alarm::{Alarm, Kind};
-use crate::checker::bearer::{Bearer, Promise};
 use crate::checker::writes::{Fate, Part, value};
-use crate::client::{Asked, Pending, Token};
-use crate::mutant::Mutant;
+use crate::client::{Asked, Pending};
 use crate::profile::Act;
 use crate::world::World;
 
@@ -71,111 +68,6 @@ impl World {
         self.arrive_at(client, node).map(Some)
     }
 
-    /// A client leaves its replica: with a token of what is durable there, or with the one that it has; or for good.
-    pub fn leave(&mut self, client: usize, for_good: bool) -> Result<(), Alarm> {
-        if let Some((node, handle)) = self.clients[client].place {
-            if !for_good && self.rng.chance(900) {
-                let now = self.nodes[node].clock.at(self.now);
-                if let Some(Ok(text)) = self.step(node, |replica| replica.token(handle, now))? {
-                    self.given(client, node, text, false)?;
-                }
-            }
-            self.step(node, |replica| replica.close_session(handle))?;
-            self.nodes[node].watches.retain(|_, watcher| *watcher != client);
-            self.give_up(client);
-            self.clients[client].detach();
-            self.carry_out(node)?;
-        }
-        if for_good {
-            self.clients[client].tokens = [None, None];
-            self.clients[client].failures = 0;
-        }
-        Ok(())
-    }
-
-    /// A client opens its session at a node: with its token, or a new one.
-    pub fn arrive_at(&mut self, client: usize, node: usize) -> Result<(usize, SessionHandle), Alarm> {
-        let token = self.clients[client].tokens[0].clone();
-        let older = self.clients[client].tokens[1].as_ref().filter(|_| self.mutant == Some(Mutant::StaleToken));
-        let judged = self.profile.guarantees[client];
-        let text = older.filter(|older| Some(older.session) == token.as_ref().map(|t| t.session)).or(token.as_ref());
-        let init = SessionInit {
-            token: text.map(|token| token.text.clone()),
-            guarantees: token.is_none().then_some(judged),
-            user: Some("user".into()),
-            ..SessionInit::default()
-        };
-        let opened = self.call(node, |replica, now| {
-            let handle = replica.open_session(init, now);
-            (handle, replica.session(handle))
-        })?;
-        let Some((handle, Some(view))) = opened else {
-            return Alarm::raise(Kind::Contract, format!("n{node} does not know the session that it has opened"));
-        };
-        if let Some(reason) = view.refused {
-            return Alarm::raise(Kind::Contract, format!("n{node} refuses the token of c{client}: {reason}"));
-        }
-        let promise = token.as_ref().map_or_else(Promise::default, |token| token.promise.clone());
-        self.checker.bearers[client] = Bearer::resumed(view.id, &promise);
-        let own = &mut self.clients[client];
-        own.judged = token.as_ref().map_or(judged, |token| token.judged);
-        own.met = token.as_ref().map_or(0, |token| token.met);
-        own.session = Some(view.id);
-        own.place = Some((node, handle));
-        self.tell(|| format!("   c{client} opens {} at n{node}", if token.is_some() { "its token" } else { "anew" }));
-        self.carry_out(node)?;
-        Ok((node, handle))
-    }
-
-    /// A client is given a token: judges it, and notes what it stands for.
-    pub fn given(&mut self, client: usize, node: usize, text: String, sealed: bool) -> Result<(), Alarm> {
-        let now = self.nodes[node].clock.at(self.now);
-        let opened = match self.keyring.open(&text, now, crate::world::KEY.2, 0) {
-            Ok(token) => token,
-            Err(error) => return Alarm::raise(Kind::Token, format!("a new token does not open: {error}")),
-        };
-        let asks = opened.dependencies().get(&self.checker.space).cloned().unwrap_or_default();
-        let promise = self.checker.token(client, node, &asks, sealed)?;
-        let own = &mut self.clients[client];
-        let Some(session) = own.session else { return Ok(()) };
-        own.met = own.met.max(now);
-        own.keep(Token { text, session, promise, judged: own.judged, met: own.met });
-        Ok(())
-    }
-
-    /// A client goes on with a copy of another's token.
-    fn fork(&mut self, client: usize) -> Result<(), Alarm> {
-        let other = self.rng.index(self.clients.len());
-        let Some(token) = self.clients[other].tokens[0].clone() else { return Ok(()) };
-        self.leave(client, true)?;
-        self.tell(|| format!("   c{client} goes on with the token of c{other}"));
-        self.clients[client].tokens = [Some(token), None];
-        Ok(())
-    }
-
-    /// A client joins what another's token depends on.
-    fn join_tokens(&mut self, client: usize, node: usize, handle: SessionHandle) -> Result<(), Alarm> {
-        let other = self.rng.index(self.clients.len());
-        let Some(token) = self.clients[other].tokens[0].clone() else { return Ok(()) };
-        self.tell(|| format!("   c{client}@n{node} joins the token of c{other}"));
-        if self.mutant == Some(Mutant::LossyMerge) {
-            let (before, judged) = (self.checker.bearers[client].clone(), self.clients[client].judged);
-            self.leave(client, true)?;
-            self.clients[client].tokens = [Some(token), None];
-            self.arrive_at(client, node)?;
-            self.clients[client].judged = judged;
-            self.checker.bearers[client].reads.join(&before.reads);
-            self.checker.bearers[client].writes.join(&before.writes);
-            return Ok(());
-        }
-        if let Some(Err(error)) = self.call(node, |replica, now| replica.merge(handle, &token.text, now))? {
-            return Alarm::raise(Kind::Contract, format!("n{node} does not join a token: {error}"));
-        }
-        self.checker.bearers[client].merge(&token.promise);
-        self.clients[client].met = self.clients[client].met.max(token.met);
-        self.carry_out(node)
-    }
-
     fn follow(&mut self, client: usize, node: usize, handle: SessionHandle) -> Result<(), Alarm> {
         if let Some(watch) = self.clients[client].watch.take() {
             self.nodes[node].watches.remove(&watch);
@@ -221,6 +113,10 @@ impl World {
     fn read(&mut self, client: usize, act: Act) -> Result<(), Alarm> {
         let (mut terms, judged) = self.terms(self.clients[client].judged);
         let key = self.key();
+        let in_front = act == Act::Read && self.in_front(client);
+        if in_front {
+            return self.read_in_front(client, key, judged);
+        }
         let (operation, asked) = match act {
             Act::Conflicts => (Operation::Conflicts(key.clone()), Asked::Conflicts(key)),
             Act::List => {
@@ -245,18 +141,33 @@ impl World {
         self.begin_operation(client, operation, asked, terms, judged)
     }
 
-    fn write(&mut self, client: usize, act: Act) -> Result<(), Alarm> {
+    /// Whether a host does the next thing in front of the replica.
+    fn in_front(&mut self, client: usize) -> bool {
+        let memory = self.clients[client].place.is_some_and(|(node, _)| !self.profile.storage[node]);
+        memory && self.rng.chance(self.profile.front)
+    }
+
+    /// A client writes.
+    pub fn write(&mut self, client: usize, act: Act) -> Result<(), Alarm> {
         let Some((node, _)) = self.clients[client].place else { return Ok(()) };
         let Some(session) = self.clients[client].session else { return Ok(()) };
         let (mut terms, judged) = self.terms(self.clients[client].judged);
         let count = if act == Act::Batch { self.rng.within(2..=4) } else { 1 };
         let mut keys: Vec<Key> = (0..count).map(|_| self.key()).collect();
-        let taken = self.taken(node);
+        let taken = self.taken(node, self.clients[client].space);
         keys.retain(|key| !taken.contains(key));
         if keys.is_empty() {
             return Ok(());
         }
-        let write = self.checker.writes.next();
+        if let ([key], Act::Write | Act::Delete) = (keys.as_slice(), act)
+            && self.in_front(client)
+        {
+            return self.write_in_front(client, key.clone(), act == Act::Delete, judged);
+        }
+        if self.rng.chance(self.profile.served) {
+            terms.on_stale = Some(Policy::Serve);
+        }
+        let write = self.judge(client).writes.next();
         let mut parts = BTreeMap::new();
         for key in keys {
             let gone = act == Act::Delete || (act == Act::Batch && self.rng.chance(200));
@@ -287,20 +198,21 @@ impl World {
             })
             .collect();
         self.tell(|| format!("   c{client}@n{node} writes w{write} to {:?}", parts.keys().collect::<Vec<_>>()));
-        self.checker.propose(Proposal { client, node, session, judged, parts, checks: found });
+        self.judge(client).propose(Proposal { client, node, session, judged, parts, checks: found });
         let asked = Asked::Write(write, !terms.sync);
         self.begin_operation(client, Operation::Write { batch, checks }, asked, terms, judged)
     }
 
-    /// The keys that are being written at a node by writes that still wait: two of them accepted in one step could not
-    /// be told apart afterwards.
-    fn taken(&self, node: usize) -> Vec<Key> {
-        let asked = self.nodes[node].waits.values().filter_map(|client| self.clients[*client].pending.as_ref());
-        let waits = asked.filter_map(|pending| match pending.asked {
-            Asked::Write(write, _) => Some(self.checker.writes.get(write)).filter(|own| own.fate == Fate::Proposed),
+    /// The keys that are being written at a node, in one space, by writes that still wait: two of them accepted in one
+    /// step could not be told apart afterwards.
+    fn taken(&self, node: usize, space: usize) -> Vec<Key> {
+        let here = |client: &&usize| self.clients[**client].space == space;
+        let asked = self.nodes[node].waits.values().filter(here);
+        let waits = asked.filter_map(|client| match self.clients[*client].pending.as_ref()?.asked {
+            Asked::Write(write, _) => Some(self.checkers[space].writes.get(write)),
             _ => None,
         });
-        waits.flat_map(|write| write.parts.keys().cloned()).collect()
+        waits.filter(|own| own.fate == Fate::Proposed).flat_map(|write| write.parts.keys().cloned()).collect()
     }
 
     /// Begins an operation; what is answered at once is judged at once.
@@ -334,7 +246,7 @@ impl World {
     /// A client waits no more. What it wanted to write was accepted already, or never will be.
     pub fn give_up(&mut self, client: usize) {
         if let Some(Pending { asked: Asked::Write(write, _), .. }) = self.clients[client].pending.take() {
-            self.checker.withdraw(write);
+            self.judge(client).withdraw(write);
         }
     }
 }

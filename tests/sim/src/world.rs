@@ -3,9 +3,9 @@
 //! Invariant: nothing here reads a clock or draws randomness that the seed does not decide; the same seed, number of
 //! operations and omissions give the same run to the letter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use edge_session::id::Space;
+use edge_session::id::{ReplicaId, Space};
 use edge_session::session::seal::Keyring;
 use edge_session::time::Millis;
 
@@ -20,6 +20,8 @@ use crate::rng::Rng;
 
 /// The cluster's key, its name and its issuer.
 pub const KEY: (&str, [u8; 32], &str) = ("k1", [7; 32], "sim");
+/// The names of the spaces; most runs have the first only.
+pub const SPACES: [&str; 3] = ["default", "other", "third"];
 /// When virtual time begins.
 const BEGINNING: Millis = 1_700_000_000_000;
 /// How often one moment may call a replica before it is said to run in circles.
@@ -48,6 +50,13 @@ pub enum Happening {
         /// Which one.
         position: u64,
     },
+    /// A replica crashes with a record on its way to storage.
+    Crash {
+        /// Where.
+        node: usize,
+        /// In which run.
+        run: u64,
+    },
     /// A crashed replica comes back.
     Return(usize),
     /// Two replicas that have no link exchange.
@@ -73,12 +82,14 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The network.
     pub network: Network,
-    /// The checker.
-    pub checker: Checker,
+    /// The checkers, one a space.
+    pub checkers: Vec<Checker>,
     /// The keys that verify tokens.
     pub keyring: Keyring,
-    /// How many ids replicas have had: each makes every vector longer.
-    pub ids: usize,
+    /// The ids that replicas have had: each makes every vector longer.
+    pub ids: BTreeSet<ReplicaId>,
+    /// The retirement records: an id, and its last sequence in each space.
+    pub retired: BTreeMap<ReplicaId, Vec<u64>>,
     /// Whether the run is over and everything is to come to rest.
     pub calm: bool,
     /// What happened, in words, if anybody wants to know.
@@ -95,7 +106,8 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, profile: Profile, mutant: Option<Mutant>, tell: bool) -> Self {
         let keyring = Keyring::new([(KEY.0, &KEY.1[..])]).expect("a well-formed key");
-        let space = Space::first("default").expect("a well-formed name");
+        let space = |name: &str| Space::first(name).expect("a well-formed name");
+        let spaces = SPACES[..profile.spaces].iter().map(|name| space(name));
         Self {
             seed,
             mutant,
@@ -104,9 +116,10 @@ impl World {
             nodes: (0..profile.nodes).map(|_| Node::new(BEGINNING)).collect(),
             clients: profile.guarantees.iter().map(|judged| Client::new(*judged)).collect(),
             network: Network::new(profile.edges.clone(), profile.weather.clone()),
-            checker: Checker::new(space, profile.nodes, profile.clients),
+            checkers: spaces.map(|space| Checker::new(space, profile.nodes, profile.clients)).collect(),
             keyring,
-            ids: 0,
+            ids: BTreeSet::new(),
+            retired: BTreeMap::new(),
             calm: false,
             history: tell.then(Vec::new),
             happenings: BTreeMap::new(),
@@ -128,6 +141,11 @@ impl World {
         Ok(())
     }
 
+    /// The checker of the space that a client's session is in.
+    pub fn judge(&mut self, client: usize) -> &mut Checker {
+        &mut self.checkers[self.clients[client].space]
+    }
+
     /// Does operation number `number`, after a pause in which time passes.
     pub fn operation(&mut self, number: u64) -> Result<(), Alarm> {
         self.rng = Rng::new(self.seed, number + 2);
@@ -136,7 +154,9 @@ impl World {
         let act = self.profile.act(&mut self.rng);
         self.tell(|| format!("#{number} {act:?}"));
         match act {
-            Act::Crash | Act::Amnesia | Act::Restore | Act::Compact | Act::Join => self.upheaval(act),
+            Act::Crash | Act::Amnesia | Act::Rollback | Act::Restore | Act::Compact | Act::Join | Act::Retire => {
+                self.upheaval(act)
+            }
             Act::Partition | Act::Heal | Act::Bounce | Act::Exchange | Act::Replay | Act::Astray | Act::Clock => {
                 self.trouble(act)
             }
@@ -198,7 +218,12 @@ impl World {
             Happening::Arrival(parcel) => self.arrive(&parcel),
             Happening::Stored { node, run, position } => self.stored(node, run, position),
             Happening::Told { node, run, position } => self.told(node, run, position),
-            Happening::Return(node) => self.open(node),
+            Happening::Crash { node, run } if self.nodes[node].run == run => self.crash(node, false),
+            Happening::Crash { .. } => Ok(()),
+            Happening::Return(node) => {
+                self.open(node)?;
+                self.first_at_the_door(node)
+            }
             Happening::Exchange(edge) => {
                 self.later(self.profile.timing.heartbeat * 2, Happening::Exchange(edge));
                 self.exchange(edge)

@@ -21,7 +21,8 @@ pub struct Bearer {
     pub writes: Set,
     /// What came in with tokens: that may leave again, durable here or not.
     brought: Set,
-    brought_dots: BTreeMap<ReplicaId, u64>,
+    /// What the tokens ask for.
+    pub brought_dots: BTreeMap<ReplicaId, u64>,
 }
 
 /// What a token stands for.

@@ -12,23 +12,20 @@ use super::mirror::content;
 use super::set::WriteId;
 
 impl Checker {
-    /// Judges a frame that `node` sends.
-    pub fn sent(&self, node: usize, bytes: &[u8]) -> Result<(), Alarm> {
-        let frame = match Frame::decode(bytes) {
-            Ok(frame) => frame,
-            Err(error) => return Alarm::raise(Kind::Contract, format!("n{node} sends what does not decode: {error}")),
-        };
+    /// Judges what a frame that `node` sends says of this space.
+    pub fn sent(&self, node: usize, frame: &Frame) -> Result<(), Alarm> {
         for message in &frame.messages {
+            // What is wanted, and where a run of slices began, is named by the other side's vectors.
+            if !matches!(message, Message::Want { .. } | Message::Slice(_)) {
+                let mut told = message.vectors().filter(|(space, _)| **space == self.space);
+                told.try_for_each(|(_, vector)| self.told(node, vector))?;
+            }
             match message {
-                Message::Hello { vectors, .. } => vectors.iter().try_for_each(|(_, vector)| self.told(node, vector))?,
-                Message::Ack { vector, .. } | Message::Behind { vector, .. } => self.told(node, vector)?,
-                Message::Delta(delta) | Message::TopUp { delta, .. } => {
-                    self.told(node, &delta.to)?;
+                Message::Delta(delta) | Message::TopUp { delta, .. } if delta.space == self.space => {
                     self.listed(node, &delta.keys)?;
                 }
-                Message::Slice(slice) => self.listed(node, &slice.keys)?,
-                // What is wanted is named by the other side's vectors.
-                Message::Want { .. } | Message::Refused { .. } | Message::Unknown { .. } | Message::Foreign { .. } => {}
+                Message::Slice(slice) if slice.space == self.space => self.listed(node, &slice.keys)?,
+                _ => {}
             }
         }
         Ok(())

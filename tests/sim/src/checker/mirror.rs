@@ -27,6 +27,7 @@ pub struct Mirror {
     pub durable: BTreeMap<ReplicaId, u64>,
     /// The writes that it holds.
     pub has: Set,
+    accepted: Vec<Dot>,
     /// Whether the last step made a write that it superseded itself.
     pub unseen: bool,
     vector: BTreeMap<ReplicaId, u64>,
@@ -62,9 +63,10 @@ impl Mirror {
         !self.storage || self.durable.get(&dot.replica).is_some_and(|last| *last >= dot.sequence)
     }
 
-    /// The ids that the replica has had since it was opened.
-    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.ids.iter().copied()
+    /// What the replica has accepted since it was opened.
+    #[must_use]
+    pub fn accepted(&self) -> &[Dot] {
+        &self.accepted
     }
 
     /// A step begins, under this id.
@@ -94,7 +96,10 @@ impl Mirror {
             for dot in (first..=last).map(|sequence| Dot::new(id, sequence)) {
                 match writes.of_dot(dot) {
                     Some(write) => known.push(write),
-                    None if self.ids.contains(&id) => own.push(dot),
+                    None if self.ids.contains(&id) => {
+                        self.accepted.push(dot);
+                        own.push(dot);
+                    }
                     None => return Alarm::raise(Kind::Escape, format!("{dot} is here, which nobody has any more")),
                 }
             }

@@ -6,7 +6,7 @@ use edge_session::time::Millis;
 
 use super::Checker;
 use super::alarm::{Alarm, Kind};
-use super::set::WriteId;
+use super::set::{Set, WriteId};
 use super::writes::same;
 
 /// Who read where, and under which promises.
@@ -48,6 +48,36 @@ impl Checker {
         let decided = if whole { named.len() } else { 1 };
         named.iter().take(decided).for_each(|write| bearer.reads.insert(*write));
         Ok(named)
+    }
+
+    /// Judges a copy that a host has answered: it is what the replica holds alone, or the last write of the host's log.
+    pub fn read_copy(
+        &mut self,
+        reader: Reader,
+        key: &Key,
+        write: WriteId,
+        content: &Content,
+        log: Option<WriteId>,
+    ) -> Result<(), Alarm> {
+        let logged = log.filter(|log| self.writes.get(*log).parts.contains_key(key));
+        let part = self.writes.get(write).parts.get(key);
+        let current = match logged {
+            Some(log) => write == log,
+            None => self.mirrors[reader.node].live(key) == [write],
+        };
+        if !current || !part.is_some_and(|part| same(&part.content, content)) {
+            let live = self.mirrors[reader.node].live(key);
+            let text = format!("a copy of {key} is of w{write}; the log has {logged:?}, the replica {live:?}");
+            return Alarm::raise(Kind::Answer, text);
+        }
+        if logged.is_none() {
+            // What is in the log is as good as held: it is handed over before anything else is asked.
+            let mut has = self.mirrors[reader.node].has.clone();
+            log.into_iter().for_each(|log| has.insert(log));
+            self.satisfied(reader, key, Some(write), &has)?;
+        }
+        self.bearers[reader.client].reads.insert(write);
+        Ok(())
     }
 
     /// Judges what an answer to `conflicts` said: every live entry that shows, the winner first.
@@ -157,15 +187,19 @@ impl Checker {
     /// Read Your Writes and Monotonic Reads: the replica holds all that the guarantee names, and the winner of the
     /// key is none older.
     fn guarantees(&self, reader: Reader, key: &Key, winner: Option<WriteId>) -> Result<(), Alarm> {
+        self.satisfied(reader, key, winner, &self.mirrors[reader.node].has)
+    }
+
+    fn satisfied(&self, reader: Reader, key: &Key, winner: Option<WriteId>, has: &Set) -> Result<(), Alarm> {
         if reader.stale {
             return Ok(());
         }
-        let (bearer, mirror) = (&self.bearers[reader.client], &self.mirrors[reader.node]);
+        let bearer = &self.bearers[reader.client];
         let rank = winner.and_then(|winner| self.writes.get(winner).rank);
         let rows = [(Guarantee::ReadYourWrites, &bearer.writes), (Guarantee::MonotonicReads, &bearer.reads)];
         for (guarantee, needed) in rows.into_iter().filter(|(guarantee, _)| reader.judged.has(*guarantee)) {
             let (client, node) = (reader.client, reader.node);
-            if let Some(write) = mirror.has.lacks(needed) {
+            if let Some(write) = has.lacks(needed) {
                 let text = format!("n{node} answered c{client} on {key} without w{write}");
                 return Alarm::raise(Kind::of(guarantee), text);
             }

@@ -18,6 +18,13 @@ impl Set {
         self.words[write / 64] |= 1 << (write % 64);
     }
 
+    /// Takes a write out.
+    pub fn remove(&mut self, write: WriteId) {
+        if let Some(word) = self.words.get_mut(write / 64) {
+            *word &= !(1 << (write % 64));
+        }
+    }
+
     /// Whether the write is in.
     #[must_use]
     pub fn contains(&self, write: WriteId) -> bool {

@@ -125,15 +125,13 @@ impl Writes {
         Ok(())
     }
 
-    /// Takes back what `origin` accepted above `last`: a crash has lost it before it was durable.
-    pub fn lose(&mut self, origin: ReplicaId, last: u64) {
-        let Some(dots) = self.dots.get_mut(&origin) else { return };
-        for write in dots.split_off(&(last + 1)).into_values() {
-            let own = &mut self.all[write];
-            own.fate = Fate::Lost;
-            if let Some(rank) = own.rank {
-                self.ranks.remove(&rank);
-            }
+    /// Takes back the write of a dot: a crash has lost it before it was durable.
+    pub fn lose(&mut self, dot: Dot) {
+        let Some(write) = self.dots.get_mut(&dot.replica).and_then(|dots| dots.remove(&dot.sequence)) else { return };
+        let own = &mut self.all[write];
+        own.fate = Fate::Lost;
+        if let Some(rank) = own.rank {
+            self.ranks.remove(&rank);
         }
     }
 
