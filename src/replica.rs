@@ -40,14 +40,14 @@ use crate::error::SessionError;
 use crate::id::{ReplicaId, Space};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
-use crate::session::seal::Keyring;
+use crate::session::seal::{Keyring, LEEWAY_MAX};
 use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
 use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
 use crate::store::limits::Limits;
 use crate::store::space::Changed;
 use crate::sync::peer::Timing;
-use crate::time::Millis;
+use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 use litemap::LiteMap;
 
@@ -74,6 +74,12 @@ pub struct Config {
     pub timeout: Millis,
     /// How long a session lives, unless it says otherwise, in milliseconds.
     pub expires_in: Millis,
+    /// How long a token lives that is minted here, in milliseconds: each seal gives a fresh one, but none outlives its
+    /// session. Unless said otherwise, as long as the session.
+    pub token_life: Millis,
+    /// How much longer than its `exp` a token is taken, for clocks that differ, in milliseconds: none unless said
+    /// otherwise, and at most [`LEEWAY_MAX`].
+    pub leeway: Millis,
     /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above half of it a token
     /// is folded, so that holders without a key have room for what they add.
     pub token_bytes: usize,
@@ -92,6 +98,8 @@ impl Default for Config {
             timing: Timing::default(),
             timeout: 1_000,
             expires_in: 24 * 3_600_000,
+            token_life: MILLIS_MAX,
+            leeway: 0,
             token_bytes: TOKEN_BYTES_MAX,
         }
     }
@@ -105,6 +113,8 @@ pub struct Replica {
     space: Space,
     timeout: Millis,
     expires_in: Millis,
+    token_life: Millis,
+    leeway: Millis,
     token_bytes: usize,
     keyring: Option<Keyring>,
     entropy: Entropy,
@@ -154,6 +164,8 @@ impl Replica {
             space: Space::first(&config.space)?,
             timeout: config.timeout,
             expires_in: config.expires_in,
+            token_life: config.token_life,
+            leeway: config.leeway.min(LEEWAY_MAX),
             token_bytes: check_limit(config.token_bytes)?,
             keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?) },
             entropy,

@@ -22,7 +22,7 @@ export interface CoreConfig {
   keys?: { kid: string; key: Uint8Array }[];
   durable: boolean;
   limits?: Record<string, number>;
-  session?: { expiresIn?: number; timeout?: number };
+  session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number };
   heartbeat?: number;
 }
 

@@ -16,7 +16,8 @@ export class Handle {
   readonly account: Account;
   /** The copies of the session's space. */
   readonly copies: Map<string, Copy>;
-  readonly expiresAt: number;
+  /** Until when it operates here; a later token may put it off. */
+  expiresAt: number;
   readonly clock: () => number;
   /** Goes up when what the core has allowed must be asked for again. */
   epoch = 0;
@@ -40,6 +41,11 @@ export class Handle {
     this.driver.check();
     if (this.#raw === undefined) throw released();
     return this.#raw;
+  }
+
+  /** Asks the core anew until when the session operates here. */
+  renew(): void {
+    this.expiresAt = this.call((raw) => raw.info()).expiresAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether the session's time is not over. */

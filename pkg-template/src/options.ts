@@ -33,8 +33,9 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
-    const session = { expiresIn: optional(options.session.expiresIn, 'session.expiresIn'), timeout: optional(options.session.timeout, 'session.timeout') };
-    config.session = defined(session);
+    const { session } = options;
+    const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway'] as const;
+    config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
   const heartbeat = optional(options.heartbeat, 'heartbeat');
   if (heartbeat !== undefined) config.heartbeat = heartbeat;

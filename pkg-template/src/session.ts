@@ -43,7 +43,8 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get expiresAt(): number | null {
-    return this.#info.expiresAt;
+    const { expiresAt } = this.#handle;
+    return expiresAt === Number.POSITIVE_INFINITY ? null : expiresAt;
   }
 
   get guarantees(): readonly Guarantee[] {
@@ -129,7 +130,11 @@ export class SessionHandle<M> implements Session<M> {
   merge(...tokens: (Token | string | null | undefined)[]): this {
     // Whatever the core has allowed, it allowed before it knew these.
     this.#handle.epoch += 1;
-    for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
+    try {
+      for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
+    } finally {
+      if (this.#handle.driver.over === undefined) this.#handle.renew();
+    }
     return this;
   }
 

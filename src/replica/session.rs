@@ -52,7 +52,12 @@ pub(crate) struct SessionState {
     pub(crate) token: SessionToken,
     /// When the token was minted. Expiry is judged no earlier, so that a slow clock resurrects nothing.
     pub(crate) issued_at: Millis,
+    /// Until when it operates here. Where tokens are minted that is its end; elsewhere its token's, which others renew.
     pub(crate) expires_at: Millis,
+    /// Its absolute end: nothing renews it.
+    pub(crate) ends_at: Millis,
+    /// How much longer `expires_at` is believed, for clocks that differ: nothing for a session that began here.
+    pub(crate) leeway: Millis,
     pub(crate) resumed: bool,
     pub(crate) refused: Option<SessionError>,
     pub(crate) waits: u32,
@@ -69,14 +74,15 @@ impl SessionState {
         if let Some(reason) = &self.refused {
             return Err(reason.clone());
         }
-        if now >= self.expires_at {
+        if now >= self.expires_at.saturating_add(self.leeway) {
             return Err(SessionError::new(ErrorCode::TokenExpired, "the session's time is over; begin a new one"));
         }
         Ok(())
     }
 
-    /// The claims of a token minted at `now` by the cluster `issuer`.
-    pub(crate) fn claims(&self, issuer: &str, now: Millis) -> Claims {
+    /// The claims of a token minted at `now` by the cluster `issuer`, which lives for `life` from now on, but never
+    /// beyond the session's end.
+    pub(crate) fn claims(&self, issuer: &str, life: Millis, now: Millis) -> Claims {
         Claims {
             issuer: issuer.into(),
             subject: self.user.clone(),
@@ -85,7 +91,8 @@ impl SessionState {
             space: self.space.clone(),
             guarantees: self.guarantees,
             issued_at: self.at(now),
-            expires_at: self.expires_at,
+            expires_at: self.at(now).saturating_add(life).min(self.ends_at),
+            ends_at: self.ends_at,
         }
     }
 }

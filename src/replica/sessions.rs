@@ -34,6 +34,7 @@ impl Replica {
         let token = token.unwrap_or_else(SessionToken::anonymous);
         let claims = token.claims().cloned();
         let fresh = SessionId::new(now, self.entropy.draw());
+        let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
         let mut state = SessionState {
             id: claims.as_ref().map_or(fresh, |claims| claims.session),
             user: if refused.is_some() { None } else { init.user },
@@ -45,7 +46,9 @@ impl Replica {
             vector: token.dependencies().clone(),
             token,
             issued_at: 0,
-            expires_at: now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX),
+            expires_at: ends_at,
+            ends_at,
+            leeway: if resumed { self.leeway } else { 0 },
             resumed,
             refused,
             waits: 0,
@@ -54,7 +57,8 @@ impl Replica {
             state.user = claims.subject;
             state.client = claims.client.or(state.client);
             state.issued_at = claims.issued_at;
-            state.expires_at = claims.expires_at;
+            state.ends_at = claims.ends_at;
+            state.expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
         }
         self.handles += 1;
         let handle = SessionHandle(self.handles);
@@ -69,7 +73,8 @@ impl Replica {
         self.watches.forget(handle);
     }
 
-    /// Joins what another token of the same user depends on.
+    /// Joins what another token of the same user depends on. Without a key a later token of the same session also renews
+    /// this one: its signed part is carried on from now on, and its expiry holds.
     ///
     /// # Errors
     /// `TOKEN_INVALID` for a token that is damaged, forged or another user's; `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`. The
@@ -87,9 +92,16 @@ impl Replica {
             ));
         }
         self.look_for_own_past(&token);
+        let signs = self.keyring.is_some();
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.merge(token.dependencies());
             state.token.merge(&token);
+            // Who mints no tokens lives on by the later one of its own session.
+            if !signs && state.token.renew(&token) {
+                let renewed = state.token.claims().map(|claims| (claims.issued_at, claims.expires_at, claims.ends_at));
+                (state.issued_at, state.expires_at, state.ends_at) =
+                    renewed.unwrap_or((state.issued_at, state.expires_at, state.ends_at));
+            }
         }
         Ok(())
     }
@@ -155,10 +167,10 @@ impl Replica {
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
     pub fn open_token(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         if let Some(keyring) = &self.keyring {
-            return keyring.open(text, now, &self.issuer, 0);
+            return keyring.open(text, now, &self.issuer, self.leeway);
         }
         let token = SessionToken::open_unverified(text)?;
-        if token.claims().is_some_and(|claims| now >= claims.expires_at) {
+        if token.claims().is_some_and(|claims| now >= claims.expires_at.saturating_add(self.leeway)) {
             return Err(SessionError::new(ErrorCode::TokenExpired, "the token has expired; begin a new session"));
         }
         Ok(token)

@@ -73,7 +73,7 @@ impl Replica {
         // Signed is what this replica holds itself and what was signed before. To sign a claim that came without proof
         // would give it one: see `look_for_own_past`.
         let vouched = self.covered(vector, state.token.signed());
-        let mut text = keyring.sign(&state.claims(&self.issuer, self.now), &vouched)?;
+        let mut text = keyring.sign(&state.claims(&self.issuer, self.token_life, self.now), &vouched)?;
         // What the signature does not cover follows it, as it came: the suffix.
         let rest = SessionToken::anonymous().with_unsigned(&vector.beyond(&vouched)).to_text();
         text.push_str(rest.trim_start_matches('~'));

@@ -17,6 +17,9 @@ use crate::session::pack;
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
 
+/// How deep the JSON of a token may be nested. Ours is two deep; claims of other minters may be a little deeper.
+const DEPTH_MAX: u32 = 4;
+
 /// The signed part of a token, without its dependencies.
 ///
 /// A JWT tells time in whole seconds. Both times round down: a token never lives longer than was asked for, and never
@@ -37,8 +40,10 @@ pub struct Claims {
     pub guarantees: Guarantees,
     /// `iat`: when the token was minted.
     pub issued_at: Millis,
-    /// `exp`: when it ends. Never absent: a killed session's fence is kept for as long as its tokens can live.
+    /// `exp`: when the token ends. Never absent: a killed session's fence is kept for as long as its tokens can live.
     pub expires_at: Millis,
+    /// `end`: when the session ends, whatever renews its tokens; left out when it is the same. Never before `exp`.
+    pub ends_at: Millis,
 }
 
 /// The claims as they are written, in this order.
@@ -55,6 +60,8 @@ struct Written<'c> {
     gua: Option<u8>,
     iat: u64,
     exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<u64>,
     #[serde(skip_serializing_if = "LiteMap::is_empty")]
     dep: LiteMap<String, String>,
 }
@@ -73,6 +80,8 @@ struct Read {
     gua: Option<u8>,
     iat: u64,
     exp: u64,
+    #[serde(default, deserialize_with = "present")]
+    end: Option<u64>,
     #[serde(default)]
     dep: Packed,
     #[serde(default, deserialize_with = "present")]
@@ -96,6 +105,7 @@ pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Str
         gua: Some(claims.guarantees.bits()).filter(|bits| *bits != Guarantees::ALL.bits()),
         iat: seconds(claims.issued_at)?,
         exp: seconds(claims.expires_at)?,
+        end: Some(seconds(claims.ends_at)?).filter(|end| Some(*end) != seconds(claims.expires_at)),
         dep,
     };
     serde_json::to_string(&written).ok()
@@ -104,7 +114,7 @@ pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Str
 /// Reads claims and signed dependencies, if the JSON holds exactly one of each and all are well formed.
 pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
     // serde would take an array for a structure.
-    if !json.trim_ascii_start().starts_with(b"{") {
+    if !json.trim_ascii_start().starts_with(b"{") || is_nested(json) {
         return None;
     }
     let read: Read = serde_json::from_slice(json).ok()?;
@@ -121,8 +131,29 @@ pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
         guarantees: read.gua.map_or(Some(Guarantees::ALL), |bits| Guarantees::from_bits(bits).ok())?,
         issued_at: millis(read.iat)?,
         expires_at: millis(read.exp)?,
+        ends_at: millis(read.end.unwrap_or(read.exp))?,
     };
-    Some((claims, read.dep.0))
+    (claims.ends_at >= claims.expires_at).then_some((claims, read.dep.0))
+}
+
+/// Whether brackets stand in brackets deeper than any honest minter writes. What is passed over is not parsed, and so
+/// would be passed over at any depth.
+fn is_nested(json: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 fn seconds(millis: Millis) -> Option<u64> {

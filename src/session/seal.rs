@@ -31,7 +31,8 @@ const MAC_BYTES: usize = 32;
 /// The keys of a cluster: the first signs, all verify.
 ///
 /// To change keys, put the new one behind the old on every replica, then in front of it, and take the old one away
-/// once its last token has expired.
+/// once its last token has expired: nobody is logged out, and each token is signed by the new key when it is next
+/// sealed.
 ///
 /// ```
 /// use edge_session::guarantee::Guarantees;
@@ -47,6 +48,7 @@ const MAC_BYTES: usize = 32;
 ///     guarantees: Guarantees::ALL,
 ///     issued_at: 1_700_000_000_000,
 ///     expires_at: 1_700_000_060_000,
+///     ends_at: 1_700_000_060_000,
 /// };
 /// let text = keys.seal(&claims, &SessionVector::default())?;
 /// let token = keys.open(&text, 1_700_000_030_000, "example", 0)?;

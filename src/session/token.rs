@@ -124,6 +124,20 @@ impl SessionToken {
         self.dependencies.merge(&other.dependencies);
     }
 
+    /// Takes over the signed part of a later token of the same session, and depends on what both depend on; tells
+    /// whether it was one. Neither needs to be verified: who holds no key only carries it on.
+    pub fn renew(&mut self, later: &Self) -> bool {
+        let (Some(own), Some(other)) = (&self.claims, &later.claims) else { return false };
+        let same = own.session == other.session && own.subject == other.subject && own.issuer == other.issuer;
+        if !same || other.expires_at <= own.expires_at {
+            return false;
+        }
+        let mut dependencies = later.dependencies.clone();
+        dependencies.merge(&self.dependencies);
+        *self = Self { dependencies, ..later.clone() };
+        true
+    }
+
     /// What the JWS says, whether or not anybody has verified it; `None` for an anonymous token.
     #[must_use]
     pub const fn claims(&self) -> Option<&Claims> {

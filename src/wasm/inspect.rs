@@ -122,6 +122,7 @@ struct TokenView {
     guarantees: Option<u8>,
     issued_at: Option<u64>,
     expires_at: Option<u64>,
+    ends_at: Option<u64>,
     signed: bool,
     bytes: usize,
     #[serde(flatten)]
@@ -140,6 +141,7 @@ pub(super) fn token(text: &str, token: &SessionToken, default: &str) -> JsValue 
         guarantees: claims.map(|claims| claims.guarantees.bits()),
         issued_at: claims.map(|claims| claims.issued_at),
         expires_at: claims.and_then(|claims| ends(claims.expires_at)),
+        ends_at: claims.and_then(|claims| ends(claims.ends_at)),
         signed: claims.is_some(),
         bytes: text.len(),
         vectors: vectors(space.as_deref().unwrap_or(default), token.dependencies()),

@@ -62,6 +62,8 @@ struct LimitsView {
 struct TimesView {
     expires_in: Option<u64>,
     timeout: Option<u64>,
+    token_expires_in: Option<u64>,
+    leeway: Option<u64>,
 }
 
 /// How a replica is opened.
@@ -89,6 +91,8 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
         timing: Timing { heartbeat: view.heartbeat.unwrap_or(base.timing.heartbeat), ..base.timing },
         timeout: view.session.timeout.unwrap_or(base.timeout),
         expires_in: view.session.expires_in.unwrap_or(base.expires_in),
+        token_life: view.session.token_expires_in.unwrap_or(base.token_life),
+        leeway: view.session.leeway.unwrap_or(base.leeway),
         token_bytes: given.token_bytes.map_or(base.token_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     })
 }

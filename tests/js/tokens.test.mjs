@@ -126,6 +126,29 @@ test('a suffix adds dependencies and never an identity', async (t) => {
   assert.deepEqual(edge.inspectToken(back.token).reads, { [tab.id]: 1 });
 });
 
+test('a token slides with each seal, and a tab is renewed by the later one, until the session ends', async (t) => {
+  const now = clock();
+  const options = { secret: SECRET, clock: now, session: { expiresIn: '1h', tokenExpiresIn: '10m' } };
+  const [edge, tab] = [await open(t, options), await open(t, { clock: now })];
+  const began = now.now;
+  const there = edge.session({ user: 'ann' });
+  const here = tab.session(await there.sealed());
+  assert.deepEqual([here.expiresAt, there.expiresAt], [began + 600_000, began + 3_600_000]);
+  const info = edge.inspectToken(here.token);
+  assert.deepEqual([info.expiresAt, info.endsAt], [began + 600_000, began + 3_600_000]);
+  here.sync.set('draft', 1);
+  now.now = began + 540_000;
+  here.merge(await there.sealed());
+  assert.equal(here.expiresAt, began + 1_140_000);
+  now.now = began + 700_000;
+  assert.equal(here.sync.get('draft'), 1);
+  assert.equal(edge.session(here.token).user, 'ann');
+  now.now = began + 1_140_000;
+  assert.equal(thrown(() => here.sync.get('draft')).code, 'TOKEN_EXPIRED');
+  now.now = began + 3_599_000;
+  assert.equal(edge.inspectToken(there.token).expiresAt, began + 3_600_000);
+});
+
 test('merging joins what two devices have seen; nothing is overwritten', async (t) => {
   const [tokyo, paris, osaka] = await openAll(t, ['tokyo', 'paris', 'osaka'], { secret: SECRET });
   const phone = tokyo.session({ user: 'ann' });

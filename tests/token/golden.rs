@@ -49,6 +49,7 @@ impl Golden {
             guarantees: Guarantees::from_names(self.get("guarantees").unwrap().split(' ')).unwrap(),
             issued_at: self.number("issued"),
             expires_at: self.number("expires"),
+            ends_at: self.number("expires"),
         })
     }
 }

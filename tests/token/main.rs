@@ -2,10 +2,11 @@
 //!
 //! Here is what the tests have in common: one key, one time, one session.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod forged;
 mod golden;
+mod renewal;
 mod sealed;
 
 use std::fmt::Debug;
@@ -52,6 +53,7 @@ fn claims() -> Claims {
         guarantees: Guarantees::ALL,
         issued_at: NOW,
         expires_at: NOW + 3_600_000,
+        ends_at: NOW + 3_600_000,
     }
 }
 

@@ -18,14 +18,15 @@ fn any_seen() -> impl Strategy<Value = SessionVector> {
 
 fn any_claims() -> impl Strategy<Value = Claims> {
     let text = || prop::option::of(".{0,8}");
-    (text(), text(), "[a-z$.]{1,8}", 1u32..4, 0u8..16, any::<[u8; 16]>(), 1u64..5_000_000).prop_map(
-        |(subject, client, space, generation, guarantees, session, seconds)| Claims {
+    (text(), text(), "[a-z$.]{1,8}", 1u32..4, 0u8..16, any::<[u8; 16]>(), 1u64..5_000_000, 0u64..3).prop_map(
+        |(subject, client, space, generation, guarantees, session, seconds, longer)| Claims {
             subject,
             client,
             session: SessionId::from_bytes(session),
             space: Space::new(&space, generation).unwrap(),
             guarantees: Guarantees::from_bits(guarantees).unwrap(),
             expires_at: NOW + seconds * 1000,
+            ends_at: NOW + (seconds + longer * 60) * 1000,
             ..claims()
         },
     )
@@ -110,7 +111,7 @@ fn a_token_without_a_signed_part_is_nobodys() {
 
 #[test]
 fn a_token_expires_to_the_second_and_not_later() {
-    let text = keys().seal(&Claims { expires_at: NOW + 10_999, ..claims() }, &seen()).unwrap();
+    let text = keys().seal(&Claims { expires_at: NOW + 10_999, ends_at: NOW + 10_999, ..claims() }, &seen()).unwrap();
     let at = |now: u64, leeway: u64| keys().open(&text, now, "example", leeway).map_err(|error| error.code());
     assert_eq!(at(NOW, 0).unwrap().identity().unwrap().expires_at, NOW + 10_000, "rounded down");
     assert!(at(NOW + 9_999, 0).is_ok());

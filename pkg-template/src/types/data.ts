@@ -111,8 +111,10 @@ export interface TokenInfo extends Dependencies {
   readonly spaces: Readonly<Record<string, Dependencies>>;
   /** Milliseconds of the epoch. */
   readonly issuedAt: number | null;
-  /** Milliseconds of the epoch. */
+  /** When the token ends, in milliseconds of the epoch. */
   readonly expiresAt: number | null;
+  /** When its session ends, in milliseconds of the epoch: no later token lives longer. */
+  readonly endsAt: number | null;
   readonly signed: boolean;
   /** Its length. */
   readonly bytes: number;

@@ -31,6 +31,21 @@ export interface Limits {
   tokenBytes?: number | undefined;
 }
 
+/** Defaults of sessions at one replica. */
+export interface SessionDefaults {
+  /** The life of a new session, counted from its beginning; nothing renews it. A day unless said otherwise. */
+  expiresIn?: Duration | undefined;
+  /** The deadline of its operations; a second unless said otherwise. */
+  timeout?: Duration | undefined;
+  /**
+   * How long a token lives that is signed here. Each `sealed()` gives a fresh one, so whoever comes again in time goes on, and a
+   * token that was lost or stolen ends soon; none outlives its session. As long as the session unless said otherwise.
+   */
+  tokenExpiresIn?: Duration | undefined;
+  /** How much longer than its end a token is taken, for clocks that differ; not at all unless said otherwise, a minute at most. */
+  leeway?: Duration | undefined;
+}
+
 /** Options of `openReplica`. */
 export interface ReplicaOptions {
   /** The label that begins this replica's id, for people: at most 16 of `[a-z0-9-]`. */
@@ -47,8 +62,8 @@ export interface ReplicaOptions {
   issuer?: string | undefined;
   /** Bounds of what is accepted. */
   limits?: Limits | undefined;
-  /** Defaults of new sessions: their life, and the deadline of their operations. */
-  session?: { expiresIn?: Duration | undefined; timeout?: Duration | undefined } | undefined;
+  /** Defaults of sessions. */
+  session?: SessionDefaults | undefined;
   /** How often a quiet link is refreshed, which heals lost messages. */
   heartbeat?: Duration | undefined;
   /** The time in milliseconds of the epoch; `Date.now` unless said otherwise. */

@@ -56,7 +56,10 @@ export interface Session<M = KeyMap> extends Disposable {
   readonly id: string;
   readonly user: string | null;
   readonly space: string;
-  /** Milliseconds of the epoch, `null` for a session without an end. */
+  /**
+   * Until when it operates here, in milliseconds of the epoch; `null` for a session without an end. At a replica without a
+   * secret that is the end of its token, which merging a later token of the same session puts off.
+   */
   readonly expiresAt: number | null;
   readonly guarantees: readonly Guarantee[];
   /** Whether a token was accepted. */
@@ -150,7 +153,8 @@ export interface Session<M = KeyMap> extends Disposable {
   /** The entries of a key that did not see each other; one or none when calm. The next write resolves them. */
   conflicts<K extends Key<M>>(key: K): readonly Entry<K, M[K]>[];
   /**
-   * Joins what other tokens have seen into this session; who it is stays as it was.
+   * Joins what other tokens have seen into this session; who it is stays as it was. At a replica without a secret a later token
+   * of this very session also renews it.
    * Throws `TOKEN_INVALID` or another reason of the first token that is refused; tokens before it are then merged.
    */
   merge(...tokens: (Token | string | null | undefined)[]): this;
