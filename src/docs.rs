@@ -12,5 +12,8 @@ pub mod protocol {}
 #[doc = include_str!("docs/storage.md")]
 pub mod storage {}
 
+#[doc = include_str!("docs/model.md")]
+pub mod model {}
+
 #[doc = include_str!("docs/glossary.md")]
 pub mod glossary {}

@@ -104,8 +104,11 @@ fn code<T: std::fmt::Debug>(result: Result<T, SessionError>) -> ErrorCode {
     result.unwrap_err().code()
 }
 
+/// Under Miri every step is a thousand.
+const CASES: u32 = if cfg!(miri) { 8 } else { 128 };
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn a_frame_survives_the_wire(items in prop::collection::vec(any_item(), 0..8)) {

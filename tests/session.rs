@@ -168,8 +168,11 @@ fn a_capped_dot_is_asked_for_no_more() {
     assert_eq!(session, SessionVector::default());
 }
 
+/// Under Miri every step is a thousand.
+const CASES: u32 = if cfg!(miri) { 8 } else { 128 };
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn merging_sessions_is_a_semilattice(a in any_session(), b in any_session(), c in any_session()) {

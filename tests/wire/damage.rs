@@ -1,6 +1,6 @@
 //! Damaged, hostile and contradictory bytes: an error, an unchanged state, no panic, no memory by a claimed length.
 
-use super::round_trip::any_frame;
+use super::any::any_frame;
 use super::*;
 use common::host::{Host, SYNC};
 use common::{START, batch, code, edge, put, stored};

@@ -11,6 +11,8 @@
     clippy::wildcard_enum_match_arm
 )]
 
+#[path = "../common/any.rs"]
+mod any;
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -8,7 +8,9 @@ mod bindgen;
 mod consumer;
 mod demo;
 mod fingerprint;
+mod fuzz;
 mod layout;
+mod model;
 mod package;
 mod prepare;
 mod process;
@@ -41,6 +43,16 @@ const COMMANDS: &[Command] = &[
         name: "sim",
         usage: "sim [--seed N] [--seeds COUNT] [--ops M] [--mutants]…    simulate replicas under faults",
         run: sim::command,
+    },
+    Command {
+        name: "model",
+        usage: "model [--tested] [--script S] [--mutants]…    explore every state within a bound",
+        run: model::command,
+    },
+    Command {
+        name: "fuzz",
+        usage: "fuzz [TARGET] [--seconds N]    fuzz what comes from outside; --corpora writes the corpora anew",
+        run: fuzz::command,
     },
 ];
 

@@ -25,6 +25,8 @@ pub(crate) enum Need {
     Chromium,
     Chromedriver,
     WasmPack,
+    /// A nightly compiler, and cargo-fuzz.
+    CargoFuzz,
 }
 
 static ANSWERS: Mutex<BTreeMap<Need, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
@@ -42,6 +44,7 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
             Need::Chromium => chromium(),
             Need::Chromedriver => chromedriver(),
             Need::WasmPack => wasm_pack(),
+            Need::CargoFuzz => cargo_fuzz(),
         }
         .map_err(|error| format!("{error:#}"))
     });
@@ -151,6 +154,33 @@ fn wasm_pack() -> Result<PathBuf> {
     run(command("cargo").args([
         "install",
         "wasm-pack",
+        "--version",
+        VERSION,
+        "--locked",
+        "--debug",
+        "--root",
+        "tools",
+    ]))?;
+    Ok(own)
+}
+
+fn cargo_fuzz() -> Result<PathBuf> {
+    const VERSION: &str = "0.13.2";
+    if !succeeds(command("rustup").args(["run", "nightly", "rustc", "--version"])) {
+        say("installing a nightly Rust, which the fuzzers are compiled with (about 300 MB)");
+        run(command("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal"]))?;
+    }
+    let own = root().join("tools/bin/cargo-fuzz");
+    if own.is_file() {
+        return Ok(own);
+    }
+    if let Some(file) = which("cargo-fuzz") {
+        return Ok(file);
+    }
+    say(format_args!("compiling cargo-fuzz {VERSION} into tools/ (about a minute; once)"));
+    run(command("cargo").args([
+        "install",
+        "cargo-fuzz",
         "--version",
         VERSION,
         "--locked",

@@ -27,6 +27,7 @@ const RUNNERS: &[Runner] = &[
     Runner { name: "clippy", what: "lints, native and wasm32", needs: &[Need::Clippy, Need::WasmTarget], run: rust::lint },
     Runner { name: "rust", what: "the Rust tests, documentation included", needs: &[], run: rust::tests },
     Runner { name: "sim", what: "replicas under faults, judged per guarantee", needs: &[], run: rust::simulation },
+    Runner { name: "model", what: "every state within a bound, exhaustively", needs: &[], run: rust::model },
     Runner { name: "xtask", what: "this tool's own tests", needs: &[], run: rust::own_tests },
     Runner { name: "build", what: "the package builds", needs: &[Need::WasmTarget, Need::Npm], run: package::builds },
     Runner { name: "wasm", what: "the wasm suite in Node", needs: &[Need::WasmTarget], run: wasm::in_node },

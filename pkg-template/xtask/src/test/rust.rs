@@ -46,6 +46,12 @@ pub(super) fn simulation() -> Result<Tally> {
     Ok(of_cargo(&stream(&mut cargo("test --profile sim --package edge-session-sim --no-fail-fast"))?))
 }
 
+/// The exhaustive model: how much it explored is shown, because that is what it claims.
+pub(super) fn model() -> Result<Tally> {
+    let line = "test --profile sim --package edge-session-model --no-fail-fast -- --nocapture --test-threads 1";
+    Ok(of_cargo(&stream(&mut cargo(line))?))
+}
+
 pub(super) fn own_tests() -> Result<Tally> {
     Ok(of_cargo(&stream(&mut cargo("test --package xtask"))?))
 }

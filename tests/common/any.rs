@@ -1,0 +1,116 @@
+//! Any frame that a replica could send: strategies for property tests.
+//!
+//! Ids are few, so that vectors and entries often meet. Knows only the public API.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use edge_session::id::{Dot, ReplicaId, SessionId, Space};
+use edge_session::store::delta::{Delta, Keys, Listed};
+use edge_session::store::entry::{Content, DataEntry};
+use edge_session::sync::message::{Frame, Message, Slice};
+use edge_session::time::Hlc;
+use edge_session::vector::VersionVector;
+use proptest::prelude::*;
+
+/// The time of the examples, in milliseconds.
+const TIME: u64 = 1_790_000_000_000;
+
+fn any_replica() -> impl Strategy<Value = ReplicaId> {
+    ("[a-c]{1,2}", prop::sample::select(vec![[0; 10], [255; 10]]))
+        .prop_map(|(label, random)| ReplicaId::new(&label, random).unwrap())
+}
+
+fn any_space() -> impl Strategy<Value = Space> {
+    ("[a-z$]{1,8}", 1..4u32).prop_map(|(name, generation)| Space::new(&name, generation).unwrap())
+}
+
+fn any_sequence() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 1..50u64, 1 => 1..edge_session::id::SEQUENCE_MAX]
+}
+
+pub fn any_vector() -> impl Strategy<Value = VersionVector> {
+    prop::collection::vec((any_replica(), any_sequence()), 0..5).prop_map(|entries| entries.into_iter().collect())
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        Just(Content::Tombstone),
+        ".{0,20}".prop_map(|text| Content::Text(text.into())),
+        ".{0,20}".prop_map(|text| Content::Json(text.into())),
+        any::<Vec<u8>>().prop_map(|bytes| Content::Bytes(bytes.into())),
+    ]
+}
+
+/// An entry or bare dot, before its dot is put in range: whether it is in full, what it holds, when it was made and ends.
+type Draft = (bool, Content, u64, Option<[u8; 16]>, Option<u64>);
+
+fn any_draft() -> impl Strategy<Value = Draft> {
+    let time = || prop_oneof![3 => TIME..TIME + 1_000, 1 => 0..(1u64 << 48) - 86_400_001];
+    let stamp = time().prop_flat_map(|millis| any::<u16>().prop_map(move |n| Hlc::new(millis, n).to_bits()));
+    (prop::bool::weighted(0.8), any_content(), stamp, any::<Option<[u8; 16]>>(), prop::option::of(time()))
+}
+
+/// Keys of which each lists each origin once, with the vectors and the clock that make them well formed.
+fn any_keys() -> impl Strategy<Value = (Keys, VersionVector, VersionVector, Hlc)> {
+    let set = prop::collection::btree_map(any_replica(), (any_sequence(), any_draft()), 0..4);
+    let keys = prop::collection::btree_map("[ab]{1,3}|[aä😀]{1,3}", set, 0..5);
+    (keys, any_vector(), any_vector()).prop_map(|(keys, mut from, mut to)| {
+        let mut hlc = 0;
+        let mut listed: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
+        for (key, set) in keys {
+            let list = listed.entry(key).or_default();
+            for (replica, (sequence, (full, content, stamp, session, expires_at))) in set {
+                let dot = Dot::new(replica, sequence);
+                list.push(if full {
+                    to.advance(dot);
+                    hlc = hlc.max(stamp);
+                    let session = session.map(SessionId::from_bytes);
+                    Listed::Entry(DataEntry { content, dot, hlc: Hlc::from_bits(stamp), session, expires_at })
+                } else {
+                    from.advance(dot);
+                    Listed::Known(dot)
+                });
+            }
+        }
+        let keys = listed.into_iter().map(|(key, set)| (key.into(), set)).collect();
+        (keys, from, to, Hlc::from_bits(hlc))
+    })
+}
+
+fn any_delta() -> impl Strategy<Value = Delta> {
+    (any_space(), any_keys()).prop_map(|(space, (keys, from, to, hlc))| Delta { space, from, to, hlc, keys })
+}
+
+fn any_slice() -> impl Strategy<Value = Slice> {
+    (any_space(), any_keys(), any_vector(), any::<bool>(), any::<bool>()).prop_map(
+        |(space, (keys, from, _, hlc), base, last, follows)| {
+            // It follows a key that is before all of its own.
+            let after = (follows && keys.first().is_none_or(|(key, _)| **key > *"A")).then(|| "A".into());
+            Slice { space, from, base, after, last: last || keys.is_empty(), hlc, keys }
+        },
+    )
+}
+
+pub fn any_message() -> impl Strategy<Value = Message> {
+    let pair = || (any_space(), any_vector());
+    prop_oneof![
+        any::<u64>().prop_map(|kind| Message::Unknown { kind }),
+        (any::<u64>(), any::<bool>(), prop::collection::vec(pair(), 0..3))
+            .prop_map(|(protocol, answer, vectors)| Message::Hello { protocol, answer, vectors }),
+        any_delta().prop_map(Message::Delta),
+        pair().prop_map(|(space, vector)| Message::Ack { space, vector }),
+        pair().prop_map(|(space, vector)| Message::Behind { space, vector }),
+        any_slice().prop_map(Message::Slice),
+        (pair(), any_vector(), prop::option::of("[a-zä]{1,5}")).prop_map(|((space, from), base, after)| {
+            Message::Want { space, from, base, after: after.map(Into::into) }
+        }),
+        (any_vector(), any_delta()).prop_map(|(base, delta)| Message::TopUp { base, delta }),
+        (any_space(), "[A-Z_]{1,12}").prop_map(|(space, code)| Message::Refused { space, code }),
+    ]
+}
+
+pub fn any_frame() -> impl Strategy<Value = Frame> {
+    (any_replica(), prop::option::of(any_replica()), prop::collection::vec(any_message(), 0..4))
+        .prop_map(|(from, to, messages)| Frame { from, to, messages })
+}
