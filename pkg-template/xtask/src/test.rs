@@ -3,6 +3,7 @@
 //! Invariant: nothing is passed over in silence. A runner that cannot start, runs no test, or prints what cannot be
 //! read counts as failed; the others run all the same. The last line is `N passed, N failed`.
 
+mod miri;
 mod package;
 mod rust;
 mod scripts;
@@ -28,6 +29,7 @@ const RUNNERS: &[Runner] = &[
     Runner { name: "rust", what: "the Rust tests, documentation included", needs: &[], run: rust::tests },
     Runner { name: "sim", what: "replicas under faults, judged per guarantee", needs: &[], run: rust::simulation },
     Runner { name: "model", what: "every state within a bound, exhaustively", needs: &[], run: rust::model },
+    Runner { name: "miri", what: "vectors and codec under Miri, where it is installed", needs: &[], run: miri::tests },
     Runner { name: "xtask", what: "this tool's own tests", needs: &[], run: rust::own_tests },
     Runner { name: "build", what: "the package builds", needs: &[Need::WasmTarget, Need::Npm], run: package::builds },
     Runner { name: "wasm", what: "the wasm suite in Node", needs: &[Need::WasmTarget], run: wasm::in_node },
@@ -70,6 +72,9 @@ fn run(runner: &Runner) -> Tally {
     for problem in &tally.problems {
         println!("{}: FAILED: {problem}", runner.name);
     }
+    for absent in &tally.absent {
+        println!("{}: NOT RUN: {absent}", runner.name);
+    }
     println!("{}: {} passed, {} failed, in {:.1?}", runner.name, tally.passed, tally.failed, started.elapsed());
     tally
 }
@@ -82,6 +87,7 @@ fn report(results: &[(&Runner, Tally)]) -> Result<()> {
         sum.add(tally);
     }
     for (runner, tally) in results {
+        tally.absent.iter().for_each(|absent| println!("{}: NOT RUN: {absent}", runner.name));
         tally.problems.iter().for_each(|problem| println!("{}: {problem}", runner.name));
     }
     // Standard output ends with this line; the exit code says the rest.

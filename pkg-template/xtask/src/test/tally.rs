@@ -11,11 +11,18 @@ pub(crate) struct Tally {
     pub(crate) skipped: u32,
     /// Why, where the count alone does not tell.
     pub(crate) problems: Vec<String>,
+    /// What could not run on this machine and is no failure: shown once more at the end, so that nobody overlooks it.
+    pub(crate) absent: Vec<String>,
 }
 
 impl Tally {
     pub(crate) fn failure(problem: impl Into<String>) -> Self {
         Self { failed: 1, problems: vec![problem.into()], ..Self::default() }
+    }
+
+    /// Nothing ran, for want of something that a machine may lack.
+    pub(crate) fn absent(why: impl Into<String>) -> Self {
+        Self { skipped: 1, absent: vec![why.into()], ..Self::default() }
     }
 
     /// One check that passed or did not.
@@ -34,10 +41,11 @@ impl Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.problems.extend(other.problems.iter().cloned());
+        self.absent.extend(other.absent.iter().cloned());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.passed + self.failed == 0
+        self.passed + self.failed == 0 && self.absent.is_empty()
     }
 
     /// A runner may fail though no test did (it did not compile, it crashed): that is a failure too.
@@ -77,7 +85,7 @@ pub(crate) fn of_tap(tap: &str, success: bool) -> Tally {
             passed,
             failed: failed + number("cancelled").unwrap_or(0),
             skipped: number("skipped").unwrap_or(0) + number("todo").unwrap_or(0),
-            problems: Vec::new(),
+            ..Tally::default()
         }
         .agreeing_with(success),
         _ => Tally::failure("its report has no count"),
@@ -96,7 +104,7 @@ mod tests {
     fn the_counts_of_all_test_binaries_are_added() {
         let text = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\
                     noise\n    test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
-        assert_eq!(cargo(text, false), Tally { passed: 15, failed: 2, skipped: 1, problems: vec![] });
+        assert_eq!(cargo(text, false), Tally { passed: 15, failed: 2, skipped: 1, ..Tally::default() });
     }
 
     #[test]
@@ -114,8 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_machine_lacks_is_said_and_is_no_failure() {
+        let absent = Tally::absent("no such tool");
+        assert!(!absent.is_empty());
+        let mut sum = Tally { passed: 1, ..Tally::default() };
+        sum.add(&absent);
+        assert_eq!((sum.passed, sum.failed, sum.skipped, sum.absent.len()), (1, 0, 1, 1));
+    }
+
+    #[test]
     fn a_test_that_prints_a_summary_does_not_change_the_count() {
         let tap = "# pass 99\nok 1 - x\n# tests 4\n# pass 1\n# fail 1\n# cancelled 1\n# skipped 1\n# todo 0\n";
-        assert_eq!(of_tap(tap, false), Tally { passed: 1, failed: 2, skipped: 1, problems: vec![] });
+        assert_eq!(of_tap(tap, false), Tally { passed: 1, failed: 2, skipped: 1, ..Tally::default() });
     }
 }
