@@ -78,6 +78,8 @@ impl World {
                 Effect::Forget(keys) => self.forget(node, keys),
                 // Judged already, in the step in which it settled.
                 Effect::Settled(_) => {}
+                // For hosts that show whether everything has arrived.
+                Effect::Unsynced(_) => {}
             }
         }
         self.deadlines(node)
