@@ -63,6 +63,34 @@ codes! {
     PermissionDenied "PERMISSION_DENIED" 403 false "unchanged";
     /// The session is unknown here, or its handle was let go.
     SessionNotFound "SESSION_NOT_FOUND" 401 false "unchanged";
+    /// The session's time is over: its absolute end, or nobody used it for too long.
+    SessionExpired "SESSION_EXPIRED" 401 false "unchanged";
+    /// The session was killed; the details tell by whom and why.
+    SessionKilled "SESSION_KILLED" 401 false "unchanged";
+    /// A limit on sessions is reached.
+    MaxConnectionsExceeded "MAX_CONNECTIONS_EXCEEDED" 429 true "unchanged";
+    /// Wrong user or password, in the same words; or the account is locked.
+    BadCredentials "BAD_CREDENTIALS" 401 false "unchanged, but for the count of failures";
+    /// The query is unknown, or has ended.
+    QueryNotFound "QUERY_NOT_FOUND" 404 false "unchanged";
+    /// The query was killed.
+    QueryKilled "QUERY_KILLED" 409 false "what the query had done before stays done";
+    /// The query's deadline passed.
+    QueryTimeout "QUERY_TIMEOUT" 504 false "what the query had done before stays done";
+    /// The text is no statement; the details tell the position and what was expected there.
+    Syntax "SYNTAX" 400 false "unchanged: no statement of the text was run";
+    /// The statement asks for what makes no sense: a wrong type, an unknown column, a space that was not chosen.
+    Semantic "SEMANTIC" 400 false "unchanged: no statement of the text was run";
+    /// The account does not exist.
+    UserNotFound "USER_NOT_FOUND" 404 false "unchanged";
+    /// The account exists already.
+    UserExisted "USER_EXISTED" 409 false "unchanged";
+    /// The user holds no role in the space.
+    RoleNotFound "ROLE_NOT_FOUND" 404 false "unchanged";
+    /// The user holds another role in the space than the one that was named.
+    ImproperRole "IMPROPER_ROLE" 409 false "unchanged";
+    /// The space exists already.
+    SpaceExisted "SPACE_EXISTED" 409 false "unchanged";
     /// The space, in that generation, does not exist here.
     SpaceNotFound "SPACE_NOT_FOUND" 404 false "unchanged";
     /// An argument is not of the documented form.
@@ -123,6 +151,13 @@ pub enum Details {
         limit: &'static str,
         /// Its value.
         allowed: u64,
+    },
+    /// Where a text is no statement.
+    Syntax {
+        /// The place, in UTF-16 code units from 0.
+        position: u64,
+        /// What would have done there.
+        expected: Vec<&'static str>,
     },
 }
 

@@ -12,6 +12,7 @@
 //! | store | [`store`]: what a replica holds; knows vectors, not sessions |
 //! | session | [`session`]: what a user depends on, and tokens; knows vectors, not the store |
 //! | sync | [`sync`]: anti-entropy with one peer |
+//! | service | [`service`]: roles, and the statements that need them |
 //! | edge | [`io`], [`replica`]: the state machine that composes them, inputs in, effects out |
 //! | binding | `wasm`: JavaScript's handles |
 //! | documents | [`docs`]: architecture, guarantees, protocol, storage, glossary |
@@ -29,6 +30,7 @@ pub mod id;
 pub mod io;
 pub mod mutant;
 pub mod replica;
+pub mod service;
 pub mod session;
 pub mod store;
 pub mod sync;

@@ -47,6 +47,7 @@ enum DetailsView<'e> {
     Missing { missing: Vec<MissingView> },
     Conflict { key: &'e str, version: Option<&'e str> },
     Limit { limit: &'static str, allowed: u64 },
+    Syntax { position: u64, expected: &'e [&'static str] },
 }
 
 /// The error as a plain object.
@@ -56,6 +57,7 @@ pub(super) fn object(error: &SessionError) -> JsValue {
         Details::Missing(missing) => DetailsView::Missing { missing: missing.iter().map(MissingView::from).collect() },
         Details::Conflict { key, version } => DetailsView::Conflict { key, version: version.as_deref() },
         Details::Limit { limit, allowed } => DetailsView::Limit { limit, allowed: *allowed },
+        Details::Syntax { position, expected } => DetailsView::Syntax { position: *position, expected },
     };
     let code = error.code();
     plain(&ErrorView {
