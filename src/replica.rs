@@ -132,6 +132,8 @@ pub struct Replica {
     origins: Vec<ReplicaId>,
     /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
     amnesia: bool,
+    /// Somebody else may write under this id just now: it is given up before the next write.
+    suspect: bool,
     /// Keys with more siblings than the limit.
     crowded: LiteMap<(Space, Key), ()>,
     /// Whether the host wants to hear of every change.
@@ -182,6 +184,7 @@ impl Replica {
             folds: Folds::new(config.timing.heartbeat.min(config.timeout / 2)),
             origins: Vec::new(),
             amnesia: false,
+            suspect: false,
             crowded: LiteMap::new(),
             interest: false,
             now,

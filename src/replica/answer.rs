@@ -135,6 +135,9 @@ impl Replica {
         session: Option<SessionId>,
         batch: Vec<Mutation>,
     ) -> Result<(Dot, Vec<Changed>), SessionError> {
+        if core::mem::take(&mut self.suspect) {
+            self.rename();
+        }
         let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, &[], self.now)?;
         self.note_own(space, dot);

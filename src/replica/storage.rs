@@ -41,6 +41,31 @@ impl Replica {
         Ok(())
     }
 
+    /// Joins what a replica of the same place has left behind: the snapshot first, then each record, in order. Unlike
+    /// [`Replica::restore`] this keeps the id, because nobody lives under the other one while its state is held.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn absorb(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let frame = Frame::decode(bytes)?;
+        self.look_for_amnesia(&frame.messages);
+        self.join_frame(&frame)
+    }
+
+    /// Takes a new id and keeps everything else: the state may be a copy, or somebody else may go on with it.
+    pub fn renew(&mut self, now: Millis) {
+        self.input(now);
+        self.suspect = false;
+        self.rename();
+    }
+
+    /// Whether somebody else might write under this replica's id just now. Until that is settled, the next write takes
+    /// a new id first; without a write nothing changes.
+    pub const fn suspect(&mut self, suspect: bool) {
+        self.suspect = suspect;
+    }
+
     fn join_frame(&mut self, frame: &Frame) -> Result<(), SessionError> {
         if let [Message::Delta(delta)] = frame.messages.as_slice() {
             let changed = self.store.apply(delta)?;

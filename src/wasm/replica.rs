@@ -301,4 +301,31 @@ impl Replica {
         memory::expect(bytes.len());
         borrow(&self.core)?.restore(bytes, millis(now))
     }
+
+    /// Joins what a replica of the same place has left behind, under the own id.
+    ///
+    /// # Errors
+    /// As the core's `absorb`; state is unchanged.
+    pub fn absorb(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
+        borrow(&self.core)?.absorb(bytes, millis(now))
+    }
+
+    /// Takes a new id and keeps everything else.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn renew(&self, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.renew(millis(now));
+        Ok(())
+    }
+
+    /// Says whether somebody else might write under this id just now: then the next write takes a new one first.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn suspect(&self, suspect: bool) -> Result<(), SessionError> {
+        borrow(&self.core)?.suspect(suspect);
+        Ok(())
+    }
 }

@@ -17,6 +17,7 @@ mod common;
 
 mod amnesia;
 mod at_random;
+mod claims;
 mod crashes;
 mod escape;
 mod release;
