@@ -58,6 +58,9 @@ export interface CoreReplica {
   snapshot(): Uint8Array;
   compaction(): { n: number; bytes: Uint8Array };
   restore(bytes: Uint8Array, now: number): void;
+  absorb(bytes: Uint8Array, now: number): void;
+  renew(now: number): void;
+  suspect(suspect: boolean): void;
   free(): void;
   __destroy_into_raw?(): number;
 }

@@ -101,7 +101,17 @@ export class Driver {
       uncompacted: (cause: unknown) => this.#storageError('storage did not take a snapshot; the log goes on', cause),
       compaction: () => this.#unlessOver((core) => core.compaction()),
     };
-    this.#journal = new Journal(parts, host);
+    const journal = new Journal(parts, host);
+    this.#journal = journal;
+    parts.storage.attend?.({
+      doubtful: () => this.#unlessOver((core) => core.suspect(true)),
+      kept: () => this.#unlessOver((core) => core.suspect(false)),
+      moved: () => {
+        journal.restart();
+        this.#unlessOver((core, now) => core.renew(now));
+      },
+      lost: (cause) => this.#dispossess(cause),
+    });
   }
 
   /** The replica's id; the last one after its end. */
@@ -298,6 +308,8 @@ export class Driver {
   }
 
   #storageHealth(well: boolean, cause: unknown): void {
+    // The error that has ended this replica is told.
+    if (cause !== undefined && this.#over?.cause === cause) return;
     this.#persisted = well;
     if (!well) this.#storageError('storage failed and is tried again; what is not stored stays in memory and does not leave', cause);
     this.#tellStatus();
@@ -329,6 +341,15 @@ export class Driver {
     this.#ending = this.#end(error, (raw) => raw.__destroy_into_raw?.());
     this.events.emit('crash', () => ({ recovered: false, cause }));
     this.error(error);
+  }
+
+  /** Somebody else may write under this replica's id, and what of it is not stored yet must not leave. */
+  #dispossess(cause: unknown): void {
+    if (this.#over !== undefined) return;
+    const details = { storage: this.storage.kind };
+    const error = new EdgeSessionError('STORAGE_FAILED', 'this replica lost its storage to another; open the replica again', { cause, details });
+    this.error(error);
+    this.#ending = this.#end(error, (raw) => raw.free());
   }
 
   async #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {

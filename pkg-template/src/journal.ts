@@ -46,6 +46,8 @@ export class Journal {
   #writing: Promise<void> | undefined;
   #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
   #closing = false;
+  /** Storage is empty: a snapshot comes before anything else. */
+  #anew = false;
   #logged: number;
   #bound: number;
 
@@ -71,9 +73,14 @@ export class Journal {
    * once, everything that follows from it has happened when this returns.
    */
   pump(): void {
-    if (this.#busy || this.#queue.length === 0) return;
+    if (this.#busy || (this.#queue.length === 0 && !this.#anew)) return;
     this.#busy = true;
     this.#writing = this.#write();
+  }
+
+  /** Storage has become empty: from the next `pump` on, everything is stored anew. */
+  restart(): void {
+    this.#anew = true;
   }
 
   /** Resolves when everything is stored, or storage has refused once more. */
@@ -87,12 +94,15 @@ export class Journal {
   async #write(): Promise<void> {
     let pause = 0;
     try {
-      while (this.#queue.length > 0) {
+      while (this.#queue.length > 0 || this.#anew) {
         const group = this.#queue.slice();
+        const anew = this.#anew;
         try {
-          const stored = this.#storage.append(group.map((record) => record.bytes));
+          if (anew) await this.#restore();
+          const stored = anew ? undefined : this.#storage.append(group.map((record) => record.bytes));
           if (stored !== undefined) await stored;
         } catch (cause) {
+          if (this.#anew && !anew) continue;
           if (pause === 0) this.#host.health(false, cause);
           if (this.#closing) return;
           pause = Math.min(2 * pause || FIRST_PAUSE, LONGEST_PAUSE);
@@ -101,6 +111,7 @@ export class Journal {
         }
         if (pause > 0) this.#host.health(true);
         pause = 0;
+        if (anew) continue;
         this.#logged += group.reduce((sum, record) => sum + record.bytes.byteLength, 0);
         this.#stored(group.reduce((last, record) => Math.max(last, record.n), 0));
         if (this.#logged > this.#bound) await this.#compact();
@@ -112,14 +123,30 @@ export class Journal {
   }
 
   async #compact(): Promise<void> {
-    const snapshot = this.#host.compaction();
-    if (snapshot === undefined) return;
     try {
-      await this.#storage.compact(snapshot.bytes);
+      await this.#replace();
     } catch (cause) {
       this.#bound *= 2;
-      return this.#host.uncompacted(cause);
+      if (!this.#anew) this.#host.uncompacted(cause);
     }
+  }
+
+  /** Everything into a storage that is empty. */
+  async #restore(): Promise<void> {
+    this.#anew = false;
+    try {
+      await this.#replace();
+    } catch (cause) {
+      this.#anew = true;
+      throw cause;
+    }
+  }
+
+  /** A snapshot in place of all records. */
+  async #replace(): Promise<void> {
+    const snapshot = this.#host.compaction();
+    if (snapshot === undefined) return;
+    await this.#storage.compact(snapshot.bytes);
     this.#logged = 0;
     this.#bound = Math.max(SMALLEST_BOUND, 2 * snapshot.bytes.byteLength);
     this.#stored(snapshot.n);

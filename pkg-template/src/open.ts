@@ -10,6 +10,7 @@ import { Driver, type Parts } from './driver.js';
 import { EdgeSessionError, aborted, fromCore } from './errors.js';
 import { type Opening, toOpening } from './options.js';
 import { type Timers, timer } from './platform.js';
+import { takeOver } from './remains.js';
 import { ReplicaHandle } from './replica.js';
 import { memory } from './storage/memory.js';
 import type { KeyMap } from './types/data.js';
@@ -65,6 +66,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers): Promise<
     const replica = new ReplicaHandle<M>(driver);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
+    takeOver(driver);
     return { replica, driver };
   } catch (error) {
     if (driver === undefined) await release(hold);

@@ -39,6 +39,7 @@ interface Globals {
   BroadcastChannel?: new (name: string) => MessageChannelLike;
   addEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
   removeEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
+  document?: { addEventListener(type: string, listener: () => void): void; removeEventListener(type: string, listener: () => void): void };
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
 }
 

@@ -8,6 +8,7 @@
 import { invalid } from '../errors.js';
 import { type ByteController, type MessageChannelLike, type Timer, platform, timer } from '../platform.js';
 import type { Transport } from '../types/plug.js';
+import { whileAside } from './aside.js';
 
 // A peer that says nothing for so long has gone without a word: heartbeats are far more frequent, in throttled tabs as well.
 const SILENCE = 5 * 60_000;
@@ -35,45 +36,51 @@ export function channel(name: string): Transport {
     open({ replica, signal }, onPeer) {
       const { BroadcastChannel } = platform();
       if (BroadcastChannel === undefined) throw invalid('this platform has no BroadcastChannel');
-      const station = new Station(new BroadcastChannel(`edge-session/${name}`), replica, onPeer);
+      const station = new Station(() => new BroadcastChannel(`edge-session/${name}`), replica, onPeer);
       signal.addEventListener('abort', () => station.close());
     },
   };
 }
 
 class Station {
-  readonly #air: MessageChannelLike;
+  readonly #tune: () => MessageChannelLike;
   readonly #own: string;
   readonly #onPeer: Parameters<Transport['open']>[1];
   readonly #peers = new Map<string, Correspondent>();
-  readonly #leave = () => this.#depart();
-  readonly #return = (event: { readonly persisted?: boolean }) => event.persisted && this.#say({ kind: 'hello' });
-  #closed = false;
+  readonly #stop: () => void;
+  #air: MessageChannelLike | undefined;
 
-  constructor(air: MessageChannelLike, replica: string, onPeer: Parameters<Transport['open']>[1]) {
-    this.#air = air;
+  constructor(tune: () => MessageChannelLike, replica: string, onPeer: Parameters<Transport['open']>[1]) {
+    this.#tune = tune;
     // Two tabs may hold the same replica for a moment; an address is never the same.
     this.#own = `${replica}/${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
     this.#onPeer = onPeer;
-    air.onmessage = ({ data }) => this.#hear(data as Partial<Letter> | null);
-    platform().addEventListener?.('pagehide', this.#leave);
-    platform().addEventListener?.('pageshow', this.#return);
-    this.#say({ kind: 'hello' });
+    // A page that is put aside hears nothing: browsers give up one that is sent messages, and to the others it is gone.
+    this.#stop = whileAside(
+      () => this.#depart(),
+      () => this.#arrive(),
+    );
+    this.#arrive();
   }
 
   close(): void {
-    if (this.#closed) return;
+    this.#stop();
     this.#depart();
-    this.#closed = true;
-    platform().removeEventListener?.('pagehide', this.#leave);
-    platform().removeEventListener?.('pageshow', this.#return);
-    this.#air.onmessage = null;
-    this.#air.close();
+  }
+
+  #arrive(): void {
+    this.#air = this.#tune();
+    this.#air.onmessage = ({ data }) => this.#hear(data as Partial<Letter> | null);
+    this.#say({ kind: 'hello' });
   }
 
   #depart(): void {
+    if (this.#air === undefined) return;
     this.#say({ kind: 'bye' });
     for (const peer of [...this.#peers.values()]) peer.end();
+    this.#air.onmessage = null;
+    this.#air.close();
+    this.#air = undefined;
   }
 
   #hear(letter: Partial<Letter> | null): void {
@@ -108,7 +115,7 @@ class Station {
   }
 
   #say(letter: Omit<Letter, 'edgeSession' | 'from'>): void {
-    if (!this.#closed) this.#air.postMessage({ edgeSession: 1, from: this.#own, ...letter } satisfies Letter);
+    this.#air?.postMessage({ edgeSession: 1, from: this.#own, ...letter } satisfies Letter);
   }
 }
 

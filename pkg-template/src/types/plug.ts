@@ -59,6 +59,34 @@ export interface StorageAdapter {
   compact(snapshot: Uint8Array): Promise<void>;
   /** Lets go of handles; the lock is let go of afterwards. May come twice, and without `lock`. */
   close?(): void | Promise<void>;
+  /** Told once, after `load`: who holds this state. Only for an adapter whose claim may be lost while it is held. */
+  attend?(holder: StorageHolder): void;
+  /** What other replicas of this place have left behind, one after the other; nobody can claim one of them meanwhile. */
+  remains?(): AsyncIterable<Remains>;
+}
+
+/** What an adapter tells the replica that holds its state: a page may be put aside, and somebody else go on in its place. */
+export interface StorageHolder {
+  /** Somebody else may take this state from now on. Until `kept` or `moved`, the replica takes a new id before it writes. */
+  doubtful(): void;
+  /** Nobody has taken it. */
+  kept(): void;
+  /**
+   * This state was lost or is somebody else's, and the adapter now holds one that is empty. The replica takes a new id and stores
+   * everything anew by `compact`; an append that was under way rejects.
+   */
+  moved(): void;
+  /** Somebody else has this state and there is no other. The replica ends with `STORAGE_FAILED`. */
+  lost(cause: unknown): void;
+}
+
+/** What a replica of the same place has left behind. */
+export interface Remains {
+  readonly name: string;
+  /** Its snapshot and records, in order; none where somebody has taken them over already. */
+  read(): Promise<readonly Uint8Array[]>;
+  /** They are durable elsewhere now. */
+  taken(): Promise<void>;
 }
 
 /** What storage holds. */

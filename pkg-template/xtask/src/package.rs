@@ -104,7 +104,7 @@ fn bundle(package: &Path) -> Result<()> {
     // What the package depends on is installed with the tools.
     run(npm_tool("esbuild/bin/esbuild")
         .env("NODE_PATH", toolbox())
-        .arg(package.join("index.js"))
+        .arg(package.join("entry/bundle.js"))
         .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
         .args(["--legal-comments=none", "--log-level=warning"])
         .arg(format!("--outfile={}", package.join("bundle.js").display())))

@@ -1,0 +1,6 @@
+/**
+ * `edge-session/browser`: what only a page has.
+ */
+export { idb, type IdbOptions } from '../storage/idb.js';
+export { flushOnHide } from './lifecycle.js';
+export { shared } from '../transport/shared.js';
