@@ -1,12 +1,14 @@
-// A page that shares its data with the user's other tabs, and carries its session over a reload.
+// A page that keeps its data, shares it with the user's other tabs, and carries its session over a reload.
 import { channel, openReplica } from 'edge-session';
+import { flushOnHide, idb } from 'edge-session/browser';
 
 interface Cart {
   items: string[];
 }
 type Keys = { theme: 'dark' | 'light'; [k: `cart:${string}`]: Cart };
 
-await using db = await openReplica<Keys>({ id: 'tab', connect: channel('shop') });
+await using db = await openReplica<Keys>({ id: 'tab', storage: idb('shop'), connect: channel('shop') });
+flushOnHide(db);
 const me = db.session(localStorage.getItem('es'));
 
 await me.set('cart:42', { items: ['book'] });

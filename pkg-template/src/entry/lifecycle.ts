@@ -4,12 +4,11 @@
 import type { Replica } from '../types/replica.js';
 
 /**
- * Stores what was written, and sends it, whenever the page is hidden or left: from then on it may be discarded without a word.
- * Call it once after opening a replica, and the answer to stop. As often as the events come, it does the work once.
+ * Makes what was written durable whenever the page is hidden or left: from then on it may be discarded without a word. Call it once
+ * after opening a replica, and the answer to stop. While a flush is under way no other begins.
  *
- * Storage needs no help to store what was written before; this is for what is under way: it waits for storage and then for the
- * peers' acknowledgement, for as long as the browser lets the page run. What fails is tried again at the next event, and told by
- * the replica's `error`.
+ * Storage is handed each write in the turn in which it is made; what this adds is to wait for it, as long as the browser lets the
+ * page run. A flush that fails is tried again at the next event, and the replica's `error` has told why.
  *
  * @example
  * ```ts
