@@ -6,11 +6,10 @@
  */
 import { invalid } from '../errors.js';
 import { report } from '../platform.js';
-import type { Duplex, Transport } from '../types/plug.js';
+import type { Duplex, Hello, Transport } from '../types/plug.js';
 import { whileAside } from './aside.js';
 import { channel } from './channel.js';
 
-type Hello = Parameters<Transport['open']>[0];
 type OnPeer = Parameters<Transport['open']>[1];
 
 /**
