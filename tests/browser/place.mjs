@@ -14,7 +14,9 @@ import { chromium } from 'playwright-core';
 const PACKAGE = fileURLToPath(new URL('../node_modules/edge-session/', import.meta.url));
 
 // The page keeps what it opens in globals, so that a test can go on with it after the page was put aside.
-const PAGE = `<!doctype html><link rel="icon" href="data:,"><title>tab</title><script type="module">
+const PAGE = `<!doctype html><link rel="icon" href="data:,"><title>tab</title>
+<script type="importmap">{ "imports": { "#wasm": "/pkg/wasm/inline.js" } }</script>
+<script type="module">
   import * as es from '/pkg/bundle.js';
   window.es = es;
   window.errors = [];
