@@ -1,6 +1,6 @@
 //! An empty project into which the packed package is installed, as npm will deliver it.
 //!
-//! `target/npm/consumer` holds the installed tarball and copies of `tests/{js,workerd,browser,bench,data}` and of
+//! `target/npm/consumer` holds the installed tarball and copies of `tests/{js,workerd,browser,replay,bench,data}` and of
 //! `pkg-template/examples`; `target/npm/www` is a copy of `www`. The tools of `tests/package.json` are found one
 //! directory up (`target/npm/node_modules`), so the project's own `node_modules` holds the package and what it depends on.
 
@@ -36,7 +36,7 @@ fn make() -> Result<PathBuf> {
         fs::write(&stamp, &inputs)?;
     }
     link(&toolbox(), &npm.join("node_modules"))?;
-    for name in ["js", "workerd", "browser", "bench", "data"] {
+    for name in ["js", "workerd", "browser", "replay", "bench", "data"] {
         replace(&root().join("tests").join(name), &project.join(name))?;
     }
     replace(&template().join("examples"), &project.join("examples"))?;

@@ -36,6 +36,7 @@ const RUNNERS: &[Runner] = &[
     Runner { name: "wasm-pack", what: "wasm-pack test --headless --chrome", needs: &[Need::WasmTarget, Need::WasmPack, Need::Npm, Need::Chromium, Need::Chromedriver], run: wasm::in_chrome },
     Runner { name: "package", what: "the package as npm delivers it", needs: &[Need::Npm], run: package::checks },
     Runner { name: "js", what: "the JavaScript tests in Node", needs: &[Need::Npm], run: scripts::in_node },
+    Runner { name: "replay", what: "the shipped module gives the native histories", needs: &[Need::WasmTarget, Need::Npm, Need::Chromium], run: scripts::replays },
     Runner { name: "workerd", what: "Durable Objects in workerd", needs: &[Need::Npm], run: scripts::in_workerd },
     Runner { name: "examples", what: "the examples, compiled strictly", needs: &[Need::Npm], run: package::examples },
     Runner { name: "browser", what: "the browser tests", needs: &[Need::Npm, Need::Chromium], run: scripts::in_browser },

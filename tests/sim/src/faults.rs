@@ -2,13 +2,14 @@
 
 use edge_session::id::Space;
 use edge_session::io::LinkId;
-use edge_session::replica::{Config, Replica};
+use edge_session::replica::Config;
 use edge_session::store::limits::Limits;
 
 use crate::checker::alarm::{Alarm, Kind};
 use crate::clock::RIGHT;
 use crate::mutant::Mutant;
 use crate::profile::Act;
+use crate::replica::Replica;
 use crate::rng::Rng;
 use crate::world::{KEY, World};
 

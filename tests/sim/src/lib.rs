@@ -4,6 +4,8 @@
 //! [`workload`] is what clients do, [`faults`] what goes wrong, [`step`] one call of a replica with its effects,
 //! [`answers`] what clients are told, [`quiescence`] the end. [`checker`] judges. [`mutant`] breaks things on purpose, to
 //! test the test. [`run`] is the door.
+//! Every replica is a [`replica::Replica`], the core's own with a recorder ([`trace`]) for whoever plays a run again on the
+//! wasm module.
 
 pub mod answers;
 pub mod checker;
@@ -16,11 +18,14 @@ pub mod network;
 pub mod node;
 pub mod profile;
 pub mod quiescence;
+pub mod replica;
 pub mod rng;
 pub mod roaming;
 pub mod run;
+pub mod shown;
 pub mod step;
 pub mod storage;
+pub mod trace;
 pub mod upheaval;
 pub mod workload;
 pub mod world;

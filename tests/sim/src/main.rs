@@ -1,13 +1,15 @@
 //! `sim`: runs seeds, tells of alarms, and counts how many seeds catch each mutant.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use edge_session_sim::mutant::Mutant;
 use edge_session_sim::run::{Options, caught, explain, run};
+use edge_session_sim::trace::record;
 
 const USAGE: &str =
-    "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME [--hard]] [--tell] [--mutants]
+    "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME [--hard]] [--tell] [--mutants] [--traces DIR]
 
   --seed N       the first seed (0)
   --seeds COUNT  how many seeds (1)
@@ -16,7 +18,8 @@ const USAGE: &str =
   --mutant NAME  what to break on purpose
   --hard         with the profile that is hard on it
   --tell         print the history
-  --mutants      how many of the seeds catch each mutant";
+  --mutants      how many of the seeds catch each mutant
+  --traces DIR   write a trace of each seed that the wasm module can play, instead of a report";
 
 fn main() -> ExitCode {
     match command(std::env::args().skip(1)) {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
 
 fn command(mut args: impl Iterator<Item = String>) -> Option<ExitCode> {
     let (mut options, mut seeds, mut mutants) = (Options { ops: 300, ..Options::default() }, 1, false);
+    let mut traces = None;
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--seed" => options.seed = args.next()?.parse().ok()?,
@@ -40,8 +44,12 @@ fn command(mut args: impl Iterator<Item = String>) -> Option<ExitCode> {
             "--hard" => options.hard = true,
             "--tell" => options.tell = true,
             "--mutants" => mutants = true,
+            "--traces" => traces = Some(PathBuf::from(args.next()?)),
             _ => return None,
         }
+    }
+    if let Some(directory) = traces {
+        return Some(all_traces(&options, seeds, &directory));
     }
     if mutants {
         return Some(all_mutants(&options, seeds));
@@ -67,6 +75,27 @@ fn all_seeds(options: &Options, seeds: u64) -> ExitCode {
     }
     println!("{seeds} seeds, {operations} operations, {writes} writes, {} alarms", alarms.len());
     if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes a trace of each seed that can be played, and says why of the others.
+fn all_traces(options: &Options, seeds: u64, directory: &Path) -> ExitCode {
+    let mut written = 0;
+    for seed in options.seed..options.seed + seeds {
+        let (report, trace) = record(|| run(&Options { seed, ..options.clone() }));
+        match (report.alarm, trace) {
+            (Some(alarm), _) => println!("seed {seed} is not written: {alarm}"),
+            (None, Err(why)) => println!("seed {seed} is not written: {why}"),
+            (None, Ok(text)) => {
+                if let Err(error) = std::fs::write(directory.join(format!("{seed}.jsonl")), text) {
+                    println!("seed {seed} cannot be written: {error}");
+                    return ExitCode::FAILURE;
+                }
+                written += 1;
+            }
+        }
+    }
+    println!("{written} of {seeds} seeds written");
+    if written == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn all_mutants(options: &Options, seeds: u64) -> ExitCode {

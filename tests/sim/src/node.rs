@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use edge_session::error::SessionError;
 use edge_session::id::ReplicaId;
 use edge_session::io::{Answer, Effect, WaitId, WatchId};
-use edge_session::replica::Replica;
 use edge_session::time::Millis;
 
 use crate::clock::Clock;
 use crate::front::Front;
+use crate::replica::Replica;
 use crate::storage::{Covers, Storage};
 use crate::upheaval::Word;
 

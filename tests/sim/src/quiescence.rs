@@ -2,13 +2,14 @@
 
 use edge_session::id::Dot;
 use edge_session::io::{Answer, Operation, Progress, Range, Terms};
-use edge_session::replica::{Replica, SessionInit};
+use edge_session::replica::SessionInit;
 use edge_session::store::entry::{Key, LiveSet};
 
 use crate::checker::Checker;
 use crate::checker::alarm::{Alarm, Kind};
 use crate::clock::RIGHT;
 use crate::network::Weather;
+use crate::replica::Replica;
 use crate::world::World;
 
 /// How long healed replicas may take to agree, in milliseconds: several of the longest pauses between two attempts.

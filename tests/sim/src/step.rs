@@ -2,7 +2,6 @@
 
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::io::{Change, Effect, Event, LinkId, WatchId};
-use edge_session::replica::Replica;
 use edge_session::sync::message::Frame;
 use edge_session::time::Millis;
 
@@ -10,6 +9,7 @@ use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::reads::Reader;
 use crate::mutant::Mutant;
 use crate::network::Parcel;
+use crate::replica::Replica;
 use crate::world::{CIRCLES, Happening, World};
 
 impl World {

@@ -2,7 +2,7 @@
 
 use edge_session::id::ReplicaId;
 use edge_session::io::LinkId;
-use edge_session::replica::{Replica, SessionInit};
+use edge_session::replica::SessionInit;
 use edge_session::sync::message::{Frame, Message};
 
 use crate::checker::Checker;
@@ -10,7 +10,9 @@ use crate::checker::alarm::Alarm;
 use crate::faults::contract;
 use crate::mutant::Mutant;
 use crate::profile::Act;
+use crate::replica::Replica;
 use crate::storage::Covers;
+use crate::trace;
 use crate::world::{Happening, KEY, World};
 
 /// How many ids replicas may have had in one run: each makes every token longer, and a token has a limit.
@@ -35,7 +37,7 @@ impl World {
             Act::Rollback => self.roll_back(node),
             Act::Restore if self.ids.len() < IDS => self.restore(node),
             Act::Compact => self.compact(node),
-            Act::Retire => self.retire(),
+            Act::Retire if !trace::is_on() => self.retire(),
             Act::Join => match self.nodes.iter().position(|node| !node.joined) {
                 Some(node) => self.open(node),
                 None => Ok(()),

@@ -12,6 +12,7 @@ use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::writes::{Fate, Part, value};
 use crate::client::{Asked, Pending};
 use crate::profile::Act;
+use crate::trace;
 use crate::world::World;
 
 /// After so many failures in a row a client gives its session up: what it depends on may be lost for good.
@@ -221,9 +222,12 @@ impl World {
         client: usize,
         operation: Operation,
         asked: Asked,
-        terms: Terms,
+        mut terms: Terms,
         judged: Guarantees,
     ) -> Result<(), Alarm> {
+        if trace::is_on() && matches!(operation, Operation::Conflicts(_)) {
+            terms.timeout = None;
+        }
         let Some((node, handle)) = self.clients[client].place else { return Ok(()) };
         let begun = self.call(node, |replica, now| replica.begin(handle, operation, terms, now))?;
         let Some(begun) = begun else { return Ok(()) };

@@ -1,8 +1,9 @@
 //! The tests that Node runs against the installed package: the library's, the browser's, the demo's.
 
 use super::tally::{Tally, of_tap};
+use crate::layout::target;
 use crate::prepare::{Need, need};
-use crate::process::{command, run};
+use crate::process::{command, run, say};
 use crate::{consumer, demo, serve};
 use anyhow::{Result, bail};
 use std::fs;
@@ -21,6 +22,20 @@ pub(super) fn in_browser() -> Result<Tally> {
     let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
     let server = serve::start(0)?;
     node_test("browser", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium)], "300000")
+}
+
+/// The shipped module and the native core, side by side: the simulator writes what it asked and was answered, and both
+/// Node and the browser ask the module the same. `TRACES` is the directory of what it wrote.
+pub(super) fn replays() -> Result<Tally> {
+    let traces = target().join("npm/traces");
+    let _ = fs::remove_dir_all(&traces);
+    fs::create_dir_all(&traces)?;
+    say("writing traces of the simulator's seeds");
+    let line = "run --quiet --profile sim --package edge-session-sim -- --seeds 20 --traces";
+    run(command("cargo").args(line.split_whitespace()).arg(&traces))?;
+    let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
+    let (server, traces) = (serve::start(0)?, traces.to_string_lossy().into_owned());
+    node_test("replay", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium), ("TRACES", &traces)], "300000")
 }
 
 pub(super) fn demo() -> Result<Tally> {

@@ -1,0 +1,103 @@
+// Plays a trace of the simulator on the wasm module: every call of every replica again, one instance a replica, and every
+// result compared with what the native core answered. Decides nothing, and needs nothing but the module: the same file
+// runs in Node and in a page. The trace's form is told in tests/sim/src/trace.rs.
+
+/**
+ * Plays the lines of `trace` on instances that `instantiate()` makes, and counts what was compared.
+ * Throws at the first call whose result is another one than in the trace.
+ */
+export async function replay(trace, instantiate) {
+  const blobs = [];
+  const replicas = new Map();
+  const counts = { calls: 0, replicas: 0, answers: 0, effects: 0, bytes: 0 };
+  for (const [at, text] of trace.trimEnd().split('\n').entries()) {
+    const line = JSON.parse(text);
+    if (!Array.isArray(line)) {
+      blobs.push(decode(line.blob));
+      continue;
+    }
+    const [number, method, given, expected] = line;
+    const args = given.map((value) => fill(value, blobs));
+    let result;
+    try {
+      if (method === 'open') {
+        const { Replica } = await instantiate();
+        replicas.set(number, { core: new Replica(...args), sessions: new Map() });
+        counts.replicas += 1;
+      }
+      result = shown(call(replicas.get(number), method, args), expected);
+    } catch (error) {
+      if (error?.code === undefined || expected?.error === undefined) throw where(at, text, error);
+      result = { error };
+    }
+    const difference = compare(result, expected, blobs, counts);
+    if (difference) throw where(at, text, difference);
+    counts.calls += 1;
+    if (method === 'free') replicas.delete(number);
+    else if (method === 'poll') counts.effects += expected === null ? 0 : 1;
+    else if (expected !== null) counts.answers += 1;
+  }
+  return counts;
+}
+
+/** The methods of a session: their first argument is its number in the trace. */
+const OF_SESSION = ['get', 'read', 'list', 'conflicts', 'set', 'delete', 'batch', 'watch', 'merge', 'missing', 'token', 'sealed', 'glance', 'handOver', 'recordReads'];
+
+function call({ core, sessions }, method, args) {
+  if (method === 'open') return core.id;
+  if (method === 'session') {
+    const [handle, init, now] = args;
+    const session = core.session(init, now);
+    sessions.set(handle, session);
+    const { id, resumed, guarantees, reason } = session.info();
+    return { id, resumed, guarantees, reason };
+  }
+  if (method === 'close') {
+    const [handle] = args;
+    sessions.get(handle)?.free();
+    sessions.delete(handle);
+    return undefined;
+  }
+  if (!OF_SESSION.includes(method)) return core[method](...args);
+  const [handle, ...rest] = args;
+  if (method === 'handOver') rest[1] = Uint32Array.from(rest[1]);
+  if (method === 'recordReads') rest[0] = Float64Array.from(rest[0]);
+  const result = sessions.get(handle)[method](...rest);
+  return result instanceof Float64Array ? [...result] : result;
+}
+
+/** A result as the trace has it: in `ok` where it could have been an error. */
+const shown = (result, expected) => (expected !== null && typeof expected === 'object' && ('ok' in expected || 'error' in expected) ? { ok: result } : result);
+
+/** What differs, in words; nothing if nothing does. What JavaScript leaves out is null in the trace. */
+function compare(actual, expected, blobs, counts, path = 'the result') {
+  if (actual instanceof Uint8Array) {
+    const bytes = blobs[expected?.b];
+    counts.bytes += actual.length;
+    return bytes?.length === actual.length && actual.every((byte, i) => byte === bytes[i]) ? undefined : `${path} has other bytes (${actual.length}, not ${bytes?.length})`;
+  }
+  if (expected === null || typeof expected !== 'object') {
+    return (actual ?? null) === expected ? undefined : `${path} is ${JSON.stringify(actual)}`;
+  }
+  if (actual === null || typeof actual !== 'object') return `${path} is ${JSON.stringify(actual)}`;
+  // Of an error code and message are compared; all of everything else.
+  const names = path.endsWith('.error') ? Object.keys(expected) : new Set([...Object.keys(expected), ...Object.keys(actual)]);
+  for (const name of names) {
+    const difference = compare(actual[name], expected[name] ?? null, blobs, counts, `${path}.${name}`);
+    if (difference) return difference;
+  }
+  return undefined;
+}
+
+/** A value with the bytes that it names, and without what it leaves out. */
+function fill(value, blobs) {
+  if (value === null) return undefined;
+  if (typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((part) => fill(part, blobs) ?? null);
+  if (typeof value.b === 'number') return blobs[value.b];
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, fill(part, blobs)]));
+}
+
+const decode = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+
+const where = (at, text, what) => new Error(`line ${at + 1}, ${text.slice(0, 600)}: ${what?.message ?? what}`);
