@@ -1,20 +1,16 @@
-// A server: signed sessions, a checked batch, one round trip of the sync protocol per request.
-import { EdgeSessionError, openReplica } from 'edge-session';
+// A server that is a replica: state in files, signed sessions, a checked batch; tabs and other edges join it at /sync.
+import { EdgeSessionError, openReplica, webSocket } from 'edge-session';
+import { fileStorage, serveReplica } from 'edge-session/node';
 import { createServer } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 
 const key = process.env['EDGE_SESSION_KEY'] ?? '';
-const db = await openReplica({ id: 'fra1', secret: { kid: '2026-11', key }, session: { expiresIn: '7d' } });
+const db = await openReplica({ id: 'fra1', storage: fileStorage('./data'), secret: { kid: '2026-11', key }, session: { expiresIn: '7d' } });
 db.on('error', (error) => console.warn(error.code, error.message));
 
 const server = createServer(async (request, response) => {
   try {
-    if (request.url === '/sync') {
-      response.end(await db.exchange(await buffer(request)));
-      return;
-    }
     const token = request.headers['edge-session'];
-    const session = db.session({ token: typeof token === 'string' ? token : null, user: 'ann', onStale: 'throw' });
+    using session = db.session({ token: typeof token === 'string' ? token : null, user: 'ann', onStale: 'throw' });
     const stock = (await session.entry('stock')) ?? { value: 100, version: null };
     await session.batch((tx) => tx.check('stock', stock.version).set('stock', Number(stock.value) - 1).set('sold', Date.now()));
     response.setHeader('Edge-Session', await session.sealed({ timeout: '2s' }));
@@ -25,4 +21,16 @@ const server = createServer(async (request, response) => {
     response.writeHead(error.status, error.retryable ? { 'Retry-After': '1' } : {}).end(error.code);
   }
 });
-server.listen(8080).on('close', () => void db.close());
+
+// Who comes with a token that the key has signed may join: by WebSocket and by POST.
+const serving = serveReplica(db, server, { path: '/sync' });
+server.listen(8080);
+
+// Another edge with the same key. This one shows that it holds the key by a token that it has signed itself.
+const token = () => db.session({ client: db.id, expiresIn: '5m' }).sealed();
+db.connect(webSocket('wss://ams1.example/sync', { token }));
+
+process.once('SIGTERM', () => {
+  // Stored, handed over, closed; peers are told to come again.
+  void serving.stop({ timeout: '10s' }).finally(() => server.close());
+});

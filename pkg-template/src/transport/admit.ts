@@ -1,8 +1,10 @@
 /**
- * Who may join a replica that serves others: the token that comes with a request, and whether the replica's key has signed it.
+ * The server's side of the sync protocol, wherever the server runs: what a request of it looks like, who may join, and what is
+ * answered to whom does not.
  *
- * Invariant: an unsigned token proves nothing, whatever it says.
+ * Invariant: an unsigned token proves nothing, whatever it says. It knows requests by their headers alone.
  */
+import { EdgeSessionError } from '../errors.js';
 import { dispose } from '../platform.js';
 import type { Replica } from '../types/replica.js';
 import { SUBPROTOCOL, TOKEN_PREFIX } from './socket.js';
@@ -11,11 +13,34 @@ import { SUBPROTOCOL, TOKEN_PREFIX } from './socket.js';
 export const CONTENT_TYPE = 'application/vnd.edge-session';
 export const TOKEN_HEADER = 'Edge-Session';
 
+/** What a request of another kind is answered, with the status 426. */
+export const NOT_SYNC = `This is a replica of edge-session: it takes WebSockets of the subprotocol edge-session.v1, and POST of ${CONTENT_TYPE}.\n`;
+
+/** Whether a request to `pathname` is the affair of who serves `path`: that, and what lies below it. */
+export function below(pathname: string, path: string): boolean {
+  return pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`);
+}
+
+/** Whether the header `Content-Type` of a request says that its body is a message. */
+export function isMessage(contentType: string | null | undefined): boolean {
+  return contentType?.split(';')[0]?.trim() === CONTENT_TYPE;
+}
+
 /** What the header `Sec-WebSocket-Protocol` of a request offers: whether it is ours, and the token that it carries. */
 export function offered(protocols: string | null | undefined): { known: boolean; token: string | null } {
   const list = (protocols ?? '').split(',').map((protocol) => protocol.trim());
   const token = list.find((protocol) => protocol.startsWith(TOKEN_PREFIX));
   return { known: list.includes(SUBPROTOCOL), token: token?.slice(TOKEN_PREFIX.length) ?? null };
+}
+
+/** Whether `replica` holds a key, and so can tell who comes. Without one it lets everybody in. */
+export function guarded(replica: Replica<any>): boolean {
+  const session = replica.session();
+  try {
+    return replica.inspectToken(session.token).signed;
+  } finally {
+    session[dispose]();
+  }
 }
 
 /** Whether one of the tokens (a header may list several) is signed by a key of `replica` and neither expired nor refused. */
@@ -36,4 +61,9 @@ function verifies(replica: Replica<any>, token: string): boolean {
   } catch {
     return false; // No token at all.
   }
+}
+
+/** What a request is answered that came without a token that serves. */
+export function unadmitted(): EdgeSessionError {
+  return new EdgeSessionError('TOKEN_INVALID', 'joining this replica takes a token that its key has signed');
 }

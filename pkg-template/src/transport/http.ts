@@ -9,11 +9,8 @@ import { EdgeSessionError, invalid } from '../errors.js';
 import { type ByteController, platform, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { AbortSignalLike, Duplex, Hello, Transport } from '../types/plug.js';
+import { CONTENT_TYPE, TOKEN_HEADER } from './admit.js';
 import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
-
-/** The media type of a message, and the header in which a token travels. */
-export const CONTENT_TYPE = 'application/vnd.edge-session';
-export const TOKEN_HEADER = 'Edge-Session';
 
 /** The part of a `Response` that is used here. */
 export interface ResponseLike {

@@ -11,7 +11,7 @@ import { EdgeSessionError } from '../../errors.js';
 import { open } from '../../open.js';
 import { dispose } from '../../platform.js';
 import { durableObjectStorage } from '../../storage/durable-object.js';
-import { CONTENT_TYPE, TOKEN_HEADER, admits, offered } from '../../transport/admit.js';
+import { CONTENT_TYPE, TOKEN_HEADER, admits, offered, unadmitted } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
 import type { KeyMap } from '../../types/data.js';
 import type { Replica, ReplicaOptions } from '../../types/replica.js';
@@ -111,7 +111,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     if (isSocket(request)) return this.#upgrade(await this.authorize(request));
     if (!isExchange(request)) return notSync();
     if (await this.authorize(request)) return this.#exchange(request);
-    return refusal(new EdgeSessionError('TOKEN_INVALID', 'joining this replica takes a token that its key has signed'));
+    return refusal(unadmitted());
   }
 
   override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): void | Promise<void> {

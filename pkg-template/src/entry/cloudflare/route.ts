@@ -1,7 +1,7 @@
 /**
  * The way from a plain worker to the object that is the replica. A worker is not one: it mints no replica id and keeps nothing.
  */
-import { CONTENT_TYPE, offered } from '../../transport/admit.js';
+import { NOT_SYNC, below, isMessage, offered } from '../../transport/admit.js';
 
 /** What is used of a namespace; `DurableObjectNamespace<YourClass>` fits. */
 export interface ReplicaNamespace {
@@ -37,7 +37,7 @@ export interface RouteOptions {
 export async function routeReplica(request: Request, namespace: ReplicaNamespace, options: RouteOptions = {}): Promise<Response | null> {
   const { path = '/sync', name = () => 'default' } = options;
   const { pathname } = new URL(request.url);
-  if (pathname !== path && !pathname.startsWith(path.endsWith('/') ? path : `${path}/`)) return null;
+  if (!below(pathname, path)) return null;
   const called = name(request);
   if (called === null) return null;
   if (!isSync(request)) return notSync();
@@ -54,11 +54,10 @@ export function isSocket(request: Request): boolean {
 }
 
 export function isExchange(request: Request): boolean {
-  return request.method === 'POST' && request.headers.get('Content-Type')?.split(';')[0]?.trim() === CONTENT_TYPE;
+  return request.method === 'POST' && isMessage(request.headers.get('Content-Type'));
 }
 
 /** What a request of another kind is answered. */
 export function notSync(): Response {
-  const text = `This is a replica of edge-session: it takes WebSockets of the subprotocol edge-session.v1, and POST of ${CONTENT_TYPE}.\n`;
-  return new Response(text, { status: 426, headers: { Upgrade: 'websocket' } });
+  return new Response(NOT_SYNC, { status: 426, headers: { Upgrade: 'websocket' } });
 }

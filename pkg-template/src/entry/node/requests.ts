@@ -1,0 +1,83 @@
+/**
+ * The sync protocol by requests: the body of a POST goes to the replica, its reply is the response.
+ *
+ * Invariants: a body is read only once its sender may join, and no further than a message can be long; every request is answered,
+ * and what an answer says of an error is its code and message.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex as Stream } from 'node:stream';
+import { EdgeSessionError } from '../../errors.js';
+import { report } from '../../platform.js';
+import { CONTENT_TYPE, NOT_SYNC, isMessage, unadmitted } from '../../transport/admit.js';
+import type { Replica } from '../../types/replica.js';
+
+/** What the longest message has, which is what the core reads at most. */
+export const MESSAGE_BYTES = 64 << 20;
+
+const WORDS: Readonly<Record<number, string>> = { 404: 'Not Found', 426: 'Upgrade Required', 500: 'Internal Server Error', 503: 'Service Unavailable' };
+
+export class Requests {
+  readonly #replica: Replica<any>;
+  readonly #admits: (request: IncomingMessage) => Promise<boolean>;
+  readonly #under = new Set<Promise<void>>();
+
+  constructor(replica: Replica<any>, admits: (request: IncomingMessage) => Promise<boolean>) {
+    this.#replica = replica;
+    this.#admits = admits;
+  }
+
+  /** Answers a request; with 503 where the replica takes nobody any more. Never rejects. */
+  answer(request: IncomingMessage, response: ServerResponse, open: boolean): Promise<void> {
+    const answer = this.#answer(request, response, open).finally(() => this.#under.delete(answer));
+    this.#under.add(answer);
+    return answer;
+  }
+
+  /** Resolves when those that are under way now are answered. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#under);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, open: boolean): Promise<void> {
+    try {
+      if (request.method !== 'POST' || !isMessage(request.headers['content-type'])) {
+        response.writeHead(426, { Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end(NOT_SYNC);
+        return;
+      }
+      if (!open) throw new EdgeSessionError('REPLICA_CLOSED', 'this replica stops');
+      if (!(await this.#admits(request))) throw unadmitted();
+      const reply = await this.#replica.exchange(await read(request));
+      response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' }).end(reply);
+    } catch (cause) {
+      if (request.destroyed && !request.complete) return; // nobody is left who asks
+      if (!EdgeSessionError.is(cause)) report('edge-session: a request could not be answered', cause);
+      refuse(response, EdgeSessionError.is(cause) ? cause : new EdgeSessionError('REPLICA_CRASHED', 'the request could not be answered'));
+      // What is still on its way has no end, for all we know.
+      if (EdgeSessionError.is(cause, 'VALUE_TOO_LARGE')) response.on('finish', () => request.destroy());
+    }
+  }
+}
+
+function refuse(response: ServerResponse, { status, code, message, retryable }: EdgeSessionError): void {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+  if (retryable || status === 503) headers['Retry-After'] = '1';
+  // What is still on its way is not waited for.
+  if (status === 413 || status === 503) headers['Connection'] = 'close';
+  response.writeHead(status, headers).end(JSON.stringify({ code, message }));
+}
+
+async function read(request: IncomingMessage): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    length += chunk.byteLength;
+    if (length > MESSAGE_BYTES) throw new EdgeSessionError('VALUE_TOO_LARGE', `a message has at most ${MESSAGE_BYTES} bytes`, { details: { limit: MESSAGE_BYTES } });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+/** Answers a request for a WebSocket that is not made. */
+export function refuseUpgrade(stream: Stream, status: 404 | 426 | 500 | 503): void {
+  stream.end(`HTTP/1.1 ${status} ${WORDS[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,227 @@
+/**
+ * A replica behind a server of Node's kind: WebSockets and requests of the sync protocol, on a server that may have other affairs.
+ *
+ * To the replica it is one transport with many peers (`replica.connect`), so a link bounds what waits for each of them. Invariants:
+ * nobody becomes a peer, and no body is read, before `authorize` has said yes; after `stop()` nothing of it is left on the server,
+ * and every peer was told that this end goes away.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import type { Duplex as Stream } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { milliseconds } from '../../duration.js';
+import { EdgeSessionError, invalid } from '../../errors.js';
+import { asyncDispose, report, timer } from '../../platform.js';
+import { TOKEN_HEADER, admits, below, guarded, offered } from '../../transport/admit.js';
+import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '../../transport/socket.js';
+import type { Duration } from '../../types/data.js';
+import type { Duplex } from '../../types/plug.js';
+import type { Replica } from '../../types/replica.js';
+import { MESSAGE_BYTES, Requests, refuseUpgrade } from './requests.js';
+
+/** Options of {@link serveReplica}. */
+export interface ServeOptions {
+  /** Requests to this path, and to what lies below it, are answered; `'/sync'` unless said otherwise. */
+  path?: string | undefined;
+  /**
+   * Whether who asks may join, in place of the rule that holds otherwise: where the replica has a secret, only with a token that its
+   * key has signed; without a secret everybody. `verified` is what that rule says. Whoever joins sees and writes everything that the
+   * replica holds. Where cookies decide, look at the header `Origin` too: browsers send them along with other sites' WebSockets.
+   */
+  authorize?: ((request: IncomingMessage, verified: boolean) => boolean | Promise<boolean>) | undefined;
+}
+
+/** What {@link serveReplica} answers. */
+export interface Serving extends AsyncDisposable {
+  /** WebSockets that have joined and are open. */
+  readonly connections: number;
+  /**
+   * Answers a request of the sync protocol; false, and nothing is done, where its path is another. For servers whose handlers are
+   * called by a framework: requests of a plain server come here by themselves.
+   */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /**
+   * Stops: nobody new joins (503), what was written is made durable and handed to those who are linked, requests under way are
+   * answered, every WebSocket is closed with 1001, and the replica is closed. The server itself goes on. What has not come about
+   * within `timeout` (5 s unless said otherwise) is left. Calling it again gives the same promise.
+   *
+   * Rejects with `STORAGE_FAILED` or `TIMEOUT` where what was written is not durable: after everything is let go of all the same.
+   */
+  stop(options?: { timeout?: Duration | undefined }): Promise<void>;
+}
+
+const STOP_MS = 5_000;
+const GOING_AWAY = 1001;
+
+/**
+ * Serves the sync protocol for `replica` on an HTTP or HTTPS server of Node, or of Deno and Bun, which have the same: WebSockets, for
+ * `webSocket(url)`, and POST of `application/vnd.edge-session`, for `http(url)`. Call it after the server's own handlers are set:
+ * requests to other paths go to those that are there, and are answered 404 where there is none.
+ *
+ * A peer that takes nothing costs at most 8 MiB and one message: the rest is dropped, and sent anew when it keeps up again.
+ *
+ * Throws `ARGUMENT_INVALID` for what is no server and for options that are not of the documented form, `REPLICA_CLOSED` for a
+ * replica that is over.
+ *
+ * @example
+ * ```ts
+ * const server = createServer(app).listen(8080);
+ * const serving = serveReplica(db, server, { path: '/sync' });
+ * process.once('SIGTERM', () => void serving.stop().finally(() => server.close()));
+ * ```
+ */
+export function serveReplica(replica: Replica<any>, server: Server | SecureServer, options: ServeOptions = {}): Serving {
+  if (typeof server?.on !== 'function' || typeof server.listeners !== 'function') throw invalid('a server is what createServer of node:http or node:https gives');
+  const { path = '/sync', authorize } = options;
+  if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
+  if (authorize !== undefined && typeof authorize !== 'function') throw invalid('authorize is a function');
+  return new ReplicaServer(replica, server as Server, path, authorize);
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+class ReplicaServer implements Serving {
+  readonly #replica: Replica<any>;
+  readonly #server: Server;
+  readonly #path: string;
+  readonly #authorize: NonNullable<ServeOptions['authorize']>;
+  readonly #guarded: boolean;
+  readonly #upgrades = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MESSAGE_BYTES,
+    handleProtocols: () => SUBPROTOCOL,
+  });
+  readonly #requests: Requests;
+  readonly #sockets = new Set<WebSocket>();
+  /** The handlers that the server had before. */
+  readonly #others: Handler[];
+  #join: ((peer: Duplex) => void) | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(replica: Replica<any>, server: Server, path: string, authorize: ServeOptions['authorize']) {
+    this.#replica = replica;
+    this.#server = server;
+    this.#path = path;
+    this.#guarded = guarded(replica);
+    this.#authorize = authorize ?? ((_, verified) => verified);
+    this.#requests = new Requests(replica, (request) => this.#admits(request));
+    replica.connect({
+      kind: 'server',
+      open: ({ signal }, onPeer) => {
+        this.#join = onPeer;
+        // The replica was closed, or has trapped.
+        signal.addEventListener('abort', () => this.#leave('the replica was closed'));
+      },
+    });
+    this.#others = server.listeners('request') as Handler[];
+    server.removeAllListeners('request');
+    server.on('request', this.#onRequest);
+    server.on('upgrade', this.#onUpgrade);
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!this.#owns(request)) return false;
+    void this.#requests.answer(request, response, this.#join !== undefined);
+    return true;
+  }
+
+  stop(options: { timeout?: Duration | undefined } = {}): Promise<void> {
+    const timeout = options.timeout === undefined ? STOP_MS : milliseconds(options.timeout, 'timeout');
+    return (this.#stopping ??= this.#stop(timeout));
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    if (this.handle(request, response)) return;
+    for (const other of this.#others) other.call(this.#server, request, response);
+    if (this.#others.length === 0 && this.#server.listenerCount('request') === 1) response.writeHead(404).end();
+  };
+
+  readonly #onUpgrade = (request: IncomingMessage, stream: Stream, head: Buffer): void => {
+    if (this.#owns(request)) void this.#upgrade(request, stream, head);
+    // Somebody else's, if there is anybody else.
+    else if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(stream, 404);
+  };
+
+  #owns(request: IncomingMessage): boolean {
+    return below((request.url ?? '').split('?', 1)[0] as string, this.#path);
+  }
+
+  async #admits(request: IncomingMessage): Promise<boolean> {
+    const header = request.headers[TOKEN_HEADER.toLowerCase()];
+    const token = header === undefined ? offered(request.headers['sec-websocket-protocol']).token : String(header);
+    return this.#authorize(request, !this.#guarded || admits(this.#replica, token));
+  }
+
+  async #upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
+    // Who goes while it is decided has nothing to tell.
+    const ignore = () => {};
+    stream.on('error', ignore);
+    if (!offered(request.headers['sec-websocket-protocol']).known) return refuseUpgrade(stream, 426);
+    if (this.#join === undefined) return refuseUpgrade(stream, 503);
+    let admitted: boolean;
+    try {
+      admitted = await this.#admits(request);
+    } catch (cause) {
+      report('edge-session: a connection could not be judged', cause);
+      return refuseUpgrade(stream, 500);
+    }
+    stream.off('error', ignore);
+    this.#upgrades.handleUpgrade(request, stream, head, (socket) => {
+      socket.on('error', ignore); // 'close' follows
+      // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
+      if (!admitted) return socket.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
+      if (this.#join === undefined) return socket.close(GOING_AWAY, 'this replica stops');
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      this.#join(socketDuplex(socket as unknown as SocketLike));
+    });
+  }
+
+  async #stop(timeout: number): Promise<void> {
+    const until = Date.now() + timeout;
+    const rest = () => Math.max(until - Date.now(), 1);
+    this.#join = undefined;
+    let failure: unknown;
+    try {
+      await this.#replica.flush({ timeout: rest() });
+      // Whoever is linked takes it along.
+      if (this.#sockets.size > 0) await this.#replica.synced({ timeout: rest() }).catch(() => {});
+    } catch (cause) {
+      if (!EdgeSessionError.is(cause, 'REPLICA_CLOSED')) failure = cause;
+    }
+    await within(this.#requests.idle(), rest());
+    const closed = [...this.#sockets].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
+    this.#leave('this replica stops');
+    await within(Promise.all(closed), rest());
+    for (const socket of this.#sockets) socket.terminate();
+    await this.#replica.close();
+    this.#server.off('upgrade', this.#onUpgrade);
+    this.#server.off('request', this.#onRequest);
+    for (const other of this.#others) this.#server.on('request', other);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Tells every peer that this end goes away; they come again when there is a server again. */
+  #leave(reason: string): void {
+    this.#join = undefined;
+    for (const socket of this.#sockets) socket.close(GOING_AWAY, reason);
+  }
+}
+
+/** Waits for `work`, and no longer than `ms` milliseconds. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let alarm: ReturnType<typeof timer> | undefined;
+  const late = new Promise<void>((resolve) => (alarm = timer(resolve, ms)));
+  await Promise.race([work, late]);
+  alarm?.cancel();
+}
