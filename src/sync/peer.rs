@@ -93,6 +93,8 @@ pub struct Peer {
     heard_at: Millis,
     /// The other end speaks to somebody else: the next words are for whoever is there.
     doubted: bool,
+    /// The space whose news filled the last message: the next one begins with those after it.
+    turn: Option<Space>,
 }
 
 impl Peer {
@@ -107,6 +109,7 @@ impl Peer {
             hello_at: now,
             heard_at: now,
             doubted: false,
+            turn: None,
         }
     }
 
@@ -345,9 +348,7 @@ impl Peer {
             }
         }
         if self.remote.is_some() {
-            for (space, state) in store.spaces() {
-                messages.extend(self.news(space, state, store, now));
-            }
+            messages.extend(self.all_news(&[], store, now));
         }
         messages
     }
@@ -358,20 +359,37 @@ impl Peer {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         let mut messages = alloc::vec![hello(store, false)];
-        for (space, state) in store.spaces().filter(|(space, _)| !fetching.contains(space)) {
-            messages.extend(self.news(space, state, store, now));
+        messages.extend(self.all_news(fetching, store, now));
+        messages
+    }
+
+    /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
+    /// of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
+    fn all_news(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        let (mut messages, mut weight) = (Vec::new(), 0);
+        let turn = self.turn.take();
+        let is_next = |space: &Space| turn.as_ref().is_none_or(|turn| space > turn);
+        let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
+        for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
+            let Some((message, bytes)) = self.news(space, state, store, now) else { continue };
+            messages.push(message);
+            weight += bytes;
+            if weight >= SLICE_BYTES {
+                self.turn = Some(space.clone());
+                break;
+            }
         }
         messages
     }
 
-    /// The next delta of a space, if the peer lacks something and none is under way.
+    /// The next delta of a space and about how long it is, if the peer lacks something and none is under way.
     fn news(
         &mut self,
         space: &Space,
         state: &SpaceState,
         store: &SessionConsistentStore,
         now: Millis,
-    ) -> Option<Message> {
+    ) -> Option<(Message, u64)> {
         let retry = self.timing.retry;
         let progress = match self.spaces.get_mut(space) {
             Some(progress) => progress,
@@ -389,12 +407,13 @@ impl Peer {
         progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
         let hlc = store.clock().last();
         let from = &progress.holds;
-        if state.weight(from, SLICE_BYTES) < SLICE_BYTES {
-            return Some(Message::Delta(state.extract(space, from, hlc)));
+        let weight = state.weight(from, SLICE_BYTES);
+        if weight < SLICE_BYTES {
+            return Some((Message::Delta(state.extract(space, from, hlc)), weight));
         }
         let (keys, _) = state.slice(from, None, SLICE_BYTES);
         let (space, from, base) = (space.clone(), from.clone(), state.vector().clone());
-        Some(Message::Slice(Slice { space, from, base, after: None, last: false, hlc, keys }))
+        Some((Message::Slice(Slice { space, from, base, after: None, last: false, hlc, keys }), weight))
     }
 
     /// When [`Peer::speak`] has something to say next, if nothing changes until then.

@@ -18,6 +18,7 @@ mod faults;
 mod kinds;
 mod large;
 mod resumed;
+mod spaces;
 mod upstream;
 
 use common::host::{Host, SYNC, THROW};
