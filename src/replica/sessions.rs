@@ -186,10 +186,11 @@ impl Replica {
         }
     }
 
-    /// The vector that this session's guarantees are checked against: what is durable, and its own writes before.
+    /// The vector that this session's guarantees are checked against: what is durable, and its own writes before; those
+    /// of another handle of it as well, once it has read them here.
     pub(super) fn visible<'a>(&'a self, state: &SessionState, space: &Space) -> Cow<'a, VersionVector> {
         let durable = self.journal.durable(space, &self.store);
-        let written = state.vector.get(space).map_or(0, |own| own.writes.get(self.id));
+        let written = state.vector.get(space).map_or(0, |own| own.writes.get(self.id).max(own.reads.get(self.id)));
         let held = self.store.vector(space).get(self.id);
         if written <= durable.get(self.id) || written > held {
             return Cow::Borrowed(durable);

@@ -164,3 +164,26 @@ fn a_token_that_came_in_goes_out_with_all_that_it_brought() {
     let there = tokyo.resume(&paris.token(ann));
     assert_eq!(depended(&tokyo.token(there), paris.id()), 1, "tokyo lacks the write, and so does its storage");
 }
+
+/// Two requests of one session at once: each has a handle of its own.
+#[test]
+fn what_a_session_was_shown_of_its_own_it_is_shown_again_at_its_other_handle() {
+    let mut host = Host::new(stored(edge("paris")));
+    let writer = host.session();
+    let token = host.token(writer);
+    let reader = host.resume(&token);
+    host.set(writer, "cart", "book");
+    for _ in 0..2 {
+        assert_eq!(host.get(reader, "cart", THROW).unwrap().as_deref(), Some("book"), "it is the session's own");
+    }
+    // What follows from it is the session's own as well, and none of it leaves.
+    host.set(reader, "order", "one book");
+    assert_eq!(host.get(writer, "order", THROW).unwrap().as_deref(), Some("one book"));
+    assert_eq!(host.get(reader, "order", THROW).unwrap().as_deref(), Some("one book"));
+    let stranger = host.session();
+    assert_eq!(code(host.get(stranger, "cart", THROW)), ErrorCode::StaleReplica);
+    let id = host.id();
+    for handle in [writer, reader] {
+        assert_eq!(depended(&host.token(handle), id), 0, "nothing of it is durable");
+    }
+}
