@@ -50,6 +50,7 @@ impl Replica {
         self.input(now);
         let frame = Frame::decode(bytes)?;
         self.look_for_amnesia(&frame.messages);
+        self.folds.keep_pasts(&self.store);
         self.join_frame(&frame)
     }
 

@@ -142,3 +142,36 @@ fn a_new_id_folds_onto_nothing_of_the_old_one() {
     acknowledge(&mut edge, &mut tabs[0]);
     assert_eq!(asks(&edge.token(session)).reads, VersionVector::from_iter([(edge.id(), 1)]));
 }
+
+/// A session at an edge that nobody visits, which has read what many others have left behind.
+fn heir(edge: &mut Host) -> SessionHandle {
+    for writer in &mut writers(MANY) {
+        edge.replica.absorb(&writer.snapshot(), START).unwrap();
+    }
+    edge.drain();
+    let session = edge.session();
+    assert!(edge.list(session, Range::default()).len() >= MANY);
+    session
+}
+
+#[test]
+fn the_last_own_write_keeps_its_past_when_what_another_left_behind_is_joined() {
+    let mut edge = Host::new(edge("fra1"));
+    let author = edge.session();
+    edge.set(author, "answer", "v");
+    let before = edge.vector();
+    let session = heir(&mut edge);
+    let text = sealed(&mut edge, session).unwrap();
+    assert!(!before.dominates(&asks(&text).reads), "who has only the write has nothing of what was read");
+}
+
+#[test]
+fn while_the_claim_to_the_id_is_in_doubt_a_checkpoint_takes_a_new_one() {
+    let mut edge = Host::new(edge("fra1"));
+    let session = heir(&mut edge);
+    let (old, taken) = (edge.id(), own(&edge));
+    edge.replica.suspect(true);
+    let text = sealed(&mut edge, session).unwrap();
+    assert_eq!(edge.vector().get(old), taken, "somebody else may take that dot");
+    assert_eq!(asks(&text).reads, VersionVector::from_iter([(edge.id(), 1)]));
+}
