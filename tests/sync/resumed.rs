@@ -105,3 +105,77 @@ fn what_came_by_request_is_not_sent_back_over_the_link_to_the_same_replica() {
     assert_eq!(tab.vector(), edge.vector());
     assert!(tab.sent.is_empty(), "{:?}", tab.sent);
 }
+
+/// What happens to a host whose channels outlive its memory.
+#[derive(Clone, Debug)]
+enum Step {
+    Write(usize, u8),
+    Pass(u64),
+    /// The host notes what it knows of its peers.
+    Note(usize),
+    /// It leaves memory, and comes back with its storage and its last note.
+    Sleep(usize),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..3usize, 0..6u8).prop_map(|(host, key)| Step::Write(host, key)),
+        2 => (1..HEARTBEAT).prop_map(Step::Pass),
+        1 => (0..3usize).prop_map(Step::Note),
+        1 => (0..3usize).prop_map(Step::Sleep),
+    ]
+}
+
+/// Lets a host sleep and wake with its storage and the notes that it last made; a link without one is opened anew.
+fn nap(net: &mut Net, host: usize, notes: &[(LinkId, Option<Vec<u8>>)]) {
+    net.hosts[host].now = net.now;
+    net.hosts[host].crash();
+    for (link, note) in notes {
+        net.with(host, |host| match note {
+            Some(note) => host.replica.link_resume(*link, note, host.now).unwrap(),
+            None => host.replica.link_up(*link, host.now),
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However old a note is, and whatever got lost around it, it costs time only.
+    #[test]
+    fn sleepers_with_old_notes_come_to_hold_the_same(
+        steps in prop::collection::vec(any_step(), 5..60),
+        loss in 0..50u64,
+        seed: u64,
+    ) {
+        let mut net = Net::new(LABELS[..3].iter().map(|label| Host::new(stored(edge(label)))).collect());
+        net.hosts.iter_mut().for_each(|host| host.prompt = true);
+        [(0, 1), (1, 2)].into_iter().for_each(|(a, b)| net.connect(a, b));
+        let mut dice = Dice(seed);
+        net.fate = Box::new(move |flight| if dice.percent(loss) { Vec::new() } else { vec![(1 + dice.below(90), flight.clone())] });
+        let links = |host: usize| [[1].as_slice(), &[0, 2], &[1]][host].iter().map(|link| LinkId(*link));
+        let mut notes = [0, 1, 2].map(|host| links(host).map(|link| (link, None)).collect::<Vec<_>>());
+        for step in steps {
+            match step {
+                Step::Write(host, key) => {
+                    let now = net.now.to_string();
+                    set(&mut net, host, &format!("k{key}"), &now);
+                }
+                Step::Pass(millis) => net.run(millis),
+                Step::Note(host) => {
+                    notes[host] = links(host).map(|link| (link, net.hosts[host].replica.link_note(link))).collect();
+                }
+                Step::Sleep(host) => nap(&mut net, host, &notes[host]),
+            }
+        }
+        net.fate = reliable(5);
+        net.settle(20 * HEARTBEAT);
+        assert_converged(&net);
+        prop_assert_eq!(net.refused, 0);
+        // And then they are quiet: nobody repeats what the other has acknowledged.
+        net.run(2 * HEARTBEAT);
+        let before = net.sent;
+        net.run(10 * HEARTBEAT);
+        prop_assert!(net.sent - before <= 4 * 11, "{} messages in ten heartbeats", net.sent - before);
+    }
+}
