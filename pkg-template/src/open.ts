@@ -16,6 +16,7 @@ import { memory } from './storage/memory.js';
 import type { KeyMap } from './types/data.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Replica, ReplicaOptions } from './types/replica.js';
+import { unavailable } from './unavailable.js';
 import { instantiate } from './wasm/glue.js';
 
 /**
@@ -119,7 +120,7 @@ async function instance(): Promise<CoreModule> {
   try {
     return instantiate(await load()) as unknown as CoreModule;
   } catch (cause) {
-    throw new EdgeSessionError('WASM_UNAVAILABLE', 'the wasm module cannot be loaded here', { cause });
+    throw unavailable(cause);
   }
 }
 

@@ -1,21 +1,16 @@
-// Chromium on the served demo, for the tests of this directory. Every test gets a browser profile of its own, and fails
-// when any page of it wrote an error to the console. DEMO_URL is the demo, CHROMIUM the browser.
+// A browser on the served demo, for the tests of this directory. Every test gets a profile of its own, and fails when any
+// page of it wrote an error to the console. DEMO_URL is the demo; which browser it is, `drivers.mjs` says.
 
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
+import { launch } from './drivers.mjs';
 
 export const URL = process.env.DEMO_URL ?? 'http://127.0.0.1:8137/';
 
 /** Runs `test({ context, tab })` in a fresh profile; `tab()` opens the demo in one more tab and waits until it serves. */
 export async function inBrowser(options, test) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   const errors = [];
+  const { context, close } = await launch(options, (error) => errors.push(error));
   try {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    context.on('page', (page) => {
-      page.on('console', (message) => { if (message.type() === 'error') errors.push(`${message.text()} (${message.location().url})`); });
-      page.on('pageerror', (error) => errors.push(String(error)));
-    });
     await test({
       context,
       async tab() {
@@ -27,7 +22,7 @@ export async function inBrowser(options, test) {
     });
     assert.deepEqual(errors, [], 'errors in the console');
   } finally {
-    await browser.close();
+    await close();
   }
 }
 
