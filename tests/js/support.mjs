@@ -1,5 +1,10 @@
 // What the tests share: replicas that close themselves, a clock to set, a storage that answers when it is told to, and
 // deadlines that only a hanging test reaches. Nothing here sleeps to see what happens.
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { openReplica } from 'edge-session';
 
 /** Long enough for a busy machine; a test that waits so long has failed. */
@@ -149,5 +154,16 @@ export class TestStorage {
     this.compactions += 1;
     this.disk.snapshot = snapshot.slice();
     this.disk.records = [];
+  }
+}
+
+/** Runs a module in a process of its own and answers `{ stdout, stderr }`. From a file: not every runtime takes a module as an argument. */
+export async function runScript(script) {
+  const file = join(import.meta.dirname, `script-${randomUUID()}.mjs`);
+  await writeFile(file, script);
+  try {
+    return await promisify(execFile)(process.execPath, [file], { cwd: import.meta.dirname, timeout: DEADLINE });
+  } finally {
+    await rm(file);
   }
 }

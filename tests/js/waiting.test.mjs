@@ -1,11 +1,9 @@
 // Waiting: it ends by the missing writes, by the deadline, by the caller's signal or by the end of the replica, and leaves nothing
 // behind.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { openReplica } from 'edge-session';
-import { DEADLINE, TestStorage, open, openAll, pull, rejection, within } from './support.mjs';
+import { DEADLINE, TestStorage, open, openAll, pull, rejection, runScript, within } from './support.mjs';
 
 /** A session at a replica that lacks what the session wrote elsewhere. */
 async function behind(t, init = {}) {
@@ -210,8 +208,7 @@ test('a listener stops by its function and by its signal', async (t) => {
 });
 
 test('a process ends when nobody waits any more, and not before', async () => {
-  const run = promisify(execFile);
-  const script = `
+  const { stdout } = await runScript(`
     import { openReplica, pair } from 'edge-session';
     const [tokyo, paris] = await Promise.all([openReplica(), openReplica()]);
     const [left, right] = pair();
@@ -223,8 +220,7 @@ test('a process ends when nobody waits any more, and not before', async () => {
     // Nothing but the deadline of this wait keeps the process alive; heartbeats go on behind it.
     await paris.session({ token: await ann.sealed(), timeout: 100 }).get('a').catch((error) => console.log(error.code));
     void (async () => { for await (const _ of paris.session().watch('a')); })();
-    console.log('done');`;
-  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: import.meta.dirname, timeout: DEADLINE });
+    console.log('done');`);
   assert.equal(stdout, 'STALE_REPLICA\ndone\n');
 });
 
