@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 pub(crate) fn command(args: &[String]) -> Result<()> {
     ensure!(args.is_empty(), "build takes no arguments");
     build()?;
-    sizes::print(&package())
+    sizes::check(&package())
 }
 
 /// Makes the package when it is stale and returns the fingerprint of what it was made of. Once in a run.
