@@ -50,6 +50,11 @@ fn pack_and_install(npm: &Path, project: &Path) -> Result<()> {
     fs::create_dir_all(project)?;
     run(command("npm").args(["pack", "--silent", "--ignore-scripts", "--pack-destination"]).arg(npm).arg(package()))?;
     fs::write(project.join("package.json"), "{ \"name\": \"consumer\", \"private\": true, \"type\": \"module\" }\n")?;
+    add_package(project)
+}
+
+/// Installs the tarball into a project, as its user would.
+pub(crate) fn add_package(project: &Path) -> Result<()> {
     // The few packages that it depends on come from npm's cache where they can: the toolbox has just been there.
     run(command("npm")
         .current_dir(project)
@@ -75,7 +80,7 @@ pub(crate) fn link(to: &Path, at: &Path) -> Result<()> {
 }
 
 /// Copied, not linked: Node resolves a link's imports from where it points to, which is not this project.
-fn replace(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(to);
     if from.is_dir() { copy_tree(from, to) } else { Ok(()) }
 }

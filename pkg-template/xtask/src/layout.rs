@@ -29,3 +29,8 @@ pub(crate) fn package() -> PathBuf {
 pub(crate) fn toolbox() -> PathBuf {
     root().join("tests/node_modules")
 }
+
+/// Where the packed package is used in every runtime and bundler, with their npm packages (`tests/matrix/package.json`).
+pub(crate) fn matrix() -> PathBuf {
+    target().join("matrix")
+}

@@ -28,7 +28,11 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command { name: "build", usage: "build            make the npm package in pkg/", run: package::command },
-    Command { name: "test", usage: "test [NAME…]     run every test runner, or those named", run: test::command },
+    Command {
+        name: "test",
+        usage: "test [--all] [NAME…]   run the everyday test runners; all; or those named",
+        run: test::command,
+    },
     Command {
         name: "demo",
         usage: "demo [--check] [--port N]   serve the demo; --check drives it in a headless browser",

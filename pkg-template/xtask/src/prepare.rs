@@ -3,12 +3,12 @@
 //! Every need is tried once in a run; whoever asks again gets the first answer, so that a missing browser costs one
 //! attempt and never stops a runner that does without it.
 
-use crate::layout::root;
+use crate::layout::{matrix, root};
 use crate::process::{command, output, run, say, succeeds, which};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Something that must be on the machine.
@@ -22,8 +22,15 @@ pub(crate) enum Need {
     Npm,
     /// The packages of `tests/bench/package-lock.json`, which the benchmark alone needs.
     Peers,
+    /// The runtimes, bundlers and drivers of `tests/matrix/package-lock.json`.
+    Matrix,
     Chromium,
     Chromedriver,
+    Firefox,
+    /// WebKitGTK's driver, which brings the browser.
+    WebKit,
+    /// A screen for a browser that cannot do without: `xvfb-run`.
+    Display,
     WasmPack,
     /// A nightly compiler, and cargo-fuzz.
     CargoFuzz,
@@ -40,9 +47,16 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
             Need::Clippy => component("clippy"),
             Need::Rustfmt => component("rustfmt"),
             Need::Npm => npm(),
-            Need::Peers => npm_project("tests/bench", "about 100 MB, seconds"),
-            Need::Chromium => chromium(),
-            Need::Chromedriver => chromedriver(),
+            Need::Peers => npm_project(&root().join("tests/bench"), "tests/bench", "about 100 MB, seconds"),
+            Need::Matrix => matrix_tools(),
+            // Both at once: browser and driver must be of one version.
+            Need::Chromium => {
+                program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome"], "chromium chromium-driver")
+            }
+            Need::Chromedriver => program("CHROMEDRIVER", &["chromedriver"], "chromium chromium-driver"),
+            Need::Firefox => program("FIREFOX", &["firefox-esr", "firefox"], "firefox-esr"),
+            Need::WebKit => program("WEBKIT_DRIVER", &["WebKitWebDriver"], "webkit2gtk-driver"),
+            Need::Display => program("XVFB_RUN", &["xvfb-run"], "xvfb xauth"),
             Need::WasmPack => wasm_pack(),
             Need::CargoFuzz => cargo_fuzz(),
         }
@@ -73,13 +87,21 @@ fn component(name: &str) -> Result<PathBuf> {
 }
 
 fn npm() -> Result<PathBuf> {
-    npm_project("tests", "about 350 MB, up to a minute")
+    npm_project(&root().join("tests"), "tests", "about 350 MB, up to a minute")
 }
 
-/// Installs what the lock file of the npm project `name` says, unless that was done; returns its `node_modules`.
-fn npm_project(name: &str, cost: &str) -> Result<PathBuf> {
+/// Installed where they are used: a bundler looks upwards from its project, and not through links.
+fn matrix_tools() -> Result<PathBuf> {
+    fs::create_dir_all(matrix())?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(root().join("tests/matrix").join(name), matrix().join(name))?;
+    }
+    npm_project(&matrix(), "tests/matrix", "about 1.2 GB, a minute or two")
+}
+
+/// Installs what the lock file in `project` says, unless that was done; returns its `node_modules`. `name` is said.
+fn npm_project(project: &Path, name: &str, cost: &str) -> Result<PathBuf> {
     node_is_recent()?;
-    let project = root().join(name);
     let lock = fs::read_to_string(project.join("package-lock.json"))?;
     let modules = project.join("node_modules");
     let installed = modules.join(".edge-session-lock");
@@ -88,7 +110,7 @@ fn npm_project(name: &str, cost: &str) -> Result<PathBuf> {
             "installing the npm packages of {name}/package-lock.json ({cost}; again only when it changes)"
         ));
         // No package of these needs its install script.
-        run(command("npm").current_dir(&project).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+        run(command("npm").current_dir(project).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         fs::write(installed, lock)?;
     }
     Ok(modules)
@@ -103,16 +125,8 @@ fn node_is_recent() -> Result<()> {
     Ok(())
 }
 
-fn chromium() -> Result<PathBuf> {
-    program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome"])
-}
-
-fn chromedriver() -> Result<PathBuf> {
-    program("CHROMEDRIVER", &["chromedriver"])
-}
-
 /// The file that `variable` names, or the first of `names` on the PATH; Debian's packages when there is none.
-fn program(variable: &str, names: &[&str]) -> Result<PathBuf> {
+fn program(variable: &str, names: &[&str], packages: &str) -> Result<PathBuf> {
     if let Some(file) = std::env::var_os(variable).map(PathBuf::from) {
         return if file.is_file() { Ok(file) } else { bail!("{variable} names {}, which is no file", file.display()) };
     }
@@ -120,17 +134,16 @@ fn program(variable: &str, names: &[&str]) -> Result<PathBuf> {
     if let Some(file) = find() {
         return Ok(file);
     }
-    say("installing Debian's chromium and chromium-driver with apt (about 100 MB, up to a minute)");
-    // Both at once: browser and driver must be of one version.
+    say(format_args!("installing Debian's {packages} with apt (up to a minute)"));
+    if which("apt-get").is_none() {
+        bail!("no apt-get here; install {} and name it in {variable}", names[0]);
+    }
     apt(&["update"])?;
-    apt(&["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"])?;
+    apt(&[&["install", "-y", "--no-install-recommends"], packages.split(' ').collect::<Vec<_>>().as_slice()].concat())?;
     find().with_context(|| format!("apt installed the packages, but {} is still not on the PATH", names[0]))
 }
 
 fn apt(args: &[&str]) -> Result<()> {
-    if which("apt-get").is_none() {
-        bail!("no apt-get here; install Chromium and chromedriver and name them in CHROMIUM and CHROMEDRIVER");
-    }
     let words: &[&str] = if output(command("id").arg("-u"))?.trim() == "0" {
         &["env"]
     } else {

@@ -1,8 +1,10 @@
-//! `cargo xtask test`: every runner, one after the other, and one count over all.
+//! `cargo xtask test`: the everyday runners, one after the other, and one count over all; with `--all`, the matrix too.
 //!
 //! Invariant: nothing is passed over in silence. A runner that cannot start, runs no test, or prints what cannot be
-//! read counts as failed; the others run all the same. The last line is `N passed, N failed`.
+//! read counts as failed; the others run all the same. Only what the matrix needs may be missing on a machine: that
+//! counts as skipped, with its reason at the end. The last line is `N passed, N failed`.
 
+mod matrix;
 mod miri;
 mod package;
 mod rust;
@@ -43,32 +45,56 @@ const RUNNERS: &[Runner] = &[
     Runner { name: "demo", what: "cargo xtask demo --check", needs: &[Need::Npm, Need::Chromium], run: scripts::demo },
 ];
 
-pub(crate) fn command(names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| RUNNERS.iter().all(|runner| runner.name != **name)) {
-        let known: Vec<_> = RUNNERS.iter().map(|runner| runner.name).collect();
+/// Where users are: every runtime, bundler and engine. Large to install, and run before a release or by name.
+#[rustfmt::skip]
+const MATRIX: &[Runner] = &[
+    Runner { name: "runtimes", what: "the package, used in Node 20 and 24, Deno, Bun, workerd, wrangler", needs: &[Need::Npm, Need::Matrix], run: matrix::runtimes },
+    Runner { name: "bundlers", what: "the package, used through Vite, webpack, esbuild, Next, and without", needs: &[Need::Npm, Need::Matrix, Need::Chromium], run: matrix::bundlers },
+    Runner { name: "deno", what: "the JavaScript tests in Deno", needs: &[Need::Npm, Need::Matrix], run: matrix::in_deno },
+    Runner { name: "bun", what: "the JavaScript tests in Bun", needs: &[Need::Npm, Need::Matrix], run: matrix::in_bun },
+    Runner { name: "firefox", what: "the wasm suite and the tab tests in Firefox", needs: &[Need::WasmTarget, Need::Npm, Need::Matrix, Need::Firefox], run: matrix::in_firefox },
+    Runner { name: "webkit", what: "the wasm suite and the tab tests in WebKitGTK", needs: &[Need::WasmTarget, Need::Npm, Need::Matrix, Need::WebKit, Need::Display], run: matrix::in_webkit },
+];
+
+pub(crate) fn command(words: &[String]) -> Result<()> {
+    let (options, names): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|option| **option != "--all") {
+        bail!("test does not know {unknown}; there is --all");
+    }
+    let everyday = RUNNERS.iter().map(|runner| (runner, false));
+    let all: Vec<_> = everyday.chain(MATRIX.iter().map(|runner| (runner, true))).collect();
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|(runner, _)| runner.name != name.as_str())) {
+        let known: Vec<_> = all.iter().map(|(runner, _)| runner.name).collect();
         bail!("no runner is called {unknown}; there are {}", known.join(", "));
     }
-    let chosen: Vec<_> = RUNNERS.iter().filter(|r| names.is_empty() || names.iter().any(|n| n == r.name)).collect();
+    let chosen = |(runner, matrix): &(&Runner, bool)| match names.as_slice() {
+        [] => !matrix || !options.is_empty(),
+        names => names.iter().any(|name| *name == runner.name),
+    };
+    let chosen: Vec<_> = all.into_iter().filter(chosen).collect();
 
     // All fetching comes first, so that what follows is work and not waiting. A failure here is the runner's to report.
-    for need in chosen.iter().flat_map(|runner| runner.needs) {
+    for need in chosen.iter().flat_map(|(runner, _)| runner.needs) {
         if let Err(error) = prepare::need(*need) {
             say(format_args!("{error:#}"));
         }
     }
-    let results: Vec<_> = chosen.iter().map(|runner| (*runner, run(runner))).collect();
+    let results: Vec<_> = chosen.iter().map(|(runner, matrix)| (*runner, run(runner, *matrix))).collect();
     report(&results)
 }
 
-fn run(runner: &Runner) -> Tally {
+fn run(runner: &Runner, matrix: bool) -> Tally {
     println!();
     say(format_args!("{}: {}", runner.name, runner.what));
     let started = std::time::Instant::now();
-    let result = runner.needs.iter().try_for_each(|need| prepare::need(*need).map(drop)).and_then(|()| (runner.run)());
-    let tally = match result {
-        Ok(tally) if tally.is_empty() => Tally::failure("not one test ran"),
-        Ok(tally) => tally,
-        Err(error) => Tally::failure(format!("{error:#}")),
+    let tally = match runner.needs.iter().try_for_each(|need| prepare::need(*need).map(drop)) {
+        Err(missing) if matrix => Tally::absent(format!("{missing:#}")),
+        Err(missing) => Tally::failure(format!("{missing:#}")),
+        Ok(()) => match (runner.run)() {
+            Ok(tally) if tally.is_empty() => Tally::failure("not one test ran"),
+            Ok(tally) => tally,
+            Err(error) => Tally::failure(format!("{error:#}")),
+        },
     };
     for problem in &tally.problems {
         println!("{}: FAILED: {problem}", runner.name);
@@ -89,6 +115,8 @@ fn report(results: &[(&Runner, Tally)]) -> Result<()> {
     }
     for (runner, tally) in results {
         tally.absent.iter().for_each(|absent| println!("{}: NOT RUN: {absent}", runner.name));
+    }
+    for (runner, tally) in results {
         tally.problems.iter().for_each(|problem| println!("{}: {problem}", runner.name));
     }
     // Standard output ends with this line; the exit code says the rest.

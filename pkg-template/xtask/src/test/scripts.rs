@@ -7,6 +7,8 @@ use crate::process::{command, run, say};
 use crate::{consumer, demo, serve};
 use anyhow::{Result, bail};
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub(super) fn in_node() -> Result<Tally> {
     node_test("js", &[], "120000")
@@ -52,10 +54,22 @@ fn node_test(dir: &str, environment: &[(&str, &str)], limit: &str) -> Result<Tal
     if files.is_empty() {
         bail!("tests/{dir} has no *.test.mjs");
     }
-    let report = project.join(format!("{dir}.tap"));
+    node_tests(command("node"), &project, dir, &files, environment, limit)
+}
+
+/// Runs `files` with Node's test runner in `project`.
+pub(super) fn node_tests(
+    mut node: Command,
+    project: &Path,
+    name: &str,
+    files: &[PathBuf],
+    environment: &[(&str, &str)],
+    limit: &str,
+) -> Result<Tally> {
+    let report = project.join(format!("{name}.tap"));
     let _ = fs::remove_file(&report);
-    let result = run(command("node")
-        .current_dir(&project)
+    let result = run(node
+        .current_dir(project)
         .args(["--test", "--test-concurrency=1", &format!("--test-timeout={limit}")])
         .args(["--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"])
         .arg(format!("--test-reporter-destination={}", report.display()))

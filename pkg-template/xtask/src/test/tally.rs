@@ -7,11 +7,11 @@ use crate::process::Shown;
 pub(crate) struct Tally {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
-    /// Tests that were there and did not run, by their author's will.
+    /// Tests that were there and did not run: by their author's will, or because this machine lacks what they need.
     pub(crate) skipped: u32,
-    /// Why, where the count alone does not tell.
+    /// What failed, where the count alone does not tell.
     pub(crate) problems: Vec<String>,
-    /// What could not run on this machine and is no failure: shown once more at the end, so that nobody overlooks it.
+    /// What did not run, by test, with its reason: shown once more at the end, so that nobody overlooks it.
     pub(crate) absent: Vec<String>,
 }
 
@@ -44,6 +44,7 @@ impl Tally {
         self.absent.extend(other.absent.iter().cloned());
     }
 
+    /// Nothing ran, and nobody has said why.
     pub(crate) fn is_empty(&self) -> bool {
         self.passed + self.failed == 0 && self.absent.is_empty()
     }
@@ -85,11 +86,36 @@ pub(crate) fn of_tap(tap: &str, success: bool) -> Tally {
             passed,
             failed: failed + number("cancelled").unwrap_or(0),
             skipped: number("skipped").unwrap_or(0) + number("todo").unwrap_or(0),
-            ..Tally::default()
+            problems: Vec::new(),
+            absent: tap.lines().filter_map(skip).collect(),
         }
         .agreeing_with(success),
         _ => Tally::failure("its report has no count"),
     }
+}
+
+/// `ok 3 - a name # SKIP why`, at any depth.
+fn skip(line: &str) -> Option<String> {
+    let (name, why) = line.trim_start().strip_prefix("ok ")?.split_once(" # SKIP")?;
+    let name = name.split_once(" - ").map_or(name, |(_, name)| name);
+    Some(format!("{name}: {}", why.trim()))
+}
+
+/// Counts the cases of a JUnit report, which Deno's and Bun's test commands write.
+pub(crate) fn of_junit(xml: &str, success: bool) -> Tally {
+    let mut tally = Tally::default();
+    for case in xml.split("<testcase").skip(1) {
+        let name = case.split_once(" name=\"").and_then(|(_, rest)| rest.split_once('"')).map_or("?", |(name, _)| name);
+        let name = name.replace("&gt;", ">").replace("&lt;", "<").replace("&quot;", "\"").replace("&amp;", "&");
+        if case.contains("<failure") || case.contains("<error") {
+            tally.add(&Tally::failure(name));
+        } else if case.contains("<skipped") {
+            tally.add(&Tally::absent(name));
+        } else {
+            tally.passed += 1;
+        }
+    }
+    tally.agreeing_with(success)
 }
 
 #[cfg(test)]
@@ -113,6 +139,26 @@ mod tests {
         assert_eq!(cargo("test result: ok. 5 passed; 0 failed; 0 ignored", false).failed, 1);
         assert_eq!(of_tap("# pass 2\n# fail 0\n", false).failed, 1);
         assert_eq!(of_tap("1..0\n", true).failed, 1);
+    }
+
+    #[test]
+    fn what_is_skipped_says_why() {
+        let tap = "ok 1 - runs\n    ok 2 - in Bun # SKIP not for this machine\n# pass 1\n# fail 0\n# skipped 1\n";
+        assert_eq!(of_tap(tap, true).absent, ["in Bun: not for this machine"]);
+        let nowhere = Tally::absent("no browser");
+        assert!(nowhere.skipped == 1 && !nowhere.is_empty());
+    }
+
+    #[test]
+    fn cases_of_a_junit_report_are_counted_one_by_one() {
+        let xml = r#"<testsuites tests="9"><testsuite name="a"><testcase name="works" time="0"/>
+            <testcase classname="c" name="breaks"><failure>no</failure></testcase>
+            <testcase name="a &gt; waits"><skipped/></testcase></testsuite></testsuites>"#;
+        let tally = of_junit(xml, false);
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 1, 1));
+        assert_eq!((tally.problems, tally.absent), (vec!["breaks".into()], vec!["a > waits".into()]));
+        assert_eq!(of_junit("<testsuites/>", false).failed, 1);
+        assert!(of_junit("", true).is_empty());
     }
 
     #[test]

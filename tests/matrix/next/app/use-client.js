@@ -1,0 +1,11 @@
+'use client';
+// The program of the matrix in a client component.
+import { useEffect } from 'react';
+import { read, write } from '../use.mjs';
+
+export function Use() {
+  useEffect(() => {
+    globalThis.use = { read, write };
+  }, []);
+  return <p>edge-session</p>;
+}
