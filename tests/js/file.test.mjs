@@ -104,8 +104,8 @@ test('a second process is refused, and says why; a dead one is not in the way', 
   const error = await rejection(openReplica({ storage: fileStorage(directory) }));
   assert.equal(error.code, 'STORAGE_FAILED');
   assert.match(error.message, /in use by another replica/);
-  // Stopped is not dead.
-  other.child.kill('SIGSTOP');
+  // Stopped is not dead. By its number: after its own `kill('SIGSTOP')` Deno would not let a child be killed.
+  process.kill(other.child.pid, 'SIGSTOP');
   assert.equal((await rejection(openReplica({ storage: fileStorage(directory) }))).code, 'STORAGE_FAILED');
   await other.kill();
   const replica = await open(t, { storage: fileStorage(directory) });
@@ -249,7 +249,8 @@ test('a full disk stops acknowledgements, not the session, and what waits is sto
   assert.equal(session.sync.get('large').length, 100_000);
   assert.throws(() => replica.session().sync.get('large'), { code: 'STALE_REPLICA' });
   assert.equal(errors[0].code, 'STORAGE_FAILED');
-  assert.equal(errors[0].cause.code, 'EFBIG');
+  // Deno gives the system's words, not its code.
+  assert.match(`${errors[0].cause.code}: ${errors[0].cause.message}`, /EFBIG|File too large/);
   limit('unlimited');
   assert.equal(typeof (await within(late, 'the write')), 'string');
   assert.equal(replica.status.persisted, true);
