@@ -22,7 +22,7 @@ const LIMITS: &[(&str, usize)] = &[
     (".", 24_000),
     ("./cloudflare", 28_000),
     ("./node", 12_000),
-    ("./testing", 8_000),
+    ("./testing", 24_000),
     ("./bundle", 282_000),
 ];
 
