@@ -363,7 +363,7 @@ impl Replica {
     fn rename(&mut self) {
         let old = self.id;
         // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.
-        if let Ok(new) = ReplicaId::new(old.label(), self.entropy.draw()) {
+        if let Ok(new) = ReplicaId::new(&old.label(), self.entropy.draw()) {
             self.id = new;
             self.upstream.renamed(old);
             self.amnesia = false;
