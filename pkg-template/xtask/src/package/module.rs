@@ -1,6 +1,7 @@
 //! The wasm module: compiled, bound, optimised, and free of every path of the machine that built it.
 
 use super::glue;
+use super::sizes::gzip;
 use crate::fingerprint::{self, Fingerprint};
 use crate::layout::{root, target, template};
 use crate::process::{command, npm_tool, output, run, say};
@@ -48,14 +49,17 @@ pub(super) fn build(out: &Path) -> Result<String> {
     let wasm = out.join(format!("{NAME}.wasm"));
     run(npm_tool("binaryen/bin/wasm-opt")
         .args(FEATURES)
-        .args(["-Os", "--strip-debug", "--strip-producers"])
+        .args(["-Oz", "--strip-debug", "--strip-producers"])
         .arg(script.join(format!("{NAME}_bg.wasm")))
         .arg("-o")
         .arg(&wasm))?;
     let bytes = fs::read(&wasm)?;
     names_no_path(&bytes)?;
-    let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
-    fs::write(out.join("base64.js"), format!("// The bytes of {NAME}.wasm, generated.\nexport default \"{text}\";\n"))?;
+    let text = base64::engine::general_purpose::STANDARD.encode(gzip(&bytes)?);
+    fs::write(
+        out.join("base64.js"),
+        format!("// The bytes of {NAME}.wasm, gzipped; generated.\nexport default \"{text}\";\n"),
+    )?;
     fs::write(stamp, &inputs)?;
     Ok(inputs)
 }
@@ -68,11 +72,22 @@ fn compile() -> Result<PathBuf> {
     Ok(target().join(format!("wasm/wasm32-unknown-unknown/release/{NAME}.wasm")))
 }
 
+/// The benchmark's own module around the core's vectors, compiled as the package's.
+pub(crate) fn of_vectors() -> Result<PathBuf> {
+    say("compiling the module of the vectors (seconds)");
+    run(&mut build_of("edge-session-bench")?)?;
+    Ok(target().join("wasm/wasm32-unknown-unknown/release/edge_session_bench.wasm"))
+}
+
 /// The build of the module.
 fn cargo() -> Result<Command> {
+    build_of("edge-session")
+}
+
+fn build_of(package: &str) -> Result<Command> {
     let mut cargo = command("cargo");
     cargo
-        .args(["build", "--release", "--package", "edge-session", "--lib", "--target", "wasm32-unknown-unknown"])
+        .args(["build", "--release", "--package", package, "--lib", "--target", "wasm32-unknown-unknown"])
         .arg("--target-dir")
         .arg(target().join("wasm"))
         .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\x1f"));

@@ -62,7 +62,7 @@ fn weigh(package: &Path) -> Result<Vec<(String, usize)>> {
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(dir.join("node_modules"))?;
     std::os::unix::fs::symlink(package, dir.join("node_modules/edge-session"))?;
-    let module = gzip(&package.join("wasm/edge_session.wasm"))?;
+    let module = weight(&package.join("wasm/edge_session.wasm"))?;
     let minimal = "export { openReplica } from 'edge-session';";
     let workerd = bundle(&dir, "workerd", minimal, &["--conditions=workerd", "--loader:.wasm=copy"])?;
     let mut weights = vec![
@@ -74,7 +74,7 @@ fn weigh(package: &Path) -> Result<Vec<(String, usize)>> {
     for entry in output(command("node").current_dir(package).args(["--eval", ENTRIES]))?.lines() {
         let bytes = match entry {
             "./package.json" => continue,
-            "./bundle" => gzip(&package.join("bundle.js"))?,
+            "./bundle" => weight(&package.join("bundle.js"))?,
             _ => {
                 let platform = if entry == "./node" { "--platform=node" } else { "--platform=browser" };
                 let all = format!("export * from 'edge-session{}';", entry.trim_start_matches('.'));
@@ -99,14 +99,18 @@ fn bundle(dir: &Path, name: &str, source: &str, options: &[&str]) -> Result<usiz
         .args(options)
         .arg(&from))
     .with_context(|| format!("weighing {name}"))?;
-    gzip(&to)
+    weight(&to)
 }
 
-fn gzip(file: &Path) -> Result<usize> {
-    let bytes = fs::read(file).with_context(|| format!("weighing {}", file.display()))?;
+fn weight(file: &Path) -> Result<usize> {
+    Ok(gzip(&fs::read(file).with_context(|| format!("weighing {}", file.display()))?)?.len())
+}
+
+/// The bytes as gzip at its best packs them.
+pub(super) fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(&bytes)?;
-    Ok(gzip.finish()?.len())
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?)
 }
 
 #[cfg(test)]
