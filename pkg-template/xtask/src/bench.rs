@@ -1,17 +1,59 @@
-//! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers.
+//! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers; by flag in
+//! Deno, Bun or headless Chromium. `cargo xtask bench instructions` counts the core's hot paths instead.
+
+mod instructions;
 
 use crate::consumer;
+use crate::layout::matrix;
+use crate::package::module;
 use crate::prepare::{Need, need};
 use crate::process::{command as program, run, say};
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use std::fs;
+use std::path::Path;
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
+    if args.first().is_some_and(|word| word == "instructions") {
+        return instructions::command(&args[1..]);
+    }
+    let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
+    ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
     let peers = need(Need::Peers)?;
     let project = consumer::install()?;
-    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    let bench = project.join("bench");
+    consumer::link(&peers, &bench.join("node_modules"))?;
+    fs::copy(module::of_vectors()?, bench.join("vectors.wasm"))?;
     say("measuring: some minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
-    run(program("node")
-        .args(["--expose-gc", "--max-old-space-size=8192", "bench/run.mjs"])
-        .args(args)
-        .current_dir(&project))
+    let tool = |name: &str| -> Result<_> {
+        need(Need::Matrix)?;
+        Ok(program(matrix().join("node_modules/.bin").join(name)))
+    };
+    let mut run_by = match places.first().map(|place| place.as_str()) {
+        None => {
+            let mut node = program("node");
+            node.args(["--expose-gc", "--max-old-space-size=8192", "bench/run.mjs"]);
+            node
+        }
+        Some("--deno") => {
+            let mut deno = tool("deno")?;
+            deno.args(["run", "--allow-all", "--no-check", "--v8-flags=--expose-gc,--max-old-space-size=8192"]);
+            deno.arg("bench/run.mjs");
+            deno
+        }
+        Some("--bun") => {
+            let mut bun = tool("bun")?;
+            bun.arg("bench/run.mjs");
+            bun
+        }
+        Some(_) => return in_chromium(&project, &args),
+    };
+    run(run_by.args(args).current_dir(&project))
+}
+
+const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
+
+/// One bundle of it all, on a page.
+fn in_chromium(project: &Path, args: &[&String]) -> Result<()> {
+    let chromium = need(Need::Chromium)?;
+    run(program("node").arg("bench/chromium.mjs").args(args).env("CHROMIUM", chromium).current_dir(project))
 }

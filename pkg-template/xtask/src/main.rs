@@ -40,7 +40,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "bench [--quick] [--json FILE] [W1 W2…]   measure the installed package beside its peers",
+        usage: "bench [--quick] [--json FILE] [--chromium|--deno|--bun] [W1 W2…]   measure the package beside its peers
+  bench instructions [--accept]    count the instructions of the core's hot paths, beside the baseline",
         run: bench::command,
     },
     Command {

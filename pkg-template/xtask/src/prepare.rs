@@ -32,6 +32,8 @@ pub(crate) enum Need {
     /// A screen for a browser that cannot do without: `xvfb-run`.
     Display,
     WasmPack,
+    /// Counts instructions.
+    Valgrind,
     /// A nightly compiler, and cargo-fuzz.
     CargoFuzz,
 }
@@ -58,6 +60,7 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
             Need::WebKit => program("WEBKIT_DRIVER", &["WebKitWebDriver"], "webkit2gtk-driver"),
             Need::Display => program("XVFB_RUN", &["xvfb-run"], "xvfb xauth"),
             Need::WasmPack => wasm_pack(),
+            Need::Valgrind => program("VALGRIND", &["valgrind"], "valgrind"),
             Need::CargoFuzz => cargo_fuzz(),
         }
         .map_err(|error| format!("{error:#}"))

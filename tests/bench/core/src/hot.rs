@@ -1,0 +1,211 @@
+//! The core's hot paths, one by one, each with its preparation outside of what is counted.
+//!
+//! Invariant: the same instructions at every run: seeds, times and data are constants. What is counted happens inside
+//! of [`measured`], which callgrind finds by its name.
+
+use std::hint::black_box;
+
+use edge_session::error::SessionError;
+use edge_session::id::Space;
+use edge_session::io::{Effect, LinkId, Operation, SessionHandle, Terms};
+use edge_session::replica::{Config, Replica, SessionInit};
+use edge_session::store::Mutation;
+use edge_session::store::entry::Content;
+
+use crate::vectors;
+
+/// A path: its name, what one of its operations is, and how many of them run.
+pub struct Path {
+    /// As the baseline lists it.
+    pub name: &'static str,
+    /// How many operations are counted.
+    pub operations: u32,
+    /// Prepares, then runs them inside of [`measured`].
+    pub run: fn(u32) -> Result<(), SessionError>,
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const PATHS: &[Path] = &[
+    Path { name: "write a new key", operations: 8_192, run: write_new },
+    Path { name: "overwrite a hot key", operations: 8_192, run: overwrite },
+    Path { name: "read a key", operations: 8_192, run: read },
+    Path { name: "answer a pull of all, an entry", operations: 8_192, run: encode },
+    Path { name: "apply a delta, an entry", operations: 8_192, run: apply },
+    Path { name: "pull of one change", operations: 256, run: pull },
+    Path { name: "save a snapshot, an entry", operations: 8_192, run: save },
+    Path { name: "load a snapshot, an entry", operations: 8_192, run: load },
+    Path { name: "begin a session by its token", operations: 256, run: open_token },
+    Path { name: "seal a token", operations: 256, run: seal_token },
+    Path { name: "encode a vector of 100", operations: 64, run: |times| vector(times, vectors::encode) },
+    Path { name: "decode a vector of 100", operations: 64, run: |times| vector(times, vectors::decode) },
+    Path { name: "merge vectors of 100", operations: 64, run: |times| vector(times, vectors::merge) },
+    Path { name: "compare vectors of 100", operations: 64, run: |times| vector(times, vectors::compare) },
+];
+
+const NOW: u64 = 1_790_000_000_000;
+/// Writes that a host hands over at once.
+const BATCH: u32 = 256;
+const SYNC: Terms = Terms { guarantees: None, on_stale: None, timeout: None, sync: true };
+
+/// What callgrind counts.
+#[inline(never)]
+pub fn measured<T>(work: impl FnOnce() -> T) -> T {
+    black_box(work())
+}
+
+struct Host {
+    replica: Replica,
+    session: SessionHandle,
+}
+
+impl Host {
+    fn open(label: &str) -> Result<Self, SessionError> {
+        let mut seed = [0; 32];
+        seed.iter_mut().zip(label.bytes()).for_each(|(slot, byte)| *slot = byte);
+        let keys = vec![("bench".to_owned(), vec![7; 32])];
+        let mut replica = Replica::open(Config { label: label.into(), seed, keys, ..Config::default() }, NOW)?;
+        let session = replica.open_session(SessionInit { user: Some("ann".into()), ..SessionInit::default() }, NOW);
+        Ok(Self { replica, session })
+    }
+
+    fn filled(label: &str, entries: u32) -> Result<Self, SessionError> {
+        let mut host = Self::open(label)?;
+        host.write(entries, |at| at)?;
+        Ok(host)
+    }
+
+    /// Writes so often, as a host hands over its log; the key of each is told by its number.
+    fn write(&mut self, times: u32, key: impl Fn(u32) -> u32) -> Result<(), SessionError> {
+        for from in (0..times).step_by(BATCH as usize) {
+            let batch = (from..times.min(from + BATCH)).map(|at| put(key(at), at)).collect();
+            self.replica.hand_over(self.session, batch, SYNC, NOW)?;
+            self.sent();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, at: u32) -> Result<(), SessionError> {
+        black_box(self.replica.begin(self.session, Operation::Get(key(at).into()), SYNC, NOW)?);
+        self.sent();
+        Ok(())
+    }
+
+    /// Drains the effects and answers the last message among them.
+    fn sent(&mut self) -> Vec<u8> {
+        let mut message = Vec::new();
+        while let Some(effect) = self.replica.poll() {
+            if let Effect::Transmit { bytes, .. } = effect {
+                message = bytes;
+            }
+        }
+        message
+    }
+
+    fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, SessionError> {
+        self.replica.exchange(LinkId(1), message, NOW)?;
+        Ok(self.sent())
+    }
+
+    fn holds(&self, other: &Self) -> Result<bool, SessionError> {
+        let space = Space::first("default")?;
+        Ok(self.replica.store().vector(&space).dominates(other.replica.store().vector(&space)))
+    }
+}
+
+fn key(at: u32) -> String {
+    format!("key:{at:012}")
+}
+
+fn put(at: u32, version: u32) -> Mutation {
+    let value = format!("{:.<64}", format!("value {version} "));
+    Mutation { key: key(at).into(), content: Content::Text(value.into()), expires_at: None }
+}
+
+fn write_new(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::open("writer")?;
+    measured(|| host.write(times, |at| at))
+}
+
+fn overwrite(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::filled("writer", 64)?;
+    measured(|| host.write(times, |at| at % 64))
+}
+
+fn read(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::filled("writer", times)?;
+    measured(|| (0..times).try_for_each(|at| host.read(at * 7919 % times)))
+}
+
+fn encode(times: u32) -> Result<(), SessionError> {
+    let (mut from, mut to) = (Host::filled("writer", times)?, Host::open("reader")?);
+    let question = to.exchange(&[])?;
+    measured(|| from.exchange(&question)).map(drop)
+}
+
+fn apply(times: u32) -> Result<(), SessionError> {
+    let (mut from, mut to) = (Host::filled("writer", times)?, Host::open("reader")?);
+    let mut question = to.exchange(&[])?;
+    // Large deltas come in slices: the answers are collected by a twin, and the reader takes all in one go.
+    let mut answers = Vec::new();
+    let mut twin = Host::open("reader")?;
+    twin.exchange(&[])?;
+    while !twin.holds(&from)? {
+        let answer = from.exchange(&question)?;
+        question = twin.exchange(&answer)?;
+        answers.push(answer);
+    }
+    measured(|| answers.iter().try_for_each(|answer| to.exchange(answer).map(drop)))?;
+    assert!(to.holds(&from)?, "the answers of the twin are the reader's");
+    Ok(())
+}
+
+fn pull(times: u32) -> Result<(), SessionError> {
+    let (mut from, mut to) = (Host::filled("writer", 8_192)?, Host::open("reader")?);
+    let mut question = to.exchange(&[])?;
+    while !to.holds(&from)? {
+        question = to.exchange(&from.exchange(&question)?)?;
+    }
+    for at in 0..times {
+        from.write(1, |_| at)?;
+        let answer = measured(|| from.exchange(&question))?;
+        question = to.exchange(&answer)?;
+    }
+    Ok(())
+}
+
+fn save(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::filled("writer", times)?;
+    measured(|| host.replica.snapshot()).map(drop)
+}
+
+fn load(times: u32) -> Result<(), SessionError> {
+    let bytes = Host::filled("writer", times)?.replica.snapshot()?;
+    let mut host = Host::open("reader")?;
+    measured(|| host.replica.restore(&bytes, NOW))
+}
+
+fn open_token(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::filled("writer", 64)?;
+    let token = host.replica.token(host.session, NOW)?;
+    measured(|| {
+        for _ in 0..times {
+            let session =
+                host.replica.open_session(SessionInit { token: Some(token.clone()), ..SessionInit::default() }, NOW);
+            host.replica.close_session(session);
+            host.sent();
+        }
+    });
+    Ok(())
+}
+
+fn seal_token(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::filled("writer", 64)?;
+    measured(|| (0..times).try_for_each(|_| host.replica.token(host.session, NOW).map(|token| drop(black_box(token)))))
+}
+
+fn vector(times: u32, work: extern "C" fn(u32) -> u32) -> Result<(), SessionError> {
+    assert!(vectors::prepare(100) > 0, "the laws of vectors hold");
+    measured(|| black_box(work(times)));
+    Ok(())
+}

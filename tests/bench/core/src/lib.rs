@@ -1,0 +1,6 @@
+//! What the benchmark measures of the core itself: [`hot`] paths by their instructions, [`vectors`] by the clock.
+//!
+//! It knows the public API of the core alone, and reads no clock: whoever calls it does.
+
+pub mod hot;
+pub mod vectors;

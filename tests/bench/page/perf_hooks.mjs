@@ -1,0 +1,2 @@
+/** A page's own clock. */
+export const performance = globalThis.performance;
