@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod fold;
+pub mod listing;
 mod pack;
 pub mod seal;
 pub mod token;

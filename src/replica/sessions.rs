@@ -11,6 +11,7 @@ use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::{Dot, SessionId, Space};
 use crate::io::SessionHandle;
+use crate::session::listing;
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
@@ -161,11 +162,16 @@ impl Replica {
         self.sessions.keys().copied()
     }
 
-    /// Opens a token as far as this replica can: verified with a key, else for its dependencies only.
+    /// Opens a token, or a listing of tokens (see [`listing`]), as far as this replica can: verified with a key, else for
+    /// its dependencies only.
     ///
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
     pub fn open_token(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
+        listing::open(text, now, |one, at| self.open_one(one, at))
+    }
+
+    fn open_one(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         if let Some(keyring) = &self.keyring {
             return keyring.open(text, now, &self.issuer, self.leeway);
         }

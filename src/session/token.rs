@@ -111,6 +111,21 @@ impl SessionToken {
         text
     }
 
+    /// The token as a listing of two (see [`super::listing`]): who the bearer is, and apart from it, not signed,
+    /// everything that the bearer depends on. For places that lose one of two values written at once, such as cookies:
+    /// the first part may be lost to another of the same session, and the second stands elsewhere each time. A token
+    /// that nobody has signed is the second part alone.
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE` if the second part is longer than a token may be. That of a token that was minted is not.
+    pub fn to_detached_text(&self) -> Result<String, SessionError> {
+        let apart = Self::anonymous().with_unsigned(&self.dependencies).to_text();
+        if apart.len() > TOKEN_BYTES_MAX {
+            return Err(too_large());
+        }
+        Ok(if self.jws.is_empty() { apart } else { alloc::format!("{}~,{apart}", self.jws) })
+    }
+
     /// The same token, which also depends on `seen`. Its suffix grows by exactly what the JWS does not cover.
     #[must_use]
     pub fn with_unsigned(mut self, seen: &SessionVector) -> Self {

@@ -264,6 +264,14 @@ impl Replica {
         Ok(inspect::token(text, &token, &borrow(&self.core)?.space().to_string()))
     }
 
+    /// A token as a listing: who it is, and apart from it what it depends on.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_TOO_LARGE`.
+    pub fn detached(&self, text: &str) -> Result<String, SessionError> {
+        crate::session::token::SessionToken::open_unverified(text)?.to_detached_text()
+    }
+
     /// The replica as a plain object.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod forged;
 mod golden;
+mod listed;
 mod renewal;
 mod sealed;
 
