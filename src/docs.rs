@@ -9,6 +9,9 @@ pub mod guarantees {}
 #[doc = include_str!("docs/protocol.md")]
 pub mod protocol {}
 
+#[doc = include_str!("docs/http.md")]
+pub mod http {}
+
 #[doc = include_str!("docs/storage.md")]
 pub mod storage {}
 

@@ -117,6 +117,8 @@ codes! {
     ReplicaCrashed "REPLICA_CRASHED" 500 true "what was durable is in storage; open the replica again";
     /// WebAssembly cannot be loaded here.
     WasmUnavailable "WASM_UNAVAILABLE" 500 false "nothing was opened";
+    /// The platform lacks what the call needs.
+    Unsupported "UNSUPPORTED" 501 false "unchanged";
 }
 
 /// A dependency that a replica cannot meet now, and which known peers can.

@@ -8,8 +8,9 @@
 // The objects talk by requests, not over a WebSocket of their own: a socket that an object has opened ends when the object
 // is evicted, and keeps it from hibernating until then. A request needs nothing that has to survive. What one has written
 // is sent at once; where that fails, the object's alarm wakes it to try again, and once in ten minutes it asks in any case.
-import { EdgeSessionError, type ReplicaOptions, type Session } from 'edge-session';
+import type { ReplicaOptions, Session } from 'edge-session';
 import { ReplicaObject, type Upstream, routeReplica } from 'edge-session/cloudflare';
+import { readToken, toResponse, writeToken } from 'edge-session/http';
 
 interface Env {
   REGIONS: DurableObjectNamespace<Region>;
@@ -39,23 +40,21 @@ export class Region extends ReplicaObject<Env, Keys> {
         // Here your own login asks for more than a name.
         const { user } = await request.json<{ user: string }>();
         using session = replica.session({ user });
-        return answer(session, { user });
+        return await answer(request, session, { user });
       }
-      using session = replica.session(request.headers.get('Edge-Session'));
+      using session = replica.session(readToken(request));
       if (session.user === null) return Response.json({ code: 'TOKEN_INVALID' }, { status: 401 });
       if (request.method === 'PUT') await session.set(`cart:${session.user}`, await request.json<string[]>());
-      return await answer(session, (await session.get(`cart:${session.user}`)) ?? []);
+      return await answer(request, session, (await session.get(`cart:${session.user}`)) ?? []);
     } catch (error) {
-      if (!EdgeSessionError.is(error)) throw error;
-      return Response.json({ code: error.code, message: error.message, retryable: error.retryable }, { status: error.status });
+      return toResponse(error, { request });
     }
   }
 }
 
 /** What a session has to say, with its token; the next request, wherever it goes, brings that along. */
-async function answer(session: Session<Keys>, body: unknown): Promise<Response> {
-  const headers = { 'Edge-Session': await session.sealed(), 'Cache-Control': 'private', Vary: 'Edge-Session' };
-  return Response.json(body, { headers });
+async function answer(request: Request, session: Session<Keys>, body: unknown): Promise<Response> {
+  return writeToken(Response.json(body), await session.sealed({ detached: true }), { request });
 }
 
 function regionOf(env: Env, name: string): DurableObjectStub<Region> {

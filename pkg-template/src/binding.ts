@@ -54,6 +54,7 @@ export interface CoreReplica {
   next(watch: number, now: number): RawChange[];
   unwatch(watch: number): void;
   inspectToken(token: string): Bits<TokenInfo>;
+  detached(token: string): string;
   inspect(): CoreInspection;
   snapshot(): Uint8Array;
   compaction(): { n: number; bytes: Uint8Array };

@@ -5,6 +5,9 @@
  * possible before, and after, there is a wasm instance to ask.
  */
 
+import { refusal } from './http/refusal.js';
+import type { PlatformResponse } from './http/web.js';
+
 const TABLE = {
   STALE_REPLICA: { status: 503, retryable: true },
   DEPENDENCY_LOST: { status: 410, retryable: false },
@@ -43,6 +46,7 @@ const TABLE = {
   REPLICA_CLOSED: { status: 503, retryable: false },
   REPLICA_CRASHED: { status: 500, retryable: true },
   WASM_UNAVAILABLE: { status: 500, retryable: false },
+  UNSUPPORTED: { status: 501, retryable: false },
 } as const;
 
 /** What went wrong, by a name that programs may compare. */
@@ -85,6 +89,14 @@ export class EdgeSessionError extends Error {
     this.details = Object.freeze(options.details ?? {});
     Object.defineProperty(this, 'name', { value: 'EdgeSessionError', configurable: true, writable: true });
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /**
+   * The response that tells this error: its `status`, its `code`, `Retry-After` where the same request may succeed later, and
+   * nothing else: message and details stay here. For servers; `toResponse` of `edge-session/http` also takes cookies away.
+   */
+  toResponse(): PlatformResponse {
+    return refusal(this) as PlatformResponse;
   }
 
   /** Whether `error` is one of ours, and of `code` where that is given. */

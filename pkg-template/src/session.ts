@@ -63,9 +63,10 @@ export class SessionHandle<M> implements Session<M> {
     return this.#handle.call((raw, now) => raw.token(now)) as Token;
   }
 
-  async sealed(options?: Wait): Promise<Token> {
+  async sealed(options?: Wait & { detached?: boolean | undefined }): Promise<Token> {
     const { timeout, signal } = toTerms(options);
-    return (await this.#handle.operate<string>((raw, now) => raw.sealed(timeout, now), signal)) as Token;
+    const token = await this.#handle.operate<string>((raw, now) => raw.sealed(timeout, now), signal);
+    return (options?.detached ? this.#handle.driver.call((core) => core.detached(token)) : token) as Token;
   }
 
   async get<K extends Key<M>>(key: K, options?: Wait): Promise<M[K] | undefined> {

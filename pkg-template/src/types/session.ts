@@ -25,7 +25,10 @@ export interface Wait {
 
 /** How a session begins. */
 export interface SessionInit {
-  /** Goes on with the session of this token. */
+  /**
+   * Goes on with the session of this token. Several, with commas between them (at most four signed ones, and 4 KiB), are one
+   * session: the first signed one says whose it is, all say what it has seen.
+   */
   token?: Token | string | null | undefined;
   /** The space that its keys are in; the replica's default space otherwise. */
   space?: string | undefined;
@@ -87,12 +90,15 @@ export interface Session<M = KeyMap> extends Disposable {
    * Rejects with `TIMEOUT` when storage or that peer does not answer in time; then nothing is lost, and a later call may
    * succeed. Rejects with `TOKEN_TOO_LARGE` where no fold will help: this replica has no secret, or lacks those writes.
    *
+   * `detached` says the same as a listing of two tokens: who the session is, and what it has seen. That is for cookies, which
+   * overwrite each other; see `writeToken` of `edge-session/http`.
+   *
    * @example
    * ```ts
    * const headers = { 'edge-session': await session.sealed({ timeout: '2s' }) };
    * ```
    */
-  sealed(options?: Wait): Promise<Token>;
+  sealed(options?: Wait & { detached?: boolean | undefined }): Promise<Token>;
   /** The value of a key, `undefined` where it is proved absent. The short form of {@link Session.read}. */
   get<K extends Key<M>>(key: K, options?: Wait): Promise<M[K] | undefined>;
   /** The whole answer. Under `throw` a replica that is behind is an outcome, not an error. */

@@ -22,6 +22,8 @@ const LIMITS: &[(&str, usize)] = &[
     (".", 24_000),
     ("./browser", 16_000),
     ("./cloudflare", 28_000),
+    ("./hono", 5_000),
+    ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 24_000),
     ("./bundle", 236_000),

@@ -98,7 +98,7 @@ fn import_is_idle(project: &Path) -> Result<()> {
 
 /// What a worker's or a server's project has: no DOM library, and declarations checked like the project's own files.
 fn types_without_dom(project: &Path) -> Result<()> {
-    fs::write(project.join("without-dom.ts"), "export * from 'edge-session';\n")?;
+    fs::write(project.join("without-dom.ts"), "export * from 'edge-session';\nexport * from 'edge-session/http';\n")?;
     run(npm_tool("typescript/bin/tsc")
         .current_dir(project)
         .args([

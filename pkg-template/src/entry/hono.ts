@@ -1,0 +1,88 @@
+/**
+ * `edge-session/hono`: one session a request, for servers that are made with Hono.
+ *
+ * Nothing of Hono is imported but types; the application brings it.
+ */
+import { hasContext, runWithSession } from '#context';
+import type { Context, MiddlewareHandler } from 'hono';
+import { EdgeSessionError } from '../errors.js';
+import type { Carrier } from '../http/carrier.js';
+import { type Reply, clearToken, isRefusal, readToken, toResponse, writeToken } from '../http/tokens.js';
+import type { KeyMap } from '../types/data.js';
+import type { Replica } from '../types/replica.js';
+import type { Session, SessionInit } from '../types/session.js';
+
+/** What the middleware puts into the context, as `c.var.session`. */
+export interface EdgeSessionVariables<M = KeyMap> {
+  session: Session<M>;
+}
+
+/** Options of {@link edgeSession}: those of each session, and how it travels. */
+export interface EdgeSessionOptions extends Omit<SessionInit, 'token'> {
+  /** Where tokens travel. */
+  carrier?: Carrier | undefined;
+  /**
+   * Tells in `Server-Timing` how long it took to get the session and to seal its token, and, if it came with a token, how many
+   * writes this replica lacked at the beginning. Browsers show it beside the request. Off unless said otherwise.
+   */
+  serverTiming?: boolean | undefined;
+}
+
+/**
+ * Middleware: begins a session with the token of each request, as `c.var.session` and `currentSession()`, and sends its token with
+ * the response. An error of this package that the handler does not catch becomes the response that `toResponse` makes
+ * of it. A handler that logs in sets another session: `c.set('session', replica.session({ user }))`; its token is the one that
+ * is sent.
+ *
+ * A response whose token cannot be had (`TIMEOUT`: storage is not done with what the handler wrote) is replaced by that error: to
+ * send it without would let the user see a past that they have left.
+ *
+ * @example
+ * ```ts
+ * app.use(edgeSession(replica, { onStale: 'wait', timeout: '200ms', serverTiming: true }));
+ * app.get('/cart', async (c) => c.json((await c.var.session.get('cart')) ?? []));
+ * ```
+ */
+export function edgeSession<M = KeyMap>(
+  replica: Replica<M> | ((c: Context) => Replica<M> | Promise<Replica<M>>),
+  options: EdgeSessionOptions = {},
+): MiddlewareHandler<{ Variables: EdgeSessionVariables<M> }> {
+  const { carrier, serverTiming, ...init } = options;
+  return async (c, next) => {
+    const reply: Reply = { ...carrier, request: c.req.raw };
+    const timing: string[] = [];
+    const timed = async <T>(name: string, work: () => T | Promise<T>): Promise<T> => {
+      const began = performance.now();
+      try {
+        return await work();
+      } finally {
+        timing.push(`${name};dur=${(performance.now() - began).toFixed(1)}`);
+      }
+    };
+    try {
+      const session = await timed('session', async () => {
+        const here = typeof replica === 'function' ? await replica(c) : replica;
+        return here.session({ ...init, token: readToken(c.req.raw, carrier) });
+      });
+      if (serverTiming && session.resumed) timing.push(`behind;desc="${session.missing().length}"`);
+      c.set('session', session);
+      // Never let go of by hand: a response that is a stream goes on with it.
+      await (hasContext() ? runWithSession(session, next) : next());
+      if (EdgeSessionError.is(c.error)) replace(c, toResponse(c.error, reply));
+      const last = c.get('session');
+      // A refused session has no token, and a handler that did not ask it anything may well answer.
+      if (last.reason === null) replace(c, writeToken(c.res, await timed('seal', () => last.sealed({ detached: true })), reply));
+      else if (isRefusal(last.reason) && c.error === undefined) replace(c, clearToken(c.res, reply));
+    } catch (error) {
+      replace(c, toResponse(error, reply));
+    }
+    if (serverTiming) c.res.headers.append('Server-Timing', timing.join(', '));
+  };
+}
+
+/** Hono would otherwise carry the headers of the old response over. */
+function replace(c: Context, response: Response): void {
+  if (response === c.res) return;
+  c.res = undefined;
+  c.res = response;
+}

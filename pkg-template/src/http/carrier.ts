@@ -1,0 +1,60 @@
+/**
+ * Where tokens travel in HTTP: the names and attributes of the header and of the cookies.
+ */
+import { milliseconds } from '../duration.js';
+import { invalid } from '../errors.js';
+import type { Duration } from '../types/data.js';
+import { TOKEN_HEADER } from '../transport/admit.js';
+
+/** How cookies are set. All of them are `Secure`, `HttpOnly` and of the path `/`. */
+export interface CookieOptions {
+  /** The name that all of them begin with; `'__Host-edge-session'` unless said otherwise. */
+  name?: string | undefined;
+  /** How long a browser keeps them; unless said otherwise until it is closed. */
+  maxAge?: Duration | undefined;
+  /** `'lax'` unless said otherwise. With `'none'` your own defence against forged requests is needed. */
+  sameSite?: 'lax' | 'strict' | 'none' | undefined;
+  /** One jar for each site that embeds yours (CHIPS). */
+  partitioned?: boolean | undefined;
+}
+
+/** Where tokens travel. */
+export interface Carrier {
+  /** The header; `'Edge-Session'` unless said otherwise, none where `false`. */
+  header?: string | false | undefined;
+  /** The cookies, by the name that all of them begin with or by their options; none where `false`. */
+  cookie?: string | false | CookieOptions | undefined;
+}
+
+export interface Carried {
+  readonly header: string | undefined;
+  readonly cookie: { readonly name: string; readonly attributes: string; readonly maxAge: string } | undefined;
+}
+
+const COOKIE = '__Host-edge-session';
+// What a header's or cookie's name may consist of (RFC 9110, section 5.6.2).
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
+
+/** The carrier's names and attributes. Throws `ARGUMENT_INVALID`, naming the option. */
+export function toCarried(carrier: Carrier = {}): Carried {
+  const { header = TOKEN_HEADER, cookie = {} } = carrier;
+  return {
+    header: header === false ? undefined : toName(header, 'header'),
+    cookie: cookie === false ? undefined : toCookie(typeof cookie === 'string' ? { name: cookie } : cookie),
+  };
+}
+
+function toCookie({ name = COOKIE, maxAge, sameSite = 'lax', partitioned }: CookieOptions): NonNullable<Carried['cookie']> {
+  if (!Object.hasOwn(SAME_SITE, sameSite)) throw invalid("cookie.sameSite is 'lax', 'strict' or 'none'");
+  return {
+    name: toName(name, 'cookie.name'),
+    attributes: `; Path=/; Secure; HttpOnly; SameSite=${SAME_SITE[sameSite]}${partitioned ? '; Partitioned' : ''}`,
+    maxAge: maxAge === undefined ? '' : `; Max-Age=${Math.floor(milliseconds(maxAge, 'cookie.maxAge') / 1000)}`,
+  };
+}
+
+function toName(name: unknown, option: string): string {
+  if (typeof name === 'string' && NAME.test(name)) return name;
+  throw invalid(`${option} is a name of letters, digits, - and _`);
+}
