@@ -11,6 +11,7 @@ use super::Replica;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, Space};
 use crate::io::{Effect, Event, LinkId};
+use crate::store::SessionConsistentStore;
 use crate::store::space::Changed;
 use crate::sync::message::{Frame, Message};
 use crate::sync::peer::{Peer, Step, Timing, hello};
@@ -84,10 +85,10 @@ impl Links {
 
     /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
     /// not sent to it once more.
-    fn hear_of(&mut self, from: ReplicaId, messages: &[Message]) {
+    fn hear_of(&mut self, from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) {
         let held = || messages.iter().flat_map(Message::held);
         let same = self.open.iter_mut().filter(|(_, peer)| peer.remote() == Some(from));
-        same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector)));
+        same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector, store)));
     }
 
     fn known(&self) -> u32 {
@@ -217,7 +218,7 @@ impl Replica {
             return Ok(());
         }
         let from = frame.from;
-        self.links.hear_of(from, &frame.messages);
+        self.links.hear_of(from, &frame.messages, &self.store);
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
         if frame.messages.iter().any(applies) {
             self.folds.keep_pasts(&self.store);

@@ -119,7 +119,9 @@ impl Peer {
     pub fn resumed(timing: Timing, remote: ReplicaId, holds: Vec<(Space, VersionVector)>, now: Millis) -> Self {
         let hello_at = now.saturating_add(timing.heartbeat);
         let mut peer = Self { remote: Some(remote), hello_at, ..Self::new(timing, now) };
-        peer.believe(holds);
+        for (space, holds) in holds {
+            peer.spaces.insert(space, Progress { holds, ..Progress::default() });
+        }
         peer
     }
 
@@ -203,17 +205,18 @@ impl Peer {
     fn act(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
         match message {
             Message::Hello { protocol: _, answer, vectors } => {
-                self.believe(vectors);
+                self.believe(vectors, store);
                 if answer {
                     step.replies.push(hello(store, false));
                 }
             }
-            Message::Ack { space, vector } => self.learn(&space, &vector),
-            Message::Behind { space, vector } => {
+            Message::Ack { space, vector } => self.learn(&space, &vector, store),
+            Message::Behind { space, vector } if self.has_room(&space, store) => {
                 let progress = self.spaces.entry(space).or_default();
                 progress.holds = vector;
                 progress.under_way = None;
             }
+            Message::Behind { .. } => {}
             Message::Delta(delta) => self.take(&delta, store, step),
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
             Message::TopUp { base, delta } => {
@@ -254,15 +257,26 @@ impl Peer {
 
     /// The peer holds this and no more. Unlike an acknowledgement it lowers what is believed, so that a peer whose state
     /// was set back is brought up again; an old hello that comes late costs one delta.
-    fn believe(&mut self, vectors: Vec<(Space, VersionVector)>) {
+    fn believe(&mut self, vectors: Vec<(Space, VersionVector)>, store: &SessionConsistentStore) {
+        self.spaces.retain(|space, _| store.space(space).is_some());
         self.spaces.iter_mut().for_each(|(_, progress)| progress.holds = VersionVector::new());
         for (space, vector) in vectors {
-            self.learn(&space, &vector);
+            self.learn(&space, &vector, store);
         }
     }
 
+    /// Whether something of a space may be remembered: of those that this replica holds always, of others no more than it
+    /// could hold.
+    fn has_room(&self, space: &Space, store: &SessionConsistentStore) -> bool {
+        let known = self.spaces.contains_key(space) || store.space(space).is_some();
+        known || (self.spaces.len() as u64) < store.limits().spaces
+    }
+
     /// The peer holds at least `vector`.
-    pub fn learn(&mut self, space: &Space, vector: &VersionVector) {
+    pub fn learn(&mut self, space: &Space, vector: &VersionVector, store: &SessionConsistentStore) {
+        if !self.has_room(space, store) {
+            return;
+        }
         let progress = self.spaces.entry(space.clone()).or_default();
         progress.holds.join(vector);
         if progress.under_way.as_ref().is_some_and(|under_way| progress.holds.dominates(&under_way.to)) {
@@ -275,7 +289,7 @@ impl Peer {
         let space = delta.space.clone();
         match store.apply(delta) {
             Ok(changed) => {
-                self.learn(&space, &delta.to);
+                self.learn(&space, &delta.to, store);
                 step.applied.push((space.clone(), changed));
                 let vector = store.vector(&space).clone();
                 step.replies.push(Message::Ack { space, vector });
@@ -320,11 +334,13 @@ impl Peer {
             return;
         }
         incoming.since = now;
-        if store.limits().check_bytes(incoming.stage.bytes()).is_err() {
+        let after = incoming.stage.after().cloned();
+        let staged = self.incoming.values().map(|incoming| incoming.stage.bytes()).sum();
+        let (limits, spaces) = (store.limits(), self.incoming.len() as u64);
+        if limits.check_bytes(staged).is_err() || spaces > limits.spaces {
             self.incoming.remove(&space);
             step.replies.push(Message::Refused { space, code: ErrorCode::QuotaExceeded.as_str().into() });
         } else if !last {
-            let after = incoming.stage.after().cloned();
             step.replies.push(Message::Want { space, from, base, after });
         }
     }

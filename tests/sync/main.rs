@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bounds;
 mod calm;
 mod exchanges;
 mod faults;
