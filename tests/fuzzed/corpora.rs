@@ -57,6 +57,7 @@ pub(crate) fn corpora() -> Corpora {
         if frame.messages.iter().all(|message| matches!(message, Message::Delta(_))) {
             put("snapshot", &name, behind(0, &bytes));
             put("snapshot", &format!("{name}-restored"), behind(1, &bytes));
+            put("snapshot", &format!("{name}-absorbed"), behind(2, &bytes));
         }
     }
     put("delta", "first", Frame { from: peer(), to: None, messages: vec![Message::Delta(first_delta())] }.encode());

@@ -42,8 +42,8 @@ pub struct Host {
 /// Everything that a host is.
 #[derive(PartialEq, Debug)]
 pub struct Digest {
-    id: ReplicaId,
-    snapshot: Vec<u8>,
+    pub id: ReplicaId,
+    pub snapshot: Vec<u8>,
     durable: VersionVector,
     sessions: Vec<Option<SessionView>>,
     token: Option<String>,
