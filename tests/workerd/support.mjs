@@ -36,21 +36,24 @@ export async function until(what, ask, ms = DEADLINE) {
   throw new Error(`waited in vain: ${what}`);
 }
 
-/** A worker in a workerd of its own. `classes` are its objects, by the name of their binding. */
+/**
+ * A worker in a workerd of its own. `classes` are its objects, by the name of their binding; `services` are servers elsewhere, by the
+ * name of their binding.
+ */
 export class Workerd {
   #directory;
   #process;
   #port = 0;
   #said = '';
 
-  static async start(t, source, classes, bindings = { TOKEN_SECRET: SECRET }) {
+  static async start(t, source, classes, bindings = { TOKEN_SECRET: SECRET }, { port = 0, services = {} } = {}) {
     const own = new Workerd();
     own.#directory = await mkdtemp(path.join(tmpdir(), 'edge-session-workerd-'));
     t.after(async () => {
       await own.kill();
       await rm(own.#directory, { recursive: true, force: true });
     });
-    await own.#bundle(source, classes, bindings);
+    await own.#bundle(source, classes, bindings, port, services);
     await own.start();
     return own;
   }
@@ -109,7 +112,7 @@ export class Workerd {
     await this.start();
   }
 
-  async #bundle(source, classes, bindings) {
+  async #bundle(source, classes, bindings, port, services) {
     const directory = this.#directory;
     await mkdir(path.join(directory, 'state'));
     await build({
@@ -129,11 +132,13 @@ export class Workerd {
     const bound = [
       ...Object.entries(classes).map(([name, object]) => `(name = "${name}", durableObjectNamespace = "${object}")`),
       ...Object.entries(bindings).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`),
+      ...Object.keys(services).map((name) => `(name = "${name}", service = "${name}")`),
     ];
+    const elsewhere = Object.entries(services).map(([name, address]) => `, (name = "${name}", external = (address = "${address}", http = ()))`);
     const config = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [ (name = "main", worker = .worker), (name = "disk", disk = (path = "state", writable = true)) ],
-  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "main") ] );
+  services = [ (name = "main", worker = .worker), (name = "disk", disk = (path = "state", writable = true))${elsewhere.join('')} ],
+  sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "main") ] );
 const worker :Workerd.Worker = (
   compatibilityDate = "2026-10-01",
   modules = [ ${modules.join(', ')} ],

@@ -36,7 +36,7 @@ fn make() -> Result<PathBuf> {
         fs::write(&stamp, &inputs)?;
     }
     link(&toolbox(), &npm.join("node_modules"))?;
-    for name in ["js", "workerd", "browser", "replay", "bench", "data"] {
+    for name in ["js", "workerd", "browser", "replay", "fleet", "bench", "data"] {
         replace(&root().join("tests").join(name), &project.join(name))?;
     }
     replace(&template().join("examples"), &project.join("examples"))?;

@@ -42,6 +42,7 @@ const RUNNERS: &[Runner] = &[
     Runner { name: "workerd", what: "Durable Objects in workerd", needs: &[Need::Npm], run: scripts::in_workerd },
     Runner { name: "examples", what: "the examples, compiled strictly", needs: &[Need::Npm], run: package::examples },
     Runner { name: "browser", what: "the browser tests", needs: &[Need::Npm, Need::Chromium], run: scripts::in_browser },
+    Runner { name: "fleet", what: "edges in workerd and Node and tabs in Chromium, killed and cut off", needs: &[Need::Npm, Need::Chromium], run: scripts::fleet },
     Runner { name: "demo", what: "cargo xtask demo --check", needs: &[Need::Npm, Need::Chromium], run: scripts::demo },
 ];
 

@@ -6,6 +6,7 @@
 //! test the test. [`run`] is the door.
 //! Every replica is a [`replica::Replica`], the core's own with a recorder ([`trace`]) for whoever plays a run again on the
 //! wasm module.
+//! [`history`] judges what was seen of real replicas, from outside.
 
 pub mod answers;
 pub mod checker;
@@ -13,6 +14,7 @@ pub mod client;
 pub mod clock;
 pub mod faults;
 pub mod front;
+pub mod history;
 pub mod mutant;
 pub mod network;
 pub mod node;

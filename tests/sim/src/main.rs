@@ -1,15 +1,17 @@
-//! `sim`: runs seeds, tells of alarms, and counts how many seeds catch each mutant.
+//! `sim`: runs seeds, tells of alarms, counts how many seeds catch each mutant, and judges histories of real replicas.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use edge_session_sim::history::judge;
 use edge_session_sim::mutant::Mutant;
 use edge_session_sim::run::{Options, caught, explain, run};
 use edge_session_sim::trace::record;
 
 const USAGE: &str =
     "usage: sim [--seed N] [--seeds COUNT] [--ops M] [--skip A-B,C] [--mutant NAME [--hard]] [--tell] [--mutants] [--traces DIR]
+       sim --check FILE
 
   --seed N       the first seed (0)
   --seeds COUNT  how many seeds (1)
@@ -19,7 +21,8 @@ const USAGE: &str =
   --hard         with the profile that is hard on it
   --tell         print the history
   --mutants      how many of the seeds catch each mutant
-  --traces DIR   write a trace of each seed that the wasm module can play, instead of a report";
+  --traces DIR   write a trace of each seed that the wasm module can play, instead of a report
+  --check FILE   judge a history of real replicas (tests/sim/src/history/line.rs)";
 
 fn main() -> ExitCode {
     match command(std::env::args().skip(1)) {
@@ -45,6 +48,7 @@ fn command(mut args: impl Iterator<Item = String>) -> Option<ExitCode> {
             "--tell" => options.tell = true,
             "--mutants" => mutants = true,
             "--traces" => traces = Some(PathBuf::from(args.next()?)),
+            "--check" => return Some(check(&args.next()?)),
             _ => return None,
         }
     }
@@ -96,6 +100,27 @@ fn all_traces(options: &Options, seeds: u64, directory: &Path) -> ExitCode {
     }
     println!("{written} of {seeds} seeds written");
     if written == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Judges a history that was kept from outside.
+fn check(file: &str) -> ExitCode {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{file}: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match judge(&text) {
+        Ok(history) => {
+            println!("{history}: clean");
+            ExitCode::SUCCESS
+        }
+        Err((line, alarm)) => {
+            println!("{file}:{line}: {alarm}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn all_mutants(options: &Options, seeds: u64) -> ExitCode {

@@ -40,6 +40,16 @@ pub(super) fn replays() -> Result<Tally> {
     node_test("replay", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium), ("TRACES", &traces)], "300000")
 }
 
+/// Real edges and tabs under real faults. What they were asked and answered is judged by the simulator's program, `SIM`.
+pub(super) fn fleet() -> Result<Tally> {
+    say("building the checker of histories");
+    let build = "build --quiet --profile sim --package edge-session-sim";
+    run(command("cargo").args(build.split_whitespace()))?;
+    let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
+    let sim = target().join("sim").join(format!("sim{}", std::env::consts::EXE_SUFFIX)).to_string_lossy().into_owned();
+    node_test("fleet", &[("CHROMIUM", &chromium), ("SIM", &sim)], "300000")
+}
+
 pub(super) fn demo() -> Result<Tally> {
     let mut tally = Tally::default();
     tally.check("cargo xtask demo --check", demo::check(0));
