@@ -236,9 +236,14 @@ impl Replica {
         }
     }
 
-    /// Tries what waits, in order; tells whether something was written.
+    /// Tries what waits, in order; tells whether something was written. Who waits for storage alone is not tried before
+    /// storage has confirmed: a thousand writes that are under way would else be tried again with every call.
     pub(super) fn settle(&mut self) -> bool {
-        let waiting: Vec<WaitId> = self.waits.waiting.keys().copied().collect();
+        let may = |wait: &Wait| match &wait.phase {
+            Phase::Durable { gate, .. } | Phase::Seal { gate } => self.journal.open(*gate) || wait.deadline <= self.now,
+            Phase::Fresh { .. } | Phase::Acknowledged { .. } => true,
+        };
+        let waiting: Vec<WaitId> = self.waits.waiting.iter().filter(|(_, wait)| may(wait)).map(|(id, _)| *id).collect();
         let mut wrote = false;
         for id in waiting {
             let Some(mut wait) = self.waits.waiting.remove(&id) else { continue };
