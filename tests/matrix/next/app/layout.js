@@ -1,3 +1,4 @@
+// The frame of every page.
 export const metadata = { title: 'edge-session through Next', icons: { icon: 'data:,' } };
 
 export default function Layout({ children }) {

@@ -1,5 +1,5 @@
-'use client';
 // The program of the matrix in a client component.
+'use client';
 import { useEffect } from 'react';
 import { read, write } from '../use.mjs';
 
