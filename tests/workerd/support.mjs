@@ -1,7 +1,7 @@
 // The real workerd binary as these tests use it: a worker is bundled as wrangler would, served from a directory of its own with
 // the objects' state on disk, killed without warning, and started again on the same state.
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -105,6 +105,12 @@ export class Workerd {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await gone;
+  }
+
+  /** The bytes of memory that the process takes now; 0 where that cannot be seen. */
+  async memory() {
+    const status = await readFile(`/proc/${this.#process.pid}/status`, 'utf8').catch(() => '');
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
   }
 
   async restart() {

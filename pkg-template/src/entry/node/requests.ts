@@ -11,19 +11,23 @@ import { report } from '../../platform.js';
 import { CONTENT_TYPE, NOT_SYNC, isMessage, unadmitted } from '../../transport/admit.js';
 import type { Replica } from '../../types/replica.js';
 
-/** What the longest message has, which is what the core reads at most. */
-export const MESSAGE_BYTES = 64 << 20;
+/** What the longest message has, unless said otherwise. Each connection may bring one at once, so it is also what each may cost. */
+export const MESSAGE_BYTES = 4 << 20;
+/** What the core reads at most. */
+export const MESSAGE_BYTES_MAX = 64 << 20;
 
 const WORDS: Readonly<Record<number, string>> = { 404: 'Not Found', 426: 'Upgrade Required', 500: 'Internal Server Error', 503: 'Service Unavailable' };
 
 export class Requests {
   readonly #replica: Replica<any>;
   readonly #admits: (request: IncomingMessage) => Promise<boolean>;
+  readonly #longest: number;
   readonly #under = new Set<Promise<void>>();
 
-  constructor(replica: Replica<any>, admits: (request: IncomingMessage) => Promise<boolean>) {
+  constructor(replica: Replica<any>, admits: (request: IncomingMessage) => Promise<boolean>, longest: number) {
     this.#replica = replica;
     this.#admits = admits;
+    this.#longest = longest;
   }
 
   /** Answers a request; with 503 where the replica takes nobody any more. Never rejects. */
@@ -46,7 +50,7 @@ export class Requests {
       }
       if (!open) throw new EdgeSessionError('REPLICA_CLOSED', 'this replica stops');
       if (!(await this.#admits(request))) throw unadmitted();
-      const reply = await this.#replica.exchange(await read(request));
+      const reply = await this.#replica.exchange(await read(request, this.#longest));
       response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' }).end(reply);
     } catch (cause) {
       if (request.destroyed && !request.complete) return; // nobody is left who asks
@@ -66,12 +70,12 @@ function refuse(response: ServerResponse, { status, code, message, retryable }: 
   response.writeHead(status, headers).end(JSON.stringify({ code, message }));
 }
 
-async function read(request: IncomingMessage): Promise<Uint8Array> {
+async function read(request: IncomingMessage, longest: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     length += chunk.byteLength;
-    if (length > MESSAGE_BYTES) throw new EdgeSessionError('VALUE_TOO_LARGE', `a message has at most ${MESSAGE_BYTES} bytes`, { details: { limit: MESSAGE_BYTES } });
+    if (length > longest) throw new EdgeSessionError('VALUE_TOO_LARGE', `a message has at most ${longest} bytes`, { details: { limit: longest } });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -17,7 +17,7 @@ import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '
 import type { Duration } from '../../types/data.js';
 import type { Duplex } from '../../types/plug.js';
 import type { Replica } from '../../types/replica.js';
-import { MESSAGE_BYTES, Requests, refuseUpgrade } from './requests.js';
+import { MESSAGE_BYTES, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './requests.js';
 
 /** Options of {@link serveReplica}. */
 export interface ServeOptions {
@@ -29,6 +29,12 @@ export interface ServeOptions {
    * replica holds. Where cookies decide, look at the header `Origin` too: browsers send them along with other sites' WebSockets.
    */
   authorize?: ((request: IncomingMessage, verified: boolean) => boolean | Promise<boolean>) | undefined;
+  /**
+   * The longest message that is taken, in bytes: 4 MiB unless said otherwise, at most 64 MiB. A longer one ends its connection (close
+   * code 1009, HTTP 413), before it is all here. What a replica sends is about a quarter of a MiB, or one key with all of its siblings:
+   * raise it where values are long.
+   */
+  messageBytes?: number | undefined;
 }
 
 /** What {@link serveReplica} answers. */
@@ -72,10 +78,11 @@ const GOING_AWAY = 1001;
  */
 export function serveReplica(replica: Replica<any>, server: Server | SecureServer, options: ServeOptions = {}): Serving {
   if (typeof server?.on !== 'function' || typeof server.listeners !== 'function') throw invalid('a server is what createServer of node:http or node:https gives');
-  const { path = '/sync', authorize } = options;
+  const { path = '/sync', authorize, messageBytes = MESSAGE_BYTES } = options;
   if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
   if (authorize !== undefined && typeof authorize !== 'function') throw invalid('authorize is a function');
-  return new ReplicaServer(replica, server as Server, path, authorize);
+  if (!Number.isSafeInteger(messageBytes) || messageBytes <= 0 || messageBytes > MESSAGE_BYTES_MAX) throw invalid('messageBytes is a whole number up to 64 MiB');
+  return new ReplicaServer(replica, server as Server, path, authorize, messageBytes);
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -86,13 +93,7 @@ class ReplicaServer implements Serving {
   readonly #path: string;
   readonly #authorize: NonNullable<ServeOptions['authorize']>;
   readonly #guarded: boolean;
-  readonly #upgrades = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MESSAGE_BYTES,
-    handleProtocols: () => SUBPROTOCOL,
-  });
+  readonly #upgrades: WebSocketServer;
   readonly #requests: Requests;
   readonly #sockets = new Set<WebSocket>();
   /** The handlers that the server had before. */
@@ -100,13 +101,20 @@ class ReplicaServer implements Serving {
   #join: ((peer: Duplex) => void) | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(replica: Replica<any>, server: Server, path: string, authorize: ServeOptions['authorize']) {
+  constructor(replica: Replica<any>, server: Server, path: string, authorize: ServeOptions['authorize'], messageBytes: number) {
     this.#replica = replica;
     this.#server = server;
     this.#path = path;
     this.#guarded = guarded(replica);
     this.#authorize = authorize ?? ((_, verified) => verified);
-    this.#requests = new Requests(replica, (request) => this.#admits(request));
+    this.#requests = new Requests(replica, (request) => this.#admits(request), messageBytes);
+    this.#upgrades = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: messageBytes,
+      handleProtocols: () => SUBPROTOCOL,
+    });
     replica.connect({
       kind: 'server',
       open: ({ signal }, onPeer) => {

@@ -1,0 +1,171 @@
+// A client that lies about bytes: cut, changed, made up, too long, too many, again and again; over real WebSockets, to an edge in a
+// process of its own. The honest user beside it is served all the while, and the edge's memory stays what it was.
+//
+// The flood lasts some seconds; HOSTILE_SECONDS=60 makes it the minute that is promised.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { DEADLINE, within } from './support.mjs';
+import { attack, random, speech, startEdge, startHonest, unharmed } from './hostile.mjs';
+
+const SECONDS = Number(process.env.HOSTILE_SECONDS ?? 6);
+// Ten times what one client may send: 100 messages and 1 MiB a second.
+const MESSAGES = 1_000;
+const BYTES = 10 << 20;
+const GROWTH = 32 << 20;
+const LONGEST = new Uint8Array(4 << 20).fill(0x81);
+
+const own = (id) => id.startsWith('mallory~') || id.startsWith('other~');
+
+test('messages that are cut at any place change nothing', async (t) => {
+  const edge = await startEdge(t);
+  const honest = await startHonest(t, edge);
+  const mallory = await attack(t, edge, await edge.ask('ticket', 'mallory'));
+  for (const message of await speech()) for (let end = 0; end < message.length; end += 1) mallory.send(message.subarray(0, end));
+  await mallory.taken();
+  const { errors, vectors } = await edge.ask('state');
+  assert.ok(errors.MESSAGE_MALFORMED > 0);
+  assert.deepEqual(Object.keys(vectors.default ?? {}).filter(own), []);
+  await unharmed(edge, honest);
+});
+
+test('messages that are changed or made up do not hurt, whatever they happen to say', async (t) => {
+  const edge = await startEdge(t);
+  const honest = await startHonest(t, edge);
+  const mallory = await attack(t, edge, await edge.ask('ticket', 'mallory'));
+  const [pick, said] = [random(7), await speech()];
+  for (let n = 0; n < 4_000; n += 1) {
+    const message = n % 4 === 0 ? Uint8Array.from({ length: pick(200) }, () => pick(256)) : said[pick(said.length)].slice();
+    for (let changes = 1 + pick(4); n % 4 !== 0 && changes > 0; changes -= 1) message[pick(message.length)] ^= 1 << pick(8);
+    mallory.send(message);
+    if (n % 500 === 0) await mallory.taken();
+  }
+  mallory.send('text, which is no message');
+  await mallory.taken();
+  assert.ok(edge.alive());
+  assert.equal((await edge.ask('state')).crashes, 0);
+  await honest.served();
+});
+
+test('messages that are sent again, later, out of order and by another connection are as if they had come once', async (t) => {
+  const edge = await startEdge(t);
+  const honest = await startHonest(t, edge);
+  const [token, said] = [await edge.ask('ticket', 'mallory'), await speech()];
+  const [one, other] = [await attack(t, edge, token), await attack(t, edge, token)];
+  for (const message of said) one.send(message);
+  await one.taken();
+  const { vectors, keys } = await edge.ask('state');
+  const pick = random(3);
+  for (let n = 0; n < 3_000; n += 1) (n % 2 ? one : other).send(said[pick(said.length)]);
+  await Promise.all([one.taken(), other.taken()]);
+  const after = await edge.ask('state');
+  const mine = (all) => Object.entries(all.default ?? {}).filter(([id]) => own(id)).sort();
+  assert.deepEqual(mine(after.vectors), mine(vectors));
+  assert.equal(after.keys, keys);
+  await unharmed(edge, honest, own);
+});
+
+test('a message that is longer than any is not read to its end', async (t) => {
+  const edge = await startEdge(t);
+  const honest = await startHonest(t, edge);
+  const token = await edge.ask('ticket', 'mallory');
+  const tooLong = new Uint8Array(80 << 20);
+
+  /** One that says its length, one that comes in pieces without end, and the body of a request. */
+  const attackWithAll = async () => {
+    const [whole, pieces] = [await attack(t, edge, token), await attack(t, edge, token)];
+    whole.send(tooLong);
+    for (let n = 0; n < 80 && pieces.closed === undefined; n += 1) {
+      await new Promise((resolve) => pieces.socket.send(tooLong.subarray(0, 1 << 20), { fin: false }, resolve));
+    }
+    for (const { socket } of [whole, pieces]) {
+      if (socket.readyState !== WebSocket.CLOSED) await within(once(socket, 'close'), 'the edge to hang up');
+    }
+    const headers = { 'Content-Type': 'application/vnd.edge-session', 'Edge-Session': token };
+    const response = await fetch(edge.http, { method: 'POST', headers, body: tooLong }).catch((error) => error.cause);
+    // Whether the answer is seen before the end is the client's luck.
+    assert.ok(response.status === undefined || response.status === 413, `answered with ${response.status}`);
+    await honest.served();
+  };
+  await attackWithAll();
+  await edge.ask('memory');
+  const before = (await edge.ask('memory')).now;
+  for (let n = 0; n < 3; n += 1) await attackWithAll();
+  const { most } = await edge.ask('memory');
+  t.diagnostic(`memory ${((most - before) / 2 ** 20).toFixed(1)} MB more at the most`);
+  assert.ok(most - before <= GROWTH, `memory grew by ${most - before} bytes`);
+  await unharmed(edge, honest);
+});
+
+test('strangers, and connections that say nothing, cost little and keep nobody out', async (t) => {
+  const edge = await startEdge(t);
+  const honest = await startHonest(t, edge);
+  const { port } = new URL(edge.url);
+  const token = await edge.ask('ticket', 'mallory');
+  const before = (await edge.ask('memory')).now;
+  for (let round = 0; round < 5; round += 1) {
+    const sockets = Array.from({ length: 60 }, (_, n) => {
+      const socket = connect(Number(port), '127.0.0.1');
+      socket.on('error', () => {});
+      // Nothing; half of a request; a whole one with a forged token.
+      if (n % 3 === 1) socket.write('GET /sync HTTP/1.1\r\nHost: x\r\n');
+      if (n % 3 === 2) socket.write(`GET /sync HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: edge-session.v1, token.${token.replace(/^.{40}/, 'A'.repeat(40))}\r\n\r\n`);
+      return socket;
+    });
+    await Promise.all(sockets.filter((_, n) => n % 3 === 2).map((socket) => within(once(socket, 'data'), 'an answer to a stranger')));
+    await honest.served();
+    for (const socket of sockets) socket.destroy();
+  }
+  await unharmed(edge, honest);
+  const { now } = await edge.ask('memory');
+  assert.ok(now - before < GROWTH, `${now - before} bytes more`);
+});
+
+const floods = {
+  garbage: (pick) => Uint8Array.from({ length: 100 + pick(1_000) }, () => pick(256)),
+  'long garbage': () => new Uint8Array(BYTES / MESSAGES).fill(0x81),
+  // As long as they may be, and few: the bytes are ten times the limit.
+  'the longest garbage': (_pick, _said, n) => (n % 400 === 0 ? LONGEST : new Uint8Array()),
+  'real messages, over and over': (pick, said) => said[pick(said.length)],
+  'real messages, each changed': (pick, said) => {
+    const message = said[pick(said.length)].slice();
+    message[pick(message.length)] ^= 1 << pick(8);
+    return message;
+  },
+};
+
+for (const [what, make] of Object.entries(floods)) {
+  test(`a flood at ten times the limit takes no memory and keeps nobody out: ${what}`, { timeout: (SECONDS + 60) * 1000 }, async (t) => {
+    const edge = await startEdge(t);
+    const honest = await startHonest(t, edge);
+    const [token, said, pick] = [await edge.ask('ticket', 'mallory'), await speech(), random(11)];
+    const mallory = await attack(t, edge, token);
+    // What the process needs for any traffic at all, it has before.
+    for (let n = 0; n < MESSAGES; n += 1) mallory.send(make(pick, said, n));
+    await mallory.taken();
+    for (let n = 0; n < 20; n += 1) await honest.served();
+    await edge.ask('memory');
+    const before = (await edge.ask('memory')).now;
+
+    let [sent, slowest] = [0, 0];
+    const began = Date.now();
+    for (; Date.now() - began < SECONDS * 1000; ) {
+      // So many as are due by now; an edge that does not keep up is waited for, by the socket's own queue.
+      const due = ((Date.now() - began) / 1000) * MESSAGES;
+      for (; sent < due && mallory.socket.bufferedAmount < BYTES; sent += 1) mallory.send(make(pick, said, sent));
+      const asked = performance.now();
+      if (sent % 5 === 0) await honest.served();
+      slowest = Math.max(slowest, performance.now() - asked);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await mallory.taken();
+    const { most } = await edge.ask('memory');
+    t.diagnostic(`${sent} messages in ${SECONDS} s, memory ${((most - before) / 2 ** 20).toFixed(1)} MB more at the most, honest write ${slowest.toFixed(0)} ms at the most`);
+    assert.ok(sent >= SECONDS * MESSAGES * 0.5, `only ${sent} messages were sent`);
+    assert.ok(most - before <= GROWTH, `memory grew by ${most - before} bytes`);
+    assert.ok(slowest < DEADLINE);
+    await unharmed(edge, honest, own);
+  });
+}

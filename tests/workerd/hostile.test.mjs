@@ -1,0 +1,96 @@
+// A client that lies about bytes, to an object in the real workerd: the object lives, others are served, memory stays.
+//
+// The flood lasts some seconds; HOSTILE_SECONDS=60 makes it the minute that is promised.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { random, speech } from '../js/hostile.mjs';
+import { open, ticket } from './client.mjs';
+import { Workerd, within } from './support.mjs';
+
+const SECONDS = Number(process.env.HOSTILE_SECONDS ?? 6);
+// Ten times what one client may send: 100 messages a second.
+const MESSAGES = 1_000;
+const GROWTH = 32 << 20;
+
+const own = (id) => id.startsWith('mallory~') || id.startsWith('other~');
+
+/** One connection of the attacker's, which takes no notice of what it is told. */
+async function attack(t, edge, token) {
+  const socket = open(edge, 'one', token);
+  t.after(() => socket.terminate());
+  socket.on('error', () => {});
+  await within(once(socket, 'open'), 'the attacker to be let in');
+  return socket;
+}
+
+/** A request of somebody else; it comes after what was sent before it, and is answered as ever. */
+async function served(edge, n) {
+  const { answers } = await edge.json('/do', { user: 'ann', steps: [['set', 'honest', n], ['get', 'honest']] });
+  assert.deepEqual(answers.slice(1), [n, 'ann']);
+}
+
+/** Resolves when the object has taken everything that was sent over a socket: it answers a hello after all of it. */
+async function taken(edge, socket, hello) {
+  if (socket.readyState !== socket.OPEN) return;
+  const answer = Promise.race([once(socket, 'message'), once(socket, 'close')]);
+  socket.send(hello);
+  await within(answer, 'the object to take what was sent');
+}
+
+test('messages that are cut, changed, made up or sent again do not hurt an object', async (t) => {
+  const edge = await Workerd.start(t, './worker.mjs', { EDGE: 'Edge' });
+  const token = await ticket(edge);
+  const [pick, said] = [random(5), await speech()];
+  const socket = await attack(t, edge, token);
+  for (const message of said) for (let end = 0; end < message.length; end += 1) socket.send(message.subarray(0, end));
+  await taken(edge, socket, said[0]);
+  await served(edge, 1);
+  const before = await edge.json('/inspect');
+  assert.deepEqual(Object.keys(before.vectors.default).filter(own), []);
+
+  for (const message of said) socket.send(message);
+  await taken(edge, socket, said[0]);
+  const mine = ({ vectors }) => Object.entries(vectors.default).filter(([id]) => own(id)).sort();
+  const first = mine(await edge.json('/inspect'));
+  for (let n = 0; n < 1_000; n += 1) socket.send(said[pick(said.length)]);
+  await taken(edge, socket, said[0]);
+  assert.deepEqual(mine(await edge.json('/inspect')), first);
+
+  for (let n = 0; n < 2_000; n += 1) {
+    const message = n % 4 === 0 ? Uint8Array.from({ length: pick(200) }, () => pick(256)) : said[pick(said.length)].slice();
+    if (n % 4 !== 0) message[pick(message.length)] ^= 1 << pick(8);
+    socket.send(message);
+  }
+  await taken(edge, socket, said[0]);
+  await served(edge, 2);
+  const after = await edge.json('/inspect');
+  assert.deepEqual([after.id, after.constructions], [before.id, before.constructions], 'the object was not thrown away');
+});
+
+test('a flood at ten times the limit takes no memory and keeps nobody out of an object', { timeout: (SECONDS + 90) * 1000 }, async (t) => {
+  const edge = await Workerd.start(t, './worker.mjs', { EDGE: 'Edge' });
+  const [token, said, pick] = [await ticket(edge), await speech(), random(9)];
+  const socket = await attack(t, edge, token);
+  const make = (n) => (n % 2 ? Uint8Array.from({ length: 100 + pick(1_000) }, () => pick(256)) : said[pick(said.length)]);
+  for (let n = 0; n < 2 * MESSAGES; n += 1) socket.send(make(n));
+  await taken(edge, socket, said[0]);
+  for (let n = 0; n < 20; n += 1) await served(edge, n);
+  const before = await edge.memory();
+
+  let [sent, most] = [0, before];
+  const began = Date.now();
+  for (let n = 20; Date.now() - began < SECONDS * 1000; n += 1) {
+    const due = ((Date.now() - began) / 1000) * MESSAGES;
+    for (; sent < due && socket.bufferedAmount < 1 << 20; sent += 1) socket.send(make(sent));
+    if (n % 10 === 0) await served(edge, n);
+    most = Math.max(most, await edge.memory());
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await taken(edge, socket, said[0]);
+  most = Math.max(most, await edge.memory());
+  t.diagnostic(`${sent} messages in ${SECONDS} s, memory ${((most - before) / 2 ** 20).toFixed(1)} MB more at the most`);
+  assert.ok(sent >= SECONDS * MESSAGES * 0.5, `only ${sent} messages were sent`);
+  assert.ok(most - before <= GROWTH, `memory grew by ${most - before} bytes`);
+  await served(edge, 1);
+});
