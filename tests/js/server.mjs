@@ -50,6 +50,7 @@ export class Server {
   async stop() {
     this.drop();
     this.http.closeAllConnections();
+    if (!this.http.listening) return;
     this.http.close();
     await once(this.http, 'close');
   }

@@ -81,7 +81,8 @@ test('a socket whose other end reads nothing holds a bounded number of bytes', a
   assert.equal(edge.session().sync.get('big'), tab.session().sync.get('big'));
 });
 
-test('a network that vanishes without a word is found out, and one that is only quiet is not', async (t) => {
+const unpausable = process.versions.bun ? 'what Bun gives for a socket of ws cannot be paused' : false;
+test('a network that vanishes without a word is found out, and one that is only quiet is not', { skip: unpausable }, async (t) => {
   const [tab, edge] = await openAll(t, ['tab', 'edge'], { heartbeat: 5 });
   const [client, accepted] = await connection(t);
   tab.connect(over(client));

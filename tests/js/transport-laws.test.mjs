@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pair } from 'edge-session';
 import { transportCases } from 'edge-session/testing';
+import { hasten } from './support.mjs';
 
 /** A pair whose duplexes are changed by `spoil`, and whose ends by `twist`. */
 const broken = (spoil, twist = (end) => end) => ({
@@ -43,8 +44,7 @@ describe('a transport that breaks a law is told so', () => {
   for (const [name, bench] of Object.entries(mutants)) {
     test(name, async (t) => {
       // The suite waits long before it says that something never comes; here its rests pass quickly.
-      const real = globalThis.setTimeout;
-      t.mock.method(globalThis, 'setTimeout', (run, ms, ...rest) => real(run, ms === 20 ? 1 : ms, ...rest));
+      hasten(t, 20, 1);
       const found = transportCases(bench).find((one) => one.name === name);
       await assert.rejects(found.run());
     });

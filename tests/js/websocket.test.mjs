@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { webSocket } from 'edge-session';
 import { WebSocket } from 'ws';
 import { serve } from './server.mjs';
-import { DEADLINE, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, hasten, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
 
 const QUICK = { WebSocket, maxDelay: 50 };
 
@@ -168,9 +168,8 @@ test('who may not come in is told so, and the link is closed', async (t) => {
 });
 
 test('a server that takes the call and says nothing opens no link', async (t) => {
-  const real = globalThis.setTimeout;
   // What would take fifteen seconds takes some milliseconds.
-  t.mock.method(globalThis, 'setTimeout', (run, ms, ...rest) => real(run, ms === 15_000 ? 40 : ms, ...rest));
+  hasten(t, 15_000, 40);
   const { tab, edge, server, transport } = await both(t);
   server.tamper = () => 'deaf';
   const link = tab.connect(transport);
@@ -286,19 +285,11 @@ test('two processes meet, and one of them is killed and comes back', async (t) =
 test('a closed link lets the process go, in a pause too', async (t) => {
   const { server } = await both(t);
   await server.stop();
-  const source = `
-    import { openReplica, webSocket } from 'edge-session';
-    import { WebSocket } from 'ws';
-    const replica = await openReplica();
-    replica.connect(webSocket('${server.url}', { WebSocket, maxDelay: '1h' }));
-    await new Promise((resolve) => replica.on('link', ({ state }) => state === 'retrying' && resolve()));
-    await replica.close();
-    process.send('closed');`;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], { cwd: import.meta.dirname, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(process.execPath, [new URL('./closing.mjs', import.meta.url).pathname, server.url], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
   const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
-  await within(new Promise((resolve) => child.once('message', resolve)), 'the closing');
-  child.disconnect();
+  const [said] = await within(new Promise((resolve) => child.stdout.once('data', (...said) => resolve(said))), 'the closing');
+  assert.equal(String(said), 'closed\n');
   assert.equal(await within(ended, 'the end of the process', 10_000), 0);
 });
 
