@@ -8,14 +8,14 @@ import { byId, el, time } from './view/dom.js';
 const BUTTONS = ['add-book', 'read-cart', 'log-in', 'log-out', 'read-login', 'set-address', 'place-order', 'read-price', 'read-question', 'answer'];
 
 const NOTICES = {
-  host: '',
-  guest: 'Another tab of this browser runs the three edges. This tab is one more replica: add a book here and it shows there, and the other way round. Close the other tab and this one takes over.',
+  online: '',
+  alone: 'There are no edges here: this page wants to be served by cargo xtask demo. This tab is a replica all the same, and syncs with its neighbours.',
 };
 
 export class Controls {
   #radios = new Map();
 
-  /** Calls back: `lag(ms)`, `home(edge)`, `request(what)`, `autopilot()`, `clear()`. */
+  /** Calls back: `lag(ms)`, `home(edge)`, `request(what)`, `autopilot()`, `clear()`, `anew()`. */
   constructor(on) {
     this.on = on;
     for (const { id, name } of PLACES) {
@@ -27,11 +27,12 @@ export class Controls {
       byId('actions').append(el('button', { type: 'button', class: 'button', 'data-request': what, onclick: () => on.request(what) }, REQUESTS[what].label));
     }
     byId('home').append(...EDGES.map(({ id, name }) => el('option', { value: id, selected: id === 'paris' }, name)));
-    byId('home').addEventListener('change', () => this.home());
+    byId('home').addEventListener('change', () => on.home(byId('home').value));
     byId('lag').addEventListener('input', () => this.#lagged());
     byId('pace').addEventListener('input', () => this.#paced());
     byId('autopilot').addEventListener('click', () => on.autopilot());
     byId('clear').addEventListener('click', () => on.clear());
+    byId('anew').addEventListener('click', () => on.anew());
     byId('lag-value').textContent = time(this.lag);
     this.#paced();
   }
@@ -70,9 +71,11 @@ export class Controls {
     this.#lagged();
   }
 
-  /** Hangs the tab off the chosen edge. */
-  home() {
-    this.on.home(byId('home').value);
+  /** What all pages share, whoever has set it. */
+  show({ lag, home }) {
+    byId('lag').value = String(lag);
+    byId('lag-value').textContent = time(lag);
+    byId('home').value = home;
   }
 
   flying(running) {
@@ -85,14 +88,15 @@ export class Controls {
     byId('requests').textContent = count === 1 ? '1 request' : `${count} requests`;
   }
 
-  /** What this tab is: a guest has its own replica and nothing else. */
+  /** Whether there are edges; without them there is this tab only. */
   role(role) {
+    const alone = role === 'alone';
     document.body.dataset.role = role;
-    byId('signed-in').textContent = role === 'host' ? 'its token is signed by the edges' : 'anonymous: a tab holds no key';
-    for (const [id, radio] of this.#radios) radio.disabled = role === 'guest' && id !== 'tab';
-    if (role === 'guest') this.go('tab');
-    for (const id of ['lag', 'home', 'autopilot', 'pace', 'seed']) byId(id).disabled = role === 'guest';
-    for (const button of document.querySelectorAll('.scissors')) button.disabled = role === 'guest';
+    byId('signed-in').textContent = alone ? 'anonymous: a tab holds no key' : 'its token is signed by the edges';
+    for (const [id, radio] of this.#radios) radio.disabled = alone && id !== 'tab';
+    if (alone) this.go('tab');
+    for (const id of ['lag', 'home', 'autopilot', 'pace', 'seed']) byId(id).disabled = alone;
+    for (const button of document.querySelectorAll('.scissors')) button.disabled = alone;
     this.notice(NOTICES[role], 'info');
   }
 

@@ -1,16 +1,17 @@
-// Composes the page: this tab's replica, the world of edges (in one tab of the browser only), Ann's roaming session,
-// the history with its checker, and the views. It wires and decides nothing about consistency.
+// Composes the page: this tab's replica, the way to the edges, Ann's roaming session, the history with its checker, and the views.
+// It wires and decides nothing about consistency.
 //
 // `window.demo` is for reading, by tests and by the curious at the console; everything is done through the controls:
 //   demo.ready      a promise: the page serves requests
-//   demo.role       'host' (this tab runs the edges) or 'guest' (another one does)
+//   demo.role       'online' (there are edges) or 'alone' (there is this tab only)
+//   demo.edges()    place → whether its process runs
 //   demo.counts()   { requests, anomalies: {guarantee: n}, judged: {guarantee: n} } since the last clearing
 //   demo.entries()  the log: { who, place, what, steps, took, anomalies }
-//   demo.replicas() place → { replica, vector, values, missing }
+//   demo.replicas() place → { replica, vector, values, versions, missing }
 //   demo.token      Ann's token
 //   demo.idle()     a promise: no request of Ann's is under way
 
-import { channel, openReplica } from '/pkg/bundle.js';
+import { channel, flushOnHide, idb, openReplica, shared, webSocket } from '/pkg/bundle.js';
 import { Autopilot } from './autopilot.js';
 import { Controls } from './controls.js';
 import { History } from './history.js';
@@ -26,27 +27,37 @@ import { MapView } from './view/map.js';
 import { Plot } from './view/plot.js';
 import { TokenView } from './view/token.js';
 import { VectorsView } from './view/vectors.js';
-import { World } from './world.js';
+import { World, forgetWorld } from './world.js';
 
-/** One name for both: tabs meet on the channel, and whoever holds the lock runs the edges. */
+/** Tabs meet on a channel of this name; in a world of their own where there is one. */
 const MEETING = 'edge-session-demo';
-/** How long a tab hopes for the lock before it shows itself as a guest; a reloaded tab gets its own lock back sooner. */
-const HOPE_MS = 400;
+/** How a message between this tab and its edge is drawn: it takes as long as it takes, which is too short to be seen. */
+const DRAWN_MS = 180;
 /** A play is only worth watching under some lag. */
 const PLAY_LAG_MS = 800;
 
-const replicas = new Map(PLACES.map(({ id }) => [id, { replica: null, vector: {}, values: {}, missing: [] }]));
+const replicas = new Map(PLACES.map(({ id }) => [id, { replica: null, vector: {}, values: {}, versions: {}, missing: [] }]));
 const dirty = { vectors: true };
 let db;
-let world = null;
 let places = ['tab'];
+let name = null; // of the world
+let home = null; // { edge, link }
+const world = new World({ report, sent: (from, message) => map.sent(from, message), changed: (state) => changed(state) });
 
 const lagPlot = new Plot(byId('lag-plot'), { series: PLACES.map(({ id }) => id), sum: byId('lag-plot-sum'), label: 'Replication lag of the last minute, by the replica that a write reached', empty: 'from one replica to another' });
 const waitPlot = new Plot(byId('wait-plot'), { series: PLACES.map(({ id }) => id), sum: byId('wait-plot-sum'), label: 'Time that Ann’s requests took in the last minute, by place', empty: 'each of Ann’s requests' });
 const log = new LogView(byId('log'), byId('verdict'));
 const token = new TokenView({ text: byId('token-text'), size: byId('token-size'), facts: byId('token-facts') });
 const vectors = new VectorsView(byId('vectors'));
-const map = new MapView(byId('map'), { cut: (name, cut) => { world.cut(name, cut); showRoads(); }, traffic: byId('traffic') });
+const map = new MapView(byId('map'), {
+  cut(road, isCut) {
+    world.cut(road, isCut);
+    map.lag(road, 0, isCut);
+  },
+  kill: (edge) => world.kill(edge),
+  revive: (edge) => world.revive(edge),
+  traffic: byId('traffic'),
+});
 const cards = new CardsView(byId('cards'), { play, switched: () => {} });
 
 const history = new History({
@@ -67,14 +78,8 @@ const history = new History({
 });
 
 const controls = new Controls({
-  lag(ms) {
-    if (world) world.lag = ms;
-    showRoads();
-  },
-  home(edge) {
-    world?.moveHome(db, edge, (message) => map.sent('tab', message));
-    map.home(world ? edge : null);
-  },
+  lag: (ms) => world.lag(ms),
+  home: (edge) => world.home(edge),
   request: (what) => ann.request(controls.place, what).catch(fail),
   autopilot: () => (autopilot.running ? autopilot.stop() : autopilot.start(controls.seed)),
   clear() {
@@ -82,11 +87,17 @@ const controls = new Controls({
     lagPlot.clear();
     waitPlot.clear();
   },
+  anew() {
+    forgetWorld();
+    location.reload();
+  },
 });
 
 const ask = (place, request) => (place === 'tab' ? serve(db, request) : world.ask(place, request));
-const ann = new Roamer({ name: 'Ann', session: 'ann', ask, history, changed: showToken, terms: () => ({ guarantees: cards.chosen(), onStale: controls.policy, timeout: controls.deadline }) });
-const bo = new Map(EDGES.map(({ id }) => [id, new Roamer({ name: 'Bo', session: `bo-${id}`, ask, history, terms: () => ({ guarantees: 'all', onStale: 'wait', timeout: controls.deadline }) })]));
+// No two writes of two pages are alike.
+const load = Math.random().toString(36).slice(2, 6);
+const ann = new Roamer({ name: 'Ann', user: 'ann', session: `ann.${load}`, ask, history, changed: showToken, terms: () => ({ guarantees: cards.chosen(), onStale: controls.policy, timeout: controls.deadline }) });
+const bo = new Map(EDGES.map(({ id }) => [id, new Roamer({ name: 'Bo', user: `bo-${id}`, session: `bo-${id}.${load}`, ask, history, terms: () => ({ guarantees: 'all', onStale: 'wait', timeout: controls.deadline }) })]));
 const request = (who, place, what) => (who === 'ann' ? ann : bo.get(place)).request(place, what);
 const autopilot = new Autopilot({
   request: (who, place, what) => request(who, place, what).catch(fail),
@@ -102,14 +113,12 @@ function report(place, message) {
   switch (message.type) {
     case 'seen':
       known.values = message.values;
+      known.versions = message.versions;
       history.seen(place, message);
       break;
     case 'vectors':
       Object.assign(known, { replica: message.replica, vector: message.vector, missing: message.missing });
       map.ready(place, message.missing.length > 0 ? `lacks ${missingWords(message.missing)}` : '', message.missing.length > 0);
-      break;
-    case 'sent':
-      map.sent(place, message);
       break;
     case 'failed':
       fail(new Error(`${place}: ${message.message}`));
@@ -118,13 +127,59 @@ function report(place, message) {
 }
 
 function showToken() {
-  world?.watch(ann.token);
+  world.watch(ann.token);
+  sessionStorage.setItem(`${MEETING}/${name}`, ann.token);
   token.show(ann.token, db.inspectToken(ann.token));
   dirty.vectors = true;
 }
 
-function showRoads() {
-  for (const { name } of LINKS) map.lag(name, world ? world.lagOf(name) : 0, world?.isCut(name) ?? false);
+/** What all pages share is another now. */
+function changed(state) {
+  for (const { name: road } of LINKS) map.lag(road, lagOf(road), state.cut.includes(road));
+  for (const [edge, { up }] of Object.entries(state.edges)) map.up(edge, up);
+  controls.show(state);
+  if (db !== undefined) hang(state.home);
+}
+
+const lagOf = (road) => world.state.lag * LINKS.find((link) => link.name === road).share;
+
+/** Hangs the tabs off one edge; off one only, or they would be a road around the lag between edges. One of them holds the socket. */
+function hang(edge) {
+  if (home?.edge === edge) return;
+  home?.link.close();
+  const socket = webSocket(() => world.address(edge), { token: () => world.pass(), maxDelay: '2s' });
+  home = { edge, link: db.connect(shared(`${MEETING}-${name}`, tapped(socket, edge))) };
+  map.home(edge);
+}
+
+/** The same transport; every message that it carries is drawn. */
+function tapped(transport, edge) {
+  const drawn = (from, bytes) => map.sent(from, { road: 'home', bytes, lag: DRAWN_MS, lost: false });
+  const tap = (peer) => ({
+    ...peer,
+    readable: {
+      getReader() {
+        const reader = peer.readable.getReader();
+        const read = async () => {
+          const message = await reader.read();
+          if (!message.done) drawn(edge, message.value.byteLength);
+          return message;
+        };
+        return { read, cancel: (reason) => reader.cancel(reason) };
+      },
+    },
+    writable: {
+      getWriter() {
+        const writer = peer.writable.getWriter();
+        const write = (bytes) => {
+          drawn('tab', bytes.byteLength);
+          return writer.write(bytes);
+        };
+        return { get ready() { return writer.ready; }, write, abort: (reason) => writer.abort(reason) };
+      },
+    },
+  });
+  return { kind: transport.kind, open: (hello, onPeer) => transport.open(hello, (peer) => onPeer(tap(peer))) };
 }
 
 function showCounts() {
@@ -157,7 +212,7 @@ async function play(guarantee) {
   autopilot.stop();
   cards.rest(true);
   try {
-    if (world.lag < PLAY_LAG_MS) controls.setLag(PLAY_LAG_MS * 2);
+    if (world.state.lag < PLAY_LAG_MS) controls.setLag(PLAY_LAG_MS * 2);
     for (const [who, place, what] of SCENARIOS[guarantee].steps) {
       if (who === 'ann') controls.go(place);
       await request(who, place, what);
@@ -171,45 +226,37 @@ async function play(guarantee) {
 
 // ── start ────────────────────────────────────────────────────────────────────────────────
 
-async function host() {
-  const started = new World(report);
-  await started.start();
-  started.lag = controls.lag;
-  world = started;
-  places = PLACES.map(({ id }) => id);
-  // As a guest Ann may have written here; her new session depends on that too.
-  await ann.signIn('paris', ann.token);
-  controls.role('host');
-  controls.home();
-  showRoads();
-  cards.rest(false);
-}
-
-function guest() {
-  controls.role('guest');
-  map.home(null);
-  cards.rest(true);
+/** Ann's session goes on where this tab was reloaded; where some edge runs, it has a signature. */
+async function signIn() {
+  const past = sessionStorage.getItem(`${MEETING}/${name}`);
+  const edge = EDGES.map(({ id }) => id).find((id) => world.state.edges[id].up);
+  if (edge === undefined) ann.resume(past);
+  else await ann.signIn(edge, past !== null && db.inspectToken(past).signed ? { token: past } : { merge: past });
 }
 
 async function start() {
-  db = await openReplica({ id: 'tab', connect: channel(MEETING) });
+  name = await world.start();
+  db = await openReplica({ id: 'tab', storage: idb(name === null ? MEETING : `${MEETING}-${name}`), ...(name === null && { connect: channel(MEETING) }) });
+  flushOnHide(db);
   db.on('error', fail);
   observe(db, () => ann.token, (message) => report('tab', message));
-  await new Promise((served, failed) => {
-    const hope = setTimeout(() => { guest(); served(); }, HOPE_MS);
-    // Held until the tab is gone: then the next tab in the queue runs the edges.
-    navigator.locks.request(MEETING, () => {
-      clearTimeout(hope);
-      host().then(served, failed);
-      return new Promise(() => {});
-    }).catch(failed);
-  });
+  if (name === null) {
+    controls.role('alone');
+    cards.rest(true);
+    return map.home(null);
+  }
+  changed(world.state);
+  await signIn();
+  places = PLACES.map(({ id }) => id);
+  controls.role('online');
+  cards.rest(false);
 }
 
 window.demo = {
   ready: start().catch((error) => { fail(error); throw error; }),
   get role() { return document.body.dataset.role; },
   get token() { return ann.token; },
+  edges: () => Object.fromEntries(Object.entries(world.state?.edges ?? {}).map(([id, { up }]) => [id, up])),
   counts: () => history.counts(),
   entries: () => history.entries,
   replicas: () => Object.fromEntries(replicas),

@@ -19,9 +19,15 @@ export function observe(db, wanted, report) {
   const look = () => {
     const versions = {};
     const values = {};
-    for (const { key, version, value } of visitor.sync.list()) {
-      versions[key] = version;
-      values[key] = value;
+    try {
+      for (const { key, version, value } of visitor.sync.list()) {
+        versions[key] = version;
+        values[key] = value;
+      }
+    } catch (error) {
+      // What storage has not confirmed yet is shown to nobody; the next look is soon.
+      if (error?.code === 'STALE_REPLICA') return;
+      throw error;
     }
     const text = JSON.stringify(versions);
     if (text === shown) return;
@@ -46,5 +52,6 @@ export function observe(db, wanted, report) {
   return () => {
     off();
     clearInterval(timer);
+    visitor[Symbol.dispose]?.();
   };
 }

@@ -10,17 +10,22 @@ export class Roamer {
   #writes = 0;
 
   /**
-   * `session` names the session in the log, `name` the person; `ask(place, request)` sends; `terms()` gives `{ guarantees, onStale, timeout }` at the time of each request;
+   * `session` names the session in the log, `name` the person, `user` whose it is; `ask(place, request)` sends; `terms()` gives `{ guarantees, onStale, timeout }` at the time of each request;
    * `history` hears `begin(…)` and `end(…)`; `changed()` is called when the token is a new one.
    */
-  constructor({ name, session, ask, terms, history, changed = () => {} }) {
-    Object.assign(this, { name, session, ask, terms, history, changed });
+  constructor({ name, user, session, ask, terms, history, changed = () => {} }) {
+    Object.assign(this, { name, user, session, ask, terms, history, changed });
   }
 
-  /** Begins the session at a place, or carries it over: `merge` is a token of a session whose signer is gone. */
-  async signIn(place, merge = null) {
-    const answer = await this.ask(place, { op: 'sign-in', user: this.session, merge, ...this.terms() });
+  /** Begins the session at a place, or goes on with that of a token: `{ token }` an edge has signed, `{ merge }` a tab alone made. */
+  async signIn(place, past) {
+    const answer = await this.ask(place, { op: 'sign-in', user: this.user, ...past, ...this.terms() });
     this.#take(answer.token);
+  }
+
+  /** Goes on with the session of a token, if there is one, without asking anybody. */
+  resume(token) {
+    if (token !== null) this.#take(token);
   }
 
   /** Makes a request of the shop at a place, after all that were made before; resolves with the history's entry. */
@@ -41,7 +46,7 @@ export class Roamer {
     const entry = this.history.begin({ who: this.name, session: this.session, place, what });
     const body = value ? { by: this.session, n, ...value(n) } : undefined;
     try {
-      const answer = await this.ask(place, { op, key, value: body, token: this.token, user: this.session, ...this.terms() });
+      const answer = await this.ask(place, { op, key, value: body, token: this.token, user: this.user, ...this.terms() });
       this.#take(answer.token);
       this.history.end(entry, answer);
     } catch (error) {

@@ -1,8 +1,8 @@
 // One request of a roaming session on one replica, as an HTTP handler would serve it: the token comes in with the
-// request, the new one goes out with the answer. The same code runs in the edges' workers and in the tab.
+// request, the new one goes out with the answer. The same code runs in the edges and in the tab.
 // It decides nothing: what the core answers is passed on as it is.
 
-/** Milliseconds since 1970, finer than `Date.now()` and the same in the tab and its workers. */
+/** Milliseconds since 1970, finer than `Date.now()` where the platform has it. */
 export const now = () => performance.timeOrigin + performance.now();
 
 const CART_SIZE = 9;

@@ -1,118 +1,177 @@
-// The world behind the page: three edges in workers, the roads between them, and the road to this tab. It carries
-// messages and keeps the settings of lag and partition; it never looks into what it carries.
+// The world behind the page: the way to the edges, which run in workerd, and to the process that lays the roads between them and
+// can kill them. It carries requests, orders and reports; it never looks into what it carries.
 
-import { EDGES, LINKS } from './places.js';
-import { Road } from './link.js';
-
-/** The road between the tab and its home edge is short and never cut. */
-const HOME_ROAD = 'home';
-const HOME_LAG_MS = 20;
+const SEA = '/edges.json';
+const AGAIN_MS = 500;
+const SIGN_IN = { op: 'sign-in', user: 'tab', guarantees: 'all', onStale: 'wait', timeout: 8_000 };
 
 export class World {
-  #workers = new Map();
-  #answers = new Map();
-  #asked = 0;
-  #lag = 0;
-  #cut = new Set();
-  #home = null; // { edge, link, road }
+  /** What all pages share: `{ edges: {id: {url, up}}, lag, cut: [road], home }`; null before it is known. */
+  state = null;
+  #on;
+  #sea = null;
+  #name = null;
+  #watches = new Map();
+  #orders = new Map();
+  #given = 0;
+  #token = null;
+  #pass = null;
 
-  /** `report(place, message)` hears of everything that an edge reports. */
-  constructor(report) {
-    this.report = report;
+  /** Calls back: `report(place, message)` for what an edge shows, `sent(from, message)`, `changed(state)`. */
+  constructor(on) {
+    this.#on = on;
   }
 
-  /** Starts the edges, which share a secret of this page load, and links each to each. */
+  /** Finds the edges; resolves with the name of this browser's world once they are known, and with null where there are none. */
   async start() {
-    const secret = { kid: 'demo', key: crypto.getRandomValues(new Uint8Array(32)) };
-    await Promise.all(EDGES.map(({ id }) => this.#startEdge(id, secret)));
-    for (const { name, ends } of LINKS) {
-      const { port1, port2 } = new MessageChannel();
-      this.#send(ends[0], { type: 'lay', name, ...this.#weather(name) }, [port1]);
-      this.#send(ends[1], { type: 'lay', name, ...this.#weather(name) }, [port2]);
-    }
+    const found = await this.#find();
+    if (found === null) return null;
+    this.#name = worldOf(found.id);
+    await new Promise((welcome) => this.#connect(found.sea, welcome));
+    return this.#name;
   }
 
-  /** Sends one request of a session to an edge. */
-  ask(edge, request) {
-    const n = (this.#asked += 1);
-    this.#send(edge, { type: 'ask', n, request });
-    return new Promise((resolve, reject) => this.#answers.set(n, { resolve, reject }));
+  /** Sends one request of a session to an edge; one that cannot be reached answers nothing, and that is an answer too. */
+  async ask(edge, request) {
+    // What was ordered of the roads holds from now on.
+    await Promise.all([...this.#orders.values()].map(({ done }) => done));
+    const started = performance.now();
+    let response = null;
+    if (this.state.edges[edge].up) response = await this.#post(edge, request).catch(() => null);
+    if (response === null) return unreached(request, performance.now() - started);
+    const answer = await response.json();
+    if (answer.error) throw new Error(answer.error);
+    return answer;
   }
 
   /** The session whose needs every edge compares with what it has. */
   watch(token) {
-    for (const { id } of EDGES) this.#send(id, { type: 'watch', token });
+    this.#token = token;
+    for (const socket of this.#watches.values()) if (socket.readyState === WebSocket.OPEN) this.#tellToken(socket);
   }
 
-  get lag() {
-    return this.#lag;
-  }
-
-  set lag(ms) {
-    this.#lag = ms;
-    for (const { name } of LINKS) this.#tell(name);
+  lag(ms) {
+    this.#order({ type: 'lag', lag: ms });
   }
 
   cut(name, cut) {
-    if (cut) this.#cut.add(name);
-    else this.#cut.delete(name);
-    this.#tell(name);
+    this.#order({ type: 'cut', name, cut });
   }
 
-  isCut(name) {
-    return this.#cut.has(name);
+  home(edge) {
+    this.#order({ type: 'home', edge });
   }
 
-  /** How long a message takes on this road now. */
-  lagOf(name) {
-    return name === HOME_ROAD ? HOME_LAG_MS : this.#lag * LINKS.find((link) => link.name === name).share;
+  /** kill -9. */
+  kill(edge) {
+    this.#order({ type: 'kill', edge });
   }
 
-  /** Hangs the tab's replica off an edge; off one only, or the tab would be a road around the lag between edges. */
-  moveHome(db, edge, sent) {
-    if (this.#home) {
-      this.#home.link.close();
-      this.#home.road.close();
-      this.#send(this.#home.edge, { type: 'lift', name: HOME_ROAD });
+  revive(edge) {
+    this.#order({ type: 'start', edge });
+  }
+
+  /** The address of an edge for replicas. */
+  address(edge) {
+    return `${this.state.edges[edge].url.replace('http', 'ws')}/sync?world=${this.#name}`;
+  }
+
+  /** A token with which a replica may join the edges; any of them gives one. */
+  async pass() {
+    if (this.#pass !== null) return this.#pass;
+    for (const [edge, { up }] of Object.entries(this.state.edges)) {
+      const response = up ? await this.#post(edge, SIGN_IN).catch(() => null) : null;
+      if (response?.ok) return (this.#pass = (await response.json()).token);
     }
-    const { port1, port2 } = new MessageChannel();
-    const road = new Road(port1, (message) => sent({ road: HOME_ROAD, ...message }));
-    road.set({ lag: HOME_LAG_MS, cut: false });
-    this.#send(edge, { type: 'lay', name: HOME_ROAD, lag: HOME_LAG_MS, cut: false }, [port2]);
-    this.#home = { edge, road, link: db.connect(road.transport()) };
+    return null;
   }
 
-  #startEdge(id, secret) {
-    const worker = new Worker(new URL('./edge.js', import.meta.url), { type: 'module', name: id });
-    this.#workers.set(id, worker);
-    return new Promise((resolve, reject) => {
-      worker.onerror = (event) => reject(new Error(`the worker of ${id} failed: ${event.message ?? 'it did not load'}`));
-      worker.onmessage = ({ data }) => {
-        if (data.type === 'answer') this.#settle(data);
-        else if (data.type === 'ready') resolve();
-        else if (data.type === 'failed') reject(new Error(`${id}: ${data.message}`));
-        if (data.type !== 'answer') this.report(id, data);
+  #post(edge, request) {
+    return fetch(`${this.state.edges[edge].url}/ask?world=${this.#name}`, { method: 'POST', body: JSON.stringify(request) });
+  }
+
+  async #find() {
+    const response = await fetch(SEA).catch(() => null);
+    return response?.ok ? response.json() : null;
+  }
+
+  #connect(sea, welcome) {
+    const socket = new WebSocket(`${sea}?world=${this.#name}`);
+    this.#sea = socket;
+    socket.onmessage = ({ data }) => {
+      const { type, ...message } = JSON.parse(data);
+      if (type === 'sent') return this.#on.sent(message.from, message);
+      if (type === 'done') return this.#orders.get(message.n)?.settle();
+      this.state = message;
+      for (const [id, { up }] of Object.entries(message.edges)) if (up && !this.#watches.has(id)) this.#watch(id);
+      this.#on.changed(message);
+      welcome();
+    };
+    socket.onclose = () => {
+      for (const { settle } of [...this.#orders.values()]) settle();
+      if (this.state === null) return setTimeout(() => this.#connect(sea, welcome), AGAIN_MS);
+      for (const edge of Object.values(this.state.edges)) edge.up = false;
+      this.#on.changed(this.state);
+      this.#again();
+    };
+  }
+
+  /** The process has ended; another one may come, elsewhere. */
+  #again() {
+    setTimeout(async () => {
+      const found = await this.#find();
+      if (found === null || worldOf(found.id) !== this.#name) this.#again();
+      else this.#connect(found.sea, () => {});
+    }, 4 * AGAIN_MS);
+  }
+
+  #order(order) {
+    if (this.#sea?.readyState !== WebSocket.OPEN) return;
+    const n = (this.#given += 1);
+    let settle;
+    const done = new Promise((resolve) => {
+      settle = () => {
+        this.#orders.delete(n);
+        resolve();
       };
-      worker.postMessage({ type: 'open', id, secret });
     });
+    this.#orders.set(n, { done, settle });
+    this.#sea.send(JSON.stringify({ n, ...order }));
   }
 
-  #settle({ n, answer, error }) {
-    const { resolve, reject } = this.#answers.get(n);
-    this.#answers.delete(n);
-    if (error) reject(new Error(error));
-    else resolve(answer);
+  #watch(id) {
+    const socket = new WebSocket(`${this.state.edges[id].url.replace('http', 'ws')}/watch?world=${this.#name}`);
+    this.#watches.set(id, socket);
+    socket.onopen = () => this.#tellToken(socket);
+    socket.onmessage = ({ data }) => this.#on.report(id, JSON.parse(data));
+    socket.onclose = () => {
+      this.#watches.delete(id);
+      // Where it was killed, it says so when it is up again.
+      setTimeout(() => this.state.edges[id].up && !this.#watches.has(id) && this.#watch(id), AGAIN_MS);
+    };
   }
 
-  #tell(name) {
-    for (const end of LINKS.find((link) => link.name === name).ends) this.#send(end, { type: 'weather', name, ...this.#weather(name) });
+  #tellToken(socket) {
+    socket.send(JSON.stringify({ token: this.#token }));
   }
+}
 
-  #weather(name) {
-    return { lag: this.lagOf(name), cut: this.#cut.has(name) };
-  }
+/** Another world for this browser, with the next load of the page. */
+export function forgetWorld() {
+  for (const name of Object.keys(localStorage)) if (name.startsWith('edge-session-demo/')) localStorage.removeItem(name);
+}
 
-  #send(edge, message, transfer = []) {
-    this.#workers.get(edge).postMessage(message, transfer);
-  }
+/** All tabs of a browser are in one world, as long as the edges keep their state. */
+function worldOf(id) {
+  const key = `edge-session-demo/${id}`;
+  const name = localStorage.getItem(key) ?? Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte.toString(36).padStart(2, '0')).join('');
+  localStorage.setItem(key, name);
+  return name;
+}
+
+/** No answer. A read was not made; of a write nobody knows, for the answer may be what was lost. */
+function unreached({ op, key, value, token }, took) {
+  const outcome = { state: 'refused', stale: false, code: 'UNREACHED', message: 'the edge does not answer' };
+  const step = op === 'get' ? { type: 'read', key, at: Date.now(), outcome } : { type: 'write', key, at: Date.now(), value, version: null, outcome };
+  return { steps: [step], took, token: token ?? null };
 }

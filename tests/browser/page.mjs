@@ -6,8 +6,11 @@ import { launch } from './drivers.mjs';
 
 export const URL = process.env.DEMO_URL ?? 'http://127.0.0.1:8137/';
 
-/** Runs `test({ context, tab })` in a fresh profile; `tab()` opens the demo in one more tab and waits until it serves. */
-export async function inBrowser(options, test) {
+/**
+ * Runs `test({ context, tab })` in a fresh profile, and so in a new world of edges; `tab()` opens the demo in one more tab and waits
+ * until it serves. Errors in the console that `mayFail` matches are expected.
+ */
+export async function inBrowser({ mayFail, ...options }, test) {
   const errors = [];
   const { context, close } = await launch(options, (error) => errors.push(error));
   try {
@@ -20,7 +23,7 @@ export async function inBrowser(options, test) {
         return page;
       },
     });
-    assert.deepEqual(errors, [], 'errors in the console');
+    assert.deepEqual(errors.filter((error) => !mayFail?.test(error)), [], 'errors in the console');
   } finally {
     await close();
   }
@@ -51,6 +54,12 @@ export const last = ({ steps }) => steps[steps.length - 1];
 export const setLag = (page, ms) => page.getByRole('slider', { name: 'Replication lag' }).fill(String(ms));
 
 export const road = (page, a, b) => page.getByRole('button', { name: `Cut the road between ${a} and ${b}` });
+
+/** Kills an edge or starts it, and waits until that is done. */
+export async function power(page, place, up) {
+  await page.getByRole('button', { name: `${up ? 'Start' : 'Kill'} the edge in ${place}` }).click();
+  await page.getByRole('button', { name: `${up ? 'Kill' : 'Start'} the edge in ${place}` }).waitFor();
+}
 
 export const setSwitch = (page, guarantee, on) => page.getByRole('switch', { name: guarantee }).setChecked(on, { force: true });
 

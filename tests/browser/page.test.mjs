@@ -8,7 +8,7 @@ const focused = (page) => page.evaluate(() => {
   if (activeElement === document.body) return null;
   // A switch and a radio are drawn by the element behind them.
   const drawn = /^(checkbox|radio)$/.test(activeElement.type) ? activeElement.nextElementSibling : activeElement;
-  return { id: activeElement.id || activeElement.dataset.request || activeElement.dataset.road || activeElement.value || activeElement.textContent, outline: getComputedStyle(drawn).outlineStyle };
+  return { id: activeElement.id || activeElement.dataset.request || activeElement.dataset.road || activeElement.getAttribute('aria-label') || activeElement.value || activeElement.textContent, outline: getComputedStyle(drawn).outlineStyle };
 });
 
 test('the keyboard reaches every control, in order, and is never trapped', () => inBrowser({}, async ({ tab }) => {

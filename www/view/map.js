@@ -27,8 +27,8 @@ export class MapView {
   #sent = 0;
   #bytes = 0;
 
-  /** `cut(name, pressed)` is called by the switches on the roads; `traffic` is where the sums are written. */
-  constructor(root, { cut, traffic }) {
+  /** `cut(name, pressed)` is called by the switches on the roads, `kill(edge)` and `revive(edge)` by those of the edges; `traffic` is where the sums are written. */
+  constructor(root, { cut, kill, revive, traffic }) {
     this.traffic = traffic;
     this.picture = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, 'aria-hidden': 'true', focusable: 'false' });
     this.picture.append(land());
@@ -39,6 +39,7 @@ export class MapView {
     for (const place of EDGES) this.#node(place.id, place.name, place);
     this.#node('tab', TAB.name, tabUnder('paris'));
     LINKS.forEach((link, at) => root.append(this.#switch(link, middles[at], cut)));
+    for (const edge of EDGES) root.append(this.#power(edge, kill, revive));
   }
 
   /** Shows how long each road is now. */
@@ -65,7 +66,18 @@ export class MapView {
     node.classList.toggle('behind', behind);
   }
 
-  /** Hangs the tab under its home edge; `null` while another tab runs the edges. */
+  /** Whether an edge's process runs. */
+  up(place, up) {
+    const { node, power } = this.#nodes.get(place);
+    node.classList.toggle('down', !up);
+    const what = `${up ? 'Kill' : 'Start'} the edge in ${placeOf(place).name}`;
+    power.setAttribute('aria-label', what);
+    power.title = up ? `${what}: kill -9` : what;
+    power.setAttribute('aria-pressed', String(!up));
+    power.textContent = up ? 'kill' : 'start';
+  }
+
+  /** Hangs the tab under its home edge; `null` where there are no edges. */
   home(edge) {
     const road = this.#roads.get('home').path;
     road.classList.toggle('absent', edge === null);
@@ -111,6 +123,16 @@ export class MapView {
       svg('text', { y: id === 'tab' ? 4 : 26, x: id === 'tab' ? 21 : 0, class: 'name' }, name), note);
     this.picture.append(node);
     this.#nodes.set(id, { node, note });
+  }
+
+  #power({ id, name, x, y }, kill, revive) {
+    const power = el('button', {
+      type: 'button', class: 'scissors', 'aria-pressed': 'false', 'aria-label': `Kill the edge in ${name}`, 'data-edge': id,
+      style: `left: ${(x / WIDTH) * 100}%; top: ${((y - 56) / HEIGHT) * 100}%`,
+      onclick: () => (power.getAttribute('aria-pressed') === 'true' ? revive : kill)(id),
+    }, 'kill');
+    this.#nodes.get(id).power = power;
+    return power;
   }
 
   #switch({ name, ends }, middle, cut) {

@@ -1,12 +1,18 @@
-//! `cargo xtask demo`: the page in `www/` with the package as it was just built.
+//! `cargo xtask demo`: the page in `www/` with the package as it was just built, and its edges in workerd.
 //!
+//! What the edges know lives in `target/demo` and is there again the next time; a check begins with nothing.
 //! With `--check`, `www/check.mjs` drives the page in headless Chromium; it finds the page at `DEMO_URL` and the
 //! browser at `CHROMIUM`. It runs as a copy in `target/npm/www`, from where `playwright-core` resolves.
 
+use crate::consumer;
+use crate::edges::{self, Edges};
+use crate::layout::target;
 use crate::prepare::{Need, need};
 use crate::process::{self, run, say};
-use crate::{consumer, package, serve};
+use crate::serve::{self, Server};
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
 
 const PORT: u16 = 8137;
 
@@ -29,11 +35,29 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     if check_only {
         return check(port);
     }
-    package::build()?;
-    let server = serve::start(port)?;
-    say(format_args!("the demo is at {} (Ctrl-C ends it)", server.url));
-    server.forever();
+    say("starting three edges, each a workerd process with its state in target/demo");
+    let demo = start(port, &target().join("demo"))?;
+    say(format_args!("the demo is at {} (Ctrl-C ends it)", demo.server.url));
+    demo.server.forever();
     Ok(())
+}
+
+/// The page, served, and its edges.
+pub(crate) struct Demo {
+    pub(crate) server: Server,
+    _edges: Edges,
+}
+
+fn start(port: u16, state: &Path) -> Result<Demo> {
+    let edges = edges::start(state)?;
+    Ok(Demo { server: serve::start(port, &edges.address)?, _edges: edges })
+}
+
+/// The same on any free port, with edges that know nothing yet.
+pub(crate) fn fresh(port: u16) -> Result<Demo> {
+    let state = target().join("demo-check");
+    let _ = fs::remove_dir_all(&state);
+    start(port, &state)
 }
 
 /// Serves the page and drives it; an error unless the script succeeds.
@@ -44,9 +68,9 @@ pub(crate) fn check(port: u16) -> Result<()> {
     if !script.is_file() {
         bail!("there is no www/check.mjs");
     }
-    let server = serve::start(port)?;
-    say(format_args!("checking the demo at {}", server.url));
-    run(process::command("node").arg(script).env("DEMO_URL", &server.url).env("CHROMIUM", chromium))
+    let demo = fresh(port)?;
+    say(format_args!("checking the demo at {}", demo.server.url));
+    run(process::command("node").arg(script).env("DEMO_URL", &demo.server.url).env("CHROMIUM", chromium))
 }
 
 #[cfg(test)]

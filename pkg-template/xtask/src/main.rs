@@ -7,6 +7,7 @@ mod bench;
 mod bindgen;
 mod consumer;
 mod demo;
+mod edges;
 mod fingerprint;
 mod fuzz;
 mod layout;
@@ -35,7 +36,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "demo",
-        usage: "demo [--check] [--port N]   serve the demo; --check drives it in a headless browser",
+        usage: "demo [--check] [--port N]   serve the demo, its edges in workerd; --check drives it in a headless browser",
         run: demo::command,
     },
     Command {

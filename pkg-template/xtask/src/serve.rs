@@ -1,4 +1,5 @@
-//! A static server for the demo: `www/` at the root, `pkg/` under `/pkg/`, on the loopback interface only.
+//! A static server for the demo: `www/` at the root, `pkg/` under `/pkg/`, on the loopback interface only, and at
+//! `/edges.json` where the edges are.
 //!
 //! In Rust and in this process, so that it ends with the command, whatever ends the command: nothing to spawn, to wait
 //! for or to leave behind. It answers one GET or HEAD per connection and serves nothing outside the two directories.
@@ -9,22 +10,28 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+
+/// What pages are told where no edges run.
+pub(crate) const NO_EDGES: &str = "null";
 
 pub(crate) struct Server {
     pub(crate) url: String,
     accepting: JoinHandle<()>,
 }
 
-/// Starts serving; port 0 takes a free one.
-pub(crate) fn start(port: u16) -> Result<Server> {
+/// Starts serving; port 0 takes a free one. `edges` is what pages are told of the edges.
+pub(crate) fn start(port: u16, edges: &str) -> Result<Server> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .with_context(|| format!("port {port} cannot be had; choose another with --port"))?;
     let url = format!("http://{}/", listener.local_addr()?);
+    let edges: Arc<str> = edges.into();
     let accepting = std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             // A browser that closes early is none of the server's concern.
-            std::thread::spawn(move || answer(&connection).ok());
+            let edges = Arc::clone(&edges);
+            std::thread::spawn(move || answer(&connection, &edges).ok());
         }
     });
     Ok(Server { url, accepting })
@@ -37,7 +44,7 @@ impl Server {
     }
 }
 
-fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
+fn answer(mut connection: &TcpStream, edges: &str) -> std::io::Result<()> {
     let mut lines = BufReader::new(connection).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     // The headers are read though nothing in them matters: closing on unread bytes resets the connection.
@@ -49,7 +56,7 @@ fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
     let mut words = request.split(' ');
     let method = words.next().unwrap_or_default();
     let found = match method {
-        "GET" | "HEAD" => words.next().and_then(file_for).and_then(|file| Some((mime(&file), fs::read(file).ok()?))),
+        "GET" | "HEAD" => words.next().and_then(|target| found(target, edges)),
         _ => None,
     };
     let (status, (mime, body)) = match found {
@@ -67,6 +74,15 @@ fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
         connection.write_all(&body)?;
     }
     connection.flush()
+}
+
+/// What a request's path names, and of which kind that is.
+fn found(target: &str, edges: &str) -> Option<(&'static str, Vec<u8>)> {
+    if target == "/edges.json" {
+        return Some((mime(Path::new(target)), edges.into()));
+    }
+    let file = file_for(target)?;
+    Some((mime(&file), fs::read(file).ok()?))
 }
 
 /// The file that a request's path names. None for whatever is no plain path downwards.
@@ -112,6 +128,12 @@ mod tests {
         {
             assert_eq!(file_for(target), None, "{target}");
         }
+    }
+
+    #[test]
+    fn pages_are_told_where_the_edges_are() {
+        assert_eq!(found("/edges.json", "{}"), Some(("application/json; charset=utf-8", b"{}".to_vec())));
+        assert_eq!(found("/edges/nothing.json", "{}"), None);
     }
 
     #[test]

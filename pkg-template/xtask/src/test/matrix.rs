@@ -8,7 +8,7 @@ use super::tally::{Tally, of_cargo, of_junit};
 use crate::layout::{matrix, root, toolbox};
 use crate::prepare::{Need, need};
 use crate::process::{command, run, stream};
-use crate::{consumer, serve};
+use crate::{consumer, demo};
 use anyhow::{Result, ensure};
 use std::fs;
 use std::path::PathBuf;
@@ -111,8 +111,8 @@ fn tab_tests(node: Command, browser: &str, program: (&str, &str)) -> Result<Tall
     let project = consumer::install()?;
     let files = consumer::files(&project.join("browser"), "tabs.test.mjs")?;
     ensure!(!files.is_empty(), "tests/browser has no tabs.test.mjs");
-    let server = serve::start(0)?;
+    let demo = demo::fresh(0)?;
     let drivers = matrix().join("node_modules").to_string_lossy().into_owned();
-    let environment = [("DEMO_URL", server.url.as_str()), ("BROWSER", browser), ("DRIVERS", &drivers), program];
+    let environment = [("DEMO_URL", demo.server.url.as_str()), ("BROWSER", browser), ("DRIVERS", &drivers), program];
     node_tests(node, &project, browser, &files, &environment, "300000")
 }

@@ -4,7 +4,8 @@ use super::tally::{Tally, of_tap};
 use crate::layout::target;
 use crate::prepare::{Need, need};
 use crate::process::{command, run, say};
-use crate::{consumer, demo, serve};
+use crate::serve::{self, NO_EDGES};
+use crate::{consumer, demo};
 use anyhow::{Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub(super) fn in_workerd() -> Result<Tally> {
 /// `DEMO_URL` is the demo, served; `CHROMIUM` the browser.
 pub(super) fn in_browser() -> Result<Tally> {
     let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
-    let server = serve::start(0)?;
-    node_test("browser", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium)], "300000")
+    let demo = demo::fresh(0)?;
+    node_test("browser", &[("DEMO_URL", &demo.server.url), ("CHROMIUM", &chromium)], "300000")
 }
 
 /// The shipped module and the native core, side by side: the simulator writes what it asked and was answered, and both
@@ -36,7 +37,7 @@ pub(super) fn replays() -> Result<Tally> {
     let line = "run --quiet --profile sim --package edge-session-sim -- --seeds 20 --traces";
     run(command("cargo").args(line.split_whitespace()).arg(&traces))?;
     let chromium = need(Need::Chromium)?.to_string_lossy().into_owned();
-    let (server, traces) = (serve::start(0)?, traces.to_string_lossy().into_owned());
+    let (server, traces) = (serve::start(0, NO_EDGES)?, traces.to_string_lossy().into_owned());
     node_test("replay", &[("DEMO_URL", &server.url), ("CHROMIUM", &chromium), ("TRACES", &traces)], "300000")
 }
 
