@@ -1,5 +1,5 @@
 /**
- * `cargo xtask bench places`: where replicas live and keep their data, beside Yjs in the same place: tabs with IndexedDB in
+ * `cargo xtask bench durable`: where replicas live and keep their data, beside Yjs in the same place: tabs with IndexedDB in
  * headless Chromium (y-indexeddb) and Durable Objects in workerd. Options: `--quick`, `--entries N`, `--rounds N`, `--json FILE`.
  *
  * Ours is measured as it is by default: durable means on disk (`durability: 'strict'`), checksums on. y-indexeddb leaves its
@@ -8,8 +8,8 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { digits, interleave, ratios, table } from './harness.mjs';
-import { tabs } from './places/browser.mjs';
-import { objects } from './places/objects.mjs';
+import { tabs } from './durable/browser.mjs';
+import { objects } from './durable/objects.mjs';
 
 const args = process.argv.slice(2);
 const option = (name, otherwise) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : otherwise);

@@ -147,3 +147,13 @@ test('a reloaded leader leaves no second socket behind', shared(async ({ open, j
   }
   assert.deepEqual([server.seen.now, server.seen.most], [1, 1]);
 }));
+
+test('a tab with a WebSocket of its own reconnects at once when it comes out of the bfcache', shared(async ({ tab, server }) => {
+  const page = await tab();
+  await page.evaluate(() => start({ connect: es.webSocket(location.origin.replace('http', 'ws'), { maxDelay: '1h' }) }));
+  await allInSync([page], server, 'before');
+  assert.equal(await away(page, () => server.session.set('news', 1)), true, 'an open socket does not keep it out of the bfcache');
+  await page.evaluate(() => until(async () => (await me.get('news')) === 1, 'what happened meanwhile'));
+  await allInSync([page], server, 'after');
+  assert.equal(server.seen.ever, 2);
+}));

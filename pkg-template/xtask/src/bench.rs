@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers; by flag in
-//! Deno, Bun or headless Chromium. `cargo xtask bench instructions` counts the core's hot paths instead.
+//! Deno, Bun or headless Chromium. `cargo xtask bench durable` measures what is kept on disk, in tabs and in workerd;
+//! `cargo xtask bench instructions` counts the core's hot paths.
 
 mod instructions;
 
@@ -15,6 +16,9 @@ use std::path::Path;
 pub(crate) fn command(args: &[String]) -> Result<()> {
     if args.first().is_some_and(|word| word == "instructions") {
         return instructions::command(&args[1..]);
+    }
+    if args.first().is_some_and(|word| word == "durable") {
+        return durable(&args[1..]);
     }
     let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
     ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
@@ -51,6 +55,15 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
 }
 
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
+
+/// Where replicas keep their data: IndexedDB in headless Chromium, SQLite of objects in workerd.
+fn durable(args: &[String]) -> Result<()> {
+    let (peers, chromium) = (need(Need::Peers)?, need(Need::Chromium)?);
+    let project = consumer::install()?;
+    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    say("measuring on disk: ten minutes, less with `--quick`");
+    run(program("node").arg("bench/durable.mjs").args(args).env("CHROMIUM", chromium).current_dir(&project))
+}
 
 /// One bundle of it all, on a page.
 fn in_chromium(project: &Path, args: &[&String]) -> Result<()> {

@@ -11,7 +11,7 @@ const BINDINGS = { 'edge-session': 'OURS', 'Yjs in SQLite': 'YJS' };
 /** A contender for each, over `count` entries, and how to end. */
 export async function objects(count) {
   const ends = [];
-  const workerd = await Workerd.start({ after: (end) => ends.push(end) }, '../bench/places/worker.mjs', { OURS: 'Ours', YJS: 'Yjs' });
+  const workerd = await Workerd.start({ after: (end) => ends.push(end) }, '../bench/durable/worker.mjs', { OURS: 'Ours', YJS: 'Yjs' });
   const { keys, values } = entries(count, 'ascii');
   const last = keys[count - 1];
   return {
