@@ -82,6 +82,7 @@ pub(crate) fn corpora() -> Corpora {
     put("token", "minted", behind(0, minted.as_bytes()));
     put("token", "suffixed", behind(0, suffixed.as_bytes()));
     put("token", "anonymous", behind(0, anonymous.as_bytes()));
+    put("token", "listed", behind(0, [&*minted, &*suffixed, &*anonymous].join(",").as_bytes()));
     put("token", "signed", behind(1, payload));
     put("token", "signed-and-suffixed", [&[1], &payload[..], b"~", &packed(&anonymous)].concat());
     put("token", "suffix", behind(2, &packed(&anonymous)));
@@ -146,6 +147,10 @@ fn real_encodings_are_taken() {
         |host: &mut Host, text: &[u8]| host.replica.merge(host.session, std::str::from_utf8(text).unwrap(), NOW);
     let mut host = Host::default();
     assert!(
-        ["minted", "suffixed", "anonymous"].iter().all(|name| opens(&mut host, &corpora["token"][*name][1..]).is_ok())
+        ["minted", "suffixed", "anonymous", "listed"].iter().all(|name| opens(
+            &mut host,
+            &corpora["token"][*name][1..]
+        )
+        .is_ok())
     );
 }

@@ -1,8 +1,9 @@
-//! Tokens: the first byte says what the rest is. The text of a token; a payload that is signed with the cluster's key,
-//! as nobody outside could, so that the fuzzer gets behind the signature; or the bytes of a suffix.
+//! Tokens: the first byte says what the rest is. The text of a token or a listing; a payload that is signed with the
+//! cluster's key, as nobody outside could, so that the fuzzer gets behind the signature; or the bytes of a suffix.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge_session::error::ErrorCode;
+use edge_session::session::listing::{self, LISTING_BYTES_MAX};
 use edge_session::session::seal::Keyring;
 use edge_session::session::token::{SessionToken, TOKEN_BYTES_MAX};
 use hmac::{Hmac, KeyInit, Mac};
@@ -30,9 +31,13 @@ fn open(text: &str) {
         assert!(token.identity().is_none(), "nobody has verified it");
     }
     let keys = Keyring::new([(KEY.0, &KEY.1[..])]).unwrap();
-    let opened = keys.open(text, NOW, ISSUER, 0);
+    let opened = listing::open(text, NOW, |one, at| keys.open(one, at, ISSUER, 0));
     if let Ok(token) = &opened {
-        assert_token(token, text);
+        if text.contains(',') {
+            assert_listing(token, text, &keys);
+        } else {
+            assert_token(token, text);
+        }
         assert_eq!(token.claims(), token.identity(), "what has claims here was verified");
         if let Some(claims) = token.claims() {
             assert!(NOW < claims.expires_at && claims.issuer == ISSUER);
@@ -63,6 +68,21 @@ fn assert_token(token: &SessionToken, text: &str) {
     assert_eq!(&twice, token.dependencies(), "the signed part is part of the whole");
     let empty = SessionToken::anonymous().with_unsigned(token.dependencies());
     assert_eq!(empty.dependencies(), token.dependencies());
+}
+
+/// A listing depends on what each of its tokens does, and is who one of them is.
+fn assert_listing(token: &SessionToken, text: &str, keys: &Keyring) {
+    assert!(text.len() <= LISTING_BYTES_MAX);
+    let mut is_one_of_them = token.claims().is_none();
+    for one in text.split(',') {
+        // What a token depends on does not expire.
+        let one = keys.open(one, 0, ISSUER, 0).unwrap();
+        let mut both = token.dependencies().clone();
+        both.merge(one.dependencies());
+        assert_eq!(&both, token.dependencies(), "the part is part of the whole");
+        is_one_of_them |= one.claims() == token.claims();
+    }
+    assert!(is_one_of_them);
 }
 
 /// The doors of a replica: a session is opened with the token, and one that is in use merges it.
