@@ -90,7 +90,8 @@ impl ReplicaId {
     /// The compact form of the wire: the label's characters, then the ten random bytes.
     #[must_use]
     pub fn to_bytes(self) -> alloc::vec::Vec<u8> {
-        let mut bytes = self.label().as_bytes().to_vec();
+        let mut bytes = alloc::vec::Vec::with_capacity(LABEL_MAX + RANDOM_LEN);
+        bytes.extend(self.label.iter().flat_map(|half| half.to_be_bytes()).filter(|byte| *byte != PAD));
         bytes.extend_from_slice(&self.random());
         bytes
     }

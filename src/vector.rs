@@ -160,8 +160,14 @@ impl VersionVector {
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(entries: I) -> Self {
         let mut vector = Self::new();
-        // Mostly in order already; and sorting code is the largest part of a small module.
-        entries.into_iter().for_each(|(replica, sequence)| vector.advance(Dot::new(replica, sequence)));
+        for (replica, sequence) in entries {
+            // Mostly in order already; and sorting code is the largest part of a small module.
+            match vector.entries.last() {
+                Some((last, _)) if *last >= replica => vector.advance(Dot::new(replica, sequence)),
+                Some(_) | None if sequence > 0 => vector.entries.push((replica, sequence)),
+                Some(_) | None => {}
+            }
+        }
         vector
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants I1–I4 of the architecture page hold here: the vector names exactly what is held, without holes, and
 //! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
 
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
@@ -132,31 +133,40 @@ impl SpaceState {
         comes: impl Iterator<Item = DataEntry>,
     ) -> bool {
         let index = &mut self.index;
-        let known = self.keys.get_mut(key);
-        let is_new = known.is_none();
-        let mut fresh = LiveSet::default();
-        let set = known.unwrap_or(&mut fresh);
-        if !is_new {
-            self.bytes -= set.bytes() + key.len() as u64;
+        let exchange = |set: &mut LiveSet| {
+            set.remove(goes, |entry| index.remove(entry.dot, key));
+            let stays = !set.is_empty();
+            let mut joined = false;
+            for entry in comes {
+                joined = true;
+                index.insert(entry.dot, key);
+                set.insert(entry);
+            }
+            stays && joined
+        };
+        // One search a change: searching is the largest part of a write's time.
+        match self.keys.entry(key.clone()) {
+            Entry::Occupied(mut held) => {
+                let set = held.get_mut();
+                self.bytes -= set.bytes() + key.len() as u64;
+                let conflict = exchange(set);
+                if set.is_empty() {
+                    held.remove();
+                } else {
+                    self.bytes += set.bytes() + key.len() as u64;
+                }
+                conflict
+            }
+            Entry::Vacant(place) => {
+                let mut set = LiveSet::default();
+                let conflict = exchange(&mut set);
+                if !set.is_empty() {
+                    self.bytes += set.bytes() + key.len() as u64;
+                    place.insert(set);
+                }
+                conflict
+            }
         }
-        set.remove(goes, |entry| index.remove(entry.dot, key));
-        let stays = !set.is_empty();
-        let mut joined = false;
-        for entry in comes {
-            joined = true;
-            index.insert(entry.dot, key);
-            set.insert(entry);
-        }
-        let is_left = !set.is_empty();
-        if is_left {
-            self.bytes += set.bytes() + key.len() as u64;
-        }
-        match (is_new, is_left) {
-            (true, true) => drop(self.keys.insert(key.clone(), fresh)),
-            (false, false) => drop(self.keys.remove(key)),
-            (true, false) | (false, true) => {}
-        }
-        stays && joined
     }
 
     /// Applies a delta in one atomic step, and tells which keys changed.

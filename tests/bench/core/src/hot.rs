@@ -71,22 +71,21 @@ impl Host {
 
     fn filled(label: &str, entries: u32) -> Result<Self, SessionError> {
         let mut host = Self::open(label)?;
-        host.write(entries, |at| at)?;
+        host.write(logs(entries, |at| at))?;
         Ok(host)
     }
 
-    /// Writes so often, as a host hands over its log; the key of each is told by its number.
-    fn write(&mut self, times: u32, key: impl Fn(u32) -> u32) -> Result<(), SessionError> {
-        for from in (0..times).step_by(BATCH as usize) {
-            let batch = (from..times.min(from + BATCH)).map(|at| put(key(at), at)).collect();
-            self.replica.hand_over(self.session, batch, SYNC, NOW)?;
+    /// Hands over logs of writes, as a host does.
+    fn write(&mut self, logs: Vec<Vec<Mutation>>) -> Result<(), SessionError> {
+        for log in logs {
+            self.replica.hand_over(self.session, log, SYNC, NOW)?;
             self.sent();
         }
         Ok(())
     }
 
-    fn read(&mut self, at: u32) -> Result<(), SessionError> {
-        black_box(self.replica.begin(self.session, Operation::Get(key(at).into()), SYNC, NOW)?);
+    fn read(&mut self, key: &str) -> Result<(), SessionError> {
+        black_box(self.replica.begin(self.session, Operation::Get(key.into()), SYNC, NOW)?);
         self.sent();
         Ok(())
     }
@@ -122,19 +121,27 @@ fn put(at: u32, version: u32) -> Mutation {
     Mutation { key: key(at).into(), content: Content::Text(value.into()), expires_at: None }
 }
 
+/// So many writes, in the logs that a host would make of them; the key of each is told by its number.
+fn logs(times: u32, key: impl Fn(u32) -> u32) -> Vec<Vec<Mutation>> {
+    let log = |from: u32| (from..times.min(from + BATCH)).map(|at| put(key(at), at)).collect();
+    (0..times).step_by(BATCH as usize).map(log).collect()
+}
+
 fn write_new(times: u32) -> Result<(), SessionError> {
-    let mut host = Host::open("writer")?;
-    measured(|| host.write(times, |at| at))
+    let (mut host, logs) = (Host::open("writer")?, logs(times, |at| at));
+    measured(|| host.write(logs))
 }
 
 fn overwrite(times: u32) -> Result<(), SessionError> {
     let mut host = Host::filled("writer", 64)?;
-    measured(|| host.write(times, |at| at % 64))
+    let logs = logs(times, |at| at % 64);
+    measured(|| host.write(logs))
 }
 
 fn read(times: u32) -> Result<(), SessionError> {
     let mut host = Host::filled("writer", times)?;
-    measured(|| (0..times).try_for_each(|at| host.read(at * 7919 % times)))
+    let keys: Vec<_> = (0..times).map(|at| key(at * 7919 % times)).collect();
+    measured(|| keys.iter().try_for_each(|key| host.read(key)))
 }
 
 fn encode(times: u32) -> Result<(), SessionError> {
@@ -167,7 +174,7 @@ fn pull(times: u32) -> Result<(), SessionError> {
         question = to.exchange(&from.exchange(&question)?)?;
     }
     for at in 0..times {
-        from.write(1, |_| at)?;
+        from.write(logs(1, |_| at))?;
         let answer = measured(|| from.exchange(&question))?;
         question = to.exchange(&answer)?;
     }
