@@ -11,6 +11,7 @@ mod memory;
 mod options;
 mod replica;
 mod session;
+mod shape;
 
 use alloc::rc::Rc;
 use core::cell::RefCell;

@@ -5,31 +5,17 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use js_sys::{Array, Object, Reflect, Uint8Array};
-use serde::Serialize;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::error::{self, MissingView, argument};
+use super::error::{self, argument, missing};
+use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Terms};
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
 use crate::time::Millis;
-
-/// A serde value as plain objects, arrays, numbers and strings.
-pub(super) fn plain(value: &impl Serialize) -> JsValue {
-    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED)
-}
-
-/// An object of these properties. Setting a property of a fresh object does not fail.
-fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in properties {
-        let _ = Reflect::set(&object, &JsValue::from_str(name), &value);
-    }
-    object.into()
-}
 
 /// A time from JavaScript: not a number and negative ones are 0.
 pub(super) fn millis(value: f64) -> Millis {
@@ -84,11 +70,6 @@ pub(super) fn item(item: &Item) -> JsValue {
 
 fn items(list: &[Item]) -> JsValue {
     list.iter().map(item).collect::<Array>().into()
-}
-
-/// Missing dots as plain objects.
-pub(super) fn missing(list: &[Missing]) -> JsValue {
-    plain(&list.iter().map(MissingView::from).collect::<Vec<_>>())
 }
 
 fn outcome(outcome: &Outcome) -> JsValue {
@@ -239,7 +220,7 @@ fn event(event: &Event) -> JsValue {
             object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
         }
         Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
-        Event::Refused(refused) => object([("type", "error".into()), ("error", error::object(refused))]),
+        Event::Refused(refused) => object([("type", "error".into()), ("error", error::plain(refused))]),
     }
 }
 

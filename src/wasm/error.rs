@@ -1,77 +1,51 @@
 //! Errors as JavaScript sees them: plain objects with the stable code, which the package wraps in a real `Error`.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::ToString;
 
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::plain;
+use super::shape::{list, number, object, text};
 use crate::error::{Details, ErrorCode, Missing, SessionError};
 
-/// A missing dot, as JavaScript sees it.
-#[derive(Serialize)]
-pub(super) struct MissingView {
-    space: String,
-    replica: String,
-    have: u64,
-    need: u64,
-    holders: Vec<String>,
-}
-
-impl From<&Missing> for MissingView {
-    fn from(missing: &Missing) -> Self {
-        Self {
-            space: missing.space.to_string(),
-            replica: missing.gap.replica.to_string(),
-            have: missing.gap.have,
-            need: missing.gap.need,
-            holders: missing.holders.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ErrorView<'e> {
-    code: &'static str,
-    message: &'e str,
-    retryable: bool,
-    status: u16,
-    details: DetailsView<'e>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum DetailsView<'e> {
-    None {},
-    Missing { missing: Vec<MissingView> },
-    Conflict { key: &'e str, version: Option<&'e str> },
-    Limit { limit: &'static str, allowed: u64 },
-    Syntax { position: u64, expected: &'e [&'static str] },
+/// Missing dots as plain objects.
+pub(super) fn missing(dots: &[Missing]) -> JsValue {
+    let dot = |missing: &Missing| {
+        object([
+            ("space", text(Some(missing.space.to_string()))),
+            ("replica", text(Some(missing.gap.replica.to_string()))),
+            ("have", number(Some(missing.gap.have))),
+            ("need", number(Some(missing.gap.need))),
+            ("holders", list(missing.holders.iter().map(|holder| text(Some(holder.to_string()))))),
+        ])
+    };
+    list(dots.iter().map(dot))
 }
 
 /// The error as a plain object.
-pub(super) fn object(error: &SessionError) -> JsValue {
+pub(super) fn plain(error: &SessionError) -> JsValue {
     let details = match error.details() {
-        Details::None => DetailsView::None {},
-        Details::Missing(missing) => DetailsView::Missing { missing: missing.iter().map(MissingView::from).collect() },
-        Details::Conflict { key, version } => DetailsView::Conflict { key, version: version.as_deref() },
-        Details::Limit { limit, allowed } => DetailsView::Limit { limit, allowed: *allowed },
-        Details::Syntax { position, expected } => DetailsView::Syntax { position: *position, expected },
+        Details::None => object([]),
+        Details::Missing(dots) => object([("missing", missing(dots))]),
+        Details::Conflict { key, version } => object([("key", text(Some(key))), ("version", text(version.as_ref()))]),
+        Details::Limit { limit, allowed } => object([("limit", (*limit).into()), ("allowed", number(Some(*allowed)))]),
+        Details::Syntax { position, expected } => object([
+            ("position", number(Some(*position))),
+            ("expected", list(expected.iter().map(|word| JsValue::from_str(word)))),
+        ]),
     };
     let code = error.code();
-    plain(&ErrorView {
-        code: code.as_str(),
-        message: error.cause(),
-        retryable: code.retryable(),
-        status: code.status(),
-        details,
-    })
+    object([
+        ("code", code.as_str().into()),
+        ("message", error.cause().into()),
+        ("retryable", code.retryable().into()),
+        ("status", code.status().into()),
+        ("details", details),
+    ])
 }
 
 impl From<SessionError> for JsValue {
     fn from(error: SessionError) -> Self {
-        object(&error)
+        plain(&error)
     }
 }
 
@@ -80,23 +54,17 @@ pub(super) fn argument(what: &'static str) -> SessionError {
     SessionError::new(ErrorCode::ArgumentInvalid, what)
 }
 
-#[derive(Serialize)]
-struct Row {
-    code: &'static str,
-    status: u16,
-    retryable: bool,
-    state: &'static str,
-}
-
 /// The table of error codes, which a test compares with the TypeScript union.
 #[wasm_bindgen(js_name = errorTable)]
 #[must_use]
 pub fn error_table() -> JsValue {
-    let row = |code: &ErrorCode| Row {
-        code: code.as_str(),
-        status: code.status(),
-        retryable: code.retryable(),
-        state: code.state(),
+    let row = |code: &ErrorCode| {
+        object([
+            ("code", code.as_str().into()),
+            ("status", code.status().into()),
+            ("retryable", code.retryable().into()),
+            ("state", code.state().into()),
+        ])
     };
-    plain(&ErrorCode::ALL.iter().map(row).collect::<Vec<_>>())
+    list(ErrorCode::ALL.iter().map(row))
 }

@@ -5,11 +5,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{RefCell, RefMut};
 
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{answer, change, duration, effect, millis};
 use super::error::argument;
+use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{LinkId, Progress, WaitId, WatchId};
@@ -294,11 +295,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     pub fn compaction(&self) -> Result<JsValue, SessionError> {
         let (n, bytes) = borrow(&self.core)?.compaction();
-        let object = Object::new();
-        // Setting a property of a fresh object does not fail.
-        let _ = Reflect::set(&object, &"n".into(), &JsValue::from_f64(n as f64));
-        let _ = Reflect::set(&object, &"bytes".into(), &Uint8Array::from(bytes.as_slice()));
-        Ok(object.into())
+        Ok(object([("n", JsValue::from_f64(n as f64)), ("bytes", Uint8Array::from(bytes.as_slice()).into())]))
     }
 
     /// Joins a snapshot and takes a new id.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{batch, content, duration, ends, glance, item, log, millis, missing, progress, terms};
-use super::error::argument;
+use super::convert::{batch, content, duration, ends, glance, item, log, millis, progress, terms};
+use super::error::{argument, missing};
 use super::replica::borrow;
 use super::{Shared, inspect, options};
 use crate::error::SessionError;

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
+/// The stack, in bytes: the linker's default of 1 MiB was seven eighths of an empty replica's memory. A stack that overflows
+/// traps, because it lies below everything else.
+const STACK: usize = 128 << 10;
+
 /// Name of the module and of everything that wasm-bindgen makes of it.
 const NAME: &str = "edge_session";
 
@@ -90,7 +94,10 @@ fn build_of(package: &str) -> Result<Command> {
         .args(["build", "--release", "--package", package, "--lib", "--target", "wasm32-unknown-unknown"])
         .arg("--target-dir")
         .arg(target().join("wasm"))
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\x1f"));
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            [remapped()?, vec![format!("-Clink-arg=-zstack-size={STACK}")]].concat().join("\x1f"),
+        );
     Ok(cargo)
 }
 

@@ -1,0 +1,108 @@
+//! Plain objects, read and made property by property.
+//!
+//! Reading is strict: a property that is there and is not of its type is an error, one that is `undefined` or `null`
+//! was not given. By hand, because a general deserializer was an eighth of the module.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::error::argument;
+use crate::error::SessionError;
+use crate::id::SEQUENCE_MAX;
+
+/// An object of these properties. Setting a property of a fresh object does not fail.
+pub(super) fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
+    map(properties.into_iter())
+}
+
+/// An object with one property for each part.
+pub(super) fn map<K: AsRef<str>>(parts: impl Iterator<Item = (K, JsValue)>) -> JsValue {
+    let object = Object::new();
+    parts.for_each(|(name, value)| put(&object, name.as_ref(), &value));
+    object.into()
+}
+
+fn put(object: &Object, name: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &JsValue::from_str(name), value);
+}
+
+/// A list.
+pub(super) fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
+    items.collect::<Array>().into()
+}
+
+/// A text, or `null`.
+pub(super) fn text(value: Option<impl AsRef<str>>) -> JsValue {
+    value.map_or(JsValue::NULL, |value| JsValue::from_str(value.as_ref()))
+}
+
+/// A number, or `null`.
+pub(super) fn number(value: Option<u64>) -> JsValue {
+    value.map_or(JsValue::NULL, |value| JsValue::from_f64(value as f64))
+}
+
+/// An object to be read, and what to say when it is of another form.
+pub(super) struct Given {
+    value: JsValue,
+    what: &'static str,
+}
+
+impl Given {
+    /// # Errors
+    /// `ARGUMENT_INVALID` for what is no object.
+    pub(super) fn new(value: JsValue, what: &'static str) -> Result<Self, SessionError> {
+        if value.is_object() { Ok(Self { value, what }) } else { Err(argument(what)) }
+    }
+
+    /// The property, if it was given.
+    fn get(&self, name: &str) -> Result<Option<JsValue>, SessionError> {
+        let value = Reflect::get(&self.value, &JsValue::from_str(name)).map_err(|_| argument(self.what))?;
+        Ok(if value.is_undefined() || value.is_null() { None } else { Some(value) })
+    }
+
+    fn read<T>(&self, name: &str, read: impl FnOnce(JsValue) -> Option<T>) -> Result<Option<T>, SessionError> {
+        self.get(name)?.map(|value| read(value).ok_or_else(|| argument(self.what))).transpose()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, SessionError> {
+        self.read(name, |value| value.as_string())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, SessionError> {
+        self.read(name, |value| value.as_bool())
+    }
+
+    /// A whole number that is not negative, and that JavaScript has exactly.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, SessionError> {
+        let whole = |number: &f64| *number >= 0.0 && *number <= SEQUENCE_MAX as f64 && *number as u64 as f64 == *number;
+        self.read(name, |value| value.as_f64().filter(whole).map(|number| number as u64))
+    }
+
+    /// Bytes, as such or as a list of numbers.
+    pub(super) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, SessionError> {
+        let byte = |value: JsValue| value.as_f64().filter(|number| f64::from(*number as u8) == *number);
+        self.read(name, |value| match value.dyn_ref::<Uint8Array>() {
+            Some(bytes) => Some(bytes.to_vec()),
+            None => value.dyn_ref::<Array>()?.iter().map(|value| byte(value).map(|number| number as u8)).collect(),
+        })
+    }
+
+    /// The object under that name, or an empty one.
+    pub(super) fn inner(&self, name: &str) -> Result<Self, SessionError> {
+        Self::new(self.get(name)?.unwrap_or_else(|| Object::new().into()), self.what)
+    }
+
+    /// The objects of a list; none where it was not given.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<Self>, SessionError> {
+        let list = self.read(name, |value| value.dyn_into::<Array>().ok())?.unwrap_or_default();
+        list.iter().map(|value| Self::new(value, self.what)).collect()
+    }
+
+    /// What must be there.
+    pub(super) fn needed<T>(&self, value: Option<T>) -> Result<T, SessionError> {
+        value.ok_or_else(|| argument(self.what))
+    }
+}
