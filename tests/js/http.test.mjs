@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { http } from 'edge-session';
 import { serve } from './server.mjs';
-import { DEADLINE, next, openAll, peers, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
 
 async function arrives(from, to, key, value) {
   const writer = from.session();
@@ -197,4 +197,18 @@ test('arguments that make no sense are refused before anything is done', () => {
   for (const call of [() => http('ws://'), () => http('ftp://example.org'), () => http('http://example.org', { every: 'often' }), () => http('http://example.org', { fetch: 1 }), () => http('http://example.org', { token: 'a b' })]) {
     assert.equal(thrown(call).code, 'ARGUMENT_INVALID');
   }
+});
+
+test('before a token ends the requests come with a later one, and none is refused', async (t) => {
+  const [tab, edge] = [await open(t, { id: 'tab' }), await open(t, { id: 'edge', secret: SECRET, session: { tokenExpiresIn: '4s' } })];
+  const server = await serve(t, edge);
+  const ann = edge.session({ user: 'ann' });
+  let refused = 0;
+  server.admit = (token) => edge.inspectToken(token).expiresAt > Date.now() || ((refused += 1), 401);
+  tab.connect(http(server.url.replace('ws', 'http'), { every: 50, token: () => ann.sealed() }));
+  for (let n = 0; new Set(server.calls).size < 3; n += 1) {
+    await arrives(n % 2 ? tab : edge, n % 2 ? edge : tab, 'a', n);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(refused, 0);
 });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { webSocket } from 'edge-session';
 import { WebSocket } from 'ws';
 import { serve } from './server.mjs';
-import { DEADLINE, hasten, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, hasten, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
 
 const QUICK = { WebSocket, maxDelay: 50 };
 
@@ -131,6 +131,45 @@ test('a token that has run out is replaced at once, and nobody hears of it', asy
   await arrives(edge, tab, 'b', 2);
   assert.deepEqual(server.calls, ['t1', 't2']);
   assert.deepEqual(errors, []);
+});
+
+test('before a token ends the connection is made anew with a later one, and nobody hears of it', async (t) => {
+  const [tab, edge] = [await open(t, { id: 'tab' }), await open(t, { id: 'edge', secret: SECRET, session: { tokenExpiresIn: '4s' } })];
+  const server = await serve(t, edge);
+  const [ann, states, errors] = [edge.session({ user: 'ann' }), [], errorsOf(tab)];
+  tab.on('link', ({ state }) => states.push(state));
+  // As an edge does: who is there when their token ends has to go.
+  let ended = 0;
+  server.tamper = (socket) => {
+    const late = setTimeout(() => ((ended += 1), socket.close(4401, 'TOKEN_EXPIRED')), edge.inspectToken(server.calls.at(-1)).expiresAt - Date.now());
+    socket.on('close', () => clearTimeout(late));
+  };
+  tab.connect(webSocket(server.url, { ...QUICK, token: () => ann.sealed() }));
+  for (let n = 0; server.calls.length < 3; n += 1) {
+    await arrives(n % 2 ? tab : edge, n % 2 ? edge : tab, 'a', n);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(new Set(server.calls).size, 3);
+  assert.deepEqual([states, errors, ended], [['open'], [], 0]);
+});
+
+test('where there is no later token the connection stays as long as it may', async (t) => {
+  const [tab, edge] = [await open(t, { id: 'tab' }), await open(t, { id: 'edge', secret: SECRET, session: { tokenExpiresIn: '3s' } })];
+  const server = await serve(t, edge);
+  const token = await edge.session({ user: 'ann' }).sealed();
+  let asked = 0;
+  const link = tab.connect(webSocket(server.url, { ...QUICK, token: () => ((asked += 1), token) }));
+  await within(link.ready, 'the link');
+  for (let n = 0; asked < 2; n += 1) {
+    await arrives(tab, edge, 'a', n);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(server.calls.length, 1);
+  assert.equal(link.state, 'open');
+  const told = state(tab, link, 'unauthorized');
+  for (const socket of server.sockets) socket.close(4401, 'TOKEN_EXPIRED');
+  await within(told, 'the end of the token');
+  assert.equal(server.calls.length, 1, 'nobody comes again with a token that was refused');
 });
 
 test('while there is no other token the server is left in peace, and once there is one the link opens', async (t) => {

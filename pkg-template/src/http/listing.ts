@@ -1,8 +1,6 @@
 /**
  * Tokens in a row, as many as a replica takes as one; see `src/session/listing.rs`, which decides what they say together.
  */
-import { web } from './web.js';
-
 /** The longest token. */
 export const TOKEN_BYTES_MAX = 1024;
 /** The most of them together. */
@@ -35,14 +33,4 @@ export const isSigned = (token: string): boolean => !token.startsWith('~');
 /** What stands in a row with `by` between. */
 export function split(text: string, by: string): string[] {
   return text.split(by).map((part) => part.trim()).filter((part) => part !== '');
-}
-
-/** What a token says of itself, unverified: enough to see that two belong together, and for nothing else. */
-export function claims(token: string | undefined): { sub: unknown; sid: string; iat: number; exp: number } | undefined {
-  try {
-    const { sub, sid, iat, exp } = JSON.parse(web().atob((token?.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')));
-    return typeof sid === 'string' && typeof iat === 'number' && typeof exp === 'number' ? { sub, sid, iat, exp } : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,7 +5,8 @@
  * nothing away that they do not know. Only tokens of one user are kept: a response that changes the user is believed if
  * its request was the present user's, and otherwise is late.
  */
-import { Listing, claims, isSigned } from './listing.js';
+import { claims } from '../claims.js';
+import { Listing, isSigned } from './listing.js';
 
 export class Pouch {
   #tokens = new Set<string>();

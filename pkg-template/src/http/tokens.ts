@@ -3,10 +3,11 @@
  *
  * A token is carried here, never judged: a forged one is refused by the replica that gets it.
  */
+import { claims } from '../claims.js';
 import { EdgeSessionError, type ErrorCode } from '../errors.js';
 import type { Token } from '../types/data.js';
 import { type Carrier, toCarried } from './carrier.js';
-import { LISTING_BYTES_MAX, TOKEN_BYTES_MAX, claims, isSigned, split } from './listing.js';
+import { LISTING_BYTES_MAX, TOKEN_BYTES_MAX, isSigned, split } from './listing.js';
 import { refusal } from './refusal.js';
 import { type Brought, bring, slotName } from './slots.js';
 import { type HeadersShape, type PlatformResponse, type RequestShape, type ResponseShape, web } from './web.js';

@@ -40,7 +40,6 @@ interface Web {
   readonly URL: new (url: string, base?: string) => { readonly origin: string };
   readonly crypto: { getRandomValues(bytes: Uint8Array): Uint8Array };
   readonly location?: { readonly origin: string; readonly href: string };
-  atob(base64: string): string;
 }
 
 /** The globals of this platform. */

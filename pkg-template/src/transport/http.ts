@@ -104,7 +104,7 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
       const hello = await post(NOTHING, token);
       pass.accept();
       tell('open');
-      await talk((message) => post(message, token).then((reply) => ((failures = 0), reply)), hello, every, peer);
+      await talk((message) => pass.fresh().then((fresh) => post(message, fresh)).then((reply) => ((failures = 0), reply)), hello, every, peer);
       failures += 1;
     } catch (cause) {
       failures += 1;

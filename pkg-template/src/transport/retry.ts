@@ -4,17 +4,23 @@
  * Invariants: many who lost one server do not come back at one moment (jitter), and who is refused does not come back with the
  * same token. An attempt that may succeed now (the network is back, a page was restored) ends the pause.
  */
+import { claims } from '../claims.js';
 import { ERROR_CODES, EdgeSessionError, type ErrorCode, invalid } from '../errors.js';
 import { type Timer, platform, timer } from '../platform.js';
 import type { AbortSignalLike } from '../types/plug.js';
 
-/** A token, or where to get one: asked before each connection. */
+/**
+ * A token, or where to get one: asked before each connection, and again when three quarters of the token's time are over, so that
+ * a later one takes its place before it ends.
+ */
 export type TokenSource = string | (() => string | null | undefined | Promise<string | null | undefined>);
 
 /** Where a server is: text, or an object such as `URL`. */
 export type Address = string | { readonly href: string };
 
 const FIRST_PAUSE = 500;
+// However short a token lives, no later one is asked for more often.
+const SOONEST = 1_000;
 // A token is sent as part of a header, and in a list of subprotocols.
 const TOKEN = /^[\w.~-]{1,16384}$/;
 
@@ -61,6 +67,10 @@ export class Pass {
   readonly #source: TokenSource | undefined;
   #token: string | undefined;
   #refused: { readonly token: string | undefined } | undefined;
+  /** A later token than the one in hand. */
+  #later: string | undefined;
+  /** When to ask for a later one. */
+  #due = Number.POSITIVE_INFINITY;
 
   constructor(source: TokenSource | undefined) {
     if (source !== undefined && typeof source !== 'function') check(source);
@@ -69,8 +79,29 @@ export class Pass {
 
   /** Asks for the token to come with. Undefined without one. */
   async ask(): Promise<string | undefined> {
-    const token = typeof this.#source === 'function' ? await this.#source() : this.#source;
-    this.#token = token === null || token === undefined ? undefined : check(token);
+    const later = this.#later;
+    this.#later = undefined;
+    return this.#hold(later ?? (await this.#get()));
+  }
+
+  /** The milliseconds until {@link renew} is due; undefined where it never is: nobody else is to be asked, or the token does not say. */
+  get due(): number | undefined {
+    return this.#due === Number.POSITIVE_INFINITY ? undefined : Math.max(this.#due - Date.now(), SOONEST);
+  }
+
+  /** Asks for a later token, for the next connection. Whether there is one; where not, it is due again when half of the rest is over. */
+  async renew(): Promise<boolean> {
+    const end = claims(this.#token)?.exp ?? 0;
+    const token = await this.#get().catch(() => undefined);
+    if ((claims(token)?.exp ?? 0) > end) this.#later = token;
+    const rest = end * 1000 - Date.now();
+    this.#due = this.#later === undefined && rest > 0 ? Date.now() + rest / 2 : Number.POSITIVE_INFINITY;
+    return this.#later !== undefined;
+  }
+
+  /** The token for one more request: a later one than in hand, where that is due and there is one. */
+  async fresh(): Promise<string | undefined> {
+    if (this.#due <= Date.now() && (await this.renew())) await this.ask();
     return this.#token;
   }
 
@@ -98,6 +129,20 @@ export class Pass {
 
   accept(): void {
     this.#refused = undefined;
+  }
+
+  async #get(): Promise<string | undefined> {
+    const token = typeof this.#source === 'function' ? await this.#source() : this.#source;
+    return token === null || token === undefined ? undefined : check(token);
+  }
+
+  #hold(token: string | undefined): string | undefined {
+    this.#token = token;
+    const { iat = 0, exp = Number.POSITIVE_INFINITY } = (this.renewable && claims(token)) || {};
+    // Where the clock here is wrong, the token is as good as new: it has just been got.
+    const [life, rest] = [(exp - iat) * 1000, exp * 1000 - Date.now()];
+    this.#due = Date.now() + (rest > 0 && rest < life ? rest : life) * 0.75;
+    return token;
   }
 }
 

@@ -8,7 +8,7 @@
 import ReconnectingWebSocket from 'partysocket/ws';
 import { milliseconds } from '../duration.js';
 import { EdgeSessionError, invalid } from '../errors.js';
-import { timer } from '../platform.js';
+import { type Timer, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { Duplex, Hello, Transport } from '../types/plug.js';
 import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
@@ -28,6 +28,8 @@ export interface WebSocketOptions {
 
 type SocketClass = new (url: string, protocols: string[]) => SocketLike;
 
+const OPEN = 1;
+const NORMAL = 1000;
 const LONGEST_PAUSE = 30_000;
 // For the connection, and once more for the first word of the other end.
 const PATIENCE = 15_000;
@@ -40,8 +42,9 @@ const UPTIME = 5_000;
  *
  * A server refuses a token by the close code 4401 (or HTTP 401, where it can be seen). Then the link is `unauthorized` and one event
  * `error` tells why: `TOKEN_INVALID`, or what the server named. With a token as a string it stays so until `reconnect()`. A function
- * is asked for another token, at once and then ever more seldom, and nothing is sent before it has one. By 4403 (HTTP 403) the link
- * is closed, with `PERMISSION_DENIED`. Lost connections are no error event; `link.error` and the event `link` tell of them.
+ * is asked for another token, at once and then ever more seldom, and nothing is sent before it has one. It is also asked when three
+ * quarters of the token's time are over, and the connection is then made anew with a later token, which nobody is told of. By 4403
+ * (HTTP 403) the link is closed, with `PERMISSION_DENIED`. Lost connections are no error event; `link.error` and the event `link` tell of them.
  *
  * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form; the link's `ready` rejects with it where
  * the platform has no WebSocket.
@@ -98,6 +101,9 @@ class Connection {
   #socket: SocketLike | undefined;
   #hurry = false;
   #over = false;
+  /** Closes the connection for another one with a later token. */
+  #renewal: Timer | undefined;
+  #renewing = false;
 
   constructor(call: Call, pauses: Pauses, listener: Listener) {
     this.#call = call;
@@ -129,6 +135,7 @@ class Connection {
 
   close(): void {
     this.#over = true;
+    this.#renewal?.cancel();
     this.#party.close();
   }
 
@@ -160,15 +167,39 @@ class Connection {
       socket.removeEventListener('message', hear);
       this.#call.pass.accept();
       this.#listener.tell('open');
+      this.#renewLater(socket);
     };
     socket.addEventListener('message', hear);
-    socket.addEventListener('close', () => deaf.cancel());
+    socket.addEventListener('close', () => {
+      deaf.cancel();
+      this.#renewal?.cancel();
+    });
     this.#listener.peer(socketDuplex(socket));
+  }
+
+  /** Before the token ends, the connection is made anew with a later one; what is under way meanwhile heals. */
+  #renewLater(socket: SocketLike): void {
+    const { pass } = this.#call;
+    if (pass.due === undefined) return;
+    this.#renewal = timer(async () => {
+      const later = await pass.renew();
+      if (this.#over || this.#socket !== socket || socket.readyState !== OPEN) return;
+      if (!later) return this.#renewLater(socket);
+      this.#renewing = true;
+      this.#hurry = true;
+      socket.close(NORMAL);
+    }, pass.due);
+    this.#renewal.hold(false);
   }
 
   /** A connection has ended, or an attempt has. Answers whether to try again. */
   #lost({ code, reason }: { readonly code: number; readonly reason: string }): boolean {
     if (this.#over) return false;
+    if (this.#renewing) {
+      // Nothing is lost: it was closed from here.
+      this.#renewing = false;
+      return true;
+    }
     if (code === CLOSE_FORBIDDEN) {
       this.close();
       this.#listener.tell('closed', refusal(403, reason));
