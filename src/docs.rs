@@ -15,6 +15,9 @@ pub mod http {}
 #[doc = include_str!("docs/storage.md")]
 pub mod storage {}
 
+#[doc = include_str!("docs/simulation.md")]
+pub mod simulation {}
+
 #[doc = include_str!("docs/model.md")]
 pub mod model {}
 

@@ -48,7 +48,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "sim",
-        usage: "sim [--seed N] [--seeds COUNT] [--ops M] [--mutants]…    simulate replicas under faults",
+        usage: "sim [--ops M] [--seed N] [--mutants] [--history FILE] [--check FILE]…    simulate replicas under faults",
         run: sim::command,
     },
     Command {

@@ -45,6 +45,23 @@ impl World {
             Ok(answer) => answer,
         };
         self.clients[client].failures = 0;
+        let stale =
+            matches!(answer, Answer::Outcome(Outcome::Value { stale: true, .. } | Outcome::Absent { stale: true }));
+        let judgement = self.judge_answer(client, node, asked, judged, answer, hasty);
+        let whole = matches!(asked, Asked::Conflicts(_) | Asked::List(_));
+        self.record_read(client, node, judged, whole, stale);
+        judgement
+    }
+
+    fn judge_answer(
+        &mut self,
+        client: usize,
+        node: usize,
+        asked: &Asked,
+        judged: Guarantees,
+        answer: Answer,
+        hasty: bool,
+    ) -> Result<(), Alarm> {
         match (asked, answer) {
             (Asked::Read(key), Answer::Item(item)) => self.judge_item(client, node, judged, key, item.as_ref(), false),
             (Asked::Read(key), Answer::Outcome(Outcome::Value { item, stale, .. })) => {

@@ -8,11 +8,13 @@
 pub mod alarm;
 pub mod bearer;
 pub mod escape;
+pub mod laws;
 pub mod mirror;
 pub mod reads;
 pub mod set;
 pub mod writes;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use edge_session::guarantee::{Guarantee, Guarantees};
@@ -41,8 +43,27 @@ pub struct Checker {
     pub bearers: Vec<Bearer>,
     /// The ids that were retired, with their last sequence: nobody will ever hold more of them.
     pub retired: BTreeMap<ReplicaId, u64>,
+    /// What the present answer has shown, if a history is kept.
+    pub sights: Option<Vec<Sight>>,
+    /// The first promise to a session that was broken, if a history is kept: the run goes on, so that it shows.
+    pub noted: RefCell<Option<Alarm>>,
+    /// What was accepted since somebody looked, if a history is kept.
+    pub accepted: Vec<WriteId>,
     /// Under which promises a write was asked for.
     judged: BTreeMap<WriteId, Guarantees>,
+}
+
+/// What an answer has shown of a key.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// The key.
+    pub key: Key,
+    /// The entries, the winner first.
+    pub named: Vec<WriteId>,
+    /// Whether the winner's value shows.
+    pub shows: bool,
+    /// Whether the entries are known.
+    pub sure: bool,
 }
 
 /// A write that a client asks for.
@@ -72,7 +93,32 @@ impl Checker {
             mirrors: (0..nodes).map(|_| Mirror::default()).collect(),
             bearers: vec![Bearer::default(); clients],
             retired: BTreeMap::new(),
+            sights: None,
+            noted: RefCell::default(),
+            accepted: Vec::new(),
             judged: BTreeMap::new(),
+        }
+    }
+
+    /// Under which promises a write was asked for.
+    #[must_use]
+    pub fn judged(&self, write: WriteId) -> Guarantees {
+        self.judged.get(&write).copied().unwrap_or_default()
+    }
+
+    /// A promise to a session is broken.
+    fn broken(&self, kind: Kind, text: String) -> Result<(), Alarm> {
+        if self.sights.is_none() {
+            return Alarm::raise(kind, text);
+        }
+        self.noted.borrow_mut().get_or_insert(Alarm { kind, text });
+        Ok(())
+    }
+
+    /// Notes what an answer has shown.
+    fn saw(&mut self, key: &Key, named: &[WriteId], shows: bool, sure: bool) {
+        if let Some(sights) = &mut self.sights {
+            sights.push(Sight { key: key.clone(), named: named.to_vec(), shows, sure });
         }
     }
 
@@ -207,7 +253,7 @@ impl Checker {
         ];
         for (kind, needed) in clauses {
             if let Some(lack) = has.lacks(needed) {
-                return Alarm::raise(kind, format!("n{node} has w{write} without w{lack}"));
+                self.broken(kind, format!("n{node} has w{write} without w{lack}"))?;
             }
         }
         Ok(())
@@ -228,6 +274,7 @@ impl Checker {
         self.mirrors[node].unseen |= entries.is_empty();
         let hlc = entries.first().map(|(_, entry)| entry.hlc);
         self.writes.accept(write, dot, hlc)?;
+        self.accepted.extend(self.sights.is_some().then_some(write));
         let (rank, top) = (self.writes.get(write).rank, self.mirrors[node].top());
         if rank.is_some() && rank <= top {
             return Alarm::raise(Kind::Arbitration, format!("w{write} is not greater than what n{node} held"));

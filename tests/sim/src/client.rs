@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use edge_session::guarantee::Guarantees;
 use edge_session::id::SessionId;
 use edge_session::io::{Range, SessionHandle, WaitId, WatchId};
+use edge_session::session::vector::SessionVector;
 use edge_session::store::entry::Key;
 use edge_session::time::Millis;
 
@@ -16,6 +17,10 @@ use crate::checker::set::WriteId;
 pub struct Token {
     /// The string.
     pub text: String,
+    /// Its name in the history.
+    pub name: String,
+    /// What it asks for.
+    pub asks: SessionVector,
     /// Its session.
     pub session: SessionId,
     /// What it stands for in each space, by the checkers' account.

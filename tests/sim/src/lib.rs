@@ -3,7 +3,7 @@
 //! One seed decides everything. [`profile`] draws what a run is like; [`world`] lets time pass and composes the rest:
 //! [`workload`] is what clients do, [`faults`] what goes wrong, [`step`] one call of a replica with its effects,
 //! [`answers`] what clients are told, [`quiescence`] the end. [`checker`] judges. [`mutant`] breaks things on purpose, to
-//! test the test. [`run`] is the door.
+//! test the test. [`lines`] are what clients were told, to be judged by anybody. [`run`] is the door.
 //! Every replica is a [`replica::Replica`], the core's own with a recorder ([`trace`]) for whoever plays a run again on the
 //! wasm module.
 //! [`history`] judges what was seen of real replicas, from outside.
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod faults;
 pub mod front;
 pub mod history;
+pub mod lines;
 pub mod mutant;
 pub mod network;
 pub mod node;

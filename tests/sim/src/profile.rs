@@ -126,6 +126,8 @@ pub struct Profile {
     pub roaming: u64,
     /// How often an operation must not wait, in a thousand.
     pub hasty: u64,
+    /// How often an operation has guarantees of its own, in a thousand.
+    pub narrow: u64,
     /// How often a read or a write of one key is done in front of a replica without storage, in a thousand.
     pub front: u64,
     /// How often a write is asked to be served where the replica is behind, in a thousand.
@@ -169,7 +171,7 @@ impl Profile {
         let nodes = rng.within(3..=5) as usize;
         let clients = rng.within(2..=6) as usize;
         let subsets = rng.chance(300);
-        let memory = *rng.pick(&[100, 100, 100, 400, 1_000]);
+        let memory = *rng.pick(&[100, 100, 400, 1_000]);
         let large = rng.chance(120);
         let pause = *rng.pick(&[2, 20, 100, 600]);
         let weather = Weather {
@@ -188,6 +190,7 @@ impl Profile {
             keys: *rng.pick(&[1, 3, 8, 30]) + if large { 10 } else { 0 },
             roaming: *rng.pick(&[20, 200, 600, 1000]),
             hasty: *rng.pick(&[0, 100, 500]),
+            narrow: 30,
             front: *rng.pick(&[0, 300, 900]),
             served: *rng.pick(&[0, 50, 300]),
             fragile: *rng.pick(&[0, 0, 0, 20]),
@@ -205,6 +208,18 @@ impl Profile {
             weather,
             weights: WEIGHTS.iter().map(|(act, weight)| (*act, weight * emphasis(*act, rng))).collect(),
         }
+    }
+
+    /// The same without the fast path, whose reads may show what is only later given a version; `foreign`: and for
+    /// checkers that know one causal order and no subsets of guarantees.
+    #[must_use]
+    pub fn recorded(mut self, foreign: bool) -> Self {
+        self.front = 0;
+        if foreign {
+            (self.spaces, self.narrow) = (1, 0);
+            self.guarantees.fill(Guarantees::ALL);
+        }
+        self
     }
 
     fn emphasise(&mut self, act: Act, weight: u64) {

@@ -63,7 +63,7 @@ impl World {
         };
         self.checkers.iter().all(same)
             && self.replicas().all(Replica::is_settled)
-            && self.nodes.iter().all(|node| node.waits.is_empty() && node.storage.is_settled())
+            && self.nodes.iter().all(|node| node.is_up() && node.waits.is_empty() && node.storage.is_settled())
     }
 
     fn disagreement(&self) -> String {

@@ -5,6 +5,7 @@ use edge_session::replica::SessionInit;
 
 use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::bearer::{Bearer, Promise};
+use crate::checker::laws;
 use crate::client::{May, Token};
 use crate::mutant::Mutant;
 use crate::world::World;
@@ -66,6 +67,10 @@ impl World {
         own.met = token.as_ref().map_or(0, |token| token.met);
         own.session = Some(view.id);
         own.place = Some((node, handle));
+        let judged = own.judged;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.open(client, token.as_ref().map(|token| token.name.clone()), judged);
+        }
         self.tell(|| format!("   c{client} opens {} at n{node}", if token.is_some() { "its token" } else { "anew" }));
         self.carry_out(node)?;
         Ok((node, handle))
@@ -78,15 +83,22 @@ impl World {
             Ok(token) => token,
             Err(error) => return Alarm::raise(Kind::Token, format!("a new token does not open: {error}")),
         };
+        laws::exact(&text, &opened, &self.keyring)?;
+        let asks = opened.dependencies();
+        let others = self.clients.iter().flat_map(|client| &client.tokens).flatten().map(|token| &token.asks);
+        let others: Vec<_> = others.take(4).collect();
+        others.windows(2).try_for_each(|pair| laws::semilattice(asks, pair[0], pair[1]))?;
         let mut promises = Vec::new();
         for checker in &self.checkers {
-            let asks = opened.dependencies().get(&checker.space).cloned().unwrap_or_default();
+            let asks = asks.get(&checker.space).cloned().unwrap_or_default();
             promises.push(checker.token(client, node, &asks, sealed)?);
         }
+        let name = self.record_token(client, &promises);
         let own = &mut self.clients[client];
         let Some(session) = own.session else { return Ok(()) };
         own.met = own.met.max(now);
-        own.keep(Token { text, session, promises, judged: own.judged, met: own.met });
+        let asks = opened.dependencies().clone();
+        own.keep(Token { text, name, asks, session, promises, judged: own.judged, met: own.met });
         Ok(())
     }
 
@@ -108,9 +120,18 @@ impl World {
         if self.mutant == Some(Mutant::LossyMerge) {
             let before: Vec<Bearer> = self.checkers.iter().map(|checker| checker.bearers[client].clone()).collect();
             let judged = self.clients[client].judged;
+            let everything = before.iter().map(|bearer| Promise {
+                reads: bearer.reads.clone(),
+                writes: bearer.writes.clone(),
+                ..Promise::default()
+            });
+            let name = self.record_token(client, &everything.collect::<Vec<_>>());
             self.leave(client, true)?;
             self.clients[client].tokens = [Some(token), None];
             self.arrive_at(client, node)?;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.merge(client, name);
+            }
             self.clients[client].judged = judged;
             for (checker, before) in self.checkers.iter_mut().zip(&before) {
                 checker.bearers[client].reads.join(&before.reads);
@@ -123,6 +144,9 @@ impl World {
         }
         for (checker, promise) in self.checkers.iter_mut().zip(&token.promises) {
             checker.bearers[client].merge(promise);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.merge(client, token.name.clone());
         }
         // What its host may do in front of the replica, it was allowed before it knew these.
         self.clients[client].may = May::default();

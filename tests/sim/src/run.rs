@@ -7,9 +7,10 @@ use edge_session::mutant;
 
 use crate::checker::Checker;
 use crate::checker::alarm::Alarm;
+use crate::lines::Line;
 use crate::mutant::Mutant;
 use crate::profile::Profile;
-use crate::world::World;
+use crate::world::{Boundary, World};
 
 /// Which run.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +25,24 @@ pub struct Options {
     pub mutant: Option<Mutant>,
     /// Whether the profile is made hard on the mutant.
     pub hard: bool,
-    /// Whether the history is told.
+    /// A record with which a replica is made to crash.
+    pub boundary: Option<Boundary>,
+    /// Whether the history is told, to people.
     pub tell: bool,
+    /// Whether the history is kept, and for whom.
+    pub keep: Keep,
+}
+
+/// Whether the history of a run is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Keep {
+    /// It is not.
+    #[default]
+    Nothing,
+    /// As lines that [`crate::lines::judge`] understands; the fast path is not used.
+    Lines,
+    /// As lines for [`crate::lines::foreign`]: one space, and sessions with all guarantees only.
+    Foreign,
 }
 
 /// How a run ended.
@@ -37,8 +54,12 @@ pub struct Report {
     pub begun: u64,
     /// How many writes were accepted.
     pub writes: usize,
+    /// How many records and snapshots were handed to storage.
+    pub persists: u64,
     /// What happened, if it was told.
     pub history: Vec<String>,
+    /// What clients have asked and were answered, if it was kept.
+    pub lines: Vec<Line>,
 }
 
 /// Runs.
@@ -52,12 +73,25 @@ pub fn run(options: &Options) -> Report {
 }
 
 fn play(options: &Options, profile: Profile) -> Report {
+    let profile = match options.keep {
+        Keep::Nothing => profile,
+        keep => profile.recorded(keep == Keep::Foreign),
+    };
     let mut world = World::new(options.seed, profile, options.mutant, options.tell);
+    world.boundary = options.boundary;
+    if options.keep != Keep::Nothing {
+        world.record();
+    }
     let mut begun = 0;
-    let alarm = all(&mut world, options, &mut begun).err();
+    let result = all(&mut world, options, &mut begun);
+    let noted = world.checkers.iter().find_map(|checker| checker.noted.take());
+    let last = result.is_ok();
+    let alarm = noted.or(result.err());
     let accepted = |checker: &Checker| checker.writes.iter().filter(|(_, write)| write.dot.is_some()).count();
     let writes = world.checkers.iter().map(accepted).sum();
-    Report { alarm, begun, writes, history: world.history.unwrap_or_default() }
+    let lines = world.recorded(last);
+    let persists = world.persists;
+    Report { alarm, begun, writes, persists, history: world.history.unwrap_or_default(), lines }
 }
 
 fn all(world: &mut World, options: &Options, begun: &mut u64) -> Result<(), Alarm> {
@@ -102,7 +136,7 @@ impl Options {
     /// The command that runs this.
     #[must_use]
     pub fn command(&self) -> String {
-        let mut command = format!("cargo run -p edge-session-sim -- --seed {} --ops {}", self.seed, self.ops);
+        let mut command = format!("cargo xtask sim --seed {} --ops {}", self.seed, self.ops);
         let mut skipped = self.skip.iter().copied().peekable();
         let mut separator = " --skip ";
         while let Some(first) = skipped.next() {
@@ -116,6 +150,9 @@ impl Options {
                 false => write!(command, "{separator}{first}-{last}"),
             };
             separator = ",";
+        }
+        if let Some(boundary) = self.boundary {
+            let _ = write!(command, " --crash {}{}", boundary.record, if boundary.kept { " --kept" } else { "" });
         }
         if let Some(mutant) = self.mutant {
             let _ = write!(command, " --mutant {}{}", mutant.name(), if self.hard { " --hard" } else { "" });

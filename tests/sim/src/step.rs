@@ -53,7 +53,9 @@ impl World {
         self.nodes[node].id = Some(replica.id());
         for space in 0..self.checkers.len() {
             let Some(replica) = &self.nodes[node].replica else { continue };
-            for dot in self.checkers[space].observe(node, replica)? {
+            let accepted = self.checkers[space].observe(node, replica);
+            self.record_writes(space, node);
+            for dot in accepted? {
                 let write = self.checkers[space].writes.of_dot(dot);
                 self.tell(|| format!("   n{node} accepts {write:?} as number {}", dot.sequence));
             }
@@ -115,7 +117,9 @@ impl World {
         let own = &mut self.nodes[node];
         let (run, (position, at)) = (own.run, own.storage.take(n, bytes, snapshot, self.now, latency));
         self.later(at.saturating_sub(self.now), Happening::Stored { node, run, position });
-        if !self.calm && self.rng.chance(self.profile.fragile) {
+        self.persists += 1;
+        let boundary = self.boundary.is_some_and(|boundary| boundary.record == self.persists);
+        if boundary || (!self.calm && self.rng.chance(self.profile.fragile)) {
             self.later(0, Happening::Crash { node, run });
         }
         if self.mutant == Some(Mutant::EagerStorage) {
@@ -179,7 +183,9 @@ impl World {
             let item = change.item.as_ref();
             self.tell(|| format!("   c{client}@n{node} hears of {} {:?}", change.key, item.map(|item| &item.version)));
             let said = change.item.as_ref().map(|item| (item.version.as_str(), &item.content, item.expires_at));
-            self.judge(client).read(reader, &change.key, said, false)?;
+            let judged = self.judge(client).read(reader, &change.key, said, false);
+            self.record_read(client, node, reader.judged, false, false);
+            judged?;
         }
         Ok(())
     }

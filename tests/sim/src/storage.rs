@@ -100,6 +100,14 @@ impl Storage {
         self.frames().last().and_then(|frame| Frame::decode(frame).ok()).map(|frame| frame.from)
     }
 
+    /// Whether a replica that crashes now may come back under this id: a new id that is not durable is forgotten.
+    #[must_use]
+    pub fn may_bring_back(&self, id: ReplicaId) -> bool {
+        let durable = self.items.iter().rposition(|item| item.position <= self.done).unwrap_or(0);
+        let from = |item: &Item| Frame::decode(&item.bytes).ok().map(|frame| frame.from);
+        self.items.iter().skip(durable).any(|item| from(item) == Some(id))
+    }
+
     /// How far what was taken reaches.
     #[must_use]
     pub fn reaches(&self, space: &Space, id: ReplicaId) -> u64 {

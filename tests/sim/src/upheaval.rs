@@ -53,6 +53,9 @@ impl World {
         if !self.nodes[node].is_up() || (amnesia && self.ids.len() >= IDS) {
             return Ok(());
         }
+        if amnesia {
+            self.record_loss(node);
+        }
         let own = &mut self.nodes[node];
         own.promised = self.checkers.iter().flat_map(|checker| checker.durable(node)).collect();
         if amnesia {
@@ -64,7 +67,12 @@ impl World {
             }
         } else {
             let (done, last) = own.storage.cuts();
-            let at = if self.rng.chance(500) { done } else { self.rng.within(done..=last) };
+            let at = match self.boundary.filter(|boundary| boundary.record == self.persists) {
+                Some(boundary) if boundary.kept => last,
+                Some(_) => done,
+                None if self.rng.chance(500) => done,
+                None => self.rng.within(done..=last),
+            };
             let kept = own.storage.cut(at);
             // A new id that storage does not have was never taken.
             own.id = own.storage.id();
@@ -101,6 +109,7 @@ impl World {
             }
         }
         self.checkers.iter_mut().for_each(|checker| checker.crashed(node, &had));
+        self.record_loss(node);
         let own = &mut self.nodes[node];
         (own.storage, own.promised) = (storage, has);
         // Who is set back twice, and has written nothing in between, must hear the same again.
@@ -215,7 +224,8 @@ impl World {
 
     /// An id that no replica has any more is retired: the cluster agrees on the last of its writes that anybody holds.
     fn retire(&mut self) -> Result<(), Alarm> {
-        let lives = |id: &&ReplicaId| self.nodes.iter().any(|node| node.id == Some(**id));
+        let lives =
+            |id: &&ReplicaId| self.nodes.iter().any(|node| node.id == Some(**id) || node.storage.may_bring_back(**id));
         let dead: Vec<ReplicaId> =
             self.ids.iter().filter(|id| !lives(id) && !self.retired.contains_key(id)).copied().collect();
         if dead.is_empty() || self.mutant == Some(Mutant::SameId) {

@@ -97,7 +97,7 @@ impl World {
     fn terms(&mut self, judged: Guarantees) -> (Terms, Guarantees) {
         let mut terms = Terms::default();
         let mut asked = judged;
-        if self.rng.chance(30) {
+        if self.rng.chance(self.profile.narrow) {
             asked = Guarantees::from_bits(self.rng.below(16) as u8).unwrap_or_default();
             terms.guarantees = Some(asked);
         }

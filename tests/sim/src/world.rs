@@ -12,6 +12,7 @@ use edge_session::time::Millis;
 use crate::checker::Checker;
 use crate::checker::alarm::{Alarm, Kind};
 use crate::client::Client;
+use crate::lines::recorder::Recorder;
 use crate::mutant::Mutant;
 use crate::network::{Network, Parcel};
 use crate::node::Node;
@@ -63,6 +64,15 @@ pub enum Happening {
     Exchange(usize),
 }
 
+/// A replica crashes just after it has handed over a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Boundary {
+    /// Which one, in the order of the run, from 1.
+    pub record: u64,
+    /// Whether storage has it after the crash; else it has what it had confirmed.
+    pub kept: bool,
+}
+
 /// A run.
 #[derive(Debug)]
 pub struct World {
@@ -90,10 +100,16 @@ pub struct World {
     pub ids: BTreeSet<ReplicaId>,
     /// The retirement records: an id, and its last sequence in each space.
     pub retired: BTreeMap<ReplicaId, Vec<u64>>,
+    /// A record with which a replica is made to crash.
+    pub boundary: Option<Boundary>,
+    /// How many records and snapshots were handed to storage.
+    pub persists: u64,
     /// Whether the run is over and everything is to come to rest.
     pub calm: bool,
     /// What happened, in words, if anybody wants to know.
     pub history: Option<Vec<String>>,
+    /// What clients have asked and were answered, if a history is kept.
+    pub recorder: Option<Recorder>,
     happenings: BTreeMap<(Millis, u64), Happening>,
     happened: u64,
 }
@@ -120,8 +136,11 @@ impl World {
             keyring,
             ids: BTreeSet::new(),
             retired: BTreeMap::new(),
+            boundary: None,
+            persists: 0,
             calm: false,
             history: tell.then(Vec::new),
+            recorder: None,
             happenings: BTreeMap::new(),
             happened: 0,
             profile,

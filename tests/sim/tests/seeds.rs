@@ -1,8 +1,10 @@
 //! Clean seeds raise no alarm.
 
 use edge_session_sim::run::{Options, explain, run};
+use edge_session_sim::world::Boundary;
 
-const SEEDS: u64 = 200;
+/// Together more than 100,000 operations.
+const SEEDS: u64 = 400;
 const OPS: u64 = 300;
 
 fn clean(seeds: impl Iterator<Item = u64>) {
@@ -24,4 +26,22 @@ fn even_seeds_raise_no_alarm() {
 #[test]
 fn odd_seeds_raise_no_alarm() {
     clean((1..SEEDS).step_by(2));
+}
+
+/// A crash at every boundary of what is handed to storage, with the record in question and without it.
+#[test]
+fn a_crash_with_any_record_raises_no_alarm() {
+    let mut crashes = 0;
+    for seed in 0..8 {
+        let options = Options { seed, ops: 50, ..Options::default() };
+        let records = run(&options).persists;
+        for (record, kept) in (1..=records).flat_map(|record| [(record, false), (record, true)]) {
+            let options = Options { boundary: Some(Boundary { record, kept }), ..options.clone() };
+            if run(&options).alarm.is_some() {
+                panic!("{}", explain(&options));
+            }
+            crashes += 1;
+        }
+    }
+    assert!(crashes > 100, "{crashes}");
 }

@@ -36,6 +36,7 @@ impl Checker {
         let named = match said {
             Some((version, content, expires_at)) => {
                 let Some(named) = self.named(reader, version)? else { return Ok(Vec::new()) };
+                self.saw(key, &named, true, true);
                 self.agrees(reader, key, &named)?;
                 self.shows(reader, key, named[0], content, expires_at)?;
                 self.may_leave(reader, key, &named)?;
@@ -104,6 +105,7 @@ impl Checker {
                 format!("the siblings of {key} are {live:?}, the answer was {listed:?}"),
             );
         };
+        self.saw(key, &set, true, true);
         self.may_leave(reader, key, &set)?;
         self.guarantees(reader, key, Some(winner))?;
         set.iter().for_each(|write| self.bearers[reader.client].reads.insert(*write));
@@ -162,8 +164,10 @@ impl Checker {
             let shows = mirror.live(key);
             return Alarm::raise(Kind::Answer, format!("{key} shows {shows:?}, and the answer was: absent"));
         };
-        self.guarantees(reader, key, *best)?;
-        if let (1, Some(winner)) = (mirror.states(key).count(), *best) {
+        let (best, sure) = (*best, mirror.states(key).count() == 1);
+        self.saw(key, best.as_slice(), false, sure);
+        self.guarantees(reader, key, best)?;
+        if let (true, Some(winner)) = (sure, best) {
             self.may_leave(reader, key, &[winner])?;
             self.bearers[reader.client].reads.insert(winner);
         }
@@ -201,7 +205,7 @@ impl Checker {
             let (client, node) = (reader.client, reader.node);
             if let Some(write) = has.lacks(needed) {
                 let text = format!("n{node} answered c{client} on {key} without w{write}");
-                return Alarm::raise(Kind::of(guarantee), text);
+                self.broken(Kind::of(guarantee), text)?;
             }
             let older = |write: &WriteId| {
                 let own = self.writes.get(*write);
@@ -209,7 +213,7 @@ impl Checker {
             };
             if let Some(write) = needed.iter().find(older) {
                 let text = format!("n{node} answered c{client} on {key} with {winner:?}, which is older than w{write}");
-                return Alarm::raise(Kind::of(guarantee), text);
+                self.broken(Kind::of(guarantee), text)?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Profiles that are hard on one mutant: nearly every seed of such a profile must catch it.
 
-use edge_session::guarantee::Guarantees;
+use edge_session::guarantee::{Guarantee, Guarantees};
 use edge_session::mutant::Mutant as Core;
 use edge_session::sync::peer::Timing;
 
@@ -20,8 +20,10 @@ impl Profile {
             Mutant::LossyMerge => profile.emphasise(Act::Merge, 40),
             Mutant::ForgetfulFront => {
                 profile.in_front();
-                profile.roaming = 150;
-                profile.emphasise(Act::Seal, 20);
+                (profile.roaming, profile.keys, profile.clients) = (100, 2, 8);
+                profile.guarantees = vec![Guarantees::ALL; profile.clients];
+                profile.emphasise(Act::Seal, 40);
+                profile.edges.iter_mut().for_each(|edge| edge.delay = 20);
             }
             Mutant::EagerStorage => {
                 profile.stored();
@@ -31,6 +33,7 @@ impl Profile {
             }
             Mutant::SameId => {
                 // Only a session that depends on nothing can write where everything is forgotten.
+                (profile.door, profile.away) = (1_000, 50);
                 profile.emphasise(Act::Anew, 60);
                 profile.emphasise(Act::Amnesia, 10);
                 profile.edges.iter_mut().for_each(|edge| edge.delay = 2_000);
@@ -41,13 +44,24 @@ impl Profile {
 
     fn hard_on_the_core(&mut self, core: Core) {
         match core {
+            // Who has written blocks on that; who has only read is let through.
+            Core::Guarantee(Guarantee::MonotonicReads | Guarantee::WritesFollowReads) => self.emphasise(Act::Anew, 30),
             Core::Guarantee(_) | Core::Clause1 | Core::Clause1Listed | Core::Clause1Unlisted | Core::Clause3 => {}
-            Core::Clause2 => self.edges.iter_mut().for_each(|edge| edge.delay = 100),
+            Core::Clause2 => {
+                self.edges.iter_mut().for_each(|edge| edge.delay = 100);
+                self.emphasise(Act::Replay, 20);
+            }
             Core::From => {
                 self.stored();
                 self.notice = 0;
-                self.setback = 1;
-                self.emphasise(Act::Rollback, 16);
+                // One writes, and stays where it is: who has not written keeps its id when it is set back. It waits for
+                // nothing, so that there is always something on its way.
+                self.clients = 1;
+                self.guarantees = vec![Guarantees::NONE];
+                (self.roaming, self.setback) = (0, 4);
+                self.emphasise(Act::Rollback, 80);
+                self.emphasise(Act::Read, 20);
+                self.emphasise(Act::Replay, 20);
                 self.emphasise(Act::Compact, 4);
                 // Soon back, and what its neighbours have sent meanwhile still on its way.
                 self.away = 50;
@@ -66,13 +80,16 @@ impl Profile {
             Core::PersistBeforeEscape => self.stored(),
             Core::NewId => {
                 self.stored();
-                self.door = 1_000;
-                self.emphasise(Act::Rollback, 12);
+                (self.door, self.setback, self.away) = (1_000, 3, 50);
+                self.emphasise(Act::Rollback, 24);
+                self.emphasise(Act::Compact, 0);
+                self.edges.iter_mut().for_each(|edge| edge.delay = 50);
             }
             Core::ExpiryMask => {
-                self.keys = 2;
+                // Siblings come from writes that wait for nothing.
+                self.guarantees.fill(Guarantees::NONE);
+                self.keys = 5;
                 self.emphasise(Act::Expiring, 60);
-                self.emphasise(Act::Anew, 60);
                 self.edges.iter_mut().for_each(|edge| edge.delay = 800);
             }
             Core::Deadline => {}
