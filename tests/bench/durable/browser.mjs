@@ -72,7 +72,8 @@ export async function tabs(count, writes) {
         server.close(resolve);
         server.closeAllConnections();
       });
-      await rm(profile, { recursive: true, force: true });
+      // Its processes may be writing still.
+      await rm(profile, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
