@@ -21,5 +21,8 @@ pub mod simulation {}
 #[doc = include_str!("docs/model.md")]
 pub mod model {}
 
+#[doc = include_str!("docs/speed.md")]
+pub mod speed {}
+
 #[doc = include_str!("docs/glossary.md")]
 pub mod glossary {}

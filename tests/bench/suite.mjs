@@ -70,7 +70,7 @@ export async function suite({ stores, rivals = [], rounds, entries, largest, cho
     results[title] = { figures, failed };
     rows.push([title]);
     for (const [what, by] of Object.entries(figures)) rows.push(row(what, by, peers));
-    for (const [name, why] of Object.entries(failed)) rows.push([`  ${name} did not run: ${why}`]);
+    for (const [name, why] of Object.entries(failed)) rows.push([`  ${name} did not run: ${why.split('\n')[0].slice(0, 60)}`]);
   };
 
   if (wanted('W1', 'W2', 'W3', 'W4', 'W6')) {
