@@ -30,7 +30,7 @@ const HAS_EXPIRY: u64 = 2;
 
 /// What the next key and entry are coded against.
 struct Previous {
-    key: Key,
+    key: String,
     hlc: u64,
     /// Of each origin the last sequence, and the number of the key that listed it.
     origins: LiteMap<ReplicaId, (u64, usize)>,
@@ -38,7 +38,7 @@ struct Previous {
 
 impl Previous {
     fn new(hlc: Hlc) -> Self {
-        Self { key: Key::from(""), hlc: hlc.to_bits(), origins: LiteMap::new() }
+        Self { key: String::new(), hlc: hlc.to_bits(), origins: LiteMap::new() }
     }
 
     /// Remembers the `dot` of the key number `key`, and tells its origin's sequence before.
@@ -64,7 +64,8 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
             for listed in set {
                 encode_listed(writer, listed, at, &mut previous);
             }
-            previous.key = key.clone();
+            previous.key.truncate(shared);
+            previous.key.push_str(key.get(shared..).unwrap_or_default());
         }
     });
 }
@@ -115,19 +116,22 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Keys, Ses
     reader.sequence(|reader| {
         let shared = reader.i64()?;
         let (shared, count) = if shared < 0 { (-1 - shared, reader.u64()?) } else { (shared, 1) };
-        let prefix = usize::try_from(shared).ok().and_then(|shared| previous.key.get(..shared));
-        let mut key = String::from(prefix.ok_or_else(|| SessionError::malformed("a key's prefix"))?);
-        key.push_str(reader.text()?);
-        if *key <= *previous.key {
+        let shared = usize::try_from(shared).ok().filter(|shared| previous.key.is_char_boundary(*shared));
+        let shared = shared.ok_or_else(|| SessionError::malformed("a key's prefix"))?;
+        let suffix = reader.text()?;
+        // What both share decides nothing about their order.
+        if previous.key.get(shared..).is_none_or(|known| suffix <= known) {
             return Err(SessionError::malformed("keys out of order"));
         }
-        // The count is a claim of the sender's: the set grows with what is really there.
-        let mut set: Vec<Listed> = Vec::new();
+        previous.key.truncate(shared);
+        previous.key.push_str(suffix);
+        // The count is a claim of the sender's: the set grows with what is really there. One is the rule, and a vector
+        // makes room for four at first.
+        let mut set: Vec<Listed> = Vec::with_capacity(usize::from(count == 1));
         for _ in 0..count {
             set.push(decode_listed(reader, keys.len(), &mut previous)?);
         }
-        previous.key = key.into();
-        keys.push((previous.key.clone(), set));
+        keys.push((Key::from(previous.key.as_str()), set));
         Ok(())
     })?;
     Ok(keys)

@@ -176,6 +176,9 @@ impl SpaceState {
     /// replica above its last. State is unchanged.
     pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
         self.admit(delta)?;
+        if self.keys.is_empty() && self.vector.is_empty() {
+            return Ok(self.fill(delta));
+        }
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
@@ -194,9 +197,12 @@ impl SpaceState {
             // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
             let goes = |entry: &DataEntry| superseded(delta, set, entry);
             // Clause 2: an entry that this replica had already seen does not come back.
-            let held = self.keys.get(key);
-            let comes: Vec<DataEntry> = unseen(&before, set, held).cloned().collect();
-            if comes.is_empty() && !held.is_some_and(|held| held.entries().iter().any(goes)) {
+            let Some(held) = self.keys.get(key) else {
+                changed.extend(self.begin(key, set, &before));
+                continue;
+            };
+            let comes: Vec<DataEntry> = unseen(&before, set, Some(held)).cloned().collect();
+            if comes.is_empty() && !held.entries().iter().any(goes) {
                 continue;
             }
             let conflict = self.alter(key, goes, comes.into_iter());
@@ -207,6 +213,34 @@ impl SpaceState {
             self.vector.join(&delta.to);
         }
         Ok(changed)
+    }
+
+    /// [`SpaceState::apply`] where there is nothing yet: no key is looked for before it comes.
+    fn fill(&mut self, delta: &Delta) -> Vec<Changed> {
+        let before = self.vector.clone();
+        let mut changed = Vec::new();
+        for (key, set) in &delta.keys {
+            changed.extend(self.begin(key, set, &before));
+        }
+        if !off(Mutant::Clause3) {
+            self.vector.join(&delta.to);
+        }
+        changed
+    }
+
+    /// Takes a key that is not here, if `set` has an entry that whoever stands at `before` has not seen.
+    fn begin(&mut self, key: &Key, set: &[Listed], before: &VersionVector) -> Option<Changed> {
+        let mut live = LiveSet::default();
+        for entry in unseen(before, set, None) {
+            self.index.insert(entry.dot, key);
+            live.insert(entry.clone());
+        }
+        if live.is_empty() {
+            return None;
+        }
+        self.bytes += live.bytes() + key.len() as u64;
+        self.keys.insert(key.clone(), live);
+        Some(Changed { key: key.clone(), conflict: false })
     }
 
     /// Whether a delta applies here at all.
