@@ -183,11 +183,6 @@ class Peer implements Sink {
   }
 
   send(bytes: Uint8Array): void {
-    // What waits already says the same: where messages leave more slowly than the heartbeat, there would be no end of it.
-    if (this.#queue.some((waiting) => isSame(waiting, bytes))) {
-      this.#counts.dropped += 1;
-      return;
-    }
     const waiting = this.#queued + (this.#duplex.backlog?.() ?? 0);
     if (this.#queue.length >= QUEUE_MESSAGES || (waiting > 0 && waiting + bytes.byteLength > QUEUE_BYTES)) {
       this.#counts.dropped += 1;
@@ -252,11 +247,4 @@ class Peer implements Sink {
       this.end();
     }
   }
-}
-
-// Longer messages are made seldom, and not compared.
-const SHORT = 1024;
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return one.byteLength === other.byteLength && one.byteLength <= SHORT && one.every((byte, at) => byte === other[at]);
 }
