@@ -92,8 +92,12 @@ test('a message that is longer than any is not read to its end', async (t) => {
   await attackWithAll();
   await edge.ask('memory');
   const before = (await edge.ask('memory')).now;
-  for (let n = 0; n < 3; n += 1) await attackWithAll();
-  const { most } = await edge.ask('memory');
+  // Garbage is collected between the attacks: what counts is what one of them holds, not when the collector runs.
+  let most = 0;
+  for (let n = 0; n < 3; n += 1) {
+    await attackWithAll();
+    most = Math.max(most, (await edge.ask('memory')).most);
+  }
   t.diagnostic(`memory ${((most - before) / 2 ** 20).toFixed(1)} MB more at the most`);
   assert.ok(most - before <= GROWTH, `memory grew by ${most - before} bytes`);
   await unharmed(edge, honest);
