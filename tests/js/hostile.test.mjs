@@ -99,7 +99,8 @@ test('a message that is longer than any is not read to its end', async (t) => {
     most = Math.max(most, (await edge.ask('memory')).most);
   }
   t.diagnostic(`memory ${((most - before) / 2 ** 20).toFixed(1)} MB more at the most`);
-  assert.ok(most - before <= GROWTH, `memory grew by ${most - before} bytes`);
+  // Less than one of the three was held at any time.
+  assert.ok(most - before < tooLong.byteLength * 0.75, `memory grew by ${most - before} bytes`);
   await unharmed(edge, honest);
 });
 
