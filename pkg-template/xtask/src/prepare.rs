@@ -157,52 +157,28 @@ fn apt(args: &[&str]) -> Result<()> {
 }
 
 fn wasm_pack() -> Result<PathBuf> {
-    const VERSION: &str = "0.15.1";
-    let own = root().join("tools/bin/wasm-pack");
-    if own.is_file() {
-        return Ok(own);
-    }
-    if let Some(file) = which("wasm-pack") {
-        return Ok(file);
-    }
-    say(format_args!("compiling wasm-pack {VERSION} into tools/ (one to five minutes; once)"));
-    // Unoptimised: it only starts other programs, and compiles in half the time.
-    run(command("cargo").args([
-        "install",
-        "wasm-pack",
-        "--version",
-        VERSION,
-        "--locked",
-        "--debug",
-        "--root",
-        "tools",
-    ]))?;
-    Ok(own)
+    cargo_tool("wasm-pack", "0.15.1", "one to five minutes")
 }
 
 fn cargo_fuzz() -> Result<PathBuf> {
-    const VERSION: &str = "0.13.2";
     if !succeeds(command("rustup").args(["run", "nightly", "rustc", "--version"])) {
         say("installing a nightly Rust, which the fuzzers are compiled with (about 300 MB)");
         run(command("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal"]))?;
     }
-    let own = root().join("tools/bin/cargo-fuzz");
+    cargo_tool("cargo-fuzz", "0.13.2", "about a minute")
+}
+
+/// A tool from crates.io: our own, or the machine's, or compiled once.
+fn cargo_tool(name: &str, version: &str, takes: &str) -> Result<PathBuf> {
+    let own = root().join("tools/bin").join(name);
     if own.is_file() {
         return Ok(own);
     }
-    if let Some(file) = which("cargo-fuzz") {
+    if let Some(file) = which(name) {
         return Ok(file);
     }
-    say(format_args!("compiling cargo-fuzz {VERSION} into tools/ (about a minute; once)"));
-    run(command("cargo").args([
-        "install",
-        "cargo-fuzz",
-        "--version",
-        VERSION,
-        "--locked",
-        "--debug",
-        "--root",
-        "tools",
-    ]))?;
+    say(format_args!("compiling {name} {version} into tools/ ({takes}; once)"));
+    // Unoptimised: it only starts other programs, and compiles in half the time.
+    run(command("cargo").args(["install", name, "--version", version, "--locked", "--debug", "--root", "tools"]))?;
     Ok(own)
 }
