@@ -22,7 +22,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use self::front::Glance;
+pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
 pub use self::session::{SessionInit, SessionView};
 pub use self::upstream::Standing;

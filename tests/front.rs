@@ -167,3 +167,37 @@ fn the_room_is_what_the_limits_leave() {
     assert_eq!(refused.code(), ErrorCode::QuotaExceeded);
     assert_eq!(host.replica.room().0, 1, "all or nothing");
 }
+
+#[test]
+fn neighbours_come_with_a_read_as_far_as_their_copies_may_be_kept() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    for key in ["a", "b", "c", "e", "f"] {
+        host.set(ann, key, &format!("of {key}"));
+    }
+    let mut ending = put("d", "v");
+    ending.expires_at = Some(START + 60_000);
+    host.replica.hand_over(ann, vec![ending, erase("e")], PLAIN, START).unwrap();
+    host.drain();
+    glance(&mut host, ann, "b");
+    let ahead = host.replica.ahead(ann, "b", 64);
+    let keys: Vec<&str> = ahead.iter().map(|copy| &*copy.key).collect();
+    assert_eq!(keys, ["c", "f"]); // behind it only; neither what ends nor what is gone
+    assert_eq!(ahead[0].dot, Dot::new(host.id(), 3));
+    assert_eq!(host.replica.ahead(ann, "b", 1).len(), 1);
+    assert_eq!(host.replica.ahead(ann, "f", 64), []);
+    // Nothing but `b` was read.
+    let vector = host.replica.session(ann).unwrap().vector;
+    assert_eq!(vector.get(&host.space()).unwrap().reads.get(host.id()), 2);
+}
+
+#[test]
+fn neighbours_that_are_not_durable_do_not_come() {
+    let mut host = Host::new(stored(edge("a")));
+    let ann = host.session();
+    host.replica.hand_over(ann, vec![put("a", "1"), put("b", "2")], PLAIN, host.now).unwrap();
+    assert_eq!(host.replica.ahead(ann, "a", 64), []);
+    host.drain();
+    host.confirm_all();
+    assert_eq!(host.replica.ahead(ann, "a", 64).len(), 1);
+}

@@ -87,7 +87,7 @@ export interface CoreSession {
   info(): CoreSessionInfo;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
-  glance(key: string, terms: number, now: number): Glance;
+  glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;
   handOver(text: string, lengths: Uint32Array, terms: number, now: number): Float64Array;
   recordReads(dots: Float64Array): void;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
@@ -111,8 +111,12 @@ export type CoreSessionInfo = Omit<Bits<SessionInspection>, 'reads' | 'writes' |
 /** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
 export type Kind = 0 | 1 | 2;
 
-/** An entry, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
-export type Glance = readonly [entry: RawEntry | undefined, origin?: number, sequence?: number];
+/** What a key shows, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
+export type Glance = readonly [kind: Kind, value: string | Uint8Array, origin?: number, sequence?: number, ...ahead: Ahead | []];
+
+/** Copies of keys that follow: keys and values joined, and for each the length of its key, of its value (shifted left by two
+ * bits, under which its kind stands), its replica's number and its sequence. */
+export type Ahead = readonly [text: string, numbers: Float64Array];
 
 export interface RawEntry {
   readonly key: string;

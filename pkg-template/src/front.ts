@@ -7,7 +7,7 @@
  * read (`settle`). So nothing leaves that rests on what the core does not know. Only where storage is memory: elsewhere a write
  * is not visible to others before it is durable, and that is the core's to judge.
  */
-import type { CoreSession } from './binding.js';
+import type { CoreSession, Glance } from './binding.js';
 
 /** Whose write a copy is: a number that the core gave to a replica, and a sequence; 0 while the write is in the log. */
 interface Mark {
@@ -29,6 +29,8 @@ const LOG_UNITS = 48_000;
 const BYTES_A_UNIT = 3;
 /** What the limits count for an entry beside its key and value, in bytes. */
 const OVERHEAD = 64;
+/** The most copies that are fetched with one read. */
+const AHEAD = 64;
 /** What is longer is handed over by itself: joining it to others would cost more than it saves. */
 const KEY_UNITS = 256;
 const VALUE_UNITS = 4_096;
@@ -114,6 +116,8 @@ export class Front {
   #logWrites = 0;
   #logUnits = 0;
   #over = false;
+  /** How many neighbours the next read that crosses asks for: one that reads a few keys pays for none, a walk for few crossings. */
+  #ahead = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -130,6 +134,29 @@ export class Front {
     let copies = this.#spaces.get(space);
     if (copies === undefined) this.#spaces.set(space, (copies = new Map()));
     return copies;
+  }
+
+  /** How many copies of neighbours the core is asked for now. */
+  ahead(): number {
+    return this.#over ? 0 : this.#ahead;
+  }
+
+  /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
+  keep(copies: Map<string, Copy>, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
+    if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
+    copies.set(key, { kind, value: value as string, mark: { origin, sequence } });
+    this.#ahead = Math.min(AHEAD, 2 * this.#ahead + 1);
+    if (text === undefined || numbers === undefined) return;
+    for (let at = 0, from = 0; at < numbers.length; at += 4) {
+      const [lengthOfKey, packed] = [numbers[at] as number, numbers[at + 1] as number];
+      const until = from + lengthOfKey;
+      const [name, end] = [text.slice(from, until), until + (packed >>> 2)];
+      if (!copies.has(name)) {
+        const mark = { origin: numbers[at + 2] as number, sequence: numbers[at + 3] as number };
+        copies.set(name, { kind: (packed & 3) as 0 | 1, value: text.slice(until, end), mark });
+      }
+      from = end;
+    }
   }
 
   /** Accepts a write at `now`, or refuses: then the core must be asked. `kind` 3 deletes. */

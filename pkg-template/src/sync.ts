@@ -10,7 +10,7 @@ import type { Handle } from './handle.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
 import type { Batch, SyncSession } from './types/session.js';
-import { decode, encode, toEntry } from './value.js';
+import { decode, type Encoded, encode, toEntry } from './value.js';
 
 // The core never waits under these terms, so that no answer is the number of a wait.
 const NO_TIMEOUT = -1;
@@ -90,17 +90,15 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   /** Asks the core, and keeps a copy where it may. */
-  #glance(key: string): RawEntry | undefined {
+  #glance(key: string): Encoded | undefined {
     const [name, handle] = [toKey(key), this.#handle];
-    const [entry] = handle.call<Glance>(
-      (raw, now) => raw.glance(name, this.#bits, now),
+    const { front } = handle;
+    const found = handle.call<Glance | undefined>(
+      (raw, now) => raw.glance(name, this.#bits, front.ahead(), now),
       // At once: what follows from the call may already forget it again.
-      ([found, origin, sequence]) => {
-        if (found === undefined || origin === undefined || sequence === undefined || found.kind === 2) return;
-        handle.copies.set(name, { kind: found.kind, value: found.value as string, mark: { origin, sequence } });
-      },
+      (seen) => seen && front.keep(handle.copies, name, seen),
     );
     this.#mayRead = handle.epoch;
-    return entry;
+    return found && { kind: found[0], value: found[1] };
   }
 }

@@ -49,8 +49,8 @@ function refused(cause?: unknown): EdgeSessionError {
   return new EdgeSessionError('VALUE_INVALID', `a value is what JSON.stringify keeps, or a Uint8Array${why}`, { cause });
 }
 
-/** The value of an entry that nobody else holds. */
-export function decode<T>(raw: RawEntry): T {
+/** A value that nobody else holds. */
+export function decode<T>(raw: Encoded): T {
   return (raw.kind === 1 ? JSON.parse(raw.value as string) : raw.value) as T;
 }
 

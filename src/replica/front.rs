@@ -16,9 +16,12 @@ use crate::id::{Dot, ReplicaId, Space};
 use crate::io::{Answer, Effect, Item, Operation, Progress, SessionHandle, Terms};
 use crate::mutant::{Mutant, off};
 use crate::store::Mutation;
-use crate::store::entry::Key;
+use crate::store::entry::{Content, DataEntry, Key, LiveSet};
 use crate::time::Millis;
 
+/// The most copies that are handed over with one read, and the most bytes of them.
+const AHEAD_MAX: usize = 64;
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
 /// Above so many forgotten keys at once the host is told to forget all.
 const FORGET_MAX: usize = 1024;
 
@@ -57,6 +60,18 @@ pub struct Glance {
     pub keep: Option<Dot>,
 }
 
+/// A value that the host may keep a copy of before anybody has read it. Reading it there is reported as any other
+/// read of a copy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ahead {
+    /// The key.
+    pub key: Key,
+    /// What it shows: text or JSON.
+    pub content: Content,
+    /// The write that it shows.
+    pub dot: Dot,
+}
+
 impl Replica {
     /// Reads a key as `Operation::Get` under `sync` does, and tells whether its value may be copied. From the first call
     /// on, or the first [`Replica::hand_over`], [`Effect::Forget`] names the copies that are no longer true.
@@ -74,14 +89,37 @@ impl Replica {
         let begun = self.begin(session, Operation::Get(key.clone()), Terms { sync: true, ..terms }, now)?;
         let Progress::Done(Answer::Item(item)) = begun else { return Ok(Glance { item: None, keep: None }) };
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
-        let set = self.store.live(&state.space, &key).map(crate::store::entry::LiveSet::entries);
-        let keep = match set {
-            Some([only]) if item.is_some() && only.expires_at.is_none() => Some(only.dot),
-            _ => None,
-        };
+        let keep = self.store.live(&state.space, &key).and_then(alone).filter(|_| item.is_some()).map(|only| only.dot);
         let durable = self.durable(&state.space);
         let keep = keep.filter(|dot| durable.contains(*dot));
         Ok(Glance { item, keep })
+    }
+
+    /// The keys that follow a key, in their order, as far as their copies may be kept: whoever reads one key for the first
+    /// time will often read its neighbours, and one crossing then serves them all. At most `most` keys are looked at (and
+    /// never more than 64). Nothing is read by it: the session learns nothing. To be called right after
+    /// [`Replica::glance`].
+    #[must_use]
+    pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
+        let Some(state) = self.sessions.get(&session) else { return Vec::new() };
+        let Some(space) = self.store.space(&state.space) else { return Vec::new() };
+        let durable = self.durable(&state.space);
+        let mut bytes = 0;
+        let neighbours = space.range(Some(key), None).filter(|(next, _)| &***next != key).take(most.min(AHEAD_MAX));
+        let copyable = neighbours.filter_map(|(key, set)| {
+            let entry = alone(set).filter(|entry| durable.contains(entry.dot))?;
+            let content = match &entry.content {
+                Content::Text(_) | Content::Json(_) => entry.content.clone(),
+                Content::Bytes(_) | Content::Tombstone => return None,
+            };
+            Some(Ahead { key: key.clone(), content, dot: entry.dot })
+        });
+        copyable
+            .take_while(|copy| {
+                bytes += copy.key.len() + copy.content.len();
+                bytes <= AHEAD_BYTES_MAX
+            })
+            .collect()
     }
 
     /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.
@@ -146,4 +184,10 @@ impl Replica {
     pub fn origin_at(&self, number: u32) -> Option<ReplicaId> {
         self.origins.get(number as usize).copied()
     }
+}
+
+/// The entry of a key, if it is the only one and never ends: nothing but a write takes it away.
+fn alone(set: &LiveSet) -> Option<&DataEntry> {
+    let [only] = set.entries() else { return None };
+    Some(only).filter(|only| only.expires_at.is_none())
 }

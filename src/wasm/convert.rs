@@ -5,7 +5,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Float64Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::error::{self, argument, missing};
@@ -13,6 +13,7 @@ use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Terms};
+use crate::replica::Ahead;
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
 use crate::time::Millis;
@@ -51,14 +52,19 @@ fn expiry(at: Option<Millis>) -> JsValue {
     at.map_or(JsValue::NULL, |at| JsValue::from_f64(at as f64))
 }
 
+/// A value: its kind and itself. Nothing for a tombstone.
+fn bare(content: &Content) -> Option<(u32, JsValue)> {
+    match content {
+        Content::Text(text) => Some((TEXT, JsValue::from_str(text))),
+        Content::Json(text) => Some((JSON, JsValue::from_str(text))),
+        Content::Bytes(bytes) => Some((BYTES, Uint8Array::from(&**bytes).into())),
+        Content::Tombstone => None,
+    }
+}
+
 pub(super) fn item(item: &Item) -> JsValue {
-    let (kind, value) = match &item.content {
-        Content::Text(text) => (TEXT, JsValue::from_str(text)),
-        Content::Json(text) => (JSON, JsValue::from_str(text)),
-        Content::Bytes(bytes) => (BYTES, Uint8Array::from(&**bytes).into()),
-        // An item shows something; a tombstone never becomes one.
-        Content::Tombstone => return JsValue::UNDEFINED,
-    };
+    // An item shows something; a tombstone never becomes one.
+    let Some((kind, value)) = bare(&item.content) else { return JsValue::UNDEFINED };
     object([
         ("key", JsValue::from_str(&item.key)),
         ("kind", kind.into()),
@@ -117,13 +123,35 @@ pub(super) fn change(change: &Change) -> JsValue {
     ])
 }
 
-/// A read for the cache: `[entry | undefined, origin, sequence]`, the last two only where a copy may be kept.
-pub(super) fn glance(shown: Option<&Item>, keep: Option<(u32, u64)>) -> JsValue {
-    let entry = shown.map_or(JsValue::UNDEFINED, item);
-    match keep {
-        Some((origin, sequence)) => Array::of3(&entry, &origin.into(), &JsValue::from_f64(sequence as f64)).into(),
-        None => Array::of1(&entry).into(),
+/// A read for the cache: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` where a copy may be kept;
+/// and behind these, where there are copies ahead, their keys and values joined and for each the length of its key, the
+/// length of its value shifted left by two bits with its kind under them, its origin and its sequence.
+pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, ahead: &[(u32, Ahead)]) -> JsValue {
+    let Some((kind, value)) = content.and_then(bare) else { return JsValue::UNDEFINED };
+    let Some((origin, sequence)) = keep else { return Array::of2(&kind.into(), &value).into() };
+    let seen = Array::of4(&kind.into(), &value, &origin.into(), &JsValue::from_f64(sequence as f64));
+    if !ahead.is_empty() {
+        let (mut text, mut numbers) = (String::new(), Vec::with_capacity(4 * ahead.len()));
+        for (origin, copy) in ahead {
+            let (kind, value) = match &copy.content {
+                Content::Text(value) => (TEXT, &**value),
+                Content::Json(value) => (JSON, &**value),
+                Content::Bytes(_) | Content::Tombstone => continue,
+            };
+            text.push_str(&copy.key);
+            text.push_str(value);
+            let value = u64::from(units(value)) << 2 | u64::from(kind);
+            numbers.extend([f64::from(units(&copy.key)), value as f64, f64::from(*origin), copy.dot.sequence as f64]);
+        }
+        seen.push(&JsValue::from_str(&text));
+        seen.push(&Float64Array::from(&*numbers).into());
     }
+    seen.into()
+}
+
+/// The length in UTF-16 units.
+fn units(text: &str) -> u32 {
+    if text.is_ascii() { text.len() as u32 } else { text.encode_utf16().count() as u32 }
 }
 
 /// What the host has accepted: keys and values joined to one text, and for each its length in UTF-16 units; a value's

@@ -71,15 +71,18 @@ impl Session {
         self.begin(Operation::Get(key.into()), terms(bits, timeout)?, now)
     }
 
-    /// What a key shows, and whether a copy may be kept: `[entry, origin, sequence]`.
+    /// What a key shows, and whether a copy may be kept: `[kind, value, origin, sequence]`; with copies of at most `ahead`
+    /// keys that follow.
     ///
     /// # Errors
     /// As `get`.
-    pub fn glance(&self, key: &str, bits: u32, now: f64) -> Result<JsValue, SessionError> {
+    pub fn glance(&self, key: &str, bits: u32, ahead: u32, now: f64) -> Result<JsValue, SessionError> {
         let mut core = borrow(&self.core)?;
         let seen = core.glance(self.handle, key.into(), terms(bits, -1.0)?, millis(now))?;
         let keep = seen.keep.map(|dot| (core.origin(dot.replica), dot.sequence));
-        Ok(glance(seen.item.as_ref(), keep))
+        let copies = if keep.is_some() { core.ahead(self.handle, key, ahead as usize) } else { Vec::new() };
+        let copies: Vec<_> = copies.into_iter().map(|copy| (core.origin(copy.dot.replica), copy)).collect();
+        Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &copies))
     }
 
     /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as

@@ -255,3 +255,28 @@ test('letting go of a session, and closing, lose nothing that was accepted', asy
   assert.equal(thrown(() => eve.sync.get('last')).code, 'REPLICA_CLOSED');
   assert.equal(thrown(() => eve.sync.set('last', 'more')).code, 'REPLICA_CLOSED');
 });
+
+test('neighbours that came with a read are true, are forgotten like any copy, and count as read when they are', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const expected = new Map();
+  for (let n = 0; n < 300; n += 1) {
+    const [key, value] = [`ключ-${n}-𝄞`, n % 3 ? `値 ${n}` : { n }];
+    await ann.set(key, value);
+    expected.set(key, value);
+  }
+  await pull(paris, tokyo);
+  const bob = paris.session();
+  const keys = [...expected.keys()].sort();
+  for (const key of keys.slice(0, 20)) assert.deepEqual(bob.sync.get(key), expected.get(key));
+  const read = () => readsOf(bob, tokyo);
+  assert(read() < 300, 'what came ahead was not read');
+  // One that is surely ahead changes elsewhere.
+  await ann.set(keys[25], 'changed');
+  expected.set(keys[25], 'changed');
+  await pull(paris, tokyo);
+  for (const key of keys) assert.deepEqual(bob.sync.get(key), expected.get(key));
+  assert.equal(read(), writesOf(ann, tokyo), 'a copy that was read counts');
+  for (const key of keys.slice(0, 3)) paris.session().sync.delete(key);
+  for (const key of keys.slice(0, 3)) assert.equal(bob.sync.get(key), undefined);
+});

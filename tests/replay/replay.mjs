@@ -63,8 +63,11 @@ function call({ core, sessions }, method, args) {
   if (method === 'handOver') rest[1] = Uint32Array.from(rest[1]);
   if (method === 'recordReads') rest[0] = Float64Array.from(rest[0]);
   const result = sessions.get(handle)[method](...rest);
-  return result instanceof Float64Array ? [...result] : result;
+  return numbers(method === 'glance' && result !== undefined ? result.map(numbers) : result);
 }
+
+/** A list of numbers as the trace has it. */
+const numbers = (value) => (value instanceof Float64Array ? [...value] : value);
 
 /** A result as the trace has it: in `ok` where it could have been an error. */
 const shown = (result, expected) => (expected !== null && typeof expected === 'object' && ('ok' in expected || 'error' in expected) ? { ok: result } : result);

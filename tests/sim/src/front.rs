@@ -24,6 +24,8 @@ use crate::world::World;
 
 /// At so many writes the log is handed over.
 const LOG: usize = 6;
+/// So many neighbours are asked for with a read that crosses.
+const AHEAD: usize = 3;
 
 /// What a host keeps in front of one replica.
 #[derive(Debug, Default)]
@@ -76,21 +78,32 @@ impl World {
             return self.judge(client).read_copy(reader, &key, copy.write, &copy.content, log);
         }
         let terms = Terms { guarantees: Some(judged), ..Terms::default() };
-        let seen = self.call(node, |replica, now| replica.glance(handle, key.clone(), terms, now))?;
+        let seen = self.call(node, |replica, now| replica.glance(handle, key.clone(), terms, AHEAD, now))?;
         let Some(seen) = seen else { return Ok(()) };
-        if let Ok(glance) = &seen {
+        if let Ok((glance, ahead)) = &seen {
             self.clients[client].may.read.insert(judged.bits());
             if let (Some(dot), Some(item)) = (glance.keep, &glance.item) {
-                let Some(write) = self.judge(client).writes.of_dot(dot) else {
-                    return Alarm::raise(Kind::Answer, format!("n{node} lets {dot} be copied, which nobody wrote"));
-                };
-                let copy = Copy { content: item.content.clone(), write, mark: Mark::Known(dot) };
-                self.nodes[node].front.copies.insert(place, copy);
+                self.keep(client, node, place.1, &item.content, dot)?;
+            }
+            for copy in ahead {
+                if !self.nodes[node].front.copies.contains_key(&(place.0, copy.key.clone())) {
+                    self.keep(client, node, copy.key.clone(), &copy.content, copy.dot)?;
+                }
             }
         }
-        let answer = seen.map(|glance| Answer::Item(glance.item));
+        let answer = seen.map(|(glance, _)| Answer::Item(glance.item));
         self.answered(client, node, &Asked::Read(key), judged, answer, true)?;
         self.carry_out(node)
+    }
+
+    /// Keeps the copy of a write that the replica has told.
+    fn keep(&mut self, client: usize, node: usize, key: Key, content: &Content, dot: Dot) -> Result<(), Alarm> {
+        let Some(write) = self.judge(client).writes.of_dot(dot) else {
+            return Alarm::raise(Kind::Answer, format!("n{node} lets {dot} be copied, which nobody wrote"));
+        };
+        let copy = Copy { content: content.clone(), write, mark: Mark::Known(dot) };
+        self.nodes[node].front.copies.insert((self.clients[client].space, key), copy);
+        Ok(())
     }
 
     /// A client writes a key in front of the replica, or to the replica at once.

@@ -12,7 +12,7 @@ use edge_session::id::{Dot, ReplicaId, Space};
 use edge_session::io::{
     Answer, Change, Effect, LinkId, Operation, Progress, Scope, SessionHandle, Terms, WaitId, WatchId,
 };
-use edge_session::replica::{Config, Glance, Replica as Core, SessionInit};
+use edge_session::replica::{Ahead, Config, Glance, Replica as Core, SessionInit};
 use edge_session::store::Mutation;
 use edge_session::store::entry::{Content, Key};
 use edge_session::sync::peer::Timing;
@@ -270,24 +270,26 @@ impl Replica {
         self.note("unwatch", || vec![json!(watch.0)], || Value::Null);
     }
 
-    /// See [`Core::glance`].
+    /// See [`Core::glance`], and [`Core::ahead`] where the copy of it may be kept.
     pub fn glance(
         &mut self,
         handle: SessionHandle,
         key: Key,
         terms: Terms,
+        most: usize,
         now: Millis,
-    ) -> Result<Glance, SessionError> {
-        let result = self.core.glance(handle, key.clone(), terms, now);
+    ) -> Result<(Glance, Vec<Ahead>), SessionError> {
+        let result = self.core.glance(handle, key.clone(), terms, now).map(|seen| {
+            let ahead = if seen.keep.is_some() { self.core.ahead(handle, &key, most) } else { Vec::new() };
+            (seen, ahead)
+        });
         if self.number.is_some() {
-            let keep = result.as_ref().ok().and_then(|seen| seen.keep);
-            let keep = keep.map(|dot| [json!(self.core.origin(dot.replica)), json!(dot.sequence)]);
-            let seen = |seen: &Glance| {
-                let item = seen.item.as_ref().map_or(Value::Null, shown::item);
-                Value::Array([item].into_iter().chain(keep.into_iter().flatten()).collect())
-            };
+            let mut origin = |dot: Dot| [json!(self.core.origin(dot.replica)), json!(dot.sequence)];
+            let (keep, ahead) = result.as_ref().map_or((None, &[][..]), |(seen, ahead)| (seen.keep, ahead));
+            let (keep, dots) = (keep.map(&mut origin), ahead.iter().map(|copy| origin(copy.dot)).collect());
+            let seen = |(seen, ahead): &(Glance, Vec<Ahead>)| shown::glance(seen, keep, ahead, dots);
             no_deadline(terms);
-            let arguments = vec![json!(handle.0), json!(*key), shown::bits(terms), json!(now)];
+            let arguments = vec![json!(handle.0), json!(*key), shown::bits(terms), json!(most), json!(now)];
             self.note("glance", || arguments, || shown::result(&result, seen));
         }
         result

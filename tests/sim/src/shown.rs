@@ -4,7 +4,7 @@
 
 use edge_session::error::{Missing, SessionError};
 use edge_session::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Range, Terms};
-use edge_session::replica::{Config, SessionInit, SessionView};
+use edge_session::replica::{Ahead, Config, Glance, SessionInit, SessionView};
 use edge_session::store::entry::Content;
 use serde_json::{Value, json};
 
@@ -112,6 +112,25 @@ pub fn range(range: &Range) -> Value {
         "limit": range.limit,
         "reverse": range.reverse,
     })
+}
+
+/// A read for the cache, and what comes with it.
+#[must_use]
+pub fn glance(seen: &Glance, keep: Option<[Value; 2]>, ahead: &[Ahead], dots: Vec<[Value; 2]>) -> Value {
+    let Some((kind, value)) = seen.item.as_ref().and_then(|item| content(&item.content)) else { return Value::Null };
+    let mut shown: Vec<Value> = [json!(kind), value].into_iter().chain(keep.into_iter().flatten()).collect();
+    if !ahead.is_empty() {
+        let units = |text: &str| text.encode_utf16().count();
+        let (mut joined, mut numbers) = (String::new(), Vec::new());
+        for (copy, dot) in ahead.iter().zip(dots) {
+            let Some((kind, value)) = content(&copy.content) else { continue };
+            let value = value.as_str().unwrap_or_default();
+            joined.extend([&*copy.key, value]);
+            numbers.extend([json!(units(&copy.key)), json!(units(value) << 2 | kind as usize)].into_iter().chain(dot));
+        }
+        shown.extend([json!(joined), json!(numbers)]);
+    }
+    Value::Array(shown)
 }
 
 /// A kind and a value; nothing for a tombstone.
