@@ -18,6 +18,9 @@ pub mod storage {}
 #[doc = include_str!("docs/simulation.md")]
 pub mod simulation {}
 
+#[doc = include_str!("docs/threats.md")]
+pub mod threats {}
+
 #[doc = include_str!("docs/model.md")]
 pub mod model {}
 

@@ -19,12 +19,13 @@ impl Entropy {
         Self { seed, drawn: 0 }
     }
 
-    /// The next ten bytes: the random part of a replica id or of a UUIDv7.
-    pub fn draw(&mut self) -> [u8; 10] {
+    /// The next bytes, at most 32 of them: the random part of a UUIDv7, the secret of a replica id, a nonce.
+    pub fn draw<const N: usize>(&mut self) -> [u8; N] {
+        const { assert!(N <= 32, "a block has 32 bytes") }
         self.drawn += 1;
         let block: [u8; 32] =
             Sha256::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize().into();
-        block.first_chunk().copied().unwrap_or_default()
+        block.first_chunk().copied().unwrap_or([0; N])
     }
 }
 

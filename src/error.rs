@@ -103,6 +103,10 @@ codes! {
     ValueTooLarge "VALUE_TOO_LARGE" 413 false "unchanged";
     /// A limit of the replica is reached: bytes, keys, batch, waiters, spaces.
     QuotaExceeded "QUOTA_EXCEEDED" 507 false "unchanged";
+    /// A client sends more than it may.
+    RateLimited "RATE_LIMITED" 429 true "unchanged: the message was dropped";
+    /// A client's write is stamped too far ahead of the clock of the replica that first took it.
+    ClockDrift "CLOCK_DRIFT" 400 false "unchanged";
     /// Storage refused or failed; the replica goes on from memory.
     StorageFailed "STORAGE_FAILED" 500 true "kept in memory; nothing of it is acknowledged as durable";
     /// Bytes from outside are damaged, truncated or not of the protocol.

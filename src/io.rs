@@ -58,6 +58,13 @@ pub enum Effect {
     Unsynced(bool),
     /// Call `tick` at this time; replaces what was asked before. `None`: no call is needed.
     Timeout(Option<Millis>),
+    /// Close this link, and tell the other end why: its time is over here.
+    Close {
+        /// The link, of which nothing is known any more.
+        link: LinkId,
+        /// The reason.
+        error: SessionError,
+    },
     /// Something that an application may want to know.
     Event(Event),
 }
@@ -94,6 +101,24 @@ pub enum Event {
     Peers(u32),
     /// Something from a peer was refused; state is unchanged by it.
     Refused(SessionError),
+    /// Own writes were refused by the edge that this replica joins, and are undone here. The others were made again.
+    Rejected {
+        /// In this space.
+        space: Space,
+        /// The stable code, such as `CLOCK_DRIFT`.
+        code: String,
+        /// What was to be written.
+        writes: Vec<RejectedWrite>,
+    },
+}
+
+/// A write of one key that was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RejectedWrite {
+    /// The key.
+    pub key: Key,
+    /// What was to be written; a tombstone for a deletion.
+    pub content: Content,
 }
 
 /// A key and what it shows.

@@ -8,7 +8,7 @@
 //!
 //! | | modules |
 //! |---|---|
-//! | nouns | [`id`], [`time`], [`vector`], [`guarantee`], [`error`], [`codec`], [`entropy`], [`mutant`] |
+//! | nouns | [`id`], [`identity`], [`time`], [`vector`], [`guarantee`], [`error`], [`codec`], [`entropy`], [`mutant`] |
 //! | store | [`store`]: what a replica holds; knows vectors, not sessions |
 //! | session | [`session`]: what a user depends on, and tokens; knows vectors, not the store |
 //! | sync | [`sync`]: anti-entropy with one peer |
@@ -27,6 +27,7 @@ pub mod entropy;
 pub mod error;
 pub mod guarantee;
 pub mod id;
+pub mod identity;
 pub mod io;
 pub mod mutant;
 pub mod replica;

@@ -45,6 +45,25 @@ pub enum Mutant {
     Forget,
     /// A dependency is folded onto a dot whether or not the dot's past covers it.
     FoldCovered,
+    /// A check of what clients may do. The simulator and the model have no clients; `tests/trust` has.
+    Trust(Trust),
+}
+
+/// A check of what a client may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Trust {
+    /// A delta may advance any id.
+    Origin,
+    /// Who may read a space may write it.
+    Role,
+    /// An entry may be stamped with any clock.
+    Clock,
+    /// Entries may go where none come.
+    Removal,
+    /// Every space is for everybody.
+    Space,
+    /// A client may send as much as it likes.
+    Rate,
 }
 
 /// Whether a check is switched off in this thread.
@@ -64,7 +83,7 @@ mod switch {
     use core::cell::Cell;
 
     use crate::guarantee::Guarantee;
-    use crate::mutant::Mutant;
+    use crate::mutant::{Mutant, Trust};
 
     std::thread_local! {
         static OFF: Cell<Option<Mutant>> = const { Cell::new(None) };
@@ -90,7 +109,7 @@ mod switch {
     }
 
     impl Mutant {
-        /// Every mutant.
+        /// Every mutant of replicas that trust each other.
         pub const ALL: [Self; 19] = [
             Self::Guarantee(Guarantee::ReadYourWrites),
             Self::Guarantee(Guarantee::MonotonicReads),
@@ -136,6 +155,12 @@ mod switch {
                 Self::ServeThrow => "no-serve-throw",
                 Self::Forget => "no-forget",
                 Self::FoldCovered => "no-fold-covered",
+                Self::Trust(Trust::Origin) => "no-trust-origin",
+                Self::Trust(Trust::Role) => "no-trust-role",
+                Self::Trust(Trust::Clock) => "no-trust-clock",
+                Self::Trust(Trust::Removal) => "no-trust-removal",
+                Self::Trust(Trust::Space) => "no-trust-space",
+                Self::Trust(Trust::Rate) => "no-trust-rate",
             }
         }
 

@@ -6,11 +6,13 @@
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
 mod answer;
+mod clients;
 mod fold;
 mod front;
 mod journal;
 mod links;
 mod operate;
+mod recover;
 mod session;
 mod sessions;
 mod storage;
@@ -22,6 +24,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::clients::Pass;
 pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
 pub use self::session::{SessionInit, SessionView};
@@ -32,12 +35,14 @@ use self::front::Front;
 use self::journal::Journal;
 use self::links::Links;
 use self::operate::Waits;
+use self::recover::Recovery;
 use self::session::SessionState;
 use self::upstream::Upstream;
 use self::watches::Watches;
 use crate::entropy::Entropy;
 use crate::error::SessionError;
 use crate::id::{ReplicaId, Space};
+use crate::identity::{Identities, Secret};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
 use crate::session::seal::{Keyring, LEEWAY_MAX};
@@ -46,6 +51,7 @@ use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
 use crate::store::limits::Limits;
 use crate::store::space::Changed;
+use crate::sync::gate::ClientLimits;
 use crate::sync::peer::Timing;
 use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
@@ -68,6 +74,8 @@ pub struct Config {
     pub space: String,
     /// What is accepted.
     pub limits: Limits,
+    /// What one client may bring.
+    pub client_limits: ClientLimits,
     /// How often peers are spoken to.
     pub timing: Timing,
     /// How long a session's operation waits, unless it says otherwise, in milliseconds.
@@ -95,6 +103,7 @@ impl Default for Config {
             keys: Vec::new(),
             space: "default".into(),
             limits: Limits::default(),
+            client_limits: ClientLimits::default(),
             timing: Timing::default(),
             timeout: 1_000,
             expires_in: 24 * 3_600_000,
@@ -117,6 +126,17 @@ pub struct Replica {
     leeway: Millis,
     token_bytes: usize,
     keyring: Option<Keyring>,
+    client_limits: ClientLimits,
+    /// The ids that this replica has written under, with the secrets that prove it.
+    identities: Identities,
+    /// Ids of other tabs, which share a link with this one.
+    siblings: Identities,
+    /// When a question for an id was passed on last.
+    passed_on: Millis,
+    /// By how much the clock of an edge is ahead of the own one, as it was told last.
+    skew: i64,
+    /// What is fetched anew, because own writes were refused.
+    recovery: Option<Recovery>,
     entropy: Entropy,
     store: SessionConsistentStore,
     journal: Journal,
@@ -159,9 +179,13 @@ impl Replica {
     /// `ARGUMENT_INVALID` if the label, a key, the space's name or the token's limit is not of its form.
     pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
         let mut entropy = Entropy::new(config.seed);
+        let secret = Secret::from_bytes(entropy.draw());
+        let id = secret.id(&config.label)?;
+        let mut identities = Identities::default();
+        identities.keep(id, secret);
         let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
         Ok(Self {
-            id: ReplicaId::new(&config.label, entropy.draw())?,
+            id,
             issuer: config.issuer,
             space: Space::first(&config.space)?,
             timeout: config.timeout,
@@ -170,6 +194,12 @@ impl Replica {
             leeway: config.leeway.min(LEEWAY_MAX),
             token_bytes: check_limit(config.token_bytes)?,
             keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?) },
+            client_limits: config.client_limits,
+            identities,
+            siblings: Identities::default(),
+            passed_on: 0,
+            skew: 0,
+            recovery: None,
             entropy,
             store: SessionConsistentStore::new(config.limits),
             journal: Journal::new(config.storage),
@@ -301,6 +331,8 @@ impl Replica {
         if self.amnesia && !off(Mutant::NewId) {
             self.rename();
         }
+        self.dismiss_clients();
+        self.tend_recovery();
         self.relieve_crowds();
         self.tend_folds();
         self.make_record();
@@ -319,7 +351,9 @@ impl Replica {
     }
 
     fn make_record(&mut self) {
-        self.records.extend(self.journal.record(self.id, &self.store));
+        // A replica with a key proves itself by that.
+        let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };
+        self.records.extend(self.journal.record(self.id, secrets, &self.store));
     }
 
     /// Whether something waits for storage before it may leave.
@@ -363,8 +397,10 @@ impl Replica {
     fn rename(&mut self) {
         let old = self.id;
         // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.
-        if let Ok(new) = ReplicaId::new(&old.label(), self.entropy.draw()) {
+        let secret = Secret::from_bytes(self.entropy.draw());
+        if let Ok(new) = secret.id(&old.label()) {
             self.id = new;
+            self.identities.keep(new, secret);
             self.upstream.renamed(old);
             self.amnesia = false;
             self.folds.clear();

@@ -60,6 +60,14 @@ impl SessionConsistentStore {
         Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits }
     }
 
+    /// A store of the same limits and retirement records that holds nothing.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let spaces = self.spaces.iter().filter_map(|(space, state)| Some((space.clone(), state.emptied()?)));
+        let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
+        Self { spaces, clock: HlcClock::default(), limits: self.limits }
+    }
+
     /// The limits.
     #[must_use]
     pub const fn limits(&self) -> &Limits {

@@ -26,9 +26,8 @@ const server = createServer(async (request, response) => {
 const serving = serveReplica(db, server, { path: '/sync' });
 server.listen(8080);
 
-// Another edge with the same key. This one shows that it holds the key by a token that it has signed itself.
-const token = () => db.session({ client: db.id, expiresIn: '5m' }).sealed();
-db.connect(webSocket('wss://ams1.example/sync', { token }));
+// Another edge with the same key, to which this one shows that it holds it too.
+db.connect(webSocket('wss://ams1.example/sync', { token: () => db.pass() }));
 
 process.once('SIGTERM', () => {
   // Stored, handed over, closed; peers are told to come again.

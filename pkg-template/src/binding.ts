@@ -36,6 +36,11 @@ export interface CoreReplica {
   linkNote(link: number): Uint8Array | undefined;
   /** A link that has stayed open while the replica was not in memory. */
   linkResume(link: number, note: Uint8Array, now: number): void;
+  /** A link to who comes with a token: a client, whose messages are judged, or another replica of the cluster. */
+  linkAdmit(link: number, token: string, note: Uint8Array | undefined, now: number): void;
+  exchangeAs(link: number, token: string, bytes: Uint8Array, now: number): void;
+  /** What this replica shows to others of its cluster, for a minute. */
+  peerPass(now: number): string;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
@@ -158,11 +163,20 @@ export type Effect =
   | { readonly kind: 'forget'; readonly keys: readonly (readonly [space: string, key: string])[] | null }
   | { readonly kind: 'unsynced'; readonly unsynced: boolean }
   | { readonly kind: 'timeout'; readonly at: number | null }
+  | { readonly kind: 'close'; readonly link: number; readonly error: unknown }
   | { readonly kind: 'event'; readonly event: CoreEvent };
+
+/** A write of one key that was refused; without a kind it was a deletion. */
+export interface RawRejected {
+  readonly key: string;
+  readonly kind?: Kind;
+  readonly value?: string | Uint8Array;
+}
 
 export type CoreEvent =
   | { readonly type: 'change'; readonly space: string; readonly key: string; readonly entry?: RawEntry; readonly version: string }
   | { readonly type: 'conflict'; readonly space: string; readonly key: string; readonly kept: string; readonly dropped: string }
   | { readonly type: 'renamed'; readonly old: string; readonly new: string }
+  | { readonly type: 'rejected'; readonly space: string; readonly code: string; readonly writes: readonly RawRejected[] }
   | { readonly type: 'peers'; readonly count: number }
   | { readonly type: 'error'; readonly error: unknown };

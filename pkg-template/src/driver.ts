@@ -19,6 +19,7 @@ import { Waits } from './waits.js';
 /** Where goes what the core sends to one link, or in reply to one exchange. */
 export interface Sink {
   send(bytes: Uint8Array): void;
+  /** The replica is over, or will not go on with this link. */
   fail(error: EdgeSessionError): void;
 }
 
@@ -268,6 +269,8 @@ export class Driver {
         return;
       case 'timeout':
         return this.#schedule(effect.at);
+      case 'close':
+        return this.#sinks.get(effect.link)?.fail(fromCore(effect.error) ?? invalid('the link was closed', effect.error));
       case 'event':
         return this.#tell(effect.event);
     }

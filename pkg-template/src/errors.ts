@@ -39,6 +39,8 @@ const TABLE = {
   VALUE_INVALID: { status: 400, retryable: false },
   VALUE_TOO_LARGE: { status: 413, retryable: false },
   QUOTA_EXCEEDED: { status: 507, retryable: false },
+  RATE_LIMITED: { status: 429, retryable: true },
+  CLOCK_DRIFT: { status: 400, retryable: false },
   STORAGE_FAILED: { status: 500, retryable: true },
   MESSAGE_MALFORMED: { status: 400, retryable: false },
   PROTOCOL_MISMATCH: { status: 426, retryable: false },

@@ -5,15 +5,15 @@
  * the other listeners. What it throws goes to `console.error`, and so does an `error` that nobody listens to.
  */
 import type { CoreEvent } from './binding.js';
-import { EdgeSessionError, fromCore, invalid } from './errors.js';
+import { EdgeSessionError, type ErrorCode, fromCore, invalid } from './errors.js';
 import { report } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Events } from './types/replica.js';
-import { toChange } from './value.js';
+import { decode, toChange } from './value.js';
 
 type Listener = (event: never) => void;
 
-const TYPES: readonly (keyof Events)[] = ['status', 'link', 'change', 'conflict', 'renamed', 'error', 'crash'];
+const TYPES: readonly (keyof Events)[] = ['status', 'link', 'change', 'conflict', 'renamed', 'rejected', 'error', 'crash'];
 
 export class Emitter {
   readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener }>>();
@@ -64,6 +64,8 @@ export class Emitter {
         return this.emit('conflict', () => ({ space: event.space, key: event.key, kept: event.kept, dropped: event.dropped }));
       case 'renamed':
         return this.emit('renamed', () => ({ old: event.old, new: event.new }));
+      case 'rejected':
+        return this.emit('rejected', () => toRejected(event));
       case 'peers':
         return;
       case 'error': {
@@ -72,4 +74,9 @@ export class Emitter {
       }
     }
   }
+}
+
+function toRejected({ space, code, writes }: Extract<CoreEvent, { type: 'rejected' }>): Events['rejected'] {
+  const told = writes.map(({ key, kind, value }) => ({ key, value: kind === undefined || value === undefined ? undefined : decode({ kind, value }) }));
+  return { space, code: code as ErrorCode, writes: told };
 }

@@ -4,6 +4,7 @@
 import type { Driver } from './driver.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
+import type { Joining } from './types/replica.js';
 import type { Wait } from './types/session.js';
 import { isBytes } from './value.js';
 
@@ -11,10 +12,11 @@ import { isBytes } from './value.js';
 const PATIENCE = 10_000;
 
 /** Hands `message` to the core and answers the one message that it transmits for it. */
-export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> = {}): Promise<Uint8Array> {
-  const { signal } = options;
+export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> & Joining = {}): Promise<Uint8Array> {
+  const { signal, token } = options;
   return new Promise((resolve, reject) => {
     if (!isBytes(message)) throw invalid('a message is a Uint8Array');
+    if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');
     const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
     if (signal?.aborted) throw aborted(signal.reason);
     const link = driver.attach({
@@ -33,7 +35,7 @@ export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait
     };
     signal?.addEventListener('abort', abort);
     try {
-      driver.call((core, now) => core.exchange(link, message, now));
+      driver.call((core, now) => (token === undefined ? core.exchange(link, message, now) : core.exchangeAs(link, token, message, now)));
     } catch (error) {
       end(() => reject(error));
     }

@@ -173,10 +173,14 @@ class Peer implements Sink {
   run(): void {
     this.#link = this.#driver.attach(this);
     try {
-      const { heartbeat } = this.#duplex;
-      this.#driver.call((core, now) => (heartbeat === undefined ? core.linkUp(this.#link, now) : core.linkUpEvery(this.#link, heartbeat, now)));
+      const { heartbeat, pass } = this.#duplex;
+      this.#driver.call((core, now) => {
+        if (pass !== undefined) core.linkAdmit(this.#link, pass, undefined, now);
+        else if (heartbeat === undefined) core.linkUp(this.#link, now);
+        else core.linkUpEvery(this.#link, heartbeat, now);
+      });
     } catch (error) {
-      this.end();
+      this.fail(error as EdgeSessionError);
       return this.#driver.error(error as EdgeSessionError);
     }
     void this.#read();
@@ -193,8 +197,9 @@ class Peer implements Sink {
     if (!this.#writing) void this.#write();
   }
 
-  /** The replica is over, and so is this peer. */
-  fail(): void {
+  /** The replica is over, or will not go on with this peer. */
+  fail(error: EdgeSessionError): void {
+    if (!this.#ended) this.#duplex.refuse?.(error);
     this.end();
   }
 

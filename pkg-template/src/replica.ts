@@ -10,7 +10,7 @@ import { SessionHandle } from './session.js';
 import { named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
-import type { Events, Inspection, Replica, Status } from './types/replica.js';
+import type { Events, Inspection, Joining, Replica, Status } from './types/replica.js';
 import type { Session, SessionInit, Wait } from './types/session.js';
 import { isBytes } from './value.js';
 
@@ -41,8 +41,12 @@ export class ReplicaHandle<M> implements Replica<M> {
     return link;
   }
 
-  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array> {
+  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'> & Joining): Promise<Uint8Array> {
     return exchange(this.#driver, message, options);
+  }
+
+  pass(): string {
+    return this.#driver.call((core, now) => core.peerPass(now));
   }
 
   async flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {

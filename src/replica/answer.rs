@@ -11,7 +11,7 @@ use super::session::SessionState;
 use super::sessions::unknown;
 use crate::error::{ErrorCode, SessionError};
 use crate::guarantee::{Access, Guarantees};
-use crate::id::{Dot, SessionId, Space};
+use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Answer, Change, Item, Operation, Outcome, Range, SessionHandle};
 use crate::store::entry::{Key, LiveSet};
 use crate::store::space::Changed;
@@ -81,7 +81,7 @@ impl Replica {
             return Ok(self.blocked(&space, gaps));
         }
         let (answer, deciding) = self.read(&space, operation, stale, state.at(now))?;
-        if let Some(gaps) = undurable(&deciding, state, self.durable(&space)) {
+        if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
             return Ok(Attempt::Blocked { gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
@@ -113,7 +113,7 @@ impl Replica {
         for check in checks {
             deciding.all(self.store.live(&space, &check.key));
         }
-        if let Some(gaps) = undurable(&deciding, state, self.durable(&space)) {
+        if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
             return Ok(Attempt::Blocked { gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
@@ -139,9 +139,19 @@ impl Replica {
             self.rename();
         }
         let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
-        let dot = self.store.write(space, self.id, session, batch, &[], self.now)?;
+        let dot = self.store.write(space, self.id, session, batch, &[], self.stamp_at())?;
         self.note_own(space, dot);
         Ok((dot, changed))
+    }
+
+    /// Whether this replica writes under an id, or has done so.
+    fn wrote_as(&self, id: ReplicaId) -> bool {
+        id == self.id || self.identities.secret(id).is_some()
+    }
+
+    /// The time by which writes are stamped: an edge's, where one has told its own.
+    const fn stamp_at(&self) -> Millis {
+        self.now.saturating_add_signed(self.skew)
     }
 
     /// What a key shows, without any check: no session, no trace. Undurable writes are not shown.
@@ -154,7 +164,7 @@ impl Replica {
         let set = self.store.live(&state.space, key);
         let mut deciding = Deciding::default();
         deciding.winner(set);
-        match undurable(&deciding, state, self.durable(&state.space)) {
+        match undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&state.space)) {
             Some(gaps) => Err(self.stale(&state.space, gaps)),
             None => Ok(set.and_then(|set| shown(&Key::from(key), set, state.at(now)))),
         }
@@ -245,7 +255,7 @@ impl Replica {
         let at = state.at(self.now);
         let mut deciding = Deciding::default();
         deciding.winner(self.store.live(space, key));
-        if undurable(&deciding, state, self.durable(space)).is_some() {
+        if undurable(&deciding, state, |id| self.wrote_as(id), self.durable(space)).is_some() {
             return None;
         }
         self.learn(handle, space, &deciding);
@@ -271,8 +281,16 @@ impl Replica {
 }
 
 /// What decided an answer but may not be told to this session yet: neither durable nor its own.
-fn undurable(deciding: &Deciding, state: &SessionState, durable: &VersionVector) -> Option<Vec<Gap>> {
-    let hidden = |(dot, writer): &&(Dot, Option<SessionId>)| !durable.contains(*dot) && *writer != Some(state.id);
+///
+/// That a session wrote it is believed of what was written here alone: a client may say so of anything.
+fn undurable(
+    deciding: &Deciding,
+    state: &SessionState,
+    own: impl Fn(ReplicaId) -> bool,
+    durable: &VersionVector,
+) -> Option<Vec<Gap>> {
+    let wrote = |(dot, writer): &(Dot, Option<SessionId>)| *writer == Some(state.id) && own(dot.replica);
+    let hidden = |entry: &&(Dot, Option<SessionId>)| !durable.contains(entry.0) && !wrote(entry);
     let mut needed = VersionVector::new();
     deciding.dots.iter().chain(&deciding.named).filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
     if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }

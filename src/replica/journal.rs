@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use crate::id::{ReplicaId, Space};
+use crate::identity::Identities;
 use crate::mutant::{Mutant, off};
 use crate::store::SessionConsistentStore;
 use crate::sync::message::{Frame, Message};
@@ -30,12 +31,14 @@ pub(crate) struct Journal {
     journaled: Vectors,
     durable: Vectors,
     pending: VecDeque<(u64, Vectors)>,
+    /// The next record begins anew.
+    anew: bool,
 }
 
 impl Journal {
     pub(crate) fn new(storage: bool) -> Self {
         let (journaled, durable) = (Vectors::new(), Vectors::new());
-        Self { storage, id: None, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new() }
+        Self { storage, id: None, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new(), anew: false }
     }
 
     /// Everything in `store` came from storage, last under `id`.
@@ -46,18 +49,32 @@ impl Journal {
     }
 
     /// The record of what changed since the last one, if something did or the id did.
-    pub(crate) fn record(&mut self, id: ReplicaId, store: &SessionConsistentStore) -> Option<(u64, Vec<u8>)> {
+    /// `secrets` go with an id that is new to storage.
+    pub(crate) fn record(
+        &mut self,
+        id: ReplicaId,
+        secrets: Option<&Identities>,
+        store: &SessionConsistentStore,
+    ) -> Option<(u64, Vec<u8>)> {
         if !self.storage {
             return None;
         }
         let empty = VersionVector::new();
         let since = |space: &Space| self.journaled.get(space).unwrap_or(&empty);
-        let messages: Vec<Message> = store
+        let deltas = store
             .spaces()
             .filter(|(space, state)| since(space) != state.vector())
-            .map(|(space, state)| Message::Delta(state.extract(space, since(space), store.clock().last())))
-            .collect();
-        if messages.is_empty() && self.id.is_none_or(|known| known == id) {
+            .map(|(space, state)| Message::Delta(state.extract(space, since(space), store.clock().last())));
+        let mut messages = Vec::new();
+        if core::mem::take(&mut self.anew) {
+            messages.push(Message::Reset);
+        }
+        if self.id != Some(id) {
+            messages.extend(secrets.map(bind));
+        }
+        messages.extend(deltas);
+        let written = messages.iter().any(|message| !matches!(message, Message::Bind { .. }));
+        if !written && self.id.is_none_or(|known| known == id) {
             return None;
         }
         self.id = Some(id);
@@ -65,6 +82,12 @@ impl Journal {
         self.journaled = vectors(store);
         self.pending.push_back((self.written, self.journaled.clone()));
         Some((self.written, Frame { from: id, to: None, messages }.encode()))
+    }
+
+    /// The state was replaced, not added to: the next record stands in place of all before.
+    pub(crate) fn begin_anew(&mut self) {
+        self.anew = true;
+        self.journaled = Vectors::new();
     }
 
     /// Storage has all records up to `n`; tells whether that is news.
@@ -114,12 +137,17 @@ fn vectors(store: &SessionConsistentStore) -> Vectors {
     LiteMap::from_sorted_store_unchecked(vectors.collect())
 }
 
-/// The snapshot: the delta of every space since nothing. The same bytes as a message and a record.
-pub(crate) fn snapshot(id: ReplicaId, store: &SessionConsistentStore) -> Vec<u8> {
+/// The secrets of own ids, as storage keeps them.
+fn bind(secrets: &Identities) -> Message {
+    Message::Bind { ids: secrets.iter().cloned().collect() }
+}
+
+/// The snapshot: the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
+/// own storage alone.
+pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Vec<u8> {
     let empty = VersionVector::new();
-    let messages = store
-        .spaces()
-        .map(|(space, state)| Message::Delta(state.extract(space, &empty, store.clock().last())))
-        .collect();
+    let deltas =
+        store.spaces().map(|(space, state)| Message::Delta(state.extract(space, &empty, store.clock().last())));
+    let messages = secrets.map(bind).into_iter().chain(deltas).collect();
     Frame { from: id, to: None, messages }.encode()
 }

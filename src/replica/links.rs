@@ -8,31 +8,37 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
+use super::clients::Client;
 use crate::error::SessionError;
-use crate::id::{Dot, ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
 use crate::store::SessionConsistentStore;
 use crate::store::space::Changed;
+use crate::sync::gate::Gate;
 use crate::sync::message::{Frame, Message};
-use crate::sync::peer::{Peer, Step, Timing, hello};
+use crate::sync::peer::{Peer, Step, Timing};
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
 /// The most peers that are remembered between requests of `exchange`.
 const EXCHANGES_MAX: usize = 64;
+/// The most of them that come under one client's session.
+const CLIENT_EXCHANGES_MAX: usize = 8;
 
 /// The peers: those on a link, and those that come by request and response.
 #[derive(Debug)]
 pub(super) struct Links {
-    timing: Timing,
-    open: LiteMap<LinkId, Peer>,
-    /// The one that was heard last stands last.
-    exchanges: Vec<(ReplicaId, Peer)>,
+    pub(super) timing: Timing,
+    pub(super) open: LiteMap<LinkId, Peer>,
+    /// Who is at the other end of the links that are not trusted.
+    pub(super) clients: LiteMap<LinkId, Client>,
+    /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
+    exchanges: Vec<(Option<SessionId>, ReplicaId, Peer)>,
 }
 
 impl Links {
     pub(super) const fn new(timing: Timing) -> Self {
-        Self { timing, open: LiteMap::new(), exchanges: Vec::new() }
+        Self { timing, open: LiteMap::new(), clients: LiteMap::new(), exchanges: Vec::new() }
     }
 
     pub(super) fn greet(&mut self) {
@@ -42,45 +48,61 @@ impl Links {
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, back: Millis) {
         self.open.iter_mut().for_each(|(_, peer)| peer.set_back(back));
-        self.exchanges.iter_mut().for_each(|(_, peer)| peer.set_back(back));
+        self.exchanges.iter_mut().for_each(|(_, _, peer)| peer.set_back(back));
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.open.values().map(Peer::deadline).min()
+        let ends = self.clients.values().map(|client| client.until);
+        self.open.values().map(Peer::deadline).chain(ends).min()
     }
 
-    /// Peers known to hold `need` of `replica`.
+    /// Trusted peers known to hold `need` of `replica`: of clients nobody is told.
     pub(super) fn holders(&self, space: &Space, replica: ReplicaId, need: u64) -> Vec<ReplicaId> {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.get(replica) >= need);
-        let known = self.peers().filter(|peer| holds(peer)).filter_map(Peer::remote);
+        let known = self.trusted().filter(|peer| holds(peer)).filter_map(Peer::remote);
         // One and the same replica may be met on several links.
         let mut holders = LiteMap::<ReplicaId, ()>::new();
         known.for_each(|id| _ = holders.insert(id, ()));
         holders.keys().copied().collect()
     }
 
-    /// Whether a peer holds a dot of this replica; or nobody is there who could.
+    /// Whether a trusted peer holds a dot of this replica; or nobody is there who could.
     pub(super) fn has_passed_on(&self, space: &Space, dot: Dot, now: Millis) -> bool {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.contains(dot));
-        let linked = self.open.values().any(|peer| peer.remote().is_some());
-        let lone = || !linked && !self.exchanges.iter().any(|(_, peer)| peer.is_awaited(now));
-        self.peers().any(holds) || lone()
+        let linked = self.open.values().any(|peer| peer.gate().is_none() && peer.remote().is_some());
+        let awaited = |(client, _, peer): &(Option<_>, _, Peer)| client.is_none() && peer.is_awaited(now);
+        let lone = || !linked && !self.exchanges.iter().any(awaited);
+        self.trusted().any(holds) || lone()
     }
 
-    fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.open.values().chain(self.exchanges.iter().map(|(_, peer)| peer))
+    fn trusted(&self) -> impl Iterator<Item = &Peer> {
+        let all = self.open.values().chain(self.exchanges.iter().map(|(_, _, peer)| peer));
+        all.filter(|peer| peer.gate().is_none())
     }
 
     /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
     /// forgotten first, and costs one delta when it comes again.
-    fn recall(&mut self, id: ReplicaId, now: Millis) -> Peer {
-        if let Some(at) = self.exchanges.iter().position(|(known, _)| *known == id) {
-            return self.exchanges.remove(at).1;
+    fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Peer {
+        let known = |(owner, known, _): &(Option<SessionId>, ReplicaId, Peer)| *known == id && *owner == client;
+        if let Some(at) = self.exchanges.iter().position(known) {
+            return self.exchanges.remove(at).2;
         }
-        if self.exchanges.len() >= EXCHANGES_MAX {
+        // A client keeps few places, whatever it calls itself: it must not drive out the others.
+        let own = |(owner, _, _): &(Option<SessionId>, ReplicaId, Peer)| client.is_some() && *owner == client;
+        if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
+            self.exchanges.iter().position(own).map(|at| self.exchanges.remove(at));
+        } else if self.exchanges.len() >= EXCHANGES_MAX {
             self.exchanges.remove(0);
         }
         Peer::new(self.timing, now)
+    }
+
+    /// How much a client has sent of late, under whatever ids.
+    fn spent(&self, client: SessionId) -> Option<Gate> {
+        let own = |(owner, _, peer): &(Option<SessionId>, ReplicaId, Peer)| {
+            peer.gate().filter(|_| *owner == Some(client)).cloned()
+        };
+        self.exchanges.iter().rev().find_map(own)
     }
 
     /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
@@ -91,7 +113,7 @@ impl Links {
         same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector, store)));
     }
 
-    fn known(&self) -> u32 {
+    pub(super) fn known(&self) -> u32 {
         self.open.values().filter(|peer| peer.remote().is_some()).count() as u32
     }
 }
@@ -125,6 +147,8 @@ impl Replica {
     /// A channel has closed.
     pub fn link_down(&mut self, link: LinkId, now: Millis) {
         self.input(now);
+        self.links.clients.remove(&link);
+        self.recovery.take_if(|recovery| recovery.link == link);
         if self.links.open.remove(&link).is_some() {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
@@ -137,7 +161,10 @@ impl Replica {
         let peer = self.links.open.get(&link)?;
         let holds = |(space, _): (&Space, _)| Some((space.clone(), peer.holds(space)?.clone()));
         let vectors = self.store.spaces().filter_map(holds).collect();
-        Some(Frame { from: peer.remote()?, to: None, messages: alloc::vec![Message::hello(vectors, false)] }.encode())
+        let mut messages = alloc::vec![Message::hello(vectors, false)];
+        // The ids that a client has proved to be its own stand in the question for them.
+        messages.extend(peer.gate().map(|gate| Message::Ask { now: 0, ids: gate.bound().to_vec() }));
+        Some(Frame { from: peer.remote()?, to: None, messages }.encode())
     }
 
     /// A channel to a peer is open still, from a time when another instance of this replica has had it, which wrote down
@@ -175,29 +202,66 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the message was dropped, state is unchanged.
     pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = Frame::receive(bytes)?;
-        self.look_for_amnesia(&frame.messages);
-        let (own, for_me) = (frame.from == self.id, self.is_for_me(&frame));
-        let Some(peer) = self.links.open.get_mut(&link) else { return Ok(()) };
-        if !for_me {
-            if !own {
-                peer.doubt();
-            }
-            return Ok(());
-        }
+        let Some(mut peer) = self.links.open.remove(&link) else { return Frame::receive(bytes).map(drop) };
         let before = peer.remote();
-        if frame.messages.iter().any(applies) {
-            self.folds.keep_pasts(&self.store);
-        }
-        let step = peer.receive(frame.from, frame.messages, &mut self.store, now);
-        self.upstream.hear(self.id, peer, &self.store, now);
+        let heard = self.hear(link, &mut peer, bytes);
         let remote = peer.remote();
-        let replies = self.take_step(step);
+        self.links.open.insert(link, peer);
         if before != remote {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
+        let (replies, denied) = heard?;
         self.transmit(link, remote, replies);
+        self.hear_denials(link, denied);
         Ok(())
+    }
+
+    /// What a frame from a link leads to: what is to be answered, and what the other end has not taken.
+    fn hear(&mut self, link: LinkId, peer: &mut Peer, bytes: &[u8]) -> Result<(Vec<Message>, Denied), SessionError> {
+        if let Some(gate) = peer.gate_mut()
+            && !gate.count(bytes.len(), self.now)?
+        {
+            return Ok((Vec::new(), Denied::new()));
+        }
+        let frame = Frame::receive(bytes)?;
+        // A client must not make this replica doubt its past.
+        if peer.gate().is_none() {
+            self.look_for_amnesia(&frame.messages);
+        }
+        if !self.is_for_me(&frame) {
+            if frame.from != self.id {
+                peer.doubt();
+            }
+            return Ok((Vec::new(), Denied::new()));
+        }
+        self.hear_snapshot(link, &frame.messages);
+        Ok(self.act_on(Some(link), peer, frame))
+    }
+
+    fn act_on(&mut self, link: Option<LinkId>, peer: &mut Peer, frame: Frame) -> (Vec<Message>, Denied) {
+        let mut replies = self.hear_of_ids(link, peer.gate_mut(), &frame.messages);
+        if !replies.is_empty() {
+            peer.was_answered();
+        }
+        if frame.messages.iter().any(applies) {
+            self.folds.keep_pasts(&self.store);
+        }
+        let greets = frame.messages.iter().any(|message| matches!(message, Message::Hello { .. }));
+        if let Some(recovery) = self.recovery.as_mut().filter(|recovery| Some(recovery.link) == link) {
+            // What comes is the snapshot, which nobody sees before it is whole.
+            let step = peer.receive(frame.from, frame.messages, &mut recovery.store, self.now);
+            replies.extend(step.replies);
+            return (replies, step.denied);
+        }
+        let mut step = peer.receive(frame.from, frame.messages, &mut self.store, self.now);
+        if peer.gate().is_none() {
+            self.upstream.hear(self.id, peer, &self.store, self.now);
+        }
+        let unbound = core::mem::take(&mut step.unbound);
+        let denied = core::mem::take(&mut step.denied);
+        replies.extend(self.take_step(step));
+        replies.extend(peer.gate().and_then(|gate| self.ask(gate, frame.from, greets, unbound)));
+        (replies, denied)
     }
 
     /// The sync protocol as request and response: takes one message (an empty one asks for a hello) and answers with
@@ -207,31 +271,64 @@ impl Replica {
     /// As [`Replica::receive`]; then there is no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
+        self.answer_exchange(reply, bytes, None)
+    }
+
+    /// Answers a request of a trusted peer, or of a client behind its gate.
+    pub(super) fn answer_exchange(
+        &mut self,
+        reply: LinkId,
+        bytes: &[u8],
+        client: Option<(SessionId, Gate)>,
+    ) -> Result<(), SessionError> {
+        let now = self.now;
+        let (client, gate) = client.unzip();
+        let spent = client.and_then(|client| self.links.spent(client));
+        let mut gate = gate.map(|gate| gate.going_on(spent));
+        if let Some(gate) = &mut gate {
+            gate.admit_bytes(bytes.len(), now)?;
+        }
         if bytes.is_empty() {
-            self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
+            self.greet_anybody(reply, gate);
             return Ok(());
         }
         let frame = Frame::receive(bytes)?;
-        self.look_for_amnesia(&frame.messages);
+        if client.is_none() {
+            self.look_for_amnesia(&frame.messages);
+        }
         if !self.is_for_me(&frame) {
-            self.transmit(reply, None, alloc::vec![hello(&self.store, true)]);
+            self.greet_anybody(reply, gate);
             return Ok(());
         }
         let from = frame.from;
-        self.links.hear_of(from, &frame.messages, &self.store);
-        let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
-        if frame.messages.iter().any(applies) {
-            self.folds.keep_pasts(&self.store);
+        if client.is_none() {
+            self.links.hear_of(from, &frame.messages, &self.store);
         }
-        let mut peer = self.links.recall(from, now);
-        let step = peer.receive(from, frame.messages, &mut self.store, now);
-        self.upstream.hear(self.id, &peer, &self.store, now);
-        let mut messages = self.take_step(step);
+        let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
+        let mut peer = self.links.recall(client, from, now);
+        if let Some(gate) = gate {
+            let gate = gate.bound_as(peer.gate());
+            peer = peer.behind_gate(gate);
+        }
+        let (mut messages, _) = self.act_on(None, &mut peer, frame);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));
         messages.extend(peer.answer(&fetching, &self.store, now));
-        self.links.exchanges.push((from, peer));
+        if peer.asks() {
+            messages.splice(0..0, self.own_proof());
+        }
+        self.links.exchanges.push((client, from, peer));
         self.transmit(reply, Some(from), messages);
         Ok(())
+    }
+
+    /// A hello to whoever asks, of what may be seen through the gate.
+    fn greet_anybody(&mut self, reply: LinkId, gate: Option<Gate>) {
+        let peer = Peer::new(self.links.timing, self.now);
+        let hello = match gate {
+            Some(gate) => peer.behind_gate(gate).hello(&self.store, true),
+            None => peer.hello(&self.store, true),
+        };
+        self.transmit(reply, None, alloc::vec![hello]);
     }
 
     /// A frame of one's own that comes back, or one for somebody else, is not acted on.
@@ -248,7 +345,7 @@ impl Replica {
     }
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {
-        let Step { replies, applied, refused } = step;
+        let Step { replies, applied, refused, denied: _, unbound: _ } = step;
         for (space, changed) in applied {
             self.note(&space, changed);
         }
@@ -261,14 +358,19 @@ impl Replica {
         let mut spoken = Vec::new();
         for (link, peer) in self.links.open.iter_mut() {
             let to = peer.addressee();
-            spoken.push((*link, to, peer.speak(&self.store, self.now)));
+            let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == *link);
+            let store = fetching.map_or(&self.store, |recovery| &recovery.store);
+            spoken.push((*link, to, peer.asks(), peer.speak(store, self.now)));
         }
-        for (link, to, messages) in spoken {
+        for (link, to, asks, mut messages) in spoken {
+            if asks && messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
+                messages.splice(0..0, self.own_proof());
+            }
             self.transmit(link, to, messages);
         }
     }
 
-    fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
+    pub(super) fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
         if !messages.is_empty() {
             let bytes = Frame { from: self.id, to, messages }.encode();
             self.fresh.push(Effect::Transmit { link, bytes });
@@ -293,6 +395,9 @@ impl Replica {
         }
     }
 }
+
+/// What the other end has not taken: the space, the code, and the writes that are the reason.
+type Denied = Vec<(Space, alloc::string::String, Vec<Dot>)>;
 
 /// Whether acting on the message may change what is held.
 const fn applies(message: &Message) -> bool {

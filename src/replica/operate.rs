@@ -224,7 +224,10 @@ impl Replica {
 
     fn check_waits(&self, session: Option<SessionHandle>) -> Result<(), SessionError> {
         let state = session.and_then(|session| self.sessions.get(&session));
-        if state.is_some_and(|state| state.waits >= WAITS_MAX) {
+        // Each request may have a handle of its own; the session is the one that is bounded.
+        let waits = |id| self.sessions.values().filter(|state| state.id == id).map(|state| state.waits).sum::<u32>();
+        let many = self.waits.waiting.len() as u64 >= u64::from(WAITS_MAX);
+        if many && state.is_some_and(|state| waits(state.id) >= WAITS_MAX) {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
         }
         Ok(())

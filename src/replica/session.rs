@@ -17,7 +17,8 @@ use crate::time::Millis;
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
 pub struct SessionInit {
-    /// The token to go on from; without one a new session begins.
+    /// The token to go on from, or a listing of tokens (see [`crate::session::listing`]); without one a new session
+    /// begins.
     pub token: Option<String>,
     /// The current space; default: the token's, else the replica's.
     pub space: Option<Space>,

@@ -19,7 +19,21 @@ impl Replica {
     pub fn load(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.now = now;
         let frame = Frame::decode(bytes)?;
-        self.join_frame(&frame)?;
+        let resets = frame.messages.iter().any(|message| matches!(message, Message::Reset));
+        if resets && self.sessions.iter().next().is_some() {
+            let cause = "a record that replaces the state is taken back before a session opens, not after";
+            return Err(SessionError::malformed(cause));
+        }
+        let before = core::mem::take(&mut self.identities);
+        // A record that names ids names all; the one that this replica was opened with has written nothing.
+        let named = frame.messages.iter().any(|message| matches!(message, Message::Bind { .. }));
+        if !named {
+            self.identities = before.clone();
+        }
+        if let Err(error) = self.join_frame(&frame) {
+            self.identities = before;
+            return Err(error);
+        }
         // What comes back from storage is no news.
         self.fresh.clear();
         self.id = frame.from;
@@ -36,7 +50,10 @@ impl Replica {
     pub fn restore(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let frame = Frame::decode(bytes)?;
-        self.join_frame(&frame)?;
+        // Whose ids those were, and what was replaced there once, does not matter here.
+        let aside = |message: &Message| matches!(message, Message::Reset | Message::Bind { .. });
+        let messages = frame.messages.into_iter().filter(|message| !aside(message)).collect();
+        self.join_frame(&Frame { messages, ..frame })?;
         self.rename();
         Ok(())
     }
@@ -51,7 +68,9 @@ impl Replica {
         let frame = Frame::decode(bytes)?;
         self.look_for_amnesia(&frame.messages);
         self.folds.keep_pasts(&self.store);
-        self.join_frame(&frame)
+        // That state was once replaced as a whole does not undo what is held here.
+        let messages = frame.messages.into_iter().filter(|message| !matches!(message, Message::Reset)).collect();
+        self.join_frame(&Frame { messages, ..frame })
     }
 
     /// Takes a new id and keeps everything else: the state may be a copy, or somebody else may go on with it.
@@ -68,6 +87,9 @@ impl Replica {
     }
 
     fn join_frame(&mut self, frame: &Frame) -> Result<(), SessionError> {
+        let secrets =
+            frame.messages.iter().filter_map(|m| if let Message::Bind { ids } = m { Some(ids) } else { None });
+        let secrets: Vec<_> = secrets.flatten().cloned().collect();
         if let [Message::Delta(delta)] = frame.messages.as_slice() {
             let changed = self.store.apply(delta)?;
             self.note(&delta.space, changed);
@@ -77,12 +99,16 @@ impl Replica {
         let mut joined = self.store.clone();
         let mut applied = Vec::new();
         for message in &frame.messages {
-            let Message::Delta(delta) = message else {
+            if let Message::Delta(delta) = message {
+                applied.push((delta.space.clone(), joined.apply(delta)?));
+            } else if *message == Message::Reset {
+                joined = joined.emptied();
+            } else if !matches!(message, Message::Bind { .. }) {
                 return Err(SessionError::malformed("a snapshot or record holds deltas only"));
-            };
-            applied.push((delta.space.clone(), joined.apply(delta)?));
+            }
         }
         self.store = joined;
+        secrets.into_iter().for_each(|(id, secret)| self.identities.keep(id, secret));
         for (space, changed) in applied {
             self.note(&space, changed);
         }
@@ -98,13 +124,14 @@ impl Replica {
         if !self.journal.settled() {
             return Err(SessionError::new(ErrorCode::StaleReplica, "writes are not durable yet; flush first"));
         }
-        Ok(journal::snapshot(self.id, &self.store))
+        Ok(journal::snapshot(self.id, None, &self.store))
     }
 
     /// A snapshot for this replica's own storage, in place of all records up to the number told with it.
     pub fn compaction(&mut self) -> (u64, Vec<u8>) {
         self.work();
-        (self.journal.gate(), journal::snapshot(self.id, &self.store))
+        let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };
+        (self.journal.gate(), journal::snapshot(self.id, secrets, &self.store))
     }
 
     /// Storage has all records up to `n`.

@@ -139,6 +139,12 @@ impl SessionToken {
         self.dependencies.merge(&other.dependencies);
     }
 
+    /// Changes what is depended on beside the signed part, which stands.
+    pub(crate) fn amend(&mut self, change: impl FnOnce(&mut SessionVector)) {
+        change(&mut self.dependencies);
+        self.dependencies.merge(&self.signed);
+    }
+
     /// Takes over the signed part of a later token of the same session, and depends on what both depend on; tells
     /// whether it was one. Neither needs to be verified: who holds no key only carries it on.
     pub fn renew(&mut self, later: &Self) -> bool {

@@ -111,6 +111,11 @@ impl SpaceState {
         self.retired.get(&replica).copied()
     }
 
+    /// Nothing but the retirement records, if there are any.
+    pub(crate) fn emptied(&self) -> Option<Self> {
+        (!self.retired.is_empty()).then(|| Self { retired: self.retired.clone(), ..Self::default() })
+    }
+
     /// Takes a retirement record: dots of `replica` above `last` are refused from now on.
     pub fn retire(&mut self, replica: ReplicaId, last: u64) {
         self.retired.entry(replica).or_insert(last);
@@ -241,6 +246,15 @@ impl SpaceState {
         self.bytes += live.bytes() + key.len() as u64;
         self.keys.insert(key.clone(), live);
         Some(Changed { key: key.clone(), conflict: false })
+    }
+
+    /// The entries whose dots lie between two vectors, by key.
+    pub(crate) fn between<'a>(
+        &'a self,
+        from: &'a VersionVector,
+        to: &'a VersionVector,
+    ) -> impl Iterator<Item = (Dot, &'a Key)> {
+        self.index.between(from, to)
     }
 
     /// Whether a delta applies here at all.

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 
 use crate::codec::{Reader, VERSION, Writer};
 use crate::error::SessionError;
-use crate::id::{ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, Space};
+use crate::identity::{SECRET_LEN, Secret};
 use crate::store::delta::{Delta, Keys, check_keys};
 use crate::store::entry::Key;
 use crate::store::keys::{decode_keys, encode_keys};
-use crate::time::Hlc;
+use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
 
 const UNKNOWN: u64 = 0;
@@ -24,6 +25,12 @@ const SLICE: u64 = 5;
 const WANT: u64 = 6;
 const TOP_UP: u64 = 7;
 const REFUSED: u64 = 8;
+const RESET: u64 = 9;
+const ASK: u64 = 20;
+const BIND: u64 = 21;
+
+/// The most dots and ids that one message names.
+pub const NAMED_MAX: usize = 64;
 
 /// Numbers that are kept for what is to come: a replica of version 1 answers them with [`Message::Unknown`].
 pub const RESERVED: [(u64, &str); 4] = [(16, "call"), (17, "reply"), (18, "fence"), (19, "challenge")];
@@ -83,6 +90,22 @@ pub enum Message {
         space: Space,
         /// The stable code, such as `QUOTA_EXCEEDED`.
         code: alloc::string::String,
+        /// The writes that are the reason, where it is some of them: at most [`NAMED_MAX`].
+        dots: Vec<Dot>,
+    },
+    /// What follows in this record stands in place of all that was recorded before. In records only.
+    Reset,
+    /// To a client: who writes under these ids? And the sender's clock, for the client to stamp by.
+    Ask {
+        /// Milliseconds since 1970.
+        now: Millis,
+        /// Ids under which the receiver has written, or speaks.
+        ids: Vec<ReplicaId>,
+    },
+    /// To an edge that has asked: the secrets of ids; see [`crate::identity`].
+    Bind {
+        /// At most [`NAMED_MAX`].
+        ids: Vec<(ReplicaId, Secret)>,
     },
     /// The sender does not know messages of this kind.
     Unknown {
@@ -232,10 +255,30 @@ impl Message {
                 writer.vector(base);
                 delta.encode(writer);
             }
-            Self::Refused { space, code } => {
-                head(writer, REFUSED, 3);
+            Self::Refused { space, code, dots } => {
+                head(writer, REFUSED, 4);
                 writer.space(space);
                 writer.text(code);
+                writer.array(dots.len() * 2);
+                for dot in dots {
+                    writer.replica(dot.replica);
+                    writer.u64(dot.sequence);
+                }
+            }
+            Self::Reset => head(writer, RESET, 0),
+            Self::Ask { now, ids } => {
+                head(writer, ASK, 2);
+                writer.u64(*now);
+                writer.array(ids.len());
+                ids.iter().for_each(|id| writer.replica(*id));
+            }
+            Self::Bind { ids } => {
+                head(writer, BIND, 1);
+                writer.array(ids.len() * 2);
+                for (id, secret) in ids {
+                    writer.replica(*id);
+                    writer.bytes(secret.as_bytes());
+                }
             }
             Self::Unknown { kind } | Self::Foreign { kind } => {
                 head(writer, UNKNOWN, 1);
@@ -248,8 +291,11 @@ impl Message {
         let fields = reader.array()?.checked_sub(1).ok_or_else(|| SessionError::malformed("a message without kind"))?;
         let kind = reader.u64()?;
         let expected = match kind {
-            UNKNOWN => 1,
-            HELLO | ACK | BEHIND | REFUSED => 3,
+            RESET => 0,
+            UNKNOWN | BIND => 1,
+            ASK => 2,
+            HELLO | ACK | BEHIND => 3,
+            REFUSED => 4,
             WANT => 5,
             DELTA => 6,
             TOP_UP => 7,
@@ -275,7 +321,14 @@ impl Message {
                 let (base, delta) = (reader.vector()?, Delta::decode(reader)?);
                 Self::TopUp { base, delta }
             }
-            REFUSED => Self::Refused { space: reader.space()?, code: reader.text()?.into() },
+            REFUSED => {
+                let (space, code) = (reader.space()?, reader.text()?.into());
+                let dots = named(reader, 2, |reader| Ok(Dot::new(reader.replica()?, reader.u64()?)))?;
+                Self::Refused { space, code, dots }
+            }
+            RESET => Self::Reset,
+            ASK => Self::Ask { now: reader.u64()?, ids: named(reader, 1, Reader::replica)? },
+            BIND => Self::Bind { ids: named(reader, 2, |reader| Ok((reader.replica()?, decode_secret(reader)?)))? },
             UNKNOWN => Self::Unknown { kind: reader.u64()? },
             _ => {
                 for _ in 0..fields {
@@ -294,7 +347,12 @@ impl Message {
             Self::Ack { space, vector } | Self::Behind { space, vector } => (&[], Some((space, vector))),
             Self::Slice(slice) => (&[], Some((&slice.space, &slice.base))),
             Self::Want { space, base, .. } => (&[], Some((space, base))),
-            Self::Refused { .. } | Self::Unknown { .. } | Self::Foreign { .. } => (&[], None),
+            Self::Refused { .. }
+            | Self::Reset
+            | Self::Ask { .. }
+            | Self::Bind { .. }
+            | Self::Unknown { .. }
+            | Self::Foreign { .. } => (&[], None),
         };
         list.iter().map(|(space, vector)| (space, vector)).chain(one)
     }
@@ -316,6 +374,24 @@ fn optional_text(writer: &mut Writer, text: Option<&str>) {
         Some(text) => writer.text(text),
         None => writer.null(),
     }
+}
+
+/// A list of `items` items an element, of at most [`NAMED_MAX`] elements.
+fn named<'b, T>(
+    reader: &mut Reader<'b>,
+    items: u64,
+    mut read: impl FnMut(&mut Reader<'b>) -> Result<T, SessionError>,
+) -> Result<Vec<T>, SessionError> {
+    let count = reader.array()?;
+    if count % items != 0 || count / items > NAMED_MAX as u64 {
+        return Err(SessionError::malformed("a list of another length"));
+    }
+    (0..count / items).map(|_| read(reader)).collect()
+}
+
+fn decode_secret(reader: &mut Reader<'_>) -> Result<Secret, SessionError> {
+    let bytes: [u8; SECRET_LEN] = reader.bytes()?.try_into().map_err(|_| SessionError::malformed("a secret"))?;
+    Ok(Secret::from_bytes(bytes))
 }
 
 fn decode_vectors(reader: &mut Reader<'_>) -> Result<Vec<(Space, VersionVector)>, SessionError> {

@@ -5,17 +5,20 @@
 //! is never more than what the peer has said that it holds; losing, repeating or reordering messages costs time only.
 //! Sends nothing itself: every call answers what to say. Knows nothing of sessions, storage or links.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
-use crate::id::{ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, Space};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed, check_keys};
 use crate::store::space::{Changed, SpaceState};
 use crate::store::stage::Stage;
-use crate::sync::message::{Message, Slice};
+use crate::sync::admit::{Refusal, Verdict, judge};
+use crate::sync::gate::{Gate, Screened};
+use crate::sync::message::{Message, NAMED_MAX, Slice};
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
@@ -51,11 +54,15 @@ pub struct Step {
     pub applied: Vec<(Space, Vec<Changed>)>,
     /// What was not taken, and why; state is unchanged by it.
     pub refused: Vec<SessionError>,
+    /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.
+    pub denied: Vec<(Space, String, Vec<Dot>)>,
+    /// Ids that a client has not proved to be its own.
+    pub unbound: Vec<ReplicaId>,
 }
 
 impl Step {
-    fn refuse(&mut self, space: Space, error: SessionError) {
-        self.replies.push(Message::Refused { space, code: error.code().as_str().into() });
+    fn refuse(&mut self, space: Space, error: SessionError, dots: Vec<Dot>) {
+        self.replies.push(Message::Refused { space, code: error.code().as_str().into(), dots });
         self.refused.push(error);
     }
 }
@@ -95,6 +102,10 @@ pub struct Peer {
     doubted: bool,
     /// The space whose news filled the last message: the next one begins with those after it.
     turn: Option<Space>,
+    /// What a client may see and do; a trusted peer has no gate.
+    gate: Option<Gate>,
+    /// The peer is an edge that asks who writes.
+    asks: bool,
 }
 
 impl Peer {
@@ -110,7 +121,57 @@ impl Peer {
             heard_at: now,
             doubted: false,
             turn: None,
+            gate: None,
+            asks: false,
         }
+    }
+
+    /// The same peer as a client: behind a gate.
+    #[must_use]
+    pub fn behind_gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// Whether the peer is an edge that asks who writes.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.asks
+    }
+
+    /// The gate of a client; `None` for a trusted peer.
+    #[must_use]
+    pub const fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
+    }
+
+    /// As [`Peer::gate`], to take note of what the client has proved or sent.
+    pub const fn gate_mut(&mut self) -> Option<&mut Gate> {
+        self.gate.as_mut()
+    }
+
+    fn sees(&self, space: &Space) -> bool {
+        self.gate.as_ref().is_none_or(|gate| gate.right(space).is_some())
+    }
+
+    /// What this replica holds, in all spaces that the peer may see.
+    pub(crate) fn hello(&self, store: &SessionConsistentStore, answer: bool) -> Message {
+        let seen = store.spaces().filter(|(space, _)| self.sees(space));
+        Message::hello(seen.map(|(space, state)| (space.clone(), state.vector().clone())).collect(), answer)
+    }
+
+    /// Forgets what the peer holds and what is under way, and greets it so that it answers: it will send everything.
+    pub fn begin_anew(&mut self, now: Millis) {
+        self.spaces.clear();
+        self.incoming.clear();
+        self.hello_at = now;
+        self.doubted = true;
+    }
+
+    /// The peer has asked who writes, and was answered: what it did not take is due again at once.
+    pub fn was_answered(&mut self) {
+        self.asks = true;
+        self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
     }
 
     /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
@@ -193,11 +254,19 @@ impl Peer {
             self.spaces.clear();
             self.incoming.clear();
             if !messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
-                step.replies.push(hello(store, true));
+                step.replies.push(self.hello(store, true));
             }
         }
         for message in messages {
-            self.act(message, store, now, &mut step);
+            let screened = match &self.gate {
+                Some(gate) => gate.screen(message, store),
+                None => Screened::Pass(message),
+            };
+            match screened {
+                Screened::Pass(message) => self.act(message, store, now, &mut step),
+                Screened::Refuse(space, error, dots) => step.refuse(space, error, dots),
+                Screened::Drop => {}
+            }
         }
         step
     }
@@ -207,7 +276,7 @@ impl Peer {
             Message::Hello { protocol: _, answer, vectors } => {
                 self.believe(vectors, store);
                 if answer {
-                    step.replies.push(hello(store, false));
+                    step.replies.push(self.hello(store, false));
                 }
             }
             Message::Ack { space, vector } => self.learn(&space, &vector, store),
@@ -217,7 +286,7 @@ impl Peer {
                 progress.under_way = None;
             }
             Message::Behind { .. } => {}
-            Message::Delta(delta) => self.take(&delta, store, step),
+            Message::Delta(delta) => self.take(delta, store, now, step),
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
             Message::TopUp { base, delta } => {
                 let complete =
@@ -227,15 +296,15 @@ impl Peer {
                     let whole = incoming.stage.finish(delta);
                     // Each part was sound in itself; only now is it known which vector all of them must lie in.
                     match check_keys(&whole.keys, &whole.from, Some(&whole.to), whole.hlc) {
-                        Ok(()) => self.take(&whole, store, step),
-                        Err(error) => step.refuse(whole.space, error),
+                        Ok(()) => self.take(whole, store, now, step),
+                        Err(error) => step.refuse(whole.space, error, Vec::new()),
                     }
                 }
             }
             Message::Want { space, from, base, after } => {
                 let Some(state) = store.space(&space).filter(|state| state.vector().dominates(&base)) else {
                     // The slices were cut before this replica lost its state: start over.
-                    step.replies.push(hello(store, true));
+                    step.replies.push(self.hello(store, true));
                     return;
                 };
                 let progress = self.spaces.entry(space.clone()).or_default();
@@ -250,8 +319,11 @@ impl Peer {
                 step.replies.extend(top_up.map(|delta| Message::TopUp { base, delta }));
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
-            // The other side tells its own operator; this side tries again, ever more slowly.
-            Message::Refused { .. } | Message::Unknown { .. } => {}
+            // The other side tells its own operator; this side tries again, ever more slowly, unless it is a client that
+            // can do better.
+            Message::Refused { space, code, dots } => step.denied.push((space, code, dots)),
+            // Of ids, the replica that owns the link has taken note before.
+            Message::Unknown { .. } | Message::Reset | Message::Ask { .. } | Message::Bind { .. } => {}
         }
     }
 
@@ -285,9 +357,25 @@ impl Peer {
         }
     }
 
-    fn take(&mut self, delta: &Delta, store: &mut SessionConsistentStore, step: &mut Step) {
+    fn take(&mut self, mut delta: Delta, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
+        let mut news = Vec::new();
+        if let Some(sender) = self.gate.as_ref().and_then(|gate| gate.sender(&delta.space)) {
+            match judge(&delta, store, sender, now) {
+                Verdict::Admit(hlc) => delta.hlc = hlc,
+                Verdict::Wait(foreign) if foreign.is_empty() => {}
+                Verdict::Wait(dots) => {
+                    step.unbound.extend(dots.iter().map(|dot| dot.replica));
+                    // No fault, and no event: whose these are is asked, and tabs that share a link answer for each other.
+                    let code = ErrorCode::StaleReplica.as_str().into();
+                    return step.replies.push(Message::Refused { space: delta.space, code, dots });
+                }
+                Verdict::Refuse(Refusal { error, dots }) => return step.refuse(delta.space, error, dots),
+            }
+            let own = |dot: &Dot| sender.bound.contains(&dot.replica);
+            news = delta.keys.iter().flat_map(|(_, set)| set).map(Listed::dot).filter(own).take(NAMED_MAX).collect();
+        }
         let space = delta.space.clone();
-        match store.apply(delta) {
+        match store.apply(&delta) {
             Ok(changed) => {
                 self.learn(&space, &delta.to, store);
                 step.applied.push((space.clone(), changed));
@@ -298,7 +386,7 @@ impl Peer {
                 let vector = store.vector(&space).clone();
                 step.replies.push(Message::Behind { space, vector });
             }
-            Err(error) => step.refuse(space, error),
+            Err(error) => step.refuse(space, error, news),
         }
     }
 
@@ -337,9 +425,11 @@ impl Peer {
         let after = incoming.stage.after().cloned();
         let staged = self.incoming.values().map(|incoming| incoming.stage.bytes()).sum();
         let (limits, spaces) = (store.limits(), self.incoming.len() as u64);
-        if limits.check_bytes(staged).is_err() || spaces > limits.spaces {
+        let most = self.gate.as_ref().map_or(u64::MAX, Gate::staged_bytes);
+        if staged > most || limits.check_bytes(staged).is_err() || spaces > limits.spaces {
             self.incoming.remove(&space);
-            step.replies.push(Message::Refused { space, code: ErrorCode::QuotaExceeded.as_str().into() });
+            let code = ErrorCode::QuotaExceeded.as_str().into();
+            step.replies.push(Message::Refused { space, code, dots: Vec::new() });
         } else if !last {
             step.replies.push(Message::Want { space, from, base, after });
         }
@@ -352,7 +442,7 @@ impl Peer {
             self.hello_at = now.saturating_add(self.timing.heartbeat);
             // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
             let silent = now.saturating_sub(self.heard_at) >= SILENCE.max(self.timing.heartbeat.saturating_mul(2));
-            messages.push(hello(store, silent || self.addressee().is_none()));
+            messages.push(self.hello(store, silent || self.addressee().is_none()));
             self.doubted = false;
         }
         for (space, incoming) in &mut self.incoming {
@@ -374,7 +464,7 @@ impl Peer {
     pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
-        let mut messages = alloc::vec![hello(store, false)];
+        let mut messages = alloc::vec![self.hello(store, false)];
         messages.extend(self.all_news(fetching, store, now));
         messages
     }
@@ -387,6 +477,9 @@ impl Peer {
         let is_next = |space: &Space| turn.as_ref().is_none_or(|turn| space > turn);
         let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
         for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
+            if !self.sees(space) {
+                continue;
+            }
             let Some((message, bytes)) = self.news(space, state, store, now) else { continue };
             messages.push(message);
             weight += bytes;
@@ -448,10 +541,4 @@ impl Peer {
 /// The pause before attempt number `attempts` + 1 is given up.
 fn backoff(retry: Millis, attempts: u32) -> Millis {
     retry.saturating_mul(1 << attempts.min(5)).min(RETRY_MAX.max(retry))
-}
-
-/// What this replica holds, in all spaces.
-pub(crate) fn hello(store: &SessionConsistentStore, answer: bool) -> Message {
-    let vectors = store.spaces().map(|(space, state)| (space.clone(), state.vector().clone())).collect();
-    Message::hello(vectors, answer)
 }

@@ -12,7 +12,7 @@ use super::error::{self, argument, missing};
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
-use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Terms};
+use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, RejectedWrite, Terms};
 use crate::replica::Ahead;
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
@@ -224,6 +224,9 @@ pub(super) fn effect(effect: &Effect) -> JsValue {
         Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
         Effect::Unsynced(unsynced) => object([("kind", "unsynced".into()), ("unsynced", (*unsynced).into())]),
         Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
+        Effect::Close { link, error } => {
+            object([("kind", "close".into()), ("link", link.0.into()), ("error", error::plain(error))])
+        }
         Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
     }
 }
@@ -248,6 +251,21 @@ fn event(event: &Event) -> JsValue {
             object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
         }
         Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
+        Event::Rejected { space, code, writes } => {
+            let write = |write: &RejectedWrite| {
+                let key = ("key", JsValue::from_str(&write.key));
+                match bare(&write.content) {
+                    Some((kind, value)) => object([key, ("kind", kind.into()), ("value", value)]),
+                    None => object([key]),
+                }
+            };
+            object([
+                ("type", "rejected".into()),
+                ("space", space.to_string().into()),
+                ("code", code.into()),
+                ("writes", writes.iter().map(write).collect::<Array>().into()),
+            ])
+        }
         Event::Refused(refused) => object([("type", "error".into()), ("error", error::plain(refused))]),
     }
 }

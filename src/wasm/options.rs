@@ -39,6 +39,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             bytes: limits.number("bytes")?.unwrap_or(most.bytes),
             spaces: limits.number("spaces")?.unwrap_or(most.spaces),
         },
+        client_limits: base.client_limits,
         timing: Timing { heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat), ..base.timing },
         timeout: session.number("timeout")?.unwrap_or(base.timeout),
         expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),

@@ -14,6 +14,7 @@ use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{LinkId, Progress, WaitId, WatchId};
+use crate::replica::Pass;
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
@@ -112,6 +113,39 @@ impl Replica {
     #[wasm_bindgen(js_name = linkResume)]
     pub fn link_resume(&self, link: u32, note: &[u8], now: f64) -> Result<(), SessionError> {
         borrow(&self.core)?.link_resume(LinkId(link), note, millis(now))
+    }
+
+    /// A channel has opened to who comes with `token`, or with one of several: a client, whose messages are judged, or
+    /// another replica of the cluster. A `close` effect tells when its time is over.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
+    #[wasm_bindgen(js_name = linkAdmit)]
+    pub fn link_admit(&self, link: u32, token: String, note: Option<Vec<u8>>, now: f64) -> Result<(), SessionError> {
+        let (pass, now) = (pass(token), millis(now));
+        match note {
+            Some(note) => borrow(&self.core)?.link_resume_as(LinkId(link), &pass, &note, now),
+            None => borrow(&self.core)?.link_admit(LinkId(link), &pass, now),
+        }
+    }
+
+    /// `exchange` with who comes with `token`.
+    ///
+    /// # Errors
+    /// As `linkAdmit` and `exchange`; `RATE_LIMITED`.
+    #[wasm_bindgen(js_name = exchangeAs)]
+    pub fn exchange_as(&self, reply: u32, token: String, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
+        borrow(&self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
+    }
+
+    /// What this replica shows to others of its cluster, for a minute.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` without a secret.
+    #[wasm_bindgen(js_name = peerPass)]
+    pub fn peer_pass(&self, now: f64) -> Result<String, SessionError> {
+        borrow(&self.core)?.peer_pass(millis(now))
     }
 
     /// A message has come over a link.
@@ -333,4 +367,8 @@ impl Replica {
         borrow(&self.core)?.suspect(suspect);
         Ok(())
     }
+}
+
+fn pass(token: String) -> Pass {
+    Pass { token, spaces: Vec::new() }
 }

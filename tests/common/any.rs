@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use edge_session::id::{Dot, ReplicaId, SessionId, Space};
+use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::sync::message::{Frame, Message, Slice};
@@ -106,7 +107,16 @@ pub fn any_message() -> impl Strategy<Value = Message> {
             Message::Want { space, from, base, after: after.map(Into::into) }
         }),
         (any_vector(), any_delta()).prop_map(|(base, delta)| Message::TopUp { base, delta }),
-        (any_space(), "[A-Z_]{1,12}").prop_map(|(space, code)| Message::Refused { space, code }),
+        (any_space(), "[A-Z_]{1,12}", prop::collection::vec((any_replica(), any_sequence()), 0..4)).prop_map(
+            |(space, code, dots)| {
+                let dots = dots.into_iter().map(|(id, sequence)| Dot::new(id, sequence)).collect();
+                Message::Refused { space, code, dots }
+            }
+        ),
+        Just(Message::Reset),
+        (any::<u64>(), prop::collection::vec(any_replica(), 0..4)).prop_map(|(now, ids)| Message::Ask { now, ids }),
+        prop::collection::vec((any_replica(), any::<[u8; 16]>().prop_map(Secret::from_bytes)), 0..4)
+            .prop_map(|ids| Message::Bind { ids }),
     ]
 }
 

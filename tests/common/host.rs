@@ -38,6 +38,8 @@ pub struct Host {
     /// What was told of own writes that no peer has acknowledged.
     pub unsynced: Vec<bool>,
     pub events: Vec<Event>,
+    /// Links that the replica has closed, and why.
+    pub closed: Vec<(LinkId, SessionError)>,
     pub timeout: Option<u64>,
     config: Config,
     runs: u8,
@@ -58,6 +60,7 @@ impl Host {
             watched: Vec::new(),
             unsynced: Vec::new(),
             events: Vec::new(),
+            closed: Vec::new(),
             timeout: None,
             config,
             runs: 0,
@@ -101,6 +104,7 @@ impl Host {
                 Effect::Unsynced(unsynced) => self.unsynced.push(unsynced),
                 Effect::Timeout(at) => self.timeout = at,
                 Effect::Event(event) => self.events.push(event),
+                Effect::Close { link, error } => self.closed.push((link, error)),
                 // Orders that are only for hosts with copies of their own.
                 _ => {}
             }

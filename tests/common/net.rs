@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge_session::io::LinkId;
+use edge_session::replica::Pass;
 
 use super::START;
 use super::host::Host;
@@ -65,6 +66,20 @@ impl Net {
         self.wires.insert((b, from_b), (a, from_a));
         for (host, link) in [(a, from_a), (b, from_b)] {
             self.hosts[host].replica.link_up(link, self.now);
+            self.hosts[host].drain();
+        }
+        self.collect();
+    }
+
+    /// Lays a link on which `client` joins `edge` with a pass.
+    pub fn join(&mut self, client: usize, edge: usize, pass: &Pass) {
+        let (at_client, at_edge) = (LinkId(edge as u32), LinkId(client as u32));
+        self.wires.insert((client, at_client), (edge, at_edge));
+        self.wires.insert((edge, at_edge), (client, at_client));
+        self.hosts[edge].replica.link_admit(at_edge, pass, self.now).unwrap();
+        self.hosts[client].replica.link_up(at_client, self.now);
+        for host in [client, edge] {
+            self.hosts[host].now = self.now;
             self.hosts[host].drain();
         }
         self.collect();

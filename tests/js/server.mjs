@@ -19,6 +19,8 @@ export class Server {
   sockets = new Set();
   /** Answers true, or the status that refuses: 401, 403 after the connection is made, or `{ status }` in its place. */
   admit = () => true;
+  /** Whether who comes with a token is judged as a client. */
+  judges = false;
   /** What is done to a socket before it is a peer. */
   tamper = () => {};
   port = 0;
@@ -63,7 +65,7 @@ export class Server {
     this.ws.handleUpgrade(request, socket, head, (open) => {
       this.sockets.add(open);
       open.on('close', () => this.sockets.delete(open));
-      if (verdict === true) return this.tamper(open) === 'deaf' || !this.onPeer ? undefined : this.onPeer(socketDuplex(open));
+      if (verdict === true) return this.tamper(open) === 'deaf' || !this.onPeer ? undefined : this.onPeer(socketDuplex(open, this.judges ? (token?.slice(6) ?? '') : undefined));
       open.close(4000 + verdict, this.reason ?? '');
     });
   }
@@ -73,7 +75,7 @@ export class Server {
     const verdict = this.admit(this.calls.at(-1));
     if (verdict !== true) return response.writeHead(verdict.status ?? verdict).end(this.reason ?? '');
     try {
-      const reply = await this.replica.exchange(await buffer(request));
+      const reply = await this.replica.exchange(await buffer(request), { token: this.judges ? (request.headers['edge-session'] ?? '') : undefined });
       response.writeHead(200, { 'Content-Type': TYPE }).end(reply);
     } catch (error) {
       response.writeHead(EdgeSessionError.is(error) ? error.status : 500).end();

@@ -97,6 +97,19 @@ fn a_session_has_a_limit_on_what_waits() {
 }
 
 #[test]
+fn a_session_has_that_limit_however_many_handles_it_has() {
+    let (mut paris, mut tokyo, ann) = roamed();
+    let token = tokyo.token(ann);
+    let handles: Vec<_> = (0..9).map(|_| tokyo.resume(&token)).collect();
+    for n in 0..1024 {
+        tokyo.wait(handles[n % 8], get("k"), PLAIN);
+    }
+    assert_eq!(code(tokyo.begin(handles[8], get("k"), PLAIN)), ErrorCode::QuotaExceeded);
+    tokyo.pull(&mut paris);
+    assert!(tokyo.get(handles[8], "k", PLAIN).is_ok());
+}
+
+#[test]
 fn a_write_beyond_the_limit_of_waits_is_not_applied() {
     let mut host = Host::new(stored(edge("paris")));
     let ann = host.session();

@@ -10,9 +10,9 @@ macro_rules! golden {
     ($($name:literal)*) => { [$(($name, include_str!(concat!("../data/wire/", $name, ".txt")))),*] };
 }
 
-const FILES: [(&str, &str); 14] = golden!(
+const FILES: [(&str, &str); 17] = golden!(
     "hello" "first-hello" "delta" "ack" "behind" "slice" "last-slice" "want" "top-up" "refused" "unknown" "several"
-    "snapshot" "empty-record"
+    "snapshot" "empty-record" "reset" "ask" "bind"
 );
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -34,7 +34,7 @@ fn each_kind_of_message_has_its_documented_bytes() {
 
 #[test]
 fn every_kind_of_message_is_among_the_examples() {
-    let mut seen = [false; 9];
+    let mut seen = [false; 12];
     for (_, frame) in examples() {
         for message in frame.messages {
             let kind = match message {
@@ -47,12 +47,15 @@ fn every_kind_of_message_is_among_the_examples() {
                 Message::Want { .. } => 6,
                 Message::TopUp { .. } => 7,
                 Message::Refused { .. } => 8,
+                Message::Reset => 9,
+                Message::Ask { .. } => 10,
+                Message::Bind { .. } => 11,
                 Message::Foreign { .. } => continue,
             };
             seen[kind] = true;
         }
     }
-    assert_eq!(seen, [true; 9]);
+    assert_eq!(seen, [true; 12]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod round_trip;
 mod size;
 
 use edge_session::id::{Dot, ReplicaId, SessionId, Space};
+use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::sync::message::{Frame, Message, Slice};
@@ -37,6 +38,10 @@ fn fra1() -> ReplicaId {
 
 fn tab() -> ReplicaId {
     ReplicaId::new("tab", [2; 10]).unwrap()
+}
+
+fn secret() -> Secret {
+    Secret::from_bytes([4; 16])
 }
 
 fn space() -> Space {
@@ -135,7 +140,20 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ("last-slice", frame(vec![slice(Some("k1"), true)])),
         ("want", frame(vec![Message::Want { space: space(), from: one(), base: both(), after: Some("k2".into()) }])),
         ("top-up", frame(vec![Message::TopUp { base: both(), delta: top_up }])),
-        ("refused", frame(vec![Message::Refused { space: space(), code: "QUOTA_EXCEEDED".into() }])),
+        (
+            "refused",
+            frame(vec![Message::Refused {
+                space: space(),
+                code: "QUOTA_EXCEEDED".into(),
+                dots: vec![Dot::new(tab(), 3)],
+            }]),
+        ),
+        ("reset", Frame { from: tab(), to: None, messages: vec![Message::Reset] }),
+        ("ask", frame(vec![Message::Ask { now: TIME, ids: vec![tab()] }])),
+        (
+            "bind",
+            Frame { from: tab(), to: Some(fra1()), messages: vec![Message::Bind { ids: vec![(tab(), secret())] }] },
+        ),
         ("unknown", frame(vec![Message::Unknown { kind: 99 }])),
         (
             "several",

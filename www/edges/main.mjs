@@ -71,7 +71,7 @@ const pages = new WebSocketServer({
 });
 pages.on('connection', (page, request) => {
   const world = request.url.slice('/?world='.length);
-  if (!seas.has(world)) seas.set(world, new Sea(world, edges));
+  if (!seas.has(world)) seas.set(world, new Sea(world, edges, secret));
   page.on('message', (data) => {
     const { type, edge } = JSON.parse(data);
     const place = edges.get(edge);

@@ -6,7 +6,6 @@ import { Road } from './road.mjs';
 
 // A reloaded page is back by then.
 const GRACE_MS = 2_000;
-const SIGN_IN = { op: 'sign-in', user: 'road', guarantees: 'none', onStale: 'serve', timeout: 1_000 };
 
 export class Sea {
   #name;
@@ -16,13 +15,14 @@ export class Sea {
   #lag = 1_500;
   #cut = new Set();
   #home = 'paris';
-  #pass = null;
+  #secret;
   #ending = null;
 
-  /** `edges`: place → `Workerd`. */
-  constructor(name, edges) {
+  /** `edges`: place → `Workerd`; `secret` is what they share. */
+  constructor(name, edges, secret) {
     this.#name = name;
     this.#edges = edges;
+    this.#secret = secret;
   }
 
   /** One more page. */
@@ -75,7 +75,7 @@ export class Sea {
   #lay() {
     for (const { name, ends } of LINKS) {
       const places = ends.map((id) => ({ id, address: () => `${this.#edges.get(id).url.replace('http', 'ws')}/sync?world=${this.#name}` }));
-      const road = new Road(places, () => this.#token(), (sent) => this.tell({ type: 'sent', road: name, ...sent }));
+      const road = new Road(places, () => this.#pass(), (sent) => this.tell({ type: 'sent', road: name, ...sent }));
       road.set(this.#weather(name));
       this.#roads.set(name, road);
     }
@@ -86,13 +86,12 @@ export class Sea {
     this.#roads.clear();
   }
 
-  /** A token by which the roads may join the edges, from any of them: they share a secret. */
-  async #token() {
-    if (this.#pass !== null) return this.#pass;
+  /** What one edge shows to another; any of them gives it to who knows their secret. It serves for a minute. */
+  async #pass() {
     for (const { up, url } of this.#edges.values()) {
       if (!up) continue;
-      const answer = await fetch(`${url}/ask?world=${this.#name}`, { method: 'POST', body: JSON.stringify(SIGN_IN) });
-      if (answer.ok) return (this.#pass = (await answer.json()).token);
+      const answer = await fetch(`${url}/pass?world=${this.#name}`, { headers: { Authorization: this.#secret } });
+      if (answer.ok) return answer.text();
     }
     return null;
   }

@@ -15,7 +15,13 @@ export class Edge extends ReplicaObject {
     const { pathname } = new URL(request.url);
     if (pathname === '/ask') return this.#ask(await request.json());
     if (pathname === '/watch') return this.#watch(await this.replica);
+    if (pathname === '/pass') return this.#pass(request.headers.get('Authorization'));
     return super.fetch(request);
+  }
+
+  /** The roads carry what edges say to each other, and come to each as the other would. */
+  async #pass(secret) {
+    return secret === this.env.TOKEN_SECRET ? new Response((await this.replica).pass()) : new Response(null, { status: 403 });
   }
 
   async #ask(request) {

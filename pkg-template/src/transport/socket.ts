@@ -7,6 +7,7 @@
  * link bounds it: what is dropped heals. It opens nothing, and knows nothing of reconnection or of who may come.
  */
 import { type ByteController, platform } from '../platform.js';
+import type { EdgeSessionError } from '../errors.js';
 import type { Duplex } from '../types/plug.js';
 
 /** The subprotocol that both ends name, and the one in which a client says its token: `token.<token>`. */
@@ -37,8 +38,8 @@ const WAITING = 16 << 20;
 const SILENCE = 5 * 60_000;
 const UNANSWERED = 4;
 
-/** The duplex of an open socket. It ends with the socket, and cancelling or aborting it closes the socket. */
-export function socketDuplex(socket: SocketLike): Duplex {
+/** The duplex of an open socket, to who came with the token `pass` (see `Duplex`). It ends with the socket, and cancelling or aborting it closes the socket. */
+export function socketDuplex(socket: SocketLike, pass?: string): Duplex {
   const { ReadableStream, WritableStream } = platform();
   let incoming: ByteController | undefined;
   let [heard, unanswered] = [Date.now(), 0];
@@ -91,7 +92,14 @@ export function socketDuplex(socket: SocketLike): Duplex {
   socket.addEventListener('message', hear);
   socket.addEventListener('close', end);
   socket.addEventListener('error', end);
-  return { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0 };
+  const refuse = (error: EdgeSessionError) => {
+    if (error.status !== 401 && error.status !== 403) return;
+    end();
+    socket.addEventListener('error', () => {});
+    socket.close(error.status === 401 ? CLOSE_UNAUTHORIZED : CLOSE_FORBIDDEN, error.code);
+  };
+  const duplex = { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0, refuse };
+  return pass === undefined ? duplex : { ...duplex, pass };
 }
 
 /** The bytes of a binary message. Text, which proxies and pings may send, is no message. */

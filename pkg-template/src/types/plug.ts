@@ -134,6 +134,14 @@ export interface Duplex {
   backlog?(): number;
   /** Milliseconds between two refreshes of a quiet peer, where each message costs a request; else the replica's `heartbeat`. */
   readonly heartbeat?: number | undefined;
+  /**
+   * The token with which the other end came (or several, with commas between), where the replica has a secret. What comes is then
+   * judged as a client's, who gets the spaces that its session may read, until the token ends. Without it whoever is at the
+   * other end is believed as a replica of one's own.
+   */
+  readonly pass?: string | undefined;
+  /** Tells the other end why its time is over, before `writable` is aborted. */
+  refuse?(error: EdgeSessionError): void;
 }
 
 /**

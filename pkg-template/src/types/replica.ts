@@ -1,7 +1,7 @@
 /**
  * The replica: how it is opened, what it offers beside sessions, which events it tells, what it shows of itself.
  */
-import type { EdgeSessionError } from '../errors.js';
+import type { EdgeSessionError, ErrorCode } from '../errors.js';
 import type { Change, Duration, KeyMap, Token, TokenInfo, Version } from './data.js';
 import type { AbortSignalLike, Link, LinkState, StorageAdapter, Transport } from './plug.js';
 import type { Session, SessionInit, SessionInspection, Wait } from './session.js';
@@ -72,6 +72,16 @@ export interface ReplicaOptions {
   signal?: AbortSignalLike | undefined;
 }
 
+/** Who comes with a message. */
+export interface Joining {
+  /**
+   * The token with which the other end came (or several, with commas between), where this replica has a secret: what it sends is
+   * then judged as a client's, and it receives the spaces that its session may read. Without it the message is believed: give it
+   * for everybody who is not of your own cluster. Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`, `RATE_LIMITED`.
+   */
+  token?: string | undefined;
+}
+
 /** A replica of the store: a full copy that serves sessions at once and synchronises when it can. */
 export interface Replica<M = KeyMap> extends AsyncDisposable {
   /** Its id: label and 80 random bits. It changes when state was lost or restored; then `renamed` tells. */
@@ -100,7 +110,7 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * await paris.exchange(await tokyo.exchange(await paris.exchange(new Uint8Array())));
    * ```
    */
-  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'>): Promise<Uint8Array>;
+  exchange(message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'> & Joining): Promise<Uint8Array>;
   /**
    * Resolves when all that was written so far is durable here. Rejects with `TIMEOUT` when storage does not answer in time,
    * `ABORTED`, `REPLICA_CLOSED`; what was written stays, and may become durable later.
@@ -120,6 +130,16 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * ```
    */
   synced(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
+  /**
+   * What a replica with the secret shows to another one of its cluster, so that it is believed and not judged as a client. It serves
+   * for a minute; make a new one for each connection. Throws `ARGUMENT_INVALID` without a secret.
+   *
+   * @example
+   * ```ts
+   * edge.connect(webSocket('wss://ams1.example/sync', { token: () => edge.pass() }));
+   * ```
+   */
+  pass(): string;
   /**
    * Calls `listener` at each event of a kind, after the operation that caused it is complete, so that it may call anything here.
    * Answers how to stop; `signal` stops too. What a listener throws goes to `console.error`; the others run on.
@@ -174,6 +194,11 @@ export interface Events {
   conflict: { readonly space: string; readonly key: string; readonly kept: Version; readonly dropped: Version };
   /** The replica took a new id. */
   renamed: { readonly old: string; readonly new: string };
+  /**
+   * Writes of this replica that the edge has refused, which are undone here; `value` is undefined for a deletion. The code tells
+   * why: `CLOCK_DRIFT`, `PERMISSION_DENIED`, `VALUE_TOO_LARGE`, … Other writes that came with them were made again, under a new id.
+   */
+  rejected: { readonly space: string; readonly code: ErrorCode; readonly writes: readonly { readonly key: string; readonly value: unknown }[] };
   /** What went wrong outside of any call: storage, a peer's message, a transport. Without a listener it goes to `console.error`. */
   error: EdgeSessionError;
   /** The wasm instance trapped. This replica is over; what was durable is in storage, and other replicas live on. */

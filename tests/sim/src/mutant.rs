@@ -88,6 +88,8 @@ fn explained(core: Core, kind: Kind) -> bool {
         Core::Deadline => kind == Kind::Deadline,
         Core::ServeThrow => matches!(kind, Kind::MonotonicWrites | Kind::WritesFollowReads),
         Core::FoldCovered => kind == Kind::Token,
+        // Nobody here is a client.
+        Core::Trust(_) => false,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Written out a second time on purpose: whoever plays a trace on the module compares its own conversions with these.
 
 use edge_session::error::{Missing, SessionError};
-use edge_session::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Range, Terms};
+use edge_session::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, Range, RejectedWrite, Terms};
 use edge_session::replica::{Ahead, Config, Glance, SessionInit, SessionView};
 use edge_session::store::entry::Content;
 use serde_json::{Value, json};
@@ -225,6 +225,7 @@ pub fn effect(effect: &Effect) -> Value {
         Effect::Watch(watch) => json!({ "kind": "watch", "watch": watch.0 }),
         Effect::Unsynced(unsynced) => json!({ "kind": "unsynced", "unsynced": unsynced }),
         Effect::Timeout(at) => json!({ "kind": "timeout", "at": at }),
+        Effect::Close { link, error: told } => json!({ "kind": "close", "link": link.0, "error": error(told) }),
         Effect::Event(told) => json!({ "kind": "event", "event": event(told) }),
     }
 }
@@ -248,5 +249,13 @@ fn event(event: &Event) -> Value {
         Event::Renamed { old, new } => json!({ "type": "renamed", "old": old.to_string(), "new": new.to_string() }),
         Event::Peers(count) => json!({ "type": "peers", "count": count }),
         Event::Refused(refused) => json!({ "type": "error", "error": error(refused) }),
+        Event::Rejected { space, code, writes } => {
+            let write = |write: &RejectedWrite| match content(&write.content) {
+                Some((kind, value)) => json!({ "key": *write.key, "kind": kind, "value": value }),
+                None => json!({ "key": *write.key }),
+            };
+            let writes: Vec<Value> = writes.iter().map(write).collect();
+            json!({ "type": "rejected", "space": space.to_string(), "code": code, "writes": writes })
+        }
     }
 }

@@ -78,6 +78,10 @@ impl World {
                 Effect::Timeout(at) => self.nodes[node].arm(at, self.now),
                 Effect::Event(event) => self.event(node, event)?,
                 Effect::Forget(keys) => self.forget(node, keys),
+                // Nobody here is a client.
+                Effect::Close { error, .. } => {
+                    return Alarm::raise(Kind::Contract, format!("n{node} closes a trusted link: {error}"));
+                }
                 // Judged already, in the step in which it settled.
                 Effect::Settled(_) => {}
                 // For hosts that show whether everything has arrived.
@@ -205,6 +209,9 @@ impl World {
                 self.ids.insert(new);
                 self.tell(|| format!("   n{node} was {old} and is {new}"));
                 Ok(())
+            }
+            Event::Rejected { code, .. } => {
+                Alarm::raise(Kind::Contract, format!("n{node} has lost writes of its own: {code}"))
             }
             Event::Change { .. } | Event::Conflict { .. } | Event::Peers(_) => Ok(()),
         }

@@ -147,7 +147,13 @@ impl World {
         let Some(word) = own.id.and_then(|id| own.words.get(&id)).cloned() else { return Ok(()) };
         self.tell(|| format!("   n{node} hears of its past"));
         let told = self.call(node, |replica, now| match &word {
-            Word::Message(bytes) => replica.receive(LinkId(u32::MAX), bytes, now),
+            Word::Message(bytes) => {
+                // A link that lasts for one message: nothing is believed of who is on none.
+                replica.link_up(LinkId(u32::MAX), now);
+                let heard = replica.receive(LinkId(u32::MAX), bytes, now);
+                replica.link_down(LinkId(u32::MAX), now);
+                heard
+            }
             Word::Token(text) => {
                 let init = SessionInit { token: Some(text.clone()), ..SessionInit::default() };
                 let session = replica.open_session(init, now);

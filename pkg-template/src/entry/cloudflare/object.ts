@@ -9,9 +9,8 @@ import { DurableObject } from 'cloudflare:workers';
 import type { Driver } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import { open } from '../../open.js';
-import { dispose } from '../../platform.js';
 import { durableObjectStorage } from '../../storage/durable-object.js';
-import { CONTENT_TYPE, TOKEN_HEADER, admits, offered, unadmitted } from '../../transport/admit.js';
+import { CONTENT_TYPE, TOKEN_HEADER, offered, unadmitted } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
 import type { KeyMap } from '../../types/data.js';
 import type { Replica, ReplicaOptions } from '../../types/replica.js';
@@ -24,8 +23,6 @@ import { type Upstream, UpstreamLink } from './upstream.js';
 const TAG = 'edge-session';
 // Peers on sockets that hibernate hear from this object when there is something to hear.
 const HEARTBEAT = '10m';
-// What this object says to others of itself is believed for so long.
-const PASS_MS = 5 * 60_000;
 
 /** What there is once the replica is open. */
 interface Live<M> {
@@ -96,21 +93,22 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   }
 
   /**
-   * Whether a request of the sync protocol may join. Unless said otherwise: where the replica has a secret, only with a token that
-   * its key has signed, as the header `Edge-Session` or the subprotocol `token.<token>`; without a secret everybody. Whoever
-   * joins sees and writes everything that the replica holds.
+   * Whether a request of the sync protocol may join. Unless said otherwise: where the replica has a secret, only with a token, as the
+   * header `Edge-Session` or the subprotocol `token.<token>`; without a secret everybody. Where a token comes and the replica has
+   * a secret, its key must have signed it, and what comes with it is judged as a client's. Whoever you let in without a token is
+   * believed, and sees and writes everything that the replica holds.
    */
   protected async authorize(request: Request): Promise<boolean> {
-    const { replica, guarded } = this.#here();
-    if (!guarded) return true;
-    return admits(replica, request.headers.get(TOKEN_HEADER) ?? offered(request.headers.get('Sec-WebSocket-Protocol')).token);
+    return !this.#here().guarded || tokenOf(request) !== undefined;
   }
 
   /** Answers requests of the sync protocol, and 426 to others. A subclass that has some of its own calls this for the rest. */
   override async fetch(request: Request): Promise<Response> {
-    if (isSocket(request)) return this.#upgrade(await this.authorize(request));
+    // A replica without a secret cannot look at tokens.
+    const token = this.#here().guarded ? tokenOf(request) : undefined;
+    if (isSocket(request)) return this.#upgrade(await this.authorize(request), token);
     if (!isExchange(request)) return notSync();
-    if (await this.authorize(request)) return this.#exchange(request);
+    if (await this.authorize(request)) return this.#exchange(request, token);
     return refusal(unadmitted());
   }
 
@@ -149,7 +147,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));
     const sockets = new Sockets(driver, this.ctx.getWebSockets(TAG));
     const guarded = options.secret !== undefined;
-    const pass = guarded ? passOf(replica) : async () => null;
+    const pass = () => (guarded ? driver.call((core, now) => core.peerPass(now)) : null);
     const upstreams = this.upstreams().map((upstream) => new UpstreamLink(driver, upstream, pass));
     this.#live = { replica, driver, sockets, upstreams, guarded };
     return replica;
@@ -164,11 +162,11 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     return this.ctx.getTags(socket).includes(TAG);
   }
 
-  #upgrade(admitted: boolean): Response {
+  #upgrade(admitted: boolean, token: string | undefined): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     if (admitted) {
       this.ctx.acceptWebSocket(server, [TAG]);
-      this.#here().sockets.add(server);
+      this.#here().sockets.add(server, token ?? null);
     } else {
       // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
       server.accept();
@@ -177,9 +175,9 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     return new Response(null, { status: 101, webSocket: client, headers: { 'Sec-WebSocket-Protocol': SUBPROTOCOL } });
   }
 
-  async #exchange(request: Request): Promise<Response> {
+  async #exchange(request: Request, token: string | undefined): Promise<Response> {
     try {
-      const reply = await this.#here().replica.exchange(new Uint8Array(await request.arrayBuffer()));
+      const reply = await this.#here().replica.exchange(new Uint8Array(await request.arrayBuffer()), { token });
       return new Response(reply, { headers: { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' } });
     } catch (error) {
       if (EdgeSessionError.is(error)) return refusal(error);
@@ -188,21 +186,11 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   }
 }
 
-function refusal({ status, code, message }: EdgeSessionError): Response {
-  return Response.json({ code, message }, { status, headers: { 'Cache-Control': 'no-store' } });
+/** The token that comes with a request. */
+function tokenOf({ headers }: Request): string | undefined {
+  return headers.get(TOKEN_HEADER) ?? offered(headers.get('Sec-WebSocket-Protocol')).token ?? undefined;
 }
 
-/** Tokens by which this replica shows to others that it holds the key; each serves for half of its life. */
-function passOf(replica: Replica<any>): () => Promise<string> {
-  let pass: { readonly token: string; readonly until: number } | undefined;
-  return async () => {
-    if (pass !== undefined && Date.now() < pass.until) return pass.token;
-    const session = replica.session({ expiresIn: PASS_MS, client: replica.id });
-    try {
-      pass = { token: await session.sealed(), until: Date.now() + PASS_MS / 2 };
-      return pass.token;
-    } finally {
-      session[dispose]();
-    }
-  };
+function refusal({ status, code, message }: EdgeSessionError): Response {
+  return Response.json({ code, message }, { status, headers: { 'Cache-Control': 'no-store' } });
 }

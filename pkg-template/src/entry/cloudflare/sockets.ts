@@ -7,6 +7,7 @@
  */
 import type { Driver, Sink } from '../../driver.js';
 import { type EdgeSessionError, fromCore } from '../../errors.js';
+import { CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED } from '../../transport/socket.js';
 
 // What a socket may keep is 16 KiB of structured clone; the note is one field of it.
 const NOTE_BYTES = 15 << 10;
@@ -21,7 +22,11 @@ interface Attachment {
   readonly edgeSession: 1;
   /** What the peer is known to hold; null where that is not known, or too much. */
   readonly note: Uint8Array | null;
+  /** The token with which it came; null where everybody may come. */
+  readonly pass: string | null;
 }
+
+type Kept = Pick<Attachment, 'note' | 'pass'>;
 
 export class Sockets {
   readonly #driver: Driver;
@@ -30,18 +35,19 @@ export class Sockets {
   /** Takes up the sockets that were open before the object was in memory. */
   constructor(driver: Driver, open: readonly WebSocket[]) {
     this.#driver = driver;
-    for (const socket of open) this.#links.set(socket, new Socket(driver, socket, noteOf(socket)));
+    for (const socket of open) this.#take(socket, attached(socket));
   }
 
   /** A socket that was accepted just now. */
-  add(socket: WebSocket): void {
-    this.#links.set(socket, new Socket(this.#driver, socket, null));
+  add(socket: WebSocket, pass: string | null): void {
+    socket.serializeAttachment({ edgeSession: 1, note: null, pass } satisfies Attachment);
+    this.#take(socket, { note: null, pass });
   }
 
   /** A message has come. Text is none of ours. */
   receive(socket: WebSocket, message: ArrayBuffer | string): void {
     if (typeof message === 'string') return;
-    if (!this.#links.has(socket)) this.add(socket);
+    if (!this.#links.has(socket)) this.#take(socket, attached(socket));
     this.#links.get(socket)?.receive(new Uint8Array(message));
   }
 
@@ -50,6 +56,10 @@ export class Sockets {
     this.#links.get(socket)?.end();
     this.#links.delete(socket);
   }
+
+  #take(socket: WebSocket, kept: Kept): void {
+    this.#links.set(socket, new Socket(this.#driver, socket, kept));
+  }
 }
 
 class Socket implements Sink {
@@ -57,21 +67,37 @@ class Socket implements Sink {
   readonly #socket: WebSocket;
   readonly #link: number;
   #unheard = 0;
+  readonly #pass: string | null;
   #kept: Uint8Array | null;
 
-  constructor(driver: Driver, socket: WebSocket, note: Uint8Array | null) {
+  constructor(driver: Driver, socket: WebSocket, { note, pass }: Kept) {
     this.#driver = driver;
     this.#socket = socket;
     this.#kept = note;
+    this.#pass = pass;
     this.#link = driver.attach(this);
-    driver.call((core, now) => {
-      if (note === null) return core.linkUp(this.#link, now);
+    try {
+      this.#begin(note);
+    } catch (error) {
+      // Its token has ended while the object was not in memory.
+      const refusal = fromCore(error);
+      if (refusal === undefined) throw error;
+      this.fail(refusal);
+    }
+  }
+
+  #begin(note: Uint8Array | null): void {
+    const pass = this.#pass;
+    this.#driver.call((core, now) => {
+      const anew = () => (pass === null ? core.linkUp(this.#link, now) : core.linkAdmit(this.#link, pass, undefined, now));
+      if (note === null) return anew();
       try {
-        core.linkResume(this.#link, note, now);
+        if (pass === null) core.linkResume(this.#link, note, now);
+        else core.linkAdmit(this.#link, pass, note, now);
       } catch (error) {
-        // Written by code that is newer than this.
+        // Written by code that is newer than this, or the token is over, which `anew` tells.
         if (fromCore(error) === undefined) throw error;
-        core.linkUp(this.#link, now);
+        anew();
       }
     });
   }
@@ -86,9 +112,11 @@ class Socket implements Sink {
     }
   }
 
-  /** The replica is over. */
-  fail(_: EdgeSessionError): void {
-    this.#close(GOING_AWAY, 'the replica was closed');
+  /** The replica is over, or will not go on with this peer. */
+  fail({ status, code }: EdgeSessionError): void {
+    if (status === 401) this.#close(CLOSE_UNAUTHORIZED, code);
+    else if (status === 403) this.#close(CLOSE_FORBIDDEN, code);
+    else this.#close(GOING_AWAY, 'the replica was closed');
   }
 
   receive(message: Uint8Array): void {
@@ -113,7 +141,7 @@ class Socket implements Sink {
     const note = known === undefined || known.byteLength > NOTE_BYTES ? null : known;
     if (same(note, this.#kept)) return;
     this.#kept = note;
-    this.#socket.serializeAttachment({ edgeSession: 1, note } satisfies Attachment);
+    this.#socket.serializeAttachment({ edgeSession: 1, note, pass: this.#pass } satisfies Attachment);
   }
 
   #close(code: number, reason: string): void {
@@ -131,7 +159,8 @@ function same(left: Uint8Array | null, right: Uint8Array | null): boolean {
   return left.byteLength === right.byteLength && left.every((byte, at) => byte === right[at]);
 }
 
-function noteOf(socket: WebSocket): Uint8Array | null {
+function attached(socket: WebSocket): Kept {
   const kept = socket.deserializeAttachment() as Partial<Attachment> | null;
-  return kept?.edgeSession === 1 && kept.note instanceof Uint8Array ? kept.note : null;
+  const known = kept?.edgeSession === 1;
+  return { note: known && kept.note instanceof Uint8Array ? kept.note : null, pass: (known ? kept.pass : null) ?? null };
 }

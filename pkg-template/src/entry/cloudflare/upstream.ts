@@ -28,7 +28,7 @@ const ADDRESS = 'https://replica.invalid/sync';
 export class UpstreamLink implements Sink {
   readonly #driver: Driver;
   readonly #upstream: Upstream;
-  readonly #token: () => Promise<string | null>;
+  readonly #token: () => string | null;
   #link = 0;
   #queue: Uint8Array[] = [];
   #busy: Promise<void> | undefined;
@@ -36,7 +36,7 @@ export class UpstreamLink implements Sink {
   #failures = 0;
 
   /** `token` says who comes. */
-  constructor(driver: Driver, upstream: Upstream, token: () => Promise<string | null>) {
+  constructor(driver: Driver, upstream: Upstream, token: () => string | null) {
     this.#driver = driver;
     this.#upstream = upstream;
     this.#token = token;
@@ -81,7 +81,7 @@ export class UpstreamLink implements Sink {
 
   async #ask(body: Uint8Array): Promise<Uint8Array> {
     const headers = new Headers({ 'Content-Type': CONTENT_TYPE });
-    const token = await this.#token();
+    const token = this.#token();
     if (token !== null) headers.set(TOKEN_HEADER, token);
     const request = new Request(ADDRESS, { method: 'POST', headers, body, signal: AbortSignal.timeout(PATIENCE) });
     const response = await this.#upstream.fetch(request);

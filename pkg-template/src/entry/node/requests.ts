@@ -18,13 +18,19 @@ export const MESSAGE_BYTES_MAX = 64 << 20;
 
 const WORDS: Readonly<Record<number, string>> = { 404: 'Not Found', 426: 'Upgrade Required', 500: 'Internal Server Error', 503: 'Service Unavailable' };
 
+/** Whether a request may join, and the token by which what comes with it is judged. */
+export interface Admission {
+  readonly admitted: boolean;
+  readonly pass: string | undefined;
+}
+
 export class Requests {
   readonly #replica: Replica<any>;
-  readonly #admits: (request: IncomingMessage) => Promise<boolean>;
+  readonly #admits: (request: IncomingMessage) => Promise<Admission>;
   readonly #longest: number;
   readonly #under = new Set<Promise<void>>();
 
-  constructor(replica: Replica<any>, admits: (request: IncomingMessage) => Promise<boolean>, longest: number) {
+  constructor(replica: Replica<any>, admits: (request: IncomingMessage) => Promise<Admission>, longest: number) {
     this.#replica = replica;
     this.#admits = admits;
     this.#longest = longest;
@@ -49,8 +55,9 @@ export class Requests {
         return;
       }
       if (!open) throw new EdgeSessionError('REPLICA_CLOSED', 'this replica stops');
-      if (!(await this.#admits(request))) throw unadmitted();
-      const reply = await this.#replica.exchange(await read(request, this.#longest));
+      const { admitted, pass } = await this.#admits(request);
+      if (!admitted) throw unadmitted();
+      const reply = await this.#replica.exchange(await read(request, this.#longest), { token: pass });
       response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' }).end(reply);
     } catch (cause) {
       if (request.destroyed && !request.complete) return; // nobody is left who asks

@@ -17,7 +17,7 @@ import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '
 import type { Duration } from '../../types/data.js';
 import type { Duplex } from '../../types/plug.js';
 import type { Replica } from '../../types/replica.js';
-import { MESSAGE_BYTES, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './requests.js';
+import { type Admission, MESSAGE_BYTES, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './requests.js';
 
 /** Options of {@link serveReplica}. */
 export interface ServeOptions {
@@ -25,8 +25,8 @@ export interface ServeOptions {
   path?: string | undefined;
   /**
    * Whether who asks may join, in place of the rule that holds otherwise: where the replica has a secret, only with a token that its
-   * key has signed; without a secret everybody. `verified` is what that rule says. Whoever joins sees and writes everything that the
-   * replica holds. Where cookies decide, look at the header `Origin` too: browsers send them along with other sites' WebSockets.
+   * key has signed; without a secret everybody. `verified` is what that rule says. What comes with such a token is judged as a client's,
+   * who sees the space of its session; whoever you let in without one sees and writes everything. Where cookies decide, look at the header `Origin` too: browsers send them along with other sites' WebSockets.
    */
   authorize?: ((request: IncomingMessage, verified: boolean) => boolean | Promise<boolean>) | undefined;
   /**
@@ -164,10 +164,13 @@ class ReplicaServer implements Serving {
     return below((request.url ?? '').split('?', 1)[0] as string, this.#path);
   }
 
-  async #admits(request: IncomingMessage): Promise<boolean> {
+  async #admits(request: IncomingMessage): Promise<Admission> {
     const header = request.headers[TOKEN_HEADER.toLowerCase()];
     const token = header === undefined ? offered(request.headers['sec-websocket-protocol']).token : String(header);
-    return this.#authorize(request, !this.#guarded || admits(this.#replica, token));
+    const verified = this.#guarded && admits(this.#replica, token);
+    const admitted = await this.#authorize(request, !this.#guarded || verified);
+    // What comes with a token is judged by it. Whom the application lets in without one, it vouches for.
+    return { admitted, pass: verified && token !== null ? token : undefined };
   }
 
   async #upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
@@ -176,9 +179,9 @@ class ReplicaServer implements Serving {
     stream.on('error', ignore);
     if (!offered(request.headers['sec-websocket-protocol']).known) return refuseUpgrade(stream, 426);
     if (this.#join === undefined) return refuseUpgrade(stream, 503);
-    let admitted: boolean;
+    let admission: Admission;
     try {
-      admitted = await this.#admits(request);
+      admission = await this.#admits(request);
     } catch (cause) {
       report('edge-session: a connection could not be judged', cause);
       return refuseUpgrade(stream, 500);
@@ -187,11 +190,11 @@ class ReplicaServer implements Serving {
     this.#upgrades.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', ignore); // 'close' follows
       // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
-      if (!admitted) return socket.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
+      if (!admission.admitted) return socket.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
       if (this.#join === undefined) return socket.close(GOING_AWAY, 'this replica stops');
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      this.#join(socketDuplex(socket as unknown as SocketLike));
+      this.#join(socketDuplex(socket as unknown as SocketLike, admission.pass));
     });
   }
 

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 190_000),
-    ("openReplica, inline", 216_000),
-    ("openReplica, workerd", 212_000),
+    ("the module", 212_000),
+    ("openReplica, inline", 234_000),
+    ("openReplica, workerd", 229_000),
     (".", 24_000),
     ("./browser", 9_000),
     ("./cloudflare", 24_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 24_000),
-    ("./bundle", 228_000),
+    ("./bundle", 246_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

@@ -1,0 +1,242 @@
+//! Clients: replicas that belong to somebody else, and join with a session's token.
+//!
+//! Invariants: what a client may see and do is decided by the token alone, which a key of this replica has signed, and
+//! by what the host adds to it; its link ends with its token or its session, and is told why. Nothing that a client says
+//! makes this replica doubt its own past, fold onto a dot, or name the client to others. What a client may bring is
+//! judged in [`crate::sync::admit`]; what it may see, in [`crate::sync::gate`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::error::{ErrorCode, SessionError};
+use crate::guarantee::Guarantees;
+use crate::id::{ReplicaId, SessionId, Space};
+use crate::identity::Secret;
+use crate::io::{Effect, Event, LinkId};
+use crate::session::claims::Claims;
+use crate::session::vector::SessionVector;
+use crate::sync::gate::{Gate, Right};
+use crate::sync::message::{Frame, Message, NAMED_MAX};
+use crate::sync::peer::Peer;
+use crate::time::Millis;
+
+/// A question that cannot be answered here is passed on to other tabs no more often.
+const PASS_ON: Millis = 500;
+
+/// How long a peer's pass serves, in milliseconds.
+pub(super) const PEER_PASS: Millis = 60_000;
+/// The space of passes between trusted replicas.
+pub(super) const PEER_SPACE: &str = "$peer";
+
+fn keyless() -> SessionError {
+    let cause =
+        "a replica without a secret can neither tell who comes nor show who it is; give it the cluster's secret";
+    SessionError::new(ErrorCode::ArgumentInvalid, cause)
+}
+
+/// By what a client joins.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// The token, or a listing of tokens; see [`crate::session::listing`].
+    pub token: String,
+    /// What the session may do beside its own space, which it may write. Names that begin with `$` are never given.
+    pub spaces: Vec<(Space, Right)>,
+}
+
+/// Who is at the other end of a link.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) session: SessionId,
+    /// When its token ends, leeway included.
+    pub(super) until: Millis,
+}
+
+impl Replica {
+    /// A channel to a client has opened, which shows `pass`. It gets the spaces that its session may read, and what it
+    /// sends is judged; see [`crate::sync::admit`]. When the token or the session ends, [`Effect::Close`] tells why.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`: the channel is not open.
+    pub fn link_admit(&mut self, link: LinkId, pass: &Pass, now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let Some((client, gate)) = self.examine(pass, now)? else {
+            self.links.open.insert(link, Peer::new(self.links.timing, now));
+            return Ok(());
+        };
+        self.links.open.insert(link, Peer::new(self.links.timing, now).behind_gate(gate));
+        self.links.clients.insert(link, client);
+        Ok(())
+    }
+
+    /// As [`Replica::link_resume`], for a channel to a client: the pass is looked at again.
+    ///
+    /// # Errors
+    /// As [`Replica::link_admit`] and [`Replica::link_resume`].
+    pub fn link_resume_as(&mut self, link: LinkId, pass: &Pass, note: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let Some((client, mut gate)) = self.examine(pass, now)? else { return self.link_resume(link, note, now) };
+        let frame = Frame::decode(note)?;
+        let mut holds = Vec::new();
+        for message in frame.messages {
+            if let Message::Hello { vectors, .. } = message {
+                holds = vectors;
+            } else if let Message::Ask { ids, .. } = message {
+                ids.into_iter().for_each(|id| gate.bind(id));
+            }
+        }
+        let peer = Peer::resumed(self.links.timing, frame.from, holds, now).behind_gate(gate);
+        self.links.open.insert(link, peer);
+        self.links.clients.insert(link, client);
+        self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+        Ok(())
+    }
+
+    /// [`Replica::exchange`] with a client, which shows `pass` with each request.
+    ///
+    /// # Errors
+    /// As [`Replica::link_admit`] and [`Replica::exchange`]; `RATE_LIMITED`. Then there is no reply.
+    pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        let client = self.examine(pass, now)?.map(|(client, gate)| (client.session, gate));
+        self.answer_exchange(reply, bytes, client)
+    }
+
+    /// The session has ended, or may no longer do what it could: its clients' links close, and are told `reason`.
+    pub fn end_links(&mut self, session: SessionId, reason: &SessionError, now: Millis) {
+        self.input(now);
+        self.close_clients(|client| (client.session == session).then(|| reason.clone()));
+    }
+
+    /// Closes the links of clients whose time is over.
+    pub(super) fn dismiss_clients(&mut self) {
+        let now = self.now;
+        let cause = "the token has expired; come again with a later one";
+        self.close_clients(|client| (client.until <= now).then(|| SessionError::new(ErrorCode::TokenExpired, cause)));
+    }
+
+    fn close_clients(&mut self, over: impl Fn(&Client) -> Option<SessionError>) {
+        let ended = self.links.clients.iter().filter_map(|(link, client)| Some((*link, over(client)?)));
+        for (link, error) in ended.collect::<Vec<_>>() {
+            self.links.clients.remove(&link);
+            self.links.open.remove(&link);
+            self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+            self.fresh.push(Effect::Close { link, error });
+        }
+    }
+
+    /// What a replica with the key shows to another one, so that it is taken for a peer and not for a client: a token
+    /// of the space `$peer`, which no session gets. It serves for a minute.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` without a key.
+    pub fn peer_pass(&mut self, now: Millis) -> Result<String, SessionError> {
+        self.input(now);
+        let keyring = self.keyring.as_ref().ok_or_else(keyless)?;
+        let expires_at = now.saturating_add(PEER_PASS);
+        let claims = Claims {
+            issuer: self.issuer.clone(),
+            subject: None,
+            session: SessionId::new(now, self.entropy.draw()),
+            client: Some(alloc::format!("{}", self.id)),
+            space: Space::first(PEER_SPACE)?,
+            guarantees: Guarantees::ALL,
+            issued_at: now,
+            expires_at,
+            ends_at: expires_at,
+        };
+        keyring.seal(&claims, &SessionVector::default())
+    }
+
+    /// Who comes with a pass, and what they may do; `None` for a trusted peer.
+    fn examine(&self, pass: &Pass, now: Millis) -> Result<Option<(Client, Gate)>, SessionError> {
+        if self.keyring.is_none() {
+            return Err(keyless());
+        }
+        let token = self.open_any(&pass.token, now)?;
+        let unsigned =
+            || SessionError::new(ErrorCode::TokenInvalid, "joining takes a token that the cluster has signed");
+        let claims = token.identity().ok_or_else(unsigned)?;
+        let peer = claims.space.name() == PEER_SPACE;
+        Ok((!peer).then(|| self.client(claims, pass, now)))
+    }
+
+    fn client(&self, claims: &Claims, pass: &Pass, now: Millis) -> (Client, Gate) {
+        let given = pass.spaces.iter().filter(|(space, _)| *space != claims.space).cloned();
+        let mut spaces: Vec<(Space, Right)> = given.collect();
+        spaces.push((claims.space.clone(), Right::Write));
+        spaces.retain(|(space, _)| !space.name().starts_with('$'));
+        let until = claims.expires_at.saturating_add(self.leeway);
+        (Client { session: claims.session, until }, Gate::new(spaces, self.client_limits, now))
+    }
+
+    /// Takes what a peer says of ids: a client proves them to an edge, and an edge asks a client for them. What is to be
+    /// answered at once.
+    pub(super) fn hear_of_ids(
+        &mut self,
+        link: Option<LinkId>,
+        gate: Option<&mut Gate>,
+        messages: &[Message],
+    ) -> Vec<Message> {
+        let mut replies = Vec::new();
+        match gate {
+            Some(gate) => {
+                let bound =
+                    messages.iter().filter_map(|m| if let Message::Bind { ids } = m { Some(ids) } else { None });
+                bound.flatten().filter(|(id, secret)| secret.proves(*id)).for_each(|(id, _)| gate.bind(*id));
+            }
+            None if self.keyring.is_none() => {
+                for message in messages {
+                    if let Message::Ask { now, ids } = message {
+                        self.skew = now.cast_signed().saturating_sub(self.now.cast_signed());
+                        let secret = |id| self.identities.secret(id).or_else(|| self.siblings.secret(id));
+                        let known = |id: &ReplicaId| Some((*id, secret(*id)?.clone()));
+                        let known: Vec<(ReplicaId, Secret)> = ids.iter().filter_map(known).collect();
+                        self.pass_on(link, *now, &self.siblings.unknown(&self.identities.unknown(ids)));
+                        if !known.is_empty() {
+                            replies.push(Message::Bind { ids: known });
+                        }
+                    } else if let Message::Bind { ids } = message {
+                        ids.iter().for_each(|(id, secret)| self.siblings.keep(*id, secret.clone()));
+                    }
+                }
+            }
+            None => {}
+        }
+        replies
+    }
+
+    /// The proof of the present id, for an edge that asks for it anyway: a new id must not cost a refusal.
+    pub(super) fn own_proof(&self) -> Option<Message> {
+        let secret = self.identities.secret(self.id)?.clone();
+        Some(Message::Bind { ids: alloc::vec![(self.id, secret)] })
+    }
+
+    /// Tabs that share a link answer for each other: the question for an id goes on to the others, now and then.
+    fn pass_on(&mut self, from: Option<LinkId>, now: Millis, ids: &[ReplicaId]) {
+        if ids.is_empty() || self.now < self.passed_on.saturating_add(PASS_ON) {
+            return;
+        }
+        self.passed_on = self.now;
+        let others: Vec<LinkId> = self.links.open.keys().copied().filter(|link| Some(*link) != from).collect();
+        for link in others {
+            self.transmit(link, None, alloc::vec![Message::Ask { now, ids: ids.to_vec() }]);
+        }
+    }
+
+    /// The question for ids that a client has not proved to be its own.
+    pub(super) fn ask(
+        &self,
+        gate: &Gate,
+        from: ReplicaId,
+        greets: bool,
+        mut unbound: Vec<ReplicaId>,
+    ) -> Option<Message> {
+        if greets {
+            unbound.push(from);
+        }
+        unbound.retain(|id| *id != self.id && !gate.bound().contains(id));
+        unbound.truncate(NAMED_MAX);
+        (!unbound.is_empty()).then_some(Message::Ask { now: self.now, ids: unbound })
+    }
+}

@@ -1,0 +1,248 @@
+//! A client whose writes were refused goes on by itself: a new id, a snapshot of the edge, and the rest written anew.
+//!
+//! Invariants: until the snapshot is whole the old state serves, and nothing is lost by a crash or a broken link, for
+//! the refusal comes again; then everything changes in one step. A write that is replayed supersedes exactly what it has
+//! superseded, and keeps its clock: yesterday's write does not win over this morning's because it was replayed.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use super::Replica;
+use crate::error::ErrorCode;
+use crate::id::{Dot, ReplicaId, Space};
+use crate::io::{Effect, Event, LinkId, RejectedWrite};
+use crate::session::vector::SessionVector;
+use crate::store::SessionConsistentStore;
+use crate::store::delta::{Delta, Listed};
+use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::space::{Changed, SpaceState};
+use crate::sync::message::Message;
+use crate::time::Hlc;
+use crate::vector::VersionVector;
+
+/// Own writes that an edge has refused.
+#[derive(Debug)]
+pub(super) struct Denial {
+    space: Space,
+    code: String,
+    /// These; where there are none, all of the space.
+    dots: Vec<Dot>,
+}
+
+/// A recovery that is under way.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    pub(super) link: LinkId,
+    /// What has come of the snapshot.
+    pub(super) store: SessionConsistentStore,
+    /// What the edge has said last that it holds.
+    told: Option<Vec<(Space, VersionVector)>>,
+    denials: Vec<Denial>,
+}
+
+/// What an own dot was replayed as, at most.
+struct Alias {
+    space: Space,
+    own: ReplicaId,
+    held: u64,
+    last: Option<Dot>,
+}
+
+/// Own writes in the order of their making, each with its keys.
+type Writes = BTreeMap<(Hlc, Dot), Vec<(Key, DataEntry)>>;
+
+impl Recovery {
+    /// Whether the snapshot holds what the edge does, and everything that this replica has had from elsewhere.
+    fn is_whole(&self, old: &SessionConsistentStore, aside: impl Fn(ReplicaId) -> bool) -> bool {
+        let Some(told) = &self.told else { return false };
+        let arrived = told.iter().all(|(space, vector)| self.store.vector(space).dominates(vector));
+        arrived
+            && told.iter().all(|(space, _)| {
+                let (had, has) = (old.vector(space), self.store.vector(space));
+                had.iter().all(|(id, sequence)| aside(id) || has.get(id) >= sequence)
+            })
+    }
+
+    /// The code for which a write is not made again.
+    fn code(&self, space: &Space, dot: Dot) -> Option<&str> {
+        let denies =
+            |denial: &&Denial| denial.space == *space && (denial.dots.is_empty() || denial.dots.contains(&dot));
+        self.denials.iter().find(denies).map(|denial| denial.code.as_str())
+    }
+}
+
+impl Replica {
+    /// What an edge has refused of this replica's writes, over `link`. What is refused for a time only is tried again by
+    /// itself.
+    pub(super) fn hear_denials(&mut self, link: LinkId, denied: Vec<(Space, String, Vec<Dot>)>) {
+        if self.keyring.is_some() {
+            return;
+        }
+        let own = |dot: &Dot| self.identities.secret(dot.replica).is_some();
+        let denials: Vec<Denial> = denied
+            .into_iter()
+            .filter(|(_, code, dots)| is_final(code, dots.is_empty()) && dots.iter().all(own))
+            .map(|(space, code, dots)| Denial { space, code, dots })
+            .collect();
+        if denials.is_empty() {
+            return;
+        }
+        match &mut self.recovery {
+            Some(recovery) if recovery.link == link => recovery.denials.extend(denials),
+            // One at a time; the other edge will say it again.
+            Some(_) => {}
+            None => {
+                let store = self.store.emptied();
+                self.recovery = Some(Recovery { link, store, told: None, denials });
+                let now = self.now;
+                if let Some(peer) = self.links.open.get_mut(&link) {
+                    peer.begin_anew(now);
+                }
+            }
+        }
+    }
+
+    /// Takes note of what the edge says that it holds, while its snapshot is fetched.
+    pub(super) fn hear_snapshot(&mut self, link: LinkId, messages: &[Message]) {
+        let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.link == link) else { return };
+        for message in messages {
+            if let Message::Hello { vectors, .. } = message {
+                recovery.told = Some(vectors.clone());
+            }
+        }
+    }
+
+    /// Ends a recovery whose snapshot is whole.
+    pub(super) fn tend_recovery(&mut self) {
+        let aside = |id| self.identities.secret(id).or_else(|| self.siblings.secret(id)).is_some();
+        let whole = self.recovery.as_ref().is_some_and(|recovery| recovery.is_whole(&self.store, aside));
+        if let Some(recovery) = whole.then(|| self.recovery.take()).flatten() {
+            self.recover(recovery);
+        }
+    }
+
+    fn recover(&mut self, mut recovery: Recovery) {
+        self.rename();
+        let snapshot = core::mem::take(&mut recovery.store);
+        let old = core::mem::replace(&mut self.store, snapshot);
+        let (mut aliases, mut rejected) = (Vec::new(), LiteMap::<(Space, String), Vec<RejectedWrite>>::new());
+        for (space, state) in old.spaces() {
+            let held = self.store.vector(space).clone();
+            let mut last = None;
+            for ((_, dot), entries) in self.own_unsent(state, &held) {
+                let refused = match recovery.code(space, dot) {
+                    Some(code) => Some(String::from(code)),
+                    None => match self.replay(space, state, &entries) {
+                        Ok(dot) => {
+                            last = Some(dot);
+                            None
+                        }
+                        Err(code) => Some(code.as_str().into()),
+                    },
+                };
+                if let Some(code) = refused {
+                    let writes = entries.into_iter().map(|(key, entry)| RejectedWrite { key, content: entry.content });
+                    rejected.entry((space.clone(), code)).or_default().extend(writes);
+                }
+            }
+            for (own, _) in self.identities.iter() {
+                aliases.push(Alias { space: space.clone(), own: *own, held: held.get(*own), last });
+            }
+        }
+        for (_, state) in self.sessions.iter_mut() {
+            aliases.iter().for_each(|alias| alias.follow(&mut state.vector));
+            let aliases = &aliases;
+            state.token.amend(|vector| aliases.iter().for_each(|alias| alias.follow(vector)));
+        }
+        self.journal.begin_anew();
+        self.note_differences(&old);
+        for ((space, code), writes) in rejected {
+            self.fresh.push(Effect::Event(Event::Rejected { space, code, writes }));
+        }
+    }
+
+    /// Own writes that the holder of `held` has not got, as far as they are still live.
+    fn own_unsent(&self, state: &SpaceState, held: &VersionVector) -> Writes {
+        let mut writes = Writes::new();
+        for (key, set) in state.iter() {
+            for entry in set.entries() {
+                if !held.contains(entry.dot) && self.identities.secret(entry.dot.replica).is_some() {
+                    writes.entry((entry.hlc, entry.dot)).or_default().push((key.clone(), entry.clone()));
+                }
+            }
+        }
+        writes
+    }
+
+    /// Makes a write again, under the present id.
+    fn replay(&mut self, space: &Space, old: &SpaceState, entries: &[(Key, DataEntry)]) -> Result<Dot, ErrorCode> {
+        let from = self.store.vector(space).clone();
+        let dot = Dot::new(self.id, from.get(self.id) + 1);
+        let mut to = from.clone();
+        to.advance(dot);
+        let mut hlc = self.store.clock().last();
+        let keys = entries.iter().map(|(key, entry)| {
+            hlc = hlc.max(entry.hlc);
+            let known = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default().iter();
+            let stays = |held: &&DataEntry| {
+                !old.vector().contains(held.dot) || old.live(key).is_some_and(|set| set.has(held.dot))
+            };
+            let mut set: Vec<Listed> = known.filter(stays).map(|held| Listed::Known(held.dot)).collect();
+            set.push(Listed::Entry(DataEntry { dot, ..entry.clone() }));
+            (key.clone(), set)
+        });
+        let keys = keys.collect();
+        let delta = Delta { space: space.clone(), from, to, hlc, keys };
+        self.store.apply(&delta).map(|_| dot).map_err(|error| error.code())
+    }
+
+    /// Tells of every key that shows something else than in `old`.
+    fn note_differences(&mut self, old: &SessionConsistentStore) {
+        let spaces: BTreeSet<Space> = old.spaces().chain(self.store.spaces()).map(|(space, _)| space.clone()).collect();
+        for space in spaces {
+            let (before, after) = (old.space(&space), self.store.space(&space));
+            let keys: BTreeSet<&Key> =
+                before.into_iter().chain(after).flat_map(SpaceState::iter).map(|(key, _)| key).collect();
+            let differs = |key: &&Key| before.and_then(|s| s.live(key)) != after.and_then(|s| s.live(key));
+            let changed = keys.into_iter().filter(differs).map(|key| Changed { key: key.clone(), conflict: false });
+            let changed: Vec<Changed> = changed.collect();
+            self.note(&space, changed);
+        }
+    }
+}
+
+impl Alias {
+    /// What asked for more of the given up id than is held asks for what was replayed.
+    fn follow(&self, vector: &mut SessionVector) {
+        let Some(own) = vector.get(&self.space) else { return };
+        let (read, wrote) = (own.reads.get(self.own) > self.held, own.writes.get(self.own) > self.held);
+        if !read && !wrote {
+            return;
+        }
+        vector.cap(&self.space, self.own, self.held);
+        if let Some(last) = self.last.filter(|_| read) {
+            vector.record_read(&self.space, last);
+        }
+        if let Some(last) = self.last.filter(|_| wrote) {
+            vector.record_write(&self.space, last);
+        }
+    }
+}
+
+/// Whether trying the same again would be in vain. A refusal that names no write concerns all of them only where it is
+/// the space that is refused.
+fn is_final(code: &str, unnamed: bool) -> bool {
+    let of_space = [ErrorCode::PermissionDenied, ErrorCode::SpaceNotFound];
+    let of_writes = [
+        ErrorCode::ClockDrift,
+        ErrorCode::ValueTooLarge,
+        ErrorCode::KeyInvalid,
+        ErrorCode::QuotaExceeded,
+        ErrorCode::MessageMalformed,
+    ];
+    let is = |known: &ErrorCode| known.as_str() == code;
+    of_space.iter().any(is) || (!unnamed && of_writes.iter().any(is))
+}

@@ -1,0 +1,185 @@
+//! Admission: which of a client's deltas may become everybody's state.
+//!
+//! A client is a replica that belongs to somebody else. Its delta advances its own origins only: what it says of other
+//! ids is a reference, whose value is never looked at. Invariant: an entry goes from a key only where the delta brings a
+//! new entry of an id that its sender has proved to be its own; one bad entry refuses the whole delta, and state is
+//! unchanged. Judged once, by the first trusted replica; between trusted ones nothing is judged again.
+
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::id::{Dot, ReplicaId};
+use crate::mutant::{Mutant, Trust, off};
+use crate::store::SessionConsistentStore;
+use crate::store::delta::{Delta, Listed};
+use crate::store::entry::{DataEntry, Key};
+use crate::sync::gate::{ClientLimits, Right};
+use crate::sync::message::NAMED_MAX;
+use crate::time::{Hlc, HlcClock, Millis};
+
+/// The most by which a client's stamp may be ahead of the judge's clock, in milliseconds.
+pub const DRIFT_MAX: Millis = 60_000;
+
+/// Who sent a delta, and what they may do in its space.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'s> {
+    /// The ids that are proved to be its own.
+    pub bound: &'s [ReplicaId],
+    /// What it may do in the delta's space.
+    pub right: Right,
+    /// Bounds of what it may bring.
+    pub limits: &'s ClientLimits,
+}
+
+/// What becomes of a delta.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be applied, with this as its clock: that of its new entries, for nobody believes a client's own.
+    Admit(Hlc),
+    /// It rests on writes that this replica lacks, of ids that are not known to be the sender's: these. It may apply later.
+    Wait(Vec<Dot>),
+    /// It is refused as a whole.
+    Refuse(Refusal),
+}
+
+/// Why a delta is refused, and for which writes.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The reason of the first of them.
+    pub error: SessionError,
+    /// At most [`NAMED_MAX`].
+    pub dots: Vec<Dot>,
+}
+
+impl Refusal {
+    fn of(error: SessionError, dots: impl IntoIterator<Item = Dot>) -> Self {
+        Self { error, dots: dots.into_iter().take(NAMED_MAX).collect() }
+    }
+}
+
+/// Judges the delta of a client at `now`. Costs what the delta lists.
+#[must_use]
+pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, now: Millis) -> Verdict {
+    let own = |id: ReplicaId| sender.bound.contains(&id) || off(Mutant::Trust(Trust::Origin));
+    let vector = store.vector(&delta.space);
+    let ahead = |(id, sequence): &(ReplicaId, u64)| *sequence > vector.get(*id);
+    let foreign = delta.to.iter().filter(ahead).filter(|(id, _)| !own(*id));
+    let foreign: Vec<Dot> = foreign.map(|(id, sequence)| Dot::new(id, sequence)).take(NAMED_MAX).collect();
+    if !foreign.is_empty() || !vector.dominates(&delta.from) {
+        return Verdict::Wait(foreign);
+    }
+    let allowed = sender.limits.sequences;
+    let leap = delta.to.iter().find(|(id, sequence)| sequence.saturating_sub(vector.get(*id)) > allowed);
+    if let Some((id, sequence)) = leap {
+        let error = SessionError::limit(ErrorCode::QuotaExceeded, "clientSequences", allowed);
+        return Verdict::Refuse(Refusal::of(error, [Dot::new(id, sequence)]));
+    }
+    let is_new = |entry: &&DataEntry| own(entry.dot.replica) && !vector.contains(entry.dot);
+    let news = || delta.keys.iter().flat_map(|(key, set)| full(set).filter(is_new).map(move |entry| (key, entry)));
+    let advances = delta.to.iter().any(|entry| ahead(&entry));
+    if advances && sender.right != Right::Write && !off(Mutant::Trust(Trust::Role)) {
+        let error = SessionError::new(ErrorCode::PermissionDenied, "the session may read this space, not write it");
+        return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot)));
+    }
+    let mut bad = Bad::default();
+    let latest = latest_clock(&store.clock(), now);
+    let mut hlc = Hlc::default();
+    for (key, entry) in news() {
+        if let Err(error) = check_entry(key, entry, store, latest) {
+            bad.note(entry.dot, error);
+        }
+        hlc = hlc.max(entry.hlc);
+    }
+    check_batches(news(), store, &mut bad);
+    check_removals(delta, store, is_new, &mut bad);
+    match bad.refusal() {
+        Some(refusal) => Verdict::Refuse(refusal),
+        None => Verdict::Admit(hlc),
+    }
+}
+
+/// The writes that are refused, each once, and the reason of the first.
+#[derive(Default)]
+struct Bad {
+    error: Option<SessionError>,
+    dots: Vec<Dot>,
+}
+
+impl Bad {
+    fn note(&mut self, dot: Dot, error: SessionError) {
+        self.error.get_or_insert(error);
+        if self.dots.len() < NAMED_MAX && !self.dots.contains(&dot) {
+            self.dots.push(dot);
+        }
+    }
+
+    fn refusal(self) -> Option<Refusal> {
+        Some(Refusal { error: self.error?, dots: self.dots })
+    }
+}
+
+fn full(set: &[Listed]) -> impl Iterator<Item = &DataEntry> {
+    set.iter().filter_map(|listed| if let Listed::Entry(entry) = listed { Some(entry) } else { None })
+}
+
+/// The greatest stamp that a client's entry may have: a wrong clock is judged here and nowhere else.
+fn latest_clock(clock: &HlcClock, now: Millis) -> Hlc {
+    let own = clock.last();
+    Hlc::new(now.saturating_add(DRIFT_MAX), u16::MAX).max(Hlc::new(own.millis().saturating_add(1), own.counter()))
+}
+
+fn check_entry(key: &Key, entry: &DataEntry, store: &SessionConsistentStore, latest: Hlc) -> Result<(), SessionError> {
+    store.limits().check_key(key)?;
+    store.limits().check_value(&entry.content)?;
+    if entry.hlc > latest && !off(Mutant::Trust(Trust::Clock)) {
+        let cause =
+            "the write is stamped more than a minute ahead of this replica's clock; set the clock and write again";
+        let details = Details::Limit { limit: "maxDrift", allowed: DRIFT_MAX };
+        return Err(SessionError::new(ErrorCode::ClockDrift, cause).with(details));
+    }
+    Ok(())
+}
+
+/// One write, one batch: at most so many keys and bytes. That a key has one live entry of an id is held where bytes are
+/// read.
+fn check_batches<'d>(
+    news: impl Iterator<Item = (&'d Key, &'d DataEntry)>,
+    store: &SessionConsistentStore,
+    bad: &mut Bad,
+) {
+    let limits = store.limits();
+    let mut batches = LiteMap::<Dot, (u64, u64)>::new();
+    for (key, entry) in news {
+        let (keys, bytes) = batches.entry(entry.dot).or_insert((0, 0));
+        *keys += 1;
+        *bytes += key.len() as u64 + entry.content.len() as u64;
+        if *keys > limits.batch_keys {
+            bad.note(entry.dot, SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", limits.batch_keys));
+        } else if *bytes > limits.batch_bytes {
+            bad.note(entry.dot, SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", limits.batch_bytes));
+        }
+    }
+}
+
+/// An entry that is held may go only from a key for which a new entry comes.
+fn check_removals(delta: &Delta, store: &SessionConsistentStore, is_new: impl Fn(&&DataEntry) -> bool, bad: &mut Bad) {
+    let Some(state) = store.space(&delta.space).filter(|_| !off(Mutant::Trust(Trust::Removal))) else { return };
+    let denied = || {
+        let cause = "an entry would go from a key for which no new write comes";
+        SessionError::new(ErrorCode::PermissionDenied, cause)
+    };
+    for (key, set) in &delta.keys {
+        if full(set).any(|entry| is_new(&entry)) {
+            continue;
+        }
+        let held = state.live(key).into_iter().flat_map(|held| held.entries());
+        let goes = |entry: &&DataEntry| delta.to.contains(entry.dot) && !set.iter().any(|l| l.dot() == entry.dot);
+        held.filter(goes).for_each(|entry| bad.note(entry.dot, denied()));
+    }
+    let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
+    for (dot, _) in state.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key)).take(NAMED_MAX) {
+        bad.note(dot, denied());
+    }
+}

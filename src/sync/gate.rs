@@ -1,0 +1,240 @@
+//! The gate that a client's messages pass before anything acts on them: its spaces, its ids, how much and how often.
+//!
+//! Invariants: a space that the client may not read is answered as one that does not exist, before anything of it is
+//! looked at; what a client says that it holds is believed no further than what there is to hold, so that its words
+//! never make this replica grow.
+
+use alloc::vec::Vec;
+
+use crate::error::{ErrorCode, SessionError};
+use crate::id::{Dot, ReplicaId, Space};
+use crate::mutant::{Mutant, Trust, off};
+use crate::store::SessionConsistentStore;
+use crate::store::delta::{Keys, Listed};
+use crate::sync::admit::Sender;
+use crate::sync::message::{Message, NAMED_MAX};
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// What a client may do in a space.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Right {
+    /// Receive it.
+    Read,
+    /// And write to it.
+    Write,
+}
+
+/// Bounds of what one client may bring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClientLimits {
+    /// The most ids under which it writes.
+    pub ids: usize,
+    /// The most writes of one id that come at once, those included that have been written over since.
+    pub sequences: u64,
+    /// The most bytes of a delta that comes in slices.
+    pub staged_bytes: u64,
+    /// Messages a second, in the long run; ten seconds' worth may come at once.
+    pub messages: u64,
+    /// Bytes a second, in the long run; ten seconds' worth may come at once.
+    pub bytes: u64,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self { ids: 16, sequences: 1 << 24, staged_bytes: 16 << 20, messages: 100, bytes: 1 << 20 }
+    }
+}
+
+/// How many seconds' worth may come at once.
+const BURST_SECONDS: u64 = 10;
+
+/// So much a second, and a store of it that fills up again.
+#[derive(Clone, Debug)]
+struct Bucket {
+    rate: u64,
+    /// Thousandths.
+    left: u64,
+    at: Millis,
+}
+
+impl Bucket {
+    const fn new(rate: u64, now: Millis) -> Self {
+        Self { rate, left: rate.saturating_mul(1000 * BURST_SECONDS), at: now }
+    }
+
+    /// Takes `amount`, if there is any left: the last one may go beyond.
+    fn take(&mut self, amount: u64, now: Millis) -> bool {
+        let full = self.rate.saturating_mul(1000 * BURST_SECONDS);
+        let more = self.rate.saturating_mul(now.saturating_sub(self.at));
+        self.left = self.left.saturating_add(more).min(full);
+        self.at = now;
+        if self.left == 0 {
+            return false;
+        }
+        self.left = self.left.saturating_sub(amount.saturating_mul(1000));
+        true
+    }
+}
+
+/// What one client may see and do over its link.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    spaces: Vec<(Space, Right)>,
+    bound: Vec<ReplicaId>,
+    limits: ClientLimits,
+    messages: Bucket,
+    bytes: Bucket,
+    /// The present drought has been told of.
+    told: bool,
+}
+
+/// What becomes of a message at the gate.
+pub(super) enum Screened {
+    /// It goes on.
+    Pass(Message),
+    /// It is refused.
+    Refuse(Space, SessionError, Vec<Dot>),
+    /// It says nothing that matters.
+    Drop,
+}
+
+impl Gate {
+    /// The gate of a client that may do this in these spaces, and nothing in others.
+    #[must_use]
+    pub const fn new(spaces: Vec<(Space, Right)>, limits: ClientLimits, now: Millis) -> Self {
+        let (messages, bytes) = (Bucket::new(limits.messages, now), Bucket::new(limits.bytes, now));
+        Self { spaces, bound: Vec::new(), limits, messages, bytes, told: false }
+    }
+
+    /// What the client may do in a space.
+    #[must_use]
+    pub fn right(&self, space: &Space) -> Option<Right> {
+        if off(Mutant::Trust(Trust::Space)) {
+            return Some(Right::Write);
+        }
+        self.spaces.iter().find(|(known, _)| known == space).map(|(_, right)| *right)
+    }
+
+    /// Takes note that an id is the client's, as its secret has proved.
+    pub fn bind(&mut self, id: ReplicaId) {
+        if !self.bound.contains(&id) && self.bound.len() < self.limits.ids {
+            self.bound.push(id);
+        }
+    }
+
+    /// The ids that are proved to be the client's.
+    #[must_use]
+    pub fn bound(&self) -> &[ReplicaId] {
+        &self.bound
+    }
+
+    /// Counts a message of `bytes` that has come at `now`; false where there have been too many. The first of those in
+    /// a row is an error, so that it is told once.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn count(&mut self, bytes: usize, now: Millis) -> Result<bool, SessionError> {
+        let passes = self.messages.take(1, now) && self.bytes.take(bytes as u64, now);
+        if passes || off(Mutant::Trust(Trust::Rate)) {
+            self.told = false;
+            return Ok(true);
+        }
+        if core::mem::replace(&mut self.told, true) {
+            return Ok(false);
+        }
+        let cause = "a client sends more than it may; its messages are dropped until it has slowed down";
+        Err(SessionError::new(ErrorCode::RateLimited, cause))
+    }
+
+    /// As [`Gate::count`], where nobody is told twice anyway.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn admit_bytes(&mut self, bytes: usize, now: Millis) -> Result<(), SessionError> {
+        self.told = false;
+        self.count(bytes, now).map(drop)
+    }
+
+    /// This gate, in place of an earlier one of the same client, which has spent what that has spent.
+    #[must_use]
+    pub fn going_on(self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        Self { messages: earlier.messages, bytes: earlier.bytes, ..self }
+    }
+
+    /// This gate, with the ids that the client has proved at an earlier one.
+    #[must_use]
+    pub fn bound_as(self, earlier: Option<&Self>) -> Self {
+        Self { bound: earlier.map(|earlier| earlier.bound.clone()).unwrap_or_default(), ..self }
+    }
+
+    /// Who sends a delta of a space that may be read.
+    pub(super) fn sender(&self, space: &Space) -> Option<Sender<'_>> {
+        Some(Sender { bound: &self.bound, right: self.right(space)?, limits: &self.limits })
+    }
+
+    /// The most bytes of a delta that comes in slices.
+    pub(super) const fn staged_bytes(&self) -> u64 {
+        self.limits.staged_bytes
+    }
+
+    /// Takes out of a message what the client may not say.
+    pub(super) fn screen(&self, message: Message, store: &SessionConsistentStore) -> Screened {
+        let hidden = |space: &Space| self.right(space).is_none();
+        match message {
+            Message::Hello { protocol, answer, mut vectors } => {
+                vectors.retain(|(space, _)| !hidden(space));
+                vectors.iter_mut().for_each(|(space, vector)| *vector = believable(vector, store.vector(space)));
+                Screened::Pass(Message::Hello { protocol, answer, vectors })
+            }
+            Message::Ack { space, .. } | Message::Behind { space, .. } if hidden(&space) => Screened::Drop,
+            Message::Ack { space, vector } => {
+                let vector = believable(&vector, store.vector(&space));
+                Screened::Pass(Message::Ack { space, vector })
+            }
+            Message::Behind { space, vector } => {
+                let vector = believable(&vector, store.vector(&space));
+                Screened::Pass(Message::Behind { space, vector })
+            }
+            Message::Delta(delta) | Message::TopUp { delta, .. } if hidden(&delta.space) => {
+                Screened::Refuse(delta.space, absent(), self.dots(&delta.keys))
+            }
+            Message::Slice(slice) if hidden(&slice.space) => {
+                Screened::Refuse(slice.space, absent(), self.dots(&slice.keys))
+            }
+            Message::Slice(slice) if self.right(&slice.space) != Some(Right::Write) => {
+                let cause = "the session may read this space, not write it";
+                let error = SessionError::new(ErrorCode::PermissionDenied, cause);
+                Screened::Refuse(slice.space, error, self.dots(&slice.keys))
+            }
+            Message::Want { space, .. } if hidden(&space) => Screened::Refuse(space, absent(), Vec::new()),
+            other @ (Message::Delta(_)
+            | Message::TopUp { .. }
+            | Message::Slice(_)
+            | Message::Want { .. }
+            | Message::Refused { .. }
+            | Message::Unknown { .. }
+            | Message::Foreign { .. }
+            | Message::Reset
+            | Message::Ask { .. }
+            | Message::Bind { .. }) => Screened::Pass(other),
+        }
+    }
+
+    /// The client's own writes among these.
+    fn dots(&self, keys: &Keys) -> Vec<Dot> {
+        let dots = keys.iter().flat_map(|(_, set)| set).map(Listed::dot);
+        dots.filter(|dot| self.bound.contains(&dot.replica)).take(NAMED_MAX).collect()
+    }
+}
+
+/// What of a told vector matters: what this replica holds as well.
+fn believable(told: &VersionVector, held: &VersionVector) -> VersionVector {
+    held.iter().map(|(id, sequence)| (id, sequence.min(told.get(id)))).filter(|(_, sequence)| *sequence > 0).collect()
+}
+
+/// The answer to whatever concerns a space that the client may not read: that of a space that does not exist.
+fn absent() -> SessionError {
+    SessionError::new(ErrorCode::SpaceNotFound, "the space is not open here")
+}

@@ -1,0 +1,261 @@
+//! Each lie is refused by its name, and changes nothing.
+
+use super::*;
+
+/// What a lie is answered, when the state must stay as it was and others must go on.
+fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let delta = lie(&world, &liar);
+    let (before, id) = (world.state(), world.edge().id());
+    let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+    let (code, dots) = refused(&said);
+    assert!(world.state() == before, "state has changed");
+    world.goes_on();
+    assert_eq!(world.edge().id(), id, "the edge writes on under its own id");
+    // The liar itself is heard again once it speaks the truth.
+    let truth = liar.write(&world, "own", liar.entry(1, "v"));
+    let heard = liar.says(&mut world, vec![Message::Delta(truth)]);
+    assert!(refusals(&heard).is_empty(), "{heard:?}");
+    assert_eq!(world.edge().vector().get(liar.id), 1);
+    (code.into(), dots)
+}
+
+fn honest(world: &World) -> ReplicaId {
+    world.net.hosts[TAB].id()
+}
+
+#[test]
+pub(super) fn writing_under_anothers_id() {
+    let mut dot = None;
+    let lie = |world: &World, liar: &Liar| {
+        let forged = Dot::new(honest(world), 2);
+        dot = Some(forged);
+        let entry = DataEntry { dot: forged, ..liar.entry(1, "forged") };
+        liar.delta(world, &[(forged.replica, 2)], vec![("honest".into(), vec![Listed::Entry(entry)])])
+    };
+    assert_eq!(told(lie), ("STALE_REPLICA".into(), vec![dot.unwrap()]));
+}
+
+#[test]
+pub(super) fn advancing_the_edges_own_id() {
+    let lie = |world: &World, liar: &Liar| liar.delta(world, &[(world.edge().id(), 1 << 40)], vec![]);
+    assert_eq!(told(lie).0, "STALE_REPLICA");
+}
+
+#[test]
+pub(super) fn advancing_an_id_that_nobody_has() {
+    let ghost = ReplicaId::new("ghost", [9; 10]).unwrap();
+    let lie = |world: &World, liar: &Liar| liar.delta(world, &[(ghost, 1), (liar.id, 1)], vec![]);
+    assert_eq!(told(lie), ("STALE_REPLICA".into(), vec![Dot::new(ghost, 1)]));
+}
+
+#[test]
+pub(super) fn a_huge_to_of_the_own_id() {
+    let lie = |world: &World, liar: &Liar| {
+        let sequence = edge_session::id::SEQUENCE_MAX;
+        liar.delta(world, &[(liar.id, sequence)], vec![("k".into(), vec![Listed::Entry(liar.entry(sequence, "v"))])])
+    };
+    assert_eq!(told(lie).0, "QUOTA_EXCEEDED");
+}
+
+#[test]
+pub(super) fn an_emptied_live_set() {
+    let mut gone = None;
+    let lie = |world: &World, liar: &Liar| {
+        gone = Some(Dot::new(honest(world), 1));
+        liar.delta(world, &[(liar.id, 1)], vec![("honest".into(), vec![])])
+    };
+    assert_eq!(told(lie), ("PERMISSION_DENIED".into(), vec![gone.unwrap()]));
+}
+
+#[test]
+pub(super) fn a_live_set_emptied_without_naming_its_key() {
+    let lie = |world: &World, liar: &Liar| {
+        let delta = liar.delta(world, &[(liar.id, 1)], vec![]);
+        Delta { from: VersionVector::new(), ..delta }
+    };
+    assert_eq!(told(lie).0, "PERMISSION_DENIED");
+}
+
+#[test]
+pub(super) fn a_live_set_emptied_in_favour_of_an_old_write_of_ones_own() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let first = liar.write(&world, "honest", liar.entry(1, "mine"));
+    assert!(refusals(&liar.says(&mut world, vec![Message::Delta(first)])).is_empty());
+    world.goes_on();
+    let before = world.state();
+    // The old write is no new one, so the tab's may not go for it.
+    let old = liar.write(&world, "honest", liar.entry(1, "mine"));
+    let said = liar.says(&mut world, vec![Message::Delta(old)]);
+    assert_eq!(refused(&said).0, "PERMISSION_DENIED");
+    assert!(world.state() == before);
+}
+
+#[test]
+pub(super) fn a_clock_of_the_future() {
+    let lie = |world: &World, liar: &Liar| {
+        let entry = DataEntry { hlc: Hlc::new(START + 70_000, 0), ..liar.entry(1, "v") };
+        let delta = liar.write(world, "k", entry);
+        Delta { hlc: Hlc::new(START + 70_000, 0), ..delta }
+    };
+    let (code, dots) = told(lie);
+    assert_eq!((code.as_str(), dots.len()), ("CLOCK_DRIFT", 1));
+}
+
+#[test]
+pub(super) fn a_delta_whose_clock_runs_ahead_of_its_entries() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let ahead = Hlc::new(START + 86_400_000, 0);
+    let delta = Delta { hlc: ahead, ..liar.write(&world, "k", liar.entry(1, "v")) };
+    assert!(refusals(&liar.says(&mut world, vec![Message::Delta(delta)])).is_empty());
+    assert!(world.edge().replica.store().clock().last() < Hlc::new(START + 60_000, 0), "the edge's clock stays");
+}
+
+#[test]
+pub(super) fn values_keys_and_batches_beyond_the_limits() {
+    let value = |world: &World, liar: &Liar| liar.write(world, "k", liar.entry(1, &"v".repeat((1 << 20) + 1)));
+    assert_eq!(told(value).0, "VALUE_TOO_LARGE");
+    let key = |world: &World, liar: &Liar| liar.write(world, &"k".repeat(1025), liar.entry(1, "v"));
+    assert_eq!(told(key).0, "KEY_INVALID");
+    let batch = |world: &World, liar: &Liar| {
+        let keys = (0..1001).map(|n| (format!("k{n:04}").into(), vec![Listed::Entry(liar.entry(1, "v"))]));
+        liar.delta(world, &[(liar.id, 1)], keys.collect())
+    };
+    let (code, dots) = told(batch);
+    assert_eq!((code.as_str(), dots.len()), ("QUOTA_EXCEEDED", 1));
+}
+
+#[test]
+pub(super) fn siblings_of_ones_own_making() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let before = world.state();
+    let set = (1..=40).map(|n| Listed::Entry(liar.entry(n, "v"))).collect();
+    let bytes = liar.frame(vec![Message::Delta(liar.delta(&world, &[(liar.id, 40)], vec![("k".into(), set)]))]);
+    assert_eq!(code(liar.sends(&mut world, &bytes)), ErrorCode::MessageMalformed, "an id has one live entry a key");
+    assert!(world.state() == before);
+    world.goes_on();
+}
+
+#[test]
+pub(super) fn sequences_that_are_skipped() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let before = world.state();
+    let mut delta = liar.write(&world, "k", liar.entry(5, "v"));
+    delta.from.advance(Dot::new(liar.id, 4));
+    let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+    assert!(matches!(&said[..], [Message::Behind { .. }]), "{said:?}");
+    assert!(world.state() == before);
+}
+
+#[test]
+pub(super) fn what_is_said_of_others_entries_is_not_listened_to() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let dot = Dot::new(honest(&world), 1);
+    let forged = DataEntry { dot, ..liar.entry(1, "forged") };
+    let keys = vec![
+        ("honest".into(), vec![Listed::Entry(forged.clone())]),
+        ("k".into(), vec![Listed::Entry(liar.entry(1, "v"))]),
+    ];
+    let delta = Delta { from: VersionVector::new(), ..liar.delta(&world, &[(liar.id, 1)], keys) };
+    let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+    assert!(refusals(&said).is_empty(), "{said:?}");
+    let live = world.edge().replica.store().live(&default(), "honest").unwrap();
+    assert_eq!(live.winner().unwrap().content, text("1"));
+    world.goes_on();
+}
+
+#[test]
+pub(super) fn a_message_repeated_or_cut_short_changes_nothing() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let bytes = liar.frame(vec![Message::Delta(liar.write(&world, "k", liar.entry(1, "v")))]);
+    let before = world.state();
+    for len in 1..bytes.len() {
+        assert_eq!(code(liar.sends(&mut world, &bytes[..len])), ErrorCode::MessageMalformed, "cut to {len}");
+        world.net.run(10);
+    }
+    assert!(world.state() == before);
+    liar.sends(&mut world, &bytes).unwrap();
+    world.goes_on();
+    let after = world.state();
+    liar.sends(&mut world, &bytes).unwrap();
+    assert!(world.state() == after, "a replay is no news");
+}
+
+#[test]
+pub(super) fn writing_where_one_may_only_read() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", Some("eve"));
+    let read_only = Pass { token, spaces: vec![(default(), Right::Read)] };
+    let liar = Liar::join(&mut world, &read_only);
+    let before = world.state();
+    let said = {
+        let delta = liar.write(&world, "k", liar.entry(1, "v"));
+        liar.says(&mut world, vec![Message::Delta(delta)])
+    };
+    assert_eq!(refused(&said), ("PERMISSION_DENIED", vec![Dot::new(liar.id, 1)]));
+    // Nor bit by bit.
+    let slice = edge_session::sync::message::Slice {
+        space: default(),
+        from: VersionVector::new(),
+        base: VersionVector::from_iter([(liar.id, 1)]),
+        after: None,
+        last: true,
+        hlc: Hlc::new(START, 0),
+        keys: vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))])],
+    };
+    let said = liar.says(&mut world, vec![Message::Slice(slice)]);
+    assert_eq!(refused(&said).0, "PERMISSION_DENIED");
+    assert!(world.state() == before);
+}
+
+#[test]
+pub(super) fn an_id_is_its_makers_alone() {
+    let mut world = World::new();
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let first = Liar::join(&mut world, &pass(&eve));
+    let truth = first.write(&world, "k", first.entry(1, "mine"));
+    first.says(&mut world, vec![Message::Delta(truth)]);
+    // Another one has seen the id in a delta, and says that it is its own.
+    let mallory = token(&mut world.net.hosts[EDGE], "mallory", None);
+    let mut thief = Liar::join_as(&mut world, &pass(&mallory), LinkId(98), 67);
+    thief.id = first.id;
+    thief.says(&mut world, thief.proof());
+    let before = world.state();
+    let lie = thief.write(&world, "k", thief.entry(2, "stolen"));
+    let said = thief.says(&mut world, vec![Message::Delta(lie)]);
+    assert_eq!(refused(&said), ("STALE_REPLICA", vec![Dot::new(first.id, 2)]));
+    assert!(said.iter().any(|message| matches!(message, Message::Ask { ids, .. } if ids == &[first.id])), "{said:?}");
+    assert!(world.state() == before);
+}
+
+#[test]
+pub(super) fn more_ids_than_one_client_may_have() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let most = ClientLimits::default().ids as u8;
+    for seed in 0..most {
+        let secret = Secret::from_bytes([seed; 16]);
+        let id = secret.id("liar").unwrap();
+        liar.says(&mut world, vec![Message::Bind { ids: vec![(id, secret)] }]);
+        let entry = DataEntry { dot: Dot::new(id, 1), ..liar.entry(1, "v") };
+        let delta = liar.delta(&world, &[(id, 1)], vec![("k".into(), vec![Listed::Entry(entry)])]);
+        let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+        let expected = if seed + 1 < most { vec![] } else { vec!["STALE_REPLICA"] };
+        assert_eq!(refusals(&said).iter().map(|(code, _)| *code).collect::<Vec<_>>(), expected, "id {seed}");
+    }
+}

@@ -1,0 +1,24 @@
+//! The tests of the lies, tested: with one check switched off, the lie that it is for goes through and is noticed.
+
+use super::*;
+use edge_session::mutant::{Mutant, Trust, without};
+use std::panic::catch_unwind;
+
+fn notices(trust: Trust, test: fn()) {
+    let missed = without(Mutant::Trust(trust), || catch_unwind(test)).is_ok();
+    assert!(!missed, "{} goes unnoticed", Mutant::Trust(trust).name());
+}
+
+#[test]
+fn each_check_that_is_switched_off_is_noticed() {
+    notices(Trust::Origin, lies::writing_under_anothers_id);
+    notices(Trust::Origin, lies::an_id_is_its_makers_alone);
+    notices(Trust::Role, lies::writing_where_one_may_only_read);
+    notices(Trust::Clock, lies::a_clock_of_the_future);
+    notices(Trust::Removal, lies::an_emptied_live_set);
+    notices(Trust::Removal, lies::a_live_set_emptied_without_naming_its_key);
+    notices(Trust::Removal, lies::a_live_set_emptied_in_favour_of_an_old_write_of_ones_own);
+    notices(Trust::Space, sight::no_byte_that_a_client_receives_is_of_a_space_that_its_user_may_not_read);
+    notices(Trust::Space, sight::a_hidden_space_is_answered_as_one_that_does_not_exist);
+    notices(Trust::Rate, links::who_sends_too_much_is_not_listened_to_for_a_while);
+}
