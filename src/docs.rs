@@ -20,6 +20,8 @@ pub mod simulation {}
 
 #[doc = include_str!("docs/threats.md")]
 pub mod threats {}
+#[doc = include_str!("docs/service.md")]
+pub mod service {}
 
 #[doc = include_str!("docs/model.md")]
 pub mod model {}

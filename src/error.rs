@@ -158,6 +158,13 @@ pub enum Details {
         /// Its value.
         allowed: u64,
     },
+    /// By whom a session was killed, and why.
+    Killed {
+        /// The user; none: the host.
+        by: Option<String>,
+        /// The reason, if one was given.
+        why: Option<String>,
+    },
     /// Where a text is no statement.
     Syntax {
         /// The place, in UTF-16 code units from 0.

@@ -206,6 +206,9 @@ impl fmt::Display for Dot {
     }
 }
 
+/// The name of the space of the fleet's records: accounts, roles, spaces. No session is ever in it.
+pub const SYSTEM: &str = "$system";
+
 /// A namespace of keys: the unit of replication, of causal order and of permission.
 ///
 /// Dropping a space ends a generation and creating it again opens the next, so that old deltas and tokens of the
@@ -244,6 +247,18 @@ impl Space {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the space is the fleet's own: no session uses one.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.name.starts_with('$')
+    }
+
+    /// Whether these are the fleet's records.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        &*self.name == SYSTEM
     }
 
     /// The generation, from 1.
@@ -293,6 +308,13 @@ impl SessionId {
     #[must_use]
     pub fn new(now: u64, random: [u8; 10]) -> Self {
         Self(uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid())
+    }
+
+    /// When the session was created, in milliseconds since 1970, as the id says.
+    #[must_use]
+    pub const fn created(&self) -> u64 {
+        let [a, b, c, d, e, f, ..] = *self.as_bytes();
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
     /// The sixteen bytes of the wire.

@@ -6,9 +6,12 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::error::{Missing, SessionError};
+use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::id::{ReplicaId, Space};
+use crate::service::query::QueryPlan;
+use crate::service::record::{SessionInfo, SessionStatus};
+use crate::service::table::Table;
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
 use crate::time::Millis;
@@ -53,6 +56,13 @@ pub enum Effect {
     Forget(Option<Vec<(Space, Key)>>),
     /// The subscription has something to fetch.
     Watch(WatchId),
+    /// Stop the work of this query: its result is nobody's any more.
+    Abort {
+        /// Its plan.
+        plan: u64,
+        /// `QUERY_KILLED` or `QUERY_TIMEOUT`.
+        reason: ErrorCode,
+    },
     /// Whether own writes are there that no peer has acknowledged has changed; see
     /// [`crate::replica::Replica::standing`].
     Unsynced(bool),
@@ -97,6 +107,15 @@ pub enum Event {
         /// The id from now on.
         new: ReplicaId,
     },
+    /// A session is over.
+    Session {
+        /// How it ended.
+        status: SessionStatus,
+        /// The session as it was last.
+        session: SessionInfo,
+    },
+    /// A query has taken long.
+    Slow(QueryPlan),
     /// The number of peers that have said who they are.
     Peers(u32),
     /// Something from a peer was refused; state is unchanged by it.
@@ -243,6 +262,8 @@ pub enum Answer {
     Version(String),
     /// To `Seal`.
     Token(String),
+    /// To statements: the table of the last one.
+    Table(Table),
     /// To a flush, and to `synced`.
     Done,
 }

@@ -47,6 +47,31 @@ pub enum Mutant {
     FoldCovered,
     /// A check of what clients may do. The simulator and the model have no clients; `tests/trust` has.
     Trust(Trust),
+    /// A rule of the session service. The simulator and the model run no service; `tests/service` does.
+    Service(Service),
+}
+
+/// A rule of the session service.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Service {
+    /// Data may overtake the records of the fleet that protect it.
+    Under,
+    /// Of two words about a session the one that came last counts.
+    Fence,
+    /// A session that is over is let in with its token.
+    Judge,
+    /// Of two roles the last writer's counts.
+    Role,
+    /// Of a drop and an alteration the last writer's counts.
+    Drop,
+    /// Two accounts of one name are one.
+    Twice,
+    /// A role is held by the name, whoever was created under it.
+    Creation,
+    /// Only the wrong passwords of one replica count.
+    Failures,
+    /// A role that the token's bearer has seen is not waited for.
+    Authority,
 }
 
 /// A check of what a client may do.
@@ -83,7 +108,7 @@ mod switch {
     use core::cell::Cell;
 
     use crate::guarantee::Guarantee;
-    use crate::mutant::{Mutant, Trust};
+    use crate::mutant::{Mutant, Service, Trust};
 
     std::thread_local! {
         static OFF: Cell<Option<Mutant>> = const { Cell::new(None) };
@@ -161,6 +186,15 @@ mod switch {
                 Self::Trust(Trust::Removal) => "no-trust-removal",
                 Self::Trust(Trust::Space) => "no-trust-space",
                 Self::Trust(Trust::Rate) => "no-trust-rate",
+                Self::Service(Service::Under) => "no-service-under",
+                Self::Service(Service::Fence) => "no-service-fence",
+                Self::Service(Service::Judge) => "no-service-judge",
+                Self::Service(Service::Role) => "no-service-role",
+                Self::Service(Service::Drop) => "no-service-drop",
+                Self::Service(Service::Twice) => "no-service-twice",
+                Self::Service(Service::Creation) => "no-service-creation",
+                Self::Service(Service::Failures) => "no-service-failures",
+                Self::Service(Service::Authority) => "no-service-authority",
             }
         }
 

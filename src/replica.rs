@@ -7,12 +7,16 @@
 
 mod answer;
 mod clients;
+mod console;
 mod fold;
 mod front;
 mod journal;
 mod links;
+mod lists;
+mod login;
 mod operate;
 mod recover;
+mod service;
 mod session;
 mod sessions;
 mod storage;
@@ -25,8 +29,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use self::clients::Pass;
+pub use self::console::Hashing;
 pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
+pub use self::login::{FAILURES_MAX, LOCK_MS};
 pub use self::session::{SessionInit, SessionView};
 pub use self::upstream::Standing;
 
@@ -36,15 +42,17 @@ use self::journal::Journal;
 use self::links::Links;
 use self::operate::Waits;
 use self::recover::Recovery;
+use self::service::Service;
 use self::session::SessionState;
 use self::upstream::Upstream;
 use self::watches::Watches;
 use crate::entropy::Entropy;
 use crate::error::SessionError;
-use crate::id::{ReplicaId, Space};
+use crate::id::{ReplicaId, SYSTEM, Space};
 use crate::identity::{Identities, Secret};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
+use crate::service::manager::SessionLimits;
 use crate::session::seal::{Keyring, LEEWAY_MAX};
 use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
 use crate::store::SessionConsistentStore;
@@ -88,6 +96,12 @@ pub struct Config {
     /// How much longer than its `exp` a token is taken, for clocks that differ, in milliseconds: none unless said
     /// otherwise, and at most [`LEEWAY_MAX`].
     pub leeway: Millis,
+    /// What sessions are bounded by, and how long nobody may use them.
+    pub sessions: SessionLimits,
+    /// How long a query may take, unless it says otherwise, in milliseconds.
+    pub query_timeout: Option<Millis>,
+    /// A query that takes as long is told of, in milliseconds.
+    pub slow: Millis,
     /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above half of it a token
     /// is folded, so that holders without a key have room for what they add.
     pub token_bytes: usize,
@@ -109,6 +123,9 @@ impl Default for Config {
             expires_in: 24 * 3_600_000,
             token_life: MILLIS_MAX,
             leeway: 0,
+            sessions: SessionLimits::default(),
+            query_timeout: None,
+            slow: 1_000,
             token_bytes: TOKEN_BYTES_MAX,
         }
     }
@@ -137,6 +154,7 @@ pub struct Replica {
     skew: i64,
     /// What is fetched anew, because own writes were refused.
     recovery: Option<Recovery>,
+    service: Service,
     entropy: Entropy,
     store: SessionConsistentStore,
     journal: Journal,
@@ -200,8 +218,9 @@ impl Replica {
             passed_on: 0,
             skew: 0,
             recovery: None,
+            service: Service::new(config.sessions, Space::first(SYSTEM)?, config.slow, config.query_timeout),
             entropy,
-            store: SessionConsistentStore::new(config.limits),
+            store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty()),
             journal: Journal::new(config.storage),
             sessions: LiteMap::new(),
             handles: 0,
@@ -333,6 +352,7 @@ impl Replica {
         }
         self.dismiss_clients();
         self.tend_recovery();
+        self.tend_service();
         self.relieve_crowds();
         self.tend_folds();
         self.make_record();
@@ -363,7 +383,10 @@ impl Replica {
 
     fn next_timeout(&self) -> Option<Millis> {
         let links = if self.is_blocked() { None } else { self.links.deadline() };
-        [self.waits.deadline(), self.watches.deadline(), self.folds.deadline(), links].into_iter().flatten().min()
+        [self.waits.deadline(), self.service.deadline(), self.watches.deadline(), self.folds.deadline(), links]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
@@ -372,6 +395,9 @@ impl Replica {
         for Changed { key, conflict } in changed {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);
+            if *space == self.service.system {
+                self.heed_system(&key);
+            }
             if self.interest {
                 let change = self.change(space, &key, self.now);
                 self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));
@@ -386,7 +412,8 @@ impl Replica {
         let entries = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default();
         let [winner, loser, ..] = entries else { return };
         let (kept, dropped) = (winner.version(), loser.version());
-        if entries.len() as u64 > limit {
+        // Siblings of the fleet's records all count: the last of them must not undo the others.
+        if entries.len() as u64 > limit && *space != self.service.system {
             self.crowded.insert((space.clone(), key.clone()), ());
         }
         let (space, key) = (space.clone(), key.clone());

@@ -1,11 +1,28 @@
-//! The session service: who may what, and the statements that ask for it.
+//! The session service: sessions, queries, roles, and the statements that ask for them.
 //!
 //! | | |
 //! |---|---|
 //! | [`role`] | the roles, in the order of their power |
 //! | [`access`] | the permission matrix and its guards |
+//! | [`record`] | what a replica knows of a session |
+//! | [`cache`], [`expiry`] | where sessions are found, and when they are looked at |
+//! | [`manager`] | the sessions of a replica: begun, found, touched, evicted, over |
+//! | [`query`] | what they have run and are running |
+//! | [`system`] | what the whole fleet knows: accounts, roles, spaces, kills |
+//! | [`password`] | argon2id, at OWASP's minimum |
 //! | [`statement`] | nGQL's words: text to statements and back |
+//! | [`table`] | what statements answer |
+//! | [`audit`] | the operation log |
 
 pub mod access;
+pub mod audit;
+pub mod cache;
+pub mod expiry;
+pub mod manager;
+pub mod password;
+pub mod query;
+pub mod record;
 pub mod role;
 pub mod statement;
+pub mod system;
+pub mod table;

@@ -5,6 +5,7 @@
 
 pub mod delta;
 pub mod entry;
+pub mod fence;
 mod index;
 pub(crate) mod keys;
 pub mod limits;
@@ -20,6 +21,7 @@ use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::store::delta::{Delta, HLC_MAX, Listed};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::fence::Fences;
 use crate::store::limits::Limits;
 use crate::store::space::{Changed, Growth, SpaceState};
 use crate::time::{Hlc, HlcClock, MILLIS_MAX, Millis};
@@ -51,13 +53,23 @@ pub struct SessionConsistentStore {
     spaces: LiteMap<Space, SpaceState>,
     clock: HlcClock,
     limits: Limits,
+    fences: Fences,
+    /// The generations of spaces that are over, by name: these and those before are open no more.
+    ended: LiteMap<String, u32>,
 }
 
 impl SessionConsistentStore {
     /// An empty store with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits }
+        let (fences, ended) = (Fences::new(false), LiteMap::new());
+        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits, fences, ended }
+    }
+
+    /// The same store at a replica that holds the key of its fleet, or does not.
+    #[must_use]
+    pub fn of_fleet(self, shared: bool) -> Self {
+        Self { fences: Fences::new(shared), ..self }
     }
 
     /// A store of the same limits and retirement records that holds nothing.
@@ -65,7 +77,33 @@ impl SessionConsistentStore {
     pub fn emptied(&self) -> Self {
         let spaces = self.spaces.iter().filter_map(|(space, state)| Some((space.clone(), state.emptied()?)));
         let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
-        Self { spaces, clock: HlcClock::default(), limits: self.limits }
+        let (fences, ended) = (self.fences.clone(), self.ended.clone());
+        Self { spaces, clock: HlcClock::default(), limits: self.limits, fences, ended }
+    }
+
+    /// The sessions that are over by somebody's word.
+    #[must_use]
+    pub const fn fences(&self) -> &Fences {
+        &self.fences
+    }
+
+    /// As [`SessionConsistentStore::fences`], to take more in.
+    pub const fn fences_mut(&mut self) -> &mut Fences {
+        &mut self.fences
+    }
+
+    /// Whether this generation of the space is over.
+    #[must_use]
+    pub fn is_over(&self, space: &Space) -> bool {
+        self.ended.get(space.name()).is_some_and(|over| space.generation() <= *over)
+    }
+
+    /// Ends a generation of a space, and those before it: what they hold goes, and nothing of them is taken again.
+    pub fn end_space(&mut self, name: &str, generation: u32) {
+        let ended = self.ended.entry(name.into()).or_insert(0);
+        *ended = (*ended).max(generation);
+        let over = *ended;
+        self.spaces.retain(|space, _| space.name() != name || space.generation() > over);
     }
 
     /// The limits.
@@ -207,13 +245,21 @@ impl SessionConsistentStore {
         Ok(())
     }
 
-    /// Applies a peer's delta, or a journal's, in one atomic step, and tells which keys changed.
+    /// Applies a peer's delta in one atomic step, and tells which keys changed.
     ///
     /// # Errors
     /// As [`SpaceState::apply`]; `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED` for the limits, `SPACE_NOT_FOUND` for
     /// another generation. State is unchanged.
     pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
         self.admit_space(&delta.space)?;
+        self.take_back(delta)
+    }
+
+    /// As [`SessionConsistentStore::apply`], for what was held before: its space was open then.
+    ///
+    /// # Errors
+    /// As [`SessionConsistentStore::apply`], but for the generation.
+    pub fn take_back(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
         for (key, set) in &delta.keys {
             self.limits.check_key(key)?;
             set.iter().filter_map(Listed::content).try_for_each(|content| self.limits.check_value(content))?;
@@ -249,7 +295,11 @@ impl SessionConsistentStore {
         if self.spaces.contains_key(space) {
             return Ok(());
         }
-        if self.spaces.keys().any(|known| known.name() == space.name()) || space.generation() != 1 {
+        let over = self.ended.get(space.name()).copied().unwrap_or(0);
+        let last = self.spaces.keys().filter(|known| known.name() == space.name()).map(Space::generation).max();
+        let open = over.saturating_add(1).max(last.unwrap_or(0));
+        // Which generation is open is known where the fleet's records are; elsewhere whoever has them says so.
+        if space.generation() < open || (self.fences.is_shared() && space.generation() > open) {
             let cause = "the space is not open in that generation here";
             return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
         }

@@ -4,3 +4,5 @@ pub mod admit;
 pub mod gate;
 pub mod message;
 pub mod peer;
+mod telling;
+mod under;

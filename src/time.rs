@@ -4,6 +4,7 @@
 //! time itself (every call is told), and it never detects concurrency: version vectors do that.
 //! Source: Kulkarni et al., *Logical Physical Clocks*, OPODIS 2014.
 
+use alloc::string::String;
 use core::fmt;
 
 use crate::mutant::{Mutant, off};
@@ -100,6 +101,28 @@ impl HlcClock {
     pub const fn last(&self) -> Hlc {
         self.last
     }
+}
+
+/// A time as ISO 8601 text, in UTC.
+///
+/// ```
+/// assert_eq!(edge_session::time::iso(1_790_000_000_123), "2026-09-21T14:13:20.123Z");
+/// ```
+#[must_use]
+pub fn iso(at: Millis) -> String {
+    let (days, rest) = (at / 86_400_000, at % 86_400_000);
+    // Howard Hinnant's civil_from_days, for days since 1970: eras of 400 years that begin in March.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (seconds, millis) = (rest / 1_000, rest % 1_000);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    alloc::format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod error;
 mod inspect;
 mod memory;
 mod options;
+mod password;
 mod replica;
 mod session;
 mod shape;
@@ -17,6 +18,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 pub use self::error::error_table;
+pub use self::password::{hash_password, verify_password};
 pub use self::replica::Replica;
 pub use self::session::Session;
 

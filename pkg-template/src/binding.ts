@@ -7,6 +7,8 @@
  */
 import type { Missing, TokenInfo } from './types/data.js';
 import type { Inspection } from './types/replica.js';
+import type { ErrorCode } from './errors.js';
+import type { Admin, Cell, Operation, QueryInfo, SessionSummary } from './types/service.js';
 import type { SessionInspection } from './types/session.js';
 
 /** One wasm instance: its classes share one memory, and nothing with other instances. */
@@ -22,7 +24,7 @@ export interface CoreConfig {
   keys?: { kid: string; key: Uint8Array }[];
   durable: boolean;
   limits?: Record<string, number>;
-  session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number };
+  session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number; idleTimeout?: number; queryTimeout?: number; slow?: number };
   heartbeat?: number;
 }
 
@@ -50,6 +52,17 @@ export interface CoreReplica {
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;
+  /** Whether a text begins as one of the core's own statements. */
+  isOurs(text: string): boolean;
+  /** What a text's statements need done with passwords: to be hashed, or to be compared with a hash. */
+  secrets(text: string): [password: string, hash?: string | null][];
+  run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
+  /** The hash that a login's password is to be compared with. */
+  loginHash(user: string, now: number): string | undefined;
+  login(user: string, right: boolean, init: CoreSessionInit, now: number): CoreSession;
+  killSession(id: string, reason: string | undefined, now: number): boolean;
+  endQuery(plan: number, rows: number, failure: string | undefined, now: number): void;
+  service(now: number): [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
   flush(timeout: number, now: number): number;
   synced(timeout: number, now: number): number;
   /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
@@ -82,6 +95,7 @@ export interface CoreSessionInit {
   guarantees?: number;
   user?: string;
   client?: string;
+  address?: string;
   onStale?: string;
   timeout?: number;
   expiresIn?: number;
@@ -106,6 +120,10 @@ export interface CoreSession {
   missing(token: string | undefined, now: number): Missing[];
   token(now: number): string;
   sealed(timeout: number, now: number): string | number;
+  run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
+  /** The plan's number, and its deadline or −1. */
+  beginQuery(statement: string, timeout: number, now: number): Float64Array;
+  end(now: number): void;
   inspect(): Bits<SessionInspection>;
   free(): void;
   __destroy_into_raw?(): number;
@@ -155,7 +173,11 @@ export type RawMutation =
   | [1, key: string, kind: Kind, value: string | Uint8Array, ttl: number]
   | [2, key: string];
 
+/** A table, and the same as text. */
+export type CoreTable = readonly [columns: string[], rows: Cell[][], text: string];
+
 export type Effect =
+  | { readonly kind: 'abort'; readonly plan: number; readonly reason: ErrorCode }
   | { readonly kind: 'persist'; readonly n: number; readonly bytes: Uint8Array }
   | { readonly kind: 'transmit'; readonly link: number; readonly bytes: Uint8Array }
   | { readonly kind: 'settled'; readonly wait: number }
@@ -178,5 +200,7 @@ export type CoreEvent =
   | { readonly type: 'conflict'; readonly space: string; readonly key: string; readonly kept: string; readonly dropped: string }
   | { readonly type: 'renamed'; readonly old: string; readonly new: string }
   | { readonly type: 'rejected'; readonly space: string; readonly code: string; readonly writes: readonly RawRejected[] }
+  | { readonly type: 'session'; readonly session: SessionSummary }
+  | { readonly type: 'slow'; readonly query: QueryInfo }
   | { readonly type: 'peers'; readonly count: number }
   | { readonly type: 'error'; readonly error: unknown };

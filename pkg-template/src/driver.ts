@@ -59,6 +59,8 @@ export class Driver {
   });
   /** What is answered and accepted before the core is asked. */
   readonly front: Front;
+  /** How each query that runs is told that it has ended. */
+  readonly queries = new Map<number, (error: EdgeSessionError) => void>();
   /** What is closed with this replica. */
   readonly closers = new Set<() => void>();
   readonly #parts: Parts;
@@ -175,6 +177,16 @@ export class Driver {
     return answer;
   }
 
+  /** A call that changes nothing where it fails, and whose failure concerns nobody. */
+  tryCall(run: (core: CoreReplica, now: number) => void): void {
+    if (this.#over !== undefined) return;
+    try {
+      this.call(run);
+    } catch (error) {
+      if (!EdgeSessionError.is(error)) throw error;
+    }
+  }
+
   /** Runs an operation that answers at once or after a wait, which `signal` ends. */
   operate<T>(owner: object, run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
     return new Promise<T>((resolve, fail) => {
@@ -264,6 +276,8 @@ export class Driver {
         return this.front.forget(effect.keys);
       case 'watch':
         return this.#watches.get(effect.watch)?.wake();
+      case 'abort':
+        return this.queries.get(effect.plan)?.(new EdgeSessionError(effect.reason, effect.reason === 'QUERY_TIMEOUT' ? 'the query\'s deadline has passed' : 'Execution had been killed'));
       case 'unsynced':
         this.#unsynced = effect.unsynced;
         return;
@@ -359,6 +373,7 @@ export class Driver {
     this.#over = error;
     this.front.end();
     this.#waits.end(error);
+    for (const stop of [...this.queries.values()]) stop(error);
     for (const close of [...this.closers]) close();
     for (const teller of [...this.#sinks.values(), ...this.#watches.values()]) teller.fail(error);
     this.#sinks.clear();

@@ -13,7 +13,7 @@ import { decode, toChange } from './value.js';
 
 type Listener = (event: never) => void;
 
-const TYPES: readonly (keyof Events)[] = ['status', 'link', 'change', 'conflict', 'renamed', 'rejected', 'error', 'crash'];
+const TYPES: readonly (keyof Events)[] = ['status', 'link', 'change', 'conflict', 'renamed', 'rejected', 'session', 'slow', 'error', 'crash'];
 
 export class Emitter {
   readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener }>>();
@@ -66,6 +66,10 @@ export class Emitter {
         return this.emit('renamed', () => ({ old: event.old, new: event.new }));
       case 'rejected':
         return this.emit('rejected', () => toRejected(event));
+      case 'session':
+        return this.emit('session', () => ({ session: { ...event.session } }));
+      case 'slow':
+        return this.emit('slow', () => ({ ...event.query }));
       case 'peers':
         return;
       case 'error': {

@@ -98,6 +98,8 @@ export interface Host {
 }
 
 export class Front {
+  /** Goes up when whatever the core has allowed must be asked for again. */
+  revoked = 0;
   readonly #host: Host;
   readonly #spaces = new Map<string, Map<string, Copy>>();
   readonly #owing = new Set<Account>();
@@ -204,7 +206,10 @@ export class Front {
 
   /** Copies that are no longer true; all of them without a list. */
   forget(keys: readonly (readonly [space: string, key: string])[] | null): void {
-    if (keys === null) for (const copies of this.#spaces.values()) copies.clear();
+    if (keys === null) {
+      this.revoked += 1;
+      for (const copies of this.#spaces.values()) copies.clear();
+    }
     else for (const [space, key] of keys) this.#spaces.get(space)?.delete(key);
   }
 

@@ -3,7 +3,7 @@
  *
  * Invariant: after `release` no call reaches it; each throws `SESSION_NOT_FOUND` (or why the replica is over).
  */
-import type { CoreSession, CoreSessionInfo, CoreSessionInit } from './binding.js';
+import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError } from './errors.js';
 import { Account, type Copy, type Front } from './front.js';
@@ -11,21 +11,21 @@ import type { AbortSignalLike } from './types/plug.js';
 
 export class Handle {
   readonly driver: Driver;
-  readonly info: CoreSessionInfo;
+  info: CoreSessionInfo;
   readonly front: Front;
   readonly account: Account;
   /** The copies of the session's space. */
-  readonly copies: Map<string, Copy>;
+  copies: Map<string, Copy>;
   /** Until when it operates here; a later token may put it off. */
   expiresAt: number;
   readonly clock: () => number;
-  /** Goes up when what the core has allowed must be asked for again. */
-  epoch = 0;
+  /** Goes up when what the core has allowed this session must be asked for again. */
+  asked = 0;
   #raw: CoreSession | undefined;
 
-  constructor(driver: Driver, init: CoreSessionInit) {
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession) {
     this.driver = driver;
-    const raw = driver.call((core, now) => core.session(init, now));
+    const raw = driver.call(begin);
     this.#raw = raw;
     driver.adopt(this, raw);
     this.info = driver.call(() => raw.info());
@@ -34,6 +34,21 @@ export class Handle {
     this.copies = driver.front.copies(this.info.space);
     this.expiresAt = this.info.expiresAt ?? Number.POSITIVE_INFINITY;
     this.clock = driver.clock;
+  }
+
+  /** Goes up when what the core has allowed must be asked for again. */
+  get epoch(): number {
+    return this.asked + this.front.revoked;
+  }
+
+  /** Looks again at what a statement may have changed. */
+  refresh(): void {
+    if (this.#raw === undefined || this.driver.over !== undefined) return;
+    const { space } = this.info;
+    this.info = this.call((raw) => raw.info());
+    if (this.info.space === space) return;
+    this.asked += 1;
+    this.copies = this.front.copies(this.info.space);
   }
 
   /** The core's session. Throws where it was let go of. */
@@ -67,7 +82,7 @@ export class Handle {
     const raw = this.#raw;
     if (raw === undefined) return;
     // What it has written is the core's before it goes; no copy is answered any more.
-    this.epoch += 1;
+    this.asked += 1;
     this.driver.settle();
     this.#raw = undefined;
     this.account.drop();

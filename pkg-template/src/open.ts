@@ -64,7 +64,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers): Promise<
     // Once whoever opens it had the time to listen.
     if (refusal !== undefined) timers(() => driver?.error(refusal), 0);
     if (begun.renamed) driver.settle();
-    const replica = new ReplicaHandle<M>(driver);
+    const replica = new ReplicaHandle<M>(driver, options);
     signal?.addEventListener('abort', () => void replica.close());
     for (const transport of opening.transports) replica.connect(transport);
     takeOver(driver);

@@ -27,6 +27,9 @@ export function toOpening(options: ReplicaOptions): Opening {
     if (typeof storage[method] !== 'function') throw invalid(`storage has a method ${method}`);
   }
   if (options.clock !== undefined && typeof options.clock !== 'function') throw invalid('clock is a function');
+  for (const hook of ['execute', 'authenticate'] as const) {
+    if (options[hook] !== undefined && typeof options[hook] !== 'function') throw invalid(`${hook} is a function`);
+  }
   const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
   if (options.space !== undefined) config.space = text(options.space, 'space');
   if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
@@ -34,7 +37,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
     const { session } = options;
-    const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway'] as const;
+    const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway', 'idleTimeout', 'queryTimeout', 'slow'] as const;
     config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
   const heartbeat = optional(options.heartbeat, 'heartbeat');

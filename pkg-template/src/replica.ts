@@ -2,24 +2,34 @@
  * The replica as its owner sees it: sessions, links, events, inspection, the end. The run loop is `driver.ts`.
  */
 import type { Driver } from './driver.js';
-import { invalid } from './errors.js';
+import { EdgeSessionError, invalid } from './errors.js';
+import { AdminHandle } from './admin.js';
 import { exchange } from './exchange.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
-import { SessionHandle } from './session.js';
+import { verified } from './query.js';
+import { SessionHandle, toInit } from './session.js';
 import { named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
-import type { Events, Inspection, Joining, Replica, Status } from './types/replica.js';
+import type { Events, Inspection, Joining, Replica, ReplicaOptions, Status } from './types/replica.js';
+import type { Admin } from './types/service.js';
 import type { Session, SessionInit, Wait } from './types/session.js';
 import { isBytes } from './value.js';
 
+/** What the host does itself. */
+export type Hooks = Pick<ReplicaOptions, 'authenticate' | 'execute'>;
+
 export class ReplicaHandle<M> implements Replica<M> {
   readonly #driver: Driver;
+  readonly admin: Admin;
+  readonly #hooks: Hooks;
   readonly #links = new Set<LinkHandle>();
 
-  constructor(driver: Driver) {
+  constructor(driver: Driver, hooks: Hooks = {}) {
     this.#driver = driver;
+    this.#hooks = hooks;
+    this.admin = new AdminHandle(driver);
   }
 
   get id(): string {
@@ -31,7 +41,21 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   session(init?: Token | string | null | SessionInit): Session<M> {
-    return new SessionHandle<M>(this.#driver, init);
+    const raw = toInit(init);
+    return new SessionHandle<M>(this.#driver, (core, now) => core.session(raw, now), this.#hooks.execute);
+  }
+
+  async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
+    if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
+    const raw = toInit({ ...init, token: undefined, user: undefined });
+    const { authenticate, execute } = this.#hooks;
+    if (authenticate === undefined) {
+      const hash = this.#driver.call((core, now) => core.loginHash(user, now));
+      const right = await verified(password, hash ?? null);
+      return new SessionHandle<M>(this.#driver, (core, now) => core.login(user, right, raw, now), execute);
+    }
+    if ((await authenticate(user, password)) !== true) throw new EdgeSessionError('BAD_CREDENTIALS', 'wrong user or password');
+    return new SessionHandle<M>(this.#driver, (core, now) => core.session({ ...raw, user }, now), execute);
   }
 
   connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link {

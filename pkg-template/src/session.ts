@@ -4,16 +4,19 @@
  * It decides nothing about consistency: whether this replica may answer, and with what, is the core's word.
  */
 import { collect } from './batch.js';
-import type { CoreSessionInfo, CoreSessionInit, RawEntry } from './binding.js';
+import type { CoreReplica, CoreSession, CoreSessionInit, RawEntry } from './binding.js';
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { type ErrorCode, invalid } from './errors.js';
 import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
+import { run, toTable, track } from './query.js';
 import { SyncHandle } from './sync.js';
 import { guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
 import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
+import type { ReplicaOptions } from './types/replica.js';
+import type { QueryContext, QueryOptions, Table } from './types/service.js';
 import type { Batch, Live, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
 import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
 import { Watch } from './watch.js';
@@ -21,25 +24,24 @@ import { Watch } from './watch.js';
 export class SessionHandle<M> implements Session<M> {
   readonly sync: SyncSession<M>;
   readonly #handle: Handle;
-  // Who it is does not change, and stays readable after the end, for the sake of logs.
-  readonly #info: CoreSessionInfo;
+  readonly #execute: Execute | undefined;
 
-  constructor(driver: Driver, init: Token | string | null | undefined | SessionInit) {
-    this.#handle = new Handle(driver, toInit(init));
-    this.#info = this.#handle.info;
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, execute?: Execute) {
+    this.#handle = new Handle(driver, begin);
+    this.#execute = execute;
     this.sync = new SyncHandle<M>(this.#handle);
   }
 
   get id(): string {
-    return this.#info.id;
+    return this.#handle.info.id;
   }
 
   get user(): string | null {
-    return this.#info.user;
+    return this.#handle.info.user;
   }
 
   get space(): string {
-    return this.#info.space;
+    return this.#handle.info.space;
   }
 
   get expiresAt(): number | null {
@@ -48,11 +50,11 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get guarantees(): readonly Guarantee[] {
-    return guaranteeNames(this.#info.guarantees);
+    return guaranteeNames(this.#handle.info.guarantees);
   }
 
   get resumed(): boolean {
-    return this.#info.resumed;
+    return this.#handle.info.resumed;
   }
 
   get reason(): ErrorCode | null {
@@ -130,7 +132,7 @@ export class SessionHandle<M> implements Session<M> {
 
   merge(...tokens: (Token | string | null | undefined)[]): this {
     // Whatever the core has allowed, it allowed before it knew these.
-    this.#handle.epoch += 1;
+    this.#handle.asked += 1;
     try {
       for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
     } finally {
@@ -152,6 +154,28 @@ export class SessionHandle<M> implements Session<M> {
     return named(this.#handle.call((raw) => raw.inspect()));
   }
 
+  async run(statement: string, options?: QueryOptions): Promise<Table> {
+    const { driver, raw } = this.#handle;
+    const execute = this.#execute;
+    if (execute !== undefined && typeof statement === 'string' && !driver.call((core) => core.isOurs(statement))) {
+      return toTable(await this.track(statement, (query) => execute(statement, { ...query, session: this as unknown as Session }), options));
+    }
+    try {
+      return await run(driver, statement, raw, this.#handle, options);
+    } finally {
+      this.#handle.refresh();
+    }
+  }
+
+  track<T>(statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T> {
+    return track(this.#handle, statement, work, options);
+  }
+
+  async end(): Promise<void> {
+    this.#handle.call((raw, now) => raw.end(now));
+    await this.#handle.driver.operate<unknown>(this, (core, now) => core.flush(-1, now) || undefined);
+  }
+
   [dispose](): void {
     this.#handle.release();
   }
@@ -162,8 +186,11 @@ export class SessionHandle<M> implements Session<M> {
   }
 }
 
+/** Runs what is no statement of the core's. */
+export type Execute = NonNullable<ReplicaOptions['execute']>;
+
 /** What crosses when a session begins. Throws `ARGUMENT_INVALID`. */
-function toInit(init: Token | string | null | undefined | SessionInit): CoreSessionInit {
+export function toInit(init: Token | string | null | undefined | SessionInit): CoreSessionInit {
   if (init === null || init === undefined) return {};
   if (typeof init === 'string') return { token: toText(init, 'a token') };
   if (typeof init !== 'object') throw invalid('a session begins with a token or with options');
@@ -172,6 +199,7 @@ function toInit(init: Token | string | null | undefined | SessionInit): CoreSess
   if (init.space !== undefined) raw.space = toText(init.space, 'space');
   if (init.user !== undefined) raw.user = toText(init.user, 'user');
   if (init.client !== undefined) raw.client = toText(init.client, 'client');
+  if (init.clientIp !== undefined) raw.address = toText(init.clientIp, 'clientIp');
   if (init.guarantees !== undefined) raw.guarantees = guaranteeBits(init.guarantees);
   if (policyNumber(init.onStale) > 0) raw.onStale = init.onStale as string;
   if (init.onRefused !== undefined && init.onRefused !== 'throw' && init.onRefused !== 'anonymous') throw invalid("onRefused is 'throw' or 'anonymous'");

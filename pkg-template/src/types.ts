@@ -7,6 +7,7 @@
  */
 export type * from './types/data.js';
 export type * from './types/session.js';
+export type * from './types/service.js';
 export type * from './types/replica.js';
 export type * from './types/plug.js';
 

@@ -13,6 +13,8 @@ use crate::error::{ErrorCode, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Answer, Change, Item, Operation, Outcome, Range, SessionHandle};
+use crate::mutant::{Mutant, Service, off};
+use crate::service::access::Right;
 use crate::store::entry::{Key, LiveSet};
 use crate::store::space::Changed;
 use crate::store::{Check, Mutation};
@@ -25,6 +27,8 @@ pub(super) enum Attempt {
     Done(Answer),
     /// The replica lacks this.
     Blocked {
+        /// Of this space.
+        space: Space,
         /// What it lacks.
         gaps: Vec<Gap>,
         /// Whether a later delta can bring it; else a retirement record says that nobody will.
@@ -73,6 +77,10 @@ impl Replica {
     ) -> Result<Attempt, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
+        if let Some(blocked) = self.unsure(state) {
+            return Ok(blocked);
+        }
+        self.permit(state, Right::Read)?;
         let space = state.space.clone();
         let visible = self.visible(state, &space);
         let gaps = state.vector.missing(&space, guarantees, Access::Read, &visible);
@@ -82,7 +90,7 @@ impl Replica {
         }
         let (answer, deciding) = self.read(&space, operation, stale, state.at(now))?;
         if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
-            return Ok(Attempt::Blocked { gaps, lost: false });
+            return Ok(Attempt::Blocked { space, gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
         Ok(Attempt::Done(answer))
@@ -99,6 +107,10 @@ impl Replica {
     ) -> Result<Attempt, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
+        if let Some(blocked) = self.unsure(state) {
+            return Ok(blocked);
+        }
+        self.permit(state, Right::Write)?;
         let (space, session, at) = (state.space.clone(), state.id, state.at(now));
         let visible = self.visible(state, &space);
         let gaps = state.vector.missing(&space, guarantees, Access::Write, &visible);
@@ -114,7 +126,7 @@ impl Replica {
             deciding.all(self.store.live(&space, &check.key));
         }
         if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
-            return Ok(Attempt::Blocked { gaps, lost: false });
+            return Ok(Attempt::Blocked { space, gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
         self.store.check_versions(&space, checks, at)?;
@@ -161,6 +173,7 @@ impl Replica {
     pub fn peek(&self, handle: SessionHandle, key: &str, now: Millis) -> Result<Option<Item>, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
+        self.permit(state, Right::Read)?;
         let set = self.store.live(&state.space, key);
         let mut deciding = Deciding::default();
         deciding.winner(set);
@@ -269,13 +282,25 @@ impl Replica {
         Change { key: key.clone(), item, version: set.map(LiveSet::version).unwrap_or_default() }
     }
 
+    /// What of the fleet's records the session has seen and this replica lacks: before it has them it does not know what
+    /// the session may do.
+    pub(super) fn unsure(&self, state: &SessionState) -> Option<Attempt> {
+        if self.keyring.is_none() || off(Mutant::Service(Service::Authority)) {
+            return None;
+        }
+        let system = &self.service.system;
+        let held = self.store.vector(system);
+        let gaps = state.vector.missing(system, Guarantees::ALL, Access::Read, held);
+        (!gaps.is_empty()).then(|| self.blocked(system, gaps))
+    }
+
     fn blocked(&self, space: &Space, gaps: Vec<Gap>) -> Attempt {
         let state = self.store.space(space);
         let lost = |gap: &Gap| state.and_then(|s| s.retired(gap.replica)).is_some_and(|last| gap.need > last);
         let nobody: Vec<Gap> = gaps.iter().filter(|gap| lost(gap)).copied().collect();
         match nobody.is_empty() {
-            true => Attempt::Blocked { gaps, lost: false },
-            false => Attempt::Blocked { gaps: nobody, lost: true },
+            true => Attempt::Blocked { space: space.clone(), gaps, lost: false },
+            false => Attempt::Blocked { space: space.clone(), gaps: nobody, lost: true },
         }
     }
 }

@@ -15,11 +15,12 @@ use crate::id::{ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::io::{Effect, Event, LinkId};
 use crate::session::claims::Claims;
-use crate::session::vector::SessionVector;
+use crate::session::vector::{Dependencies, SessionVector};
 use crate::sync::gate::{Gate, Right};
 use crate::sync::message::{Frame, Message, NAMED_MAX};
 use crate::sync::peer::Peer;
 use crate::time::Millis;
+use crate::vector::VersionVector;
 
 /// A question that cannot be answered here is passed on to other tabs no more often.
 const PASS_ON: Millis = 500;
@@ -48,6 +49,11 @@ pub struct Pass {
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) session: SessionId,
+    pub(super) user: Option<String>,
+    /// What the token and the host would have it do; the user's role may allow less.
+    pub(super) spaces: Vec<(Space, Right)>,
+    /// What of the fleet's records it has seen: before that is here nobody knows what it may do.
+    pub(super) seen: VersionVector,
     /// When its token ends, leeway included.
     pub(super) until: Millis,
 }
@@ -115,7 +121,7 @@ impl Replica {
         self.close_clients(|client| (client.until <= now).then(|| SessionError::new(ErrorCode::TokenExpired, cause)));
     }
 
-    fn close_clients(&mut self, over: impl Fn(&Client) -> Option<SessionError>) {
+    pub(super) fn close_clients(&mut self, over: impl Fn(&Client) -> Option<SessionError>) {
         let ended = self.links.clients.iter().filter_map(|(link, client)| Some((*link, over(client)?)));
         for (link, error) in ended.collect::<Vec<_>>() {
             self.links.clients.remove(&link);
@@ -157,17 +163,46 @@ impl Replica {
         let unsigned =
             || SessionError::new(ErrorCode::TokenInvalid, "joining takes a token that the cluster has signed");
         let claims = token.identity().ok_or_else(unsigned)?;
-        let peer = claims.space.name() == PEER_SPACE;
-        Ok((!peer).then(|| self.client(claims, pass, now)))
+        if claims.space.name() == PEER_SPACE {
+            return Ok(None);
+        }
+        // Whoever was killed, logged out, or idle for too long does not join either.
+        self.judge(&claims.session, claims.subject.as_deref())?;
+        self.service.manager.check(&claims.session, now)?;
+        let seen = token.signed().get(&self.service.system).map(Dependencies::replicas).unwrap_or_default();
+        Ok(Some(self.client(claims, pass, seen, now)))
     }
 
-    fn client(&self, claims: &Claims, pass: &Pass, now: Millis) -> (Client, Gate) {
+    fn client(&self, claims: &Claims, pass: &Pass, seen: VersionVector, now: Millis) -> (Client, Gate) {
         let given = pass.spaces.iter().filter(|(space, _)| *space != claims.space).cloned();
         let mut spaces: Vec<(Space, Right)> = given.collect();
         spaces.push((claims.space.clone(), Right::Write));
         spaces.retain(|(space, _)| !space.name().starts_with('$'));
         let until = claims.expires_at.saturating_add(self.leeway);
-        (Client { session: claims.session, until }, Gate::new(spaces, self.client_limits, now))
+        let client = Client { session: claims.session, user: claims.subject.clone(), spaces, seen, until };
+        let gate = Gate::new(self.allowed(&client), self.client_limits, now);
+        (client, gate)
+    }
+
+    /// The spaces that a client gets: those that it asks for, as far as its user's role allows now.
+    fn allowed(&self, client: &Client) -> Vec<(Space, Right)> {
+        if !self.store.vector(&self.service.system).dominates(&client.seen) {
+            return Vec::new();
+        }
+        let least = |(space, right): &(Space, Right)| {
+            Some((space.clone(), self.allowance(client.user.as_deref(), space)?.min(*right)))
+        };
+        client.spaces.iter().filter_map(least).collect()
+    }
+
+    /// Looks up anew what the clients on links may do.
+    pub(super) fn judge_clients(&mut self) {
+        let allowed: Vec<_> = self.links.clients.iter().map(|(link, client)| (*link, self.allowed(client))).collect();
+        for (link, spaces) in allowed {
+            if let Some(gate) = self.links.open.get_mut(&link).and_then(Peer::gate_mut) {
+                gate.allow(spaces);
+            }
+        }
     }
 
     /// Takes what a peer says of ids: a client proves them to an edge, and an edge asks a client for them. What is to be

@@ -31,6 +31,8 @@ pub(super) struct Front {
     /// Whether the host has copies at all.
     on: bool,
     forgotten: Vec<(Space, Key)>,
+    /// Everything is to be forgotten, and to be asked for anew.
+    all: bool,
 }
 
 impl Front {
@@ -41,13 +43,20 @@ impl Front {
         }
     }
 
+    /// Notes that no copy may be answered, and no write accepted, before the core was asked again.
+    pub(super) const fn forget_all(&mut self) {
+        // Asked or not: a host that has only been allowed to write has no copies, and would write on.
+        self.all = true;
+    }
+
     /// The order to forget, if there is one. It waits for nothing: it tells less, not more.
     pub(super) fn order(&mut self) -> Option<Effect> {
-        if self.forgotten.is_empty() {
+        let all = core::mem::take(&mut self.all);
+        if self.forgotten.is_empty() && !all {
             return None;
         }
         let forgotten = core::mem::take(&mut self.forgotten);
-        Some(Effect::Forget(if forgotten.len() > FORGET_MAX { None } else { Some(forgotten) }))
+        Some(Effect::Forget(if all || forgotten.len() > FORGET_MAX { None } else { Some(forgotten) }))
     }
 }
 
@@ -139,10 +148,11 @@ impl Replica {
         self.input(now);
         self.work();
         self.stirred = true;
+        self.use_session(session, true)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
         let before = self.front.forgotten.len();
-        if let Attempt::Blocked { gaps, .. } = self.attempt_write(session, &batch, &[], guarantees, now)? {
+        if let Attempt::Blocked { space, gaps, .. } = self.attempt_write(session, &batch, &[], guarantees, now)? {
             return Err(self.stale(&space, gaps));
         }
         // The host's copies are of these very writes.
@@ -156,10 +166,12 @@ impl Replica {
     /// `SESSION_NOT_FOUND`.
     pub fn record_reads(&mut self, session: SessionHandle, dots: &[Dot]) -> Result<(), SessionError> {
         let state = self.sessions.get_mut(&session).ok_or_else(unknown)?;
-        let space = state.space.clone();
+        let (space, id) = (state.space.clone(), state.id);
         for dot in dots {
             state.vector.record_read(&space, *dot);
         }
+        // Whoever has read was here: the session is in use, unless it is over already.
+        let _ = self.service.manager.touch(&id, self.now);
         Ok(())
     }
 

@@ -33,12 +33,15 @@ pub(crate) struct Journal {
     pending: VecDeque<(u64, Vectors)>,
     /// The next record begins anew.
     anew: bool,
+    /// The number of the last fence that was handed to storage.
+    fenced: u64,
 }
 
 impl Journal {
     pub(crate) fn new(storage: bool) -> Self {
         let (journaled, durable) = (Vectors::new(), Vectors::new());
-        Self { storage, id: None, written: 0, persisted: 0, journaled, durable, pending: VecDeque::new(), anew: false }
+        let pending = VecDeque::new();
+        Self { storage, id: None, written: 0, persisted: 0, journaled, durable, pending, anew: false, fenced: 0 }
     }
 
     /// Everything in `store` came from storage, last under `id`.
@@ -46,6 +49,7 @@ impl Journal {
         self.id = Some(id);
         self.journaled = vectors(store);
         self.durable = self.journaled.clone();
+        self.fenced = store.fences().last();
     }
 
     /// The record of what changed since the last one, if something did or the id did.
@@ -72,6 +76,7 @@ impl Journal {
         if self.id != Some(id) {
             messages.extend(secrets.map(bind));
         }
+        messages.extend(fences(store, &mut self.fenced));
         messages.extend(deltas);
         let written = messages.iter().any(|message| !matches!(message, Message::Bind { .. }));
         if !written && self.id.is_none_or(|known| known == id) {
@@ -88,6 +93,7 @@ impl Journal {
     pub(crate) fn begin_anew(&mut self) {
         self.anew = true;
         self.journaled = Vectors::new();
+        self.fenced = 0;
     }
 
     /// Storage has all records up to `n`; tells whether that is news.
@@ -142,12 +148,25 @@ fn bind(secrets: &Identities) -> Message {
     Message::Bind { ids: secrets.iter().cloned().collect() }
 }
 
-/// The snapshot: the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
+/// The fences that have changed after a number, which becomes the last one.
+fn fences(store: &SessionConsistentStore, after: &mut u64) -> Vec<Message> {
+    let mut messages = Vec::new();
+    while *after < store.fences().last() {
+        let (fences, told) = store.fences().since(*after);
+        *after = told;
+        if !fences.is_empty() {
+            messages.push(Message::Fence { told: 0, heard: 0, digest: 0, fences });
+        }
+    }
+    messages
+}
+
+/// The snapshot: the fences, and the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
 /// own storage alone.
 pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Vec<u8> {
     let empty = VersionVector::new();
     let deltas =
         store.spaces().map(|(space, state)| Message::Delta(state.extract(space, &empty, store.clock().last())));
-    let messages = secrets.map(bind).into_iter().chain(deltas).collect();
+    let messages = secrets.map(bind).into_iter().chain(fences(store, &mut 0)).chain(deltas).collect();
     Frame { from: id, to: None, messages }.encode()
 }

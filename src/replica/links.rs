@@ -345,7 +345,8 @@ impl Replica {
     }
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {
-        let Step { replies, applied, refused, denied: _, unbound: _ } = step;
+        let Step { replies, applied, refused, denied: _, unbound: _, fenced } = step;
+        self.heed_fences(&fenced);
         for (space, changed) in applied {
             self.note(&space, changed);
         }

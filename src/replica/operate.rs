@@ -3,6 +3,7 @@
 //! Invariant: no operation waits without a deadline; what waits is tried again in the order in which it began; a
 //! retry drops no guarantee.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -38,6 +39,8 @@ enum Phase {
     Durable { gate: u64, answer: Answer },
     /// The record of everything that the token will cover; then, if it is too long, what it can be folded onto.
     Seal { gate: u64 },
+    /// The records of the fleet that its session has seen; then it runs.
+    Statements { text: String, hashes: Vec<String> },
     /// The word of peers that they hold these.
     Acknowledged { writes: Vec<(Space, Dot)> },
 }
@@ -84,10 +87,13 @@ impl Replica {
         self.stirred = true;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         state.admit(now)?;
+        if !matches!(operation, Operation::Seal) {
+            self.use_session(session, matches!(operation, Operation::Write { .. }))?;
+        }
+        let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let guarantees = terms.guarantees.unwrap_or(state.guarantees);
         let policy = terms.on_stale.unwrap_or(state.on_stale);
         let deadline = now.saturating_add(terms.timeout.unwrap_or(state.timeout));
-        let space = state.space.clone();
         if matches!(operation, Operation::Seal) {
             return self.seal(session, deadline);
         }
@@ -102,7 +108,7 @@ impl Replica {
         match self.attempt(session, &operation, guarantees, serve)? {
             Attempt::Done(answer) if writes && !terms.sync => self.once_durable(session, answer, deadline),
             Attempt::Done(answer) => Ok(Progress::Done(answer)),
-            Attempt::Blocked { gaps, lost } => {
+            Attempt::Blocked { space, gaps, lost } => {
                 let waits = !lost && !terms.sync && (policy == Policy::Wait || serve);
                 if waits {
                     return self.wait(Some(session), deadline, Phase::Fresh { operation, guarantees, serve });
@@ -194,9 +200,21 @@ impl Replica {
         }
     }
 
-    fn once_durable(
+    /// Statements that wait for the records of the fleet that their session has seen.
+    pub(super) fn run_later(
         &mut self,
         session: SessionHandle,
+        text: &str,
+        hashes: &[String],
+        deadline: Millis,
+    ) -> Result<Progress, SessionError> {
+        self.wait(Some(session), deadline, Phase::Statements { text: text.into(), hashes: hashes.to_vec() })
+    }
+
+    /// Answers once what was written so far is durable.
+    pub(super) fn answer_once_durable(
+        &mut self,
+        session: Option<SessionHandle>,
         answer: Answer,
         deadline: Millis,
     ) -> Result<Progress, SessionError> {
@@ -205,7 +223,16 @@ impl Replica {
         if self.journal.open(gate) {
             return Ok(Progress::Done(answer));
         }
-        self.wait(Some(session), deadline, Phase::Durable { gate, answer })
+        self.wait(session, deadline, Phase::Durable { gate, answer })
+    }
+
+    fn once_durable(
+        &mut self,
+        session: SessionHandle,
+        answer: Answer,
+        deadline: Millis,
+    ) -> Result<Progress, SessionError> {
+        self.answer_once_durable(Some(session), answer, deadline)
     }
 
     fn wait(
@@ -244,7 +271,7 @@ impl Replica {
     pub(super) fn settle(&mut self) -> bool {
         let may = |wait: &Wait| match &wait.phase {
             Phase::Durable { gate, .. } | Phase::Seal { gate } => self.journal.open(*gate) || wait.deadline <= self.now,
-            Phase::Fresh { .. } | Phase::Acknowledged { .. } => true,
+            Phase::Fresh { .. } | Phase::Statements { .. } | Phase::Acknowledged { .. } => true,
         };
         let waiting: Vec<WaitId> = self.waits.waiting.iter().filter(|(_, wait)| may(wait)).map(|(id, _)| *id).collect();
         let mut wrote = false;
@@ -283,10 +310,26 @@ impl Replica {
                 let cause = "storage has not confirmed in time; what was written stays and may become durable later";
                 Err(SessionError::new(ErrorCode::Timeout, cause))
             }),
+            Phase::Statements { text, hashes } => {
+                let session = wait.session?;
+                let state = self.sessions.get(&session)?;
+                if let Some(Attempt::Blocked { space, gaps, .. }) = self.unsure(state) {
+                    return late.then(|| Err(self.stale(&space, gaps)));
+                }
+                let (text, hashes) = (text.clone(), hashes.clone());
+                match self.run_now(Some(session), &text, &hashes, Terms::default()) {
+                    Err(error) => Some(Err(error)),
+                    Ok(table) => {
+                        *wrote = true;
+                        self.make_record();
+                        wait.phase = Phase::Durable { gate: self.journal.gate(), answer: Answer::Table(table) };
+                        self.try_wait(wait, wrote)
+                    }
+                }
+            }
             Phase::Fresh { operation, guarantees, serve } => {
                 let session = wait.session?;
                 let writes = matches!(operation, Operation::Write { .. });
-                let space = self.sessions.get(&session).map(|state| state.space.clone())?;
                 match self.attempt(session, operation, *guarantees, *serve) {
                     Err(error) => Some(Err(error)),
                     Ok(Attempt::Done(answer)) if writes => {
@@ -296,8 +339,10 @@ impl Replica {
                         self.try_wait(wait, wrote)
                     }
                     Ok(Attempt::Done(answer)) => Some(Ok(answer)),
-                    Ok(Attempt::Blocked { gaps, lost: true }) => Some(self.refusal(operation, &space, gaps, true)),
-                    Ok(Attempt::Blocked { gaps, lost: false }) => late.then(|| Err(self.stale(&space, gaps))),
+                    Ok(Attempt::Blocked { space, gaps, lost: true }) => {
+                        Some(self.refusal(operation, &space, gaps, true))
+                    }
+                    Ok(Attempt::Blocked { space, gaps, lost: false }) => late.then(|| Err(self.stale(&space, gaps))),
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! the refusal comes again; then everything changes in one step. A write that is replayed supersedes exactly what it has
 //! superseded, and keeps its clock: yesterday's write does not win over this morning's because it was replayed.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -201,13 +201,15 @@ impl Replica {
 
     /// Tells of every key that shows something else than in `old`.
     fn note_differences(&mut self, old: &SessionConsistentStore) {
-        let spaces: BTreeSet<Space> = old.spaces().chain(self.store.spaces()).map(|(space, _)| space.clone()).collect();
+        let new = self.store.spaces().filter(|(space, _)| old.space(space).is_none());
+        let spaces: Vec<Space> = old.spaces().chain(new).map(|(space, _)| space.clone()).collect();
         for space in spaces {
             let (before, after) = (old.space(&space), self.store.space(&space));
-            let keys: BTreeSet<&Key> =
-                before.into_iter().chain(after).flat_map(SpaceState::iter).map(|(key, _)| key).collect();
+            let held = |key: &Key| before.is_some_and(|state| state.live(key).is_some());
+            let new = after.into_iter().flat_map(SpaceState::iter).filter(|(key, _)| !held(key));
+            let keys = before.into_iter().flat_map(SpaceState::iter).chain(new).map(|(key, _)| key);
             let differs = |key: &&Key| before.and_then(|s| s.live(key)) != after.and_then(|s| s.live(key));
-            let changed = keys.into_iter().filter(differs).map(|key| Changed { key: key.clone(), conflict: false });
+            let changed = keys.filter(differs).map(|key| Changed { key: key.clone(), conflict: false });
             let changed: Vec<Changed> = changed.collect();
             self.note(&space, changed);
         }

@@ -9,6 +9,8 @@ use crate::error::{ErrorCode, SessionError};
 use crate::guarantee::Guarantees;
 use crate::id::{SessionId, Space};
 use crate::io::Policy;
+use crate::service::manager::expired;
+use crate::service::record::SessionStatus;
 use crate::session::claims::Claims;
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
@@ -28,6 +30,8 @@ pub struct SessionInit {
     pub user: Option<String>,
     /// The client application's name.
     pub client: Option<String>,
+    /// The client's address, as the host knows it.
+    pub address: Option<String>,
     /// What to do when the replica is behind; default: wait.
     pub on_stale: Option<Policy>,
     /// How long to wait, in milliseconds; default: the replica's.
@@ -75,8 +79,14 @@ impl SessionState {
         if let Some(reason) = &self.refused {
             return Err(reason.clone());
         }
+        if now >= self.ends_at.saturating_add(self.leeway) {
+            return Err(expired(SessionStatus::Expired));
+        }
         if now >= self.expires_at.saturating_add(self.leeway) {
-            return Err(SessionError::new(ErrorCode::TokenExpired, "the session's time is over; begin a new one"));
+            return Err(SessionError::new(
+                ErrorCode::TokenExpired,
+                "the token's time is over; merge a later one of the session",
+            ));
         }
         Ok(())
     }

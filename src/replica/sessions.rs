@@ -23,7 +23,11 @@ impl Replica {
     /// session, whose operations all answer the reason, unless the caller asked for an anonymous one instead.
     pub fn open_session(&mut self, init: SessionInit, now: Millis) -> SessionHandle {
         self.input(now);
-        let opened = init.token.as_deref().map(|text| self.open_token(text, now)).transpose();
+        let opened = init
+            .token
+            .as_deref()
+            .map(|text| self.open_token(text, now).and_then(|token| self.judged(token)))
+            .transpose();
         let (token, refused) = match opened {
             Ok(token) => (token, None),
             Err(_) if init.anonymous_if_refused => (None, None),
@@ -62,6 +66,9 @@ impl Replica {
             state.ends_at = claims.ends_at;
             state.expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
         }
+        if state.refused.is_none() {
+            state.refused = self.enter(&state, init.address.as_deref()).err();
+        }
         self.handles += 1;
         let handle = SessionHandle(self.handles);
         self.sessions.insert(handle, state);
@@ -70,9 +77,19 @@ impl Replica {
 
     /// Lets go of a session's handle; what waits for it is forgotten. The session itself lives on in its token.
     pub fn close_session(&mut self, handle: SessionHandle) {
-        self.sessions.remove(&handle);
+        if let Some(state) = self.sessions.remove(&handle) {
+            self.service.manager.leave(&state.id);
+        }
         self.waits.forget(handle);
         self.watches.forget(handle);
+    }
+
+    /// A token, unless its session was killed or ended.
+    fn judged(&self, token: SessionToken) -> Result<SessionToken, SessionError> {
+        if let Some(claims) = token.claims() {
+            self.judge(&claims.session, claims.subject.as_deref())?;
+        }
+        Ok(token)
     }
 
     /// Joins what another token of the same user depends on. Without a key a later token of the same session also renews
@@ -103,6 +120,8 @@ impl Replica {
                 let renewed = state.token.claims().map(|claims| (claims.issued_at, claims.expires_at, claims.ends_at));
                 (state.issued_at, state.expires_at, state.ends_at) =
                     renewed.unwrap_or((state.issued_at, state.expires_at, state.ends_at));
+                let ends = state.ends_at.saturating_add(state.leeway);
+                self.service.manager.update(&state.id, |session| session.expires = ends);
             }
         }
         Ok(())
@@ -129,6 +148,10 @@ impl Replica {
         };
         let mut missing = Vec::new();
         for (space, _) in vector.iter() {
+            // The fleet's records are waited for where they are kept.
+            if (space.is_reserved() && self.keyring.is_none()) || self.store.is_over(space) {
+                continue;
+            }
             let own = self.visible(state, space);
             let mut gaps = vector.missing(space, guarantees, Access::Read, &own);
             for gap in vector.missing(space, guarantees, Access::Write, &own) {
@@ -219,7 +242,11 @@ impl Replica {
 
     /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
     pub(super) fn portable(&self, state: &SessionState) -> SessionVector {
-        self.covered(&state.vector, state.token.dependencies())
+        let mut vector = state.vector.clone();
+        for dot in self.authority(state) {
+            vector.record_read(&self.service.system, dot);
+        }
+        self.covered(&vector, state.token.dependencies())
     }
 
     /// What of `vector` is durable here or in `other`.

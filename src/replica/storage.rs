@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use super::{Replica, journal};
 use crate::error::{ErrorCode, SessionError};
+use crate::id::SessionId;
+use crate::store::fence::Fence;
 use crate::sync::message::{Frame, Message};
 use crate::time::Millis;
 
@@ -91,20 +93,24 @@ impl Replica {
             frame.messages.iter().filter_map(|m| if let Message::Bind { ids } = m { Some(ids) } else { None });
         let secrets: Vec<_> = secrets.flatten().cloned().collect();
         if let [Message::Delta(delta)] = frame.messages.as_slice() {
-            let changed = self.store.apply(delta)?;
+            let changed = self.store.take_back(delta)?;
             self.note(&delta.space, changed);
             return Ok(());
         }
         // All or nothing: the copy becomes the state once every delta has been taken.
         let mut joined = self.store.clone();
-        let mut applied = Vec::new();
+        let (mut applied, mut fenced) = (Vec::new(), Vec::new());
         for message in &frame.messages {
             if let Message::Delta(delta) = message {
-                applied.push((delta.space.clone(), joined.apply(delta)?));
+                applied.push((delta.space.clone(), joined.take_back(delta)?));
+            } else if let Message::Fence { fences, .. } = message {
+                let mut news =
+                    |(session, fence): &&(SessionId, Fence)| joined.fences_mut().join(*session, fence.clone());
+                fenced.extend(fences.iter().filter(&mut news).map(|(session, _)| *session));
             } else if *message == Message::Reset {
                 joined = joined.emptied();
             } else if !matches!(message, Message::Bind { .. }) {
-                return Err(SessionError::malformed("a snapshot or record holds deltas only"));
+                return Err(SessionError::malformed("a snapshot or record holds fences and deltas only"));
             }
         }
         self.store = joined;
@@ -112,6 +118,7 @@ impl Replica {
         for (space, changed) in applied {
             self.note(&space, changed);
         }
+        self.heed_fences(&fenced);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::error::{ErrorCode, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::Space;
 use crate::io::{Change, Dirty, Effect, Scope, SessionHandle, Terms, WatchId};
+use crate::service::access::Right;
 use crate::store::entry::Key;
 use crate::time::Millis;
 use crate::vector::Gap;
@@ -29,6 +30,8 @@ struct Watch {
     /// The host knows that there is something to fetch.
     told: bool,
     blocked_since: Option<Millis>,
+    /// Its session is over, and that is to be told.
+    over: bool,
 }
 
 /// All subscriptions.
@@ -53,6 +56,11 @@ impl Watches {
         for (_, watch) in self.open.iter_mut() {
             watch.blocked_since = watch.blocked_since.map(|since| since.saturating_sub(back));
         }
+    }
+
+    /// A session is refused from now on: its subscriptions fetch the reason.
+    pub(super) fn tell(&mut self, session: SessionHandle) {
+        self.open.iter_mut().filter(|(_, watch)| watch.session == session).for_each(|(_, watch)| watch.over = true);
     }
 
     pub(super) fn forget(&mut self, session: SessionHandle) {
@@ -82,6 +90,7 @@ impl Replica {
         self.input(now);
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         state.admit(now)?;
+        self.permit(state, Right::Read)?;
         if let Scope::Key(key) = &scope {
             self.store.limits().check_key(key)?;
         }
@@ -96,6 +105,7 @@ impl Replica {
             dirty: Dirty::new(),
             told: false,
             blocked_since: None,
+            over: false,
         };
         self.watches.open.insert(id, watch);
         Ok(id)
@@ -155,14 +165,20 @@ impl Replica {
         let open = open.ok_or_else(over)?;
         let state = self.sessions.get(&open.session).ok_or_else(unknown)?;
         state.admit(self.now)?;
+        self.permit(state, Right::Read)?;
         let visible = self.visible(state, &open.space);
         Ok(state.vector.missing(&open.space, open.guarantees, Access::Read, &visible))
     }
 
     /// Tells the host of subscriptions that have something to fetch, or have waited too long.
     pub(super) fn notify_watches(&mut self) {
-        let due: Vec<WatchId> =
-            self.watches.open.iter().filter(|(_, w)| !w.dirty.is_empty() && !w.told).map(|(id, _)| *id).collect();
+        let due: Vec<WatchId> = self
+            .watches
+            .open
+            .iter()
+            .filter(|(_, w)| (w.over || !w.dirty.is_empty()) && !w.told)
+            .map(|(id, _)| *id)
+            .collect();
         for id in due {
             let ready = self.watch_gaps(id).map_or(true, |gaps| gaps.is_empty());
             let now = self.now;

@@ -107,6 +107,11 @@ impl Gate {
         Self { spaces, bound: Vec::new(), limits, messages, bytes, told: false }
     }
 
+    /// What the client may do has changed.
+    pub fn allow(&mut self, spaces: Vec<(Space, Right)>) {
+        self.spaces = spaces;
+    }
+
     /// What the client may do in a space.
     #[must_use]
     pub fn right(&self, space: &Space) -> Option<Right> {
@@ -209,6 +214,8 @@ impl Gate {
                 Screened::Refuse(slice.space, error, self.dots(&slice.keys))
             }
             Message::Want { space, .. } if hidden(&space) => Screened::Refuse(space, absent(), Vec::new()),
+            // The fleet's own affairs: no client tells of them.
+            Message::Fence { .. } | Message::Under { .. } => Screened::Drop,
             other @ (Message::Delta(_)
             | Message::TopUp { .. }
             | Message::Slice(_)

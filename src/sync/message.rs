@@ -4,14 +4,16 @@
 //! `[kind, fields…]`. Invariant: a frame is read as a whole before anything of it is acted on. An unknown kind is
 //! passed over ([`Message::Foreign`]) and answered with [`Message::Unknown`]; it is never fatal.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::{Reader, VERSION, Writer};
 use crate::error::SessionError;
-use crate::id::{Dot, ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::{SECRET_LEN, Secret};
 use crate::store::delta::{Delta, Keys, check_keys};
 use crate::store::entry::Key;
+use crate::store::fence::{FENCE_TEXT_MAX, Fence};
 use crate::store::keys::{decode_keys, encode_keys};
 use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
@@ -26,14 +28,16 @@ const WANT: u64 = 6;
 const TOP_UP: u64 = 7;
 const REFUSED: u64 = 8;
 const RESET: u64 = 9;
+const FENCE: u64 = 18;
 const ASK: u64 = 20;
 const BIND: u64 = 21;
+const UNDER: u64 = 22;
 
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
 
 /// Numbers that are kept for what is to come: a replica of version 1 answers them with [`Message::Unknown`].
-pub const RESERVED: [(u64, &str); 4] = [(16, "call"), (17, "reply"), (18, "fence"), (19, "challenge")];
+pub const RESERVED: [(u64, &str); 3] = [(16, "call"), (17, "reply"), (19, "challenge")];
 
 /// One thing that a replica says to a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,6 +110,26 @@ pub enum Message {
     Bind {
         /// At most [`NAMED_MAX`].
         ids: Vec<(ReplicaId, Secret)>,
+    },
+    /// Between replicas with the key, and in records: sessions that are over by somebody's word; see
+    /// [`crate::store::fence`].
+    Fence {
+        /// The sender's number up to which it has told now; 0: this only answers.
+        told: u64,
+        /// The receiver's number up to which the sender has heard; 0: nothing.
+        heard: u64,
+        /// What the sender's fences come to: who holds the same needs to be told none.
+        digest: u64,
+        /// The fences, at most [`crate::store::fence::FENCES_MAX`].
+        fences: Vec<(SessionId, Fence)>,
+    },
+    /// Between replicas with the key: whoever has not got this of the fleet's records does not apply the deltas that
+    /// follow in the frame, so that no revocation is overtaken by the data that it protects.
+    Under {
+        /// The space of the records.
+        space: Space,
+        /// What the sender holds of it.
+        vector: VersionVector,
     },
     /// The sender does not know messages of this kind.
     Unknown {
@@ -280,6 +304,26 @@ impl Message {
                     writer.bytes(secret.as_bytes());
                 }
             }
+            Self::Fence { told, heard, digest, fences } => {
+                head(writer, FENCE, 4);
+                writer.u64(*told);
+                writer.u64(*heard);
+                writer.u64(*digest);
+                writer.array(fences.len() * FENCE_ITEMS);
+                for (session, fence) in fences {
+                    writer.session(*session);
+                    writer.bool(fence.ended);
+                    writer.u64(fence.at);
+                    writer.u64(fence.until);
+                    optional_text(writer, fence.by.as_deref());
+                    optional_text(writer, fence.why.as_deref());
+                }
+            }
+            Self::Under { space, vector } => {
+                head(writer, UNDER, 3);
+                writer.space(space);
+                writer.vector(vector);
+            }
             Self::Unknown { kind } | Self::Foreign { kind } => {
                 head(writer, UNKNOWN, 1);
                 writer.u64(*kind);
@@ -294,8 +338,8 @@ impl Message {
             RESET => 0,
             UNKNOWN | BIND => 1,
             ASK => 2,
-            HELLO | ACK | BEHIND => 3,
-            REFUSED => 4,
+            HELLO | ACK | BEHIND | UNDER => 3,
+            REFUSED | FENCE => 4,
             WANT => 5,
             DELTA => 6,
             TOP_UP => 7,
@@ -329,6 +373,11 @@ impl Message {
             RESET => Self::Reset,
             ASK => Self::Ask { now: reader.u64()?, ids: named(reader, 1, Reader::replica)? },
             BIND => Self::Bind { ids: named(reader, 2, |reader| Ok((reader.replica()?, decode_secret(reader)?)))? },
+            FENCE => {
+                let (told, heard, digest) = (reader.u64()?, reader.u64()?, reader.u64()?);
+                Self::Fence { told, heard, digest, fences: decode_fences(reader)? }
+            }
+            UNDER => Self::Under { space: reader.space()?, vector: reader.vector()? },
             UNKNOWN => Self::Unknown { kind: reader.u64()? },
             _ => {
                 for _ in 0..fields {
@@ -344,13 +393,16 @@ impl Message {
         let (list, one): (&[(Space, VersionVector)], _) = match self {
             Self::Hello { vectors, .. } => (vectors, None),
             Self::Delta(delta) | Self::TopUp { delta, .. } => (&[], Some((&delta.space, &delta.to))),
-            Self::Ack { space, vector } | Self::Behind { space, vector } => (&[], Some((space, vector))),
+            Self::Ack { space, vector } | Self::Behind { space, vector } | Self::Under { space, vector } => {
+                (&[], Some((space, vector)))
+            }
             Self::Slice(slice) => (&[], Some((&slice.space, &slice.base))),
             Self::Want { space, base, .. } => (&[], Some((space, base))),
             Self::Refused { .. }
             | Self::Reset
             | Self::Ask { .. }
             | Self::Bind { .. }
+            | Self::Fence { .. }
             | Self::Unknown { .. }
             | Self::Foreign { .. } => (&[], None),
         };
@@ -387,6 +439,29 @@ fn named<'b, T>(
         return Err(SessionError::malformed("a list of another length"));
     }
     (0..count / items).map(|_| read(reader)).collect()
+}
+
+/// How many items a fence takes.
+const FENCE_ITEMS: usize = 6;
+
+fn decode_fences(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, Fence)>, SessionError> {
+    let items = reader.array()?;
+    let text = |reader: &mut Reader<'_>| -> Result<Option<Arc<str>>, SessionError> {
+        let text = reader.optional(Reader::text)?;
+        match text {
+            Some(text) if text.len() > FENCE_TEXT_MAX => Err(SessionError::malformed("a fence with a longer text")),
+            text => Ok(text.map(Arc::from)),
+        }
+    };
+    if items % FENCE_ITEMS as u64 != 0 {
+        return Err(SessionError::malformed("fences"));
+    }
+    let fence = |_| {
+        let session = reader.session()?;
+        let (ended, at, until) = (reader.bool()?, reader.u64()?, reader.u64()?);
+        Ok((session, Fence { ended, at, until, by: text(reader)?, why: text(reader)? }))
+    };
+    (0..items / FENCE_ITEMS as u64).map(fence).collect()
 }
 
 fn decode_secret(reader: &mut Reader<'_>) -> Result<Secret, SessionError> {

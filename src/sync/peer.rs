@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
-use crate::id::{Dot, ReplicaId, Space};
+use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed, check_keys};
 use crate::store::space::{Changed, SpaceState};
@@ -19,6 +19,8 @@ use crate::store::stage::Stage;
 use crate::sync::admit::{Refusal, Verdict, judge};
 use crate::sync::gate::{Gate, Screened};
 use crate::sync::message::{Message, NAMED_MAX, Slice};
+use crate::sync::telling::Telling;
+use crate::sync::under::{Under, name_records, overtakes};
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
@@ -58,6 +60,8 @@ pub struct Step {
     pub denied: Vec<(Space, String, Vec<Dot>)>,
     /// Ids that a client has not proved to be its own.
     pub unbound: Vec<ReplicaId>,
+    /// Sessions that are over by somebody's word.
+    pub fenced: Vec<SessionId>,
 }
 
 impl Step {
@@ -106,6 +110,9 @@ pub struct Peer {
     gate: Option<Gate>,
     /// The peer is an edge that asks who writes.
     asks: bool,
+    telling: Telling,
+    /// What of the fleet's records this frame's deltas rest on.
+    under: Under,
 }
 
 impl Peer {
@@ -123,6 +130,8 @@ impl Peer {
             turn: None,
             gate: None,
             asks: false,
+            telling: Telling::NEW,
+            under: None,
         }
     }
 
@@ -164,6 +173,7 @@ impl Peer {
     pub fn begin_anew(&mut self, now: Millis) {
         self.spaces.clear();
         self.incoming.clear();
+        self.telling = Telling::default();
         self.hello_at = now;
         self.doubted = true;
     }
@@ -229,6 +239,7 @@ impl Peer {
     /// The clock was set back by so much: pauses stay as long as they were.
     pub fn set_back(&mut self, back: Millis) {
         self.hello_at = self.hello_at.saturating_sub(back);
+        self.telling.set_back(back);
         self.heard_at = self.heard_at.saturating_sub(back);
         for (_, progress) in self.spaces.iter_mut() {
             if let Some(under_way) = &mut progress.under_way {
@@ -253,10 +264,12 @@ impl Peer {
             self.remote = Some(from);
             self.spaces.clear();
             self.incoming.clear();
+            self.telling = Telling::default();
             if !messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
                 step.replies.push(self.hello(store, true));
             }
         }
+        self.under = None;
         for message in messages {
             let screened = match &self.gate {
                 Some(gate) => gate.screen(message, store),
@@ -268,6 +281,7 @@ impl Peer {
                 Screened::Drop => {}
             }
         }
+        self.name_records(&mut step.replies, store);
         step
     }
 
@@ -286,8 +300,10 @@ impl Peer {
                 progress.under_way = None;
             }
             Message::Behind { .. } => {}
+            Message::Delta(delta) if overtakes(&self.under, &delta.space, store) => {}
             Message::Delta(delta) => self.take(delta, store, now, step),
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
+            Message::TopUp { delta, .. } if overtakes(&self.under, &delta.space, store) => {}
             Message::TopUp { base, delta } => {
                 let complete =
                     |incoming: &Incoming| incoming.stage.is_of(&delta.from, &base) && incoming.stage.is_complete();
@@ -322,6 +338,13 @@ impl Peer {
             // The other side tells its own operator; this side tries again, ever more slowly, unless it is a client that
             // can do better.
             Message::Refused { space, code, dots } => step.denied.push((space, code, dots)),
+            Message::Fence { told, heard, digest, fences } if store.fences().is_shared() => {
+                let known = store.fences_mut();
+                let answer = self.telling.hear((told, heard, digest), fences, known, &mut step.fenced);
+                step.replies.extend(answer);
+            }
+            Message::Under { space, vector } => self.under = Some((space, vector)),
+            Message::Fence { .. } => {}
             // Of ids, the replica that owns the link has taken note before.
             Message::Unknown { .. } | Message::Reset | Message::Ask { .. } | Message::Bind { .. } => {}
         }
@@ -454,8 +477,10 @@ impl Peer {
             }
         }
         if self.remote.is_some() {
+            messages.extend(self.tell(store, now));
             messages.extend(self.all_news(&[], store, now));
         }
+        self.name_records(&mut messages, store);
         messages
     }
 
@@ -465,8 +490,24 @@ impl Peer {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         let mut messages = alloc::vec![self.hello(store, false)];
+        self.telling.ask_anew();
+        messages.extend(self.tell(store, now));
         messages.extend(self.all_news(fetching, store, now));
+        self.name_records(&mut messages, store);
         messages
+    }
+
+    /// The fences that a trusted peer lacks.
+    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> Option<Message> {
+        let retry = self.timing.retry;
+        let trusted = self.gate.is_none().then_some(&mut self.telling);
+        trusted?.speak(store.fences(), now, |attempts| backoff(retry, attempts))
+    }
+
+    fn name_records(&self, messages: &mut Vec<Message>, store: &SessionConsistentStore) {
+        if self.gate.is_none() {
+            name_records(messages, store, |records| self.holds(records));
+        }
     }
 
     /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
@@ -474,7 +515,8 @@ impl Peer {
     fn all_news(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         let (mut messages, mut weight) = (Vec::new(), 0);
         let turn = self.turn.take();
-        let is_next = |space: &Space| turn.as_ref().is_none_or(|turn| space > turn);
+        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
+        let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
         let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
         for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
             if !self.sees(space) {
@@ -534,7 +576,8 @@ impl Peer {
             Some(under_way.since.saturating_add(backoff(retry, progress.attempts)))
         });
         let incoming = self.incoming.values().map(|incoming| incoming.since.saturating_add(retry));
-        outgoing.chain(incoming).fold(self.hello_at, Millis::min)
+        let telling = self.telling.deadline(|attempts| backoff(retry, attempts));
+        outgoing.chain(incoming).chain(telling).fold(self.hello_at, Millis::min)
     }
 }
 

@@ -14,6 +14,9 @@ use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, RejectedWrite, Terms};
 use crate::replica::Ahead;
+use crate::service::query::{QueryPlan, QueryStatus};
+use crate::service::record::{SessionInfo, SessionStatus};
+use crate::service::table::{Cell, Table};
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
 use crate::time::Millis;
@@ -95,6 +98,60 @@ fn outcome(outcome: &Outcome) -> JsValue {
     }
 }
 
+/// A table as JavaScript sees it: `[columns, rows, text]`.
+pub(super) fn table(table: &Table) -> JsValue {
+    let cell = |cell: &Cell| match cell {
+        Cell::Null => JsValue::NULL,
+        Cell::Number(number) => JsValue::from_f64(*number as f64),
+        Cell::Text(text) => JsValue::from_str(text),
+    };
+    let columns: Array = table.columns.iter().map(|name| JsValue::from_str(name)).collect();
+    let rows: Array = table.rows.iter().map(|row| row.iter().map(cell).collect::<Array>()).collect();
+    Array::of3(&columns, &rows, &table.to_string().into()).into()
+}
+
+/// A query as JavaScript sees it.
+pub(super) fn query(query: &QueryPlan, replica: &str, now: Millis) -> JsValue {
+    let failure = if let QueryStatus::Failed(failure) = &query.status { Some(failure.as_str()) } else { None };
+    object([
+        ("plan", JsValue::from_f64(query.plan as f64)),
+        ("session", query.session.to_text().into()),
+        ("statement", query.statement.as_str().into()),
+        ("user", query.user.as_deref().map_or(JsValue::NULL, JsValue::from_str)),
+        ("replica", replica.into()),
+        ("startedAt", JsValue::from_f64(query.started as f64)),
+        ("durationMs", JsValue::from_f64(query.duration(now) as f64)),
+        ("status", query.status.name().into()),
+        ("error", failure.map_or(JsValue::NULL, JsValue::from_str)),
+    ])
+}
+
+/// A session as lists show it.
+pub(super) fn session(session: &SessionInfo, status: SessionStatus, now: Millis) -> JsValue {
+    let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
+    let number = |number: u64| JsValue::from_f64(number as f64);
+    let stats = object([
+        ("queries", session.stats.queries.into()),
+        ("reads", session.stats.reads.into()),
+        ("writes", session.stats.writes.into()),
+    ]);
+    object([
+        ("id", session.id.to_text().into()),
+        ("user", text(session.user.as_deref())),
+        ("space", session.space.to_string().into()),
+        ("replica", session.home.to_string().into()),
+        ("client", text(session.client.as_deref())),
+        ("clientIp", text(session.address.as_deref())),
+        ("createdAt", number(session.created)),
+        ("lastActiveAt", number(session.active)),
+        ("expiresAt", expiry(Some(session.expires))),
+        ("state", status.name().into()),
+        ("activeQueries", session.queries.into()),
+        ("stats", stats),
+        ("ageMs", number(now.saturating_sub(session.active))),
+    ])
+}
+
 /// An answer as JavaScript sees it.
 pub(super) fn answer(answer: &Answer) -> JsValue {
     match answer {
@@ -102,6 +159,7 @@ pub(super) fn answer(answer: &Answer) -> JsValue {
         Answer::Outcome(whole) => outcome(whole),
         Answer::Items(list) => items(list),
         Answer::Version(text) | Answer::Token(text) => JsValue::from_str(text),
+        Answer::Table(held) => table(held),
         Answer::Done => JsValue::UNDEFINED,
     }
 }
@@ -222,6 +280,11 @@ pub(super) fn effect(effect: &Effect) -> JsValue {
             object([("kind", "forget".into()), ("keys", keys)])
         }
         Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
+        Effect::Abort { plan, reason } => object([
+            ("kind", "abort".into()),
+            ("plan", JsValue::from_f64(*plan as f64)),
+            ("reason", reason.as_str().into()),
+        ]),
         Effect::Unsynced(unsynced) => object([("kind", "unsynced".into()), ("unsynced", (*unsynced).into())]),
         Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
         Effect::Close { link, error } => {
@@ -249,6 +312,12 @@ fn event(event: &Event) -> JsValue {
         ]),
         Event::Renamed { old, new } => {
             object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
+        }
+        Event::Session { status, session: over } => {
+            object([("type", "session".into()), ("session", session(over, *status, over.active))])
+        }
+        Event::Slow(slow) => {
+            object([("type", "slow".into()), ("query", query(slow, "", slow.ended.unwrap_or(slow.started)))])
         }
         Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
         Event::Rejected { space, code, writes } => {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use wasm_bindgen::JsValue;
 
+use super::convert;
 use super::shape::{list, map, number, object, text};
 use crate::replica::{PeerView, Replica, SessionView};
 use crate::session::token::SessionToken;
@@ -96,4 +97,31 @@ pub(super) fn replica(core: &Replica) -> JsValue {
         ("sessions", list(sessions.map(|view| session(&view, true)))),
         ("peers", list(core.peers().map(peer))),
     ])
+}
+
+/// What the host may see of its service: `[sessions, queries, finished, log, cache]`.
+pub(super) fn service(core: &Replica, now: crate::time::Millis) -> JsValue {
+    let (manager, queries, log) = core.service();
+    let replica = core.id().to_string();
+    let idle = manager.limits().idle;
+    let sessions = list(manager.iter().map(|held| convert::session(held, held.status(idle, now), now)));
+    let running = list(queries.running().map(|held| convert::query(held, &replica, now)));
+    let finished = list(queries.history().map(|held| convert::query(held, &replica, now)));
+    let operation = |held: &crate::service::audit::LoggedOperation| {
+        object([
+            ("at", number(Some(held.at))),
+            ("replica", text(Some(&replica))),
+            ("user", text(held.user.as_ref())),
+            ("session", text(held.session.map(|id| id.to_text()))),
+            ("action", text(Some(&held.action))),
+            ("target", text(Some(&held.space))),
+            ("outcome", text(Some(held.outcome))),
+        ])
+    };
+    let log = list(log.iter().map(operation));
+    let (stats, bytes, capacity) = manager.cache();
+    let counts = [("hits", stats.hits), ("misses", stats.misses), ("evictions", stats.evictions)];
+    let counts = counts.into_iter().chain([("bytes", bytes), ("capacity", capacity)]);
+    let cache = map(counts.map(|(name, count)| (name, number(Some(count)))));
+    list([sessions, running, finished, log, cache].into_iter())
 }

@@ -9,6 +9,7 @@ use crate::guarantee::Guarantees;
 use crate::id::Space;
 use crate::io::{Policy, Range, Scope};
 use crate::replica::{Config, SessionInit};
+use crate::service::manager::SessionLimits;
 use crate::store::limits::Limits;
 use crate::sync::peer::Timing;
 
@@ -45,6 +46,16 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
         expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),
         token_life: session.number("tokenExpiresIn")?.unwrap_or(base.token_life),
         leeway: session.number("leeway")?.unwrap_or(base.leeway),
+        sessions: SessionLimits {
+            sessions: limits.number("sessions")?.unwrap_or(base.sessions.sessions),
+            user: limits.number("sessionsPerUser")?.unwrap_or(base.sessions.user),
+            address: limits.number("sessionsPerAddress")?.unwrap_or(base.sessions.address),
+            cached: limits.number("cachedSessions")?.unwrap_or(base.sessions.cached),
+            bytes: limits.number("cachedSessionBytes")?.unwrap_or(base.sessions.bytes),
+            idle: session.number("idleTimeout")?,
+        },
+        query_timeout: session.number("queryTimeout")?,
+        slow: session.number("slow")?.unwrap_or(base.slow),
         token_bytes: token_bytes.map_or(base.token_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     })
 }
@@ -70,6 +81,7 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
         guarantees: given.number("guarantees")?.map(guarantees).transpose()?,
         user: given.text("user")?,
         client: given.text("client")?,
+        address: given.text("address")?,
         on_stale: given.text("onStale")?.as_deref().map(policy).transpose()?,
         timeout: given.number("timeout")?,
         expires_in: given.number("expiresIn")?,

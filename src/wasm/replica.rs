@@ -8,13 +8,13 @@ use core::cell::{RefCell, RefMut};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{answer, change, duration, effect, millis};
+use super::convert::{answer, change, duration, effect, millis, progress};
 use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
-use crate::io::{LinkId, Progress, WaitId, WatchId};
-use crate::replica::Pass;
+use crate::io::{LinkId, Progress, Terms, WaitId, WatchId};
+use crate::replica::{Hashing, Pass};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
@@ -221,6 +221,85 @@ impl Replica {
         let init = options::session_init(init)?;
         let handle = borrow(&self.core)?.open_session(init, millis(now));
         Ok(Session::new(self.core.clone(), handle))
+    }
+
+    /// The hash that a login's password is to be compared with.
+    ///
+    /// # Errors
+    /// `BAD_CREDENTIALS` while the account is locked.
+    #[wasm_bindgen(js_name = loginHash)]
+    pub fn login_hash(&self, user: &str, now: f64) -> Result<Option<String>, SessionError> {
+        borrow(&self.core)?.login_hash(user, millis(now))
+    }
+
+    /// Begins a session of a user whose password was right, or counts the failure.
+    ///
+    /// # Errors
+    /// `BAD_CREDENTIALS`, `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
+    pub fn login(&self, user: &str, right: bool, init: JsValue, now: f64) -> Result<Session, SessionError> {
+        let init = options::session_init(init)?;
+        let handle = borrow(&self.core)?.login(user, right, init, millis(now))?;
+        Ok(Session::new(self.core.clone(), handle))
+    }
+
+    /// Runs statements as the host itself, which is God: `[columns, rows, text]`.
+    ///
+    /// # Errors
+    /// As the core's `run`.
+    pub fn run(&self, text: &str, hashes: Vec<String>, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        let terms = Terms { timeout: duration(timeout), ..Terms::default() };
+        Ok(progress(&borrow(&self.core)?.run(None, text, &hashes, terms, millis(now))?))
+    }
+
+    /// Whether a text begins as one of the core's own statements.
+    #[wasm_bindgen(js_name = isOurs)]
+    #[must_use]
+    pub fn is_ours(&self, text: &str) -> bool {
+        crate::service::statement::is_ours(text)
+    }
+
+    /// Kills a session wherever it is, as the host; whether it was known here.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`.
+    #[wasm_bindgen(js_name = killSession)]
+    pub fn kill_session(&self, id: &str, reason: Option<String>, now: f64) -> Result<bool, SessionError> {
+        borrow(&self.core)?.kill_session(&id.parse()?, reason.as_deref(), millis(now))
+    }
+
+    /// What the statements of a text need done with passwords: `[password]` to hash it, `[password, hash | null]` to
+    /// compare it.
+    ///
+    /// # Errors
+    /// `SYNTAX`.
+    pub fn secrets(&self, text: &str) -> Result<Array, SessionError> {
+        let need = |hashing: &Hashing| match hashing {
+            Hashing::Hash(password) => Array::of1(&password.0.as_str().into()),
+            Hashing::Check(password, hash) => {
+                let hash = hash.as_deref().map_or(JsValue::NULL, JsValue::from_str);
+                Array::of2(&password.0.as_str().into(), &hash)
+            }
+        };
+        Ok(borrow(&self.core)?.secrets(text)?.iter().map(need).collect())
+    }
+
+    /// A query's work is done, with so many rows, or has failed.
+    ///
+    /// # Errors
+    /// `QUERY_KILLED`, `QUERY_TIMEOUT`: its result is to be dropped.
+    #[wasm_bindgen(js_name = endQuery)]
+    pub fn end_query(&self, plan: f64, rows: f64, failure: Option<String>, now: f64) -> Result<(), SessionError> {
+        let result = failure.map_or(Ok(rows as u64), Err);
+        borrow(&self.core)?.end_query(plan as u64, result, millis(now))
+    }
+
+    /// Sessions, queries, operations and the cache's counts, for the host: `[sessions, queries, finished, log, cache]`.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn service(&self, now: f64) -> Result<JsValue, SessionError> {
+        let core = borrow(&self.core)?;
+        Ok(inspect::service(&core, millis(now)))
     }
 
     /// Waits until everything written so far is durable: 0 if it is, else the number of the wait.

@@ -212,6 +212,35 @@ impl Session {
         Ok(missing(&borrow(&self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
     }
 
+    /// Runs statements under the session's role: `[columns, rows, text]`. `hashes` answers what `secrets` asked for.
+    ///
+    /// # Errors
+    /// As the core's `run`.
+    pub fn run(&self, text: &str, hashes: Vec<String>, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
+        let terms = Terms { timeout: duration(timeout), ..Terms::default() };
+        let begun = borrow(&self.core)?.run(Some(self.handle), text, &hashes, terms, millis(now))?;
+        Ok(progress(&begun))
+    }
+
+    /// Begins a query of the host's: `[plan, deadline]`, the deadline negative where there is none.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    #[wasm_bindgen(js_name = beginQuery)]
+    pub fn begin_query(&self, statement: &str, timeout: f64, now: f64) -> Result<Vec<f64>, SessionError> {
+        let terms = Terms { timeout: duration(timeout), ..Terms::default() };
+        let (plan, deadline) = borrow(&self.core)?.begin_query(self.handle, statement, terms, millis(now))?;
+        Ok(alloc::vec![plan as f64, deadline.map_or(-1.0, |at| at as f64)])
+    }
+
+    /// Logs the session out, everywhere.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn end(&self, now: f64) -> Result<(), SessionError> {
+        borrow(&self.core)?.end_session(self.handle, millis(now))
+    }
+
     /// The session's token, over what is durable now.
     ///
     /// # Errors

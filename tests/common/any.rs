@@ -9,6 +9,7 @@ use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
+use edge_session::store::fence::Fence;
 use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -93,6 +94,17 @@ fn any_slice() -> impl Strategy<Value = Slice> {
     )
 }
 
+fn any_fence() -> impl Strategy<Value = Fence> {
+    let text = || prop::option::of("[a-zä ]{0,6}").prop_map(|text| text.map(Into::into));
+    (any::<bool>(), any::<u64>(), any::<u64>(), text(), text()).prop_map(|(ended, at, until, by, why)| Fence {
+        ended,
+        at,
+        until,
+        by,
+        why,
+    })
+}
+
 pub fn any_message() -> impl Strategy<Value = Message> {
     let pair = || (any_space(), any_vector());
     prop_oneof![
@@ -117,6 +129,12 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         (any::<u64>(), prop::collection::vec(any_replica(), 0..4)).prop_map(|(now, ids)| Message::Ask { now, ids }),
         prop::collection::vec((any_replica(), any::<[u8; 16]>().prop_map(Secret::from_bytes)), 0..4)
             .prop_map(|ids| Message::Bind { ids }),
+        (
+            (any::<u64>(), any::<u64>(), any::<u64>()),
+            prop::collection::vec((any::<[u8; 10]>().prop_map(|random| SessionId::new(1, random)), any_fence()), 0..4)
+        )
+            .prop_map(|((told, heard, digest), fences)| Message::Fence { told, heard, digest, fences }),
+        pair().prop_map(|(space, vector)| Message::Under { space, vector }),
     ]
 }
 

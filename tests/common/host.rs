@@ -1,6 +1,6 @@
 //! A host: what carries out the effects of one replica, with a storage that is as late as the test wants.
 
-use edge_session::error::SessionError;
+use edge_session::error::{ErrorCode, SessionError};
 use edge_session::id::{ReplicaId, Space};
 use edge_session::io::{
     Answer, Change, Effect, Event, Item, LinkId, Operation, Outcome, Policy, Progress, Range, SessionHandle, Terms,
@@ -37,6 +37,8 @@ pub struct Host {
     pub watched: Vec<WatchId>,
     /// What was told of own writes that no peer has acknowledged.
     pub unsynced: Vec<bool>,
+    /// Queries to be stopped, and why.
+    pub aborted: Vec<(u64, ErrorCode)>,
     pub events: Vec<Event>,
     /// Links that the replica has closed, and why.
     pub closed: Vec<(LinkId, SessionError)>,
@@ -59,6 +61,7 @@ impl Host {
             settled: Vec::new(),
             watched: Vec::new(),
             unsynced: Vec::new(),
+            aborted: Vec::new(),
             events: Vec::new(),
             closed: Vec::new(),
             timeout: None,
@@ -101,6 +104,7 @@ impl Host {
                 Effect::Transmit { link, bytes } => self.sent.push((link, bytes)),
                 Effect::Settled(wait) => self.settled.push(wait),
                 Effect::Watch(watch) => self.watched.push(watch),
+                Effect::Abort { plan, reason } => self.aborted.push((plan, reason)),
                 Effect::Unsynced(unsynced) => self.unsynced.push(unsynced),
                 Effect::Timeout(at) => self.timeout = at,
                 Effect::Event(event) => self.events.push(event),

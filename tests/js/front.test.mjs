@@ -149,8 +149,8 @@ test('a session whose time is over reads and writes nothing, copies or not', asy
   const ann = warm(tokyo, { expiresIn: '1m' });
   ann.sync.set('a', 'one');
   now.now += 60_000;
-  assert.equal(thrown(() => ann.sync.get('a')).code, 'TOKEN_EXPIRED');
-  assert.equal(thrown(() => ann.sync.set('a', 'two')).code, 'TOKEN_EXPIRED');
+  assert.equal(thrown(() => ann.sync.get('a')).code, 'SESSION_EXPIRED');
+  assert.equal(thrown(() => ann.sync.set('a', 'two')).code, 'SESSION_EXPIRED');
   assert.equal(await warm(tokyo).get('a'), 'one', 'what it had written before stays written');
 });
 

@@ -106,7 +106,7 @@ test('a token that has expired is refused, and so is a session whose time is ove
   const { token } = session;
   assert.equal(session.expiresAt, now.now + 3_600_000);
   now.now += 3_600_000;
-  assert.equal((await rejection(session.get('a'))).code, 'TOKEN_EXPIRED');
+  assert.equal((await rejection(session.get('a'))).code, 'SESSION_EXPIRED');
   assert.equal(replica.session(token).reason, 'TOKEN_EXPIRED');
 });
 

@@ -62,7 +62,7 @@ fn a_session_whose_time_is_over_refuses_everything() {
     assert_eq!(host.get(ann, "k", THROW), Ok(Some("v".into())));
     let token = host.token(ann);
     host.at(START + 5_000);
-    assert_refused(&mut host, ann, ErrorCode::TokenExpired);
+    assert_refused(&mut host, ann, ErrorCode::SessionExpired);
     let again = host.resume(&token);
     assert_refused(&mut host, again, ErrorCode::TokenExpired);
 }
@@ -77,7 +77,7 @@ fn a_session_whose_time_ends_while_it_waits_ends_its_waits() {
     let wait = tokyo.wait(ann, get("k"), within(60_000));
     tokyo.at(START + 5_001);
     tokyo.pull(&mut paris);
-    assert_eq!(code(tokyo.taken(wait).unwrap()), ErrorCode::TokenExpired);
+    assert_eq!(code(tokyo.taken(wait).unwrap()), ErrorCode::SessionExpired);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_subscription_ends_with_its_session() {
     host.at(START + 5_000);
     host.set(bob, "k", "v");
     assert_eq!(host.watched, [watch], "the host is to know");
-    assert_eq!(code(host.next(watch)), ErrorCode::TokenExpired);
+    assert_eq!(code(host.next(watch)), ErrorCode::SessionExpired);
     let watch = host.replica.watch(bob, Scope::Key("k".into()), PLAIN, host.now).unwrap();
     host.replica.close_session(bob);
     assert_eq!(code(host.next(watch)), ErrorCode::SessionNotFound);

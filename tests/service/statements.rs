@@ -5,6 +5,7 @@ use edge_session::service::role::RoleType;
 use edge_session::service::statement::{
     Comparison, Item, Password, Predicate, Show, Stage, Statement, Term, is_ours, parse,
 };
+use edge_session::service::table::{Cell, Table};
 use proptest::prelude::*;
 
 use super::rows;
@@ -313,5 +314,21 @@ proptest! {
                 prop_assert!(*position <= text.encode_utf16().count() as u64 && !expected.is_empty());
             }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_are_ordered_as_a_sort_that_keeps_order_does(
+        numbers in prop::collection::vec(0..9_i64, 0..200),
+        descending in any::<bool>(),
+    ) {
+        let mut table = Table::new(&["a", "b"]);
+        table.rows =
+            numbers.iter().enumerate().map(|(at, n)| vec![Cell::Number(*n), Cell::Number(at as i64)]).collect();
+        let mut expected = table.rows.clone();
+        expected.sort_by(|one, other| if descending { other[0].cmp(&one[0]) } else { one[0].cmp(&other[0]) });
+        table.order(0, descending);
+        prop_assert_eq!(table.rows, expected);
     }
 }

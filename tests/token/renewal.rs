@@ -54,7 +54,7 @@ fn who_comes_in_time_goes_on_until_the_session_ends_and_no_longer() {
     assert!(resumed(&mut fra1, &token, NOW + HOUR - 1).is_ok());
     assert_eq!(resumed(&mut fra1, &token, NOW + HOUR), Err(ErrorCode::TokenExpired));
     // The handle where it began ends with it, too.
-    assert_eq!(code(fra1.token(begun, NOW + HOUR)), ErrorCode::TokenExpired);
+    assert_eq!(code(fra1.token(begun, NOW + HOUR)), ErrorCode::SessionExpired);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_stated_leeway_is_granted_to_tokens_that_come_in_and_is_bounded() {
     assert!(edge_host.token(there, end + 9_999).is_ok(), "it operates, too");
     assert_eq!(resumed(&mut edge_host, &token, end + 10_000), Err(ErrorCode::TokenExpired));
     // A session that began here knows no other clock.
-    assert_eq!(code(edge_host.token(session, NOW + HOUR)), ErrorCode::TokenExpired);
+    assert_eq!(code(edge_host.token(session, NOW + HOUR)), ErrorCode::SessionExpired);
     let mut generous = edge(key, HOUR);
     assert_eq!(resumed(&mut generous, &token, end + LEEWAY_MAX), Err(ErrorCode::TokenExpired));
     // Leeway is no longer life: what is minted within it ends with the session.

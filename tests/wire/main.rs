@@ -25,6 +25,7 @@ use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
+use edge_session::store::fence::Fence;
 use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -50,6 +51,10 @@ fn space() -> Space {
 
 fn session() -> SessionId {
     SessionId::new(TIME, [3; 10])
+}
+
+fn fence() -> Fence {
+    Fence { ended: false, at: TIME, until: TIME + 3_600_000, by: Some("root".into()), why: None }
 }
 
 fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {
@@ -154,6 +159,16 @@ fn examples() -> Vec<(&'static str, Frame)> {
             "bind",
             Frame { from: tab(), to: Some(fra1()), messages: vec![Message::Bind { ids: vec![(tab(), secret())] }] },
         ),
+        (
+            "fence",
+            frame(vec![Message::Fence {
+                told: 7,
+                heard: 0,
+                digest: 0x0123_4567_89ab_cdef,
+                fences: vec![(session(), fence())],
+            }]),
+        ),
+        ("under", frame(vec![Message::Under { space: Space::first("$system").unwrap(), vector: both() }])),
         ("unknown", frame(vec![Message::Unknown { kind: 99 }])),
         (
             "several",

@@ -4,6 +4,7 @@
 import type { EdgeSessionError, ErrorCode } from '../errors.js';
 import type { Change, Duration, KeyMap, Token, TokenInfo, Version } from './data.js';
 import type { AbortSignalLike, Link, LinkState, StorageAdapter, Transport } from './plug.js';
+import type { Admin, QueryContext, QueryInfo, SessionSummary } from './service.js';
 import type { Session, SessionInit, SessionInspection, Wait } from './session.js';
 
 /** A key that signs or verifies tokens: at least 32 bytes; a string is base64url. `kid` names it inside of the token. */
@@ -27,6 +28,15 @@ export interface Limits {
   /** Siblings of one key; above that a replica with a secret resolves them. */
   siblings?: number | undefined;
   spaces?: number | undefined;
+  /** Sessions of this replica; what is more is refused with `MAX_CONNECTIONS_EXCEEDED`. So are the next two. */
+  sessions?: number | undefined;
+  sessionsPerUser?: number | undefined;
+  /** Sessions of one user from one `clientIp`. */
+  sessionsPerAddress?: number | undefined;
+  /** Sessions that are kept in memory; one that was dropped goes on from its token. */
+  cachedSessions?: number | undefined;
+  /** Bytes that these may take. */
+  cachedSessionBytes?: number | undefined;
   /** Bytes of a token that is minted here: at most, and unless said otherwise, 1024. Above half of it a token is folded. */
   tokenBytes?: number | undefined;
 }
@@ -42,6 +52,12 @@ export interface SessionDefaults {
    * token that was lost or stolen ends soon; none outlives its session. As long as the session unless said otherwise.
    */
   tokenExpiresIn?: Duration | undefined;
+  /** How long nobody may use a session before it is over; for ever unless said otherwise. A running query is use. */
+  idleTimeout?: Duration | undefined;
+  /** How long a query may take, unless it says otherwise; for ever if nobody says. */
+  queryTimeout?: Duration | undefined;
+  /** A query that takes as long is told of with `slow`; a second unless said otherwise. */
+  slow?: Duration | undefined;
   /** How much longer than its end a token is taken, for clocks that differ; not at all unless said otherwise, a minute at most. */
   leeway?: Duration | undefined;
 }
@@ -68,6 +84,13 @@ export interface ReplicaOptions {
   heartbeat?: Duration | undefined;
   /** The time in milliseconds of the epoch; `Date.now` unless said otherwise. */
   clock?: (() => number) | undefined;
+  /**
+   * Runs what is no statement of the session service, as a query: it can be killed and timed. What it answers becomes a table: a
+   * {@link Table}, rows as objects, or one value. Without it other text is refused with `SYNTAX`.
+   */
+  execute?: ((statement: string, query: QueryContext & { readonly session: Session }) => unknown) | undefined;
+  /** Decides about passwords instead of the accounts of the replica; `login` asks it. */
+  authenticate?: ((user: string, password: string) => boolean | Promise<boolean>) | undefined;
   /** Ends the opening with `ABORTED`, and later closes the replica. */
   signal?: AbortSignalLike | undefined;
 }
@@ -95,6 +118,22 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * Throws `ARGUMENT_INVALID` for an option that is not of the documented form.
    */
   session(init?: Token | string | null | SessionInit): Session<M>;
+  /**
+   * Begins a session of a user who knows the password of their account.
+   *
+   * Rejects with `BAD_CREDENTIALS`, in the same words and after the same time for a wrong user and a wrong password; after five
+   * failures the account is locked for a minute, and the details tell for how long still (`lockedForMs`). Rejects with `PERMISSION_DENIED` at
+   * a replica without a secret, which knows no accounts.
+   *
+   * @example
+   * ```ts
+   * await replica.admin.createUser('ann', password);
+   * const session = await replica.login('ann', password);
+   * ```
+   */
+  login(user: string, password: string, init?: SessionInit): Promise<Session<M>>;
+  /** The operator's calls. Whoever holds the replica is God here. */
+  readonly admin: Admin;
   /** Synchronises through a transport until the link is closed (or `signal` aborts). */
   connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link;
   /**
@@ -199,6 +238,10 @@ export interface Events {
    * why: `CLOCK_DRIFT`, `PERMISSION_DENIED`, `VALUE_TOO_LARGE`, … Other writes that came with them were made again, under a new id.
    */
   rejected: { readonly space: string; readonly code: ErrorCode; readonly writes: readonly { readonly key: string; readonly value: unknown }[] };
+  /** A session is over: it has expired here, was logged out, or killed. */
+  session: { readonly session: SessionSummary };
+  /** A query took long: a second, unless `session.slow` says otherwise. */
+  slow: QueryInfo;
   /** What went wrong outside of any call: storage, a peer's message, a transport. Without a listener it goes to `console.error`. */
   error: EdgeSessionError;
   /** The wasm instance trapped. This replica is over; what was durable is in storage, and other replicas live on. */

@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../errors.js';
 import type { AbortSignalLike } from './plug.js';
+import type { QueryContext, QueryOptions, Table } from './service.js';
 import type { Change, Dependencies, Duration, Entry, Guarantee, Guarantees, Key, KeyMap, KeyRange, Missing, Outcome, Token, Version } from './data.js';
 
 /** What to do when this replica is behind the session: wait for the missing writes, throw, or answer and say that it is stale. */
@@ -38,6 +39,8 @@ export interface SessionInit {
   user?: string | undefined;
   /** Names the device or program; shown by `inspect()`. */
   client?: string | undefined;
+  /** The client's address, as the host knows it; for lists, and for the limit of sessions from one address. */
+  clientIp?: string | undefined;
   /** `wait` unless said otherwise. */
   onStale?: StalePolicy | undefined;
   /** The default deadline of this session's operations. */
@@ -168,6 +171,32 @@ export interface Session<M = KeyMap> extends Disposable {
   satisfied(options?: { token?: Token | string | undefined }): boolean;
   /** What this replica lacks to serve the session (or the bearer of `token`), and which connected peer has it. */
   missing(options?: { token?: Token | string | undefined }): readonly Missing[];
+  /**
+   * Runs statements of the session service under this session's role, such as `SHOW SESSIONS` or `KILL QUERY (PLAN = 3)`, or what
+   * `execute` of the replica knows; the table of the last one.
+   *
+   * Rejects with `SYNTAX` (the details name `position` and what was `expected`) and `SEMANTIC`, and then nothing has run; with
+   * `PERMISSION_DENIED`, and what the statement says: then those before it have run.
+   *
+   * @example
+   * ```ts
+   * const table = await session.run("SHOW SESSIONS | YIELD $-.SessionId AS id, $-.State AS state | LIMIT 10");
+   * console.log(String(table));
+   * ```
+   */
+  run(statement: string, options?: QueryOptions): Promise<Table>;
+  /**
+   * Runs any work as a query of this session: it is listed, timed, and can be killed. Rejects with `QUERY_KILLED`, `QUERY_TIMEOUT`,
+   * `ABORTED` as soon as that is so, whatever the work does; what it brings later is dropped.
+   *
+   * @example
+   * ```ts
+   * const page = await session.track('report', ({ signal }) => fetch(url, { signal }), { timeout: '5s' });
+   * ```
+   */
+  track<T>(statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T>;
+  /** Logs the session out, everywhere: whoever holds a token of it is refused. Resolves once that is durable here. */
+  end(): Promise<void>;
   /** Everything about this session as plain data. */
   inspect(): SessionInspection;
   /** Lets go of this handle, whose operations then throw `SESSION_NOT_FOUND`; whoever holds a token goes on. */

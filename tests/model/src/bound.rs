@@ -153,6 +153,7 @@ pub const fn is_modelled(mutant: Mutant) -> bool {
         Mutant::Clause1Unlisted | Mutant::TopUp | Mutant::PersistBeforeEscape | Mutant::NewId | Mutant::ExpiryMask => {
             false
         }
-        Mutant::Deadline | Mutant::ServeThrow | Mutant::Forget | Mutant::FoldCovered | Mutant::Trust(_) => false,
+        Mutant::Deadline | Mutant::ServeThrow | Mutant::Forget | Mutant::FoldCovered => false,
+        Mutant::Trust(_) | Mutant::Service(_) => false,
     }
 }

@@ -88,8 +88,8 @@ fn explained(core: Core, kind: Kind) -> bool {
         Core::Deadline => kind == Kind::Deadline,
         Core::ServeThrow => matches!(kind, Kind::MonotonicWrites | Kind::WritesFollowReads),
         Core::FoldCovered => kind == Kind::Token,
-        // Nobody here is a client.
-        Core::Trust(_) => false,
+        // Nobody here is a client, and nobody has an account.
+        Core::Trust(_) | Core::Service(_) => false,
     }
 }
 

@@ -188,6 +188,7 @@ pub fn answer(answer: &Answer) -> Value {
         Answer::Item(shown) => entry(shown.as_ref()),
         Answer::Items(list) => items(list),
         Answer::Version(text) | Answer::Token(text) => json!(text),
+        Answer::Table(table) => json!(table.to_string()),
         Answer::Done => Value::Null,
         Answer::Outcome(Outcome::Value { item: shown, conflicts, stale }) => {
             json!({ "state": "value", "stale": stale, "entry": item(shown), "conflicts": conflicts })
@@ -223,6 +224,7 @@ pub fn effect(effect: &Effect) -> Value {
             json!({ "kind": "forget", "keys": keys })
         }
         Effect::Watch(watch) => json!({ "kind": "watch", "watch": watch.0 }),
+        Effect::Abort { plan, reason } => json!({ "kind": "abort", "plan": plan, "reason": reason.as_str() }),
         Effect::Unsynced(unsynced) => json!({ "kind": "unsynced", "unsynced": unsynced }),
         Effect::Timeout(at) => json!({ "kind": "timeout", "at": at }),
         Effect::Close { link, error: told } => json!({ "kind": "close", "link": link.0, "error": error(told) }),
@@ -248,6 +250,10 @@ fn event(event: &Event) -> Value {
         }),
         Event::Renamed { old, new } => json!({ "type": "renamed", "old": old.to_string(), "new": new.to_string() }),
         Event::Peers(count) => json!({ "type": "peers", "count": count }),
+        Event::Session { status, session } => {
+            json!({ "type": "session", "state": status.name(), "session": session.id.to_string() })
+        }
+        Event::Slow(query) => json!({ "type": "slow", "plan": query.plan }),
         Event::Refused(refused) => json!({ "type": "error", "error": error(refused) }),
         Event::Rejected { space, code, writes } => {
             let write = |write: &RejectedWrite| match content(&write.content) {

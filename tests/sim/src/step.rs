@@ -85,7 +85,7 @@ impl World {
                 // Judged already, in the step in which it settled.
                 Effect::Settled(_) => {}
                 // For hosts that show whether everything has arrived.
-                Effect::Unsynced(_) => {}
+                Effect::Unsynced(_) | Effect::Abort { .. } => {}
             }
         }
         self.deadlines(node)
@@ -213,7 +213,11 @@ impl World {
             Event::Rejected { code, .. } => {
                 Alarm::raise(Kind::Contract, format!("n{node} has lost writes of its own: {code}"))
             }
-            Event::Change { .. } | Event::Conflict { .. } | Event::Peers(_) => Ok(()),
+            Event::Change { .. }
+            | Event::Conflict { .. }
+            | Event::Peers(_)
+            | Event::Session { .. }
+            | Event::Slow(_) => Ok(()),
         }
     }
 

@@ -92,7 +92,7 @@ impl Profile {
                 self.emphasise(Act::Expiring, 60);
                 self.edges.iter_mut().for_each(|edge| edge.delay = 800);
             }
-            Core::Deadline | Core::Trust(_) => {}
+            Core::Deadline | Core::Trust(_) | Core::Service(_) => {}
             Core::ServeThrow => self.served = 500,
             Core::Forget => self.in_front(),
             Core::FoldCovered => {

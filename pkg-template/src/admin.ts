@@ -1,0 +1,139 @@
+/**
+ * The operator's calls: each is a statement, or a look at what the core shows its host.
+ */
+import type { Driver } from './driver.js';
+import { optional } from './duration.js';
+import { invalid } from './errors.js';
+import { run } from './query.js';
+import type { Admin, Operation, QueryInfo, QueryOptions, Role, SessionSummary, Table } from './types/service.js';
+
+const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
+
+export class AdminHandle implements Admin {
+  readonly #driver: Driver;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  run(statement: string, options?: QueryOptions): Promise<Table> {
+    return run(this.#driver, statement, undefined, this, options);
+  }
+
+  sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {
+    const idle = optional(filter?.idleFor, 'idleFor') ?? 0;
+    const { sessions } = this.#service();
+    return sessions.filter(({ user, ageMs }) => (filter?.user === undefined || filter.user === user) && ageMs >= idle);
+  }
+
+  async killSession(id: string, reason?: string): Promise<boolean> {
+    if (typeof id !== 'string' || (reason !== undefined && typeof reason !== 'string')) throw invalid('a session is named by its id, a reason is a string');
+    const known = this.#driver.call((core, now) => core.killSession(id, reason, now));
+    await this.#flushed();
+    return known;
+  }
+
+  async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
+    const own = this.sessions({ user: text(filter?.user) }).filter(({ id }) => id !== filter.except);
+    for (const { id } of own) this.#driver.call((core, now) => core.killSession(id, undefined, now));
+    await this.#flushed();
+    return own.length;
+  }
+
+  queries(filter?: Parameters<Admin['queries']>[0]): QueryInfo[] {
+    const { queries, finished } = this.#service();
+    const slower = optional(filter?.slowerThan, 'slowerThan') ?? 0;
+    const of = filter?.finished === true ? finished : queries;
+    return of.filter(({ session, durationMs }) => (filter?.session === undefined || filter.session === session) && durationMs >= slower);
+  }
+
+  async killQuery(session: string, plan: number): Promise<void> {
+    if (!Number.isSafeInteger(plan)) throw invalid('a plan is a whole number');
+    await this.run(`KILL QUERY (SESSION = ${string(session)}, PLAN = ${plan})`);
+  }
+
+  async createUser(user: string, password?: string): Promise<void> {
+    await this.run(`CREATE USER ${name(user)}${password === undefined ? '' : ` WITH PASSWORD ${string(password)}`}`);
+  }
+
+  async dropUser(user: string): Promise<void> {
+    await this.run(`DROP USER ${name(user)}`);
+  }
+
+  async setPassword(user: string, password: string): Promise<void> {
+    await this.run(`ALTER USER ${name(user)} WITH PASSWORD ${string(password)}`);
+  }
+
+  users(): Promise<string[]> {
+    return this.#column('SHOW USERS');
+  }
+
+  async roles(space: string): Promise<{ user: string; role: Role }[]> {
+    const { rows } = await this.run(`SHOW ROLES IN ${name(space)}`);
+    return rows.map(([user, keyword]) => ({ user: String(user), role: ROLES.find((role) => role.toUpperCase() === keyword) ?? 'Guest' }));
+  }
+
+  async grant(user: string, role: Role, space: string): Promise<void> {
+    await this.run(`GRANT ROLE ${keyword(role)} ON ${name(space)} TO ${name(user)}`);
+  }
+
+  async revoke(user: string, role: Role, space: string): Promise<void> {
+    await this.run(`REVOKE ROLE ${keyword(role)} ON ${name(space)} FROM ${name(user)}`);
+  }
+
+  async createSpace(space: string): Promise<void> {
+    await this.run(`CREATE SPACE ${name(space)}`);
+  }
+
+  async dropSpace(space: string): Promise<void> {
+    await this.run(`DROP SPACE ${name(space)}`);
+  }
+
+  spaces(): Promise<string[]> {
+    return this.#column('SHOW SPACES');
+  }
+
+  log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
+    const { log } = this.#service();
+    return log.filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
+  }
+
+  cache(): ReturnType<Admin['cache']> {
+    return this.#service().cache;
+  }
+
+  #service() {
+    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => core.service(now));
+    return { sessions, queries, finished, log, cache };
+  }
+
+  async #column(statement: string): Promise<string[]> {
+    const { rows } = await this.run(statement);
+    return rows.map(([cell]) => String(cell));
+  }
+
+  /** A kill has succeeded once storage has it. */
+  async #flushed(): Promise<void> {
+    await this.#driver.operate<unknown>(this, (core, now) => core.flush(-1, now) || undefined);
+  }
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw invalid('a user is named by a string');
+}
+
+function name(value: unknown): string {
+  if (typeof value === 'string' && value !== '') return `\`${value.replaceAll('`', '``')}\``;
+  throw invalid('a name is a string that is not empty');
+}
+
+function string(value: unknown): string {
+  if (typeof value !== 'string') throw invalid('a session and a password are strings');
+  return `"${value.replace(/[\\"]/g, '\\$&')}"`;
+}
+
+function keyword(role: unknown): string {
+  if (ROLES.includes(role as Role)) return String(role).toUpperCase();
+  throw invalid(`a role is one of ${ROLES.join(', ')}`);
+}

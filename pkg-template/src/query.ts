@@ -1,0 +1,128 @@
+/**
+ * Queries: work under a plan of the core's, which may kill it; and statements, which the core runs itself.
+ *
+ * Invariant: whoever waits for a query is told of its end when the core says so, whatever the work does; what the work brings after
+ * that is nobody's.
+ */
+import { load } from '#wasm';
+import type { CoreReplica, CoreSession, CoreTable } from './binding.js';
+import type { Driver } from './driver.js';
+import { EdgeSessionError, aborted, invalid } from './errors.js';
+import type { Handle } from './handle.js';
+import { platform } from './platform.js';
+import { toTerms } from './terms.js';
+import type { AbortSignalLike } from './types/plug.js';
+import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
+import { instantiate } from './wasm/glue.js';
+
+/** The table of a statement. */
+class Rows implements Table {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+  readonly #text: string;
+
+  constructor([columns, rows, text]: CoreTable) {
+    this.columns = columns;
+    this.rows = rows;
+    this.#text = text;
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+}
+
+/** Runs `work` as a query of a session. */
+export async function track<T>(handle: Handle, statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T> {
+  if (typeof statement !== 'string') throw invalid('a statement is a string');
+  if (typeof work !== 'function') throw invalid('the work of a query is a function');
+  const { timeout, signal } = toTerms(options);
+  if (signal?.aborted) throw aborted(signal.reason);
+  const { driver } = handle;
+  const [planId = 0, until = -1] = handle.call((raw, now) => raw.beginQuery(statement, timeout, now));
+  const control = new (platform().AbortController)();
+  const fail = (failure: string) => driver.tryCall((core, now) => core.endQuery(planId, 0, failure, now));
+  let cancel = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = (error: EdgeSessionError) => {
+      reject(error);
+      control.abort(error);
+    };
+    driver.queries.set(planId, stop);
+    cancel = () => {
+      fail('aborted');
+      stop(aborted(signal?.reason));
+    };
+    signal?.addEventListener('abort', cancel);
+  });
+  try {
+    const context: QueryContext = { planId, signal: control.signal, deadline: until < 0 ? null : until };
+    // The work begins at once, and may throw at once.
+    const result = await Promise.race([stopped, new Promise<T>((resolve) => resolve(work(context)))]);
+    driver.call((core, now) => core.endQuery(planId, Array.isArray(result) ? result.length : 0, undefined, now));
+    return result;
+  } catch (error) {
+    // What was stopped has ended already; this changes nothing then.
+    fail(error instanceof Error ? error.message : String(error));
+    throw error;
+  } finally {
+    driver.queries.delete(planId);
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** Runs statements of the core's, as a session or as the host itself. */
+export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions): Promise<Table> {
+  if (typeof statement !== 'string') throw invalid('a statement is a string');
+  const { timeout, signal } = toTerms(options);
+  const answers: string[] = [];
+  for (const [password, ...hash] of driver.call((core) => core.secrets(statement))) {
+    answers.push(hash.length === 0 ? await hashed(password) : String(await verified(password, hash[0] ?? null)));
+  }
+  const begin = (core: CoreReplica, now: number) => (raw ?? core).run(statement, answers, timeout, now);
+  return new Rows(await driver.operate<CoreTable>(owner, begin, signal as AbortSignalLike | undefined));
+}
+
+/** What the host's `execute` answers, as a table: a table, rows as objects, or one value. */
+export function toTable(result: unknown): Table {
+  const { columns, rows } = (typeof result === 'object' && result !== null ? result : {}) as Partial<Table>;
+  if (Array.isArray(columns) && Array.isArray(rows)) return print(columns, rows);
+  const records = result === undefined ? [] : Array.isArray(result) ? result : [result];
+  const plain = records.every((record) => typeof record === 'object' && record !== null);
+  if (!plain) return print(['value'], records.map((record) => [toCell(record)]));
+  const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
+  return print(names, records.map((record) => names.map((name) => toCell(record[name]))));
+}
+
+function toCell(value: unknown): Cell {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value);
+}
+
+function print(columns: readonly string[], rows: readonly (readonly Cell[])[]): Table {
+  const lines = [columns, ...rows.map((row) => row.map((cell) => String(cell ?? '')))];
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
+  const rule = `${widths.map((width) => `+${'-'.repeat(width + 2)}`).join('')}+\n`;
+  const [head = '', ...body] = lines.map((line) => `${widths.map((width, at) => `| ${(line[at] ?? '').padEnd(width)} `).join('')}|\n`);
+  return new Rows([[...columns], rows.map((row) => [...row]), `${rule}${head}${rule}${body.join('')}${rule}`]);
+}
+
+interface Passwords {
+  hashPassword(password: string): string;
+  verifyPassword(password: string, hash: string | undefined): boolean;
+}
+
+/** An instance of its own, which is dropped: hashing takes 19 MiB, and an instance's memory never shrinks. */
+async function passwords(): Promise<Passwords> {
+  return instantiate(await load()) as unknown as Passwords;
+}
+
+/** The hash of a password. */
+async function hashed(password: string): Promise<string> {
+  return (await passwords()).hashPassword(password);
+}
+
+/** Whether a password is the one of a hash. Without a hash it is not, and takes as long. */
+export async function verified(password: string, hash: string | null): Promise<boolean> {
+  return (await passwords()).verifyPassword(password, hash ?? undefined);
+}

@@ -1,0 +1,128 @@
+/**
+ * The session service: statements and their tables, queries, and what the operator of a replica sees and does.
+ */
+import type { ErrorCode } from '../errors.js';
+import type { Duration } from './data.js';
+import type { AbortSignalLike } from './plug.js';
+
+/** What a user is in a space; the order is that of power. */
+export type Role = 'God' | 'Admin' | 'DBA' | 'User' | 'Guest';
+
+/** One value of a table. */
+export type Cell = string | number | null;
+
+/** What a statement answers: plain data, which `String(table)` prints as a table. */
+export interface Table {
+  readonly columns: readonly string[];
+  /** Each row has a cell for each column. */
+  readonly rows: readonly (readonly Cell[])[];
+  toString(): string;
+}
+
+/** What work that runs as a query is given. */
+export interface QueryContext {
+  /** The query's number at this replica, for `KILL QUERY`. */
+  readonly planId: number;
+  /** Aborts when the query is killed, its deadline passes, its session ends, or the replica closes: stop then. */
+  readonly signal: AbortSignalLike;
+  /** When it must have ended, in milliseconds of the epoch; `null`: whenever. */
+  readonly deadline: number | null;
+}
+
+/** Options of a query. */
+export interface QueryOptions {
+  /** How long it may take; the replica's `session.queryTimeout` otherwise. */
+  timeout?: Duration | undefined;
+  /** Ends it with `ABORTED`. */
+  signal?: AbortSignalLike | undefined;
+}
+
+/** How a session stands. */
+export type SessionState = 'active' | 'idle-expired' | 'expired' | 'ended' | 'killed';
+
+/** A session as its replica knows it. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly user: string | null;
+  readonly space: string;
+  /** The replica that serves it. */
+  readonly replica: string;
+  readonly client: string | null;
+  readonly clientIp: string | null;
+  /** Times in milliseconds of the epoch. */
+  readonly createdAt: number;
+  readonly lastActiveAt: number;
+  readonly expiresAt: number;
+  readonly state: SessionState;
+  readonly activeQueries: number;
+  readonly stats: { readonly queries: number; readonly reads: number; readonly writes: number };
+  /** How old the row is: milliseconds since the session was last used here. */
+  readonly ageMs: number;
+}
+
+/** A query that runs, or has run. */
+export interface QueryInfo {
+  readonly plan: number;
+  readonly session: string;
+  /** What was asked, without passwords. */
+  readonly statement: string;
+  readonly user: string | null;
+  readonly replica: string;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly status: 'Running' | 'Completed' | 'Failed' | 'Killed' | 'Timeout';
+  /** Why it has failed. */
+  readonly error: string | null;
+}
+
+/** One line of the operation log. */
+export interface Operation {
+  readonly at: number;
+  readonly replica: string;
+  /** `null`: the host itself, or an anonymous session. */
+  readonly user: string | null;
+  readonly session: string | null;
+  /** The statement, without passwords. */
+  readonly action: string;
+  /** The space in which it was said. */
+  readonly target: string;
+  readonly outcome: ErrorCode | 'OK';
+}
+
+/**
+ * The replica's operator: its host, which is God here. Everything may reject with `REPLICA_CLOSED`; what changes accounts, roles
+ * and spaces rejects with `PERMISSION_DENIED` at a replica without a secret, and resolves once it is durable.
+ */
+export interface Admin {
+  /** Runs statements as God; the table of the last one. Rejects with `SYNTAX`, `SEMANTIC` and what the statements say. */
+  run(statement: string, options?: QueryOptions): Promise<Table>;
+  /** The sessions that this replica knows, the one used last first. */
+  sessions(filter?: { user?: string | undefined; idleFor?: Duration | undefined }): SessionSummary[];
+  /** Kills a session wherever it is; whether it was known here. Its holders are refused with `SESSION_KILLED`. */
+  killSession(id: string, reason?: string): Promise<boolean>;
+  /** Kills the sessions of a user that are known here, but for one; how many. */
+  killSessions(filter: { user: string; except?: string | undefined }): Promise<number>;
+  /** The queries of this replica that run; with `finished`, those that have ended instead, the latest last. */
+  queries(filter?: { session?: string | undefined; slowerThan?: Duration | undefined; finished?: boolean | undefined }): QueryInfo[];
+  /** Kills a query; rejects with `QUERY_NOT_FOUND`. */
+  killQuery(session: string, plan: number): Promise<void>;
+  /** Creates an account. Rejects with `USER_EXISTED`. */
+  createUser(user: string, password?: string): Promise<void>;
+  /** Drops an account; its sessions end. Rejects with `USER_NOT_FOUND`, and with `PERMISSION_DENIED` for root. */
+  dropUser(user: string): Promise<void>;
+  /** Sets a password; the sessions that came with the old one end. Rejects with `USER_NOT_FOUND`. */
+  setPassword(user: string, password: string): Promise<void>;
+  users(): Promise<string[]>;
+  /** Who holds which role in a space. Rejects with `SPACE_NOT_FOUND`. */
+  roles(space: string): Promise<{ user: string; role: Role }[]>;
+  grant(user: string, role: Role, space: string): Promise<void>;
+  /** Takes a role away. Rejects with `ROLE_NOT_FOUND`, or `IMPROPER_ROLE` where another one is held. */
+  revoke(user: string, role: Role, space: string): Promise<void>;
+  createSpace(space: string): Promise<void>;
+  dropSpace(space: string): Promise<void>;
+  spaces(): Promise<string[]>;
+  /** The latest statements that were run here, the latest last. */
+  log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[];
+  /** How the cache of sessions does: bytes held, and those that it may hold. */
+  cache(): { readonly hits: number; readonly misses: number; readonly evictions: number; readonly bytes: number; readonly capacity: number };
+}

@@ -1,0 +1,159 @@
+//! What the lists of the console show: sessions, queries, accounts, roles, spaces, each as far as the asker may see.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::console::{Asker, id_of, missing};
+use crate::error::{ErrorCode, SessionError};
+use crate::id::Space;
+use crate::service::access::{Right, denied};
+use crate::service::query::QueryPlan;
+use crate::service::record::{SessionInfo, SessionStatus};
+use crate::service::role::{ROOT, RoleType};
+use crate::service::statement::Show;
+use crate::service::table::{Cell, Table};
+use crate::time::iso;
+
+const SESSIONS: [&str; 10] = [
+    "SessionId",
+    "UserName",
+    "SpaceName",
+    "CreateTime",
+    "UpdateTime",
+    "GraphAddr",
+    "Timezone",
+    "ClientIp",
+    "State",
+    "ActiveQueries",
+];
+const QUERIES: [&str; 8] =
+    ["SessionID", "ExecutionPlanID", "User", "Host", "StartTime", "DurationInUSec", "Status", "Query"];
+/// The columns that a list has.
+pub(super) fn columns(show: &Show) -> &'static [&'static str] {
+    match show {
+        Show::Sessions { .. } | Show::Session(_) => &SESSIONS,
+        Show::Queries { .. } => &QUERIES,
+        Show::Users => &["Account"],
+        Show::Spaces => &["Name"],
+        Show::Grants => &["role", "space"],
+        Show::Roles(_) => &["Account", "Role Type"],
+    }
+}
+
+impl Replica {
+    pub(super) fn show(&self, asker: &Asker, show: &Show) -> Result<Table, SessionError> {
+        let roles = self.roles();
+        let space = asker.space.to_string();
+        let mut table = Table::new(columns(show));
+        match show {
+            Show::Sessions { .. } => {
+                let seen =
+                    self.service.manager.iter().filter(|session| asker.sees(Right::ShowSessions, &roles, session));
+                let idle = self.service.manager.limits().idle;
+                table.rows = seen.map(|session| session_row(session, session.status(idle, self.now))).collect();
+                // The oldest first: ids begin with the time.
+                table.order(0, false);
+            }
+            Show::Session(id) => {
+                let id = id_of(&table.value(&[], id)?)?;
+                let none = || missing(ErrorCode::SessionNotFound);
+                let id = id.ok_or_else(none)?;
+                let over = self.service.manager.over().rev().find(|over| over.session.id == id);
+                let idle = self.service.manager.limits().idle;
+                let live = self.service.manager.get(&id).map(|session| (session, session.status(idle, self.now)));
+                let (session, status) = live.or(over.map(|over| (&over.session, over.status))).ok_or_else(none)?;
+                if !asker.sees(Right::ShowSessions, &roles, session) {
+                    return Err(denied(Right::ShowSessions));
+                }
+                table.rows.push(session_row(session, status));
+            }
+            Show::Queries { .. } => {
+                let seen = self.service.queries.running().filter(|query| {
+                    let own = asker.owns(&query.session, query.user.as_deref());
+                    asker.actor().may(Right::ShowQueries, &roles, &query.space, own)
+                });
+                table.rows = seen.map(|query| self.query_row(query)).collect();
+            }
+            Show::Users => {
+                asker.actor().check(Right::ShowUsers, &roles, &space, false)?;
+                table.rows = roles.directory.users().into_iter().map(|user| alloc::vec![Cell::Text(user)]).collect();
+            }
+            Show::Spaces => {
+                let names = self.spaces().into_iter();
+                let seen = names.filter(|space| {
+                    let space = space.to_string();
+                    asker.actor().role(&roles, &space).is_some()
+                        && asker.actor().may(Right::ShowSpaces, &roles, &space, false)
+                });
+                table.rows = seen.map(|space| alloc::vec![space.name().into()]).collect();
+            }
+            Show::Grants => {
+                table.rows = asker.user.as_deref().map(|user| self.grants(user).rows).unwrap_or_default();
+            }
+            Show::Roles(name) => {
+                let space = self.find_space(name).map_or_else(|_| name.clone(), |space| space.to_string());
+                asker.actor().check(Right::ShowRoles, &roles, &space, false)?;
+                self.find_space(name)?;
+                let held = roles.directory.roles(&space).into_iter();
+                table.rows = held.map(|(user, role)| alloc::vec![Cell::Text(user), role.keyword().into()]).collect();
+            }
+        }
+        Ok(table)
+    }
+
+    /// The spaces that exist: the default one, and those that were created.
+    fn spaces(&self) -> Vec<Space> {
+        let created = self.directory().spaces().into_iter();
+        let mut spaces: Vec<Space> =
+            created.filter_map(|(name, generation)| Space::new(&name, generation).ok()).collect();
+        // They come in the order of their names, and the default one takes its place among them.
+        let default = self.space.name();
+        if !spaces.iter().any(|space| space.name() == default) {
+            let at = spaces.iter().position(|space| space.name() > default).unwrap_or(spaces.len());
+            spaces.insert(at, self.space.clone());
+        }
+        spaces
+    }
+
+    pub(super) fn grants(&self, user: &str) -> Table {
+        let mut table = Table::new(columns(&Show::Grants));
+        if user == ROOT {
+            table.rows.push(alloc::vec![RoleType::God.keyword().into(), Cell::Null]);
+            return table;
+        }
+        let directory = self.directory();
+        let held =
+            self.spaces().into_iter().filter_map(|space| Some((directory.role(user, &space.to_string())?, space)));
+        table.rows = held.map(|(role, space)| alloc::vec![role.keyword().into(), space.name().into()]).collect();
+        table
+    }
+
+    fn query_row(&self, query: &QueryPlan) -> Vec<Cell> {
+        alloc::vec![
+            Cell::Text(query.session.to_text()),
+            query.plan.into(),
+            query.user.as_deref().into(),
+            Cell::Text(self.id.to_string()),
+            Cell::Text(iso(query.started)),
+            query.duration(self.now).saturating_mul(1_000).into(),
+            query.status.name().into(),
+            query.statement.as_str().into(),
+        ]
+    }
+}
+
+fn session_row(session: &SessionInfo, status: SessionStatus) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Text(session.id.to_text()),
+        session.user.as_deref().into(),
+        session.space.name().into(),
+        Cell::Text(iso(session.created)),
+        Cell::Text(iso(session.active)),
+        Cell::Text(session.home.to_string()),
+        Cell::Number(0),
+        session.address.as_deref().into(),
+        status.name().into(),
+        u64::from(session.queries).into(),
+    ]
+}

@@ -1,0 +1,117 @@
+//! Logging in with a password, and the lock against guessing.
+//!
+//! Invariants: wrong user and wrong password are the same answer, in the same time; whether an account is locked is asked
+//! before a password is looked at and again when it was, so that no race lets a guess through; failures are one record a
+//! replica, summed, so that none is lost when two replicas count at once; root is locked only where somebody guessed, never
+//! everywhere.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::Replica;
+use super::session::SessionInit;
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::io::SessionHandle;
+use crate::service::role::ROOT;
+use crate::service::system::Failures;
+use crate::time::Millis;
+
+/// So many wrong passwords lock an account.
+pub const FAILURES_MAX: u64 = 5;
+/// For so long, in milliseconds.
+pub const LOCK_MS: Millis = 60_000;
+/// The most names without an account whose failures are counted.
+const STRANGERS_MAX: usize = 256;
+
+pub(super) fn wrong() -> SessionError {
+    SessionError::new(ErrorCode::BadCredentials, "wrong user or password")
+}
+
+impl Replica {
+    /// The hash that a login's password is to be compared with; none where there is no such account: compare it all the
+    /// same, so that it takes as long.
+    ///
+    /// # Errors
+    /// `BAD_CREDENTIALS` while the account is locked; the details tell for how many milliseconds.
+    pub fn login_hash(&mut self, user: &str, now: Millis) -> Result<Option<String>, SessionError> {
+        self.input(now);
+        self.check_lock(user)?;
+        Ok(self.directory().account(user).filter(|account| !account.locked).and_then(|account| account.hash))
+    }
+
+    /// Begins a session of a user whose password was right, or counts the failure.
+    ///
+    /// # Errors
+    /// `BAD_CREDENTIALS`; `PERMISSION_DENIED` where no accounts are kept.
+    pub fn login(
+        &mut self,
+        user: &str,
+        right: bool,
+        init: SessionInit,
+        now: Millis,
+    ) -> Result<SessionHandle, SessionError> {
+        self.input(now);
+        self.work();
+        self.stirred = true;
+        if self.keyring.is_none() {
+            let cause = "only a replica that holds a secret knows accounts; log in there";
+            return Err(SessionError::new(ErrorCode::PermissionDenied, cause));
+        }
+        self.check_lock(user)?;
+        let known = self.directory().account(user).filter(|account| !account.locked && account.hash.is_some());
+        if !right || known.is_none() {
+            self.count_failure(user, known.is_some())?;
+            return Err(wrong());
+        }
+        if self.failures(user).of(&self.own_name()) > 0 {
+            let clear = Failures::record(user, &self.own_name(), 0, 0);
+            self.write_system(alloc::vec![clear])?;
+        }
+        self.service.strangers.remove(user);
+        Ok(self.open_session(SessionInit { token: None, user: Some(user.into()), ..init }, now))
+    }
+
+    fn own_name(&self) -> String {
+        format!("{}", self.id)
+    }
+
+    fn failures(&self, user: &str) -> Failures {
+        self.directory().failures(user)
+    }
+
+    pub(super) fn check_lock(&self, user: &str) -> Result<(), SessionError> {
+        let failures = self.failures(user);
+        // Root is locked by what happened here alone.
+        let until = if user == ROOT { failures.until_of(&self.own_name()) } else { failures.until() };
+        let stranger = self.service.strangers.get(user).map_or(0, |(_, until)| *until);
+        match until.max(stranger).checked_sub(self.now).filter(|left| *left > 0) {
+            None => Ok(()),
+            Some(left) => {
+                let cause = format!("wrong user or password too often; try again in {left} ms");
+                let details = Details::Limit { limit: "lockedForMs", allowed: left };
+                Err(SessionError::new(ErrorCode::BadCredentials, cause).with(details))
+            }
+        }
+    }
+
+    /// Counts a wrong password. Names without an account are counted in memory alone, or guesses would fill the store.
+    pub(super) fn count_failure(&mut self, user: &str, known: bool) -> Result<(), SessionError> {
+        let lock =
+            |count: u64, now: Millis| if count.is_multiple_of(FAILURES_MAX) { now.saturating_add(LOCK_MS) } else { 0 };
+        if known {
+            let failures = self.failures(user);
+            let own = failures.of(&self.own_name()) + 1;
+            let sum = if user == ROOT { own } else { failures.sum() + 1 };
+            let until = lock(sum, self.now).max(failures.until_of(&self.own_name()));
+            return self.write_system(alloc::vec![Failures::record(user, &self.own_name(), own, until)]);
+        }
+        let strangers = &mut self.service.strangers;
+        if strangers.len() >= STRANGERS_MAX && !strangers.contains_key(user) {
+            let first = strangers.keys().next().cloned();
+            first.and_then(|first| strangers.remove(&first));
+        }
+        let (count, until) = strangers.get(user).copied().unwrap_or_default();
+        strangers.insert(user.into(), (count + 1, lock(count + 1, self.now).max(until)));
+        Ok(())
+    }
+}

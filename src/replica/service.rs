@@ -1,0 +1,413 @@
+//! The replica's sessions as a service: who is let in, who is shut out, what runs, and when time is up for it.
+//!
+//! Invariants: a session that is killed, ended or over is refused with its reason from that moment on, in every handle, in
+//! every subscription, in the host's copies, and its queries are stopped; whoever knows of a kill never lets the session in
+//! again. Roles are looked up at every operation. Whether somebody may do something is decided in [`crate::service`].
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use super::Replica;
+use super::session::SessionState;
+use super::sessions::unknown;
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::id::{Dot, SessionId, Space};
+use crate::io::{Effect, Event, SessionHandle, Terms};
+use crate::mutant::{Mutant, Service as Rule, off};
+use crate::service::access::{Actor, Right, Roles};
+use crate::service::audit::OperationLog;
+use crate::service::manager::{SessionLimits, SessionManager, expired};
+use crate::service::query::{Queries, QueryPlan, QueryStatus};
+use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
+use crate::service::role::{ROOT, RoleType};
+use crate::service::system::{Directory, shared};
+use crate::session::seal::LEEWAY_MAX;
+use crate::store::Mutation;
+use crate::store::entry::Key;
+use crate::store::fence::Fence;
+use crate::sync::gate;
+use crate::time::{MILLIS_MAX, Millis};
+
+/// How often fences whose time has passed are let go of, in milliseconds.
+const PRUNE_MS: Millis = 60_000;
+
+/// Sessions, queries, and what was done.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) manager: SessionManager,
+    pub(super) queries: Queries,
+    pub(super) log: OperationLog,
+    /// Wrong passwords for names without an account: how many, and until when the name is as if locked.
+    pub(super) strangers: LiteMap<String, (u64, Millis)>,
+    /// The space of the fleet's records.
+    pub(super) system: Space,
+    /// When fences whose time has passed are let go of next.
+    prune_at: Millis,
+    /// Records of the fleet have changed: what clients may do is to be looked up again.
+    stirred: bool,
+    /// A query that takes as long is told of.
+    slow: Millis,
+    /// How long a query may take, unless it says otherwise.
+    query_timeout: Option<Millis>,
+}
+
+impl Service {
+    pub(super) fn new(limits: SessionLimits, system: Space, slow: Millis, query_timeout: Option<Millis>) -> Self {
+        let (queries, log, strangers) = (Queries::default(), OperationLog::default(), LiteMap::new());
+        Self {
+            manager: SessionManager::new(limits),
+            queries,
+            log,
+            strangers,
+            system,
+            prune_at: 0,
+            stirred: false,
+            slow,
+            query_timeout,
+        }
+    }
+
+    /// When something is due. The absolute end of a session needs no timer: it is asked for at every use.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let idle = self.manager.deadline().filter(|_| self.manager.limits().idle.is_some());
+        [idle, self.queries.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// The roles as they are now. Without accounts everybody is a User.
+pub(super) struct Held<'a> {
+    pub(super) directory: Directory<'a>,
+    accounts: bool,
+}
+
+impl Roles for Held<'_> {
+    fn role(&self, user: Option<&str>, space: &str) -> Option<RoleType> {
+        match user {
+            Some(ROOT) => Some(RoleType::God),
+            _ if !self.accounts => Some(RoleType::User),
+            Some(user) => self.directory.role(user, space),
+            None => None,
+        }
+    }
+}
+
+/// The refusal of a session that was killed or logged out.
+pub(super) fn shut_out(fence: &Fence) -> SessionError {
+    if fence.ended {
+        return SessionError::new(ErrorCode::SessionExpired, "the session was logged out; begin a new one");
+    }
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(String::from);
+    let details = Details::Killed { by: text(&fence.by), why: text(&fence.why) };
+    SessionError::new(ErrorCode::SessionKilled, "the session was killed; the details tell by whom and why")
+        .with(details)
+}
+
+impl Replica {
+    pub(super) fn directory(&self) -> Directory<'_> {
+        Directory::new(&self.store, &self.service.system)
+    }
+
+    pub(super) fn roles(&self) -> Held<'_> {
+        let directory = self.directory();
+        Held { directory, accounts: directory.has_accounts() }
+    }
+
+    /// Whether a session was killed, or began before its user's sessions were ended, as far as is known here.
+    pub(super) fn judge(&self, id: &SessionId, user: Option<&str>) -> Result<(), SessionError> {
+        if off(Mutant::Service(Rule::Judge)) {
+            return Ok(());
+        }
+        if let Some(fence) = self.store.fences().get(id) {
+            return Err(shut_out(fence));
+        }
+        let directory = self.directory();
+        match user.and_then(|user| directory.since(user)).filter(|since| id.created() < *since) {
+            Some(_) => {
+                let why = Some("the account was dropped, or its password changed".into());
+                Err(shut_out(&Fence { why, ..Fence::default() }))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a session in that has just been opened.
+    pub(super) fn enter(&mut self, state: &SessionState, address: Option<&str>) -> Result<(), SessionError> {
+        if state.space.name().starts_with('$') {
+            return Err(SessionError::new(
+                ErrorCode::PermissionDenied,
+                "no session uses a space whose name begins with $",
+            ));
+        }
+        self.judge(&state.id, state.user.as_deref())?;
+        let info = SessionInfo {
+            id: state.id,
+            user: state.user.as_deref().map(shared),
+            client: state.client.as_deref().map(shared),
+            address: address.map(shared),
+            space: state.space.clone(),
+            home: self.id,
+            created: state.id.created(),
+            // Who mints a token has used the session. A new one is used now.
+            active: if state.resumed { state.issued_at } else { self.now },
+            expires: state.ends_at.saturating_add(state.leeway),
+            stats: SessionStats::default(),
+            queries: 0,
+            handles: 0,
+        };
+        self.service.manager.enter(info, self.now)?;
+        self.service.manager.touch(&state.id, self.now)
+    }
+
+    /// Whether a session may do this now, by its role. Asked at every attempt, also of what has waited.
+    pub(super) fn permit(&self, state: &SessionState, right: Right) -> Result<(), SessionError> {
+        // Who holds no key has nobody else's data; and without records there is nothing to look up.
+        if self.keyring.is_none() || self.store.space(&self.service.system).is_none() {
+            return Ok(());
+        }
+        let roles = self.roles();
+        let generation = roles.directory.generation(state.space.name());
+        if generation.is_some_and(|(generation, over)| over || generation != state.space.generation()) {
+            let cause = "the space was dropped; use another, or create it again";
+            return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
+        }
+        let user = state.user.as_deref();
+        Actor { user, god: user == Some(ROOT) }.check(right, &roles, &state.space.to_string(), true)
+    }
+
+    /// What a user may do in a space, for the links of clients.
+    pub(super) fn allowance(&self, user: Option<&str>, space: &Space) -> Option<gate::Right> {
+        if space.is_reserved() || self.store.is_over(space) {
+            return None;
+        }
+        let roles = self.roles();
+        if roles.directory.generation(space.name()).is_some_and(|(generation, _)| generation != space.generation()) {
+            return None;
+        }
+        let (actor, name) = (Actor { user, god: user == Some(ROOT) }, space.to_string());
+        let may = |right| actor.may(right, &roles, &name, true);
+        if may(Right::Write) { Some(gate::Right::Write) } else { may(Right::Read).then_some(gate::Right::Read) }
+    }
+
+    /// The writes that decide what a session may do: its token asks for them.
+    pub(super) fn authority(&self, state: &SessionState) -> Vec<Dot> {
+        let user = state.user.as_deref().filter(|user| self.keyring.is_some() && *user != ROOT);
+        user.map(|user| self.directory().authority(user, &state.space)).unwrap_or_default()
+    }
+
+    /// A session is used, if it is not over; what it does is counted.
+    pub(super) fn use_session(&mut self, handle: SessionHandle, writes: bool) -> Result<(), SessionError> {
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(self.now)?;
+        let id = state.id;
+        if let Err(error) = self.service.manager.touch(&id, self.now) {
+            self.shut(&id, &error);
+            return Err(error);
+        }
+        self.service.manager.update(&id, |session| {
+            let count = if writes { &mut session.stats.writes } else { &mut session.stats.reads };
+            *count = count.saturating_add(1);
+        });
+        Ok(())
+    }
+
+    /// Writes records of the fleet. Only a replica with a key does.
+    pub(super) fn write_system(&mut self, batch: Vec<Mutation>) -> Result<(), SessionError> {
+        if self.keyring.is_none() {
+            let cause = "only a replica that holds a secret keeps accounts, roles and spaces";
+            return Err(SessionError::new(ErrorCode::PermissionDenied, cause));
+        }
+        let system = self.service.system.clone();
+        let (_, changed) = self.write(&system, None, batch)?;
+        self.note(&system, changed);
+        Ok(())
+    }
+
+    /// Kills a session, or logs it out, wherever it is. It need not be known here. The fence stands until the session
+    /// would have ended; where that is not known, for ever.
+    pub(super) fn fence(&mut self, id: &SessionId, fence: Fence) {
+        let here = self.sessions.values().filter(|state| state.id == *id).map(|state| state.ends_at).max();
+        let known = self.service.manager.get(id).map(|session| session.expires).max(here);
+        // A token is taken a little longer than it says, where clocks differ.
+        let until = known.map_or(MILLIS_MAX, |end| end.saturating_add(LEEWAY_MAX).min(MILLIS_MAX));
+        if self.store.fences_mut().join(*id, Fence { until, ..fence }) {
+            self.heed_fences(&[*id]);
+        }
+    }
+
+    /// Takes note of sessions that are over by somebody's word.
+    pub(super) fn heed_fences(&mut self, sessions: &[SessionId]) {
+        for id in sessions {
+            if let Some(fence) = self.store.fences().get(id).cloned() {
+                self.shut_by(id, &fence);
+            }
+        }
+    }
+
+    /// Logs a session out, everywhere.
+    ///
+    /// # Errors
+    /// The reason of a session that is refused already; those of a write.
+    pub fn end_session(&mut self, handle: SessionHandle, now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        self.work();
+        self.stirred = true;
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let id = state.id;
+        self.fence(&id, Fence { at: now, ended: true, ..Fence::default() });
+        Ok(())
+    }
+
+    /// Takes note of a record of the fleet that has come or was written here.
+    pub(super) fn heed_system(&mut self, key: &Key) {
+        if let Some(user) = key.strip_prefix("since/") {
+            let held = |state: &&SessionState| state.user.as_deref() == Some(user);
+            let mut ids: Vec<SessionId> = self.sessions.values().filter(held).map(|state| state.id).collect();
+            let known = self.service.manager.iter().filter(|session| session.user.as_deref() == Some(user));
+            ids.extend(known.map(|session| session.id));
+            for id in ids {
+                if let Err(reason) = self.judge(&id, Some(user)) {
+                    self.close_down(&id, SessionStatus::Killed, None, reason.cause());
+                    self.shut(&id, &reason);
+                }
+            }
+        } else if let Some(name) = key.strip_prefix("space/") {
+            // What a dropped space held goes, and is not taken again from who has not heard.
+            if let Some((generation, over)) = self.directory().generation(name) {
+                self.store.end_space(name, if over { generation } else { generation.saturating_sub(1) });
+            }
+        }
+        self.service.stirred = true;
+        // What anybody may read or write may have changed: the host asks again.
+        self.front.forget_all();
+    }
+
+    fn shut_by(&mut self, id: &SessionId, fence: &Fence) {
+        let status = if fence.ended { SessionStatus::Ended } else { SessionStatus::Killed };
+        self.close_down(id, status, fence.by.as_deref(), fence.why.as_deref().unwrap_or_default());
+        self.shut(id, &shut_out(fence));
+    }
+
+    fn close_down(&mut self, id: &SessionId, status: SessionStatus, by: Option<&str>, why: &str) {
+        let why = Some(why).filter(|why| !why.is_empty());
+        if let Some(session) = self.service.manager.finish(id, status, by, why, self.now) {
+            self.fresh.push(Effect::Event(Event::Session { status, session }));
+        }
+    }
+
+    /// Refuses every handle of a session from now on, and stops what it runs.
+    fn shut(&mut self, id: &SessionId, reason: &SessionError) {
+        for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.id == *id) {
+            if state.refused.is_none() {
+                state.refused = Some(reason.clone());
+                self.watches.tell(*handle);
+            }
+        }
+        self.front.forget_all();
+        self.close_clients(|client| (client.session == *id).then(|| reason.clone()));
+        let running: Vec<u64> =
+            self.service.queries.running().filter(|query| query.session == *id).map(|query| query.plan).collect();
+        for plan in running {
+            self.stop_query(plan, QueryStatus::Killed);
+        }
+    }
+
+    /// Ends what the clock says is over.
+    pub(super) fn tend_service(&mut self) {
+        if core::mem::take(&mut self.service.stirred) {
+            self.judge_clients();
+        }
+        if self.service.prune_at <= self.now {
+            self.service.prune_at = self.now.saturating_add(PRUNE_MS);
+            self.store.fences_mut().prune(self.now);
+        }
+        for plan in self.service.queries.due(self.now) {
+            self.stop_query(plan, QueryStatus::Timeout);
+        }
+        if self.service.manager.deadline().is_none_or(|at| at > self.now) {
+            return;
+        }
+        for (session, status) in self.service.manager.expire(self.now) {
+            let id = session.id;
+            self.fresh.push(Effect::Event(Event::Session { status, session }));
+            self.shut(&id, &expired(status));
+        }
+    }
+
+    /// A query of a session begins: any work of the host's. [`Effect::Abort`] tells when it is to stop.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn begin_query(
+        &mut self,
+        handle: SessionHandle,
+        statement: &str,
+        terms: Terms,
+        now: Millis,
+    ) -> Result<(u64, Option<Millis>), SessionError> {
+        self.input(now);
+        self.work();
+        self.stirred = true;
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(now)?;
+        let (session, user, space) = (state.id, state.user.as_deref().map(shared), shared(&state.space.to_string()));
+        if let Err(error) = self.service.manager.touch(&session, now) {
+            self.shut(&session, &error);
+            return Err(error);
+        }
+        let deadline = terms.timeout.or(self.service.query_timeout).map(|timeout| now.saturating_add(timeout));
+        let query = QueryPlan {
+            plan: 0,
+            session,
+            user,
+            space,
+            statement: statement.into(),
+            started: now,
+            deadline,
+            ended: None,
+            status: QueryStatus::Running,
+            rows: 0,
+        };
+        let plan = self.service.queries.begin(query);
+        self.service.manager.count_query(&session, true, now);
+        Ok((plan, deadline))
+    }
+
+    /// A query's work is done (with so many rows), or has failed.
+    ///
+    /// # Errors
+    /// `QUERY_KILLED`, `QUERY_TIMEOUT` if it was stopped before: its result is late, and is to be dropped.
+    /// `QUERY_NOT_FOUND`.
+    pub fn end_query(&mut self, plan: u64, result: Result<u64, String>, now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        self.tend_service();
+        let over = self.service.queries.end(plan, result, now)?;
+        self.query_over(over);
+        Ok(())
+    }
+
+    /// Stops a query; false if it does not run.
+    pub(super) fn stop_query(&mut self, plan: u64, status: QueryStatus) -> bool {
+        let reason = if status == QueryStatus::Timeout { ErrorCode::QueryTimeout } else { ErrorCode::QueryKilled };
+        let Some(over) = self.service.queries.stop(plan, status, self.now) else { return false };
+        self.query_over(over);
+        self.fresh.push(Effect::Abort { plan, reason });
+        true
+    }
+
+    fn query_over(&mut self, over: QueryPlan) {
+        self.service.manager.count_query(&over.session, false, self.now);
+        if over.duration(self.now) >= self.service.slow {
+            self.fresh.push(Effect::Event(Event::Slow(over)));
+        }
+    }
+
+    /// The sessions, queries and operations of this replica.
+    #[must_use]
+    pub const fn service(&self) -> (&SessionManager, &Queries, &OperationLog) {
+        (&self.service.manager, &self.service.queries, &self.service.log)
+    }
+}

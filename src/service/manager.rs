@@ -1,0 +1,343 @@
+//! The sessions of a replica: begun, found, touched, evicted, over.
+//!
+//! Invariants: whether a session is over by time is asked at every use, whatever the timers have done; its absolute end is
+//! extended by nothing; idle expiry is computed from the greatest last use that is known, and a running query is use;
+//! counts are those of the live set, kept by nobody; a limit is exact for what this replica knows; a session in use is not
+//! evicted, and an evicted one is as good as ever: its token rebuilds it.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use super::cache::{CacheStats, SessionCache};
+use super::expiry::TimerQueue;
+use super::record::{Over, SessionInfo, SessionStatus};
+use crate::error::{Details, ErrorCode, SessionError};
+use crate::id::SessionId;
+use crate::time::Millis;
+
+/// The most sessions that are over and remembered.
+const OVER_MAX: usize = 256;
+/// How many idle sessions an error names.
+const NAMED_MAX: usize = 3;
+
+/// What a replica's sessions are bounded by.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// Sessions of this replica.
+    pub sessions: u64,
+    /// Sessions of one user.
+    pub user: u64,
+    /// Sessions of one user from one address.
+    pub address: u64,
+    /// Sessions that are kept in memory; the least used that nobody uses is dropped.
+    pub cached: u64,
+    /// Bytes that these may take.
+    pub bytes: u64,
+    /// How long a session may stay unused, in milliseconds.
+    pub idle: Option<Millis>,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        let none = u64::MAX;
+        Self { sessions: none, user: none, address: none, cached: 1 << 20, bytes: 256 << 20, idle: None }
+    }
+}
+
+/// The sessions that this replica knows.
+#[derive(Debug, Default)]
+pub struct SessionManager {
+    limits: SessionLimits,
+    cache: SessionCache,
+    timers: TimerQueue,
+    /// Places by user: kept only where a limit asks for it.
+    by_user: HashTable<u32>,
+    over: VecDeque<Over>,
+}
+
+impl SessionManager {
+    /// No sessions yet.
+    #[must_use]
+    pub fn new(limits: SessionLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub const fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
+    /// How many sessions are known: the live set, not a counter.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Whether no session is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cache.is_empty()
+    }
+
+    /// What the cache counted, the bytes that it holds, and those that it may hold.
+    #[must_use]
+    pub fn cache(&self) -> (CacheStats, u64, u64) {
+        (self.cache.stats, self.cache.bytes() as u64, self.limits.bytes)
+    }
+
+    /// Every session that is known, the one used last first.
+    pub fn iter(&self) -> impl Iterator<Item = &SessionInfo> {
+        self.cache.iter()
+    }
+
+    /// Sessions that are over, the latest last.
+    pub fn over(&self) -> impl DoubleEndedIterator<Item = &Over> {
+        self.over.iter()
+    }
+
+    /// A session, without touching it.
+    #[must_use]
+    pub fn get(&self, id: &SessionId) -> Option<&SessionInfo> {
+        self.cache.get(self.cache.find(id)?)
+    }
+
+    /// When [`SessionManager::expire`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        self.timers.earliest()
+    }
+
+    /// Takes a session in: a new one, or one that comes with its token. One handle more uses it.
+    ///
+    /// # Errors
+    /// `SESSION_EXPIRED` for one that is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit and the sessions that
+    /// were idle for longest. Nothing has changed.
+    pub fn enter(&mut self, new: SessionInfo, now: Millis) -> Result<(), SessionError> {
+        if let Some(at) = self.cache.find(&new.id) {
+            self.cache.stats.hits += 1;
+            // A token is taken a little longer than its session lives, where clocks differ.
+            if let Some(known) = self.cache.get_mut(at) {
+                known.expires = known.expires.max(new.expires);
+            }
+            let status = self.cache.get(at).map(|known| known.status(self.limits.idle, now));
+            if let Some(status) = status.filter(|status| *status != SessionStatus::Active) {
+                self.finish(&new.id, status, None, None, now);
+                return Err(expired(status));
+            }
+            if let Some(known) = self.cache.get_mut(at) {
+                known.handles += 1;
+                known.active = known.active.max(new.active);
+                known.home = new.home;
+                known.space = new.space;
+            }
+            self.cache.touch(at);
+            return Ok(());
+        }
+        self.cache.stats.misses += 1;
+        let status = new.status(self.limits.idle, now);
+        if status != SessionStatus::Active {
+            return Err(expired(status));
+        }
+        self.check_limits(&new, now)?;
+        self.make_room();
+        let (due, key) = (new.due(self.limits.idle), self.key(&new));
+        let at = self.cache.insert(SessionInfo { handles: 1, ..new });
+        if let Some(key) = key {
+            let cache = &self.cache;
+            self.by_user.insert_unique(key, at, |at| cache.get(*at).map_or(0, |held| hash(held.user.as_deref())));
+        }
+        self.timers.set(at, due);
+        Ok(())
+    }
+
+    /// Whether a session, if it is known, is over by time; it is not touched.
+    ///
+    /// # Errors
+    /// `SESSION_EXPIRED`.
+    pub fn check(&self, id: &SessionId, now: Millis) -> Result<(), SessionError> {
+        match self.get(id).map(|known| known.status(self.limits.idle, now)) {
+            Some(status) if status != SessionStatus::Active => Err(expired(status)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// One handle less uses a session. It lives on.
+    pub fn leave(&mut self, id: &SessionId) {
+        if let Some(known) = self.find_mut(id) {
+            known.handles = known.handles.saturating_sub(1);
+        }
+    }
+
+    /// Uses a session: it must not be over.
+    ///
+    /// # Errors
+    /// `SESSION_EXPIRED`. A session that was evicted and is in use nevertheless is none of this replica's business: it
+    /// is let pass, for its token decides.
+    pub fn touch(&mut self, id: &SessionId, now: Millis) -> Result<(), SessionError> {
+        let Some(at) = self.cache.find(id) else { return Ok(()) };
+        let Some(known) = self.cache.get_mut(at) else { return Ok(()) };
+        let status = known.status(self.limits.idle, now);
+        if status == SessionStatus::Active {
+            known.active = known.active.max(now);
+            self.cache.touch(at);
+            return Ok(());
+        }
+        self.finish(id, status, None, None, now);
+        Err(expired(status))
+    }
+
+    /// Changes what a session has done, or where it is.
+    pub fn update(&mut self, id: &SessionId, change: impl FnOnce(&mut SessionInfo)) {
+        if let Some(known) = self.find_mut(id) {
+            change(known);
+        }
+    }
+
+    /// A query of the session has begun, or ended: both are use.
+    pub fn count_query(&mut self, id: &SessionId, begins: bool, now: Millis) {
+        let idle = self.limits.idle;
+        let Some(at) = self.cache.find(id) else { return };
+        let Some(known) = self.cache.get_mut(at) else { return };
+        known.active = known.active.max(now);
+        known.queries = if begins { known.queries + 1 } else { known.queries.saturating_sub(1) };
+        known.stats.queries += u32::from(begins);
+        let due = known.due(idle);
+        self.timers.set(at, due);
+    }
+
+    /// Ends a session for a reason. Its last state is remembered for a while.
+    pub fn finish(
+        &mut self,
+        id: &SessionId,
+        status: SessionStatus,
+        by: Option<&str>,
+        why: Option<&str>,
+        now: Millis,
+    ) -> Option<SessionInfo> {
+        let at = self.cache.find(id)?;
+        let session = self.drop_at(at)?;
+        let text = |text: Option<&str>| text.map(String::from);
+        if self.over.len() == OVER_MAX {
+            self.over.pop_front();
+        }
+        self.over.push_back(Over { session: session.clone(), status, at: now, by: text(by), why: text(why) });
+        Some(session)
+    }
+
+    /// Ends the sessions whose time is over; O(log n) each, never a scan.
+    pub fn expire(&mut self, now: Millis) -> Vec<(SessionInfo, SessionStatus)> {
+        let mut gone = Vec::new();
+        while let Some(at) = self.timers.pop(now) {
+            let Some(known) = self.cache.get(at) else { continue };
+            let (id, status, due) = (known.id, known.status(self.limits.idle, now), known.due(self.limits.idle));
+            if status == SessionStatus::Active {
+                // It was used since: the timer was too early.
+                self.timers.set(at, due.max(now.saturating_add(1)));
+            } else {
+                gone.extend(self.finish(&id, status, None, None, now).map(|session| (session, status)));
+            }
+        }
+        gone
+    }
+
+    fn find_mut(&mut self, id: &SessionId) -> Option<&mut SessionInfo> {
+        let at = self.cache.find(id)?;
+        self.cache.get_mut(at)
+    }
+
+    fn drop_at(&mut self, at: u32) -> Option<SessionInfo> {
+        self.timers.remove(at);
+        if let Some(key) = self.cache.get(at).and_then(|held| self.key(held))
+            && let Ok(entry) = self.by_user.find_entry(key, |held| *held == at)
+        {
+            entry.remove();
+        }
+        self.cache.remove(at)
+    }
+
+    fn key(&self, session: &SessionInfo) -> Option<u64> {
+        let bounded = self.limits.user < u64::MAX || self.limits.address < u64::MAX;
+        session.user.as_deref().filter(|_| bounded).map(|user| hash(Some(user)))
+    }
+
+    fn check_limits(&mut self, new: &SessionInfo, now: Millis) -> Result<(), SessionError> {
+        let SessionLimits { sessions, user, address, .. } = self.limits;
+        if self.len() as u64 >= sessions {
+            self.expire(now);
+        }
+        if self.len() as u64 >= sessions {
+            return Err(self.exceeded("sessions", sessions, |_| true));
+        }
+        let Some(name) = &new.user else { return Ok(()) };
+        let same_user = |held: &SessionInfo| held.user == new.user;
+        if user < u64::MAX && self.count_live(name, same_user, now) >= user {
+            return Err(self.exceeded("sessionsPerUser", user, same_user));
+        }
+        let same_address = |held: &SessionInfo| held.user == new.user && held.address == new.address;
+        if address < u64::MAX && self.count_live(name, same_address, now) >= address {
+            return Err(self.exceeded("sessionsPerAddress", address, same_address));
+        }
+        Ok(())
+    }
+
+    /// How many live sessions of a user are so.
+    fn count_live(&self, user: &Arc<str>, so: impl Fn(&SessionInfo) -> bool, now: Millis) -> u64 {
+        let own = self.by_user.iter_hash(hash(Some(user)));
+        let live = |held: &&SessionInfo| so(held) && held.status(self.limits.idle, now) == SessionStatus::Active;
+        own.filter_map(|at| self.cache.get(*at)).filter(live).count() as u64
+    }
+
+    fn exceeded(&self, limit: &'static str, allowed: u64, of: impl Fn(&SessionInfo) -> bool) -> SessionError {
+        let idle = self.cache.oldest().filter_map(|at| self.cache.get(at)).filter(|held| of(held)).take(NAMED_MAX);
+        let mut names = String::new();
+        for held in idle {
+            names.push_str(if names.is_empty() { "" } else { ", " });
+            names.push_str(&held.id.to_text());
+        }
+        let cause = format!("the limit {limit} allows {allowed}; end a session first, idle for longest: {names}");
+        SessionError::new(ErrorCode::MaxConnectionsExceeded, cause).with(Details::Limit { limit, allowed })
+    }
+
+    /// Drops the sessions that were used longest ago and that nobody uses, until one more has place.
+    fn make_room(&mut self) {
+        let full = |cache: &SessionCache, limits: &SessionLimits| {
+            cache.len() as u64 >= limits.cached || cache.bytes() as u64 >= limits.bytes
+        };
+        let mut kept = 0;
+        while full(&self.cache, &self.limits) && kept < NAMED_MAX * 8 {
+            let Some(at) = self.cache.oldest().next() else { return };
+            if self.cache.get(at).is_some_and(|held| held.handles == 0 && held.queries == 0) {
+                self.drop_at(at);
+                self.cache.stats.evictions += 1;
+            } else {
+                // In use, though untouched for long: it goes to the back, and the next is looked at.
+                self.cache.touch(at);
+                kept += 1;
+            }
+        }
+    }
+}
+
+/// FNV-1a: the names of users are the host's word, or an account's.
+fn hash(user: Option<&str>) -> u64 {
+    user.unwrap_or_default()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The refusal of a session that is over by time.
+#[must_use]
+pub fn expired(status: SessionStatus) -> SessionError {
+    let cause = if status == SessionStatus::IdleExpired {
+        "nobody has used the session for too long; begin a new one"
+    } else {
+        "the session's time is over; begin a new one"
+    };
+    SessionError::new(ErrorCode::SessionExpired, cause)
+}

@@ -1,0 +1,323 @@
+//! What the whole fleet knows: accounts, roles, spaces, as records of the space `$system`. Kills are
+//! [fences](crate::store::fence).
+//!
+//! `$system` is replicated as every space is, but what its siblings mean is decided here, because the last writer must not
+//! undo security. Invariants: a drop beats whatever was done beside it; the lower role wins; two creations of one account
+//! lock both until God alters or drops it; a space's latest generation counts, and is over if anybody has ended it. A role
+//! names the creation of its account, not its name, so that it does not pass to another of the same name.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::role::{ROOT, RoleType};
+use crate::id::{Dot, SYSTEM, Space};
+use crate::mutant::{Mutant, Service, off};
+use crate::store::entry::{Content, DataEntry, Key, LiveSet};
+use crate::store::{Mutation, SessionConsistentStore};
+use crate::time::Millis;
+
+/// What an entry may say; each kind of record uses some of it. One form for all, so that one reader and one writer do: a
+/// text of a line each, in this order, empty where there is nothing. Lines that follow are a later version's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Record {
+    /// The write that created the account; in a role, that of its holder.
+    created: Option<String>,
+    /// The hash of its password, in PHC's form; without one nobody logs in.
+    hash: Option<String>,
+    /// A role's keyword.
+    role: Option<String>,
+    /// The generation of a space; a count of wrong passwords.
+    number: u64,
+    /// A time: until which an account is locked; from which its sessions count.
+    at: Millis,
+    /// Whether a space is over.
+    over: bool,
+}
+
+/// An account, as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// What names it in grants.
+    pub creation: String,
+    /// The hash of its password.
+    pub hash: Option<String>,
+    /// It was created twice at once: nobody uses it until God has altered or dropped it.
+    pub locked: bool,
+}
+
+/// What the records of `$system` mean. A view: it holds nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a> {
+    store: &'a SessionConsistentStore,
+    system: &'a Space,
+}
+
+/// The value of an entry, if it can be read; what cannot is as if it were not there.
+fn read(entry: &DataEntry) -> Option<Record> {
+    let Content::Text(text) = &entry.content else { return None };
+    let mut lines = text.split('\n');
+    let mut line = || Some(lines.next()?).map(|line| Some(line).filter(|line| !line.is_empty()).map(String::from));
+    let (created, hash, role) = (line()?, line()?, line()?);
+    let mut number = || line()?.map_or(Some(0), |line| line.parse().ok());
+    Some(Record { created, hash, role, number: number()?, at: number()?, over: number()? > 0 })
+}
+
+fn write(key: String, record: &Record) -> Mutation {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().replace('\n', " ");
+    let Record { created, hash, role, number, at, over } = record;
+    let (created, hash, role) = (text(created), text(hash), text(role));
+    let text = format!("{created}\n{hash}\n{role}\n{number}\n{at}\n{}", u8::from(*over));
+    Mutation { key: Key::from(key), content: Content::Text(text.into()), expires_at: None }
+}
+
+fn erase(key: String) -> Mutation {
+    Mutation { key: Key::from(key), content: Content::Tombstone, expires_at: None }
+}
+
+fn account_key(user: &str) -> String {
+    format!("account/{user}")
+}
+
+fn role_key(space: &str, user: &str) -> String {
+    format!("role/{space}/{user}")
+}
+
+fn space_key(space: &str) -> String {
+    format!("space/{space}")
+}
+
+fn since_key(user: &str) -> String {
+    format!("since/{user}")
+}
+
+/// What an account's entries mean together.
+fn account(entries: &[DataEntry]) -> Option<Account> {
+    let decisive = if off(Mutant::Service(Service::Drop)) { 1 } else { entries.len() };
+    if entries.iter().take(decisive).any(|entry| entry.content == Content::Tombstone) {
+        return None;
+    }
+    let mut records = entries.iter().filter_map(read);
+    // The winner stands first.
+    let Record { created, hash, .. } = records.next()?;
+    let locked = records.any(|other| other.created != created) && !off(Mutant::Service(Service::Twice));
+    Some(Account { creation: created.unwrap_or_default(), hash, locked })
+}
+
+/// What a role's entries mean together, for the account of this creation.
+fn role(entries: &[DataEntry], creation: &str) -> Option<RoleType> {
+    let held = |entry: &DataEntry| -> Option<RoleType> {
+        let same =
+            |record: &Record| record.created.as_deref() == Some(creation) || off(Mutant::Service(Service::Creation));
+        let record = read(entry).filter(same)?;
+        record.role?.parse().ok()
+    };
+    // A revocation, or a grant to an earlier account of the name, is the lowest of all.
+    let decisive = if off(Mutant::Service(Service::Role)) { 1 } else { entries.len() };
+    entries.iter().take(decisive).map(held).min().flatten()
+}
+
+/// The generation of a space, and whether it is over.
+fn generation(entries: &[DataEntry]) -> Option<(u32, bool)> {
+    let told = entries.iter().filter_map(read);
+    told.filter_map(|record| Some((u32::try_from(record.number).ok()?, record.over))).max()
+}
+
+impl<'a> Directory<'a> {
+    /// The records in `store`.
+    #[must_use]
+    pub const fn new(store: &'a SessionConsistentStore, system: &'a Space) -> Self {
+        Self { store, system }
+    }
+
+    fn entries(&self, key: &str) -> &'a [DataEntry] {
+        self.store.live(self.system, key).map(LiveSet::entries).unwrap_or_default()
+    }
+
+    /// The keys that begin so, without their beginning, and their entries.
+    fn list(&self, prefix: &'static str) -> impl Iterator<Item = (&'a str, &'a [DataEntry])> {
+        let keys = self.store.space(self.system).map(|state| state.range(Some(prefix), None));
+        let keys = keys.into_iter().flatten();
+        keys.map_while(move |(key, set)| Some((key.strip_prefix(prefix)?, set.entries())))
+    }
+
+    /// Whether there are accounts. Without any, nobody is held to a role.
+    #[must_use]
+    pub fn has_accounts(&self) -> bool {
+        self.list("account/").next().is_some()
+    }
+
+    /// An account.
+    #[must_use]
+    pub fn account(&self, user: &str) -> Option<Account> {
+        account(self.entries(&account_key(user)))
+    }
+
+    /// The names of the accounts, `root` among them, in order.
+    #[must_use]
+    pub fn users(&self) -> Vec<String> {
+        let live = self.list("account/").filter(|(_, entries)| account(entries).is_some());
+        let mut names: Vec<String> = live.map(|(name, _)| name.to_string()).collect();
+        if let Err(at) = names.binary_search(&ROOT.to_string()) {
+            names.insert(at, ROOT.into());
+        }
+        names
+    }
+
+    /// The role of an account in a space; God's is held everywhere.
+    #[must_use]
+    pub fn role(&self, user: &str, space: &str) -> Option<RoleType> {
+        if user == ROOT {
+            return Some(RoleType::God);
+        }
+        let account = self.account(user).filter(|account| !account.locked)?;
+        role(self.entries(&role_key(space, user)), &account.creation)
+    }
+
+    /// The writes that decide what a user may do in a space.
+    #[must_use]
+    pub fn authority(&self, user: &str, space: &Space) -> Vec<Dot> {
+        let keys = [account_key(user), role_key(&space.to_string(), user), space_key(space.name())];
+        keys.iter().flat_map(|key| self.entries(key)).map(|entry| entry.dot).collect()
+    }
+
+    /// The accounts that hold a role in a space.
+    #[must_use]
+    pub fn roles(&self, space: &str) -> Vec<(String, RoleType)> {
+        let users = self.users().into_iter().filter(|user| user != ROOT);
+        users.filter_map(|user| self.role(&user, space).map(|role| (user, role))).collect()
+    }
+
+    /// The spaces that were created and are not over, with their generations, in order.
+    #[must_use]
+    pub fn spaces(&self) -> Vec<(String, u32)> {
+        let live = self.list("space/").filter_map(|(name, entries)| {
+            let (generation, _) = generation(entries).filter(|(_, over)| !over)?;
+            Some((name.to_string(), generation))
+        });
+        live.collect()
+    }
+
+    /// The latest generation of a space, and whether it is over; nothing if the space was never created.
+    #[must_use]
+    pub fn generation(&self, space: &str) -> Option<(u32, bool)> {
+        generation(self.entries(&space_key(space)))
+    }
+
+    /// From when on a session of this user must have begun to count: the last change of its password, or its drop.
+    #[must_use]
+    pub fn since(&self, user: &str) -> Option<Millis> {
+        self.entries(&since_key(user)).iter().filter_map(read).map(|record| record.at).max()
+    }
+
+    /// Creates an account, or gives it a new password; `creation` names the write that does it.
+    #[must_use]
+    pub fn set_account(&self, user: &str, hash: Option<String>, creation: String) -> Vec<Mutation> {
+        // Two creations at once become a third: grants of neither pass to it.
+        let known = self.account(user).filter(|account| !account.locked).map(|account| account.creation);
+        let record = Record { created: Some(known.unwrap_or(creation)), hash, ..Record::default() };
+        alloc::vec![write(account_key(user), &record)]
+    }
+
+    /// Drops an account.
+    #[must_use]
+    pub fn drop_account(&self, user: &str) -> Vec<Mutation> {
+        alloc::vec![erase(account_key(user))]
+    }
+
+    /// Ends a user's sessions that began before `at`.
+    #[must_use]
+    pub fn fence_before(&self, user: &str, at: Millis) -> Mutation {
+        let at = self.since(user).map_or(at, |since| since.max(at));
+        write(since_key(user), &Record { at, ..Record::default() })
+    }
+
+    /// Grants a role to an account that exists.
+    #[must_use]
+    pub fn grant(&self, user: &str, role: RoleType, space: &str) -> Option<Mutation> {
+        let creation = self.account(user)?.creation;
+        let record = Record { role: Some(role.keyword().into()), created: Some(creation), ..Record::default() };
+        Some(write(role_key(space, user), &record))
+    }
+
+    /// Takes a role away.
+    #[must_use]
+    pub fn revoke(&self, user: &str, space: &str) -> Mutation {
+        erase(role_key(space, user))
+    }
+
+    /// Opens the next generation of a space, or ends the present one.
+    #[must_use]
+    pub fn set_space(&self, space: &str, over: bool) -> Mutation {
+        let last = self.generation(space).map_or(u32::from(over), |(generation, _)| generation);
+        let generation = if over { last } else { last.saturating_add(1) };
+        write(space_key(space), &Record { number: generation.into(), over, ..Record::default() })
+    }
+}
+
+/// Wrong passwords for an account: one record a replica, so that nobody's are lost.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Failures(Vec<(String, u64, Millis)>);
+
+impl Failures {
+    /// How many there were, everywhere.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        let own = if off(Mutant::Service(Service::Failures)) { 1 } else { self.0.len() };
+        self.0.iter().take(own).map(|(_, count, _)| count).sum()
+    }
+
+    /// How many a replica has counted.
+    #[must_use]
+    pub fn of(&self, replica: &str) -> u64 {
+        self.0.iter().find(|(own, ..)| own == replica).map_or(0, |(_, count, _)| *count)
+    }
+
+    /// Until when the account is locked: the greatest that any replica has said.
+    #[must_use]
+    pub fn until(&self) -> Millis {
+        self.0.iter().map(|(_, _, until)| *until).max().unwrap_or(0)
+    }
+
+    /// Until when it is locked by one replica.
+    #[must_use]
+    pub fn until_of(&self, replica: &str) -> Millis {
+        self.0.iter().find(|(own, ..)| own == replica).map_or(0, |(_, _, until)| *until)
+    }
+
+    /// A replica's record.
+    #[must_use]
+    pub fn record(user: &str, replica: &str, count: u64, until: Millis) -> Mutation {
+        write(format!("fail/{user}/{replica}"), &Record { number: count, at: until, ..Record::default() })
+    }
+}
+
+impl Directory<'_> {
+    /// Wrong passwords for an account.
+    #[must_use]
+    pub fn failures(&self, user: &str) -> Failures {
+        let prefix = format!("fail/{user}/");
+        let keys = self.store.space(self.system).map(|state| state.range(Some(&prefix), None));
+        let keys = keys.into_iter().flatten().map_while(|(key, set)| Some((key.strip_prefix(prefix.as_str())?, set)));
+        let records = keys.filter_map(|(replica, set)| {
+            // One replica writes its record alone, so there is one; if its id is another's by now, the greatest counts.
+            let told = set.entries().iter().filter_map(read);
+            let own = told.max_by_key(|record| (record.at, record.number))?;
+            Some((replica.to_string(), own.number, own.at))
+        });
+        Failures(records.collect())
+    }
+}
+
+/// The space of these records.
+#[must_use]
+pub fn system_space() -> Option<Space> {
+    Space::first(SYSTEM).ok()
+}
+
+/// A shared text.
+#[must_use]
+pub fn shared(text: &str) -> Arc<str> {
+    Arc::from(text)
+}

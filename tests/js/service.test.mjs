@@ -1,0 +1,239 @@
+// The session service in the package: the matrix by role and statement, queries that are killed, kills that reach the fleet,
+// accounts. The table is tests/data/service/statements.txt, which the Rust tests read too.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { EdgeSessionError } from 'edge-session';
+import { SECRET, clock, converge, next, open, openAll, pull, rejection, thrown, within } from './support.mjs';
+
+const table = readFileSync(new URL('../data/service/statements.txt', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+  .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|')));
+
+const SETUP = `CREATE SPACE shop; CREATE SPACE blog; CREATE USER me; CREATE USER admin; CREATE USER dba; CREATE USER nobody;
+  CREATE USER writer; GRANT ADMIN ON shop TO admin; GRANT DBA ON shop TO dba; GRANT USER ON blog TO writer`;
+
+/** The state in which each row begins: `theirs` runs the query 1, `elsewhere` the query 2. */
+async function world(t, role) {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.run(SETUP);
+  if (role !== 'God' && role !== 'none') await replica.admin.grant('me', role, 'shop');
+  const me = role === 'God' ? 'root' : 'me';
+  const mine = replica.session({ user: me, space: 'shop' });
+  const [theirs, elsewhere] = [replica.session({ user: 'dba', space: 'shop' }), replica.session({ user: 'writer', space: 'blog' })];
+  for (const session of [theirs, elsewhere]) session.track('work', () => new Promise(() => {})).catch(() => {});
+  const text = (statement) => {
+    const ids = { '<mine>': mine.id, '<theirs>': theirs.id, '<elsewhere>': elsewhere.id };
+    return statement.replace(/<\w+>/g, (name) => ids[name]).replace(/(?<= )me$/, me);
+  };
+  return { replica, mine, theirs, elsewhere, text };
+}
+
+const outcome = (promise) => promise.then(() => 'OK', (error) => error.code);
+
+for (const [at, role] of table[0].entries()) {
+  if (at === 0) continue;
+  test(`statements are answered as the table says, as ${role}`, async (t) => {
+    for (const row of table.slice(1)) {
+      const { replica, mine, text } = await world(t, role);
+      assert.equal(await outcome(mine.run(text(row[0]))), row[at], `${row[0]}, as ${role}`);
+      await replica.close();
+    }
+  });
+}
+
+test('a table is plain data that prints as a table', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const session = replica.session({ user: 'ann' });
+  const spaces = await session.run('SHOW SPACES');
+  assert.deepEqual([spaces.columns, spaces.rows], [['Name'], [['default']]]);
+  assert.deepEqual(JSON.parse(JSON.stringify(spaces)), { columns: ['Name'], rows: [['default']] });
+  assert.equal(String(spaces), '+---------+\n| Name    |\n+---------+\n| default |\n+---------+\n');
+  const shown = await session.run('SHOW SESSIONS | YIELD $-.SessionId AS id, $-.State AS state, $-.ClientIp');
+  assert.deepEqual(shown.rows, [[session.id, 'active', null]]);
+});
+
+test('a syntax error names the place and what would have done there', async (t) => {
+  const session = (await open(t)).session();
+  const error = await rejection(session.run('KILL SESSION'));
+  assert.ok(EdgeSessionError.is(error, 'SYNTAX'));
+  assert.deepEqual(error.details, { position: 12, expected: ['a string', 'an integer', '$-.'] });
+  assert.equal((await rejection(session.run('MATCH (n)'))).code, 'SYNTAX');
+  assert.equal((await rejection(session.run(7))).code, 'ARGUMENT_INVALID');
+});
+
+test('other text goes to the host, as a query, and becomes a table', async (t) => {
+  const execute = async (statement, { session, planId, deadline }) => {
+    if (statement === 'FAIL') throw new Error('no disk');
+    return [{ statement, user: session.user, plan: planId }, { statement, late: deadline !== null }];
+  };
+  const replica = await open(t, { execute, session: { queryTimeout: '1m' } });
+  const session = replica.session({ user: 'ann' });
+  const answer = await session.run('MATCH (n)');
+  assert.deepEqual(answer.columns, ['statement', 'user', 'plan', 'late']);
+  assert.deepEqual(answer.rows, [['MATCH (n)', 'ann', 1, null], ['MATCH (n)', null, null, 'true']]);
+  assert.match(String(answer), /^\+-+\+/);
+  assert.equal((await rejection(session.run('FAIL'))).message, 'no disk');
+  const finished = replica.admin.queries({ finished: true });
+  assert.deepEqual(finished.map(({ status, error }) => [status, error]), [['Completed', null], ['Failed', 'no disk']]);
+});
+
+test('a killed query aborts, is reported as killed, and what it brings later is dropped', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const session = replica.session({ user: 'ann' });
+  let late;
+  let given;
+  const query = session.track('report', (context) => {
+    given = context;
+    return new Promise((resolve) => {
+      late = resolve;
+    });
+  });
+  const failed = rejection(query);
+  assert.equal(replica.admin.queries()[0].status, 'Running');
+  await session.run(`KILL QUERY (PLAN = ${given.planId})`);
+  assert.equal((await within(failed, 'the end of the query')).code, 'QUERY_KILLED');
+  assert.ok(given.signal.aborted);
+  assert.equal(given.signal.reason.code, 'QUERY_KILLED');
+  late('a result');
+  assert.deepEqual(replica.admin.queries({ finished: true }).map(({ statement, status }) => [statement, status])[0], ['report', 'Killed']);
+  assert.equal(replica.admin.queries().length, 0);
+});
+
+test('a deadline, a signal, the end of a session and of a replica each end a query', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const [ann, bob] = [replica.session({ user: 'ann' }), replica.session({ user: 'bob' })];
+  const never = () => new Promise(() => {});
+  assert.equal((await within(rejection(ann.track('slow', never, { timeout: 20 })), 'the deadline')).code, 'QUERY_TIMEOUT');
+  const control = new AbortController();
+  const aborted = rejection(ann.track('left', never, { signal: control.signal }));
+  control.abort('enough');
+  assert.equal((await aborted).code, 'ABORTED');
+  const [ends, stays] = [rejection(ann.track('a', never)), rejection(bob.track('b', never))];
+  await ann.end();
+  assert.equal((await within(ends, 'the end of the session')).code, 'QUERY_KILLED');
+  assert.equal(ann.reason, 'SESSION_EXPIRED');
+  await replica.close();
+  assert.equal((await within(stays, 'the end of the replica')).code, 'REPLICA_CLOSED');
+});
+
+test('a kill reaches the fleet, every handle, every copy, and says by whom and why', async (t) => {
+  const [fra1, nrt1] = await openAll(t, ['fra1', 'nrt1'], { secret: SECRET });
+  const here = fra1.session({ user: 'ann' });
+  here.sync.set('a', 1);
+  const token = await here.sealed();
+  const there = nrt1.session(token);
+  await converge(fra1, nrt1);
+  assert.equal(there.sync.get('a'), 1);
+  there.sync.set('b', 2);
+  const told = next(nrt1, 'session');
+  assert.equal(await fra1.admin.killSession(here.id, 'left the company'), true);
+  const error = thrown(() => here.sync.set('a', 2));
+  assert.deepEqual([error.code, error.details], ['SESSION_KILLED', { by: null, why: 'left the company' }]);
+  // A kill is no write: something else is what the two do not agree in.
+  fra1.session().sync.set('news', 1);
+  await pull(nrt1, fra1);
+  assert.equal((await told).session.state, 'killed');
+  assert.equal(thrown(() => there.sync.get('a')).code, 'SESSION_KILLED', 'a copy is not answered either');
+  assert.equal(thrown(() => there.sync.set('b', 3)).code, 'SESSION_KILLED');
+  assert.equal(nrt1.session(token).reason, 'SESSION_KILLED');
+  assert.equal(nrt1.session({ token, onRefused: 'anonymous' }).reason, null);
+  assert.equal(await nrt1.admin.killSession(here.id), false, 'it is known nowhere any more');
+});
+
+test('a change of role acts on the next operation, also in front of the core', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.run('CREATE USER ann; GRANT USER ON default TO ann');
+  const session = replica.session({ user: 'ann' });
+  session.sync.set('a', 1);
+  session.sync.set('a', 2);
+  assert.equal(session.sync.get('a'), 2);
+  await replica.admin.run('REVOKE USER ON default FROM ann; GRANT GUEST ON default TO ann');
+  assert.equal(thrown(() => session.sync.set('a', 3)).code, 'PERMISSION_DENIED');
+  assert.equal(session.sync.get('a'), 2);
+  await replica.admin.revoke('ann', 'Guest', 'default');
+  assert.equal(thrown(() => session.sync.get('a')).code, 'PERMISSION_DENIED');
+});
+
+test('USE takes a session to another space', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.createSpace('shop');
+  const session = replica.session({ user: 'ann' });
+  session.sync.set('a', 'in default');
+  await session.run('USE shop');
+  assert.equal(session.space, 'shop');
+  assert.equal(session.sync.get('a'), undefined);
+  session.sync.set('a', 'in shop');
+  await session.run('USE default');
+  assert.equal(session.sync.get('a'), 'in default');
+  assert.equal((await rejection(session.run('USE nowhere'))).code, 'SPACE_NOT_FOUND');
+});
+
+test('accounts: who knows the password is the user, a guess is a guess, and five lock', async (t) => {
+  const now = clock();
+  const replica = await open(t, { secret: SECRET, clock: now });
+  await replica.admin.createUser('ann', 'sesame "open"\\');
+  const ann = await replica.login('ann', 'sesame "open"\\', { client: 'phone' });
+  assert.deepEqual([ann.user, ann.reason], ['ann', null]);
+  const wrong = await Promise.all([replica.login('ann', 'x'), replica.login('eve', 'x')].map(rejection));
+  assert.deepEqual(wrong.map(({ code, message }) => [code, message]), Array(2).fill(['BAD_CREDENTIALS', 'wrong user or password']));
+  now.now += 1;
+  await ann.run('CHANGE PASSWORD ann FROM "sesame \\"open\\"\\\\" TO "new"');
+  assert.equal(ann.reason, 'SESSION_KILLED', 'sessions that came with the old one end');
+  now.now += 1;
+  await replica.login('ann', 'new');
+  for (let guess = 0; guess < 5; guess += 1) await rejection(replica.login('ann', 'guess'));
+  const locked = await rejection(replica.login('ann', 'new'));
+  assert.deepEqual([locked.code, locked.details], ['BAD_CREDENTIALS', { limit: 'lockedForMs', allowed: 60_000 }]);
+  now.now += 60_000;
+  await replica.login('ann', 'new');
+  const everything = JSON.stringify([replica.admin.log(), replica.admin.queries({ finished: true }), replica.inspect()]);
+  assert.ok(!everything.includes('sesame') && !everything.includes('argon2id'), 'no password and no hash is shown');
+});
+
+test('the host may decide about passwords itself', async (t) => {
+  const replica = await open(t, { authenticate: async (user, password) => user === 'ann' && password === 'yes' });
+  assert.equal((await replica.login('ann', 'yes')).user, 'ann');
+  assert.equal((await rejection(replica.login('ann', 'no'))).code, 'BAD_CREDENTIALS');
+});
+
+test('the operator sees sessions, queries, operations and the cache', async (t) => {
+  const now = clock();
+  const replica = await open(t, { id: 'fra1', secret: SECRET, clock: now, limits: { sessionsPerUser: 2 } });
+  const { admin } = replica;
+  const first = replica.session({ user: 'ann', client: 'phone', clientIp: '10.0.0.1' });
+  await first.set('a', 1);
+  now.now += 5_000;
+  const second = replica.session({ user: 'ann' });
+  assert.equal(replica.session({ user: 'ann' }).reason, 'MAX_CONNECTIONS_EXCEEDED');
+  const rows = admin.sessions({ user: 'ann' });
+  assert.deepEqual(rows.map(({ id }) => id), [second.id, first.id], 'the one used last first');
+  assert.deepEqual(rows[1], {
+    id: first.id, user: 'ann', space: 'default', replica: replica.id, client: 'phone', clientIp: '10.0.0.1', createdAt: now.now - 5_000,
+    lastActiveAt: now.now - 5_000, expiresAt: first.expiresAt, state: 'active', activeQueries: 0, stats: { queries: 0, reads: 0, writes: 1 }, ageMs: 5_000,
+  });
+  assert.deepEqual(admin.sessions({ idleFor: '5s' }).map(({ id }) => id), [first.id]);
+  await admin.createUser('ann');
+  await admin.grant('ann', 'DBA', 'default');
+  assert.deepEqual([await admin.users(), await admin.spaces(), await admin.roles('default')], [['ann', 'root'], ['default'], [{ user: 'ann', role: 'DBA' }]]);
+  assert.equal((await rejection(admin.killQuery(first.id, 9))).code, 'QUERY_NOT_FOUND');
+  assert.deepEqual(admin.log().map(({ action, outcome }) => [action, outcome]).slice(0, 2), [['CREATE USER ann', 'OK'], ['GRANT ROLE DBA ON default TO ann', 'OK']]);
+  assert.equal(await admin.killSessions({ user: 'ann', except: second.id }), 1);
+  assert.deepEqual([first.reason, second.reason], ['SESSION_KILLED', null]);
+  const { bytes, capacity, evictions } = admin.cache();
+  assert.ok(bytes > 0 && bytes < capacity && evictions === 0);
+  await admin.dropUser('ann');
+  assert.equal((await rejection(admin.dropUser('root'))).code, 'PERMISSION_DENIED');
+});
+
+test('idle sessions end by a timer, and slow queries are told of', async (t) => {
+  const replica = await open(t, { session: { idleTimeout: 30, slow: 10 } });
+  const told = next(replica, 'session');
+  const session = replica.session();
+  assert.equal((await told).session.state, 'idle-expired');
+  assert.equal(session.reason, 'SESSION_EXPIRED');
+  const slow = next(replica, 'slow');
+  await rejection(replica.session().track('long', () => new Promise(() => {}), { timeout: 20 }));
+  assert.equal((await slow).status, 'Timeout');
+});

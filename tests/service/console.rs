@@ -1,0 +1,236 @@
+//! Statements run: the whole matrix by role and statement on a real replica, and what the tables show.
+
+use edge_session::error::ErrorCode;
+use edge_session::id::Space;
+use edge_session::io::{Scope, SessionHandle};
+use edge_session::replica::SessionInit;
+
+use super::common::edge;
+use super::common::host::{Host, PLAIN};
+use super::{column, count, rows, run};
+
+/// The state in which each row of the matrix begins.
+struct World {
+    host: Host,
+    me: &'static str,
+    mine: SessionHandle,
+    theirs: SessionHandle,
+    elsewhere: SessionHandle,
+}
+
+fn session(host: &mut Host, user: &str, space: &str) -> SessionHandle {
+    let space = Space::first(space).ok();
+    host.open(SessionInit { user: Some(user.into()), space, ..SessionInit::default() })
+}
+
+fn world(role: &str) -> World {
+    let mut host = Host::new(edge("fra1"));
+    let setup = "CREATE SPACE shop; CREATE SPACE blog; CREATE USER me; CREATE USER admin; CREATE USER dba;
+        CREATE USER nobody; CREATE USER writer; GRANT ADMIN ON shop TO admin; GRANT DBA ON shop TO dba;
+        GRANT USER ON blog TO writer";
+    run(&mut host, None, setup).unwrap();
+    if !["God", "none"].contains(&role) {
+        run(&mut host, None, &format!("GRANT ROLE {role} ON shop TO me")).unwrap();
+    }
+    let me = if role == "God" { "root" } else { "me" };
+    let mine = session(&mut host, me, "shop");
+    let theirs = session(&mut host, "dba", "shop");
+    let elsewhere = session(&mut host, "writer", "blog");
+    for (of, plan) in [(theirs, 1), (elsewhere, 2)] {
+        assert_eq!(host.replica.begin_query(of, "work", PLAIN, host.now).unwrap().0, plan);
+    }
+    World { host, me, mine, theirs, elsewhere }
+}
+
+impl World {
+    fn id(&self, session: SessionHandle) -> String {
+        self.host.replica.session(session).unwrap().id.to_string()
+    }
+
+    /// The text with the names of this world.
+    fn text(&self, text: &str) -> String {
+        let text = text.replace("<mine>", &self.id(self.mine)).replace("<theirs>", &self.id(self.theirs));
+        let text = text.replace("<elsewhere>", &self.id(self.elsewhere));
+        let mut words: Vec<&str> = text.split(' ').collect();
+        words.iter_mut().filter(|word| **word == "me").for_each(|word| *word = self.me);
+        words.join(" ")
+    }
+}
+
+#[test]
+fn each_role_is_answered_as_the_table_says() {
+    let table = rows(include_str!("../data/service/statements.txt"));
+    let roles = &table[0][1..];
+    assert_eq!(roles.len(), 6);
+    for row in &table[1..] {
+        for (role, expected) in roles.iter().zip(&row[1..]) {
+            let mut world = world(role);
+            let text = world.text(&row[0]);
+            let session = world.mine;
+            let answered = run(&mut world.host, session, &text).map_or_else(|error| error.code().as_str(), |_| "OK");
+            assert_eq!(answered, expected, "{text}, as {role}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_permitted_changes_nothing() {
+    let table = rows(include_str!("../data/service/statements.txt"));
+    for row in table[1..].iter().filter(|row| row[6] == "PERMISSION_DENIED") {
+        let mut world = world("none");
+        let before = world.host.replica.store().clone();
+        let text = world.text(&row[0]);
+        let session = world.mine;
+        run(&mut world.host, session, &text).unwrap_err();
+        for (space, state) in world.host.replica.store().spaces() {
+            assert_eq!(before.vector(space), state.vector(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn lists_show_what_a_role_may_see() {
+    let seen = |role: &str, text: &str, name: &str| {
+        let mut world = world(role);
+        let session = world.mine;
+        let table = run(&mut world.host, session, text).unwrap();
+        let mut found = column(&table, name);
+        found.sort();
+        found
+    };
+    assert_eq!(seen("God", "SHOW SESSIONS", "UserName"), ["dba", "root", "writer"]);
+    assert_eq!(seen("Admin", "SHOW SESSIONS", "UserName"), ["dba", "me"]);
+    assert_eq!(seen("DBA", "SHOW SESSIONS", "UserName"), ["me"]);
+    assert_eq!(seen("none", "SHOW LOCAL SESSIONS", "UserName"), ["me"]);
+    // The statement itself is a query that runs.
+    assert_eq!(seen("God", "SHOW QUERIES", "Query"), ["SHOW QUERIES", "work", "work"]);
+    assert_eq!(seen("Admin", "SHOW QUERIES", "User"), ["dba", "me"]);
+    assert_eq!(seen("Guest", "SHOW QUERIES", "User"), ["me"]);
+    assert_eq!(seen("God", "SHOW SPACES", "Name"), ["blog", "default", "shop"]);
+    assert_eq!(seen("Guest", "SHOW SPACES", "Name"), ["shop"]);
+    assert_eq!(seen("none", "SHOW SPACES", "Name"), Vec::<String>::new());
+    assert_eq!(seen("God", "SHOW USERS", "Account"), ["admin", "dba", "me", "nobody", "root", "writer"]);
+    assert_eq!(seen("Guest", "SHOW ROLES IN shop", "Role Type"), ["ADMIN", "DBA", "GUEST"]);
+    assert_eq!(seen("User", "SHOW GRANTS", "role"), ["USER"]);
+    assert_eq!(seen("God", "DESCRIBE USER writer", "space"), ["blog"]);
+}
+
+#[test]
+fn data_is_read_and_written_as_the_role_allows_and_a_change_of_role_acts_on_the_next_operation() {
+    for (role, reads, writes) in [
+        ("God", true, true),
+        ("Admin", true, true),
+        ("User", true, true),
+        ("Guest", true, false),
+        ("none", false, false),
+    ] {
+        let mut world = world(role);
+        let session = world.mine;
+        assert_eq!(world.host.get(session, "k", PLAIN).is_ok(), reads, "{role}");
+        assert_eq!(world.host.try_set(session, "k", "v", PLAIN).is_ok(), writes, "{role}");
+    }
+    let mut world = world("User");
+    let session = world.mine;
+    world.host.set(session, "k", "v");
+    run(&mut world.host, None, "REVOKE USER ON shop FROM me; GRANT GUEST ON shop TO me").unwrap();
+    let refused = world.host.try_set(session, "k", "w", PLAIN).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::PermissionDenied);
+    assert_eq!(world.host.get(session, "k", PLAIN), Ok(Some("v".into())));
+    let watch = world.host.replica.watch(session, Scope::Prefix(String::new()), PLAIN, world.host.now).unwrap();
+    run(&mut world.host, None, "REVOKE GUEST ON shop FROM me").unwrap();
+    assert_eq!(world.host.replica.peek(session, "k", world.host.now).unwrap_err().code(), ErrorCode::PermissionDenied);
+    assert_eq!(world.host.next(watch).unwrap_err().code(), ErrorCode::PermissionDenied);
+    run(&mut world.host, None, "DROP SPACE shop").unwrap();
+    assert_eq!(world.host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SpaceNotFound);
+}
+
+#[test]
+fn a_pipe_kills_what_it_has_chosen_or_nothing() {
+    let mut world = world("Admin");
+    let session = world.mine;
+    let text = "SHOW SESSIONS | YIELD $-.SessionId AS sid, $-.UserName AS user | KILL SESSION $-.sid";
+    let chosen = text.replace(" | KILL", " WHERE $-.UserName == 'dba' | KILL");
+    assert_eq!(count(&run(&mut world.host, session, &chosen).unwrap()), 1);
+    assert_eq!(world.host.get(world.theirs, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
+
+    // Several kills are all permitted, or none is done.
+    let mut world = self::world("User");
+    let (session, theirs) = (world.mine, world.id(world.theirs));
+    world.host.replica.begin_query(session, "mine", PLAIN, world.host.now).unwrap();
+    let mine = world.id(session);
+    let both = format!("KILL QUERY (SESSION = '{mine}', PLAN = 3); KILL QUERY (SESSION = '{theirs}', PLAN = 1)");
+    assert_eq!(run(&mut world.host, session, &both).unwrap_err().code(), ErrorCode::PermissionDenied);
+    let left = |world: &World| world.host.replica.service().1.running().count();
+    assert_eq!(left(&world), 2, "the first statement had run");
+    let rows = "SHOW QUERIES | YIELD $-.SessionID AS s, $-.ExecutionPlanID AS p WHERE $-.Query == 'work' | KILL QUERY (SESSION = $-.s, PLAN = $-.p)";
+    run(&mut world.host, None, rows).unwrap();
+    assert_eq!(left(&world), 0);
+}
+
+#[test]
+fn a_sequence_is_checked_before_any_of_it_runs() {
+    let mut world = world("God");
+    for (text, code) in [
+        ("DROP USER nobody; SHOW NONSENSE", ErrorCode::Syntax),
+        ("DROP USER nobody; SHOW USERS | YIELD $-.NoColumn", ErrorCode::Semantic),
+        ("DROP USER nobody; CREATE SPACE `no such name!`", ErrorCode::Semantic),
+    ] {
+        assert_eq!(run(&mut world.host, None, text).unwrap_err().code(), code);
+    }
+    assert!(column(&run(&mut world.host, None, "SHOW USERS").unwrap(), "Account").contains(&"nobody".into()));
+}
+
+#[test]
+fn pipes_choose_order_and_bound_rows() {
+    let mut world = world("God");
+    let mut shown = |text: &str| column(&run(&mut world.host, None, text).unwrap(), "u");
+    let base = "SHOW USERS | YIELD $-.Account AS u";
+    assert_eq!(shown(&format!("{base} | ORDER BY $-.u DESC | LIMIT 2")), ["writer", "root"]);
+    assert_eq!(
+        shown(&format!("{base} WHERE $-.Account STARTS WITH 'a' OR $-.Account CONTAINS 'ob'")),
+        ["admin", "nobody"]
+    );
+    assert_eq!(shown(&format!("{base} WHERE NOT $-.Account >= 'm' AND $-.Account != 'dba'")), ["admin"]);
+    let mixed = run(&mut world.host, None, "SHOW USERS | YIELD $-.Account WHERE $-.Account > 3");
+    assert_eq!(mixed.unwrap_err().code(), ErrorCode::Semantic);
+}
+
+#[test]
+fn a_table_prints_as_one() {
+    let mut host = Host::new(edge("fra1"));
+    let table = run(&mut host, None, "SHOW SPACES").unwrap();
+    assert_eq!(table.to_string(), "+---------+\n| Name    |\n+---------+\n| default |\n+---------+\n");
+    let empty = run(&mut host, None, "SHOW ROLES IN default").unwrap();
+    assert_eq!(
+        empty.to_string(),
+        "+---------+-----------+\n| Account | Role Type |\n+---------+-----------+\n+---------+-----------+\n"
+    );
+}
+
+#[test]
+fn the_log_tells_who_did_what_with_which_result_and_holds_no_password() {
+    let mut world = world("User");
+    let session = world.mine;
+    run(&mut world.host, session, "DROP USER dba").unwrap_err();
+    super::run_with(&mut world.host, None, "ALTER USER dba WITH PASSWORD 'sesame'", &["$hash$"]).unwrap();
+    let log: Vec<_> = world.host.replica.service().2.iter().cloned().collect();
+    let [.., refused, altered] = log.as_slice() else { panic!("{log:?}") };
+    assert_eq!((refused.user.as_deref(), refused.action.as_str()), (Some("me"), "DROP USER dba"));
+    assert_eq!((refused.outcome, refused.space.as_str()), ("PERMISSION_DENIED", "shop"));
+    assert_eq!((altered.user.as_deref(), altered.outcome), (None, "OK"));
+    assert!(!format!("{log:?}").contains("sesame") && !format!("{log:?}").contains("$hash$"));
+    let queries = format!("{:?}", world.host.replica.service().1);
+    assert!(!queries.contains("sesame"));
+}
+
+#[test]
+fn without_accounts_everybody_is_a_user_and_nobody_sees_others() {
+    let mut host = Host::new(edge("fra1"));
+    let (ann, _bob) = (session(&mut host, "ann", "any"), session(&mut host, "bob", "any"));
+    host.set(ann, "k", "v");
+    assert_eq!(column(&run(&mut host, ann, "SHOW SESSIONS").unwrap(), "UserName"), ["ann"]);
+    assert_eq!(run(&mut host, ann, "CREATE USER eve").unwrap_err().code(), ErrorCode::PermissionDenied);
+    let hidden = SessionInit { space: Space::first("$system").ok(), ..SessionInit::default() };
+    let hidden = host.open(hidden);
+    assert_eq!(host.get(hidden, "account/ann", PLAIN).unwrap_err().code(), ErrorCode::PermissionDenied);
+}

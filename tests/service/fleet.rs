@@ -1,0 +1,208 @@
+//! What the whole fleet knows: kills that nobody undoes, and changes of two replicas at once, decided restrictively.
+
+use edge_session::error::{Details, ErrorCode};
+use edge_session::id::Space;
+use edge_session::replica::SessionInit;
+
+use super::common::host::{Host, PLAIN, sync};
+use super::common::{edge, stored, tab};
+use super::{column, run, run_with};
+
+/// Two edges, with accounts that both know.
+fn pair() -> (Host, Host) {
+    let (mut fra, mut nrt) = (Host::new(edge("fra1")), Host::new(edge("nrt1")));
+    run(&mut fra, None, "CREATE SPACE shop; CREATE USER ann; CREATE USER bob; GRANT DBA ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    (fra, nrt)
+}
+
+fn roles(host: &mut Host) -> Vec<String> {
+    let table = run(host, None, "SHOW ROLES IN shop").unwrap();
+    table.rows.iter().map(|row| format!("{} {}", row[0], row[1])).collect()
+}
+
+fn users(host: &mut Host) -> Vec<String> {
+    column(&run(host, None, "SHOW USERS").unwrap(), "Account")
+}
+
+fn ann(host: &mut Host) -> SessionInit {
+    let _ = host;
+    SessionInit { user: Some("ann".into()), space: Space::first("shop").ok(), ..SessionInit::default() }
+}
+
+#[test]
+pub(super) fn a_killed_session_is_refused_wherever_its_kill_is_known() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let here = fra.open(init);
+    let token = fra.token(here);
+    let there = nrt.resume(&token);
+    nrt.set(there, "k", "v");
+    let id = fra.replica.session(here).unwrap().id;
+    assert_eq!(super::count(&run(&mut fra, None, &format!("KILL SESSION '{id}'")).unwrap()), 1);
+    let killed = fra.get(here, "k", PLAIN).unwrap_err();
+    assert_eq!(killed.code(), ErrorCode::SessionKilled);
+    assert_eq!(killed.details(), &Details::Killed { by: None, why: None });
+    assert!(nrt.get(there, "k", PLAIN).is_ok(), "the kill is not known there yet");
+    sync(&mut fra, &mut nrt);
+    assert_eq!(nrt.get(there, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled, "in use");
+    let again = nrt.resume(&token);
+    assert_eq!(nrt.get(again, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled, "coming again");
+    let fresh = nrt.open(SessionInit { token: Some(token), anonymous_if_refused: true, ..SessionInit::default() });
+    assert!(nrt.replica.session(fresh).unwrap().refused.is_none(), "who asked for it gets an anonymous one");
+    assert_ne!(nrt.replica.session(fresh).unwrap().id, id);
+    assert_eq!(super::count(&run(&mut nrt, None, &format!("KILL SESSION '{id}'")).unwrap()), 0, "it is dead already");
+}
+
+#[test]
+fn two_kills_at_once_are_one_and_the_earlier_tells_why() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let here = fra.open(init);
+    let token = fra.token(here);
+    let there = nrt.resume(&token);
+    let id = fra.replica.session(here).unwrap().id;
+    let root = fra.open(SessionInit { user: Some("root".into()), ..SessionInit::default() });
+    run(&mut fra, root, &format!("KILL SESSION '{id}'")).unwrap();
+    nrt.at(nrt.now + 10);
+    nrt.replica.end_session(there, nrt.now).unwrap();
+    nrt.drain();
+    sync(&mut fra, &mut nrt);
+    for host in [&mut fra, &mut nrt] {
+        let again = host.resume(&token);
+        let error = host.get(again, "k", PLAIN).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::SessionKilled);
+        assert_eq!(error.details(), &Details::Killed { by: Some("root".into()), why: None });
+    }
+}
+
+#[test]
+fn a_logout_acts_everywhere_and_is_no_kill() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let here = fra.open(init);
+    let token = fra.token(here);
+    fra.replica.end_session(here, fra.now).unwrap();
+    fra.drain();
+    assert_eq!(fra.get(here, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    sync(&mut fra, &mut nrt);
+    let there = nrt.resume(&token);
+    assert_eq!(nrt.get(there, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+}
+
+#[test]
+fn what_was_killed_stays_so_after_a_restart() {
+    let mut host = Host::new(stored(edge("fra1")));
+    let session = host.open(SessionInit { user: Some("ann".into()), ..SessionInit::default() });
+    let token = host.token(session);
+    let id = host.replica.session(session).unwrap().id;
+    let begun = host.replica.run(None, &format!("KILL SESSION '{id}'"), &[], PLAIN, host.now).unwrap();
+    assert!(matches!(begun, edge_session::io::Progress::Waiting(_)), "success is not told before storage has it");
+    assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled, "but it acts at once");
+    host.drain();
+    host.confirm_all();
+    host.crash();
+    let again = host.resume(&token);
+    assert_eq!(host.get(again, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
+}
+
+#[test]
+pub(super) fn a_grant_and_a_demotion_at_once_leave_the_lower_role() {
+    let (mut fra, mut nrt) = pair();
+    run(&mut fra, None, "GRANT GUEST ON shop TO ann").unwrap();
+    // Later, and so the winner if the last writer won.
+    nrt.at(nrt.now + 1_000);
+    run(&mut nrt, None, "GRANT ADMIN ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!((roles(&mut fra), roles(&mut nrt)), (vec!["ann GUEST".into()], vec!["ann GUEST".into()]));
+
+    let (mut fra, mut nrt) = pair();
+    run(&mut fra, None, "REVOKE DBA ON shop FROM ann").unwrap();
+    nrt.at(nrt.now + 1_000);
+    run(&mut nrt, None, "GRANT ADMIN ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!((roles(&mut fra), roles(&mut nrt)), (vec![], vec![]), "a revocation is the lowest of all");
+    run(&mut nrt, None, "GRANT USER ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(roles(&mut fra), ["ann USER"], "who has seen both decides");
+}
+
+#[test]
+pub(super) fn a_drop_beats_what_was_done_beside_it() {
+    let (mut fra, mut nrt) = pair();
+    run(&mut fra, None, "DROP USER ann").unwrap();
+    nrt.at(nrt.now + 1_000);
+    run(&mut nrt, None, "ALTER USER ann WITH PASSWORD 'x'; GRANT ADMIN ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    for host in [&mut fra, &mut nrt] {
+        assert_eq!(users(host), ["bob", "root"]);
+        assert!(roles(host).is_empty());
+    }
+    run(&mut fra, None, "CREATE USER ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(users(&mut nrt), ["ann", "bob", "root"]);
+    assert!(roles(&mut nrt).is_empty(), "another of the same name has none of its roles");
+}
+
+#[test]
+pub(super) fn an_account_that_was_created_twice_is_nobodys_until_god_decides() {
+    let (mut fra, mut nrt) = pair();
+    run_with(&mut fra, None, "CREATE USER eve WITH PASSWORD 'a'; GRANT USER ON shop TO eve", &["one"]).unwrap();
+    run_with(&mut nrt, None, "CREATE USER eve WITH PASSWORD 'b'; GRANT USER ON shop TO eve", &["two"]).unwrap();
+    sync(&mut fra, &mut nrt);
+    for host in [&mut fra, &mut nrt] {
+        assert_eq!(users(host), ["ann", "bob", "eve", "root"]);
+        assert_eq!(roles(host), ["ann DBA"]);
+        let secrets = host.replica.secrets("CHANGE PASSWORD eve FROM 'a' TO 'c'").unwrap();
+        assert!(matches!(&secrets[0], edge_session::replica::Hashing::Check(_, None)), "no password opens it");
+    }
+    run_with(&mut nrt, None, "ALTER USER eve WITH PASSWORD 'c'; GRANT USER ON shop TO eve", &["three"]).unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(roles(&mut fra), ["ann DBA", "eve USER"]);
+}
+
+#[test]
+fn a_space_that_was_dropped_and_created_again_is_another() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let session = fra.open(init);
+    fra.set(session, "k", "v");
+    run(&mut nrt, None, "DROP SPACE shop; CREATE SPACE shop").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(fra.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SpaceNotFound);
+    assert!(roles(&mut fra).is_empty(), "its roles were those of the one before");
+    run(&mut fra, None, "GRANT USER ON shop TO ann").unwrap();
+    run(&mut fra, session, "USE shop").unwrap();
+    assert_eq!(fra.get(session, "k", PLAIN), Ok(None));
+}
+
+#[test]
+fn a_new_password_ends_the_sessions_that_came_with_the_old_one() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let (before, other) =
+        (fra.open(init.clone()), fra.open(SessionInit { user: Some("bob".into()), ..SessionInit::default() }));
+    let token = fra.token(before);
+    fra.at(fra.now + 5);
+    nrt.at(nrt.now + 5);
+    run_with(&mut nrt, None, "ALTER USER ann WITH PASSWORD 'x'", &["hash"]).unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(fra.get(before, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
+    let again = nrt.resume(&token);
+    assert_eq!(nrt.get(again, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
+    assert_eq!(fra.replica.session(other).unwrap().refused, None);
+    fra.at(fra.now + 5);
+    let after = fra.open(init);
+    assert!(fra.get(after, "k", PLAIN).is_ok());
+}
+
+#[test]
+fn a_replica_without_the_secret_keeps_no_accounts_and_kills_only_its_own_sessions() {
+    let mut host = Host::new(tab("tab"));
+    assert_eq!(run(&mut host, None, "CREATE USER ann").unwrap_err().code(), ErrorCode::PermissionDenied);
+    let session = host.session();
+    let id = host.replica.session(session).unwrap().id;
+    assert_eq!(super::count(&run(&mut host, session, &format!("KILL SESSION '{id}'")).unwrap()), 1);
+    assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
+    assert!(host.replica.store().spaces().next().is_none(), "nothing is written that nobody would believe");
+}

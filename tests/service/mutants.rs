@@ -1,0 +1,25 @@
+//! The tests of the service, tested: with one rule switched off, the test that it is for fails.
+
+use std::panic::catch_unwind;
+
+use edge_session::mutant::{Mutant, Service, without};
+
+use super::*;
+
+fn notices(rule: Service, test: fn()) {
+    let missed = without(Mutant::Service(rule), || catch_unwind(test)).is_ok();
+    assert!(!missed, "{} goes unnoticed", Mutant::Service(rule).name());
+}
+
+#[test]
+fn each_rule_that_is_switched_off_is_noticed() {
+    notices(Service::Under, enemy::no_data_overtakes_the_revocation_that_protects_it);
+    notices(Service::Authority, enemy::a_role_that_the_token_has_seen_is_waited_for);
+    notices(Service::Fence, fences::no_later_word_undoes_a_kill);
+    notices(Service::Judge, fleet::a_killed_session_is_refused_wherever_its_kill_is_known);
+    notices(Service::Role, fleet::a_grant_and_a_demotion_at_once_leave_the_lower_role);
+    notices(Service::Drop, fleet::a_drop_beats_what_was_done_beside_it);
+    notices(Service::Twice, fleet::an_account_that_was_created_twice_is_nobodys_until_god_decides);
+    notices(Service::Creation, fleet::a_drop_beats_what_was_done_beside_it);
+    notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
+}

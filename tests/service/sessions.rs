@@ -1,0 +1,261 @@
+//! The sessions of a replica: cache, timers, limits, and the ends of a session.
+
+use std::collections::VecDeque;
+
+use edge_session::error::{Details, ErrorCode};
+use edge_session::id::{ReplicaId, SessionId, Space};
+use edge_session::io::Event;
+use edge_session::replica::{Config, SessionInit};
+use edge_session::service::cache::SessionCache;
+use edge_session::service::expiry::TimerQueue;
+use edge_session::service::manager::{SessionLimits, SessionManager};
+use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus};
+use edge_session::service::system::shared;
+use proptest::prelude::*;
+
+use super::common::host::{Host, PLAIN};
+use super::common::{START, edge, tab};
+use super::run;
+
+fn info(number: u8, user: Option<&str>) -> SessionInfo {
+    SessionInfo {
+        id: SessionId::new(START, [number; 10]),
+        user: user.map(shared),
+        client: None,
+        address: None,
+        space: Space::first("default").unwrap(),
+        home: ReplicaId::new("fra1", [1; 10]).unwrap(),
+        created: START,
+        active: START,
+        expires: START + 100_000,
+        stats: SessionStats::default(),
+        queries: 0,
+        handles: 0,
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u8),
+    Touch(u8),
+    Remove(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => (0..40_u8).prop_map(Step::Insert),
+        2 => (0..40_u8).prop_map(Step::Touch),
+        1 => (0..40_u8).prop_map(Step::Remove),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn the_cache_is_a_list_in_the_order_of_use(steps in steps()) {
+        let mut cache = SessionCache::default();
+        let mut model: VecDeque<u8> = VecDeque::new();
+        for step in steps {
+            match step {
+                Step::Insert(n) if !model.contains(&n) => {
+                    cache.insert(info(n, Some("ann")));
+                    model.push_front(n);
+                }
+                Step::Touch(n) => {
+                    let at = cache.find(&info(n, None).id);
+                    prop_assert_eq!(at.is_some(), model.contains(&n));
+                    if let Some(at) = at {
+                        cache.touch(at);
+                        model.retain(|held| *held != n);
+                        model.push_front(n);
+                    }
+                }
+                Step::Remove(n) => {
+                    let gone = cache.find(&info(n, None).id).and_then(|at| cache.remove(at));
+                    prop_assert_eq!(gone.is_some(), model.contains(&n));
+                    model.retain(|held| *held != n);
+                }
+                Step::Insert(_) => {}
+            }
+            let ids: Vec<SessionId> = cache.iter().map(|held| held.id).collect();
+            let expected: Vec<SessionId> = model.iter().map(|n| info(*n, None).id).collect();
+            prop_assert_eq!(&ids, &expected);
+            let mut oldest: Vec<SessionId> = cache.oldest().filter_map(|at| cache.get(at)).map(|held| held.id).collect();
+            oldest.reverse();
+            prop_assert_eq!(oldest, expected);
+            prop_assert_eq!(cache.len(), model.len());
+            prop_assert_eq!(cache.bytes() == 0, model.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_queue_gives_what_is_due_in_order(sets in prop::collection::vec((0..30_u32, 1..100_u64, any::<bool>()), 0..200)) {
+        let mut queue = TimerQueue::default();
+        let mut model = std::collections::BTreeMap::<u32, u64>::new();
+        for (slot, at, removes) in sets {
+            if removes {
+                queue.remove(slot);
+                model.remove(&slot);
+            } else {
+                queue.set(slot, at);
+                model.insert(slot, at);
+            }
+            prop_assert_eq!(queue.earliest(), model.values().min().copied());
+            prop_assert_eq!(queue.len(), model.len());
+        }
+        let mut last = 0;
+        while let Some(earliest) = queue.earliest() {
+            prop_assert!(earliest >= last && queue.pop(earliest - 1).is_none());
+            last = earliest;
+            let slot = queue.pop(earliest).unwrap();
+            prop_assert_eq!(model.remove(&slot), Some(earliest));
+        }
+        prop_assert!(model.is_empty());
+    }
+}
+
+#[test]
+fn who_was_not_used_for_longest_goes_first_and_who_is_in_use_stays() {
+    let limits = SessionLimits { cached: 3, ..SessionLimits::default() };
+    let mut manager = SessionManager::new(limits);
+    for n in 1..=3 {
+        manager.enter(info(n, None), START).unwrap();
+    }
+    // The first is in use; the second was used last.
+    manager.leave(&info(2, None).id);
+    manager.leave(&info(3, None).id);
+    manager.touch(&info(2, None).id, START + 1).unwrap();
+    manager.enter(info(4, None), START + 2).unwrap();
+    let known = |n: u8| manager.get(&info(n, None).id).is_some();
+    assert_eq!([1, 2, 3, 4].map(known), [true, true, false, true]);
+    assert_eq!(manager.cache().0.evictions, 1);
+}
+
+#[test]
+fn bytes_bound_the_cache_as_well() {
+    let limits = SessionLimits { bytes: 20_000, ..SessionLimits::default() };
+    let mut manager = SessionManager::new(limits);
+    for n in 0..200 {
+        manager.enter(info(n, Some(&"long".repeat(100))), START).unwrap();
+        manager.leave(&info(n, None).id);
+    }
+    let (stats, bytes, capacity) = manager.cache();
+    assert!(bytes <= capacity + 1_000, "{bytes}");
+    assert!(stats.evictions > 100 && manager.len() as u64 == 200 - stats.evictions);
+}
+
+#[test]
+fn an_evicted_session_goes_on_from_its_token_without_loss_of_guarantees() {
+    let mut config = edge("fra1");
+    config.sessions.cached = 1;
+    let mut host = Host::new(config);
+    let ann = host.open(SessionInit { user: Some("ann".into()), ..SessionInit::default() });
+    host.set(ann, "k", "v");
+    let token = host.token(ann);
+    host.replica.close_session(ann);
+    let others: Vec<_> = (0..5).map(|_| host.session()).collect();
+    others.into_iter().for_each(|other| host.replica.close_session(other));
+    let mut other = Host::new(edge("nrt1"));
+    let there = other.resume(&token);
+    assert_eq!(other.get(there, "k", super::common::host::THROW).unwrap_err().code(), ErrorCode::StaleReplica);
+    let again = host.resume(&token);
+    assert_eq!(host.get(again, "k", PLAIN), Ok(Some("v".into())));
+    assert_eq!(host.replica.session(again).unwrap().user.as_deref(), Some("ann"));
+}
+
+#[test]
+fn limits_hold_exactly_and_name_themselves() {
+    let mut config = edge("fra1");
+    config.sessions = SessionLimits { sessions: 5, user: 3, address: 2, idle: Some(1_000), ..config.sessions };
+    let mut host = Host::new(config);
+    let init = |user: &str, address: &str| SessionInit {
+        user: Some(user.into()),
+        address: Some(address.into()),
+        ..SessionInit::default()
+    };
+    let mut refused = |user: &str, address: &str| {
+        let session = host.open(init(user, address));
+        let refused = host.replica.session(session).unwrap().refused?;
+        assert_eq!(refused.code(), ErrorCode::MaxConnectionsExceeded);
+        let Details::Limit { limit, allowed } = refused.details() else { panic!("{refused}") };
+        assert!(refused.cause().contains("idle for longest: 0"), "{refused}");
+        Some((*limit, *allowed))
+    };
+    assert_eq!(refused("ann", "home"), None);
+    assert_eq!(refused("ann", "home"), None);
+    assert_eq!(refused("ann", "home"), Some(("sessionsPerAddress", 2)));
+    assert_eq!(refused("ann", "train"), None);
+    assert_eq!(refused("ann", "plane"), Some(("sessionsPerUser", 3)));
+    assert_eq!(refused("bob", "home"), None);
+    assert_eq!(refused("eve", "home"), None);
+    assert_eq!(refused("eve", "train"), Some(("sessions", 5)));
+    // Those that are over do not count, whatever the timers have done.
+    host.now = START + 1_000;
+    let late = host.open(init("ann", "home"));
+    assert_eq!(host.replica.session(late).unwrap().refused, None);
+}
+
+#[test]
+fn a_session_that_nobody_uses_is_over_at_its_next_use_and_is_told_of() {
+    let mut config = edge("fra1");
+    config.sessions.idle = Some(1_000);
+    let mut host = Host::new(config);
+    let session = host.session();
+    let token = host.token(session);
+    host.at(START + 999);
+    assert!(host.get(session, "k", PLAIN).is_ok());
+    host.at(START + 1_998);
+    assert!(host.get(session, "k", PLAIN).is_ok(), "use makes it live on");
+    // No timer has rung.
+    host.now = START + 2_998;
+    assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    let again = host.resume(&token);
+    assert_eq!(host.replica.session(again).unwrap().refused.unwrap().code(), ErrorCode::SessionExpired);
+
+    let watched = host.session();
+    host.drain();
+    let due = host.timeout.expect("a timer is asked for");
+    host.at(due);
+    assert_eq!(host.get(watched, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    let over =
+        host.events.iter().filter(|event| matches!(event, Event::Session { status: SessionStatus::IdleExpired, .. }));
+    assert!(over.count() >= 1);
+}
+
+#[test]
+fn nothing_extends_the_absolute_end() {
+    let mut host = Host::new(edge("fra1"));
+    let session = host.open(SessionInit { expires_in: Some(5_000), ..SessionInit::default() });
+    for at in (0..5_000).step_by(500) {
+        host.at(START + at);
+        assert!(host.get(session, "k", PLAIN).is_ok());
+    }
+    host.at(START + 5_000);
+    assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    let shown = run(&mut host, None, "SHOW SESSIONS").unwrap();
+    assert!(shown.rows.is_empty(), "{shown}");
+}
+
+#[test]
+fn sessions_are_told_apart_however_fast_they_come() {
+    let mut host = Host::new(tab("tab"));
+    let sessions: Vec<_> = (0..1_000).map(|_| host.session()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        sessions.iter().map(|session| host.replica.session(*session).unwrap().id).collect();
+    assert_eq!(ids.len(), sessions.len());
+    assert_eq!(host.replica.service().0.len(), sessions.len());
+    assert!(ids.iter().all(|id| id.created() == START));
+}
+
+#[test]
+fn two_handles_of_one_session_are_one_session() {
+    let mut host = Host::new(Config { ..edge("fra1") });
+    let first = host.open(SessionInit { user: Some("ann".into()), ..SessionInit::default() });
+    let token = host.token(first);
+    let second = host.resume(&token);
+    assert_eq!(run(&mut host, None, "SHOW SESSIONS").unwrap().rows.len(), 1);
+    host.replica.close_session(first);
+    assert!(host.get(second, "k", PLAIN).is_ok());
+    host.replica.end_session(second, START).unwrap();
+    assert_eq!(host.replica.service().0.len(), 0);
+}
