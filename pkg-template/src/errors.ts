@@ -57,6 +57,8 @@ export type ErrorCode = keyof typeof TABLE;
 /** Every {@link ErrorCode}. */
 export const ERROR_CODES = /* @__PURE__ */ Object.freeze(/* @__PURE__ */ Object.keys(TABLE)) as readonly ErrorCode[];
 
+const NOTHING = /* @__PURE__ */ Object.freeze({});
+
 // Two copies of the package on one page recognise each other's errors.
 const BRAND = /* @__PURE__ */ Symbol.for('edge-session.error');
 
@@ -88,9 +90,12 @@ export class EdgeSessionError extends Error {
     this.code = code;
     this.retryable = TABLE[code].retryable;
     this.status = TABLE[code].status;
-    this.details = Object.freeze(options.details ?? {});
-    Object.defineProperty(this, 'name', { value: 'EdgeSessionError', configurable: true, writable: true });
-    Object.defineProperty(this, BRAND, { value: true });
+    this.details = options.details === undefined ? NOTHING : Object.freeze(options.details);
+  }
+
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'EdgeSessionError', configurable: true, writable: true });
+    Object.defineProperty(this.prototype, BRAND, { value: true });
   }
 
   /**

@@ -11,12 +11,13 @@ use crate::io::{Policy, Range, Scope};
 use crate::replica::{Config, SessionInit};
 use crate::service::manager::SessionLimits;
 use crate::store::limits::Limits;
+use crate::sync::gate::ClientLimits;
 use crate::sync::peer::Timing;
 
 /// How a replica is opened.
 pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionError> {
     let given = Given::new(value, "the replica's options are not of the documented form")?;
-    let (base, most) = (Config::default(), Limits::default());
+    let (base, most, client) = (Config::default(), Limits::default(), ClientLimits::default());
     let (limits, session) = (given.inner("limits")?, given.inner("session")?);
     let mut keys = alloc::vec::Vec::new();
     for key in given.list("keys")? {
@@ -40,7 +41,13 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             bytes: limits.number("bytes")?.unwrap_or(most.bytes),
             spaces: limits.number("spaces")?.unwrap_or(most.spaces),
         },
-        client_limits: base.client_limits,
+        client_limits: ClientLimits {
+            ids: limits.number("clientIds")?.map_or(client.ids, |ids| usize::try_from(ids).unwrap_or(usize::MAX)),
+            sequences: limits.number("clientSequences")?.unwrap_or(client.sequences),
+            staged_bytes: limits.number("clientStagedBytes")?.unwrap_or(client.staged_bytes),
+            messages: limits.number("clientMessages")?.unwrap_or(client.messages),
+            bytes: limits.number("clientBytes")?.unwrap_or(client.bytes),
+        },
         timing: Timing { heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat), ..base.timing },
         timeout: session.number("timeout")?.unwrap_or(base.timeout),
         expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),

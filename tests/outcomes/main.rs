@@ -22,9 +22,10 @@ use common::host::{Host, PLAIN, SYNC, THROW, sync};
 use common::{START, batch, code, edge, missing, put, stored, string, tab};
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::guarantee::Guarantees;
-use edge_session::id::Space;
+use edge_session::id::{Dot, Space};
 use edge_session::io::{Answer, Change, Operation, Outcome, Policy, Progress, Range, Scope, SessionHandle, Terms};
 use edge_session::replica::{Config, SessionInit};
+use edge_session::session::vector::SessionVector;
 
 const SERVE: Terms = Terms { on_stale: Some(Policy::Serve), ..PLAIN };
 

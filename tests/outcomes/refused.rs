@@ -53,6 +53,36 @@ fn a_dead_or_forged_token_gives_a_session_that_refuses_everything() {
     }
 }
 
+/// Behind, lost and forged look alike from afar: something that is not here is asked for.
+#[test]
+fn what_nobody_ever_wrote_delays_only_whoever_claims_to_have_seen_it() {
+    let (mut paris, mut tokyo, ann) = roamed();
+    let (space, bob, token) = (tokyo.space(), tokyo.session(), tokyo.token(ann));
+    tokyo.pull(&mut paris);
+    let mut invented = SessionVector::default();
+    invented.record_write(&space, Dot::new(paris.id(), 1_000_000));
+    let lie = tokyo.replica.open_token(&token, START).unwrap().with_unsigned(&invented).to_text();
+    let (id, mallory) = (tokyo.id(), tokyo.resume(&lie));
+
+    // Behind, for all that can be known here: somebody might hold it. It waits, until its deadline and no longer.
+    let wait = tokyo.wait(mallory, get("k"), within(300));
+    assert!(tokyo.get(bob, "k", PLAIN).is_ok() && tokyo.get(ann, "k", PLAIN).is_ok(), "nobody else does");
+    tokyo.at(START + 299);
+    assert_eq!(tokyo.taken(wait), None);
+    tokyo.at(START + 300);
+    assert_eq!(code(tokyo.taken(wait).unwrap()), ErrorCode::StaleReplica);
+    assert_eq!(tokyo.id(), id);
+
+    // Forged: refused at once, and nothing waits.
+    let forged = tokyo.resume(&token.replacen('.', ".A", 1));
+    assert_eq!(code(tokyo.begin(forged, get("k"), within(300))), ErrorCode::TokenInvalid);
+
+    // Lost: said at once, and for good.
+    tokyo.replica.retire(&space, paris.id(), 1, START);
+    assert_eq!(code(tokyo.begin(mallory, get("k"), within(300))), ErrorCode::DependencyLost);
+    assert!(tokyo.get(ann, "k", PLAIN).is_ok());
+}
+
 #[test]
 fn a_session_whose_time_is_over_refuses_everything() {
     let mut host = Host::new(edge("paris"));

@@ -79,6 +79,8 @@ test('replicas that cannot hold a socket sync by requests', async (t) => {
   assert.deepEqual((await edge.json('/do', { steps: [['get', 'here']] })).answers, [2, null]);
   const damaged = await edge.fetch('/sync', { method: 'POST', headers: { 'Content-Type': TYPE, 'Edge-Session': token }, body: Uint8Array.of(1, 2, 3) });
   assert.deepEqual([damaged.status, (await damaged.json()).code], [400, 'MESSAGE_MALFORMED']);
+  const endless = await edge.fetch('/sync', { method: 'POST', headers: { 'Content-Type': TYPE, 'Edge-Session': token }, body: new Uint8Array((4 << 20) + 1) });
+  assert.deepEqual([endless.status, (await endless.json()).code], [413, 'VALUE_TOO_LARGE']);
 });
 
 test('an acknowledgement that does not come is waited for by the alarm', async (t) => {

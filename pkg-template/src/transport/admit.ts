@@ -14,6 +14,8 @@ export const CONTENT_TYPE = 'application/vnd.edge-session';
 /** The space of the passes by which replicas of one cluster join each other. */
 const PEER_SPACE = '$peer';
 export const TOKEN_HEADER = 'Edge-Session';
+/** What the longest message has, unless said otherwise. Each connection may bring one at once, so it is also what each may cost. */
+export const MESSAGE_BYTES = 4 << 20;
 
 /** What a request of another kind is answered, with the status 426. */
 export const NOT_SYNC = `This is a replica of edge-session: it takes WebSockets of the subprotocol edge-session.v1, and POST of ${CONTENT_TYPE}.\n`;
@@ -71,4 +73,9 @@ function verifies(replica: Replica<any>, token: string): boolean {
 /** What a request is answered that came without a token that serves. */
 export function unadmitted(): EdgeSessionError {
   return new EdgeSessionError('TOKEN_INVALID', 'joining this replica takes a token that its key has signed');
+}
+
+/** What a message is answered that is longer than `limit` bytes. */
+export function tooLong(limit: number): EdgeSessionError {
+  return new EdgeSessionError('VALUE_TOO_LARGE', `a message has at most ${limit} bytes`, { details: { limit } });
 }

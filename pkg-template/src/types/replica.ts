@@ -39,6 +39,16 @@ export interface Limits {
   cachedSessionBytes?: number | undefined;
   /** Bytes of a token that is minted here: at most, and unless said otherwise, 1024. Above half of it a token is folded. */
   tokenBytes?: number | undefined;
+  /** Ids under which one client writes, over one link: 16 unless said otherwise. A reload keeps its id; a refused write costs one. */
+  clientIds?: number | undefined;
+  /** Writes of one of a client's ids that come at once, those included that have been written over since: 2²⁴ unless said otherwise. */
+  clientSequences?: number | undefined;
+  /** Bytes of one delta of a client that comes in slices: 16 MiB unless said otherwise. */
+  clientStagedBytes?: number | undefined;
+  /** Messages of a client in a second, in the long run: 100 unless said otherwise. Ten seconds' worth may come at once; what is more is dropped. */
+  clientMessages?: number | undefined;
+  /** Bytes of a client in a second, in the long run: 1 MiB unless said otherwise. Ten seconds' worth may come at once. */
+  clientBytes?: number | undefined;
 }
 
 /** Defaults of sessions at one replica. */

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers; by flag in
 //! Deno, Bun or headless Chromium. `cargo xtask bench durable` measures what is kept on disk, in tabs and in workerd;
-//! `cargo xtask bench links` clients of one server, and directories; `cargo xtask bench instructions` counts the core's
-//! hot paths.
+//! `cargo xtask bench links` clients of one server, and directories; `cargo xtask bench trust` what clients cost;
+//! `cargo xtask bench instructions` counts the core's hot paths.
 
 mod instructions;
 
@@ -23,6 +23,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     }
     if args.first().is_some_and(|word| word == "links") {
         return links(&args[1..]);
+    }
+    if args.first().is_some_and(|word| word == "trust") {
+        return trust(&args[1..]);
     }
     let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
     ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
@@ -65,6 +68,15 @@ fn links(args: &[String]) -> Result<()> {
     consumer::link(&peers, &project.join("bench/node_modules"))?;
     say("measuring: some minutes, less with `--quick` or the names of some (L1 F3 …)");
     run(program("node").args(["--expose-gc", "bench/links.mjs"]).args(args).current_dir(&project))
+}
+
+/// Forged tokens, and clients' deltas.
+fn trust(args: &[String]) -> Result<()> {
+    let peers = need(Need::Peers)?;
+    let project = consumer::install()?;
+    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    say("measuring: a minute, less with `--quick`");
+    run(program("node").args(["--expose-gc", "bench/trust.mjs"]).args(args).current_dir(&project))
 }
 
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];

@@ -10,7 +10,7 @@ import type { Driver } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import { open } from '../../open.js';
 import { durableObjectStorage } from '../../storage/durable-object.js';
-import { CONTENT_TYPE, TOKEN_HEADER, offered, unadmitted } from '../../transport/admit.js';
+import { CONTENT_TYPE, MESSAGE_BYTES, TOKEN_HEADER, admits, offered, tooLong, unadmitted } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
 import type { KeyMap } from '../../types/data.js';
 import type { Replica, ReplicaOptions } from '../../types/replica.js';
@@ -106,7 +106,8 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   override async fetch(request: Request): Promise<Response> {
     // A replica without a secret cannot look at tokens.
     const token = this.#here().guarded ? tokenOf(request) : undefined;
-    if (isSocket(request)) return this.#upgrade(await this.authorize(request), token);
+    // Looked at before the socket is accepted: what hibernates is closed late that is closed at once.
+    if (isSocket(request)) return this.#upgrade((token === undefined || admits(this.#here().replica, token)) && (await this.authorize(request)), token);
     if (!isExchange(request)) return notSync();
     if (await this.authorize(request)) return this.#exchange(request, token);
     return refusal(unadmitted());
@@ -177,13 +178,29 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
 
   async #exchange(request: Request, token: string | undefined): Promise<Response> {
     try {
-      const reply = await this.#here().replica.exchange(new Uint8Array(await request.arrayBuffer()), { token });
+      const reply = await this.#here().replica.exchange(await read(request), { token });
       return new Response(reply, { headers: { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' } });
     } catch (error) {
       if (EdgeSessionError.is(error)) return refusal(error);
       throw error;
     }
   }
+}
+
+/** The body of a request, as far as it is no longer than a message may be. */
+async function read(request: Request): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+    length += chunk.byteLength;
+    if (length > MESSAGE_BYTES) throw tooLong(MESSAGE_BYTES);
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  // From the end: what is left is where the chunk begins.
+  for (const chunk of chunks.reverse()) bytes.set(chunk, (length -= chunk.byteLength));
+  return bytes;
 }
 
 /** The token that comes with a request. */

@@ -8,11 +8,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex as Stream } from 'node:stream';
 import { EdgeSessionError } from '../../errors.js';
 import { report } from '../../platform.js';
-import { CONTENT_TYPE, NOT_SYNC, isMessage, unadmitted } from '../../transport/admit.js';
+import { CONTENT_TYPE, NOT_SYNC, isMessage, tooLong, unadmitted } from '../../transport/admit.js';
 import type { Replica } from '../../types/replica.js';
 
-/** What the longest message has, unless said otherwise. Each connection may bring one at once, so it is also what each may cost. */
-export const MESSAGE_BYTES = 4 << 20;
 /** What the core reads at most. */
 export const MESSAGE_BYTES_MAX = 64 << 20;
 
@@ -82,7 +80,7 @@ async function read(request: IncomingMessage, longest: number): Promise<Uint8Arr
   let length = 0;
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     length += chunk.byteLength;
-    if (length > longest) throw new EdgeSessionError('VALUE_TOO_LARGE', `a message has at most ${longest} bytes`, { details: { limit: longest } });
+    if (length > longest) throw tooLong(longest);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -12,12 +12,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { milliseconds } from '../../duration.js';
 import { EdgeSessionError, invalid } from '../../errors.js';
 import { asyncDispose, report, timer } from '../../platform.js';
-import { TOKEN_HEADER, admits, below, guarded, offered } from '../../transport/admit.js';
+import { MESSAGE_BYTES, TOKEN_HEADER, admits, below, guarded, offered } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '../../transport/socket.js';
 import type { Duration } from '../../types/data.js';
 import type { Duplex } from '../../types/plug.js';
 import type { Replica } from '../../types/replica.js';
-import { type Admission, MESSAGE_BYTES, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './requests.js';
+import { type Admission, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './requests.js';
 
 /** Options of {@link serveReplica}. */
 export interface ServeOptions {
