@@ -282,3 +282,47 @@ fn what_the_documents_point_at_is_there() {
     }
     assert_none(&wrong, "a document names a file that does not exist");
 }
+
+// ── Threats ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A file of tests by the name that the page on threats gives it: `trust/lies`, or `fold` for a whole directory.
+fn tests_of(name: &str) -> Option<String> {
+    let tests = root().join("tests");
+    let one = [format!("{name}.rs"), format!("{name}/main.rs")]
+        .iter()
+        .map(|file| tests.join(file))
+        .find(|path| path.exists());
+    one.map(|path| fs::read_to_string(path).unwrap())
+}
+
+#[test]
+fn each_claim_on_threats_names_its_test() {
+    let text = fs::read_to_string(root().join("src/docs/threats.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).collect();
+    let lies =
+        rows.iter().filter(|row| row.split('|').count() == 5 && row.contains('`') && !row.contains("the secrets of"));
+    let mut found = Vec::new();
+    let mut named = 0;
+    for row in lies {
+        let cell = row.split('|').nth(3).unwrap();
+        // What stands between backquotes is a file; what follows it are its tests.
+        let parts: Vec<&str> = cell.split('`').collect();
+        if parts.len() < 3 {
+            found.push(format!("no test: {row}"));
+        }
+        for pair in parts[1..].chunks(2) {
+            let Some(source) = tests_of(pair[0]) else {
+                found.push(format!("tests/{} is not there", pair[0]));
+                continue;
+            };
+            for name in pair.get(1).unwrap_or(&"").split([':', ',']).map(str::trim).filter(|name| !name.is_empty()) {
+                named += 1;
+                if !source.contains(&format!("fn {name}(")) {
+                    found.push(format!("no test in tests/{} is called {name}", pair[0]));
+                }
+            }
+        }
+    }
+    assert!(named > 20, "only {named} tests are named");
+    assert_none(&found, "what src/docs/threats.md claims");
+}
