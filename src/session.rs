@@ -1,7 +1,9 @@
 //! What a session depends on, and how it travels. Knows vectors, never the store.
 
+mod base64url;
 pub mod claims;
 pub mod fold;
+mod json;
 pub mod listing;
 mod pack;
 pub mod seal;

@@ -63,6 +63,8 @@ export interface CoreReplica {
   killSession(id: string, reason: string | undefined, now: number): boolean;
   endQuery(plan: number, rows: number, failure: string | undefined, now: number): void;
   service(now: number): [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
+  /** The same with nothing but a token, or with nothing. */
+  resume(token: string | undefined, now: number): CoreSession;
   flush(timeout: number, now: number): number;
   synced(timeout: number, now: number): number;
   /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
@@ -103,7 +105,8 @@ export interface CoreSessionInit {
 }
 
 export interface CoreSession {
-  info(): CoreSessionInfo;
+  /** Who it is, for `CoreSessionInfo`: see `toInfo` in handle.ts. */
+  info(): string;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;

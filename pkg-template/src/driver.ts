@@ -225,11 +225,14 @@ export class Driver {
     this.#abandoned?.register(handle, raw, raw);
   }
 
-  /** Lets go of a session; who still waits or watches through `handle` is told `error`. */
-  release(handle: object, raw: CoreSession, error: EdgeSessionError): void {
+  /** Lets go of a session; who still waits or watches through `handle` is told the error that `why` makes. */
+  release(handle: object, raw: CoreSession, why: () => EdgeSessionError): void {
     this.#abandoned?.unregister(raw);
-    this.#waits.end(error, handle);
-    for (const watcher of [...this.#watches.values()]) if (watcher.handle === handle) watcher.fail(error);
+    if (this.#waits.any || this.#watches.size > 0) {
+      const error = why();
+      this.#waits.end(error, handle);
+      for (const watcher of [...this.#watches.values()]) if (watcher.handle === handle) watcher.fail(error);
+    }
     this.#free(raw);
   }
 
@@ -255,6 +258,8 @@ export class Driver {
       return false;
     }
     if (this.#performing) return true;
+    // Nothing follows, and with memory as storage nothing else has changed.
+    if (this.#effects.length === 0 && this.#journal === undefined) return true;
     this.#performing = true;
     for (let next = 0; next < this.#effects.length; next += 1) this.#perform(this.#effects[next] as Effect);
     this.#effects.length = 0;

@@ -196,6 +196,11 @@ export class Front {
     this.#owing.clear();
   }
 
+  /** Whether there is something to tell the core. */
+  get owes(): boolean {
+    return this.#texts.length > 0 || this.#owing.size > 0;
+  }
+
   owe(account: Account): void {
     this.#owing.add(account);
   }

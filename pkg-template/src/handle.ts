@@ -5,34 +5,37 @@
  */
 import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
 import type { Driver } from './driver.js';
-import { EdgeSessionError } from './errors.js';
+import { EdgeSessionError, type ErrorCode } from './errors.js';
 import { Account, type Copy, type Front } from './front.js';
 import type { AbortSignalLike } from './types/plug.js';
 
 export class Handle {
   readonly driver: Driver;
-  info: CoreSessionInfo;
   readonly front: Front;
   readonly account: Account;
-  /** The copies of the session's space. */
-  copies: Map<string, Copy>;
-  /** Until when it operates here; a later token may put it off. */
-  expiresAt: number;
   readonly clock: () => number;
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
+  // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
+  #text: string;
+  #info: CoreSessionInfo | undefined;
+  #copies: Map<string, Copy> | undefined;
+  #expiresAt: number | undefined;
   #raw: CoreSession | undefined;
 
   constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession) {
     this.driver = driver;
-    const raw = driver.call(begin);
+    let text = '';
+    const raw = driver.call((core, now) => {
+      const begun = begin(core, now);
+      text = begun.info();
+      return begun;
+    });
     this.#raw = raw;
+    this.#text = text;
     driver.adopt(this, raw);
-    this.info = driver.call(() => raw.info());
     this.front = driver.front;
     this.account = new Account(raw, driver.front);
-    this.copies = driver.front.copies(this.info.space);
-    this.expiresAt = this.info.expiresAt ?? Number.POSITIVE_INFINITY;
     this.clock = driver.clock;
   }
 
@@ -41,14 +44,32 @@ export class Handle {
     return this.asked + this.front.revoked;
   }
 
+  /** Who it is. It stays readable after the end, for the sake of logs. */
+  get info(): CoreSessionInfo {
+    return (this.#info ??= toInfo(this.#text));
+  }
+
+  /** The copies of the session's space. */
+  get copies(): Map<string, Copy> {
+    return (this.#copies ??= this.front.copies(this.info.space));
+  }
+
+  /** Until when it operates here; a later token may put it off. */
+  get expiresAt(): number {
+    return (this.#expiresAt ??= this.info.expiresAt ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Looks again at what a statement may have changed. */
   refresh(): void {
     if (this.#raw === undefined || this.driver.over !== undefined) return;
+    const { expiresAt } = this;
     const { space } = this.info;
-    this.info = this.call((raw) => raw.info());
+    this.#text = this.call((raw) => raw.info());
+    this.#info = undefined;
+    this.#expiresAt = expiresAt;
     if (this.info.space === space) return;
     this.asked += 1;
-    this.copies = this.front.copies(this.info.space);
+    this.#copies = undefined;
   }
 
   /** The core's session. Throws where it was let go of. */
@@ -60,7 +81,12 @@ export class Handle {
 
   /** Asks the core anew until when the session operates here. */
   renew(): void {
-    this.expiresAt = this.call((raw) => raw.info()).expiresAt ?? Number.POSITIVE_INFINITY;
+    this.#expiresAt = this.now().expiresAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** What the core says of it by now. */
+  now(): CoreSessionInfo {
+    return toInfo(this.call((raw) => raw.info()));
   }
 
   /** Whether the session's time is not over. */
@@ -83,13 +109,31 @@ export class Handle {
     if (raw === undefined) return;
     // What it has written is the core's before it goes; no copy is answered any more.
     this.asked += 1;
-    this.driver.settle();
+    if (this.front.owes) this.driver.settle();
     this.#raw = undefined;
     this.account.drop();
-    this.driver.release(this, raw, released());
+    this.driver.release(this, raw, released);
   }
 }
 
 function released(): EdgeSessionError {
   return new EdgeSessionError('SESSION_NOT_FOUND', 'this handle of the session was let go of; begin one with its token');
+}
+
+/** Reads `CoreSession.info`: words, of which the last two are the lengths of user and client; these, and the space. */
+function toInfo(text: string): CoreSessionInfo {
+  const [id = '', reason = '-', ends = '-', guarantees = '0', resumed, user = '-', client = '-'] = text.split(' ', 7);
+  const rest = text.slice(id.length + reason.length + ends.length + guarantees.length + 1 + user.length + client.length + 7);
+  let at = 0;
+  const name = (length: string) => (length === '-' ? null : rest.slice(at, (at += Number(length))));
+  return {
+    id,
+    reason: reason === '-' ? null : (reason as ErrorCode),
+    expiresAt: ends === '-' ? null : Number(ends),
+    guarantees: Number(guarantees),
+    resumed: resumed === '1',
+    user: name(user),
+    client: name(client),
+    space: rest.slice(at),
+  };
 }

@@ -8,7 +8,7 @@ import { exchange } from './exchange.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
 import { verified } from './query.js';
-import { SessionHandle, toInit } from './session.js';
+import { SessionHandle, toBegin, toInit } from './session.js';
 import { named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
@@ -41,8 +41,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   session(init?: Token | string | null | SessionInit): Session<M> {
-    const raw = toInit(init);
-    return new SessionHandle<M>(this.#driver, (core, now) => core.session(raw, now), this.#hooks.execute);
+    return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute);
   }
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {

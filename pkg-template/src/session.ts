@@ -58,7 +58,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get reason(): ErrorCode | null {
-    return this.#handle.driver.over?.code ?? this.#handle.call((raw) => raw.info().reason);
+    return this.#handle.driver.over?.code ?? this.#handle.now().reason;
   }
 
   get token(): Token {
@@ -189,10 +189,19 @@ export class SessionHandle<M> implements Session<M> {
 /** Runs what is no statement of the core's. */
 export type Execute = NonNullable<ReplicaOptions['execute']>;
 
-/** What crosses when a session begins. Throws `ARGUMENT_INVALID`. */
-export function toInit(init: Token | string | null | undefined | SessionInit): CoreSessionInit {
-  if (init === null || init === undefined) return {};
-  if (typeof init === 'string') return { token: toText(init, 'a token') };
+/** How the core begins a session: where there are no options, no object crosses. Throws `ARGUMENT_INVALID`. */
+export function toBegin(init: Token | string | null | undefined | SessionInit): (core: CoreReplica, now: number) => CoreSession {
+  if (init === null || init === undefined) return (core, now) => core.resume(undefined, now);
+  if (typeof init === 'string') {
+    const token = toText(init, 'a token');
+    return (core, now) => core.resume(token, now);
+  }
+  const raw = toInit(init);
+  return (core, now) => core.session(raw, now);
+}
+
+/** What crosses when a session begins with options. Throws `ARGUMENT_INVALID`. */
+export function toInit(init: SessionInit): CoreSessionInit {
   if (typeof init !== 'object') throw invalid('a session begins with a token or with options');
   const raw: CoreSessionInit = {};
   if (init.token != null) raw.token = toText(init.token, 'a token');

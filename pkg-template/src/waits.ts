@@ -27,6 +27,11 @@ export class Waits {
     this.#timer = timer;
   }
 
+  /** Whether anybody waits. */
+  get any(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   add(id: number, waiter: Waiter, signal: AbortSignalLike | undefined): void {
     const abort = () => {
       const own = this.#take(id);

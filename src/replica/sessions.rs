@@ -167,6 +167,13 @@ impl Replica {
     /// A session, as an application may see it.
     #[must_use]
     pub fn session(&self, handle: SessionHandle) -> Option<SessionView> {
+        let vector = self.portable(self.sessions.get(&handle)?).into_owned();
+        Some(SessionView { vector, ..self.identity(handle)? })
+    }
+
+    /// As [`Replica::session`], but without what the session has read and written.
+    #[must_use]
+    pub fn identity(&self, handle: SessionHandle) -> Option<SessionView> {
         let state = self.sessions.get(&handle)?;
         Some(SessionView {
             id: state.id,
@@ -177,7 +184,7 @@ impl Replica {
             expires_at: state.expires_at,
             resumed: state.resumed,
             refused: state.refused.clone(),
-            vector: self.portable(state),
+            vector: SessionVector::default(),
         })
     }
 
@@ -241,17 +248,21 @@ impl Replica {
     }
 
     /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
-    pub(super) fn portable(&self, state: &SessionState) -> SessionVector {
+    pub(super) fn portable<'a>(&self, state: &'a SessionState) -> Cow<'a, SessionVector> {
+        let authority = self.authority(state);
+        if authority.is_empty() {
+            return self.covered(&state.vector, state.token.dependencies());
+        }
         let mut vector = state.vector.clone();
-        for dot in self.authority(state) {
+        for dot in authority {
             vector.record_read(&self.service.system, dot);
         }
-        self.covered(&vector, state.token.dependencies())
+        Cow::Owned(self.covered(&vector, state.token.dependencies()).into_owned())
     }
 
     /// What of `vector` is durable here or in `other`.
-    pub(super) fn covered(&self, vector: &SessionVector, other: &SessionVector) -> SessionVector {
-        let mut covered = vector.clone();
+    pub(super) fn covered<'a>(&self, vector: &'a SessionVector, other: &SessionVector) -> Cow<'a, SessionVector> {
+        let mut covered = Cow::Borrowed(vector);
         let empty = VersionVector::new();
         for (space, own) in vector.iter() {
             let durable = self.journal.durable(space, &self.store);
@@ -263,7 +274,7 @@ impl Replica {
                     .max(known(other.map(|dependencies| &dependencies.reads)))
                     .max(known(other.map(|dependencies| &dependencies.writes)));
                 if sequence > most {
-                    covered.cap(space, replica, most);
+                    covered.to_mut().cap(space, replica, most);
                 }
             }
         }

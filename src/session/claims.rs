@@ -4,21 +4,16 @@
 //! minters are passed over, except those that narrow the token's validity (`aud`, `nbf`), which are refused because
 //! nobody here would check them. Knows nothing of keys and signatures.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use core::fmt;
-
-use base64ct::{Base64UrlUnpadded, Encoding};
-use litemap::LiteMap;
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use alloc::vec::Vec;
 
 use crate::guarantee::Guarantees;
 use crate::id::{SessionId, Space};
-use crate::session::pack;
+use crate::session::json::{self, Reader};
 use crate::session::vector::SessionVector;
+use crate::session::{base64url, pack};
 use crate::time::{MILLIS_MAX, Millis};
-
-/// How deep the JSON of a token may be nested. Ours is two deep; claims of other minters may be a little deeper.
-const DEPTH_MAX: u32 = 4;
 
 /// The signed part of a token, without its dependencies.
 ///
@@ -34,7 +29,7 @@ pub struct Claims {
     pub session: SessionId,
     /// `cid`: the client application, if it is named.
     pub client: Option<String>,
-    /// `spc`: the session's current space.
+    /// `spc`: the session's current space; left out when it is the first generation of `default`.
     pub space: Space,
     /// `gua`: what the session is promised, as [`Guarantees::bits`]; left out when it is all four.
     pub guarantees: Guarantees,
@@ -46,114 +41,119 @@ pub struct Claims {
     pub ends_at: Millis,
 }
 
-/// The claims as they are written, in this order.
-#[derive(serde::Serialize)]
-struct Written<'c> {
-    iss: &'c str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<&'c str>,
-    sid: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cid: Option<&'c str>,
-    spc: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gua: Option<u8>,
-    iat: u64,
-    exp: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: Option<u64>,
-    #[serde(skip_serializing_if = "LiteMap::is_empty")]
-    dep: LiteMap<String, String>,
-}
-
-/// The claims as they are read; serde refuses a field that stands twice.
-#[derive(serde::Deserialize)]
-struct Read {
-    iss: String,
-    #[serde(default, deserialize_with = "present")]
-    sub: Option<String>,
-    sid: String,
-    #[serde(default, deserialize_with = "present")]
-    cid: Option<String>,
-    spc: String,
-    #[serde(default, deserialize_with = "present")]
-    gua: Option<u8>,
-    iat: u64,
-    exp: u64,
-    #[serde(default, deserialize_with = "present")]
-    end: Option<u64>,
-    #[serde(default)]
-    dep: Packed,
-    #[serde(default, deserialize_with = "present")]
-    aud: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "present")]
-    nbf: Option<IgnoredAny>,
-}
+/// The space of a token that names none.
+const SPACE: &str = "default";
 
 /// Writes claims and signed dependencies as JSON; nothing if the times are beyond what a stamp can hold.
-pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<String> {
-    let mut dep = LiteMap::<String, String>::new();
-    for (space, own) in dependencies.iter().filter(|(_, own)| !own.is_empty()) {
-        dep.insert(space.to_string(), Base64UrlUnpadded::encode_string(&pack::pack(own)));
-    }
-    let written = Written {
-        iss: &claims.issuer,
-        sub: claims.subject.as_deref(),
-        sid: Base64UrlUnpadded::encode_string(claims.session.as_bytes()),
-        cid: claims.client.as_deref(),
-        spc: claims.space.to_string(),
-        gua: Some(claims.guarantees.bits()).filter(|bits| *bits != Guarantees::ALL.bits()),
-        iat: seconds(claims.issued_at)?,
-        exp: seconds(claims.expires_at)?,
-        end: Some(seconds(claims.ends_at)?).filter(|end| Some(*end) != seconds(claims.expires_at)),
-        dep,
+pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Vec<u8>> {
+    let (issued_at, expires_at, ends_at) =
+        (seconds(claims.issued_at)?, seconds(claims.expires_at)?, seconds(claims.ends_at)?);
+    let mut json = Vec::with_capacity(256);
+    json.extend_from_slice(br#"{"iss":"#);
+    json::write_string(&claims.issuer, &mut json);
+    let mut text = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            json.extend_from_slice(name.as_bytes());
+            json::write_string(value, &mut json);
+        }
     };
-    serde_json::to_string(&written).ok()
+    text(r#","sub":"#, claims.subject.as_deref());
+    let mut session = Vec::new();
+    base64url::encode(claims.session.as_bytes(), &mut session);
+    text(r#","sid":"#, Some(&base64url::text(session)));
+    text(r#","cid":"#, claims.client.as_deref());
+    if claims.space.name() != SPACE || claims.space.generation() != 1 {
+        text(r#","spc":"#, Some(&claims.space.to_string()));
+    }
+    let mut number = |name: &str, value: u64| {
+        json.extend_from_slice(name.as_bytes());
+        json::write_number(value, &mut json);
+    };
+    if claims.guarantees != Guarantees::ALL {
+        number(r#","gua":"#, claims.guarantees.bits().into());
+    }
+    number(r#","iat":"#, issued_at);
+    number(r#","exp":"#, expires_at);
+    if ends_at != expires_at {
+        number(r#","end":"#, ends_at);
+    }
+    let mut before: &[u8] = br#","dep":{"#;
+    for (space, own) in dependencies.iter().filter(|(_, own)| !own.is_empty()) {
+        json.extend_from_slice(before);
+        json::write_string(&space.to_string(), &mut json);
+        json.extend_from_slice(br#":""#);
+        base64url::encode(&pack::pack(own), &mut json);
+        json.push(b'"');
+        before = b",";
+    }
+    if before == b"," {
+        json.push(b'}');
+    }
+    json.push(b'}');
+    Some(json)
 }
 
 /// Reads claims and signed dependencies, if the JSON holds exactly one of each and all are well formed.
 pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
-    // serde would take an array for a structure.
-    if !json.trim_ascii_start().starts_with(b"{") || is_nested(json) {
+    let (mut iss, mut sub, mut sid, mut cid, mut spc) = (None, None, None, None, None);
+    let (mut gua, mut iat, mut exp, mut end, mut dep) = (None, None, None, None, None);
+    let mut json = Reader::new(json)?;
+    json.object(|json, name| match name {
+        "iss" => once(&mut iss, json.string()),
+        "sub" => once(&mut sub, json.string()),
+        "sid" => once(&mut sid, json.string()),
+        "cid" => once(&mut cid, json.string()),
+        "spc" => once(&mut spc, json.string()),
+        "gua" => once(&mut gua, json.number()),
+        "iat" => once(&mut iat, json.number()),
+        "exp" => once(&mut exp, json.number()),
+        "end" => once(&mut end, json.number()),
+        "dep" => once(&mut dep, read_dependencies(json)),
+        // They narrow where and when the token holds, and nobody here would look.
+        "aud" | "nbf" => None,
+        _ => json.skip(),
+    })?;
+    if !json.is_done() {
         return None;
     }
-    let read: Read = serde_json::from_slice(json).ok()?;
-    if read.aud.is_some() || read.nbf.is_some() {
-        return None;
-    }
-    let session = Base64UrlUnpadded::decode_vec(&read.sid).ok()?;
+    let mut session = Vec::new();
+    base64url::decode(sid?.as_bytes(), &mut session)?;
+    let exp = exp?;
     let claims = Claims {
-        issuer: read.iss,
-        subject: read.sub,
+        issuer: iss?.into_owned(),
+        subject: sub.map(Cow::into_owned),
         session: SessionId::from_bytes(session.try_into().ok()?),
-        client: read.cid,
-        space: read.spc.parse().ok()?,
-        guarantees: read.gua.map_or(Some(Guarantees::ALL), |bits| Guarantees::from_bits(bits).ok())?,
-        issued_at: millis(read.iat)?,
-        expires_at: millis(read.exp)?,
-        ends_at: millis(read.end.unwrap_or(read.exp))?,
+        client: cid.map(Cow::into_owned),
+        space: spc.map_or(Ok(Space::first(SPACE).ok()?), |text| text.parse()).ok()?,
+        guarantees: match gua {
+            None => Guarantees::ALL,
+            Some(bits) => Guarantees::from_bits(bits.try_into().ok()?).ok()?,
+        },
+        issued_at: millis(iat?)?,
+        expires_at: millis(exp)?,
+        ends_at: millis(end.unwrap_or(exp))?,
     };
-    (claims.ends_at >= claims.expires_at).then_some((claims, read.dep.0))
+    (claims.ends_at >= claims.expires_at).then_some((claims, dep.unwrap_or_default()))
 }
 
-/// Whether brackets stand in brackets deeper than any honest minter writes. What is passed over is not parsed, and so
-/// would be passed over at any depth.
-fn is_nested(json: &[u8]) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => depth += 1,
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            return true;
-        }
-    }
-    false
+/// Keeps a claim that was read; one that stands twice is none.
+fn once<T>(claim: &mut Option<T>, read: Option<T>) -> Option<()> {
+    claim.replace(read?).is_none().then_some(())
+}
+
+/// The claim `dep`: from space to packed dependencies.
+fn read_dependencies(json: &mut Reader<'_>) -> Option<SessionVector> {
+    let mut vector = SessionVector::default();
+    json.object(|json, space| {
+        let space: Space = space.parse().ok()?;
+        let mut packed = Vec::new();
+        base64url::decode(json.string()?.as_bytes(), &mut packed)?;
+        let own = pack::unpack(&packed)?;
+        vector.get(&space).is_none().then_some(())?;
+        *vector.dependencies(&space) = own;
+        Some(())
+    })?;
+    Some(vector)
 }
 
 fn seconds(millis: Millis) -> Option<u64> {
@@ -162,43 +162,4 @@ fn seconds(millis: Millis) -> Option<u64> {
 
 fn millis(seconds: u64) -> Option<Millis> {
     seconds.checked_mul(1000).filter(|millis| *millis <= MILLIS_MAX)
-}
-
-/// A claim that may be left out, but not be `null`.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
-}
-
-/// The claim `dep`: from space to packed dependencies.
-#[derive(Default)]
-struct Packed(SessionVector);
-
-impl<'de> Deserialize<'de> for Packed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(PackedVisitor)
-    }
-}
-
-struct PackedVisitor;
-
-impl<'de> Visitor<'de> for PackedVisitor {
-    type Value = Packed;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("packed dependencies by space")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Packed, A::Error> {
-        let mut vector = SessionVector::default();
-        while let Some((space, packed)) = map.next_entry::<String, String>()? {
-            let space: Space = space.parse().map_err(|_| A::Error::custom("a space"))?;
-            let bytes = Base64UrlUnpadded::decode_vec(&packed).map_err(|_| A::Error::custom("base64url"))?;
-            let own = pack::unpack(&bytes).ok_or_else(|| A::Error::custom("packed dependencies"))?;
-            if vector.get(&space).is_some() {
-                return Err(A::Error::custom("a space that stands twice"));
-            }
-            *vector.dependencies(&space) = own;
-        }
-        Ok(Packed(vector))
-    }
 }

@@ -8,11 +8,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::{ErrorCode, SessionError};
+use crate::session::base64url;
 use crate::session::claims::{self, Claims};
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid, split, too_large};
 use crate::session::vector::SessionVector;
@@ -107,9 +107,18 @@ impl Keyring {
     pub(crate) fn sign(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
-        let payload = Base64UrlUnpadded::encode_string(json.as_bytes());
-        let mac = Base64UrlUnpadded::encode_string(&self.signing.mac(&payload).finalize().into_bytes());
-        Ok(alloc::format!("{}.{payload}.{mac}~", self.signing.header))
+        let header = self.signing.header.as_bytes();
+        let length = header.len() + base64url::chars(json.len()) + base64url::chars(MAC_BYTES) + 3;
+        let mut text = Vec::with_capacity(length);
+        text.extend_from_slice(header);
+        text.push(b'.');
+        base64url::encode(&json, &mut text);
+        let payload = text.get(header.len() + 1..).unwrap_or_default();
+        let mac = self.signing.mac(payload).finalize().into_bytes();
+        text.push(b'.');
+        base64url::encode(&mac, &mut text);
+        text.push(b'~');
+        Ok(base64url::text(text))
     }
 
     /// Opens a token at `now`: checks its length, then the MAC in constant time, then reads it.
@@ -142,10 +151,12 @@ impl Keyring {
         let (signed, signature) = jws.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
         let key = self.keys().find(|key| key.header == header)?;
-        let mut mac = [0; MAC_BYTES];
-        let mac = Base64UrlUnpadded::decode(signature, &mut mac).ok()?;
-        key.mac(payload).verify_slice(mac).ok()?;
-        Base64UrlUnpadded::decode_vec(payload).ok()
+        let mut bytes = Vec::new();
+        base64url::decode(signature.as_bytes(), &mut bytes)?;
+        key.mac(payload.as_bytes()).verify_slice(&bytes).ok()?;
+        bytes.clear();
+        base64url::decode(payload.as_bytes(), &mut bytes)?;
+        Some(bytes)
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -170,16 +181,18 @@ impl Key {
             return Err(refused("a key has at least 32 bytes; take them from a cryptographic random generator"));
         }
         let header = alloc::format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
-        let header = Base64UrlUnpadded::encode_string(header.as_bytes());
+        let mut text = Vec::new();
+        base64url::encode(header.as_bytes(), &mut text);
+        let header = base64url::text(text);
         let mut mac = Hmac::new_from_slice(key).map_err(|_| refused("a key of this length is not accepted"))?;
         mac.update(header.as_bytes());
         mac.update(b".");
         Ok(Self { header, mac })
     }
 
-    fn mac(&self, payload: &str) -> Hmac<Sha256> {
+    fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
-        mac.update(payload.as_bytes());
+        mac.update(payload);
         mac
     }
 }

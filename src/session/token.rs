@@ -10,12 +10,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::Space;
+use crate::session::base64url;
 use crate::session::claims::{self, Claims};
+use crate::session::json::Reader;
 use crate::session::pack;
 use crate::session::vector::SessionVector;
 use crate::vector::{Gap, VersionVector};
@@ -89,8 +89,9 @@ impl SessionToken {
         suffix: &str,
         verified: bool,
     ) -> Result<Self, SessionError> {
-        let suffix = Base64UrlUnpadded::decode_vec(suffix).map_err(|_| invalid())?;
-        let unsigned = pack::unpack_all(&suffix).ok_or_else(invalid)?;
+        let mut packed = Vec::new();
+        base64url::decode(suffix.as_bytes(), &mut packed).ok_or_else(invalid)?;
+        let unsigned = pack::unpack_all(&packed).ok_or_else(invalid)?;
         let (claims, signed) = claims.unzip();
         let signed = signed.unwrap_or_default();
         let mut dependencies = signed.clone();
@@ -103,12 +104,10 @@ impl SessionToken {
     /// The text is a credential, which is why there is no `Display` to print it by accident.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let suffix = Base64UrlUnpadded::encode_string(&pack::pack_all(&self.dependencies.beyond(&self.signed)));
-        let mut text = String::with_capacity(self.jws.len() + 1 + suffix.len());
-        text.push_str(&self.jws);
-        text.push('~');
-        text.push_str(&suffix);
-        text
+        let mut text = Vec::from(self.jws.as_bytes());
+        text.push(b'~');
+        base64url::encode(&pack::pack_all(&self.dependencies.beyond(&self.signed)), &mut text);
+        base64url::text(text)
     }
 
     /// The token as a listing of two (see [`super::listing`]): who the bearer is, and apart from it, not signed,
@@ -180,12 +179,18 @@ impl SessionToken {
     /// The name of the key that the JWS says it was signed with; `None` for an anonymous token.
     #[must_use]
     pub fn kid(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Header {
-            kid: String,
-        }
-        let header = Base64UrlUnpadded::decode_vec(self.jws.split('.').next()?).ok()?;
-        serde_json::from_slice::<Header>(&header).ok().map(|header| header.kid)
+        let mut header = Vec::new();
+        base64url::decode(self.jws.split('.').next()?.as_bytes(), &mut header)?;
+        let (mut kid, mut json) = (None, Reader::new(&header)?);
+        json.object(|json, name| {
+            if name == "kid" {
+                kid = Some(json.string()?.into_owned())
+            } else {
+                json.skip()?
+            };
+            Some(())
+        })?;
+        kid
     }
 
     /// Everything that the bearer depends on, signed or not.
@@ -245,24 +250,23 @@ pub(crate) fn check_limit(bytes: usize) -> Result<usize, SessionError> {
     Ok(bytes)
 }
 
-/// Parts the text into JWS and suffix. What passes is short and of the token's characters, so that it can be put
-/// into a header or a cookie again as it is.
+/// Parts the text into JWS and suffix, if it is not too long. Whoever goes on decodes both, or compares them with what
+/// they must be, so that what passes can be put into a header or a cookie again as it is.
 pub(super) fn split(text: &str) -> Result<(&str, &str), SessionError> {
     if text.len() > TOKEN_BYTES_MAX {
         return Err(too_large());
-    }
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
-    if !text.bytes().all(legal) {
-        return Err(invalid());
     }
     Ok(text.split_once('~').unwrap_or((text, "")))
 }
 
 fn unverified_claims(jws: &str) -> Option<(Claims, SessionVector)> {
     let mut parts = jws.split('.');
-    let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
+    let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if parts.next().is_some() || !header.bytes().chain(signature.bytes()).all(legal) {
         return None;
     }
-    claims::read(&Base64UrlUnpadded::decode_vec(payload).ok()?)
+    let mut json = Vec::new();
+    base64url::decode(payload.as_bytes(), &mut json)?;
+    claims::read(&json)
 }

@@ -13,13 +13,13 @@ use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, RejectedWrite, Terms};
-use crate::replica::Ahead;
+use crate::replica::{Ahead, SessionView};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::table::{Cell, Table};
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
-use crate::time::Millis;
+use crate::time::{MILLIS_MAX, Millis};
 
 /// A time from JavaScript: not a number and negative ones are 0.
 pub(super) fn millis(value: f64) -> Millis {
@@ -342,6 +342,28 @@ fn event(event: &Event) -> JsValue {
 /// Whether an operation must not wait.
 const SYNC: u32 = 1 << 7;
 const GUARANTEES_GIVEN: u32 = 1 << 4;
+
+/// Who a session is, as one text: see `Session::info`.
+pub(super) fn brief(view: &SessionView) -> String {
+    let length = |text: Option<&String>| text.map_or_else(|| String::from("-"), |text| units(text).to_string());
+    let ends = Some(view.expires_at).filter(|at| *at < MILLIS_MAX);
+    let parts = [
+        view.id.to_text(),
+        view.refused.as_ref().map_or("-", |error| error.code().as_str()).into(),
+        ends.map_or_else(|| String::from("-"), |at| at.to_string()),
+        view.guarantees.bits().to_string(),
+        u8::from(view.resumed).to_string(),
+        length(view.user.as_ref()),
+        length(view.client.as_ref()),
+        String::new(),
+    ];
+    let mut text = parts.join(" ");
+    for name in [&view.user, &view.client] {
+        text.push_str(name.as_deref().unwrap_or_default());
+    }
+    text.push_str(&view.space.to_string());
+    text
+}
 
 /// The terms of one operation, from a number (bits 0–3 guarantees, 4 whether they are given, 5–6 the policy or 0,
 /// 7 never wait) and a timeout (negative: not given).

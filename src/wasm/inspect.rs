@@ -36,8 +36,8 @@ fn ends(at: u64) -> JsValue {
     number(Some(at).filter(|at| *at < MILLIS_MAX))
 }
 
-/// A session, with or without its vectors.
-pub(super) fn session(view: &SessionView, with_vectors: bool) -> JsValue {
+/// A session with its vectors.
+pub(super) fn session(view: &SessionView) -> JsValue {
     let space = view.space.to_string();
     let shown = [
         ("id", text(Some(view.id.to_text()))),
@@ -49,8 +49,7 @@ pub(super) fn session(view: &SessionView, with_vectors: bool) -> JsValue {
         ("resumed", view.resumed.into()),
         ("reason", text(view.refused.as_ref().map(|error| error.code().as_str()))),
     ];
-    let vectors = if with_vectors { vectors(&space, &view.vector) } else { Vec::new() };
-    map(shown.into_iter().chain(vectors))
+    map(shown.into_iter().chain(vectors(&space, &view.vector)))
 }
 
 /// What a token says, to whoever holds it. Nothing is verified.
@@ -94,7 +93,7 @@ pub(super) fn replica(core: &Replica) -> JsValue {
         ("bytes", number(Some(core.store().bytes()))),
         ("wasmBytes", super::memory::size().into()),
         ("persisted", core.is_settled().into()),
-        ("sessions", list(sessions.map(|view| session(&view, true)))),
+        ("sessions", list(sessions.map(|view| session(&view)))),
         ("peers", list(core.peers().map(peer))),
     ])
 }

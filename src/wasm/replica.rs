@@ -14,7 +14,7 @@ use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{LinkId, Progress, Terms, WaitId, WatchId};
-use crate::replica::{Hashing, Pass};
+use crate::replica::{Hashing, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
@@ -219,6 +219,16 @@ impl Replica {
     /// `ARGUMENT_INVALID`.
     pub fn session(&self, init: JsValue, now: f64) -> Result<Session, SessionError> {
         let init = options::session_init(init)?;
+        let handle = borrow(&self.core)?.open_session(init, millis(now));
+        Ok(Session::new(self.core.clone(), handle))
+    }
+
+    /// As `session` with nothing but a token, or with nothing: no object crosses.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn resume(&self, token: Option<String>, now: f64) -> Result<Session, SessionError> {
+        let init = SessionInit { token, ..SessionInit::default() };
         let handle = borrow(&self.core)?.open_session(init, millis(now));
         Ok(Session::new(self.core.clone(), handle))
     }

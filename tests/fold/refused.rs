@@ -62,13 +62,13 @@ fn a_name_that_fills_the_token_is_no_matter_of_folding() {
 
 #[test]
 fn the_limit_can_be_lowered_and_not_raised() {
-    let low = Config { token_bytes: 400, ..edge("fra1") };
+    let low = Config { token_bytes: 370, ..edge("fra1") };
     let (mut low, mut tabs) = (Host::new(low), writers(MANY));
     let session = reader(&mut low, &mut tabs[..3]);
     assert_eq!(code(low.replica.token(session, START)), ErrorCode::TokenTooLarge);
     low.drain();
     acknowledge(&mut low, &mut tabs[0]);
-    assert!(low.token(session).len() <= 400);
+    assert!(low.token(session).len() <= 370);
     let high = Config { token_bytes: TOKEN_BYTES_MAX + 1, ..edge("fra1") };
     assert_eq!(code(edge_session::replica::Replica::open(high, START)), ErrorCode::ArgumentInvalid);
 }

@@ -49,8 +49,8 @@ function call({ core, sessions }, method, args) {
     const [handle, init, now] = args;
     const session = core.session(init, now);
     sessions.set(handle, session);
-    const { id, resumed, guarantees, reason } = session.info();
-    return { id, resumed, guarantees, reason };
+    const [id, reason, , guarantees, resumed] = session.info().split(' ');
+    return { id, resumed: resumed === '1', guarantees: Number(guarantees), reason: reason === '-' ? null : reason };
   }
   if (method === 'close') {
     const [handle] = args;

@@ -106,7 +106,6 @@ fn ill_formed_claims_are_refused_though_the_mac_holds() {
         (r#""dep":{}"#, &twice),
         (r#""iss":"example","#, ""),
         (&format!("{sid},"), ""),
-        (r#""spc":"default","#, ""),
         (r#""iat":1790000000,"#, ""),
         (r#""exp":1790003600,"#, ""),
         (r#""iss":"example""#, r#""iss":"another""#),
@@ -144,6 +143,12 @@ fn ill_formed_claims_are_refused_though_the_mac_holds() {
     }
     let as_array = r#"["example","ann","AAAAAAAAAAAAAAAAAAAAAA","app","default",15,1790000000,1790003600,{}]"#;
     assert_eq!(code(open(&signed(HEADER, as_array.as_bytes()))), ErrorCode::TokenInvalid);
+}
+
+#[test]
+fn a_token_that_names_no_space_is_of_the_default_one() {
+    let token = open(&signed(HEADER, &payload_with(r#""spc":"default","#, ""))).unwrap();
+    assert_eq!(token.identity().unwrap().space, Space::first("default").unwrap());
 }
 
 #[test]

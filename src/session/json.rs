@@ -1,0 +1,315 @@
+//! The JSON of a token's claims (RFC 8259), read strictly and written plainly.
+//!
+//! Invariant: what is read is one whole JSON text, nested no deeper than it may be; what is passed over is as well formed
+//! as what is taken. By hand, because a general parser of JSON was an eighth of the module, most of it for numbers with a
+//! fraction, which no claim of ours has. Knows nothing of claims.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// How deep the JSON of a token may be nested. Ours is two deep; claims of other minters may be a little deeper.
+const DEPTH_MAX: u32 = 4;
+
+/// Reads one JSON text from its beginning on. Every answer of `None` means that it is not what was asked for, and is final.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    depth: u32,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(json: &'t [u8]) -> Option<Self> {
+        Some(Self { text: core::str::from_utf8(json).ok()?, at: 0, depth: 0 })
+    }
+
+    /// An object, whose values `field` reads, each by its name.
+    pub(super) fn object(&mut self, mut field: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
+        self.enter(b'{')?;
+        if !self.next_is(b'}') {
+            loop {
+                let name = self.string()?;
+                self.must(b':')?;
+                field(self, &name)?;
+                if self.next_is(b'}') {
+                    break;
+                }
+                self.must(b',')?;
+            }
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    /// A string.
+    pub(super) fn string(&mut self) -> Option<Cow<'t, str>> {
+        self.must(b'"')?;
+        let mut whole: Option<String> = None;
+        let mut from = self.at;
+        loop {
+            let byte = self.byte()?;
+            if byte != b'"' && byte != b'\\' {
+                (byte >= b' ').then_some(())?;
+                continue;
+            }
+            let part = self.text.get(from..self.at - 1)?;
+            if byte == b'"' {
+                return Some(match whole {
+                    None => Cow::Borrowed(part),
+                    Some(whole) => Cow::Owned(whole + part),
+                });
+            }
+            let whole = whole.get_or_insert_default();
+            whole.push_str(part);
+            whole.push(self.escaped()?);
+            from = self.at;
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (digits, whole) = self.digits()?;
+        if whole { digits.parse().ok() } else { None }
+    }
+
+    /// Whatever there is.
+    pub(super) fn skip(&mut self) -> Option<()> {
+        self.space();
+        match self.peek()? {
+            b'{' => self.object(|own, _| own.skip()),
+            b'[' => self.skip_array(),
+            b'"' => self.string().map(drop),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.digits().map(drop),
+        }
+    }
+
+    /// Whether that was all.
+    pub(super) fn is_done(&mut self) -> bool {
+        self.space();
+        self.at == self.text.len()
+    }
+
+    fn skip_array(&mut self) -> Option<()> {
+        self.enter(b'[')?;
+        if !self.next_is(b']') {
+            loop {
+                self.skip()?;
+                if self.next_is(b']') {
+                    break;
+                }
+                self.must(b',')?;
+            }
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    fn enter(&mut self, bracket: u8) -> Option<()> {
+        self.must(bracket)?;
+        self.depth += 1;
+        (self.depth <= DEPTH_MAX).then_some(())
+    }
+
+    /// What a backslash stands for, with what follows it.
+    fn escaped(&mut self) -> Option<char> {
+        Some(match self.byte()? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = self.unit()?;
+                match unit {
+                    0xd800..=0xdbff => {
+                        self.word("\\u")?;
+                        let low = self.unit().filter(|low| (0xdc00..=0xdfff).contains(low))?;
+                        char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00))?
+                    }
+                    _ => char::from_u32(unit)?,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Four hexadecimal digits.
+    fn unit(&mut self) -> Option<u32> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            unit = unit << 4 | char::from(self.byte()?).to_digit(16)?;
+        }
+        Some(unit)
+    }
+
+    /// A number, and whether it is a whole one that is not negative.
+    fn digits(&mut self) -> Option<(&'t str, bool)> {
+        self.space();
+        let from = self.at;
+        let negative = self.eat(b'-');
+        if !self.eat(b'0') {
+            self.run_of_digits()?;
+        }
+        let fraction = self.eat(b'.');
+        if fraction {
+            self.run_of_digits()?;
+        }
+        let exponent = self.eat(b'e') || self.eat(b'E');
+        if exponent {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.run_of_digits()?;
+        }
+        Some((self.text.get(from..self.at)?, !(negative || fraction || exponent)))
+    }
+
+    fn run_of_digits(&mut self) -> Option<()> {
+        let from = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > from).then_some(())
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.text.get(self.at..)?.starts_with(word).then_some(())?;
+        self.at += word.len();
+        Some(())
+    }
+
+    fn must(&mut self, byte: u8) -> Option<()> {
+        self.next_is(byte).then_some(())
+    }
+
+    /// Takes `byte`, if it is what comes after the space.
+    fn next_is(&mut self, byte: u8) -> bool {
+        self.space();
+        self.eat(byte)
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+}
+
+/// Appends `text` as a string.
+pub(super) fn write_string(text: &str, json: &mut Vec<u8>) {
+    json.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),
+            0..b' ' => {
+                let digit = |bits: u8| if bits < 10 { b'0' + bits } else { b'a' - 10 + bits };
+                json.extend_from_slice(b"\\u00");
+                json.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+            }
+            _ => json.push(byte),
+        }
+    }
+    json.push(b'"');
+}
+
+/// Appends a number.
+pub(super) fn write_number(mut number: u64, json: &mut Vec<u8>) {
+    let from = json.len();
+    loop {
+        json.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = json.get_mut(from..) {
+        digits.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn is_json(text: &str) -> bool {
+        Reader::new(text.as_bytes()).is_some_and(|mut own| own.skip().is_some() && own.is_done())
+    }
+
+    fn depth(value: &Value) -> u32 {
+        match value {
+            Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        }
+    }
+
+    proptest! {
+        /// Texts that are almost JSON: pieces of it in any order.
+        #[test]
+        fn it_is_json_where_others_read_it_and_it_is_not_deep(
+            pieces in prop::collection::vec(prop_oneof![
+                Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"a\""), Just("\"\\u00e9\""),
+                Just("\"\\ud834\\udd1e\""), Just("\"\\ud834\""), Just("\"\\x\""), Just("\"\n\""), Just("0"), Just("-1"), Just("01"),
+                Just("1.5"), Just("1."), Just("2e5"), Just("2e"), Just("true"), Just("null"), Just("nul"), Just(" "), Just("\t"),
+                Just("{\"a\":"), Just("[1,"),
+            ], 0..12)
+        ) {
+            let text: String = pieces.concat();
+            // Others judge a number by its size, too; none here is large.
+            let other = serde_json::from_str::<Value>(&text);
+            prop_assert_eq!(is_json(&text), other.is_ok_and(|value| depth(&value) <= DEPTH_MAX), "{}", text);
+        }
+
+        #[test]
+        fn a_string_comes_back_and_others_read_it_too(text: String) {
+            let mut json = Vec::new();
+            write_string(&text, &mut json);
+            prop_assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text.clone());
+            let read = Reader::new(&json).unwrap().string().unwrap().into_owned();
+            prop_assert_eq!(&read, &text);
+            // As others write it, with the short forms.
+            let other = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(Reader::new(other.as_bytes()).unwrap().string().unwrap(), text);
+        }
+
+        #[test]
+        fn a_number_comes_back(number: u64) {
+            let mut json = Vec::new();
+            write_number(number, &mut json);
+            prop_assert_eq!(&json, &number.to_string().into_bytes());
+            prop_assert_eq!(Reader::new(&json).unwrap().number(), Some(number));
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_whole_is_none() {
+        for text in ["-1", "-0", "1.0", "1e3", "01", "", "\"1\"", "18446744073709551616"] {
+            let number = Reader::new(text.as_bytes()).and_then(|mut own| own.number().filter(|_| own.is_done()));
+            assert_eq!(number, None, "{text}");
+        }
+    }
+}
