@@ -363,9 +363,7 @@ impl Replica {
         self.notify_watches();
         self.judge_standing();
         // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
-        if !self.is_blocked() {
-            self.speak();
-        }
+        self.speak(self.is_blocked());
         let gate = self.journal.gate();
         self.outbox.extend(self.fresh.drain(..).map(|effect| (gate, effect)));
     }

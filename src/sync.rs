@@ -2,7 +2,13 @@
 
 pub mod admit;
 pub mod gate;
+mod incoming;
 pub mod message;
+mod owed;
 pub mod peer;
+mod progress;
+mod requests;
+mod run;
+pub mod step;
 mod telling;
 mod under;

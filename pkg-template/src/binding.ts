@@ -26,6 +26,7 @@ export interface CoreConfig {
   limits?: Record<string, number>;
   session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number; idleTimeout?: number; queryTimeout?: number; slow?: number };
   heartbeat?: number;
+  ackPause?: number;
 }
 
 export interface CoreReplica {

@@ -34,12 +34,19 @@ import { instantiate } from './wasm/glue.js';
  * ```
  */
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
-  return (await open<M>(options, timer)).replica;
+  return (await open<M>(options, timer, ACK_PAUSE)).replica;
 }
 
-/** The same with the alarm clocks of the place where the replica is to live, and with its run loop in hand. */
-export async function open<M>(options: ReplicaOptions, timers: Timers): Promise<{ replica: Replica<M>; driver: Driver }> {
+// Longer than an answer takes on one machine, and nothing beside the way there and back between two.
+const ACK_PAUSE = 5;
+
+/**
+ * The same with the alarm clocks of the place where the replica is to live, and with its run loop in hand. In a conversation
+ * acknowledgements wait for `ackPause` milliseconds for something to go with: not where each alarm is a write.
+ */
+export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause = 0): Promise<{ replica: Replica<M>; driver: Driver }> {
   const opening = toOpening(options);
+  opening.config.ackPause = ackPause;
   const { signal } = options;
   heed(signal);
   let hold = await claim(opening.storage);

@@ -16,7 +16,8 @@ use crate::store::SessionConsistentStore;
 use crate::store::space::Changed;
 use crate::sync::gate::Gate;
 use crate::sync::message::{Frame, Message};
-use crate::sync::peer::{Peer, Step, Timing};
+use crate::sync::peer::{Peer, Timing};
+use crate::sync::step::Step;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
@@ -30,6 +31,8 @@ const CLIENT_EXCHANGES_MAX: usize = 8;
 pub(super) struct Links {
     pub(super) timing: Timing,
     pub(super) open: LiteMap<LinkId, Peer>,
+    /// What is to be answered on links, to go with what else there is to say.
+    replies: LiteMap<LinkId, Vec<Message>>,
     /// Who is at the other end of the links that are not trusted.
     pub(super) clients: LiteMap<LinkId, Client>,
     /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
@@ -38,7 +41,7 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) const fn new(timing: Timing) -> Self {
-        Self { timing, open: LiteMap::new(), clients: LiteMap::new(), exchanges: Vec::new() }
+        Self { timing, open: LiteMap::new(), replies: LiteMap::new(), clients: LiteMap::new(), exchanges: Vec::new() }
     }
 
     pub(super) fn greet(&mut self) {
@@ -136,12 +139,12 @@ impl Replica {
         self.links.open.insert(link, Peer::new(self.links.timing, now));
     }
 
-    /// As [`Replica::link_up`], for a channel on which a quiet peer is spoken to once in `heartbeat` and not more often,
-    /// because every time costs a request.
+    /// As [`Replica::link_up`], for a channel on which every message is a request, which has an answer: a quiet peer is
+    /// spoken to once in `heartbeat` and not more often, and nobody before the last request is answered.
     pub fn link_up_every(&mut self, link: LinkId, heartbeat: Millis, now: Millis) {
         self.input(now);
         let timing = Timing { heartbeat, ..self.links.timing };
-        self.links.open.insert(link, Peer::new(timing, now));
+        self.links.open.insert(link, Peer::polled(timing, now));
     }
 
     /// A channel has closed.
@@ -205,13 +208,13 @@ impl Replica {
         let Some(mut peer) = self.links.open.remove(&link) else { return Frame::receive(bytes).map(drop) };
         let before = peer.remote();
         let heard = self.hear(link, &mut peer, bytes);
-        let remote = peer.remote();
+        let changed = before != peer.remote();
         self.links.open.insert(link, peer);
-        if before != remote {
+        if changed {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
         let (replies, denied) = heard?;
-        self.transmit(link, remote, replies);
+        self.links.replies.entry(link).or_default().extend(replies);
         self.hear_denials(link, denied);
         Ok(())
     }
@@ -354,14 +357,21 @@ impl Replica {
         replies
     }
 
-    /// Says what is to be said of this replica's own accord.
-    pub(super) fn speak(&mut self) {
+    /// Says what is to be answered and, unless `hushed`, what is to be said of this replica's own accord.
+    pub(super) fn speak(&mut self, hushed: bool) {
         let mut spoken = Vec::new();
+        let mut replies = core::mem::take(&mut self.links.replies);
         for (link, peer) in self.links.open.iter_mut() {
-            let to = peer.addressee();
-            let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == *link);
-            let store = fetching.map_or(&self.store, |recovery| &recovery.store);
-            spoken.push((*link, to, peer.asks(), peer.speak(store, self.now)));
+            let (to, mut messages) = (peer.addressee(), replies.remove(link).unwrap_or_default());
+            if !hushed {
+                let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == *link);
+                let store = fetching.map_or(&self.store, |recovery| &recovery.store);
+                messages.extend(peer.speak(store, self.now));
+            }
+            while !messages.is_empty() {
+                let frame = peer.next_frame(&mut messages, &self.store, self.now);
+                spoken.push((*link, to, peer.asks(), frame));
+            }
         }
         for (link, to, asks, mut messages) in spoken {
             if asks && messages.iter().any(|message| matches!(message, Message::Hello { .. })) {

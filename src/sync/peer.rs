@@ -1,24 +1,29 @@
 //! Anti-entropy with one peer, as a state machine.
 //!
 //! Stop and wait: a space's delta is sent since what the peer is *known* to hold, and the next one only after the
-//! peer has acknowledged it, so one message is under way a space and a slow peer costs no memory. Invariant: `holds`
-//! is never more than what the peer has said that it holds; losing, repeating or reordering messages costs time only.
-//! Sends nothing itself: every call answers what to say. Knows nothing of sessions, storage or links.
+//! peer has acknowledged it, so one delta is under way a space, in a bounded window of slices where it is large, and a
+//! slow peer costs no memory. Invariant: `holds` is never more than what the peer has said that it holds; losing,
+//! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say. Knows
+//! nothing of sessions, storage or links.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use crate::error::{ErrorCode, SessionError};
-use crate::id::{Dot, ReplicaId, SessionId, Space};
+use crate::error::ErrorCode;
+use crate::id::{Dot, ReplicaId, Space};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed, check_keys};
-use crate::store::space::{Changed, SpaceState};
-use crate::store::stage::Stage;
+use crate::store::space::SpaceState;
 use crate::sync::admit::{Refusal, Verdict, judge};
 use crate::sync::gate::{Gate, Screened};
+use crate::sync::incoming::Incoming;
 use crate::sync::message::{Message, NAMED_MAX, Slice};
+use crate::sync::owed::Owed;
+use crate::sync::progress::{Progress, RETRY_MAX, UnderWay, backoff};
+use crate::sync::requests::Requests;
+use crate::sync::run::Run;
+use crate::sync::step::Step;
 use crate::sync::telling::Telling;
 use crate::sync::under::{Under, name_records, overtakes};
 use crate::time::Millis;
@@ -26,8 +31,6 @@ use crate::vector::VersionVector;
 
 /// A delta of more bytes than this travels in slices of about this size.
 pub const SLICE_BYTES: u64 = 256 << 10;
-/// The longest pause between two attempts at the same delta.
-const RETRY_MAX: Millis = 30_000;
 
 /// A peer that has said nothing for so long, and for two of its link's heartbeats, is asked to answer.
 const SILENCE: Millis = 15_000;
@@ -39,58 +42,14 @@ pub struct Timing {
     pub heartbeat: Millis,
     /// Before an unanswered delta is sent again; doubles with each attempt.
     pub retry: Millis,
+    /// How long an acknowledgement may wait for a delta to go with, where the two ends answer each other.
+    pub pause: Millis,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { heartbeat: 2_000, retry: 1_000 }
+        Self { heartbeat: 2_000, retry: 1_000, pause: 0 }
     }
-}
-
-/// What a message led to.
-#[derive(Debug, Default)]
-pub struct Step {
-    /// What to answer, in order.
-    pub replies: Vec<Message>,
-    /// What was applied, and which keys it changed.
-    pub applied: Vec<(Space, Vec<Changed>)>,
-    /// What was not taken, and why; state is unchanged by it.
-    pub refused: Vec<SessionError>,
-    /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.
-    pub denied: Vec<(Space, String, Vec<Dot>)>,
-    /// Ids that a client has not proved to be its own.
-    pub unbound: Vec<ReplicaId>,
-    /// Sessions that are over by somebody's word.
-    pub fenced: Vec<SessionId>,
-}
-
-impl Step {
-    fn refuse(&mut self, space: Space, error: SessionError, dots: Vec<Dot>) {
-        self.replies.push(Message::Refused { space, code: error.code().as_str().into(), dots });
-        self.refused.push(error);
-    }
-}
-
-/// What is known of a peer in one space.
-#[derive(Debug, Default)]
-struct Progress {
-    holds: VersionVector,
-    under_way: Option<UnderWay>,
-    attempts: u32,
-}
-
-/// A delta that was sent and is not yet acknowledged.
-#[derive(Debug)]
-struct UnderWay {
-    to: VersionVector,
-    since: Millis,
-}
-
-/// A large delta that is coming in.
-#[derive(Debug)]
-struct Incoming {
-    stage: Stage,
-    since: Millis,
 }
 
 /// One peer, seen from this replica.
@@ -100,6 +59,7 @@ pub struct Peer {
     remote: Option<ReplicaId>,
     spaces: LiteMap<Space, Progress>,
     incoming: LiteMap<Space, Incoming>,
+    owed: Owed,
     hello_at: Millis,
     heard_at: Millis,
     /// The other end speaks to somebody else: the next words are for whoever is there.
@@ -110,6 +70,7 @@ pub struct Peer {
     gate: Option<Gate>,
     /// The peer is an edge that asks who writes.
     asks: bool,
+    requests: Requests,
     telling: Telling,
     /// What of the fleet's records this frame's deltas rest on.
     under: Under,
@@ -124,12 +85,14 @@ impl Peer {
             remote: None,
             spaces: LiteMap::new(),
             incoming: LiteMap::new(),
+            owed: Owed::new(),
             hello_at: now,
             heard_at: now,
             doubted: false,
             turn: None,
             gate: None,
             asks: false,
+            requests: Requests::new(false),
             telling: Telling::NEW,
             under: None,
         }
@@ -174,6 +137,7 @@ impl Peer {
         self.spaces.clear();
         self.incoming.clear();
         self.telling = Telling::default();
+        self.owed.clear();
         self.hello_at = now;
         self.doubted = true;
     }
@@ -182,6 +146,12 @@ impl Peer {
     pub fn was_answered(&mut self) {
         self.asks = true;
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
+    }
+
+    /// A peer that is spoken to in requests, one at a time, each of which it answers.
+    #[must_use]
+    pub fn polled(timing: Timing, now: Millis) -> Self {
+        Self { requests: Requests::new(true), ..Self::new(timing, now) }
     }
 
     /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
@@ -241,12 +211,14 @@ impl Peer {
         self.hello_at = self.hello_at.saturating_sub(back);
         self.telling.set_back(back);
         self.heard_at = self.heard_at.saturating_sub(back);
+        self.owed.set_back(back);
+        self.requests.set_back(back);
         for (_, progress) in self.spaces.iter_mut() {
             if let Some(under_way) = &mut progress.under_way {
                 under_way.since = under_way.since.saturating_sub(back);
             }
         }
-        self.incoming.iter_mut().for_each(|(_, incoming)| incoming.since = incoming.since.saturating_sub(back));
+        self.incoming.iter_mut().for_each(|(_, incoming)| incoming.set_back(back));
     }
 
     /// Acts on the messages of one frame from `from`.
@@ -259,12 +231,14 @@ impl Peer {
     ) -> Step {
         let mut step = Step::default();
         self.heard_at = now;
+        self.requests.answered();
         if self.remote != Some(from) {
             // Another replica at this end of the link: what was known of the last one says nothing of it.
             self.remote = Some(from);
             self.spaces.clear();
             self.incoming.clear();
             self.telling = Telling::default();
+            self.owed.clear();
             if !messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
                 step.replies.push(self.hello(store, true));
             }
@@ -327,12 +301,12 @@ impl Peer {
                 if let Some(under_way) = &mut progress.under_way {
                     under_way.since = now;
                 }
-                let hlc = store.clock().last();
-                let (keys, more) = state.slice(&from, after.as_deref(), SLICE_BYTES);
-                let top_up = (!more).then(|| state.extract_since(&space, &from, &base, hlc));
-                let slice = Slice { space, from, base: base.clone(), after, last: !more, hlc, keys };
-                step.replies.push(Message::Slice(slice));
-                step.replies.extend(top_up.map(|delta| Message::TopUp { base, delta }));
+                let run = match &mut progress.run {
+                    Some(run) if run.is_of(&from, &base) => run,
+                    other => other.insert(Run::new(from, base)),
+                };
+                run.asked(after.as_ref());
+                run.fill(&space, state, store.clock().last(), &mut step.replies);
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
             // The other side tells its own operator; this side tries again, ever more slowly, unless it is a client that
@@ -377,6 +351,7 @@ impl Peer {
         if progress.under_way.as_ref().is_some_and(|under_way| progress.holds.dominates(&under_way.to)) {
             progress.under_way = None;
             progress.attempts = 0;
+            progress.run = None;
         }
     }
 
@@ -401,11 +376,12 @@ impl Peer {
         match store.apply(&delta) {
             Ok(changed) => {
                 self.learn(&space, &delta.to, store);
-                step.applied.push((space.clone(), changed));
-                let vector = store.vector(&space).clone();
-                step.replies.push(Message::Ack { space, vector });
+                self.owed.put(space.clone(), self.heard_at);
+                step.applied.push((space, changed));
             }
             Err(error) if error.code() == ErrorCode::StaleReplica => {
+                // What cannot be taken yet tells as well what its sender holds.
+                self.learn(&space, &delta.to, store);
                 let vector = store.vector(&space).clone();
                 step.replies.push(Message::Behind { space, vector });
             }
@@ -422,30 +398,23 @@ impl Peer {
         }
         let retry = self.timing.retry;
         let same = |incoming: &Incoming| incoming.stage.is_of(&from, &base);
-        let stalled = |incoming: &Incoming| now.saturating_sub(incoming.since) >= retry;
         let current = self.incoming.get(&space);
         if !current.is_some_and(same) {
             // Another run of slices: it starts at its beginning, and never disturbs one that is going on.
-            if after.is_some() || current.is_some_and(|incoming| !stalled(incoming)) {
+            if after.is_some() || current.is_some_and(|incoming| !incoming.is_silent(retry, now)) {
                 return;
             }
-            let stage = Stage::new(from.clone(), base.clone());
-            self.incoming.insert(space.clone(), Incoming { stage, since: now });
+            self.incoming.insert(space.clone(), Incoming::new(from, base, retry, now));
         }
         let Some(incoming) = self.incoming.get_mut(&space) else { return };
-        let bytes = keys.iter().map(|(key, set)| key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>()).sum();
-        let first = after.is_none();
-        if !incoming.stage.take(after.as_deref(), keys, last, bytes) {
+        let taken = incoming.take(after.as_ref(), keys, last, retry, now);
+        let want = incoming.want(&space);
+        if !taken {
             // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk
             // in requests and responses nobody else would say it, and a run that was cut off would never end.
-            if first {
-                let after = incoming.stage.after().cloned();
-                step.replies.push(Message::Want { space, from, base, after });
-            }
+            step.replies.extend(after.is_none().then_some(want));
             return;
         }
-        incoming.since = now;
-        let after = incoming.stage.after().cloned();
         let staged = self.incoming.values().map(|incoming| incoming.stage.bytes()).sum();
         let (limits, spaces) = (store.limits(), self.incoming.len() as u64);
         let most = self.gate.as_ref().map_or(u64::MAX, Gate::staged_bytes);
@@ -454,13 +423,19 @@ impl Peer {
             let code = ErrorCode::QuotaExceeded.as_str().into();
             step.replies.push(Message::Refused { space, code, dots: Vec::new() });
         } else if !last {
-            step.replies.push(Message::Want { space, from, base, after });
+            // Of the slices of one frame the last one is asked after.
+            let earlier = |reply: &Message| matches!(reply, Message::Want { space: other, .. } if *other == space);
+            step.replies.retain(|reply| !earlier(reply));
+            step.replies.push(want);
         }
     }
 
     /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
     pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         let mut messages = Vec::new();
+        if self.requests.is_waiting(now) {
+            return messages;
+        }
         if self.hello_at <= now {
             self.hello_at = now.saturating_add(self.timing.heartbeat);
             // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
@@ -469,19 +444,38 @@ impl Peer {
             self.doubted = false;
         }
         for (space, incoming) in &mut self.incoming {
-            if now.saturating_sub(incoming.since) >= self.timing.retry {
-                incoming.since = now;
-                let stage = &incoming.stage;
-                let (from, base, after) = (stage.from().clone(), stage.base().clone(), stage.after().cloned());
-                messages.push(Message::Want { space: space.clone(), from, base, after });
-            }
+            messages.extend(incoming.want_again(space, self.timing.retry, now));
         }
         if self.remote.is_some() {
             messages.extend(self.tell(store, now));
             messages.extend(self.all_news(&[], store, now));
         }
-        self.name_records(&mut messages, store);
-        messages
+        let waits = self.waits();
+        let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
+        owed.append(&mut messages);
+        owed
+    }
+
+    /// Whether an acknowledgement is waited for.
+    fn waits(&self) -> bool {
+        self.spaces.values().any(|progress| progress.under_way.is_some())
+    }
+
+    /// Takes the messages of the next frame to the peer out of `messages`. On a link each slice has a frame of its own, so
+    /// that it is taken while the next one is on its way.
+    pub fn next_frame(
+        &mut self,
+        messages: &mut Vec<Message>,
+        store: &SessionConsistentStore,
+        now: Millis,
+    ) -> Vec<Message> {
+        let slices = self.requests.made(now);
+        let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Slice(_));
+        let end = messages.iter().enumerate().filter(is_slice).nth(slices).map(|(at, _)| at);
+        let others = messages.split_off(end.unwrap_or(messages.len()));
+        let mut frame = core::mem::replace(messages, others);
+        self.name_records(&mut frame, store);
+        frame
     }
 
     /// What to say in return in request and response: what this replica holds, and its news in every space but those
@@ -489,6 +483,7 @@ impl Peer {
     pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
+        self.owed.clear();
         let mut messages = alloc::vec![self.hello(store, false)];
         self.telling.ask_anew();
         messages.extend(self.tell(store, now));
@@ -550,7 +545,7 @@ impl Peer {
             return None;
         }
         if let Some(under_way) = &progress.under_way {
-            if now < under_way.since.saturating_add(backoff(retry, progress.attempts)) {
+            if now < progress.repeat_at(under_way, retry) {
                 return None;
             }
             progress.attempts = progress.attempts.saturating_add(1);
@@ -562,26 +557,24 @@ impl Peer {
         if weight < SLICE_BYTES {
             return Some((Message::Delta(state.extract(space, from, hlc)), weight));
         }
-        let (keys, _) = state.slice(from, None, SLICE_BYTES);
-        let (space, from, base) = (space.clone(), from.clone(), state.vector().clone());
-        Some((Message::Slice(Slice { space, from, base, after: None, last: false, hlc, keys }), weight))
+        let run = progress.run.insert(Run::new(from.clone(), state.vector().clone()));
+        Some((run.first(space, state, hlc), weight))
     }
 
     /// When [`Peer::speak`] has something to say next, if nothing changes until then.
     #[must_use]
     pub fn deadline(&self) -> Millis {
+        if let Some(at) = self.requests.deadline() {
+            return at;
+        }
         let retry = self.timing.retry;
         let outgoing = self.spaces.values().filter_map(|progress| {
             let under_way = progress.under_way.as_ref()?;
-            Some(under_way.since.saturating_add(backoff(retry, progress.attempts)))
+            Some(progress.repeat_at(under_way, retry))
         });
-        let incoming = self.incoming.values().map(|incoming| incoming.since.saturating_add(retry));
+        let incoming = self.incoming.values().map(Incoming::deadline);
+        let owed = self.owed.deadline(self.waits(), self.timing.pause);
         let telling = self.telling.deadline(|attempts| backoff(retry, attempts));
-        outgoing.chain(incoming).chain(telling).fold(self.hello_at, Millis::min)
+        outgoing.chain(incoming).chain(owed).chain(telling).fold(self.hello_at, Millis::min)
     }
-}
-
-/// The pause before attempt number `attempts` + 1 is given up.
-fn backoff(retry: Millis, attempts: u32) -> Millis {
-    retry.saturating_mul(1 << attempts.min(5)).min(RETRY_MAX.max(retry))
 }

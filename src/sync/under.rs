@@ -24,7 +24,7 @@ pub(super) fn overtakes(under: &Under, space: &Space, store: &SessionConsistentS
         && !off(Mutant::Service(Service::Under))
 }
 
-/// Names what the deltas among `messages` rest on, unless the peer, which `holds` this, is known to have that.
+/// Names what the deltas among the `messages` of a frame rest on, where it is not named yet, unless the peer, which `holds` this, is known to have that.
 pub(super) fn name_records<'a>(
     messages: &mut Vec<Message>,
     store: &SessionConsistentStore,
@@ -32,6 +32,9 @@ pub(super) fn name_records<'a>(
 ) {
     let rests = |message: &Message| matches!(message, Message::Delta(delta) | Message::TopUp { delta, .. } if !delta.space.is_reserved());
     let Some(at) = messages.iter().position(rests).filter(|_| store.fences().is_shared()) else { return };
+    if messages.iter().take(at).any(|message| matches!(message, Message::Under { .. })) {
+        return;
+    }
     let Some((space, state)) = store.spaces().find(|(space, _)| space.is_system()) else { return };
     if !holds(space).is_some_and(|holds| holds.dominates(state.vector())) {
         messages.insert(at, Message::Under { space: space.clone(), vector: state.vector().clone() });

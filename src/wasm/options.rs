@@ -48,7 +48,11 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             messages: limits.number("clientMessages")?.unwrap_or(client.messages),
             bytes: limits.number("clientBytes")?.unwrap_or(client.bytes),
         },
-        timing: Timing { heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat), ..base.timing },
+        timing: Timing {
+            heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat),
+            pause: given.number("ackPause")?.unwrap_or(base.timing.pause),
+            ..base.timing
+        },
         timeout: session.number("timeout")?.unwrap_or(base.timeout),
         expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),
         token_life: session.number("tokenExpiresIn")?.unwrap_or(base.token_life),

@@ -193,6 +193,26 @@ test('one request is under way at a time, and closing gives it up', async (t) =>
   assert.equal(given, 1);
 });
 
+for (const [what, from, to] of [['comes over', 'edge', 'tab'], ['is handed in', 'tab', 'edge']]) {
+  test(`a large state ${what} by requests that take longer than the pause between them`, async (t) => {
+    const { tab, edge, url } = await both(t);
+    const replicas = { tab, edge };
+    const source = replicas[from].session();
+    for (let n = 0; n < 40; n += 1) source.sync.set(`key ${n}`, 'v'.repeat(100_000));
+    let asked = 0;
+    const fetch = async (address, init) => {
+      asked += 1;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      return globalThis.fetch(address, init);
+    };
+    tab.connect(http(url, { every: 10, fetch }));
+    const target = replicas[to].session({ token: await source.sealed(), timeout: DEADLINE });
+    await within(target.get('key 39'), 'the whole');
+    assert.equal(target.sync.list({ prefix: 'key' }).length, 40);
+    assert.ok(asked <= 24, `${asked} requests for four megabytes`);
+  });
+}
+
 test('arguments that make no sense are refused before anything is done', () => {
   for (const call of [() => http('ws://'), () => http('ftp://example.org'), () => http('http://example.org', { every: 'often' }), () => http('http://example.org', { fetch: 1 }), () => http('http://example.org', { token: 'a b' })]) {
     assert.equal(thrown(call).code, 'ARGUMENT_INVALID');

@@ -62,20 +62,23 @@ test('text on a socket is no message, and no error', async (t) => {
 });
 
 test('a socket whose other end reads nothing holds a bounded number of bytes', async (t) => {
-  const [tab, edge] = await openAll(t, ['tab', 'edge'], { heartbeat: 1, limits: { valueBytes: 4 << 20 } });
+  // Seconds pass in a moment, so that what nobody acknowledges is soon sent again.
+  let [most, ahead] = [0, 0];
+  const options = { heartbeat: 1, clock: () => Date.now() + ahead, limits: { valueBytes: 8 << 20, batchBytes: 8 << 20 } };
+  const [tab, edge] = await openAll(t, ['tab', 'edge'], options);
   const [client, accepted] = await connection(t);
   tab.connect(over(client));
   edge.connect(over(accepted));
   await peers(tab, 1);
   accepted.pause();
-  const session = tab.session();
-  let most = 0;
-  for (let n = 0; tab.inspect().links[0].dropped < 3; n += 1) {
-    session.sync.set('big', `${n} `.padEnd(3 << 20, '-'));
-    await new Promise(setImmediate);
+  tab.session().sync.set('big', 'v'.repeat(7 << 20));
+  for (let n = 0; n < 200 && tab.inspect().links[0].dropped < 3; n += 1) {
+    ahead += 1_000;
+    await new Promise((resolve) => setTimeout(resolve, 3));
     most = Math.max(most, client.bufferedAmount);
   }
-  assert.ok(most > 0 && most < 12 << 20, `${most} bytes`);
+  assert.ok(most > 0 && most < 16 << 20, `${most} bytes`);
+  assert.ok(tab.inspect().links[0].dropped >= 3);
   accepted.resume();
   await arrives(tab, edge, 'after', 1);
   assert.equal(edge.session().sync.get('big'), tab.session().sync.get('big'));

@@ -49,6 +49,43 @@ fn slices_that_are_lost_or_repeated_are_asked_for_again() {
 }
 
 #[test]
+fn not_every_slice_costs_a_round_trip() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 30);
+    net.connect(0, 1);
+    net.fate = reliable(100);
+    let took = net.settle(60_000);
+    assert!(took < 30 * 200 / 2, "{took} ms for thirty slices, 200 ms there and back");
+}
+
+/// However slow a link is, it has no more of one state in it than a window, and is not filled with repetitions.
+#[test]
+fn a_slow_link_is_not_asked_to_carry_slices_twice() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 12);
+    net.connect(0, 1);
+    // One message after another, in each direction: 50 bytes a millisecond, so that a slice takes five seconds.
+    let (clock, free) =
+        (std::rc::Rc::new(std::cell::Cell::new(START)), std::rc::Rc::new(std::cell::Cell::new([START; 2])));
+    let (now, line) = (clock.clone(), free.clone());
+    net.fate = Box::new(move |flight| {
+        let mut ends = line.get();
+        ends[flight.to.0] = ends[flight.to.0].max(now.get()) + 1 + flight.bytes.len() as u64 / 50;
+        line.set(ends);
+        vec![(ends[flight.to.0] - now.get(), flight.clone())]
+    });
+    let (mut most, bytes) = (0, net.bytes);
+    while !net.agrees() {
+        net.run(10);
+        clock.set(net.now);
+        most = most.max(free.get()[1].saturating_sub(net.now) * 50);
+        assert!(net.now < START + 600_000, "{:?}", net.vectors());
+    }
+    assert!(most < 12 * SLICE_BYTES, "{most} bytes were under way");
+    assert!(net.bytes - bytes < 30 * SLICE_BYTES, "{} bytes for twelve slices", net.bytes - bytes);
+}
+
+#[test]
 fn nothing_of_a_large_state_shows_before_all_of_it_is_there() {
     let mut net = net(2, &[]);
     fill(&mut net, 0, "a", 4);

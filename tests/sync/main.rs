@@ -18,8 +18,10 @@ mod exchanges;
 mod faults;
 mod kinds;
 mod large;
+mod requests;
 mod resumed;
 mod spaces;
+mod talking;
 mod upstream;
 
 use common::host::{Host, SYNC, THROW};

@@ -136,7 +136,8 @@ export function lossy(transport: Transport, seed: number): Transport {
           else void send(message);
         };
         const writable = new (platform().WritableStream)({ write, abort: () => void writer.abort().catch(() => {}) });
-        onPeer({ ...duplex, readable: duplex.readable, writable });
+        // Requests that get lost without a word are none.
+        onPeer({ ...duplex, readable: duplex.readable, writable, heartbeat: undefined });
       }),
   };
 }

@@ -132,7 +132,10 @@ export interface Duplex {
   readonly writable: ByteWritable;
   /** Bytes that `writable` has taken and that have not left yet, where it is known. A link adds no more to a long queue. */
   backlog?(): number;
-  /** Milliseconds between two refreshes of a quiet peer, where each message costs a request; else the replica's `heartbeat`. */
+  /**
+   * Milliseconds between two refreshes of a quiet peer, where each message is a request that the peer answers, or the duplex ends:
+   * then nothing is said unasked before the answer. Without it the replica's `heartbeat` counts.
+   */
   readonly heartbeat?: number | undefined;
   /**
    * The token with which the other end came (or several, with commas between), where the replica has a secret. What comes is then

@@ -203,7 +203,11 @@ impl Profile {
             pause,
             away: pause * *rng.pick(&[1, 10, 10]),
             timeout: *rng.pick(&[20, 200, 1_000, 5_000]),
-            timing: Timing { heartbeat: *rng.pick(&[100, 500, 2_000]), retry: *rng.pick(&[50, 300, 1_000]) },
+            timing: Timing {
+                heartbeat: *rng.pick(&[100, 500, 2_000]),
+                retry: *rng.pick(&[50, 300, 1_000]),
+                pause: [0, 2, 20][(seed % 3) as usize],
+            },
             edges: topology(nodes, rng),
             weather,
             weights: WEIGHTS.iter().map(|(act, weight)| (*act, weight * emphasis(*act, rng))).collect(),

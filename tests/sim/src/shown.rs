@@ -46,6 +46,7 @@ pub fn config(config: &Config) -> Value {
         },
         "session": { "expiresIn": config.expires_in, "timeout": config.timeout },
         "heartbeat": config.timing.heartbeat,
+        "ackPause": config.timing.pause,
     })
 }
 

@@ -117,7 +117,7 @@ impl Profile {
         (self.front, self.served, self.fragile, self.door, self.notice) = (0, 0, 0, 0, 400);
         self.value = 0;
         self.weather = Weather { drop: 0, duplicate: 0, jitter: 100 };
-        self.timing = Timing { heartbeat: 500, retry: 1_000 };
+        self.timing = Timing { heartbeat: 500, retry: 1_000, pause: 5 };
         self.edges.iter_mut().for_each(|edge| (edge.delay, edge.exchange) = (400, false));
         self.weights.iter_mut().for_each(|(_, weight)| *weight = (*weight).min(10));
         for (act, weight) in [(Act::Read, 80), (Act::Write, 60)] {

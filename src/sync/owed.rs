@@ -1,0 +1,81 @@
+//! The acknowledgements that are owed to one peer.
+//!
+//! A delta is acknowledged at once, unless the two are talking: where a delta of this replica's own has followed the
+//! last one within the pause, the next acknowledgement waits that long for one to go with, which saves half of the
+//! messages of a conversation. Invariant: what is owed is told no later than the pause; whoever stops answering pays
+//! it once.
+
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use crate::id::Space;
+use crate::store::SessionConsistentStore;
+use crate::sync::message::Message;
+use crate::time::Millis;
+
+/// What is owed, since when.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    spaces: LiteMap<Space, Millis>,
+    /// When the last delta came.
+    heard_at: Option<Millis>,
+    talking: bool,
+}
+
+impl Owed {
+    pub(crate) const fn new() -> Self {
+        Self { spaces: LiteMap::new(), heard_at: None, talking: false }
+    }
+
+    /// A delta of the space was taken.
+    pub(crate) fn put(&mut self, space: Space, now: Millis) {
+        self.heard_at = Some(now);
+        self.spaces.entry(space).or_insert(now);
+    }
+
+    /// The peer is told in another way.
+    pub(crate) fn clear(&mut self) {
+        self.spaces.clear();
+    }
+
+    /// The clock was set back by so much.
+    pub(crate) fn set_back(&mut self, back: Millis) {
+        self.heard_at = self.heard_at.map(|at| at.saturating_sub(back));
+        self.spaces.iter_mut().for_each(|(_, since)| *since = since.saturating_sub(back));
+    }
+
+    /// When it is to be told, if there is something and nothing goes before. Where this replica waits for an
+    /// acknowledgement itself, its own does not wait, or each end might wait for the other.
+    pub(crate) fn deadline(&self, waits: bool, pause: Millis) -> Option<Millis> {
+        let since = self.spaces.values().min()?;
+        Some(since.saturating_add(if self.talking && !waits { pause } else { 0 }))
+    }
+
+    /// The acknowledgements to go with `messages`, if something goes or they cannot wait.
+    pub(crate) fn due(
+        &mut self,
+        messages: &[Message],
+        store: &SessionConsistentStore,
+        (waits, pause): (bool, Millis),
+        now: Millis,
+    ) -> Vec<Message> {
+        let late = self.deadline(waits, pause).is_some_and(|at| at <= now);
+        if messages.iter().any(|message| matches!(message, Message::Delta(_))) {
+            self.talking = self.heard_at.is_some_and(|at| now.saturating_sub(at) <= pause);
+        } else if late && !waits {
+            self.talking = false;
+        }
+        if messages.is_empty() && !late {
+            return Vec::new();
+        }
+        // A hello tells all vectors, and a delta that of its space.
+        let tells = |message: &Message, space: &Space| {
+            matches!(message, Message::Hello { .. })
+                || matches!(message, Message::Delta(delta) if delta.space == *space)
+        };
+        let owed = core::mem::take(&mut self.spaces).into_iter().map(|(space, _)| space);
+        let untold = owed.filter(|space| !messages.iter().any(|message| tells(message, space)));
+        untold.map(|space| Message::Ack { vector: store.vector(&space).clone(), space }).collect()
+    }
+}

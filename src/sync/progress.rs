@@ -1,0 +1,37 @@
+//! What is known of a peer in one space, and what is on its way to it.
+
+use crate::sync::run::Run;
+use crate::time::Millis;
+use crate::vector::VersionVector;
+
+/// The longest pause between two attempts at the same delta.
+pub(super) const RETRY_MAX: Millis = 30_000;
+
+/// The pause before attempt number `attempts` + 1 is given up.
+pub(super) fn backoff(retry: Millis, attempts: u32) -> Millis {
+    retry.saturating_mul(1 << attempts.min(5)).min(RETRY_MAX.max(retry))
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) holds: VersionVector,
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) attempts: u32,
+    /// The slices of the delta under way, where it is large.
+    pub(super) run: Option<Run>,
+}
+
+/// A delta that was sent and is not yet acknowledged.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) to: VersionVector,
+    pub(super) since: Millis,
+}
+
+impl Progress {
+    /// When what is under way is sent again. Whoever fetches slices asks again for what it lacks.
+    pub(super) fn repeat_at(&self, under_way: &UnderWay, retry: Millis) -> Millis {
+        let attempts = if self.run.as_ref().is_some_and(Run::is_heard) { u32::MAX } else { self.attempts };
+        under_way.since.saturating_add(backoff(retry, attempts))
+    }
+}

@@ -1,0 +1,106 @@
+//! The slices of one large delta that are on their way to a peer.
+//!
+//! A window: some go out before the peer has asked for what follows the first of them, so that not every slice costs a
+//! round trip. Invariant: the window is bounded in slices and in bytes, so a slow peer costs no memory. Who asks from a
+//! place at which no slice on its way has ended has lost some: it gets what follows that place once more, one slice at
+//! first. Keeps the ends of slices, never the slices: those are cut from the state as it is.
+
+use alloc::vec::Vec;
+
+use crate::id::Space;
+use crate::store::delta::{Keys, Listed};
+use crate::store::entry::Key;
+use crate::store::space::SpaceState;
+use crate::sync::message::{Message, Slice};
+use crate::sync::peer::SLICE_BYTES;
+use crate::time::Hlc;
+use crate::vector::VersionVector;
+
+/// The most slices on their way. They weigh as much together, and the last one may be longer by one entry.
+pub(crate) const SLICES_MAX: usize = 4;
+
+/// One run of slices, as its sender knows it.
+#[derive(Debug)]
+pub(crate) struct Run {
+    from: VersionVector,
+    base: VersionVector,
+    /// Up to where the peer has said that it has everything.
+    after: Option<Key>,
+    /// The last key of each slice on its way, and how much the slice weighs.
+    ends: Vec<(Key, u64)>,
+    /// How many may be on their way: one more with each that has arrived, so that a slow link is not filled at once.
+    window: usize,
+    whole: bool,
+    heard: bool,
+}
+
+impl Run {
+    /// The run of the delta since `from`, whose first slice is cut at the vector `base`.
+    pub(crate) const fn new(from: VersionVector, base: VersionVector) -> Self {
+        Self { from, base, after: None, ends: Vec::new(), window: 1, whole: false, heard: false }
+    }
+
+    pub(crate) fn is_of(&self, from: &VersionVector, base: &VersionVector) -> bool {
+        self.from == *from && self.base == *base
+    }
+
+    /// Whether the peer has asked for more: then it asks again for what it lacks, and nobody else has to.
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// The peer has everything up to `after`, and asks for what follows.
+    pub(crate) fn asked(&mut self, after: Option<&Key>) {
+        self.heard = true;
+        match self.ends.iter().position(|(end, _)| Some(end) == after) {
+            Some(at) => {
+                self.ends.drain(..=at);
+                self.window = SLICES_MAX.min(self.window + 1);
+            }
+            None => {
+                self.ends.clear();
+                self.window = 1;
+                self.whole = false;
+            }
+        }
+        self.after = after.cloned();
+    }
+
+    /// Everything up to the end of the last slice on its way, where another one may follow it.
+    fn next(&self) -> Option<Option<&Key>> {
+        let weight: u64 = self.ends.iter().map(|(_, weight)| weight).sum();
+        let room = self.ends.len() < self.window && weight < SLICE_BYTES * SLICES_MAX as u64;
+        let end = self.ends.last().map(|(end, _)| end).or(self.after.as_ref());
+        (room && !self.whole).then_some(end)
+    }
+
+    /// The first slice, which the peer did not ask for.
+    pub(crate) fn first(&mut self, space: &Space, state: &SpaceState, hlc: Hlc) -> Message {
+        let (keys, _) = state.slice(&self.from, None, SLICE_BYTES);
+        self.cut(space, None, keys, false, hlc)
+    }
+
+    /// The slices that may go now, and after the last one the top-up.
+    pub(crate) fn fill(&mut self, space: &Space, state: &SpaceState, hlc: Hlc, messages: &mut Vec<Message>) {
+        while let Some(after) = self.next().map(|after| after.cloned()) {
+            let (keys, more) = state.slice(&self.from, after.as_deref(), SLICE_BYTES);
+            messages.push(self.cut(space, after, keys, !more, hlc));
+            if !more {
+                let delta = state.extract_since(space, &self.from, &self.base, hlc);
+                messages.push(Message::TopUp { base: self.base.clone(), delta });
+            }
+        }
+    }
+
+    fn cut(&mut self, space: &Space, after: Option<Key>, keys: Keys, last: bool, hlc: Hlc) -> Message {
+        self.ends.extend(keys.last().map(|(end, _)| (end.clone(), bytes(&keys))));
+        self.whole = last;
+        let (space, from, base) = (space.clone(), self.from.clone(), self.base.clone());
+        Message::Slice(Slice { space, from, base, after, last, hlc, keys })
+    }
+}
+
+/// How many bytes the keys of a slice take, as the limits count them.
+pub(crate) fn bytes(keys: &Keys) -> u64 {
+    keys.iter().map(|(key, set)| key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>()).sum()
+}

@@ -1,0 +1,33 @@
+//! What the messages of one frame led to.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::SessionError;
+use crate::id::{Dot, ReplicaId, SessionId, Space};
+use crate::store::space::Changed;
+use crate::sync::message::Message;
+
+/// What a frame led to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to answer, in order.
+    pub replies: Vec<Message>,
+    /// What was applied, and which keys it changed.
+    pub applied: Vec<(Space, Vec<Changed>)>,
+    /// What was not taken, and why; state is unchanged by it.
+    pub refused: Vec<SessionError>,
+    /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.
+    pub denied: Vec<(Space, String, Vec<Dot>)>,
+    /// Ids that a client has not proved to be its own.
+    pub unbound: Vec<ReplicaId>,
+    /// Sessions that are over by somebody's word.
+    pub fenced: Vec<SessionId>,
+}
+
+impl Step {
+    pub(super) fn refuse(&mut self, space: Space, error: SessionError, dots: Vec<Dot>) {
+        self.replies.push(Message::Refused { space, code: error.code().as_str().into(), dots });
+        self.refused.push(error);
+    }
+}
