@@ -10,8 +10,9 @@ use hashbrown::HashTable;
 use super::record::SessionInfo;
 use crate::id::SessionId;
 
-/// Slots are made so many at a time: a slab that doubled would copy itself, and linear memory never shrinks.
-const CHUNK: usize = 1024;
+/// Slots are made so many at a time: a slab that doubled would copy itself, and linear memory never shrinks. The first
+/// session pays for all of its chunk: with 1,024 that was more memory than the rest of an instance.
+const CHUNK: usize = 32;
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
