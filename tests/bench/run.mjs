@@ -29,7 +29,7 @@ const place = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${process.versi
 
 const extra = {
   async W8(rounds) {
-    const titled = async (count) => [`tokens, ${count} dependencies`, await interleave(await contenders(count, 200), rounds, tell)];
+    const titled = async (count) => [`tokens, ${count} dependencies`, await interleave(await contenders(count, 2_000), rounds, tell)];
     const tables = [];
     for (const count of [3, 16, 256]) tables.push(await titled(count));
     return tables;
