@@ -3,17 +3,17 @@
 //! Invariant: a live set has no two entries of one dot and lists its winner first; entries are ordered by
 //! `(hlc, replica id)`, which is total, so that equal sets are equal lists. Knows nothing of vectors or spaces.
 
+mod key;
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+pub use self::key::Key;
 use crate::id::{Dot, ReplicaId, SessionId};
 use crate::mutant::{Mutant, off};
 use crate::time::{Hlc, Millis};
-
-/// A key: shared text, because the index and deltas name it too.
-pub type Key = Arc<str>;
 
 /// What an entry holds. The core never looks into a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
