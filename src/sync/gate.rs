@@ -49,30 +49,35 @@ impl Default for ClientLimits {
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u64 = 10;
 
+/// `amount` times so many thousandths.
+const fn thousandths(amount: u64, times: u64) -> i64 {
+    let product = amount.saturating_mul(times);
+    if product > i64::MAX as u64 { i64::MAX } else { product.cast_signed() }
+}
+
 /// So much a second, and a store of it that fills up again.
 #[derive(Clone, Debug)]
 struct Bucket {
     rate: u64,
-    /// Thousandths.
-    left: u64,
+    /// Thousandths; below nothing, what was taken beyond it.
+    left: i64,
     at: Millis,
 }
 
 impl Bucket {
     const fn new(rate: u64, now: Millis) -> Self {
-        Self { rate, left: rate.saturating_mul(1000 * BURST_SECONDS), at: now }
+        Self { rate, left: thousandths(rate, 1000 * BURST_SECONDS), at: now }
     }
 
-    /// Takes `amount`, if there is any left: the last one may go beyond.
+    /// Takes `amount`, if there is any left: the last one may go beyond, and is paid for before the next.
     fn take(&mut self, amount: u64, now: Millis) -> bool {
-        let full = self.rate.saturating_mul(1000 * BURST_SECONDS);
-        let more = self.rate.saturating_mul(now.saturating_sub(self.at));
-        self.left = self.left.saturating_add(more).min(full);
+        let more = thousandths(self.rate, now.saturating_sub(self.at));
+        self.left = self.left.saturating_add(more).min(thousandths(self.rate, 1000 * BURST_SECONDS));
         self.at = now;
-        if self.left == 0 {
+        if self.left <= 0 {
             return false;
         }
-        self.left = self.left.saturating_sub(amount.saturating_mul(1000));
+        self.left = self.left.saturating_sub(thousandths(amount, 1000));
         true
     }
 }

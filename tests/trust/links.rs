@@ -102,6 +102,24 @@ pub(super) fn who_sends_too_much_is_not_listened_to_for_a_while() {
 }
 
 #[test]
+pub(super) fn few_long_messages_take_as_much_time_as_many_short_ones() {
+    let mut world = World::new();
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&eve));
+    let rate = ClientLimits::default().bytes;
+    let entry = liar.entry(1, &"v".repeat(rate as usize));
+    let long = liar.frame(vec![Message::Delta(liar.write(&world, "k", entry))]);
+    // Twice a second for half a minute: thirty seconds' worth, and what may come at once.
+    let mut read = 0;
+    for _ in 0..60 {
+        read += usize::from(!liar.sends(&mut world, &long).unwrap_or_default().is_empty());
+        world.net.run(500);
+    }
+    assert!((30..=42).contains(&read), "{read}");
+    world.goes_on();
+}
+
+#[test]
 pub(super) fn by_request_a_client_has_the_same_gate() {
     let mut world = World::new();
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);
