@@ -184,23 +184,26 @@ impl Replica {
         (client, gate)
     }
 
-    /// The spaces that a client gets: those that it asks for, as far as its user's role allows now.
-    fn allowed(&self, client: &Client) -> Vec<(Space, Right)> {
+    /// The spaces that a client gets: those that it asks for, as far as its user's role allows now. `None` while this
+    /// replica lacks records that its token has seen.
+    fn allowed(&self, client: &Client) -> Option<Vec<(Space, Right)>> {
         if !self.store.vector(&self.service.system).dominates(&client.seen) {
-            return Vec::new();
+            return None;
         }
         let least = |(space, right): &(Space, Right)| {
             Some((space.clone(), self.allowance(client.user.as_deref(), space)?.min(*right)))
         };
-        client.spaces.iter().filter_map(least).collect()
+        Some(client.spaces.iter().filter_map(least).collect())
     }
 
     /// Looks up anew what the clients on links may do.
     pub(super) fn judge_clients(&mut self) {
         let allowed: Vec<_> = self.links.clients.iter().map(|(link, client)| (*link, self.allowed(client))).collect();
         for (link, spaces) in allowed {
-            if let Some(gate) = self.links.open.get_mut(&link).and_then(Peer::gate_mut) {
-                gate.allow(spaces);
+            let Some(peer) = self.links.open.get_mut(&link) else { continue };
+            if peer.gate_mut().is_some_and(|gate| gate.allow(spaces)) {
+                // It hears at once what is here; what it has said in vain it says again.
+                peer.greet();
             }
         }
     }

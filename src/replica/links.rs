@@ -351,6 +351,8 @@ impl Replica {
         let Step { replies, applied, refused, denied: _, unbound: _, fenced } = step;
         self.heed_fences(&fenced);
         for (space, changed) in applied {
+            // Also where no key has changed: somebody may have waited for the vector.
+            self.service.stirred |= space == self.service.system;
             self.note(&space, changed);
         }
         self.fresh.extend(refused.into_iter().map(|error| Effect::Event(Event::Refused(error))));

@@ -47,7 +47,7 @@ pub(super) struct Service {
     /// When fences whose time has passed are let go of next.
     prune_at: Millis,
     /// Records of the fleet have changed: what clients may do is to be looked up again.
-    stirred: bool,
+    pub(super) stirred: bool,
     /// A query that takes as long is told of.
     slow: Millis,
     /// How long a query may take, unless it says otherwise.

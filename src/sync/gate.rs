@@ -86,6 +86,8 @@ impl Bucket {
 #[derive(Clone, Debug)]
 pub struct Gate {
     spaces: Vec<(Space, Right)>,
+    /// What the client may do cannot be told yet: until then nothing is taken or given, and nothing refused.
+    undecided: bool,
     bound: Vec<ReplicaId>,
     limits: ClientLimits,
     messages: Bucket,
@@ -105,16 +107,21 @@ pub(super) enum Screened {
 }
 
 impl Gate {
-    /// The gate of a client that may do this in these spaces, and nothing in others.
+    /// The gate of a client that may do this in these spaces, and nothing in others; `None`: that cannot be told yet.
     #[must_use]
-    pub const fn new(spaces: Vec<(Space, Right)>, limits: ClientLimits, now: Millis) -> Self {
+    pub fn new(spaces: Option<Vec<(Space, Right)>>, limits: ClientLimits, now: Millis) -> Self {
         let (messages, bytes) = (Bucket::new(limits.messages, now), Bucket::new(limits.bytes, now));
-        Self { spaces, bound: Vec::new(), limits, messages, bytes, told: false }
+        let undecided = spaces.is_none();
+        let spaces = spaces.unwrap_or_default();
+        Self { spaces, undecided, bound: Vec::new(), limits, messages, bytes, told: false }
     }
 
-    /// What the client may do has changed.
-    pub fn allow(&mut self, spaces: Vec<(Space, Right)>) {
-        self.spaces = spaces;
+    /// What the client may do has changed. Whether there is more to say to it than before: it has waited to be told.
+    pub fn allow(&mut self, spaces: Option<Vec<(Space, Right)>>) -> bool {
+        let waited = self.undecided && spaces.is_some();
+        self.undecided = spaces.is_none();
+        self.spaces = spaces.unwrap_or_default();
+        waited
     }
 
     /// What the client may do in a space.
@@ -199,6 +206,10 @@ impl Gate {
                 Screened::Pass(Message::Hello { protocol, answer, vectors })
             }
             Message::Ack { space, .. } | Message::Behind { space, .. } if hidden(&space) => Screened::Drop,
+            // A refusal would be for good, and the client would give its writes up.
+            Message::Delta(_) | Message::TopUp { .. } | Message::Slice(_) | Message::Want { .. } if self.undecided => {
+                Screened::Drop
+            }
             Message::Ack { space, vector } => {
                 let vector = believable(&vector, store.vector(&space));
                 Screened::Pass(Message::Ack { space, vector })

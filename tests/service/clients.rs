@@ -4,7 +4,7 @@
 use edge_session::error::ErrorCode;
 use edge_session::id::{Dot, SessionId, Space};
 use edge_session::identity::Secret;
-use edge_session::io::{LinkId, SessionHandle};
+use edge_session::io::{Event, LinkId, SessionHandle};
 use edge_session::replica::{Pass, SessionInit};
 use edge_session::session::token::SessionToken;
 use edge_session::store::delta::{Delta, Listed};
@@ -273,4 +273,27 @@ fn a_kill_closes_the_links_of_its_session_and_admits_it_no_more() {
         let asked = edge.replica.exchange_as(LinkId(51), &pass(&token), &frame, now).unwrap_err();
         assert_eq!(asked.code(), ErrorCode::SessionKilled);
     });
+}
+
+#[test]
+pub(super) fn an_edge_that_lacks_the_records_of_a_token_refuses_no_write() {
+    const LATE: usize = 2;
+    let (mut net, here, there, token) = world();
+    net.disconnect(TAB, EDGE);
+    net.with(TAB, |tab| tab.set(there, "mine", "made offline"));
+    // An edge that has heard nothing of the fleet's records yet.
+    net.hosts.push(Host::new(edge("nrt1")));
+    net.join(TAB, LATE, &pass(&token));
+    net.run(10_000);
+    let told = net.hosts[TAB].events.iter().filter(|event| matches!(event, Event::Rejected { .. })).count();
+    assert_eq!(told, 0, "{:?}", net.hosts[TAB].events);
+    assert_eq!(net.with(TAB, |tab| tab.get(there, "k", PLAIN)), Ok(Some("1".into())), "what the tab held it holds");
+    assert!(net.hosts[LATE].replica.store().vector(&shop()).is_empty(), "nothing is taken before it can be judged");
+    // Now it hears.
+    net.connect(LATE, EDGE);
+    net.run(40_000);
+    assert_eq!(net.with(EDGE, |edge| edge.get(here, "mine", PLAIN)), Ok(Some("made offline".into())));
+    // Once the records are here, who has no role is answered as ever.
+    let told = net.hosts[TAB].events.iter().filter(|event| matches!(event, Event::Rejected { .. })).count();
+    assert_eq!(told, 0);
 }
