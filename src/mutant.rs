@@ -74,7 +74,7 @@ pub enum Service {
     Authority,
 }
 
-/// A check of what a client may do.
+/// A check of who may come and what a client may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Trust {
     /// A delta may advance any id.
@@ -89,6 +89,12 @@ pub enum Trust {
     Space,
     /// A client may send as much as it likes.
     Rate,
+    /// Whatever says that it is a proof is one.
+    Proof,
+    /// Who has not proved itself is listened to.
+    Unproved,
+    /// A request, and a response, may come again.
+    Once,
 }
 
 /// Whether a check is switched off in this thread.
@@ -195,6 +201,9 @@ mod switch {
                 Self::Service(Service::Creation) => "no-service-creation",
                 Self::Service(Service::Failures) => "no-service-failures",
                 Self::Service(Service::Authority) => "no-service-authority",
+                Self::Trust(Trust::Proof) => "no-trust-proof",
+                Self::Trust(Trust::Unproved) => "no-trust-unproved",
+                Self::Trust(Trust::Once) => "no-trust-once",
             }
         }
 

@@ -6,6 +6,7 @@
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
 mod answer;
+mod bonds;
 mod clients;
 mod console;
 mod fold;
@@ -28,6 +29,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::bonds::End;
 pub use self::clients::Pass;
 pub use self::console::Hashing;
 pub use self::front::{Ahead, Glance};
@@ -351,6 +353,7 @@ impl Replica {
             self.rename();
         }
         self.dismiss_clients();
+        self.dismiss_unproved();
         self.tend_recovery();
         self.tend_service();
         self.relieve_crowds();

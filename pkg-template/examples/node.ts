@@ -22,12 +22,12 @@ const server = createServer(async (request, response) => {
   }
 });
 
-// Who comes with a token that the key has signed may join: by WebSocket and by POST.
+// Who comes with a token that the key has signed may join, and who proves to have the key: by WebSocket and by POST.
 const serving = serveReplica(db, server, { path: '/sync' });
 server.listen(8080);
 
-// Another edge with the same key, to which this one shows that it holds it too.
-db.connect(webSocket('wss://ams1.example/sync', { token: () => db.pass() }));
+// Another edge with the same key: each proves to the other that it has it.
+db.connect(webSocket('wss://ams1.example/sync'));
 
 process.once('SIGTERM', () => {
   // Stored, handed over, closed; peers are told to come again.

@@ -39,11 +39,12 @@ export interface CoreReplica {
   linkNote(link: number): Uint8Array | undefined;
   /** A link that has stayed open while the replica was not in memory. */
   linkResume(link: number, note: Uint8Array, now: number): void;
-  /** A link to who comes with a token: a client, whose messages are judged, or another replica of the cluster. */
+  /** A link to who comes with a token: a client, whose messages are judged. */
   linkAdmit(link: number, token: string, note: Uint8Array | undefined, now: number): void;
   exchangeAs(link: number, token: string, bytes: Uint8Array, now: number): void;
-  /** What this replica shows to others of its cluster, for a minute. */
-  peerPass(now: number): string;
+  /** A link to who shows no token: with a secret, the other end must prove that it has one too. `end`: 0 calls, 1 is called, 2 calls with each message. */
+  linkProve(link: number, end: number, heartbeat: number | undefined, now: number): void;
+  exchangeProved(link: number, bytes: Uint8Array, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;

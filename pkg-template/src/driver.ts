@@ -34,6 +34,7 @@ export interface Watcher {
 /** What a driver is made of. `unlock` lets go of storage, which holds `logged` bytes of records and `snapshot` bytes more. */
 export interface Parts {
   readonly core: CoreReplica;
+  readonly keyed: boolean;
   readonly clock: () => number;
   readonly timer: Timers;
   readonly storage: StorageAdapter;
@@ -61,6 +62,8 @@ export class Driver {
   readonly front: Front;
   /** How each query that runs is told that it has ended. */
   readonly queries = new Map<number, (error: EdgeSessionError) => void>();
+  /** Whether it has a secret. */
+  readonly keyed: boolean;
   /** What is closed with this replica. */
   readonly closers = new Set<() => void>();
   readonly #parts: Parts;
@@ -84,6 +87,7 @@ export class Driver {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.keyed = parts.keyed;
     this.#id = parts.core.id;
     this.#waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)), parts.timer);
     this.storage = parts.storage;

@@ -13,10 +13,11 @@ const PATIENCE = 10_000;
 
 /** Hands `message` to the core and answers the one message that it transmits for it. */
 export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> & Joining = {}): Promise<Uint8Array> {
-  const { signal, token } = options;
+  const { signal, token, proof } = options;
   return new Promise((resolve, reject) => {
     if (!isBytes(message)) throw invalid('a message is a Uint8Array');
     if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');
+    if (proof !== undefined && typeof proof !== 'boolean') throw invalid('proof is true or false');
     const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
     if (signal?.aborted) throw aborted(signal.reason);
     const link = driver.attach({
@@ -35,7 +36,11 @@ export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait
     };
     signal?.addEventListener('abort', abort);
     try {
-      driver.call((core, now) => (token === undefined ? core.exchange(link, message, now) : core.exchangeAs(link, token, message, now)));
+      driver.call((core, now) => {
+        if (token !== undefined) core.exchangeAs(link, token, message, now);
+        else if (proof) core.exchangeProved(link, message, now);
+        else core.exchange(link, message, now);
+      });
     } catch (error) {
       end(() => reject(error));
     }

@@ -12,6 +12,8 @@ import type { AbortSignalLike, Duplex, Hello, Link, LinkState, Transport } from 
 // One message beyond it is always taken, so that every message can get through.
 const QUEUE_BYTES = 8 << 20;
 const QUEUE_MESSAGES = 1024;
+// As the core numbers them.
+const PROVING_ENDS = ['caller', 'callee', 'requester'];
 
 export class LinkHandle implements Link {
   readonly #driver: Driver;
@@ -83,7 +85,7 @@ export class LinkHandle implements Link {
     const current = () => this.#opening === opening;
     const tell: Hello['tell'] = (state, error) => current() && this.#tell(state, error);
     try {
-      await this.#transport.open({ replica: this.#driver.id, signal: opening.signal, tell }, (duplex) => current() && this.#join(duplex));
+      await this.#transport.open({ replica: this.#driver.id, keyed: this.#driver.keyed, signal: opening.signal, tell }, (duplex) => current() && this.#join(duplex));
       if (current() && this.#state === 'connecting') this.#tell('open');
     } catch (cause) {
       if (current()) this.#tell('closed', fromCore(cause) ?? failed(this.#transport.kind, cause));
@@ -173,9 +175,10 @@ class Peer implements Sink {
   run(): void {
     this.#link = this.#driver.attach(this);
     try {
-      const { heartbeat, pass } = this.#duplex;
+      const { heartbeat, pass, proof } = this.#duplex;
       this.#driver.call((core, now) => {
         if (pass !== undefined) core.linkAdmit(this.#link, pass, undefined, now);
+        else if (proof !== undefined) core.linkProve(this.#link, PROVING_ENDS.indexOf(proof), heartbeat, now);
         else if (heartbeat === undefined) core.linkUp(this.#link, now);
         else core.linkUpEvery(this.#link, heartbeat, now);
       });

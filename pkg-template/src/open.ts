@@ -89,7 +89,7 @@ interface Hold extends Pick<Parts, 'storage' | 'unlock'> {
 }
 
 /** A core that holds what storage has. */
-interface Begun extends Pick<Parts, 'core' | 'logged' | 'snapshot'> {
+interface Begun extends Pick<Parts, 'core' | 'keyed' | 'logged' | 'snapshot'> {
   readonly renamed: boolean;
 }
 
@@ -153,7 +153,7 @@ async function begin({ config, clock }: Opening, module: CoreModule, storage: St
     // Joining what is there already changes nothing but the id: whose other writes may bear the old one is not known.
     const renamed = doubtful === true && last !== null;
     if (renamed) taken('the state', () => core.restore(last as Uint8Array, clock()));
-    return { core, logged, snapshot: snapshot?.byteLength ?? 0, renamed };
+    return { core, keyed: config.keys !== undefined, logged, snapshot: snapshot?.byteLength ?? 0, renamed };
   } catch (cause) {
     throw EdgeSessionError.is(cause) ? failed(`storage '${storage.kind}' could not be read: ${cause.message}`, cause.cause ?? cause, cause.details) : cause;
   }

@@ -68,10 +68,6 @@ export class ReplicaHandle<M> implements Replica<M> {
     return exchange(this.#driver, message, options);
   }
 
-  pass(): string {
-    return this.#driver.call((core, now) => core.peerPass(now));
-  }
-
   async flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
     const { timeout, signal } = toTerms(options);
     await this.#driver.operate<unknown>(this, (core, now) => core.flush(timeout, now) || undefined, signal);

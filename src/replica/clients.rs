@@ -10,12 +10,11 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use crate::error::{ErrorCode, SessionError};
-use crate::guarantee::Guarantees;
 use crate::id::{ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::io::{Effect, Event, LinkId};
 use crate::session::claims::Claims;
-use crate::session::vector::{Dependencies, SessionVector};
+use crate::session::vector::Dependencies;
 use crate::sync::gate::{Gate, Right};
 use crate::sync::message::{Frame, Message, NAMED_MAX};
 use crate::sync::peer::Peer;
@@ -24,11 +23,6 @@ use crate::vector::VersionVector;
 
 /// A question that cannot be answered here is passed on to other tabs no more often.
 const PASS_ON: Millis = 500;
-
-/// How long a peer's pass serves, in milliseconds.
-pub(super) const PEER_PASS: Millis = 60_000;
-/// The space of passes between trusted replicas.
-pub(super) const PEER_SPACE: &str = "$peer";
 
 fn keyless() -> SessionError {
     let cause =
@@ -66,10 +60,7 @@ impl Replica {
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`: the channel is not open.
     pub fn link_admit(&mut self, link: LinkId, pass: &Pass, now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let Some((client, gate)) = self.examine(pass, now)? else {
-            self.links.open.insert(link, Peer::new(self.links.timing, now));
-            return Ok(());
-        };
+        let (client, gate) = self.examine(pass, now)?;
         self.links.open.insert(link, Peer::new(self.links.timing, now).behind_gate(gate));
         self.links.clients.insert(link, client);
         Ok(())
@@ -81,7 +72,7 @@ impl Replica {
     /// As [`Replica::link_admit`] and [`Replica::link_resume`].
     pub fn link_resume_as(&mut self, link: LinkId, pass: &Pass, note: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let Some((client, mut gate)) = self.examine(pass, now)? else { return self.link_resume(link, note, now) };
+        let (client, mut gate) = self.examine(pass, now)?;
         let frame = Frame::decode(note)?;
         let mut holds = Vec::new();
         for message in frame.messages {
@@ -104,8 +95,8 @@ impl Replica {
     /// As [`Replica::link_admit`] and [`Replica::exchange`]; `RATE_LIMITED`. Then there is no reply.
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let client = self.examine(pass, now)?.map(|(client, gate)| (client.session, gate));
-        self.answer_exchange(reply, bytes, client)
+        let (client, gate) = self.examine(pass, now)?;
+        self.answer_exchange(reply, bytes, Some((client.session, gate)))
     }
 
     /// The session has ended, or may no longer do what it could: its clients' links close, and are told `reason`.
@@ -131,46 +122,20 @@ impl Replica {
         }
     }
 
-    /// What a replica with the key shows to another one, so that it is taken for a peer and not for a client: a token
-    /// of the space `$peer`, which no session gets. It serves for a minute.
-    ///
-    /// # Errors
-    /// `ARGUMENT_INVALID` without a key.
-    pub fn peer_pass(&mut self, now: Millis) -> Result<String, SessionError> {
-        self.input(now);
-        let keyring = self.keyring.as_ref().ok_or_else(keyless)?;
-        let expires_at = now.saturating_add(PEER_PASS);
-        let claims = Claims {
-            issuer: self.issuer.clone(),
-            subject: None,
-            session: SessionId::new(now, self.entropy.draw()),
-            client: Some(alloc::format!("{}", self.id)),
-            space: Space::first(PEER_SPACE)?,
-            guarantees: Guarantees::ALL,
-            issued_at: now,
-            expires_at,
-            ends_at: expires_at,
-        };
-        keyring.seal(&claims, &SessionVector::default())
-    }
-
-    /// Who comes with a pass, and what they may do; `None` for a trusted peer.
-    fn examine(&self, pass: &Pass, now: Millis) -> Result<Option<(Client, Gate)>, SessionError> {
+    /// Who comes with a pass, and what they may do.
+    fn examine(&self, pass: &Pass, now: Millis) -> Result<(Client, Gate), SessionError> {
         if self.keyring.is_none() {
             return Err(keyless());
         }
-        let token = self.open_any(&pass.token, now)?;
+        let token = self.open_token(&pass.token, now)?;
         let unsigned =
             || SessionError::new(ErrorCode::TokenInvalid, "joining takes a token that the cluster has signed");
         let claims = token.identity().ok_or_else(unsigned)?;
-        if claims.space.name() == PEER_SPACE {
-            return Ok(None);
-        }
         // Whoever was killed, logged out, or idle for too long does not join either.
         self.judge(&claims.session, claims.subject.as_deref())?;
         self.service.manager.check(&claims.session, now)?;
         let seen = token.signed().get(&self.service.system).map(Dependencies::replicas).unwrap_or_default();
-        Ok(Some(self.client(claims, pass, seen, now)))
+        Ok(self.client(claims, pass, seen, now))
     }
 
     fn client(&self, claims: &Claims, pass: &Pass, seen: VersionVector, now: Millis) -> (Client, Gate) {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
+use super::bonds::{Bonds, Unsealed};
 use super::clients::Client;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
@@ -35,13 +36,16 @@ pub(super) struct Links {
     replies: LiteMap<LinkId, Vec<Message>>,
     /// Who is at the other end of the links that are not trusted.
     pub(super) clients: LiteMap<LinkId, Client>,
+    /// Whose proofs are under way, or needed with each message.
+    pub(super) bonds: Bonds,
     /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
     exchanges: Vec<(Option<SessionId>, ReplicaId, Peer)>,
 }
 
 impl Links {
-    pub(super) const fn new(timing: Timing) -> Self {
-        Self { timing, open: LiteMap::new(), replies: LiteMap::new(), clients: LiteMap::new(), exchanges: Vec::new() }
+    pub(super) fn new(timing: Timing) -> Self {
+        let (open, clients) = (LiteMap::new(), LiteMap::new());
+        Self { timing, open, replies: LiteMap::new(), clients, bonds: Bonds::default(), exchanges: Vec::new() }
     }
 
     pub(super) fn greet(&mut self) {
@@ -52,11 +56,12 @@ impl Links {
     pub(super) fn set_back(&mut self, back: Millis) {
         self.open.iter_mut().for_each(|(_, peer)| peer.set_back(back));
         self.exchanges.iter_mut().for_each(|(_, _, peer)| peer.set_back(back));
+        self.bonds.set_back(back);
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let ends = self.clients.values().map(|client| client.until);
-        self.open.values().map(Peer::deadline).chain(ends).min()
+        self.open.values().map(Peer::deadline).chain(ends).chain(self.bonds.deadline()).min()
     }
 
     /// Trusted peers known to hold `need` of `replica`: of clients nobody is told.
@@ -151,6 +156,7 @@ impl Replica {
     pub fn link_down(&mut self, link: LinkId, now: Millis) {
         self.input(now);
         self.links.clients.remove(&link);
+        self.links.bonds.forget(link);
         self.recovery.take_if(|recovery| recovery.link == link);
         if self.links.open.remove(&link).is_some() {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
@@ -205,6 +211,15 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the message was dropped, state is unchanged.
     pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
+        let inner;
+        let bytes = match self.unseal(link, bytes)? {
+            Unsealed::Plain => bytes,
+            Unsealed::Spent => return Ok(()),
+            Unsealed::Frame(frame) => {
+                inner = frame;
+                &inner
+            }
+        };
         let Some(mut peer) = self.links.open.remove(&link) else { return Frame::receive(bytes).map(drop) };
         let before = peer.remote();
         let heard = self.hear(link, &mut peer, bytes);
@@ -246,6 +261,9 @@ impl Replica {
         if !replies.is_empty() {
             peer.was_answered();
         }
+        if peer.gate().is_none() {
+            replies.extend(self.prove_unasked(frame.from, &frame.messages));
+        }
         if frame.messages.iter().any(applies) {
             self.folds.keep_pasts(&self.store);
         }
@@ -274,7 +292,7 @@ impl Replica {
     /// As [`Replica::receive`]; then there is no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        self.answer_exchange(reply, bytes, None)
+        if self.answer_proof(reply, bytes)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
     }
 
     /// Answers a request of a trusted peer, or of a client behind its gate.
@@ -386,6 +404,7 @@ impl Replica {
     pub(super) fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
         if !messages.is_empty() {
             let bytes = Frame { from: self.id, to, messages }.encode();
+            let bytes = self.sealed(link, bytes);
             self.fresh.push(Effect::Transmit { link, bytes });
         }
     }

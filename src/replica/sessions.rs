@@ -6,7 +6,6 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::clients::PEER_SPACE;
 use super::session::{SessionInit, SessionState, SessionView};
 use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::{Access, Guarantees};
@@ -199,16 +198,6 @@ impl Replica {
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
     pub fn open_token(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
-        let token = self.open_any(text, now)?;
-        if token.claims().is_some_and(|claims| claims.space.name() == PEER_SPACE) {
-            let cause = "the token shows who a replica is; no session goes on from it";
-            return Err(SessionError::new(ErrorCode::TokenInvalid, cause));
-        }
-        Ok(token)
-    }
-
-    /// As [`Replica::open_token`], be it for a session or for a replica.
-    pub(super) fn open_any(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         listing::open(text, now, |one, at| self.open_one(one, at))
     }
 

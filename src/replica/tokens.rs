@@ -8,7 +8,6 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use super::Replica;
-use super::clients::PEER_SPACE;
 use super::session::SessionState;
 use super::sessions::unknown;
 use crate::error::{Details, ErrorCode, SessionError};
@@ -35,9 +34,6 @@ impl Replica {
     pub(super) fn mint(&mut self, handle: SessionHandle) -> Result<String, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;
-        if state.space.name() == PEER_SPACE {
-            return Err(SessionError::new(ErrorCode::ArgumentInvalid, "no session is in the space $peer"));
-        }
         let vector = self.portable(state);
         // Half is for what holders without a key will add.
         let enough = if self.keyring.is_some() { self.token_bytes / 2 } else { self.token_bytes };

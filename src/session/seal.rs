@@ -25,6 +25,8 @@ pub const KID_MAX: usize = 32;
 /// The most by which a token may outlive its `exp`, for clocks that differ: as much as a stamp may be ahead.
 pub const LEEWAY_MAX: Millis = 60_000;
 
+/// What keeps proofs apart from tokens: no header begins so.
+const PEER_DOMAIN: &[u8] = b"edge-session peer 1\0";
 /// The length of a MAC, in bytes.
 const MAC_BYTES: usize = 32;
 
@@ -64,10 +66,13 @@ pub struct Keyring {
 
 #[derive(Clone)]
 struct Key {
+    kid: String,
     /// The header of every token of this key, in base64url.
     header: String,
     /// The MAC after the key and `header.`: what each token would otherwise compute again.
     mac: Hmac<Sha256>,
+    /// The same of a proof, by which replicas know each other, after what keeps it apart and the key's name.
+    peer: Hmac<Sha256>,
 }
 
 impl Keyring {
@@ -159,6 +164,18 @@ impl Keyring {
         Some(bytes)
     }
 
+    /// What proves to whoever holds the same key that `claim` and `frame` are this holder's words: the key's name, and a
+    /// MAC. Of the two parts the first must say how long it is.
+    pub(crate) fn vouch(&self, claim: &[u8], frame: &[u8]) -> (String, [u8; MAC_BYTES]) {
+        (self.signing.kid.clone(), self.signing.vouch(claim, frame).finalize().into_bytes().into())
+    }
+
+    /// Whether one of the keys vouches for `claim` and `frame`. In constant time over the MAC.
+    pub(crate) fn vouches(&self, kid: &str, claim: &[u8], frame: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
+        let key = self.keys().find(|key| key.kid == kid);
+        key.is_some_and(|key| key.vouch(claim, frame).verify_slice(mac).is_ok())
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         core::iter::once(&self.signing).chain(&self.others)
     }
@@ -185,9 +202,20 @@ impl Key {
         base64url::encode(header.as_bytes(), &mut text);
         let header = base64url::text(text);
         let mut mac = Hmac::new_from_slice(key).map_err(|_| refused("a key of this length is not accepted"))?;
+        let mut peer = mac.clone();
+        for part in [PEER_DOMAIN, kid.as_bytes(), b"\0"] {
+            peer.update(part);
+        }
         mac.update(header.as_bytes());
         mac.update(b".");
-        Ok(Self { header, mac })
+        Ok(Self { kid: kid.into(), header, mac, peer })
+    }
+
+    fn vouch(&self, claim: &[u8], frame: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.peer.clone();
+        mac.update(claim);
+        mac.update(frame);
+        mac
     }
 
     fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {

@@ -242,6 +242,8 @@ impl Gate {
             | Message::Reset
             | Message::Ask { .. }
             | Message::Bind { .. }) => Screened::Pass(other),
+            // A client has no part in what edges prove to each other.
+            Message::Challenge { .. } | Message::Proof(_) => Screened::Drop,
         }
     }
 

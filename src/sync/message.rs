@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::codec::{Reader, VERSION, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
-use crate::identity::{SECRET_LEN, Secret};
+use crate::identity::Secret;
 use crate::store::delta::{Delta, Keys, check_keys};
 use crate::store::entry::Key;
 use crate::store::fence::{FENCE_TEXT_MAX, Fence};
@@ -29,15 +29,23 @@ const TOP_UP: u64 = 7;
 const REFUSED: u64 = 8;
 const RESET: u64 = 9;
 const FENCE: u64 = 18;
+/// Also in the answer of a replica that has no key.
+pub(crate) const CHALLENGE: u64 = 19;
 const ASK: u64 = 20;
 const BIND: u64 = 21;
 const UNDER: u64 = 22;
+const PROOF: u64 = 23;
 
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
 
 /// Numbers that are kept for what is to come: a replica of version 1 answers them with [`Message::Unknown`].
-pub const RESERVED: [(u64, &str); 3] = [(16, "call"), (17, "reply"), (19, "challenge")];
+pub const RESERVED: [(u64, &str); 2] = [(16, "call"), (17, "reply")];
+
+/// The length of a nonce, in bytes.
+pub const NONCE_LEN: usize = 16;
+/// The length of a MAC, in bytes.
+pub const MAC_LEN: usize = 32;
 
 /// One thing that a replica says to a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,6 +139,13 @@ pub enum Message {
         /// What the sender holds of it.
         vector: VersionVector,
     },
+    /// To a replica that says it is of the same cluster: prove it.
+    Challenge {
+        /// Random.
+        nonce: [u8; NONCE_LEN],
+    },
+    /// The sender holds a key of the cluster; see the protocol page for what its MAC is of.
+    Proof(Proof),
     /// The sender does not know messages of this kind.
     Unknown {
         /// The kind's number.
@@ -142,6 +157,21 @@ pub enum Message {
         /// The kind's number.
         kind: u64,
     },
+}
+
+/// That the sender holds a key of the cluster, and where messages go one by one, that this one is its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proof {
+    /// The name of the key.
+    pub kid: alloc::string::String,
+    /// The sender's own nonce.
+    pub nonce: [u8; NONCE_LEN],
+    /// Which message of the conversation this is; 0 where it proves the sender alone.
+    pub count: u64,
+    /// Over ids, nonces, count and frame.
+    pub mac: [u8; MAC_LEN],
+    /// What is said: a frame, or nothing.
+    pub frame: Vec<u8>,
 }
 
 /// A range of keys of a large delta.
@@ -324,6 +354,18 @@ impl Message {
                 writer.space(space);
                 writer.vector(vector);
             }
+            Self::Challenge { nonce } => {
+                head(writer, CHALLENGE, 1);
+                writer.bytes(nonce);
+            }
+            Self::Proof(Proof { kid, nonce, count, mac, frame }) => {
+                head(writer, PROOF, 5);
+                writer.text(kid);
+                writer.bytes(nonce);
+                writer.u64(*count);
+                writer.bytes(mac);
+                writer.bytes(frame);
+            }
             Self::Unknown { kind } | Self::Foreign { kind } => {
                 head(writer, UNKNOWN, 1);
                 writer.u64(*kind);
@@ -336,11 +378,11 @@ impl Message {
         let kind = reader.u64()?;
         let expected = match kind {
             RESET => 0,
-            UNKNOWN | BIND => 1,
+            UNKNOWN | BIND | CHALLENGE => 1,
             ASK => 2,
             HELLO | ACK | BEHIND | UNDER => 3,
             REFUSED | FENCE => 4,
-            WANT => 5,
+            WANT | PROOF => 5,
             DELTA => 6,
             TOP_UP => 7,
             SLICE => 8,
@@ -372,7 +414,17 @@ impl Message {
             }
             RESET => Self::Reset,
             ASK => Self::Ask { now: reader.u64()?, ids: named(reader, 1, Reader::replica)? },
-            BIND => Self::Bind { ids: named(reader, 2, |reader| Ok((reader.replica()?, decode_secret(reader)?)))? },
+            BIND => Self::Bind {
+                ids: named(reader, 2, |reader| Ok((reader.replica()?, Secret::from_bytes(exactly(reader)?))))?,
+            },
+            CHALLENGE => Self::Challenge { nonce: exactly(reader)? },
+            PROOF => Self::Proof(Proof {
+                kid: reader.text()?.into(),
+                nonce: exactly(reader)?,
+                count: reader.u64()?,
+                mac: exactly(reader)?,
+                frame: reader.bytes()?.into(),
+            }),
             FENCE => {
                 let (told, heard, digest) = (reader.u64()?, reader.u64()?, reader.u64()?);
                 Self::Fence { told, heard, digest, fences: decode_fences(reader)? }
@@ -403,6 +455,8 @@ impl Message {
             | Self::Ask { .. }
             | Self::Bind { .. }
             | Self::Fence { .. }
+            | Self::Challenge { .. }
+            | Self::Proof(_)
             | Self::Unknown { .. }
             | Self::Foreign { .. } => (&[], None),
         };
@@ -464,9 +518,9 @@ fn decode_fences(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, Fence)>, Ses
     (0..items / FENCE_ITEMS as u64).map(fence).collect()
 }
 
-fn decode_secret(reader: &mut Reader<'_>) -> Result<Secret, SessionError> {
-    let bytes: [u8; SECRET_LEN] = reader.bytes()?.try_into().map_err(|_| SessionError::malformed("a secret"))?;
-    Ok(Secret::from_bytes(bytes))
+/// A byte string of one length.
+fn exactly<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], SessionError> {
+    reader.bytes()?.try_into().map_err(|_| SessionError::malformed("a byte string of another length"))
 }
 
 fn decode_vectors(reader: &mut Reader<'_>) -> Result<Vec<(Space, VersionVector)>, SessionError> {

@@ -145,6 +145,11 @@ impl Peer {
     /// The peer has asked who writes, and was answered: what it did not take is due again at once.
     pub fn was_answered(&mut self) {
         self.asks = true;
+        self.resend();
+    }
+
+    /// What is under way was not taken: it is due again at once.
+    pub fn resend(&mut self) {
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
     }
 
@@ -319,8 +324,13 @@ impl Peer {
             }
             Message::Under { space, vector } => self.under = Some((space, vector)),
             Message::Fence { .. } => {}
-            // Of ids, the replica that owns the link has taken note before.
-            Message::Unknown { .. } | Message::Reset | Message::Ask { .. } | Message::Bind { .. } => {}
+            // Of ids and proofs, the replica that owns the link has taken note before.
+            Message::Unknown { .. }
+            | Message::Reset
+            | Message::Ask { .. }
+            | Message::Bind { .. }
+            | Message::Challenge { .. }
+            | Message::Proof(_) => {}
         }
     }
 

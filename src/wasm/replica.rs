@@ -14,7 +14,7 @@ use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{LinkId, Progress, Terms, WaitId, WatchId};
-use crate::replica::{Hashing, Pass, SessionInit};
+use crate::replica::{End, Hashing, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
@@ -139,13 +139,30 @@ impl Replica {
         borrow(&self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
     }
 
-    /// What this replica shows to others of its cluster, for a minute.
+    /// A channel has opened to who has shown no token: with a secret, the other end must prove that it has one too.
+    /// `end` says which this one is: 0 has called, 1 was called, 2 calls with each message.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` without a secret.
-    #[wasm_bindgen(js_name = peerPass)]
-    pub fn peer_pass(&self, now: f64) -> Result<String, SessionError> {
-        borrow(&self.core)?.peer_pass(millis(now))
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = linkProve)]
+    pub fn link_prove(&self, link: u32, end: u8, heartbeat: Option<f64>, now: f64) -> Result<(), SessionError> {
+        let end = match end {
+            0 => End::Caller,
+            1 => End::Callee,
+            _ => End::Requester,
+        };
+        borrow(&self.core)?.link_prove(LinkId(link), end, heartbeat.map(millis), millis(now));
+        Ok(())
+    }
+
+    /// `exchange` with who has shown no token: with a secret, each message proves where it comes from.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`; else as `exchange`.
+    #[wasm_bindgen(js_name = exchangeProved)]
+    pub fn exchange_proved(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
+        memory::expect(bytes.len());
+        borrow(&self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
     }
 
     /// A message has come over a link.

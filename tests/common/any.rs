@@ -10,7 +10,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
-use edge_session::sync::message::{Frame, Message, Slice};
+use edge_session::sync::message::{Frame, Message, Proof, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 use proptest::prelude::*;
@@ -135,6 +135,9 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         )
             .prop_map(|((told, heard, digest), fences)| Message::Fence { told, heard, digest, fences }),
         pair().prop_map(|(space, vector)| Message::Under { space, vector }),
+        any::<[u8; 16]>().prop_map(|nonce| Message::Challenge { nonce }),
+        ("[a-z0-9]{1,8}", any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>(), any::<Vec<u8>>())
+            .prop_map(|(kid, nonce, count, mac, frame)| Message::Proof(Proof { kid, nonce, count, mac, frame })),
     ]
 }
 

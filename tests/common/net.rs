@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge_session::io::LinkId;
-use edge_session::replica::Pass;
+use edge_session::replica::{End, Pass};
 
 use super::START;
 use super::host::Host;
@@ -79,6 +79,19 @@ impl Net {
         self.hosts[edge].replica.link_admit(at_edge, pass, self.now).unwrap();
         self.hosts[client].replica.link_up(at_client, self.now);
         for host in [client, edge] {
+            self.hosts[host].now = self.now;
+            self.hosts[host].drain();
+        }
+        self.collect();
+    }
+
+    /// Lays a link between two edges that prove themselves: `caller` has called.
+    pub fn prove(&mut self, caller: usize, callee: usize) {
+        let (at_caller, at_callee) = (LinkId(callee as u32), LinkId(caller as u32));
+        self.wires.insert((caller, at_caller), (callee, at_callee));
+        self.wires.insert((callee, at_callee), (caller, at_caller));
+        for (host, link, end) in [(callee, at_callee, End::Callee), (caller, at_caller, End::Caller)] {
+            self.hosts[host].replica.link_prove(link, end, None, self.now);
             self.hosts[host].now = self.now;
             self.hosts[host].drain();
         }

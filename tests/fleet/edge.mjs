@@ -16,7 +16,6 @@ const server = createServer(async (request, response) => {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
 });
 const serving = serveReplica(replica, server);
-const token = () => replica.pass();
-for (const url of upstreams) replica.connect(url.startsWith('ws') ? webSocket(url, { WebSocket, token, maxDelay: 500 }) : http(url, { token, every: 500, maxDelay: 500 }));
+for (const url of upstreams) replica.connect(url.startsWith('ws') ? webSocket(url, { WebSocket, maxDelay: 500 }) : http(url, { every: 500, maxDelay: 500 }));
 server.listen(Number(port), '127.0.0.1', () => process.send?.('listening'));
 process.on('SIGTERM', () => void serving.stop().finally(() => process.exit()));

@@ -53,6 +53,13 @@ pub(crate) fn corpora() -> Corpora {
         let bytes = frame.encode();
         put("message", &name, behind(0, &bytes));
         put("message", &format!("{name}-asked"), behind(1, &bytes));
+        if matches!(frame.messages[..], [Message::Challenge { .. } | Message::Proof(_)]) {
+            for (door, name) in
+                (2..).zip(["request", "caller", "callee", "requester"].map(|who| format!("{name}-{who}")))
+            {
+                put("message", &name, behind(door, &bytes));
+            }
+        }
         put("delta", &name, bytes.clone());
         if frame.messages.iter().all(|message| matches!(message, Message::Delta(_))) {
             put("snapshot", &name, behind(0, &bytes));

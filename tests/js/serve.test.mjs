@@ -152,7 +152,7 @@ test('authorize decides in place of the key, and is told what the key says', asy
   const authorize = async ({ url, headers }, verified) => {
     seen.push([url, verified]);
     if (url.endsWith('throw')) throw new Error('the database of users is away');
-    return headers.cookie === 'let=me';
+    return headers.cookie === 'let=me' ? 'trusted' : headers.cookie === 'prove=it';
   };
   const { url, ws } = await served(t, edge, { authorize });
   const tab = await open(t);
@@ -162,6 +162,7 @@ test('authorize decides in place of the key, and is told what the key says', asy
   const body = await helloOf(tab);
   const post = (path, headers) => fetch(url + path, { method: 'POST', headers: { 'Content-Type': TYPE, ...headers }, body });
   assert.equal((await post('', { Cookie: 'let=me' })).status, 200);
+  assert.equal((await post('', { Cookie: 'prove=it' })).status, 401, 'a hello proves nothing');
   assert.equal((await post('', { 'Edge-Session': await edge.session().sealed() })).status, 401);
   const broken = await post('/throw', { Cookie: 'let=me' });
   assert.equal(broken.status, 500);
@@ -169,7 +170,7 @@ test('authorize decides in place of the key, and is told what the key says', asy
   const [error] = await within(once(new WebSocket(`${ws}/throw`, 'edge-session.v1'), 'error'), 'the refusal');
   assert.match(error.message, /500/);
   assert.equal(told.mock.callCount(), 2);
-  assert.deepEqual(seen, [['/sync', false], ['/sync', false], ['/sync', true], ['/sync/throw', false], ['/sync/throw', false]]);
+  assert.deepEqual(seen, [['/sync', false], ['/sync', false], ['/sync', false], ['/sync', true], ['/sync/throw', false], ['/sync/throw', false]]);
 });
 
 test('a peer that asks and asks and takes nothing costs bounded memory, and the others nothing', async (t) => {

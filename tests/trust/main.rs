@@ -11,6 +11,7 @@ mod lies;
 mod links;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod proofs;
 mod recovery;
 mod sight;
 

@@ -21,4 +21,13 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Space, sight::no_byte_that_a_client_receives_is_of_a_space_that_its_user_may_not_read);
     notices(Trust::Space, sight::a_hidden_space_is_answered_as_one_that_does_not_exist);
     notices(Trust::Rate, links::who_sends_too_much_is_not_listened_to_for_a_while);
+    notices(Trust::Proof, proofs::what_was_said_on_one_link_proves_nothing_on_another);
+    notices(Trust::Proof, proofs::a_proof_is_not_its_own_answer);
+    notices(Trust::Proof, proofs::who_calls_two_edges_cannot_be_each_of_them_to_the_other);
+    notices(Trust::Proof, proofs::a_proof_is_of_both_ids);
+    notices(Trust::Proof, proofs::keys_change_as_they_do_for_tokens);
+    notices(Trust::Unproved, proofs::who_calls_and_proves_nothing_is_told_nothing_and_believed_nothing);
+    notices(Trust::Unproved, proofs::a_fake_edge_learns_nothing_and_is_not_believed);
+    notices(Trust::Once, proofs::a_request_is_taken_once_and_from_its_maker_alone);
+    notices(Trust::Once, proofs::a_response_is_taken_once_and_to_its_request_alone);
 }

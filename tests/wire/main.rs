@@ -26,7 +26,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
-use edge_session::sync::message::{Frame, Message, Slice};
+use edge_session::sync::message::{Frame, Message, Proof, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 
@@ -169,6 +169,17 @@ fn examples() -> Vec<(&'static str, Frame)> {
             }]),
         ),
         ("under", frame(vec![Message::Under { space: Space::first("$system").unwrap(), vector: both() }])),
+        ("challenge", Frame { from: tab(), to: None, messages: vec![Message::Challenge { nonce: [5; 16] }] }),
+        (
+            "proof",
+            frame(vec![Message::Proof(Proof {
+                kid: "k1".into(),
+                nonce: [6; 16],
+                count: 1,
+                mac: [7; 32],
+                frame: frame(vec![]).encode(),
+            })]),
+        ),
         ("unknown", frame(vec![Message::Unknown { kind: 99 }])),
         (
             "several",

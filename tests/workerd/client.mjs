@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { openReplica } from 'edge-session';
 
 /** A transport to an object. `seen` is told of every message: its direction and its bytes; answering false loses it. */
-export function socket(edge, { name = 'one', token, seen = () => true } = {}) {
+export function socket(edge, { name = 'one', token, secret, seen = () => true } = {}) {
   return {
     kind: 'test-socket',
     open({ signal }, onPeer) {
@@ -17,7 +17,7 @@ export function socket(edge, { name = 'one', token, seen = () => true } = {}) {
         ws.on('open', () => {
           const readable = new ReadableStream({ start: (controller) => (incoming = controller), cancel: () => ws.close() });
           const write = (bytes) => seen('out', bytes) !== false && ws.send(bytes);
-          onPeer({ readable, writable: new WritableStream({ write, abort: () => ws.close() }) });
+          onPeer({ readable, writable: new WritableStream({ write, abort: () => ws.close() }), proof: secret && 'caller' });
         });
         ws.on('message', (data) => seen('in', data) !== false && incoming?.enqueue(new Uint8Array(data)));
         ws.on('error', () => {});
@@ -48,10 +48,11 @@ export async function ticket(edge, name = 'one') {
   return (await edge.json(`/do?name=${name}`, { user: 'ann' })).token;
 }
 
-/** A replica that joins the object; it speaks of its own accord once in an hour. */
+/** A replica that joins the object, with a token or by its secret; it speaks of its own accord once in an hour. */
 export async function join(t, edge, options = {}) {
-  const token = options.token ?? (await ticket(edge, options.name));
-  const replica = await openReplica({ id: 'client', heartbeat: '1h', connect: socket(edge, { ...options, token }) });
+  const { secret } = options;
+  const token = secret ? undefined : (options.token ?? (await ticket(edge, options.name)));
+  const replica = await openReplica({ id: 'client', heartbeat: '1h', secret, connect: socket(edge, { ...options, token }) });
   t.after(() => replica.close());
   return replica;
 }

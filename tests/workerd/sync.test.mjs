@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openReplica } from 'edge-session';
 import { closed, join, open, ticket } from './client.mjs';
-import { Workerd, until, within } from './support.mjs';
+import { SECRET, Workerd, until, within } from './support.mjs';
 
 const TYPE = 'application/vnd.edge-session';
 const start = (t) => Workerd.start(t, './worker.mjs', { EDGE: 'Edge' });
@@ -102,10 +102,14 @@ test('an acknowledgement that does not come is waited for by the alarm', async (
   await until('the end of it', async () => (await edge.json('/inspect')).peers.some(({ holds }) => Object.keys(holds.default ?? {}).length > 0));
 });
 
-test('an idle object hibernates with its sockets open, and goes on where it was when it is woken', { timeout: 240_000 }, async (t) => {
+test('an idle object hibernates with its sockets open, and goes on where it was when it is woken', { timeout: 240_000 }, (t) => hibernates(t, {}));
+
+test('an edge that has proved itself need not do so again when the object was asleep', { timeout: 240_000 }, (t) => hibernates(t, { secret: { kid: '1', key: SECRET } }));
+
+async function hibernates(t, options) {
   const edge = await start(t);
   const messages = [];
-  const client = await join(t, edge, { seen: (direction, bytes) => void messages.push([direction, bytes.length]) });
+  const client = await join(t, edge, { ...options, seen: (direction, bytes) => void messages.push([direction, bytes.length]) });
   const { token } = await edge.json('/do', { user: 'ann', steps: [['set', 'before', 1]] });
   await until('what was there before', has(client, 'before'));
   await until('the note in the attachment', async () => (await edge.json('/inspect')).attachments[0] > 0);
@@ -129,4 +133,4 @@ test('an idle object hibernates with its sockets open, and goes on where it was 
   assert.deepEqual(woken.answers.slice(0, 2), [sent, 1]);
   await until('news over the socket that was open all the while', has(client, 'reply'));
   assert.equal((await edge.json('/inspect')).peers.length, 1);
-});
+}

@@ -8,7 +8,7 @@ const AGAIN_MS = 250;
 
 export class Road {
   #ends;
-  #pass;
+  #secret;
   #told;
   #sockets = [];
   #lag = 0;
@@ -16,12 +16,12 @@ export class Road {
   #again = null;
   #closed = false;
 
-  /** `ends` are two `{ id, address() }`; `pass()` gives the token to come with; `told` hears of every message: `{ from, bytes, lag, lost }`. */
-  constructor(ends, pass, told) {
+  /** `ends` are two `{ id, address() }`; `secret` is theirs, by which they believe the road; `told` hears of every message: `{ from, bytes, lag, lost }`. */
+  constructor(ends, secret, told) {
     this.#ends = ends;
-    this.#pass = pass;
+    this.#secret = secret;
     this.#told = told;
-    void this.#open();
+    this.#open();
   }
 
   /** What the road does to messages from now on; what already travels keeps its time, unless the road is cut. */
@@ -39,12 +39,10 @@ export class Road {
     this.#break();
   }
 
-  async #open() {
+  #open() {
     this.#again = null;
-    const pass = await this.#pass().catch(() => null);
-    if (this.#closed) return;
-    if (pass === null) return this.#later();
-    const sockets = this.#ends.map(({ address }) => new WebSocket(address(), ['edge-session.v1', `token.${pass}`]));
+    const headers = { Authorization: this.#secret };
+    const sockets = this.#ends.map(({ address }) => new WebSocket(address(), ['edge-session.v1'], { headers }));
     this.#sockets = sockets;
     sockets.forEach((socket, end) => this.#carry(socket, sockets[1 - end], this.#ends[end].id));
   }

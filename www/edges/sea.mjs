@@ -75,7 +75,7 @@ export class Sea {
   #lay() {
     for (const { name, ends } of LINKS) {
       const places = ends.map((id) => ({ id, address: () => `${this.#edges.get(id).url.replace('http', 'ws')}/sync?world=${this.#name}` }));
-      const road = new Road(places, () => this.#pass(), (sent) => this.tell({ type: 'sent', road: name, ...sent }));
+      const road = new Road(places, this.#secret, (sent) => this.tell({ type: 'sent', road: name, ...sent }));
       road.set(this.#weather(name));
       this.#roads.set(name, road);
     }
@@ -84,15 +84,5 @@ export class Sea {
   #lift() {
     for (const road of this.#roads.values()) road.close();
     this.#roads.clear();
-  }
-
-  /** What one edge shows to another; any of them gives it to who knows their secret. It serves for a minute. */
-  async #pass() {
-    for (const { up, url } of this.#edges.values()) {
-      if (!up) continue;
-      const answer = await fetch(`${url}/pass?world=${this.#name}`, { headers: { Authorization: this.#secret } });
-      if (answer.ok) return answer.text();
-    }
-    return null;
   }
 }

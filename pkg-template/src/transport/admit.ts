@@ -11,8 +11,6 @@ import { SUBPROTOCOL, TOKEN_PREFIX } from './socket.js';
 
 /** The media type of a message, and the header in which a token travels. */
 export const CONTENT_TYPE = 'application/vnd.edge-session';
-/** The space of the passes by which replicas of one cluster join each other. */
-const PEER_SPACE = '$peer';
 export const TOKEN_HEADER = 'Edge-Session';
 /** What the longest message has, unless said otherwise. Each connection may bring one at once, so it is also what each may cost. */
 export const MESSAGE_BYTES = 4 << 20;
@@ -55,10 +53,7 @@ export function admits(replica: Replica<any>, tokens: string | null | undefined)
 function verifies(replica: Replica<any>, token: string): boolean {
   if (token === '') return false;
   try {
-    const { signed, space } = replica.inspectToken(token);
-    if (!signed) return false;
-    // Another replica's pass, of which no session goes on: the core looks at it when it joins.
-    if (space === PEER_SPACE) return true;
+    if (!replica.inspectToken(token).signed) return false;
     const session = replica.session(token);
     try {
       return session.resumed && session.reason === null;
@@ -69,6 +64,9 @@ function verifies(replica: Replica<any>, token: string): boolean {
     return false; // No token at all.
   }
 }
+
+/** What a server's `authorize` says: no; yes, and let it prove itself where it has no token; yes, and I vouch for it. */
+export type Verdict = boolean | 'trusted';
 
 /** What a request is answered that came without a token that serves. */
 export function unadmitted(): EdgeSessionError {

@@ -43,7 +43,7 @@ const NOTHING = new Uint8Array();
  * WebSocket does not get through, and for workers that live for one request.
  *
  * States, tokens and pauses are as with `webSocket`: HTTP 401 is `unauthorized`, 403 closes the link; every other failure is
- * tried again, with pauses that grow to `maxDelay`. It keeps no Node process alive.
+ * tried again, with pauses that grow to `maxDelay`. A replica with a secret needs no token where the server has the same. It keeps no Node process alive.
  *
  * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form.
  *
@@ -60,13 +60,13 @@ export function http(url: Address, options: HttpOptions = {}): Transport {
   new Pass(options.token);
   return {
     kind: 'http',
-    open({ signal, tell }, onPeer) {
+    open({ keyed, signal, tell }, onPeer) {
       const fetch = options.fetch ?? (globalThis as { fetch?: HttpOptions['fetch'] }).fetch;
       if (fetch === undefined) throw invalid('this platform has no fetch; hand one in as an option');
       const post = (message: Uint8Array, token: string | undefined) => send((init) => fetch(address, init), message, token, signal);
       return new Promise((opened) => {
         const listener = { peer: onPeer, tell: (...news: Parameters<NonNullable<Hello['tell']>>) => (news[0] === 'open' && opened(), tell?.(...news)) };
-        void converse({ post, every, pass: new Pass(options.token), pauses: new Pauses(maxDelay, signal, false), signal }, listener);
+        void converse({ post, every, pass: new Pass(options.token, keyed), pauses: new Pauses(maxDelay, signal, false), signal }, listener);
       });
     },
   };
@@ -100,11 +100,22 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
         failures += 1;
         continue;
       }
-      // An empty message asks the server to say who it is and what it holds.
-      const hello = await post(NOTHING, token);
-      pass.accept();
-      tell('open');
-      await talk((message) => pass.fresh().then((fresh) => post(message, fresh)).then((reply) => ((failures = 0), reply)), hello, every, peer);
+      // An empty message asks the server to say who it is and what it holds. Who proves itself asks for that in its own words.
+      const hello = pass.proves ? NOTHING : await post(NOTHING, token);
+      let silent = pass.proves;
+      const accept = () => {
+        silent = false;
+        pass.accept();
+        tell('open');
+      };
+      if (!silent) accept();
+      const ask = async (message: Uint8Array) => {
+        const reply = await post(message, await pass.fresh());
+        if (silent) accept();
+        failures = 0;
+        return reply;
+      };
+      await talk(ask, hello, every, pass.proves ? 'requester' : undefined, peer);
       failures += 1;
     } catch (cause) {
       failures += 1;
@@ -124,7 +135,7 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
 }
 
 /** Gives the replica a duplex over `ask`; resolves when the replica lets go of it, rejects when a request fails. */
-function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Array, every: number, onPeer: (peer: Duplex) => void): Promise<void> {
+function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Array, every: number, proof: Duplex['proof'], onPeer: (peer: Duplex) => void): Promise<void> {
   const { ReadableStream, WritableStream } = platform();
   return new Promise((resolve, reject) => {
     let incoming: ByteController | undefined;
@@ -143,11 +154,12 @@ function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Arr
     const readable = new ReadableStream({ start: (controller) => void (incoming = controller), cancel });
     const write = (message: Uint8Array) => ask(message).then(hear, (error: unknown) => end(() => reject(error)));
     hear(first);
-    onPeer({ readable, writable: new WritableStream({ write, abort: cancel }), heartbeat: every });
+    const refuse = ({ status, code }: EdgeSessionError) => end(() => reject(new Refused(status, code)));
+    onPeer({ readable, writable: new WritableStream({ write, abort: cancel }), heartbeat: every, proof, refuse });
   });
 }
 
-/** What a server answers that lets nobody in, or not this one. */
+/** What a server answers that lets nobody in, or not this one; or what the replica says of a server that it does not believe. */
 class Refused extends Error {
   constructor(
     readonly status: number,

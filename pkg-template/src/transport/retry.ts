@@ -65,6 +65,8 @@ export class Pauses {
 /** One opening's dealings with the guard at the other end. */
 export class Pass {
   readonly #source: TokenSource | undefined;
+  /** Whether the replica comes without a token, because it proves itself. */
+  readonly proves: boolean;
   #token: string | undefined;
   #refused: { readonly token: string | undefined } | undefined;
   /** A later token than the one in hand. */
@@ -72,7 +74,8 @@ export class Pass {
   /** When to ask for a later one. */
   #due = Number.POSITIVE_INFINITY;
 
-  constructor(source: TokenSource | undefined) {
+  constructor(source: TokenSource | undefined, keyed = false) {
+    this.proves = source === undefined && keyed;
     if (source !== undefined && typeof source !== 'function') check(source);
     this.#source = source;
   }
@@ -105,14 +108,14 @@ export class Pass {
     return this.#token;
   }
 
-  /** Whether the token in hand is the one that was refused: then there is no use in coming. */
+  /** Whether the token in hand is the one that was refused: then there is no use in coming. Keys may change. */
   get stale(): boolean {
-    return this.#refused !== undefined && this.#refused.token === this.#token;
+    return !this.proves && this.#refused !== undefined && this.#refused.token === this.#token;
   }
 
-  /** Whether there may be another token some day. */
+  /** Whether there may be another token some day, or what was refused is no token. */
   get renewable(): boolean {
-    return typeof this.#source === 'function';
+    return this.proves || typeof this.#source === 'function';
   }
 
   /** Whether the token was refused, and none since was taken. */
@@ -124,7 +127,7 @@ export class Pass {
   refuse(): boolean {
     const first = this.#refused === undefined;
     this.#refused = { token: this.#token };
-    return first && this.renewable;
+    return first && typeof this.#source === 'function';
   }
 
   accept(): void {

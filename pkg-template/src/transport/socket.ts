@@ -38,8 +38,11 @@ const WAITING = 16 << 20;
 const SILENCE = 5 * 60_000;
 const UNANSWERED = 4;
 
-/** The duplex of an open socket, to who came with the token `pass` (see `Duplex`). It ends with the socket, and cancelling or aborting it closes the socket. */
-export function socketDuplex(socket: SocketLike, pass?: string): Duplex {
+/**
+ * The duplex of an open socket, to who came with the token `pass`, or is to give `proof` (see `Duplex`). It ends with the socket, and
+ * cancelling or aborting it closes the socket.
+ */
+export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['proof']): Duplex {
   const { ReadableStream, WritableStream } = platform();
   let incoming: ByteController | undefined;
   let [heard, unanswered] = [Date.now(), 0];
@@ -98,8 +101,7 @@ export function socketDuplex(socket: SocketLike, pass?: string): Duplex {
     socket.addEventListener('error', () => {});
     socket.close(error.status === 401 ? CLOSE_UNAUTHORIZED : CLOSE_FORBIDDEN, error.code);
   };
-  const duplex = { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0, refuse };
-  return pass === undefined ? duplex : { ...duplex, pass };
+  return { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0, refuse, pass, proof };
 }
 
 /** The bytes of a binary message. Text, which proxies and pings may send, is no message. */

@@ -44,7 +44,8 @@ const UPTIME = 5_000;
  * `error` tells why: `TOKEN_INVALID`, or what the server named. With a token as a string it stays so until `reconnect()`. A function
  * is asked for another token, at once and then ever more seldom, and nothing is sent before it has one. It is also asked when three
  * quarters of the token's time are over, and the connection is then made anew with a later token, which nobody is told of. By 4403
- * (HTTP 403) the link is closed, with `PERMISSION_DENIED`. Lost connections are no error event; `link.error` and the event `link` tell of them.
+ * (HTTP 403) the link is closed, with `PERMISSION_DENIED`. A replica that has a secret needs no token where the server has the same:
+ * both prove it, before anything else is said, and come again while that fails. Lost connections are no error event; `link.error` and the event `link` tell of them.
  *
  * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form; the link's `ready` rejects with it where
  * the platform has no WebSocket.
@@ -66,7 +67,7 @@ export function webSocket(url: Address | (() => Address | Promise<Address>), opt
       const Socket = (options.WebSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket) as SocketClass | undefined;
       if (typeof Socket !== 'function') throw invalid("this platform has no WebSocket; hand in the one of the package 'ws' as an option");
       return new Promise((opened) => {
-        const connection = new Connection({ Socket, address, protocols: options.protocols ?? [], pass: new Pass(options.token) }, new Pauses(maxDelay, hello.signal, true), {
+        const connection = new Connection({ Socket, address, protocols: options.protocols ?? [], pass: new Pass(options.token, hello.keyed) }, new Pauses(maxDelay, hello.signal, true), {
           peer: onPeer,
           tell: (state, error) => {
             if (state === 'open') opened();
@@ -174,7 +175,7 @@ class Connection {
       deaf.cancel();
       this.#renewal?.cancel();
     });
-    this.#listener.peer(socketDuplex(socket));
+    this.#listener.peer(socketDuplex(socket, undefined, this.#call.pass.proves ? 'caller' : undefined));
   }
 
   /** Before the token ends, the connection is made anew with a later one; what is under way meanwhile heals. */

@@ -118,6 +118,8 @@ export interface Transport {
 export interface Hello {
   /** The id of the replica that opens it. */
   readonly replica: string;
+  /** Whether it has a secret, and so can prove where it belongs: then it needs no token at replicas that have the same. */
+  readonly keyed?: boolean | undefined;
   readonly signal: AbortSignalLike;
   /**
    * Tells how a transport that connects anew by itself stands, and why. After `'unauthorized'` it may go on by itself, if it can
@@ -139,10 +141,15 @@ export interface Duplex {
   readonly heartbeat?: number | undefined;
   /**
    * The token with which the other end came (or several, with commas between), where the replica has a secret. What comes is then
-   * judged as a client's, who gets the spaces that its session may read, until the token ends. Without it whoever is at the
-   * other end is believed as a replica of one's own.
+   * judged as a client's, who gets the spaces that its session may read, until the token ends. Without it, and without
+   * `proof`, whoever is at the other end is believed as a replica of one's own.
    */
   readonly pass?: string | undefined;
+  /**
+   * Where the replica has a secret: the other end must prove that it has one of the same cluster, and is neither told nor believed
+   * anything before. Says which end this one is: it has called, it was called, or it calls with each message and hears the answer.
+   */
+  readonly proof?: 'caller' | 'callee' | 'requester' | undefined;
   /** Tells the other end why its time is over, before `writable` is aborted. */
   refuse?(error: EdgeSessionError): void;
 }

@@ -113,6 +113,11 @@ export interface Joining {
    * for everybody who is not of your own cluster. Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`, `RATE_LIMITED`.
    */
   token?: string | undefined;
+  /**
+   * True for who shows no token, where this replica has a secret: the message must prove that it comes from a replica with the same
+   * secret, such as `http` connects without a token, and that nobody else has sent it before. Throws `TOKEN_INVALID`.
+   */
+  proof?: boolean | undefined;
 }
 
 /** A replica of the store: a full copy that serves sessions at once and synchronises when it can. */
@@ -179,16 +184,6 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * ```
    */
   synced(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
-  /**
-   * What a replica with the secret shows to another one of its cluster, so that it is believed and not judged as a client. It serves
-   * for a minute; make a new one for each connection. Throws `ARGUMENT_INVALID` without a secret.
-   *
-   * @example
-   * ```ts
-   * edge.connect(webSocket('wss://ams1.example/sync', { token: () => edge.pass() }));
-   * ```
-   */
-  pass(): string;
   /**
    * Calls `listener` at each event of a kind, after the operation that caused it is complete, so that it may call anything here.
    * Answers how to stop; `signal` stops too. What a listener throws goes to `console.error`; the others run on.

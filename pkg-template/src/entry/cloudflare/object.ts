@@ -10,10 +10,10 @@ import type { Driver } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import { open } from '../../open.js';
 import { durableObjectStorage } from '../../storage/durable-object.js';
-import { CONTENT_TYPE, MESSAGE_BYTES, TOKEN_HEADER, admits, offered, tooLong, unadmitted } from '../../transport/admit.js';
+import { CONTENT_TYPE, MESSAGE_BYTES, TOKEN_HEADER, type Verdict, admits, offered, tooLong, unadmitted } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
 import type { KeyMap } from '../../types/data.js';
-import type { Replica, ReplicaOptions } from '../../types/replica.js';
+import type { Joining, Replica, ReplicaOptions } from '../../types/replica.js';
 import { AlarmClock } from './alarm.js';
 import { isExchange, isSocket, notSync } from './route.js';
 import { Sockets } from './sockets.js';
@@ -93,24 +93,25 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   }
 
   /**
-   * Whether a request of the sync protocol may join. Unless said otherwise: where the replica has a secret, only with a token, as the
-   * header `Edge-Session` or the subprotocol `token.<token>`; without a secret everybody. Where a token comes and the replica has
-   * a secret, its key must have signed it, and what comes with it is judged as a client's. Whoever you let in without a token is
-   * believed, and sees and writes everything that the replica holds.
+   * Whether a request of the sync protocol may join: yes, unless said otherwise. Where the replica has a secret, who comes with a token
+   * (the header `Edge-Session` or the subprotocol `token.<token>`), which its key must have signed, is judged as a client; who
+   * comes without one must prove that it has a secret of the same cluster. `'trusted'` spares it that: it is believed, and sees
+   * and writes everything that the replica holds, as everybody does where there is no secret.
    */
-  protected async authorize(request: Request): Promise<boolean> {
-    return !this.#here().guarded || tokenOf(request) !== undefined;
+  protected async authorize(_request: Request): Promise<Verdict> {
+    return true;
   }
 
   /** Answers requests of the sync protocol, and 426 to others. A subclass that has some of its own calls this for the rest. */
   override async fetch(request: Request): Promise<Response> {
     // A replica without a secret cannot look at tokens.
     const token = this.#here().guarded ? tokenOf(request) : undefined;
+    const verdict = isSocket(request) || isExchange(request) ? await this.authorize(request) : false;
+    const trusted = !this.#here().guarded || verdict === 'trusted';
     // Looked at before the socket is accepted: what hibernates is closed late that is closed at once.
-    if (isSocket(request)) return this.#upgrade((token === undefined || admits(this.#here().replica, token)) && (await this.authorize(request)), token);
+    if (isSocket(request)) return this.#upgrade(verdict !== false && (token === undefined || admits(this.#here().replica, token)), token ?? null, trusted);
     if (!isExchange(request)) return notSync();
-    if (await this.authorize(request)) return this.#exchange(request, token);
-    return refusal(unadmitted());
+    return verdict === false ? refusal(unadmitted()) : this.#exchange(request, { token, proof: !trusted });
   }
 
   override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): void | Promise<void> {
@@ -148,8 +149,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));
     const sockets = new Sockets(driver, this.ctx.getWebSockets(TAG));
     const guarded = options.secret !== undefined;
-    const pass = () => (guarded ? driver.call((core, now) => core.peerPass(now)) : null);
-    const upstreams = this.upstreams().map((upstream) => new UpstreamLink(driver, upstream, pass));
+    const upstreams = this.upstreams().map((upstream) => new UpstreamLink(driver, upstream));
     this.#live = { replica, driver, sockets, upstreams, guarded };
     return replica;
   }
@@ -163,11 +163,11 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     return this.ctx.getTags(socket).includes(TAG);
   }
 
-  #upgrade(admitted: boolean, token: string | undefined): Response {
+  #upgrade(admitted: boolean, pass: string | null, trusted: boolean): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     if (admitted) {
       this.ctx.acceptWebSocket(server, [TAG]);
-      this.#here().sockets.add(server, token ?? null);
+      this.#here().sockets.add(server, { note: null, pass, trusted });
     } else {
       // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
       server.accept();
@@ -176,9 +176,9 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     return new Response(null, { status: 101, webSocket: client, headers: { 'Sec-WebSocket-Protocol': SUBPROTOCOL } });
   }
 
-  async #exchange(request: Request, token: string | undefined): Promise<Response> {
+  async #exchange(request: Request, joining: Joining): Promise<Response> {
     try {
-      const reply = await this.#here().replica.exchange(await read(request), { token });
+      const reply = await this.#here().replica.exchange(await read(request), joining);
       return new Response(reply, { headers: { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' } });
     } catch (error) {
       if (EdgeSessionError.is(error)) return refusal(error);

@@ -22,11 +22,16 @@ interface Attachment {
   readonly edgeSession: 1;
   /** What the peer is known to hold; null where that is not known, or too much. */
   readonly note: Uint8Array | null;
-  /** The token with which it came; null where everybody may come. */
+  /** The token with which it came; null where it came without one. */
   readonly pass: string | null;
+  /** Without a token: whether it is vouched for, or has proved itself. */
+  readonly trusted: boolean;
 }
 
-type Kept = Pick<Attachment, 'note' | 'pass'>;
+type Kept = Omit<Attachment, 'edgeSession'>;
+
+// As the core numbers the ends of a link.
+const CALLEE = 1;
 
 export class Sockets {
   readonly #driver: Driver;
@@ -39,9 +44,9 @@ export class Sockets {
   }
 
   /** A socket that was accepted just now. */
-  add(socket: WebSocket, pass: string | null): void {
-    socket.serializeAttachment({ edgeSession: 1, note: null, pass } satisfies Attachment);
-    this.#take(socket, { note: null, pass });
+  add(socket: WebSocket, kept: Kept): void {
+    socket.serializeAttachment({ edgeSession: 1, ...kept } satisfies Attachment);
+    this.#take(socket, kept);
   }
 
   /** A message has come. Text is none of ours. */
@@ -67,17 +72,15 @@ class Socket implements Sink {
   readonly #socket: WebSocket;
   readonly #link: number;
   #unheard = 0;
-  readonly #pass: string | null;
-  #kept: Uint8Array | null;
+  #kept: Kept;
 
-  constructor(driver: Driver, socket: WebSocket, { note, pass }: Kept) {
+  constructor(driver: Driver, socket: WebSocket, kept: Kept) {
     this.#driver = driver;
     this.#socket = socket;
-    this.#kept = note;
-    this.#pass = pass;
+    this.#kept = kept;
     this.#link = driver.attach(this);
     try {
-      this.#begin(note);
+      this.#begin(kept);
     } catch (error) {
       // Its token has ended while the object was not in memory.
       const refusal = fromCore(error);
@@ -86,10 +89,13 @@ class Socket implements Sink {
     }
   }
 
-  #begin(note: Uint8Array | null): void {
-    const pass = this.#pass;
+  #begin({ note, pass, trusted }: Kept): void {
     this.#driver.call((core, now) => {
-      const anew = () => (pass === null ? core.linkUp(this.#link, now) : core.linkAdmit(this.#link, pass, undefined, now));
+      const anew = () => {
+        if (pass !== null) core.linkAdmit(this.#link, pass, undefined, now);
+        else if (trusted) core.linkUp(this.#link, now);
+        else core.linkProve(this.#link, CALLEE, undefined, now);
+      };
       if (note === null) return anew();
       try {
         if (pass === null) core.linkResume(this.#link, note, now);
@@ -139,9 +145,11 @@ class Socket implements Sink {
   #keep(): void {
     const known = this.#driver.call((core) => core.linkNote(this.#link));
     const note = known === undefined || known.byteLength > NOTE_BYTES ? null : known;
-    if (same(note, this.#kept)) return;
-    this.#kept = note;
-    this.#socket.serializeAttachment({ edgeSession: 1, note, pass: this.#pass } satisfies Attachment);
+    // Of who is still to prove itself nothing is known.
+    const trusted = this.#kept.trusted || known !== undefined;
+    if (same(note, this.#kept.note) && trusted === this.#kept.trusted) return;
+    this.#kept = { ...this.#kept, note, trusted };
+    this.#socket.serializeAttachment({ edgeSession: 1, ...this.#kept } satisfies Attachment);
   }
 
   #close(code: number, reason: string): void {
@@ -160,7 +168,7 @@ function same(left: Uint8Array | null, right: Uint8Array | null): boolean {
 }
 
 function attached(socket: WebSocket): Kept {
-  const kept = socket.deserializeAttachment() as Partial<Attachment> | null;
-  const known = kept?.edgeSession === 1;
-  return { note: known && kept.note instanceof Uint8Array ? kept.note : null, pass: (known ? kept.pass : null) ?? null };
+  const { edgeSession, note, pass, trusted } = (socket.deserializeAttachment() ?? {}) as Partial<Attachment>;
+  const known = edgeSession === 1;
+  return { note: known && note instanceof Uint8Array ? note : null, pass: (known && pass) || null, trusted: known && trusted === true };
 }

@@ -11,7 +11,7 @@
 import type { Driver, Sink } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import type { Timer } from '../../platform.js';
-import { CONTENT_TYPE, TOKEN_HEADER } from '../../transport/admit.js';
+import { CONTENT_TYPE } from '../../transport/admit.js';
 
 /** A replica that answers the requests of this one: the stub of another object, or any `{ fetch }` of yours. */
 export interface Upstream {
@@ -22,24 +22,23 @@ const QUEUE = 64;
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 60_000;
 const PATIENCE = 30_000;
+// As the core numbers the ends of a link.
+const REQUESTER = 2;
 // Nobody looks at the address of a stub's request.
 const ADDRESS = 'https://replica.invalid/sync';
 
 export class UpstreamLink implements Sink {
   readonly #driver: Driver;
   readonly #upstream: Upstream;
-  readonly #token: () => string | null;
   #link = 0;
   #queue: Uint8Array[] = [];
   #busy: Promise<void> | undefined;
   #pause: Timer | undefined;
   #failures = 0;
 
-  /** `token` says who comes. */
-  constructor(driver: Driver, upstream: Upstream, token: () => string | null) {
+  constructor(driver: Driver, upstream: Upstream) {
     this.#driver = driver;
     this.#upstream = upstream;
-    this.#token = token;
     driver.closers.add(() => this.#pause?.cancel());
     this.#begin();
   }
@@ -54,16 +53,16 @@ export class UpstreamLink implements Sink {
     this.#busy ??= this.#talk().finally(() => (this.#busy = undefined));
   }
 
-  /** The replica is over. */
-  fail(): void {
-    this.#queue = [];
-    this.#pause?.cancel();
+  /** The replica is over, or does not believe the other one for now. */
+  fail(error: EdgeSessionError): void {
+    this.#rest(error);
+    if (this.#driver.over !== undefined) this.#pause?.cancel();
   }
 
   #begin(): void {
     if (this.#driver.over !== undefined) return;
     this.#link = this.#driver.attach(this);
-    this.#driver.call((core, now) => core.linkUp(this.#link, now));
+    this.#driver.call((core, now) => core.linkProve(this.#link, REQUESTER, undefined, now));
   }
 
   async #talk(): Promise<void> {
@@ -71,8 +70,9 @@ export class UpstreamLink implements Sink {
       for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
         const reply = await this.#ask(bytes);
         if (this.#driver.over !== undefined) return;
-        this.#driver.call((core, now) => core.receive(this.#link, reply, now));
-        this.#failures = 0;
+        const link = this.#link;
+        this.#driver.call((core, now) => core.receive(link, reply, now));
+        if (link === this.#link) this.#failures = 0;
       }
     } catch (cause) {
       this.#rest(cause);
@@ -81,8 +81,6 @@ export class UpstreamLink implements Sink {
 
   async #ask(body: Uint8Array): Promise<Uint8Array> {
     const headers = new Headers({ 'Content-Type': CONTENT_TYPE });
-    const token = this.#token();
-    if (token !== null) headers.set(TOKEN_HEADER, token);
     const request = new Request(ADDRESS, { method: 'POST', headers, body, signal: AbortSignal.timeout(PATIENCE) });
     const response = await this.#upstream.fetch(request);
     if (!response.ok) {
@@ -95,9 +93,10 @@ export class UpstreamLink implements Sink {
   #rest(cause: unknown): void {
     this.#queue = [];
     this.#driver.detach(this.#link);
+    this.#link = 0;
     if (this.#driver.over !== undefined) return;
     // Told once, not at every attempt.
-    if (this.#failures === 0) this.#driver.error(new EdgeSessionError('TIMEOUT', 'another replica could not be reached, and is tried again', { cause }));
+    if (this.#failures === 0) this.#driver.error(EdgeSessionError.is(cause) ? cause : new EdgeSessionError('TIMEOUT', 'another replica could not be reached, and is tried again', { cause }));
     const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LONGEST_PAUSE);
     this.#failures += 1;
     this.#pause = this.#driver.timer(() => this.#begin(), pause);

@@ -16,10 +16,11 @@ export const MESSAGE_BYTES_MAX = 64 << 20;
 
 const WORDS: Readonly<Record<number, string>> = { 404: 'Not Found', 426: 'Upgrade Required', 500: 'Internal Server Error', 503: 'Service Unavailable' };
 
-/** Whether a request may join, and the token by which what comes with it is judged. */
+/** Whether a request may join, and by what: the token by which it is judged, or a proof that is to come; else it is believed. */
 export interface Admission {
   readonly admitted: boolean;
   readonly pass: string | undefined;
+  readonly proof: boolean;
 }
 
 export class Requests {
@@ -53,9 +54,9 @@ export class Requests {
         return;
       }
       if (!open) throw new EdgeSessionError('REPLICA_CLOSED', 'this replica stops');
-      const { admitted, pass } = await this.#admits(request);
+      const { admitted, pass, proof } = await this.#admits(request);
       if (!admitted) throw unadmitted();
-      const reply = await this.#replica.exchange(await read(request, this.#longest), { token: pass });
+      const reply = await this.#replica.exchange(await read(request, this.#longest), { token: pass, proof });
       response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' }).end(reply);
     } catch (cause) {
       if (request.destroyed && !request.complete) return; // nobody is left who asks

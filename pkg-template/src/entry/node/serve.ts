@@ -12,7 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { milliseconds } from '../../duration.js';
 import { EdgeSessionError, invalid } from '../../errors.js';
 import { asyncDispose, report, timer } from '../../platform.js';
-import { MESSAGE_BYTES, TOKEN_HEADER, admits, below, guarded, offered } from '../../transport/admit.js';
+import { MESSAGE_BYTES, TOKEN_HEADER, type Verdict, admits, below, guarded, offered } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '../../transport/socket.js';
 import type { Duration } from '../../types/data.js';
 import type { Duplex } from '../../types/plug.js';
@@ -25,10 +25,14 @@ export interface ServeOptions {
   path?: string | undefined;
   /**
    * Whether who asks may join, in place of the rule that holds otherwise: where the replica has a secret, only with a token that its
-   * key has signed; without a secret everybody. `verified` is what that rule says. What comes with such a token is judged as a client's,
-   * who sees the space of its session; whoever you let in without one sees and writes everything. Where cookies decide, look at the header `Origin` too: browsers send them along with other sites' WebSockets.
+   * key has signed, or without any token, and then it must prove that it has a secret of the same cluster; without a secret
+   * everybody. `verified` says whether a token is good, or none is needed.
+   *
+   * What comes with a good token is judged by it. Who comes without one and is answered `true` must prove itself; `'trusted'` spares it
+   * that, and it sees and writes everything that the replica holds. Where cookies decide, look at the header `Origin` too: browsers
+   * send them along with other sites' WebSockets.
    */
-  authorize?: ((request: IncomingMessage, verified: boolean) => boolean | Promise<boolean>) | undefined;
+  authorize?: ((request: IncomingMessage, verified: boolean) => Verdict | Promise<Verdict>) | undefined;
   /**
    * The longest message that is taken, in bytes: 4 MiB unless said otherwise, at most 64 MiB. A longer one ends its connection (close
    * code 1009, HTTP 413), before it is all here. What a replica sends is about a quarter of a MiB, or one key with all of its siblings:
@@ -91,7 +95,7 @@ class ReplicaServer implements Serving {
   readonly #replica: Replica<any>;
   readonly #server: Server;
   readonly #path: string;
-  readonly #authorize: NonNullable<ServeOptions['authorize']>;
+  readonly #authorize: ServeOptions['authorize'];
   readonly #guarded: boolean;
   readonly #upgrades: WebSocketServer;
   readonly #requests: Requests;
@@ -106,7 +110,7 @@ class ReplicaServer implements Serving {
     this.#server = server;
     this.#path = path;
     this.#guarded = guarded(replica);
-    this.#authorize = authorize ?? ((_, verified) => verified);
+    this.#authorize = authorize;
     this.#requests = new Requests(replica, (request) => this.#admits(request), messageBytes);
     this.#upgrades = new WebSocketServer({
       noServer: true,
@@ -168,9 +172,9 @@ class ReplicaServer implements Serving {
     const header = request.headers[TOKEN_HEADER.toLowerCase()];
     const token = header === undefined ? offered(request.headers['sec-websocket-protocol']).token : String(header);
     const verified = this.#guarded && admits(this.#replica, token);
-    const admitted = await this.#authorize(request, !this.#guarded || verified);
-    // What comes with a token is judged by it. Whom the application lets in without one, it vouches for.
-    return { admitted, pass: verified && token !== null ? token : undefined };
+    // What comes with a token is judged by it. Who comes without one has to prove that it is of the cluster, or is vouched for.
+    const verdict = this.#authorize === undefined ? !this.#guarded || verified || !token : await this.#authorize(request, !this.#guarded || verified);
+    return { admitted: verdict !== false, pass: verified && token !== null ? token : undefined, proof: this.#guarded && !verified && verdict !== 'trusted' };
   }
 
   async #upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
@@ -194,7 +198,7 @@ class ReplicaServer implements Serving {
       if (this.#join === undefined) return socket.close(GOING_AWAY, 'this replica stops');
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      this.#join(socketDuplex(socket as unknown as SocketLike, admission.pass));
+      this.#join(socketDuplex(socket as unknown as SocketLike, admission.pass, admission.proof ? 'callee' : undefined));
     });
   }
 
