@@ -1,6 +1,7 @@
 //! The operation log: who did what to whom, when, from where, with which result.
 //!
-//! Invariant: bounded; it holds names, codes and times, and never a password, a token or a value.
+//! Invariant: bounded; it holds what changed something and what was refused, not every look; it holds names, codes and
+//! times, and never a password, a token or a value.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

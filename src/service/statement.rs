@@ -218,3 +218,27 @@ pub enum Statement {
     /// `USE`
     Use(String),
 }
+
+impl Statement {
+    /// Whether it only looks: it changes nothing, for nobody.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        match self {
+            Self::Show(_, stages) => {
+                !stages.iter().any(|stage| matches!(stage, Stage::KillSession(_) | Stage::KillQuery { .. }))
+            }
+            Self::DescribeUser(_) => true,
+            Self::KillSession(_)
+            | Self::KillQuery { .. }
+            | Self::CreateUser { .. }
+            | Self::AlterUser { .. }
+            | Self::DropUser { .. }
+            | Self::ChangePassword { .. }
+            | Self::Grant { .. }
+            | Self::Revoke { .. }
+            | Self::CreateSpace { .. }
+            | Self::DropSpace { .. }
+            | Self::Use(_) => false,
+        }
+    }
+}

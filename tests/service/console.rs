@@ -208,6 +208,22 @@ fn a_table_prints_as_one() {
 }
 
 #[test]
+fn a_console_that_refreshes_does_not_push_out_of_the_log_what_was_done() {
+    let mut world = world("User");
+    let session = world.mine;
+    run(&mut world.host, None, "CREATE USER last").unwrap();
+    for _ in 0..2_000 {
+        run(&mut world.host, session, "SHOW SESSIONS | LIMIT 1; DESCRIBE USER me").unwrap();
+    }
+    run(&mut world.host, session, "SHOW USERS").unwrap_err();
+    run(&mut world.host, session, "SHOW QUERIES | YIELD $-.ExecutionPlanID AS plan | KILL QUERY (PLAN = $-.plan)").ok();
+    let log: Vec<_> = world.host.replica.service().2.iter().map(|done| done.action.clone()).collect();
+    let [.., done, refused, killed] = log.as_slice() else { panic!("{log:?}") };
+    assert_eq!((done.as_str(), refused.as_str()), ("CREATE USER last", "SHOW USERS"));
+    assert!(killed.contains("KILL QUERY"), "what kills is no look: {killed}");
+}
+
+#[test]
 fn the_log_tells_who_did_what_with_which_result_and_holds_no_password() {
     let mut world = world("User");
     let session = world.mine;
