@@ -96,7 +96,7 @@ const controls = new Controls({
 const ask = (place, request) => (place === 'tab' ? serve(db, request) : world.ask(place, request));
 // No two writes of two pages are alike.
 const load = Math.random().toString(36).slice(2, 6);
-const ann = new Roamer({ name: 'Ann', user: 'ann', session: `ann.${load}`, ask, history, changed: showToken, terms: () => ({ guarantees: cards.chosen(), onStale: controls.policy, timeout: controls.deadline }) });
+const ann = new Roamer({ name: 'Ann', user: 'ann', session: `ann.${load}`, ask, history, changed: showToken, over, terms: () => ({ guarantees: cards.chosen(), onStale: controls.policy, timeout: controls.deadline }) });
 const bo = new Map(EDGES.map(({ id }) => [id, new Roamer({ name: 'Bo', user: `bo-${id}`, session: `bo-${id}.${load}`, ask, history, terms: () => ({ guarantees: 'all', onStale: 'wait', timeout: controls.deadline }) })]));
 const request = (who, place, what) => (who === 'ann' ? ann : bo.get(place)).request(place, what);
 const autopilot = new Autopilot({
@@ -227,11 +227,16 @@ async function play(guarantee) {
 // ── start ────────────────────────────────────────────────────────────────────────────────
 
 /** Ann's session goes on where this tab was reloaded; where some edge runs, it has a signature. */
-async function signIn() {
-  const past = sessionStorage.getItem(`${MEETING}/${name}`);
+async function signIn(past = sessionStorage.getItem(`${MEETING}/${name}`)) {
   const edge = EDGES.map(({ id }) => id).find((id) => world.state.edges[id].up);
   if (edge === undefined) ann.resume(past);
   else await ann.signIn(edge, past !== null && db.inspectToken(past).signed ? { token: past } : { merge: past });
+}
+
+/** An operator has killed Ann's session, or its time is over: she signs in anew, and knows nothing of what she had seen. */
+function over() {
+  sessionStorage.removeItem(`${MEETING}/${name}`);
+  return signIn(null);
 }
 
 async function start() {

@@ -1,5 +1,5 @@
-// What a replica shows, as a visitor without a session would see it: every key and its version at one moment, reported
-// whenever it changes; and its vectors. It reads with no guarantees and leaves no trace in anybody's session.
+// What a replica shows, as a visitor would see it whose sessions promise nothing: every key and its version at one moment,
+// reported whenever it changes; and its vectors. It leaves no trace in anybody else's session.
 
 import { now } from './serve.js';
 
@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 150;
  * `wanted()` names the token whose session the replica is asked about. Returns a function that ends it.
  */
 export function observe(db, wanted, report) {
-  const visitor = db.session({ guarantees: 'none' });
+  let visitor = visit(db);
   let shown = '';
   let told = '';
 
@@ -25,8 +25,8 @@ export function observe(db, wanted, report) {
         values[key] = value;
       }
     } catch (error) {
-      // What storage has not confirmed yet is shown to nobody; the next look is soon.
-      if (error?.code === 'STALE_REPLICA') return;
+      // What storage has not confirmed yet is shown to nobody, nor is anything to who may not read; the next look is soon.
+      if (error?.code === 'STALE_REPLICA' || error?.code === 'PERMISSION_DENIED') return;
       throw error;
     }
     const text = JSON.stringify(versions);
@@ -45,7 +45,12 @@ export function observe(db, wanted, report) {
     report(message);
   };
 
-  const both = () => { look(); vectors(); };
+  const both = () => {
+    // Its time is over, or an operator has killed it.
+    if (visitor.reason !== null) visitor = visit(db);
+    look();
+    vectors();
+  };
   const off = db.on('change', both);
   const timer = setInterval(both, LOOK_EVERY_MS);
   both();
@@ -55,3 +60,5 @@ export function observe(db, wanted, report) {
     visitor[Symbol.dispose]?.();
   };
 }
+
+const visit = (db) => db.session({ user: 'map', client: 'map', guarantees: 'none', expiresIn: '10m' });

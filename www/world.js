@@ -17,7 +17,13 @@ export class World {
   #token = null;
   #pass = null;
 
-  /** Calls back: `report(place, message)` for what an edge shows, `sent(from, message)`, `changed(state)`. */
+  /** The passwords of the console's users, made for this run of the edges: user → password. */
+  passwords = {};
+
+  /**
+   * Calls back: `changed(state)`; `sent(from, message)` for what is on the roads; `report(place, message)` for what an edge shows.
+   * Edges are watched only where somebody wants their reports.
+   */
   constructor(on) {
     this.#on = on;
   }
@@ -37,11 +43,16 @@ export class World {
     await Promise.all([...this.#orders.values()].map(({ done }) => done));
     const started = performance.now();
     let response = null;
-    if (this.state.edges[edge].up) response = await this.#post(edge, request).catch(() => null);
+    if (this.state.edges[edge].up) response = await this.post(edge, 'ask', request).catch(() => null);
     if (response === null) return unreached(request, performance.now() - started);
-    const answer = await response.json();
-    if (answer.error) throw new Error(answer.error);
+    const { error, ...answer } = await response.json();
+    if (error) throw new Error(`${error.code}: ${error.message}`);
     return answer;
+  }
+
+  /** One request of an edge, as it answers it. */
+  post(edge, path, request) {
+    return fetch(`${this.state.edges[edge].url}/${path}?world=${this.#name}`, { method: 'POST', body: JSON.stringify(request) });
   }
 
   /** The session whose needs every edge compares with what it has. */
@@ -76,18 +87,22 @@ export class World {
     return `${this.state.edges[edge].url.replace('http', 'ws')}/sync?world=${this.#name}`;
   }
 
-  /** A token with which a replica may join the edges; any of them gives one. */
+  /** A token with which a replica may join the edges; any of them gives one, of the same session as long as it lives. */
   async pass() {
-    if (this.#pass !== null) return this.#pass;
-    for (const [edge, { up }] of Object.entries(this.state.edges)) {
-      const response = up ? await this.#post(edge, SIGN_IN).catch(() => null) : null;
-      if (response?.ok) return (this.#pass = (await response.json()).token);
+    const { edges, home } = this.state;
+    for (const edge of [home, ...Object.keys(edges)]) {
+      if (!edges[edge].up) continue;
+      const token = (this.#pass && (await this.#signIn(edge, this.#pass))) ?? (await this.#signIn(edge));
+      if (token !== null) return (this.#pass = token);
     }
-    return null;
+    return this.#pass;
   }
 
-  #post(edge, request) {
-    return fetch(`${this.state.edges[edge].url}/ask?world=${this.#name}`, { method: 'POST', body: JSON.stringify(request) });
+  /** Null from an edge that does not answer, or knows the session to be over. */
+  async #signIn(edge, past) {
+    const response = await this.post(edge, 'ask', { ...SIGN_IN, token: past }).catch(() => null);
+    const { token = null } = response?.ok ? await response.json() : {};
+    return token;
   }
 
   async #find() {
@@ -100,10 +115,11 @@ export class World {
     this.#sea = socket;
     socket.onmessage = ({ data }) => {
       const { type, ...message } = JSON.parse(data);
-      if (type === 'sent') return this.#on.sent(message.from, message);
+      if (type === 'sent') return this.#on.sent?.(message.from, message);
+      if (type === 'keys') return void (this.passwords = message.passwords);
       if (type === 'done') return this.#orders.get(message.n)?.settle();
       this.state = message;
-      for (const [id, { up }] of Object.entries(message.edges)) if (up && !this.#watches.has(id)) this.#watch(id);
+      for (const [id, { up }] of Object.entries(message.edges)) if (up && this.#on.report && !this.#watches.has(id)) this.#watch(id);
       this.#on.changed(message);
       welcome();
     };

@@ -48,7 +48,9 @@ async function shared() {
 
 await mkdir(directory, { recursive: true });
 const [{ id, secret }, modules] = [await shared(), await bundle()];
-const edges = new Map(EDGES.map((place) => [place.id, new Workerd(place.id, { directory, modules, secret })]));
+// Of the operator and of an ordinary user: made for this run, kept in memory alone, told to pages and to edges and to nobody else.
+const passwords = { root: randomBytes(24).toString('base64url'), ann: randomBytes(24).toString('base64url') };
+const edges = new Map(EDGES.map((place) => [place.id, new Workerd(place.id, { directory, modules, secret, passwords })]));
 const seas = new Map();
 const changed = () => {
   for (const sea of seas.values()) sea.changed();
@@ -71,7 +73,7 @@ const pages = new WebSocketServer({
 });
 pages.on('connection', (page, request) => {
   const world = request.url.slice('/?world='.length);
-  if (!seas.has(world)) seas.set(world, new Sea(world, edges, secret));
+  if (!seas.has(world)) seas.set(world, new Sea(world, edges, { secret, passwords }));
   page.on('message', (data) => {
     const { type, edge } = JSON.parse(data);
     const place = edges.get(edge);

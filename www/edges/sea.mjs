@@ -16,13 +16,15 @@ export class Sea {
   #cut = new Set();
   #home = 'paris';
   #secret;
+  #passwords;
   #ending = null;
 
-  /** `edges`: place → `Workerd`; `secret` is what they share. */
-  constructor(name, edges, secret) {
+  /** `edges`: place → `Workerd`; `secret` is what they share, `passwords` those of the console's users. */
+  constructor(name, edges, { secret, passwords }) {
     this.#name = name;
     this.#edges = edges;
     this.#secret = secret;
+    this.#passwords = passwords;
   }
 
   /** One more page. */
@@ -31,6 +33,7 @@ export class Sea {
     this.#ending = null;
     this.#pages.add(page);
     if (this.#roads.size === 0) this.#lay();
+    page.send(JSON.stringify({ type: 'keys', passwords: this.#passwords }));
     page.send(JSON.stringify({ type: 'welcome', ...this.#state() }));
     page.on('message', (data) => {
       const { n, ...order } = JSON.parse(data);

@@ -1,19 +1,26 @@
 // One edge, in workerd: an object for each world, which is a replica with its state on disk. Beside the sync protocol it answers
-// requests of the shop, one session a request, and tells the pages that watch it what it shows. It knows no other edge.
+// requests of the shop and of the operations console, one session a request, and tells the pages that watch it what it shows. It
+// knows no other edge.
 
 import { EdgeSessionError } from 'edge-session';
 import { ReplicaObject, routeReplica } from 'edge-session/cloudflare';
 import { observe } from '../observe.js';
 import { serve } from '../serve.js';
+import { log, run, signIn } from './operations.js';
+import { report } from './report.js';
+
+/** Path → what answers it. */
+const CALLS = { '/ask': serve, '/sign-in': signIn, '/run': run, '/log': log };
 
 export class Edge extends ReplicaObject {
   options() {
-    return { id: this.env.PLACE, secret: { kid: 'demo', key: this.env.TOKEN_SECRET }, trust: 'trusted', heartbeat: '2s' };
+    const secret = { kid: 'demo', key: this.env.TOKEN_SECRET };
+    return { id: this.env.PLACE, secret, heartbeat: '2s', execute: report, authenticate: (user, password) => this.#knows(user, password) };
   }
 
   async fetch(request) {
     const { pathname } = new URL(request.url);
-    if (pathname === '/ask') return this.#ask(await request.json());
+    if (Object.hasOwn(CALLS, pathname)) return this.#answer(CALLS[pathname], await request.json());
     if (pathname === '/watch') return this.#watch(await this.replica);
     return super.fetch(request);
   }
@@ -23,13 +30,27 @@ export class Edge extends ReplicaObject {
     return request.headers.get('Authorization') === this.env.TOKEN_SECRET ? 'trusted' : true;
   }
 
-  async #ask(request) {
+  /**
+   * What a call answers, or its error: code, message, details. Whoever asked may be gone before; the work goes on all the same.
+   * A refusal is an answer: of any other status a browser complains in its console.
+   */
+  async #answer(call, request) {
     try {
-      return Response.json(await serve(await this.replica, request));
+      const answer = call(await this.replica, request, this.env.PLACE);
+      this.ctx.waitUntil(answer.catch(() => {}));
+      return Response.json(await answer);
     } catch (error) {
       if (!EdgeSessionError.is(error)) throw error;
-      return Response.json({ error: `${error.code}: ${error.message}` }, { status: error.status });
+      const { code, message, details } = error;
+      return Response.json({ error: { code, message, details } });
     }
+  }
+
+  /** Whether it is the password that this run of the demo has made for the user. */
+  #knows(user, password) {
+    const passwords = JSON.parse(this.env.PASSWORDS);
+    const [right, given] = [Object.hasOwn(passwords, user) ? passwords[user] : '', password].map((text) => new TextEncoder().encode(text));
+    return right.length > 0 && right.length === given.length && crypto.subtle.timingSafeEqual(right, given);
   }
 
   /** A page that watches keeps the object awake; an edge that nobody looks at hibernates. */

@@ -16,11 +16,11 @@ export class Workerd {
   #child = null;
   #port = 0;
 
-  /** `directory` holds the place's state; `modules` are names of files in `../build`, the worker first; `secret` is shared. */
-  constructor(place, { directory, modules, secret }) {
+  /** `directory` holds the place's state; `modules` are names of files in `../build`, the worker first; `secret` and `passwords` are shared. */
+  constructor(place, { directory, modules, secret, passwords }) {
     Object.assign(this, { place, modules });
     this.#directory = join(directory, place);
-    this.#environment = { ...process.env, TOKEN_SECRET: secret };
+    this.#environment = { ...process.env, TOKEN_SECRET: secret, PASSWORDS: JSON.stringify(passwords) };
   }
 
   get up() {
@@ -86,7 +86,8 @@ const worker :Workerd.Worker = (
   bindings = [
     (name = "EDGES", durableObjectNamespace = "Edge"),
     (name = "PLACE", text = "${this.place}"),
-    (name = "TOKEN_SECRET", fromEnvironment = "TOKEN_SECRET") ] );
+    (name = "TOKEN_SECRET", fromEnvironment = "TOKEN_SECRET"),
+    (name = "PASSWORDS", fromEnvironment = "PASSWORDS") ] );
 `;
   }
 }

@@ -27,7 +27,7 @@ function answerOf({ type, key, value, version, outcome }) {
     case 'absent': return { state: 'absent', text: `no ${key}${stale}` };
     case 'behind':
     case 'lost': return { state: outcome.state, text: `lacks ${missingWords(outcome.missing)}` };
-    default: return { state: 'refused', text: `${outcome.code}: ${outcome.message}` };
+    default: return { state: 'refused', text: `${outcome.code}${outcome.by ? ` by ${outcome.by}` : ''}: ${outcome.message}` };
   }
 }
 
