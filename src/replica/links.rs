@@ -95,6 +95,8 @@ impl Links {
         if let Some(at) = self.exchanges.iter().position(known) {
             return self.exchanges.remove(at).2;
         }
+        // Who has only asked for a hello so far has a name now.
+        self.exchanges.retain(|(owner, _, peer)| owner.is_none() || *owner != client || peer.remote().is_some());
         // A client keeps few places, whatever it calls itself: it must not drive out the others.
         let own = |(owner, _, _): &(Option<SessionId>, ReplicaId, Peer)| client.is_some() && *owner == client;
         if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
@@ -111,6 +113,19 @@ impl Links {
             peer.gate().filter(|_| *owner == Some(client)).cloned()
         };
         self.exchanges.iter().rev().find_map(own)
+    }
+
+    /// Takes note of what a client has sent that says nothing: it counts as everything else does.
+    fn spend(&mut self, client: Option<SessionId>, gate: Option<&Gate>, own: ReplicaId, now: Millis) {
+        let (Some(client), Some(gate)) = (client, gate) else { return };
+        let last = self.exchanges.iter_mut().rev().find(|(owner, ..)| *owner == Some(client));
+        if let Some(known) = last.and_then(|(_, _, peer)| peer.gate_mut()) {
+            *known = known.clone().going_on(Some(gate.clone()));
+            return;
+        }
+        // It has not said who it is: nobody else calls itself so.
+        let peer = self.recall(Some(client), own, now).behind_gate(gate.clone());
+        self.exchanges.push((Some(client), own, peer));
     }
 
     /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
@@ -241,7 +256,7 @@ impl Replica {
         {
             return Ok((Vec::new(), Denied::new()));
         }
-        let frame = Frame::receive(bytes)?;
+        let frame = Frame::receive_few(bytes, peer.gate().map_or(u64::MAX, Gate::most_messages))?;
         // A client must not make this replica doubt its past.
         if peer.gate().is_none() {
             self.look_for_amnesia(&frame.messages);
@@ -310,14 +325,17 @@ impl Replica {
             gate.admit_bytes(bytes.len(), now)?;
         }
         if bytes.is_empty() {
+            self.links.spend(client, gate.as_ref(), self.id, now);
             self.greet_anybody(reply, gate);
             return Ok(());
         }
-        let frame = Frame::receive(bytes)?;
+        let frame = Frame::receive_few(bytes, gate.as_ref().map_or(u64::MAX, Gate::most_messages));
+        let frame = frame.inspect_err(|_| self.links.spend(client, gate.as_ref(), self.id, now))?;
         if client.is_none() {
             self.look_for_amnesia(&frame.messages);
         }
         if !self.is_for_me(&frame) {
+            self.links.spend(client, gate.as_ref(), self.id, now);
             self.greet_anybody(reply, gate);
             return Ok(());
         }

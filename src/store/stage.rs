@@ -87,12 +87,19 @@ impl Stage {
         }
     }
 
-    /// The whole delta: the slices, with the keys of the top-up in place of theirs.
+    /// The whole delta: the slices, with the keys of the top-up in place of theirs. Both ascend: it costs what they hold.
     #[must_use]
-    pub fn finish(mut self, top_up: Delta) -> Delta {
-        if !off(Mutant::TopUp) {
-            self.put(top_up.keys);
+    pub fn finish(self, top_up: Delta) -> Delta {
+        let newer = if off(Mutant::TopUp) { Keys::new() } else { top_up.keys };
+        let mut keys = Keys::with_capacity(self.keys.len() + newer.len());
+        let mut newer = newer.into_iter().peekable();
+        for (key, set) in self.keys.into_tuple_vec() {
+            while let Some(one) = newer.next_if(|(other, _)| *other < key) {
+                keys.push(one);
+            }
+            keys.push(newer.next_if(|(other, _)| *other == key).unwrap_or((key, set)));
         }
-        Delta { from: self.from, keys: self.keys.into_tuple_vec(), space: top_up.space, to: top_up.to, hlc: top_up.hlc }
+        keys.extend(newer);
+        Delta { from: self.from, keys, space: top_up.space, to: top_up.to, hlc: top_up.hlc }
     }
 }

@@ -46,6 +46,9 @@ impl Default for ClientLimits {
     }
 }
 
+/// How many messages that concern no space a frame may hold.
+const MESSAGES_BASE: u64 = 256;
+
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u64 = 10;
 
@@ -194,6 +197,26 @@ impl Gate {
     /// The most bytes of a delta that comes in slices.
     pub(super) const fn staged_bytes(&self) -> u64 {
         self.limits.staged_bytes
+    }
+
+    /// The most messages of one frame: what each space may need, and some that concern none.
+    #[must_use]
+    pub const fn most_messages(&self) -> u64 {
+        MESSAGES_BASE + 4 * self.spaces.len() as u64
+    }
+
+    /// Takes out of a frame what asks for the same answer again: each may be much longer than the question.
+    pub(super) fn thin(messages: &mut Vec<Message>) {
+        let mut greeted = false;
+        let mut wanted: Vec<Space> = Vec::new();
+        messages.retain(|message| {
+            if let Message::Want { space, .. } = message {
+                let again = wanted.contains(space);
+                wanted.push(space.clone());
+                return !again;
+            }
+            !(matches!(message, Message::Hello { .. }) && core::mem::replace(&mut greeted, true))
+        });
     }
 
     /// Takes out of a message what the client may not say.

@@ -232,10 +232,18 @@ impl Frame {
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
     pub fn receive(bytes: &[u8]) -> Result<Self, SessionError> {
+        Self::receive_few(bytes, u64::MAX)
+    }
+
+    /// As [`Frame::receive`], of at most so many messages: each takes much more room read than told.
+    ///
+    /// # Errors
+    /// As [`Frame::receive`].
+    pub fn receive_few(bytes: &[u8], most: u64) -> Result<Self, SessionError> {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(SessionError::malformed("a message longer than any that a replica sends"));
         }
-        Self::decode(bytes)
+        Self::read(bytes, most)
     }
 
     /// Reads a frame as a whole.
@@ -243,8 +251,15 @@ impl Frame {
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
     pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
+        Self::read(bytes, u64::MAX)
+    }
+
+    fn read(bytes: &[u8], most: u64) -> Result<Self, SessionError> {
         let mut reader = Reader::open(bytes)?;
         let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
+        if count > most {
+            return Err(SessionError::malformed("more messages at once than a client has to say"));
+        }
         let from = reader.replica()?;
         let to = reader.optional(Reader::replica)?;
         let mut messages = Vec::new();

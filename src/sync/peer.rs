@@ -230,7 +230,7 @@ impl Peer {
     pub fn receive(
         &mut self,
         from: ReplicaId,
-        messages: Vec<Message>,
+        mut messages: Vec<Message>,
         store: &mut SessionConsistentStore,
         now: Millis,
     ) -> Step {
@@ -249,6 +249,9 @@ impl Peer {
             }
         }
         self.under = None;
+        if self.gate.is_some() {
+            Gate::thin(&mut messages);
+        }
         for message in messages {
             let screened = match &self.gate {
                 Some(gate) => gate.screen(message, store),

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::id::Space;
 use crate::store::delta::{Keys, Listed};
-use crate::store::entry::Key;
+use crate::store::entry::{ENTRY_OVERHEAD, Key};
 use crate::store::space::SpaceState;
 use crate::sync::message::{Message, Slice};
 use crate::sync::peer::SLICE_BYTES;
@@ -100,7 +100,8 @@ impl Run {
     }
 }
 
-/// How many bytes the keys of a slice take, as the limits count them.
+/// How many bytes the keys of a slice take, as the limits count them; a key without entries takes room as well.
 pub(crate) fn bytes(keys: &Keys) -> u64 {
-    keys.iter().map(|(key, set)| key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>()).sum()
+    let entries = |set: &[Listed]| set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
+    keys.iter().map(|(key, set)| key.len() as u64 + entries(set)).sum()
 }

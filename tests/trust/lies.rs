@@ -1,6 +1,8 @@
 //! Each lie is refused by its name, and changes nothing.
 
 use super::*;
+use edge_session::replica::Config;
+use edge_session::sync::message::Slice;
 
 /// What a lie is answered, when the state must stay as it was and others must go on.
 fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
@@ -258,4 +260,55 @@ pub(super) fn more_ids_than_one_client_may_have() {
         let expected = if seed + 1 < most { vec![] } else { vec!["STALE_REPLICA"] };
         assert_eq!(refusals(&said).iter().map(|(code, _)| *code).collect::<Vec<_>>(), expected, "id {seed}");
     }
+}
+
+#[test]
+pub(super) fn one_question_asked_a_thousand_times_is_answered_once() {
+    let mut world = World::new();
+    let author = world.author;
+    for n in 0..40 {
+        world.net.with(TAB, |tab| tab.set(author, &format!("long/{n}"), &"v".repeat(16_384)));
+    }
+    world.net.settle(60_000);
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&eve));
+    let none = VersionVector::new();
+    let want = Message::Want { space: default(), from: none.clone(), base: none, after: None };
+    let hello = Message::hello(vec![], true);
+    let bytes = |said: &[Message]| liar.frame(said.to_vec()).len();
+    let once = bytes(&liar.says(&mut world, vec![want.clone(), hello.clone()]));
+    let often = [vec![want; 100], vec![hello; 100]].concat();
+    let answer = bytes(&liar.says(&mut world, often));
+    // A run of slices grows by one a question; so do the questions of one frame, were they all answered.
+    assert!(answer <= 3 * once, "{answer} after {once}");
+    // And more than there is to say is not read.
+    let error = liar.sends(&mut world, &liar.frame(vec![Message::Unknown { kind: 99 }; 10_000])).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::MessageMalformed);
+    world.goes_on();
+}
+
+#[test]
+pub(super) fn keys_without_entries_take_room_while_they_are_staged() {
+    let limits = ClientLimits { staged_bytes: 65_536, ..ClientLimits::default() };
+    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&eve));
+    let from = world.edge().vector();
+    let mut base = from.clone();
+    base.advance(Dot::new(liar.id, 1));
+    let mut after: Option<edge_session::store::entry::Key> = None;
+    let mut codes = Vec::new();
+    for slice in 0..8 {
+        let keys: Keys = (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![])).collect();
+        let last = keys.last().map(|(key, _)| key.clone());
+        let hlc = Hlc::new(START, 0);
+        let (from, base) = (from.clone(), base.clone());
+        let slice = Slice { space: default(), from, base, after, last: false, hlc, keys };
+        let said = liar.says(&mut world, vec![Message::Slice(slice)]);
+        codes.extend(refusals(&said).iter().map(|(code, _)| code.to_string()));
+        after = last;
+    }
+    // Four thousand keys of five characters, at some sixty bytes each beside them.
+    assert!(codes.contains(&"QUOTA_EXCEEDED".into()), "{codes:?}");
+    world.goes_on();
 }

@@ -120,6 +120,33 @@ pub(super) fn few_long_messages_take_as_much_time_as_many_short_ones() {
 }
 
 #[test]
+pub(super) fn requests_that_say_nothing_count_as_others_do() {
+    let mut edge = Host::new(edge("fra1"));
+    let strange = Secret::from_bytes([1; 16]).id("nobody").unwrap();
+    let from = Secret::from_bytes([66; 16]).id("liar").unwrap();
+    let astray = Frame { from, to: Some(strange), messages: vec![Message::hello(vec![], true)] }.encode();
+    for (user, bytes) in [("ann", vec![]), ("bob", vec![1, 2, 3]), ("eve", astray)] {
+        let token = token(&mut edge, user, None);
+        let now = edge.now;
+        let most = ClientLimits::default().messages * 10;
+        let mut codes = Vec::new();
+        for _ in 0..most + 10 {
+            codes.push(edge.replica.exchange_as(LINK, &pass(&token), &bytes, now).map_err(|error| error.code()));
+            edge.drain();
+        }
+        let limited = codes.iter().filter(|code| **code == Err(ErrorCode::RateLimited)).count();
+        assert_eq!(limited, 10, "{user}");
+        // And who says something then is not heard either.
+        let hello = Frame { from, to: None, messages: vec![Message::hello(vec![], true)] }.encode();
+        let then = edge.replica.exchange_as(LINK, &pass(&token), &hello, now);
+        assert_eq!(code(then), ErrorCode::RateLimited);
+        edge.replica.exchange_as(LINK, &pass(&token), &hello, now + 1_000).unwrap();
+        edge.drain();
+        edge.now = now + 1_000;
+    }
+}
+
+#[test]
 pub(super) fn by_request_a_client_has_the_same_gate() {
     let mut world = World::new();
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);
