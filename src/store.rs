@@ -188,8 +188,11 @@ impl SessionConsistentStore {
         for Mutation { key, content, expires_at } in batch {
             latest.insert(key, (content, expires_at));
         }
-        let writes = latest.iter().map(|(key, (content, _))| (key, content.len() as u64 + ENTRY_OVERHEAD));
-        self.check_growth(self.spaces.get(space).unwrap_or(&SpaceState::default()).growth_by_write(writes))?;
+        let writes = || latest.iter().map(|(key, (content, _))| (key, content.len() as u64 + ENTRY_OVERHEAD));
+        // Where it fits even if every key is new, none needs to be looked for.
+        if self.check_growth(Growth::at_most(writes())).is_err() {
+            self.check_growth(self.spaces.get(space).unwrap_or(&SpaceState::default()).growth_by_write(writes()))?;
+        }
         let dot = self.next_dot(space, replica)?;
         // Bytes with a greater clock would be read by nobody, this replica's own journal included.
         if self.clock.last().max(Hlc::new(now, 0)) >= HLC_MAX {
@@ -267,7 +270,11 @@ impl SessionConsistentStore {
         let nothing = SpaceState::default();
         let state = self.spaces.get(&delta.space).unwrap_or(&nothing);
         state.admit(delta)?;
-        self.check_growth(state.growth_by_delta(delta))?;
+        let bytes = |listed: &Listed| if let Listed::Entry(entry) = listed { entry.bytes() } else { 0 };
+        let most = delta.keys.iter().map(|(key, set)| (key, set.iter().map(bytes).sum()));
+        if self.check_growth(Growth::at_most(most)).is_err() {
+            self.check_growth(state.growth_by_delta(delta))?;
+        }
         let changed = match self.spaces.get_mut(&delta.space) {
             Some(state) => state.apply(delta)?,
             None => {

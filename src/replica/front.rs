@@ -151,12 +151,13 @@ impl Replica {
         self.use_session(session, true)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
-        let before = self.front.forgotten.len();
-        if let Attempt::Blocked { space, gaps, .. } = self.attempt_write(session, &batch, &[], guarantees, now)? {
+        // The host's copies are of these very writes.
+        self.front.on = false;
+        let attempt = self.attempt_write(session, &batch, &[], guarantees, now);
+        self.front.on = true;
+        if let Attempt::Blocked { space, gaps, .. } = attempt? {
             return Err(self.stale(&space, gaps));
         }
-        // The host's copies are of these very writes.
-        self.front.forgotten.truncate(before);
         Ok(Dot::new(self.id, self.store.vector(&space).get(self.id)))
     }
 

@@ -345,6 +345,15 @@ impl SpaceState {
 }
 
 impl Growth {
+    /// The most that keys with so many bytes of entries each can make a store grow by: nothing is looked for.
+    pub(crate) fn at_most<'a>(keys: impl Iterator<Item = (&'a Key, u64)>) -> Self {
+        let mut growth = Self::default();
+        for (key, bytes) in keys {
+            growth.count(key, None, |_| false, bytes);
+        }
+        growth
+    }
+
     /// Counts a key of which some entries go and some bytes come.
     fn count(&mut self, key: &Key, held: Option<&LiveSet>, goes: impl Fn(&DataEntry) -> bool, comes: u64) {
         if held.is_none() && comes > 0 {

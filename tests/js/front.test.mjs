@@ -154,6 +154,29 @@ test('a session whose time is over reads and writes nothing, copies or not', asy
   assert.equal(await warm(tokyo).get('a'), 'one', 'what it had written before stays written');
 });
 
+test('the first that a session hears of its end may be a write', async (t) => {
+  const now = clock();
+  const tokyo = await open(t, { id: 'tokyo', clock: now });
+  const ann = warm(tokyo, { expiresIn: '1m' });
+  ann.sync.set('a', 'one');
+  now.now += 60_000;
+  assert.equal(thrown(() => ann.sync.set('a', 'two')).code, 'SESSION_EXPIRED');
+  assert.equal(await warm(tokyo).get('a'), 'one');
+});
+
+test('writes of two sessions in one task are each its own', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo), warm(tokyo)];
+  const [before, after] = [writesOf(ann, tokyo), writesOf(bob, tokyo)];
+  ann.sync.set('a', 'of ann');
+  bob.sync.set('b', 'of bob');
+  ann.sync.set('c', 'of ann');
+  // One dot each: the second log of ann is the latest, and bob's session knows of its own alone.
+  assert.equal(writesOf(bob, tokyo), after + 2);
+  assert.equal(writesOf(ann, tokyo), after + 3);
+  assert(before < after);
+});
+
 test('a merged token puts reads and writes under the core again', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
