@@ -1,7 +1,7 @@
 // The operations console on real edges: its line, its lists, its kills, who may what; and the shop's page, which feels it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { URL, answered, ask, goTo, inBrowser, last, road, setLag } from './page.mjs';
+import { URL, answered, ask, goTo, inBrowser, last, power, road, setLag } from './page.mjs';
 
 /** Opens the console in one more tab. */
 async function open(context) {
@@ -192,6 +192,59 @@ test('a change of role acts on what the user does next, at other edges once they
   // The operator's own session has seen it: Tokyo does not answer before it has.
   assert.deepEqual(await column(await say(page, 'DESCRIBE USER ann'), 1), ['GUEST']);
   assert.equal(last(await answered(shop, 'Tokyo', 'place an order')).outcome.code, 'PERMISSION_DENIED');
+}));
+
+test('a report whose page is gone runs on, where it is seen and can be killed', () => inBrowser({}, async ({ context }) => {
+  const first = await open(context);
+  await first.getByRole('button', { name: 'Start a 30 s report' }).click();
+  await list(first, 'Queries').getByRole('row').filter({ hasText: 'REPORT 30' }).waitFor();
+  const plan = await list(first, 'Queries').locator('tbody tr').getAttribute('data-key');
+  await first.close();
+  const page = await open(context);
+  const row = list(page, 'Queries').locator(`[data-key="${plan}"]`);
+  await row.getByRole('button').click();
+  await row.waitFor({ state: 'detached' });
+  await list(page, 'Operation log').getByRole('row').filter({ hasText: 'KILL QUERY' }).filter({ hasText: 'OK' }).waitFor();
+}));
+
+test('of an edge that is down the console says so, and goes on at another', () => inBrowser({ mayFail: /net::ERR_|WebSocket connection/ }, async ({ context, tab }) => {
+  const shop = await tab();
+  const page = await open(context);
+  await say(page, 'SHOW SPACES');
+  await page.getByRole('radio', { name: 'Tokyo' }).check({ force: true });
+  await list(page, 'Sessions').getByRole('row').filter({ hasText: 'root: this console' }).waitFor();
+  await power(shop, 'Tokyo', false);
+  try {
+    await list(page, 'Sessions').getByText('UNREACHED: the edge does not answer').waitFor();
+    assert.match(await (await say(page, 'SHOW USERS')).textContent(), /UNREACHED/);
+    await page.getByRole('radio', { name: 'Oregon' }).check({ force: true });
+    await list(page, 'Sessions').getByRole('row').filter({ hasText: 'root: this console' }).waitFor();
+  } finally {
+    await power(shop, 'Tokyo', true);
+  }
+}));
+
+test('a password goes to the sign-in and nowhere else', () => inBrowser({}, async ({ context }) => {
+  const page = await context.newPage();
+  let passwords;
+  const said = [];
+  page.on('websocket', (socket) => {
+    socket.on('framereceived', ({ payload }) => { if (payload.includes('"keys"')) passwords = Object.values(JSON.parse(payload).passwords); });
+    socket.on('framesent', ({ payload }) => said.push(['socket', String(payload)]));
+  });
+  page.on('request', (request) => said.push([new globalThis.URL(request.url()).pathname, `${request.url()} ${request.postData()}`]));
+  await page.goto(`${URL}console.html`);
+  await page.evaluate(() => window.operations.ready);
+  await become(page, 'ann, a User');
+  await list(page, 'Sessions').getByRole('row').filter({ hasText: 'ann: this console' }).waitFor();
+  await become(page, 'root, who is God');
+  await list(page, 'Operation log').getByRole('row').filter({ hasText: 'CREATE USER' }).first().waitFor();
+  await say(page, 'SHOW SESSIONS');
+  assert.ok(passwords.length === 2 && passwords.every((password) => password.length >= 32));
+  const holds = (text) => passwords.some((password) => text.includes(password));
+  assert.deepEqual(new Set(said.filter(([, text]) => holds(text)).map(([where]) => where)), new Set(['/sign-in']));
+  const shown = await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.equal(holds(shown), false);
 }));
 
 test('by keyboard alone: run, become another, kill', () => inBrowser({}, async ({ context }) => {
