@@ -326,17 +326,18 @@ impl Replica {
     /// `TOKEN_INVALID` for what neither proves nor asks; else as [`Replica::exchange`].
     pub fn exchange_proved(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        match self.answer_proof(reply, bytes)? {
+        match self.answer_proof(reply, bytes, UNPROVED_MESSAGES.into())? {
             true => Ok(()),
             false if self.keyring.is_none() => self.answer_exchange(reply, bytes, None),
             false => Err(unproved()),
         }
     }
 
-    /// Answers a request that proves something or asks for proof; whether it was one.
-    pub(super) fn answer_proof(&mut self, reply: LinkId, bytes: &[u8]) -> Result<bool, SessionError> {
+    /// Answers a request that proves something or asks for proof, of at most so many messages; whether it was one.
+    pub(super) fn answer_proof(&mut self, reply: LinkId, bytes: &[u8], most: u64) -> Result<bool, SessionError> {
         let (own, Some(keyring)) = (self.id, &self.keyring) else { return Ok(false) };
-        let Frame { from, to: _, messages } = if bytes.is_empty() { return Ok(false) } else { Frame::receive(bytes)? };
+        let Frame { from, to: _, messages } =
+            if bytes.is_empty() { return Ok(false) } else { Frame::receive_few(bytes, most)? };
         let asked = messages.into_iter().find_map(|message| {
             if let Message::Challenge { nonce } = message {
                 return Some(Err(nonce));

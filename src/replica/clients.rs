@@ -79,7 +79,7 @@ impl Replica {
             if let Message::Hello { vectors, .. } = message {
                 holds = vectors;
             } else if let Message::Ask { ids, .. } = message {
-                ids.into_iter().for_each(|id| gate.bind(id));
+                ids.into_iter().for_each(|id| gate.bind(id, now));
             }
         }
         let peer = Peer::resumed(self.links.timing, frame.from, holds, now).behind_gate(gate);
@@ -186,7 +186,8 @@ impl Replica {
             Some(gate) => {
                 let bound =
                     messages.iter().filter_map(|m| if let Message::Bind { ids } = m { Some(ids) } else { None });
-                bound.flatten().filter(|(id, secret)| secret.proves(*id)).for_each(|(id, _)| gate.bind(*id));
+                let now = self.now;
+                bound.flatten().filter(|(id, secret)| secret.proves(*id)).for_each(|(id, _)| gate.bind(*id, now));
             }
             None if self.keyring.is_none() => {
                 for message in messages {
@@ -240,6 +241,6 @@ impl Replica {
         }
         unbound.retain(|id| *id != self.id && !gate.bound().contains(id));
         unbound.truncate(NAMED_MAX);
-        (!unbound.is_empty()).then_some(Message::Ask { now: self.now, ids: unbound })
+        (!unbound.is_empty() && gate.has_room(self.now)).then_some(Message::Ask { now: self.now, ids: unbound })
     }
 }

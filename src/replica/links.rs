@@ -307,7 +307,7 @@ impl Replica {
     /// As [`Replica::receive`]; then there is no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        if self.answer_proof(reply, bytes)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
+        if self.answer_proof(reply, bytes, u64::MAX)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
     }
 
     /// Answers a request of a trusted peer, or of a client behind its gate.

@@ -82,9 +82,12 @@ impl Replica {
             return;
         }
         let own = |dot: &Dot| self.identities.secret(dot.replica).is_some();
+        // What comes a second time, after it was seen to, concerns nothing that is still held.
+        let held = |space: &Space, dot: &Dot| self.store.vector(space).contains(*dot);
         let denials: Vec<Denial> = denied
             .into_iter()
             .filter(|(_, code, dots)| is_final(code, dots.is_empty()) && dots.iter().all(own))
+            .filter(|(space, _, dots)| dots.is_empty() || dots.iter().any(|dot| held(space, dot)))
             .map(|(space, code, dots)| Denial { space, code, dots })
             .collect();
         if denials.is_empty() {

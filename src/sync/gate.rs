@@ -49,6 +49,9 @@ impl Default for ClientLimits {
 /// How many messages that concern no space a frame may hold.
 const MESSAGES_BASE: u64 = 256;
 
+/// How often an id makes room for another, in milliseconds.
+const ROOM_MS: Millis = 1_000;
+
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u64 = 10;
 
@@ -92,6 +95,8 @@ pub struct Gate {
     /// What the client may do cannot be told yet: until then nothing is taken or given, and nothing refused.
     undecided: bool,
     bound: Vec<ReplicaId>,
+    /// When the id that was proved first may make room for another.
+    room_at: Millis,
     limits: ClientLimits,
     messages: Bucket,
     bytes: Bucket,
@@ -116,7 +121,8 @@ impl Gate {
         let (messages, bytes) = (Bucket::new(limits.messages, now), Bucket::new(limits.bytes, now));
         let undecided = spaces.is_none();
         let spaces = spaces.unwrap_or_default();
-        Self { spaces, undecided, bound: Vec::new(), limits, messages, bytes, told: false }
+        let room_at = now.saturating_add(ROOM_MS);
+        Self { spaces, undecided, bound: Vec::new(), room_at, limits, messages, bytes, told: false }
     }
 
     /// What the client may do has changed. Whether there is more to say to it than before: it has waited to be told.
@@ -136,11 +142,26 @@ impl Gate {
         self.spaces.iter().find(|(known, _)| known == space).map(|(_, right)| *right)
     }
 
-    /// Takes note that an id is the client's, as its secret has proved.
-    pub fn bind(&mut self, id: ReplicaId) {
-        if !self.bound.contains(&id) && self.bound.len() < self.limits.ids {
-            self.bound.push(id);
+    /// Takes note that an id is the client's, as its secret has proved. Where there are enough, the one that was proved
+    /// first makes room for it, once in a while: tabs come and go on a link that stays.
+    pub fn bind(&mut self, id: ReplicaId, now: Millis) {
+        if self.bound.contains(&id) {
+            return;
         }
+        if self.bound.len() >= self.limits.ids {
+            if !self.has_room(now) || self.bound.is_empty() {
+                return;
+            }
+            self.bound.remove(0);
+            self.room_at = now.saturating_add(ROOM_MS);
+        }
+        self.bound.push(id);
+    }
+
+    /// Whether one more id can be the client's now: if not, asking for it is in vain.
+    #[must_use]
+    pub const fn has_room(&self, now: Millis) -> bool {
+        self.bound.len() < self.limits.ids || self.room_at <= now
     }
 
     /// The ids that are proved to be the client's.
@@ -186,7 +207,8 @@ impl Gate {
     /// This gate, with the ids that the client has proved at an earlier one.
     #[must_use]
     pub fn bound_as(self, earlier: Option<&Self>) -> Self {
-        Self { bound: earlier.map(|earlier| earlier.bound.clone()).unwrap_or_default(), ..self }
+        let Some(earlier) = earlier else { return self };
+        Self { bound: earlier.bound.clone(), room_at: earlier.room_at, ..self }
     }
 
     /// Who sends a delta of a space that may be read.

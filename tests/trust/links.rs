@@ -183,3 +183,29 @@ pub(super) fn by_request_a_client_has_the_same_gate() {
     assert!(dropped >= 900, "{dropped}");
     world.goes_on();
 }
+
+#[test]
+pub(super) fn more_ids_than_a_link_may_speak_for_take_turns_and_do_not_make_it_busy() {
+    const SECOND: usize = 2;
+    let limits = ClientLimits { ids: 1, ..ClientLimits::default() };
+    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
+    world.net.hosts.push(Host::new(tab("second")));
+    world.net.connect(TAB, SECOND);
+    world.net.run(5_000);
+    let second = world.net.hosts[SECOND].session();
+    world.net.with(SECOND, |tab| tab.set(second, "k", "of an id too many"));
+    let before = world.net.sent;
+    world.net.run(10_000);
+    // Two links, each end of which speaks every two seconds, and a write that is tried again and again.
+    assert!(world.net.sent - before < 100, "{}", world.net.sent - before);
+    // One id has made room for the other.
+    let live = world.edge().replica.store().live(&default(), "k").unwrap();
+    assert_eq!(live.winner().unwrap().content, text("of an id too many"));
+    // Two at once are too many here: that is not taken, and keeps nobody busy.
+    let author = world.author;
+    world.net.with(SECOND, |tab| tab.set(second, "k", "two"));
+    world.net.with(TAB, |tab| tab.set(author, "honest", "at once"));
+    let before = world.net.sent;
+    world.net.run(10_000);
+    assert!(world.net.sent - before < 150, "{}", world.net.sent - before);
+}

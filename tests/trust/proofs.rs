@@ -525,3 +525,13 @@ pub(super) fn a_request_without_proof_or_token_is_refused() {
     let mut plain = Host::new(tab("plain"));
     assert!(messages(&[asks(&mut plain, &[]).unwrap()]).iter().any(|message| matches!(message, Message::Hello { .. })));
 }
+
+#[test]
+fn a_request_without_a_token_holds_a_proof_or_a_question_and_little_else() {
+    let mut edge = Host::new(edge("fra1"));
+    let stranger = Secret::from_bytes([66; 16]).id("stranger").unwrap();
+    let messages = vec![Message::Unknown { kind: 99 }; 100_000];
+    let flood = Frame { from: stranger, to: None, messages }.encode();
+    let now = edge.now;
+    assert_eq!(code(edge.replica.exchange_proved(LINK, &flood, now)), ErrorCode::MessageMalformed);
+}

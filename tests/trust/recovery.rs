@@ -199,3 +199,25 @@ fn the_clock_of_the_edge_is_stamped_by() {
     assert!(live.winner().unwrap().hlc < Hlc::new(token_edge + 60_000, 0), "{:?}", live.winner());
     assert!(rejected(&world.net.hosts[TAB]).is_empty());
 }
+
+#[test]
+pub(super) fn a_refusal_that_comes_once_more_is_not_recovered_from_again() {
+    let mut world = offline();
+    let (author, before) = (world.author, world.net.hosts[TAB].id());
+    world.net.with(TAB, |tab| {
+        tab.now += 3_600_000;
+        tab.set(author, "ahead", "never");
+        tab.now -= 3_600_000;
+    });
+    let refused = Dot::new(before, world.net.hosts[TAB].vector().get(before));
+    let pass = ann(&mut world);
+    comes_back(&mut world, &pass);
+    let (edge, id) = (world.edge().id(), world.net.hosts[TAB].id());
+    assert_ne!(id, before);
+    let again = Message::Refused { space: default(), code: "CLOCK_DRIFT".into(), dots: vec![refused] };
+    let bytes = Frame { from: edge, to: Some(id), messages: vec![again] }.encode();
+    world.net.with(TAB, |tab| tab.receive(LinkId(EDGE as u32), &bytes)).unwrap();
+    world.net.run(20_000);
+    assert_eq!(world.net.hosts[TAB].id(), id, "nothing is left of what was refused");
+    world.goes_on();
+}
