@@ -4,6 +4,7 @@
 //! vector is found in time proportional to the changes and the number of origins, never by a scan of all keys.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 
 use litemap::LiteMap;
@@ -24,6 +25,15 @@ fn before(sequence: u64) -> (u64, Key) {
 }
 
 impl Index {
+    /// The index of so many dots, each with a key that it decides.
+    pub(crate) fn of<'a>(dots: impl IntoIterator<Item = (Dot, &'a Key)>) -> Self {
+        let mut origins = LiteMap::<ReplicaId, Vec<(u64, Key)>>::new();
+        for (dot, key) in dots {
+            origins.entry(dot.replica).or_default().push((dot.sequence, key.clone()));
+        }
+        Self { origins: origins.into_iter().map(|(origin, decided)| (origin, decided.into_iter().collect())).collect() }
+    }
+
     pub(crate) fn insert(&mut self, dot: Dot, key: &Key) {
         self.origins.entry(dot.replica).or_default().insert((dot.sequence, key.clone()));
     }

@@ -220,13 +220,25 @@ impl SpaceState {
         Ok(changed)
     }
 
-    /// [`SpaceState::apply`] where there is nothing yet: no key is looked for before it comes.
+    /// [`SpaceState::apply`] where there is nothing yet: no key is looked for, and what comes in order is put into the
+    /// trees in one go, with one comparison each.
     fn fill(&mut self, delta: &Delta) -> Vec<Changed> {
         let before = self.vector.clone();
-        let mut changed = Vec::new();
+        let (mut keys, mut dots, mut changed) = (Vec::with_capacity(delta.keys.len()), Vec::new(), Vec::new());
         for (key, set) in &delta.keys {
-            changed.extend(self.begin(key, set, &before));
+            let mut live = LiveSet::default();
+            for entry in unseen(&before, set, None) {
+                dots.push((entry.dot, key));
+                live.insert(entry.clone());
+            }
+            if !live.is_empty() {
+                self.bytes += live.bytes() + key.len() as u64;
+                keys.push((key.clone(), live));
+                changed.push(Changed { key: key.clone(), conflict: false });
+            }
         }
+        self.keys = keys.into_iter().collect();
+        self.index = Index::of(dots);
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
