@@ -9,6 +9,7 @@ mod answer;
 mod bonds;
 mod clients;
 mod console;
+mod fleet;
 mod fold;
 mod front;
 mod journal;
@@ -100,6 +101,8 @@ pub struct Config {
     pub leeway: Millis,
     /// What sessions are bounded by, and how long nobody may use them.
     pub sessions: SessionLimits,
+    /// How often, at most, other replicas with the key are told of the sessions here, in milliseconds; none: never.
+    pub publish: Option<Millis>,
     /// How long a query may take, unless it says otherwise, in milliseconds.
     pub query_timeout: Option<Millis>,
     /// A query that takes as long is told of, in milliseconds.
@@ -126,6 +129,7 @@ impl Default for Config {
             token_life: MILLIS_MAX,
             leeway: 0,
             sessions: SessionLimits::default(),
+            publish: None,
             query_timeout: None,
             slow: 1_000,
             token_bytes: TOKEN_BYTES_MAX,
@@ -204,6 +208,7 @@ impl Replica {
         let mut identities = Identities::default();
         identities.keep(id, secret);
         let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
+        let service = Service::new(&config, Space::first(SYSTEM)?);
         Ok(Self {
             id,
             issuer: config.issuer,
@@ -220,7 +225,7 @@ impl Replica {
             passed_on: 0,
             skew: 0,
             recovery: None,
-            service: Service::new(config.sessions, Space::first(SYSTEM)?, config.slow, config.query_timeout),
+            service,
             entropy,
             store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty()),
             journal: Journal::new(config.storage),
@@ -338,6 +343,7 @@ impl Replica {
             self.links.set_back(back);
             self.folds.set_back(back);
             self.upstream.set_back(back);
+            self.service.set_back(back);
         }
         self.now = now;
         self.stirred = true;

@@ -9,6 +9,8 @@ pub mod fence;
 mod index;
 pub(crate) mod keys;
 pub mod limits;
+pub mod numbered;
+pub mod roster;
 pub mod space;
 pub mod stage;
 
@@ -23,6 +25,7 @@ use crate::store::delta::{Delta, HLC_MAX, Listed};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::fence::Fences;
 use crate::store::limits::Limits;
+use crate::store::roster::Roster;
 use crate::store::space::{Changed, Growth, SpaceState};
 use crate::time::{Hlc, HlcClock, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
@@ -54,6 +57,7 @@ pub struct SessionConsistentStore {
     clock: HlcClock,
     limits: Limits,
     fences: Fences,
+    roster: Roster,
     /// The generations of spaces that are over, by name: these and those before are open no more.
     ended: LiteMap<String, u32>,
 }
@@ -63,7 +67,7 @@ impl SessionConsistentStore {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let (fences, ended) = (Fences::new(false), LiteMap::new());
-        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits, fences, ended }
+        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits, fences, roster: Roster::default(), ended }
     }
 
     /// The same store at a replica that holds the key of its fleet, or does not.
@@ -78,7 +82,7 @@ impl SessionConsistentStore {
         let spaces = self.spaces.iter().filter_map(|(space, state)| Some((space.clone(), state.emptied()?)));
         let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
         let (fences, ended) = (self.fences.clone(), self.ended.clone());
-        Self { spaces, clock: HlcClock::default(), limits: self.limits, fences, ended }
+        Self { spaces, clock: HlcClock::default(), limits: self.limits, fences, roster: self.roster.clone(), ended }
     }
 
     /// The sessions that are over by somebody's word.
@@ -90,6 +94,17 @@ impl SessionConsistentStore {
     /// As [`SessionConsistentStore::fences`], to take more in.
     pub const fn fences_mut(&mut self) -> &mut Fences {
         &mut self.fences
+    }
+
+    /// The sessions of the fleet.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// As [`SessionConsistentStore::roster`], to take more in.
+    pub const fn roster_mut(&mut self) -> &mut Roster {
+        &mut self.roster
     }
 
     /// Whether this generation of the space is over.

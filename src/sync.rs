@@ -11,4 +11,5 @@ mod requests;
 mod run;
 pub mod step;
 mod telling;
+mod told;
 mod under;

@@ -4,38 +4,56 @@
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { invalid } from './errors.js';
+import { Handle } from './handle.js';
 import { run } from './query.js';
+import type { Session } from './types/session.js';
 import type { Admin, Operation, QueryInfo, QueryOptions, Role, SessionSummary, Table } from './types/service.js';
 
 const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
 
 export class AdminHandle implements Admin {
   readonly #driver: Driver;
+  /** Under whose role; none: the host's own. */
+  readonly #handle: Handle | undefined;
 
-  constructor(driver: Driver) {
+  constructor(driver: Driver, handle?: Handle) {
     this.#driver = driver;
+    this.#handle = handle;
   }
 
-  run(statement: string, options?: QueryOptions): Promise<Table> {
-    return run(this.#driver, statement, undefined, this, options);
+  as(session: Session<any>): Admin {
+    const handle = Handle.of(session);
+    if (handle === undefined || handle.driver !== this.#driver) throw invalid('the session is not one of this replica');
+    return new AdminHandle(this.#driver, handle);
+  }
+
+  async run(statement: string, options?: QueryOptions): Promise<Table> {
+    try {
+      return await run(this.#driver, statement, this.#handle?.raw, this.#handle ?? this, options);
+    } finally {
+      this.#handle?.refresh();
+    }
   }
 
   sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {
     const idle = optional(filter?.idleFor, 'idleFor') ?? 0;
-    const { sessions } = this.#service();
-    return sessions.filter(({ user, ageMs }) => (filter?.user === undefined || filter.user === user) && ageMs >= idle);
+    const [now, { sessions }] = [this.#driver.clock(), this.#service()];
+    const asked = ({ user, lastActiveAt }: SessionSummary) => (filter?.user === undefined || filter.user === user) && now - lastActiveAt >= idle;
+    return sessions.filter((session) => asked(session) && !(filter?.local === true && session.replica !== this.#driver.id));
   }
 
   async killSession(id: string, reason?: string): Promise<boolean> {
     if (typeof id !== 'string' || (reason !== undefined && typeof reason !== 'string')) throw invalid('a session is named by its id, a reason is a string');
-    const known = this.#driver.call((core, now) => core.killSession(id, reason, now));
+    const raw = this.#handle?.raw;
+    const known = this.#driver.call((core, now) => (raw ?? core).killSession(id, reason, now));
     await this.#flushed();
     return known;
   }
 
   async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
     const own = this.sessions({ user: text(filter?.user) }).filter(({ id }) => id !== filter.except);
-    for (const { id } of own) this.#driver.call((core, now) => core.killSession(id, undefined, now));
+    const raw = this.#handle?.raw;
+    for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now));
     await this.#flushed();
     return own.length;
   }
@@ -95,7 +113,7 @@ export class AdminHandle implements Admin {
 
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
     const { log } = this.#service();
-    return log.filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
+    return log.sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
   }
 
   cache(): ReturnType<Admin['cache']> {
@@ -103,7 +121,8 @@ export class AdminHandle implements Admin {
   }
 
   #service() {
-    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => core.service(now));
+    const raw = this.#handle?.raw;
+    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => (raw ?? core).service(now));
     return { sessions, queries, finished, log, cache };
   }
 

@@ -24,7 +24,7 @@ export interface CoreConfig {
   keys?: { kid: string; key: Uint8Array }[];
   durable: boolean;
   limits?: Record<string, number>;
-  session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number; idleTimeout?: number; queryTimeout?: number; slow?: number };
+  session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number; idleTimeout?: number; queryTimeout?: number; slow?: number; publishEvery?: number };
   heartbeat?: number;
   ackPause?: number;
 }
@@ -64,9 +64,9 @@ export interface CoreReplica {
   login(user: string, right: boolean, init: CoreSessionInit, now: number): CoreSession;
   killSession(id: string, reason: string | undefined, now: number): boolean;
   endQuery(plan: number, rows: number, failure: string | undefined, now: number): void;
-  service(now: number): [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
   /** The same with nothing but a token, or with nothing. */
   resume(token: string | undefined, now: number): CoreSession;
+  service(now: number): CoreService;
   flush(timeout: number, now: number): number;
   synced(timeout: number, now: number): number;
   /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
@@ -87,6 +87,9 @@ export interface CoreReplica {
   free(): void;
   __destroy_into_raw?(): number;
 }
+
+/** Sessions, queries that run, those that have ended, operations in no order, and how the cache does. */
+export type CoreService = [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
 
 /** The same with guarantees as bits. */
 export type Bits<T extends { readonly guarantees: unknown }> = Omit<T, 'guarantees'> & { readonly guarantees: null extends T['guarantees'] ? number | null : number };
@@ -129,6 +132,8 @@ export interface CoreSession {
   /** The plan's number, and its deadline or −1. */
   beginQuery(statement: string, timeout: number, now: number): Float64Array;
   end(now: number): void;
+  killSession(id: string, reason: string | undefined, now: number): boolean;
+  service(now: number): CoreService;
   inspect(): Bits<SessionInspection>;
   free(): void;
   __destroy_into_raw?(): number;

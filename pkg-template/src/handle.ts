@@ -23,7 +23,16 @@ export class Handle {
   #expiresAt: number | undefined;
   #raw: CoreSession | undefined;
 
-  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession) {
+  /** The handles of what applications hold. */
+  static readonly #of = new WeakMap<object, Handle>();
+
+  /** The handle of a session that an application holds. */
+  static of(session: unknown): Handle | undefined {
+    return typeof session === 'object' && session !== null ? Handle.#of.get(session) : undefined;
+  }
+
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, owner?: object) {
+    if (owner !== undefined) Handle.#of.set(owner, this);
     this.driver = driver;
     let text = '';
     const raw = driver.call((core, now) => {

@@ -9,6 +9,8 @@ import type { ReplicaOptions, Secret } from './types/replica.js';
 import { memory } from './storage/memory.js';
 import { isBytes } from './value.js';
 
+/** How often, at most, other replicas with a secret are told of a session. */
+const PUBLISH_EVERY = 5_000;
 const LABEL = 'replica';
 
 export interface Opening {
@@ -40,6 +42,8 @@ export function toOpening(options: ReplicaOptions): Opening {
     const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway', 'idleTimeout', 'queryTimeout', 'slow'] as const;
     config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
+  const every = options.session?.publishEvery;
+  if (config.keys !== undefined && every !== false) config.session = { ...config.session, publishEvery: optional(every, 'session.publishEvery') ?? PUBLISH_EVERY };
   const heartbeat = optional(options.heartbeat, 'heartbeat');
   if (heartbeat !== undefined) config.heartbeat = heartbeat;
   return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: toClock(options.clock ?? Date.now) };

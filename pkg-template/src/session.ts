@@ -27,7 +27,7 @@ export class SessionHandle<M> implements Session<M> {
   readonly #execute: Execute | undefined;
 
   constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, execute?: Execute) {
-    this.#handle = new Handle(driver, begin);
+    this.#handle = new Handle(driver, begin, this);
     this.#execute = execute;
     this.sync = new SyncHandle<M>(this.#handle);
   }

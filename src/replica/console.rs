@@ -4,6 +4,7 @@
 //! names, permission, existence; several kills are all permitted before the first of them is done; what changed the
 //! fleet's records is answered once it is durable. No password reaches the log or a list.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -23,6 +24,7 @@ use crate::service::query::{self, QueryStatus};
 use crate::service::record::SessionInfo;
 use crate::service::role::{ROOT, RoleType};
 use crate::service::statement::{Show, Stage, Statement, Term, parse};
+use crate::service::system::Directory;
 use crate::service::table::{Cell, KILLED, Table, check, semantic};
 use crate::store::Mutation;
 use crate::store::fence::{FENCE_TEXT_MAX, Fence};
@@ -221,7 +223,7 @@ impl Replica {
         }
     }
 
-    fn asker(&self, handle: Option<SessionHandle>) -> Result<Asker, SessionError> {
+    pub(super) fn asker(&self, handle: Option<SessionHandle>) -> Result<Asker, SessionError> {
         let Some(handle) = handle else {
             return Ok(Asker { handle: None, session: None, user: None, god: true, space: self.space.clone() });
         };
@@ -237,15 +239,49 @@ impl Replica {
         self.begin_query(asker.handle?, &statement.to_string(), terms, now).ok().map(|(plan, _)| plan)
     }
 
+    /// Writes down what was done. What has changed the fleet is one of its records: nobody else is to be able to fill
+    /// those, so refusals are remembered here alone.
     fn log(&mut self, asker: &Asker, statement: &Statement, error: Option<&SessionError>) {
         // A console refreshes its lists every second: what was done would be out of the log within minutes.
         if error.is_none() && statement.looks() {
             return;
         }
+        // What anybody may do with their own would fill the fleet's records as well.
+        let ruled = asker.god || asker.actor().role(&self.roles(), &asker.space.to_string()) == Some(RoleType::Admin);
+        let changes = match statement {
+            Statement::Use(_) | Statement::KillQuery { .. } => false,
+            Statement::ChangePassword { .. } => true,
+            Statement::Show(..)
+            | Statement::KillSession(_)
+            | Statement::CreateUser { .. }
+            | Statement::AlterUser { .. }
+            | Statement::DropUser { .. }
+            | Statement::DescribeUser(_)
+            | Statement::Grant { .. }
+            | Statement::Revoke { .. }
+            | Statement::CreateSpace { .. }
+            | Statement::DropSpace { .. } => ruled && !statement.looks(),
+        };
+        let outcome = Cow::Borrowed(error.map_or("OK", |error| error.code().as_str()));
         let (at, user, session) = (self.now, asker.user.clone(), asker.session);
-        let outcome = error.map_or("OK", |error| error.code().as_str());
         let (space, action) = (asker.space.to_string(), statement.to_string());
-        self.service.log.note(LoggedOperation { at, user, session, space, action, outcome });
+        self.note_operation(LoggedOperation { at, user, session, space, action, outcome }, changes && error.is_none());
+    }
+
+    fn note_operation(&mut self, operation: LoggedOperation, changes: bool) {
+        if changes && self.keyring.is_some() {
+            let own = self.id.to_string();
+            let number = match self.service.logged {
+                Some((id, number)) if id == self.id => number + 1,
+                _ => self.directory().last_logged(&own).map_or(0, |number| number + 1),
+            };
+            self.service.logged = Some((self.id, number));
+            let record = Directory::set_log(&own, number, &operation);
+            if self.write_system(alloc::vec![record]).is_ok() {
+                return;
+            }
+        }
+        self.service.log.note(operation);
     }
 
     fn execute<'h>(
@@ -446,7 +482,7 @@ impl Replica {
     ) -> Result<u64, SessionError> {
         let mut killed = 0;
         for id in ids {
-            let known = self.service.manager.get(id).is_some();
+            let known = self.find_session(id).is_some();
             let text = |text: Option<&str>| text.map(shortened);
             self.fence(id, Fence { at: self.now, by: text(by), why: text(why), ..Fence::default() });
             killed += u64::from(known);
@@ -454,25 +490,32 @@ impl Replica {
         Ok(killed)
     }
 
-    /// Kills a session wherever it is, as the host; whether it was known here.
+    /// Kills a session wherever it is, under a session's role, or as the host without one; whether it was known.
     ///
     /// # Errors
-    /// Those of a write.
-    pub fn kill_session(&mut self, id: &SessionId, why: Option<&str>, now: Millis) -> Result<bool, SessionError> {
+    /// The reason of a refused session; `PERMISSION_DENIED`.
+    pub fn kill_session(
+        &mut self,
+        handle: Option<SessionHandle>,
+        id: &SessionId,
+        why: Option<&str>,
+        now: Millis,
+    ) -> Result<bool, SessionError> {
         self.input(now);
         self.work();
         self.stirred = true;
-        let killed = self.kill_sessions_of(&[*id], None, why)?;
-        let (action, space) = (format!("KILL SESSION \"{id}\""), self.space.to_string());
-        self.service.log.note(LoggedOperation { at: now, user: None, session: None, space, action, outcome: "OK" });
-        Ok(killed > 0)
+        let asker = self.asker(handle)?;
+        let statement = Statement::KillSession(Term::Text(id.to_text()));
+        let killed = self.kill_sessions(&asker, &[Cell::Text(id.to_text())], why);
+        self.log(&asker, &statement, killed.as_ref().err());
+        Ok(killed?.rows.first().and_then(|row| row.first()) != Some(&Cell::Number(0)))
     }
 
     fn kill_sessions(&mut self, asker: &Asker, ids: &[Cell], why: Option<&str>) -> Result<Table, SessionError> {
         let mut found: Vec<SessionId> = Vec::new();
         for cell in ids {
             let Some(id) = id_of(cell)? else { continue };
-            let Some(session) = self.service.manager.get(&id) else {
+            let Some((session, _)) = self.find_session(&id) else {
                 // God's word holds wherever the session is, also where it is not known.
                 if asker.god && self.keyring.is_some() && self.store.fences().get(&id).is_none() && !found.contains(&id)
                 {
@@ -480,7 +523,7 @@ impl Replica {
                 }
                 continue;
             };
-            if !asker.sees(Right::KillSession, &self.roles(), session) {
+            if !asker.sees(Right::KillSession, &self.roles(), &session) {
                 return Err(denied(Right::KillSession));
             }
             if !found.contains(&id) {

@@ -83,6 +83,11 @@ impl Links {
         self.trusted().any(holds) || lone()
     }
 
+    /// Whether a trusted peer is there.
+    pub(super) fn has_trusted(&self) -> bool {
+        self.trusted().any(|peer| peer.remote().is_some())
+    }
+
     fn trusted(&self) -> impl Iterator<Item = &Peer> {
         let all = self.open.values().chain(self.exchanges.iter().map(|(_, _, peer)| peer));
         all.filter(|peer| peer.gate().is_none())
@@ -384,8 +389,9 @@ impl Replica {
     }
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {
-        let Step { replies, applied, refused, denied: _, unbound: _, fenced } = step;
+        let Step { replies, applied, refused, denied: _, unbound: _, fenced, rows } = step;
         self.heed_fences(&fenced);
+        self.heed_rows(&rows);
         for (space, changed) in applied {
             // Also where no key has changed: somebody may have waited for the vector.
             self.service.stirred |= space == self.service.system;

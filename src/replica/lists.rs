@@ -1,21 +1,23 @@
 //! What the lists of the console show: sessions, queries, accounts, roles, spaces, each as far as the asker may see.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Replica;
 use super::console::{Asker, id_of, missing};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::Space;
+use crate::io::SessionHandle;
 use crate::service::access::{Right, denied};
+use crate::service::audit::LoggedOperation;
 use crate::service::query::QueryPlan;
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::{ROOT, RoleType};
 use crate::service::statement::Show;
 use crate::service::table::{Cell, Table};
-use crate::time::iso;
+use crate::time::{Millis, iso};
 
-const SESSIONS: [&str; 10] = [
+const SESSIONS: [&str; 11] = [
     "SessionId",
     "UserName",
     "SpaceName",
@@ -26,6 +28,7 @@ const SESSIONS: [&str; 10] = [
     "ClientIp",
     "State",
     "ActiveQueries",
+    "AgeInMs",
 ];
 const QUERIES: [&str; 8] =
     ["SessionID", "ExecutionPlanID", "User", "Host", "StartTime", "DurationInUSec", "Status", "Query"];
@@ -47,11 +50,17 @@ impl Replica {
         let space = asker.space.to_string();
         let mut table = Table::new(columns(show));
         match show {
-            Show::Sessions { .. } => {
+            Show::Sessions { local } => {
                 let seen =
                     self.service.manager.iter().filter(|session| asker.sees(Right::ShowSessions, &roles, session));
                 let idle = self.service.manager.limits().idle;
-                table.rows = seen.map(|session| session_row(session, session.status(idle, self.now))).collect();
+                table.rows = seen.map(|session| session_row(session, session.status(idle, self.now), 0)).collect();
+                for (session, age) in self.sessions_elsewhere().filter(|_| !local) {
+                    let status = session.status(idle, self.now);
+                    if status == SessionStatus::Active && asker.sees(Right::ShowSessions, &roles, &session) {
+                        table.rows.push(session_row(&session, status, age));
+                    }
+                }
                 // The oldest first: ids begin with the time.
                 table.order(0, false);
             }
@@ -61,12 +70,16 @@ impl Replica {
                 let id = id.ok_or_else(none)?;
                 let over = self.service.manager.over().rev().find(|over| over.session.id == id);
                 let idle = self.service.manager.limits().idle;
-                let live = self.service.manager.get(&id).map(|session| (session, session.status(idle, self.now)));
-                let (session, status) = live.or(over.map(|over| (&over.session, over.status))).ok_or_else(none)?;
-                if !asker.sees(Right::ShowSessions, &roles, session) {
+                let live = self.find_session(&id).map(|(session, age)| {
+                    let status = session.status(idle, self.now);
+                    (session, status, age)
+                });
+                let over = || over.map(|over| (over.session.clone(), over.status, self.now.saturating_sub(over.at)));
+                let (session, status, age) = live.or_else(over).ok_or_else(none)?;
+                if !asker.sees(Right::ShowSessions, &roles, &session) {
                     return Err(denied(Right::ShowSessions));
                 }
-                table.rows.push(session_row(session, status));
+                table.rows.push(session_row(&session, status, age));
             }
             Show::Queries { .. } => {
                 let seen = self.service.queries.running().filter(|query| {
@@ -100,6 +113,63 @@ impl Replica {
             }
         }
         Ok(table)
+    }
+
+    /// The operation log as far as a session may read it, or the host without one; each with the replica where it was
+    /// done, in no order.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn log_of(&self, handle: Option<SessionHandle>) -> Result<Vec<(String, LoggedOperation)>, SessionError> {
+        let asker = self.asker(handle)?;
+        let (roles, directory, own) = (self.roles(), self.directory(), self.id.to_string());
+        let here = self.service.log.iter().map(|operation| (own.clone(), operation.clone()));
+        let all = directory.log().map(|(replica, operation)| (replica.to_string(), operation)).chain(here);
+        let seen = |(_, operation): &(String, LoggedOperation)| {
+            asker.actor().may(Right::ReadLog, &roles, &operation.space, false)
+        };
+        Ok(all.filter(seen).collect())
+    }
+
+    /// The sessions that a session may see, or the host without one, the one used last here first; each with its state
+    /// and the age of the word.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn sessions_of(
+        &self,
+        handle: Option<SessionHandle>,
+    ) -> Result<Vec<(SessionInfo, SessionStatus, Millis)>, SessionError> {
+        let asker = self.asker(handle)?;
+        let (roles, idle) = (self.roles(), self.service.manager.limits().idle);
+        let here = self.service.manager.iter().map(|session| (session.clone(), 0));
+        let seen = here.chain(self.sessions_elsewhere()).map(|(session, age)| {
+            let status = session.status(idle, self.now);
+            (session, status, age)
+        });
+        let live = |(session, status, age): &(SessionInfo, SessionStatus, Millis)| {
+            (*age == 0 || *status == SessionStatus::Active) && asker.sees(Right::ShowSessions, &roles, session)
+        };
+        Ok(seen.filter(live).collect())
+    }
+
+    /// The queries that a session may see, or the host without one: those that run, or those that have ended.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn queries_of(&self, handle: Option<SessionHandle>, ended: bool) -> Result<Vec<QueryPlan>, SessionError> {
+        let asker = self.asker(handle)?;
+        let roles = self.roles();
+        let seen = |query: &&QueryPlan| {
+            let own = asker.owns(&query.session, query.user.as_deref());
+            asker.actor().may(Right::ShowQueries, &roles, &query.space, own)
+        };
+        let queries = &self.service.queries;
+        Ok(if ended {
+            queries.history().filter(seen).cloned().collect()
+        } else {
+            queries.running().filter(seen).cloned().collect()
+        })
     }
 
     /// The spaces that exist: the default one, and those that were created.
@@ -143,7 +213,7 @@ impl Replica {
     }
 }
 
-fn session_row(session: &SessionInfo, status: SessionStatus) -> Vec<Cell> {
+fn session_row(session: &SessionInfo, status: SessionStatus, age: Millis) -> Vec<Cell> {
     alloc::vec![
         Cell::Text(session.id.to_text()),
         session.user.as_deref().into(),
@@ -155,5 +225,6 @@ fn session_row(session: &SessionInfo, status: SessionStatus) -> Vec<Cell> {
         session.address.as_deref().into(),
         status.name().into(),
         u64::from(session.queries).into(),
+        age.into(),
     ]
 }

@@ -10,16 +10,17 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use super::Replica;
+use super::fleet::Fleet;
 use super::session::SessionState;
 use super::sessions::unknown;
+use super::{Config, Replica};
 use crate::error::{Details, ErrorCode, SessionError};
-use crate::id::{Dot, SessionId, Space};
+use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, SessionHandle, Terms};
 use crate::mutant::{Mutant, Service as Rule, off};
 use crate::service::access::{Actor, Right, Roles};
 use crate::service::audit::OperationLog;
-use crate::service::manager::{SessionLimits, SessionManager, expired};
+use crate::service::manager::{SessionManager, expired};
 use crate::service::query::{Queries, QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
 use crate::service::role::{ROOT, RoleType};
@@ -44,6 +45,10 @@ pub(super) struct Service {
     pub(super) strangers: LiteMap<String, (u64, Millis)>,
     /// The space of the fleet's records.
     pub(super) system: Space,
+    /// What the others are to be told.
+    pub(super) fleet: Fleet,
+    /// Under which number the last operation was written down for the fleet, by which id.
+    pub(super) logged: Option<(ReplicaId, u64)>,
     /// When fences whose time has passed are let go of next.
     prune_at: Millis,
     /// Records of the fleet have changed: what clients may do is to be looked up again.
@@ -55,25 +60,33 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(limits: SessionLimits, system: Space, slow: Millis, query_timeout: Option<Millis>) -> Self {
-        let (queries, log, strangers) = (Queries::default(), OperationLog::default(), LiteMap::new());
+    pub(super) fn new(config: &Config, system: Space) -> Self {
         Self {
-            manager: SessionManager::new(limits),
-            queries,
-            log,
-            strangers,
+            manager: SessionManager::new(config.sessions),
+            queries: Queries::default(),
+            log: OperationLog::default(),
+            strangers: LiteMap::new(),
             system,
+            fleet: Fleet::new(config.publish),
+            logged: None,
             prune_at: 0,
             stirred: false,
-            slow,
-            query_timeout,
+            slow: config.slow,
+            query_timeout: config.query_timeout,
         }
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.queries.set_back(back);
+        self.fleet.set_back(back);
+        self.prune_at = self.prune_at.saturating_sub(back);
     }
 
     /// When something is due. The absolute end of a session needs no timer: it is asked for at every use.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let idle = self.manager.deadline().filter(|_| self.manager.limits().idle.is_some());
-        [idle, self.queries.deadline()].into_iter().flatten().min()
+        [idle, self.queries.deadline(), self.fleet.deadline(!self.manager.is_empty())].into_iter().flatten().min()
     }
 }
 
@@ -156,8 +169,11 @@ impl Replica {
             stats: SessionStats::default(),
             queries: 0,
             handles: 0,
+            stirred: false,
         };
-        self.service.manager.enter(info, self.now)?;
+        let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
+        self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)?;
+        self.stir(state.id);
         self.service.manager.touch(&state.id, self.now)
     }
 
@@ -206,6 +222,7 @@ impl Replica {
             self.shut(&id, &error);
             return Err(error);
         }
+        self.stir(id);
         self.service.manager.update(&id, |session| {
             let count = if writes { &mut session.stats.writes } else { &mut session.stats.reads };
             *count = count.saturating_add(1);
@@ -229,7 +246,7 @@ impl Replica {
     /// would have ended; where that is not known, for ever.
     pub(super) fn fence(&mut self, id: &SessionId, fence: Fence) {
         let here = self.sessions.values().filter(|state| state.id == *id).map(|state| state.ends_at).max();
-        let known = self.service.manager.get(id).map(|session| session.expires).max(here);
+        let known = self.find_session(id).map(|(session, _)| session.expires).max(here);
         // A token is taken a little longer than it says, where clocks differ.
         let until = known.map_or(MILLIS_MAX, |end| end.saturating_add(LEEWAY_MAX).min(MILLIS_MAX));
         if self.store.fences_mut().join(*id, Fence { until, ..fence }) {
@@ -280,6 +297,9 @@ impl Replica {
                 self.store.end_space(name, if over { generation } else { generation.saturating_sub(1) });
             }
         }
+        if key.starts_with("fail/") || key.starts_with("log/") {
+            return;
+        }
         self.service.stirred = true;
         // What anybody may read or write may have changed: the host asks again.
         self.front.forget_all();
@@ -323,7 +343,9 @@ impl Replica {
         if self.service.prune_at <= self.now {
             self.service.prune_at = self.now.saturating_add(PRUNE_MS);
             self.store.fences_mut().prune(self.now);
+            self.store.roster_mut().sweep(self.now);
         }
+        self.tell_fleet();
         for plan in self.service.queries.due(self.now) {
             self.stop_query(plan, QueryStatus::Timeout);
         }
@@ -373,6 +395,7 @@ impl Replica {
         };
         let plan = self.service.queries.begin(query);
         self.service.manager.count_query(&session, true, now);
+        self.stir(session);
         Ok((plan, deadline))
     }
 
@@ -400,6 +423,7 @@ impl Replica {
 
     fn query_over(&mut self, over: QueryPlan) {
         self.service.manager.count_query(&over.session, false, self.now);
+        self.stir(over.session);
         if over.duration(self.now) >= self.service.slow {
             self.fresh.push(Effect::Event(Event::Slow(over)));
         }

@@ -211,6 +211,18 @@ impl SessionManager {
         self.timers.set(at, due);
     }
 
+    /// Notes that others are to be told of a session; false if that was noted already, or the session is not known.
+    pub fn stir(&mut self, id: &SessionId) -> bool {
+        self.find_mut(id).is_some_and(|known| !core::mem::replace(&mut known.stirred, true))
+    }
+
+    /// Lets go of a session that is another replica's now.
+    pub fn forget(&mut self, id: &SessionId) {
+        if let Some(at) = self.cache.find(id) {
+            self.drop_at(at);
+        }
+    }
+
     /// Ends a session for a reason. Its last state is remembered for a while.
     pub fn finish(
         &mut self,

@@ -161,6 +161,13 @@ impl Queries {
         self.running.values().filter(due).map(|query| query.plan).collect()
     }
 
+    /// The clock was set back by so much: nobody gets more time by that.
+    pub fn set_back(&mut self, back: Millis) {
+        for (_, query) in self.running.iter_mut() {
+            query.deadline = query.deadline.map(|at| at.saturating_sub(back));
+        }
+    }
+
     /// When the next deadline comes.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {

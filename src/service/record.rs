@@ -78,6 +78,8 @@ pub struct SessionInfo {
     pub queries: u32,
     /// Handles in use: a session in use is not evicted.
     pub handles: u32,
+    /// Others are to be told of it.
+    pub stirred: bool,
 }
 
 impl SessionInfo {

@@ -11,6 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::audit::LoggedOperation;
 use super::role::{ROOT, RoleType};
 use crate::id::{Dot, SYSTEM, Space};
 use crate::mutant::{Mutant, Service, off};
@@ -307,6 +308,37 @@ impl Directory<'_> {
             Some((replica.to_string(), own.number, own.at))
         });
         Failures(records.collect())
+    }
+}
+
+/// How many operations of one replica the fleet remembers.
+const LOGGED_MAX: u64 = 256;
+
+impl Directory<'_> {
+    /// The operations that have changed the fleet, with the replicas at which they were done: the latest of each.
+    pub fn log(&self) -> impl Iterator<Item = (&str, LoggedOperation)> {
+        self.list("log/").filter_map(|(key, entries)| {
+            let Content::Text(text) = &entries.first()?.content else { return None };
+            Some((key.split_once('/')?.0, LoggedOperation::from_record(text)?))
+        })
+    }
+
+    /// The place of the operation of a replica that was written down last.
+    #[must_use]
+    pub fn last_logged(&self, replica: &str) -> Option<u64> {
+        let own = self.list("log/").filter_map(|(key, entries)| {
+            let (of, place) = key.split_once('/')?;
+            let dot = entries.first()?.dot;
+            (of == replica).then_some((dot.sequence, place.parse::<u64>().ok()?))
+        });
+        own.max().map(|(_, place)| place)
+    }
+
+    /// Writes an operation down, in the place of one that is long past.
+    #[must_use]
+    pub fn set_log(replica: &str, number: u64, operation: &LoggedOperation) -> Mutation {
+        let (key, text) = (format!("log/{replica}/{}", number % LOGGED_MAX), operation.to_record());
+        Mutation { key: Key::from(key), content: Content::Text(text.into()), expires_at: None }
     }
 }
 

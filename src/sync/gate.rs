@@ -276,7 +276,7 @@ impl Gate {
             }
             Message::Want { space, .. } if hidden(&space) => Screened::Refuse(space, absent(), Vec::new()),
             // The fleet's own affairs: no client tells of them.
-            Message::Fence { .. } | Message::Under { .. } => Screened::Drop,
+            Message::Fence { .. } | Message::Under { .. } | Message::Roster { .. } => Screened::Drop,
             other @ (Message::Delta(_)
             | Message::TopUp { .. }
             | Message::Slice(_)

@@ -4,7 +4,6 @@
 //! `[kind, fields…]`. Invariant: a frame is read as a whole before anything of it is acted on. An unknown kind is
 //! passed over ([`Message::Foreign`]) and answered with [`Message::Unknown`]; it is never fatal.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::{Reader, VERSION, Writer};
@@ -13,8 +12,10 @@ use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::store::delta::{Delta, Keys, check_keys};
 use crate::store::entry::Key;
-use crate::store::fence::{FENCE_TEXT_MAX, Fence};
+use crate::store::fence::Fence;
 use crate::store::keys::{decode_keys, encode_keys};
+use crate::store::roster::Row;
+use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
 use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
 
@@ -35,6 +36,7 @@ const ASK: u64 = 20;
 const BIND: u64 = 21;
 const UNDER: u64 = 22;
 const PROOF: u64 = 23;
+const ROSTER: u64 = 24;
 
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
@@ -128,7 +130,7 @@ pub enum Message {
         heard: u64,
         /// What the sender's fences come to: who holds the same needs to be told none.
         digest: u64,
-        /// The fences, at most [`crate::store::fence::FENCES_MAX`].
+        /// The fences, at most [`crate::store::numbered::TOLD_MAX`].
         fences: Vec<(SessionId, Fence)>,
     },
     /// Between replicas with the key: whoever has not got this of the fleet's records does not apply the deltas that
@@ -146,6 +148,15 @@ pub enum Message {
     },
     /// The sender holds a key of the cluster; see the protocol page for what its MAC is of.
     Proof(Proof),
+    /// Between replicas with the key: which sessions are in use where; see [`crate::store::roster`].
+    Roster {
+        /// As in [`Message::Fence`].
+        told: u64,
+        /// As in [`Message::Fence`].
+        heard: u64,
+        /// The rows, at most [`TOLD_MAX`](crate::store::numbered::TOLD_MAX).
+        rows: Vec<(SessionId, Row)>,
+    },
     /// The sender does not know messages of this kind.
     Unknown {
         /// The kind's number.
@@ -354,15 +365,7 @@ impl Message {
                 writer.u64(*told);
                 writer.u64(*heard);
                 writer.u64(*digest);
-                writer.array(fences.len() * FENCE_ITEMS);
-                for (session, fence) in fences {
-                    writer.session(*session);
-                    writer.bool(fence.ended);
-                    writer.u64(fence.at);
-                    writer.u64(fence.until);
-                    optional_text(writer, fence.by.as_deref());
-                    optional_text(writer, fence.why.as_deref());
-                }
+                encode_fences(writer, fences);
             }
             Self::Under { space, vector } => {
                 head(writer, UNDER, 3);
@@ -381,6 +384,12 @@ impl Message {
                 writer.bytes(mac);
                 writer.bytes(frame);
             }
+            Self::Roster { told, heard, rows } => {
+                head(writer, ROSTER, 3);
+                writer.u64(*told);
+                writer.u64(*heard);
+                encode_rows(writer, rows);
+            }
             Self::Unknown { kind } | Self::Foreign { kind } => {
                 head(writer, UNKNOWN, 1);
                 writer.u64(*kind);
@@ -395,7 +404,7 @@ impl Message {
             RESET => 0,
             UNKNOWN | BIND | CHALLENGE => 1,
             ASK => 2,
-            HELLO | ACK | BEHIND | UNDER => 3,
+            HELLO | ACK | BEHIND | UNDER | ROSTER => 3,
             REFUSED | FENCE => 4,
             WANT | PROOF => 5,
             DELTA => 6,
@@ -444,6 +453,7 @@ impl Message {
                 let (told, heard, digest) = (reader.u64()?, reader.u64()?, reader.u64()?);
                 Self::Fence { told, heard, digest, fences: decode_fences(reader)? }
             }
+            ROSTER => Self::Roster { told: reader.u64()?, heard: reader.u64()?, rows: decode_rows(reader)? },
             UNDER => Self::Under { space: reader.space()?, vector: reader.vector()? },
             UNKNOWN => Self::Unknown { kind: reader.u64()? },
             _ => {
@@ -472,6 +482,7 @@ impl Message {
             | Self::Fence { .. }
             | Self::Challenge { .. }
             | Self::Proof(_)
+            | Self::Roster { .. }
             | Self::Unknown { .. }
             | Self::Foreign { .. } => (&[], None),
         };
@@ -490,7 +501,7 @@ impl Message {
     }
 }
 
-fn optional_text(writer: &mut Writer, text: Option<&str>) {
+pub(super) fn optional_text(writer: &mut Writer, text: Option<&str>) {
     match text {
         Some(text) => writer.text(text),
         None => writer.null(),
@@ -508,29 +519,6 @@ fn named<'b, T>(
         return Err(SessionError::malformed("a list of another length"));
     }
     (0..count / items).map(|_| read(reader)).collect()
-}
-
-/// How many items a fence takes.
-const FENCE_ITEMS: usize = 6;
-
-fn decode_fences(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, Fence)>, SessionError> {
-    let items = reader.array()?;
-    let text = |reader: &mut Reader<'_>| -> Result<Option<Arc<str>>, SessionError> {
-        let text = reader.optional(Reader::text)?;
-        match text {
-            Some(text) if text.len() > FENCE_TEXT_MAX => Err(SessionError::malformed("a fence with a longer text")),
-            text => Ok(text.map(Arc::from)),
-        }
-    };
-    if items % FENCE_ITEMS as u64 != 0 {
-        return Err(SessionError::malformed("fences"));
-    }
-    let fence = |_| {
-        let session = reader.session()?;
-        let (ended, at, until) = (reader.bool()?, reader.u64()?, reader.u64()?);
-        Ok((session, Fence { ended, at, until, by: text(reader)?, why: text(reader)? }))
-    };
-    (0..items / FENCE_ITEMS as u64).map(fence).collect()
 }
 
 /// A byte string of one length.

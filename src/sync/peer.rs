@@ -24,7 +24,7 @@ use crate::sync::progress::{Progress, RETRY_MAX, UnderWay, backoff};
 use crate::sync::requests::Requests;
 use crate::sync::run::Run;
 use crate::sync::step::Step;
-use crate::sync::telling::Telling;
+use crate::sync::telling::Tellings;
 use crate::sync::under::{Under, name_records, overtakes};
 use crate::time::Millis;
 use crate::vector::VersionVector;
@@ -71,7 +71,7 @@ pub struct Peer {
     /// The peer is an edge that asks who writes.
     asks: bool,
     requests: Requests,
-    telling: Telling,
+    told: Tellings,
     /// What of the fleet's records this frame's deltas rest on.
     under: Under,
 }
@@ -93,7 +93,7 @@ impl Peer {
             gate: None,
             asks: false,
             requests: Requests::new(false),
-            telling: Telling::NEW,
+            told: Tellings::NEW,
             under: None,
         }
     }
@@ -136,7 +136,7 @@ impl Peer {
     pub fn begin_anew(&mut self, now: Millis) {
         self.spaces.clear();
         self.incoming.clear();
-        self.telling = Telling::default();
+        self.told = Tellings::NEW;
         self.owed.clear();
         self.hello_at = now;
         self.doubted = true;
@@ -214,7 +214,7 @@ impl Peer {
     /// The clock was set back by so much: pauses stay as long as they were.
     pub fn set_back(&mut self, back: Millis) {
         self.hello_at = self.hello_at.saturating_sub(back);
-        self.telling.set_back(back);
+        self.told.set_back(back);
         self.heard_at = self.heard_at.saturating_sub(back);
         self.owed.set_back(back);
         self.requests.set_back(back);
@@ -242,7 +242,7 @@ impl Peer {
             self.remote = Some(from);
             self.spaces.clear();
             self.incoming.clear();
-            self.telling = Telling::default();
+            self.told = Tellings::NEW;
             self.owed.clear();
             if !messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
                 step.replies.push(self.hello(store, true));
@@ -322,11 +322,15 @@ impl Peer {
             Message::Refused { space, code, dots } => step.denied.push((space, code, dots)),
             Message::Fence { told, heard, digest, fences } if store.fences().is_shared() => {
                 let known = store.fences_mut();
-                let answer = self.telling.hear((told, heard, digest), fences, known, &mut step.fenced);
+                let answer = self.told.fences.hear_fences((told, heard, digest), fences, known, &mut step.fenced);
                 step.replies.extend(answer);
             }
             Message::Under { space, vector } => self.under = Some((space, vector)),
-            Message::Fence { .. } => {}
+            Message::Roster { told, heard, rows } if store.fences().is_shared() => {
+                let answer = self.told.rows.hear_rows((told, heard), rows, store.roster_mut(), &mut step.rows);
+                step.replies.extend(answer);
+            }
+            Message::Fence { .. } | Message::Roster { .. } => {}
             // Of ids and proofs, the replica that owns the link has taken note before.
             Message::Unknown { .. }
             | Message::Reset
@@ -460,7 +464,7 @@ impl Peer {
             messages.extend(incoming.want_again(space, self.timing.retry, now));
         }
         if self.remote.is_some() {
-            messages.extend(self.tell(store, now));
+            messages.extend(self.tell(store, now).into_iter().flatten());
             messages.extend(self.all_news(&[], store, now));
         }
         let waits = self.waits();
@@ -498,18 +502,20 @@ impl Peer {
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         self.owed.clear();
         let mut messages = alloc::vec![self.hello(store, false)];
-        self.telling.ask_anew();
-        messages.extend(self.tell(store, now));
+        self.told.ask_anew();
+        messages.extend(self.tell(store, now).into_iter().flatten());
         messages.extend(self.all_news(fetching, store, now));
         self.name_records(&mut messages, store);
         messages
     }
 
-    /// The fences that a trusted peer lacks.
-    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> Option<Message> {
-        let retry = self.timing.retry;
-        let trusted = self.gate.is_none().then_some(&mut self.telling);
-        trusted?.speak(store.fences(), now, |attempts| backoff(retry, attempts))
+    /// The fences and rows that a trusted peer lacks.
+    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> [Option<Message>; 2] {
+        if self.gate.is_some() || !store.fences().is_shared() {
+            return [None, None];
+        }
+        let pause = |attempts| backoff(self.timing.retry, attempts);
+        self.told.tell(store, now, pause)
     }
 
     fn name_records(&self, messages: &mut Vec<Message>, store: &SessionConsistentStore) {
@@ -587,7 +593,8 @@ impl Peer {
         });
         let incoming = self.incoming.values().map(Incoming::deadline);
         let owed = self.owed.deadline(self.waits(), self.timing.pause);
-        let telling = self.telling.deadline(|attempts| backoff(retry, attempts));
-        outgoing.chain(incoming).chain(owed).chain(telling).fold(self.hello_at, Millis::min)
+        let told = self.told.deadline(|attempts| backoff(retry, attempts));
+        let all = outgoing.chain(incoming).chain(owed).chain(told);
+        all.fold(self.hello_at, Millis::min)
     }
 }

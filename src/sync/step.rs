@@ -23,6 +23,8 @@ pub struct Step {
     pub unbound: Vec<ReplicaId>,
     /// Sessions that are over by somebody's word.
     pub fenced: Vec<SessionId>,
+    /// Sessions of which another replica has told.
+    pub rows: Vec<SessionId>,
 }
 
 impl Step {

@@ -1,23 +1,63 @@
-//! Fences to and from one peer: told first, stop and wait, since what the peer has said that it has heard.
+//! Fences and rows to and from one peer: stop and wait, since what the peer has said that it has heard.
 //!
-//! Where there are many, the first word is what they come to: a peer that holds the same needs to be told none, so that a
-//! link that comes back costs a few bytes. Invariant: what the peer is taken to know is never more than it has said; losing,
-//! repeating or reordering messages costs time only.
+//! Where there are many fences, the first word is what they come to: a peer that holds the same needs to be told none, so
+//! that a link that comes back costs a few bytes. Invariant: what the peer is taken to know is never more than it has said;
+//! losing, repeating or reordering messages costs time only.
 
 use alloc::vec::Vec;
 
 use crate::id::SessionId;
+use crate::store::SessionConsistentStore;
 use crate::store::fence::{Fence, Fences};
+use crate::store::roster::{Roster, Row};
 use crate::sync::message::Message;
 use crate::time::Millis;
 
 /// So many fences are told without asking whether the peer has them.
 const FEW: usize = 64;
 
-/// What is known of a peer's fences.
-#[derive(Debug, Default)]
+/// How far a peer was told of fences, and of rows.
+#[derive(Debug)]
+pub(super) struct Tellings {
+    pub(super) fences: Telling,
+    pub(super) rows: Telling,
+}
+
+impl Tellings {
+    /// Nothing was said yet.
+    pub(super) const NEW: Self = Self { fences: Telling::NEW, rows: Telling::NEW };
+
+    /// What is to be told now.
+    pub(super) fn tell(
+        &mut self,
+        store: &SessionConsistentStore,
+        now: Millis,
+        pause: impl Fn(u32) -> Millis + Copy,
+    ) -> [Option<Message>; 2] {
+        [self.fences.fences(store.fences(), now, pause), self.rows.rows(store.roster(), now, pause)]
+    }
+
+    /// When something is to be told again.
+    pub(super) fn deadline(&self, pause: impl Fn(u32) -> Millis + Copy) -> Option<Millis> {
+        [self.fences.deadline(pause), self.rows.deadline(pause)].into_iter().flatten().min()
+    }
+
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.fences.set_back(back);
+        self.rows.set_back(back);
+    }
+
+    /// The answers, if there are any, come with the next request.
+    pub(super) const fn ask_anew(&mut self) {
+        self.fences.ask_anew();
+        self.rows.ask_anew();
+    }
+}
+
+/// How far a peer was told of something whose changes are numbered.
+#[derive(Debug)]
 pub(super) struct Telling {
-    /// The own number up to which the peer has heard; none: it was not asked yet.
+    /// The own number up to which the peer has heard; none: it was not told yet.
     heard: Option<u64>,
     /// When it was told last, if it has not answered.
     under_way: Option<Millis>,
@@ -26,71 +66,103 @@ pub(super) struct Telling {
 
 impl Telling {
     /// Nothing was said yet.
-    pub(super) const NEW: Self = Self { heard: None, under_way: None, attempts: 0 };
+    const NEW: Self = Self { heard: None, under_way: None, attempts: 0 };
 
-    /// What is to be told now, if the last word was answered or is older than `pause` of so many attempts.
-    pub(super) fn speak(&mut self, fences: &Fences, now: Millis, pause: impl Fn(u32) -> Millis) -> Option<Message> {
-        if !fences.is_shared() || self.heard.unwrap_or(0) >= fences.last() {
-            return None;
+    /// Whether something is to be told now: the last word was answered, or is older than `pause` of so many attempts.
+    fn is_due(&mut self, last: u64, now: Millis, pause: impl Fn(u32) -> Millis) -> bool {
+        if self.heard.unwrap_or(0) >= last {
+            return false;
         }
         if let Some(since) = self.under_way {
             if now < since.saturating_add(pause(self.attempts)) {
-                return None;
+                return false;
             }
             self.attempts = self.attempts.saturating_add(1);
         }
         self.under_way = Some(now);
-        let (fences_since, told) = match self.heard {
-            Some(heard) => fences.since(heard),
-            None if fences.len() <= FEW => fences.since(0),
-            None => (Vec::new(), fences.last()),
-        };
-        Some(Message::Fence { told, heard: 0, digest: fences.digest(), fences: fences_since })
+        true
     }
 
-    /// When it is to be told again.
-    pub(super) fn deadline(&self, pause: impl Fn(u32) -> Millis) -> Option<Millis> {
+    /// The fences that are to be told now.
+    fn fences(&mut self, known: &Fences, now: Millis, pause: impl Fn(u32) -> Millis) -> Option<Message> {
+        if !known.is_shared() || !self.is_due(known.last(), now, pause) {
+            return None;
+        }
+        let (fences, told) = match self.heard {
+            None if known.len() > FEW => (Vec::new(), known.last()),
+            heard => known.since(heard.unwrap_or(0)),
+        };
+        Some(Message::Fence { told, heard: 0, digest: known.digest(), fences })
+    }
+
+    /// The rows that are to be told now.
+    fn rows(&mut self, known: &Roster, now: Millis, pause: impl Fn(u32) -> Millis) -> Option<Message> {
+        if !self.is_due(known.last(), now, pause) {
+            return None;
+        }
+        let (rows, told) = known.since(self.heard.unwrap_or(0));
+        Some(Message::Roster { told, heard: 0, rows })
+    }
+
+    /// When the peer is to be told again.
+    fn deadline(&self, pause: impl Fn(u32) -> Millis) -> Option<Millis> {
         self.under_way.map(|since| since.saturating_add(pause(self.attempts)))
     }
 
-    pub(super) fn set_back(&mut self, back: Millis) {
+    fn set_back(&mut self, back: Millis) {
         self.under_way = self.under_way.map(|since| since.saturating_sub(back));
     }
 
     /// The answer, if there is one, comes with the next request.
-    pub(super) const fn ask_anew(&mut self) {
+    const fn ask_anew(&mut self) {
         self.under_way = None;
     }
 
-    /// Takes in what the peer says; which sessions that concerns is added to `changed`. What to answer.
-    pub(super) fn hear(
+    /// The peer has heard up to a number; whoever has heard nothing is told everything.
+    fn answered(&mut self, heard: u64, last: u64) {
+        if heard <= last {
+            self.heard = Some(heard);
+            self.under_way = None;
+            self.attempts = 0;
+        }
+    }
+
+    /// Takes in what the peer says of fences; which sessions that concerns is added to `changed`. What to answer.
+    pub(super) fn hear_fences(
         &mut self,
         (told, heard, digest): (u64, u64, u64),
         said: Vec<(SessionId, Fence)>,
-        fences: &mut Fences,
+        known: &mut Fences,
         changed: &mut Vec<SessionId>,
     ) -> Option<Message> {
         if told == 0 {
-            // An answer. Whoever has heard nothing is told everything.
-            if heard <= fences.last() {
-                self.heard = Some(heard);
-                self.under_way = None;
-                self.attempts = 0;
-            }
+            self.answered(heard, known.last());
             return None;
         }
         let greeting = said.is_empty();
-        for (session, fence) in said {
-            if fences.join(session, fence) {
-                changed.push(session);
-            }
-        }
-        let same = digest == fences.digest();
+        let news = said.into_iter().filter_map(|(session, fence)| known.join(session, fence).then_some(session));
+        changed.extend(news);
+        let same = digest == known.digest();
         if same {
-            self.heard = Some(fences.last());
-            self.under_way = None;
+            self.answered(known.last(), known.last());
         }
         let heard = if same || !greeting { told } else { 0 };
         Some(Message::Fence { told: 0, heard, digest: 0, fences: Vec::new() })
+    }
+
+    /// As [`Telling::hear_fences`], of rows.
+    pub(super) fn hear_rows(
+        &mut self,
+        (told, heard): (u64, u64),
+        said: Vec<(SessionId, Row)>,
+        known: &mut Roster,
+        changed: &mut Vec<SessionId>,
+    ) -> Option<Message> {
+        if told == 0 {
+            self.answered(heard, known.last());
+            return None;
+        }
+        changed.extend(said.into_iter().filter_map(|(session, row)| known.put(session, row).then_some(session)));
+        Some(Message::Roster { told: 0, heard: told, rows: Vec::new() })
     }
 }

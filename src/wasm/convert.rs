@@ -127,7 +127,7 @@ pub(super) fn query(query: &QueryPlan, replica: &str, now: Millis) -> JsValue {
 }
 
 /// A session as lists show it.
-pub(super) fn session(session: &SessionInfo, status: SessionStatus, now: Millis) -> JsValue {
+pub(super) fn session(session: &SessionInfo, status: SessionStatus, age: Millis) -> JsValue {
     let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
     let number = |number: u64| JsValue::from_f64(number as f64);
     let stats = object([
@@ -148,7 +148,7 @@ pub(super) fn session(session: &SessionInfo, status: SessionStatus, now: Millis)
         ("state", status.name().into()),
         ("activeQueries", session.queries.into()),
         ("stats", stats),
-        ("ageMs", number(now.saturating_sub(session.active))),
+        ("ageMs", number(age)),
     ])
 }
 
@@ -314,7 +314,7 @@ fn event(event: &Event) -> JsValue {
             object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
         }
         Event::Session { status, session: over } => {
-            object([("type", "session".into()), ("session", session(over, *status, over.active))])
+            object([("type", "session".into()), ("session", session(over, *status, 0))])
         }
         Event::Slow(slow) => {
             object([("type", "slow".into()), ("query", query(slow, "", slow.ended.unwrap_or(slow.started)))])

@@ -8,6 +8,8 @@ use wasm_bindgen::JsValue;
 
 use super::convert;
 use super::shape::{list, map, number, object, text};
+use crate::error::SessionError;
+use crate::io::SessionHandle;
 use crate::replica::{PeerView, Replica, SessionView};
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
@@ -98,29 +100,33 @@ pub(super) fn replica(core: &Replica) -> JsValue {
     ])
 }
 
-/// What the host may see of its service: `[sessions, queries, finished, log, cache]`.
-pub(super) fn service(core: &Replica, now: crate::time::Millis) -> JsValue {
-    let (manager, queries, log) = core.service();
+/// What a session may see of the service, or the host without one: `[sessions, queries, finished, log, cache]`.
+pub(super) fn service(
+    core: &Replica,
+    handle: Option<SessionHandle>,
+    now: crate::time::Millis,
+) -> Result<JsValue, SessionError> {
     let replica = core.id().to_string();
-    let idle = manager.limits().idle;
-    let sessions = list(manager.iter().map(|held| convert::session(held, held.status(idle, now), now)));
-    let running = list(queries.running().map(|held| convert::query(held, &replica, now)));
-    let finished = list(queries.history().map(|held| convert::query(held, &replica, now)));
-    let operation = |held: &crate::service::audit::LoggedOperation| {
+    let sessions = core.sessions_of(handle)?;
+    let sessions = list(sessions.iter().map(|(session, status, age)| convert::session(session, *status, *age)));
+    let queries = |ended| -> Result<JsValue, SessionError> {
+        Ok(list(core.queries_of(handle, ended)?.iter().map(|held| convert::query(held, &replica, now))))
+    };
+    let operation = |(replica, held): &(String, crate::service::audit::LoggedOperation)| {
         object([
             ("at", number(Some(held.at))),
-            ("replica", text(Some(&replica))),
+            ("replica", text(Some(replica))),
             ("user", text(held.user.as_ref())),
             ("session", text(held.session.map(|id| id.to_text()))),
             ("action", text(Some(&held.action))),
             ("target", text(Some(&held.space))),
-            ("outcome", text(Some(held.outcome))),
+            ("outcome", text(Some(&held.outcome))),
         ])
     };
-    let log = list(log.iter().map(operation));
-    let (stats, bytes, capacity) = manager.cache();
+    let log = list(core.log_of(handle)?.iter().map(operation));
+    let (stats, bytes, capacity) = core.service().0.cache();
     let counts = [("hits", stats.hits), ("misses", stats.misses), ("evictions", stats.evictions)];
     let counts = counts.into_iter().chain([("bytes", bytes), ("capacity", capacity)]);
     let cache = map(counts.map(|(name, count)| (name, number(Some(count)))));
-    list([sessions, running, finished, log, cache].into_iter())
+    Ok(list([sessions, queries(false)?, queries(true)?, log, cache].into_iter()))
 }

@@ -65,6 +65,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             bytes: limits.number("cachedSessionBytes")?.unwrap_or(base.sessions.bytes),
             idle: session.number("idleTimeout")?,
         },
+        publish: session.number("publishEvery")?,
         query_timeout: session.number("queryTimeout")?,
         slow: session.number("slow")?.unwrap_or(base.slow),
         token_bytes: token_bytes.map_or(base.token_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),

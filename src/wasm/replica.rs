@@ -291,7 +291,7 @@ impl Replica {
     /// `ARGUMENT_INVALID`.
     #[wasm_bindgen(js_name = killSession)]
     pub fn kill_session(&self, id: &str, reason: Option<String>, now: f64) -> Result<bool, SessionError> {
-        borrow(&self.core)?.kill_session(&id.parse()?, reason.as_deref(), millis(now))
+        borrow(&self.core)?.kill_session(None, &id.parse()?, reason.as_deref(), millis(now))
     }
 
     /// What the statements of a text need done with passwords: `[password]` to hash it, `[password, hash | null]` to
@@ -326,7 +326,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     pub fn service(&self, now: f64) -> Result<JsValue, SessionError> {
         let core = borrow(&self.core)?;
-        Ok(inspect::service(&core, millis(now)))
+        inspect::service(&core, None, millis(now))
     }
 
     /// Waits until everything written so far is durable: 0 if it is, else the number of the wait.

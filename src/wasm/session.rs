@@ -234,6 +234,24 @@ impl Session {
         Ok(alloc::vec![plan as f64, deadline.map_or(-1.0, |at| at as f64)])
     }
 
+    /// Kills a session under this one's role; whether it was known.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
+    #[wasm_bindgen(js_name = killSession)]
+    pub fn kill_session(&self, id: &str, reason: Option<String>, now: f64) -> Result<bool, SessionError> {
+        borrow(&self.core)?.kill_session(Some(self.handle), &id.parse()?, reason.as_deref(), millis(now))
+    }
+
+    /// What this session may see of the service, as the replica's `service`.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn service(&self, now: f64) -> Result<JsValue, SessionError> {
+        let core = borrow(&self.core)?;
+        super::inspect::service(&core, Some(self.handle), millis(now))
+    }
+
     /// Logs the session out, everywhere.
     ///
     /// # Errors

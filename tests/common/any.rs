@@ -10,6 +10,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
+use edge_session::store::roster::Row;
 use edge_session::sync::message::{Frame, Message, Proof, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -105,6 +106,23 @@ fn any_fence() -> impl Strategy<Value = Fence> {
     })
 }
 
+fn any_row() -> impl Strategy<Value = Row> {
+    let text = || prop::option::of("[a-zä ]{0,6}").prop_map(|text| text.map(Into::into));
+    ((any_replica(), any_space()), (text(), text(), text()), any::<[u64; 3]>(), any::<u32>()).prop_map(
+        |((home, space), (user, client, address), [active, expires, told], queries)| Row {
+            home,
+            user,
+            client,
+            address,
+            space,
+            active,
+            expires,
+            queries,
+            told,
+        },
+    )
+}
+
 pub fn any_message() -> impl Strategy<Value = Message> {
     let pair = || (any_space(), any_vector());
     prop_oneof![
@@ -138,6 +156,12 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         any::<[u8; 16]>().prop_map(|nonce| Message::Challenge { nonce }),
         ("[a-z0-9]{1,8}", any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>(), any::<Vec<u8>>())
             .prop_map(|(kid, nonce, count, mac, frame)| Message::Proof(Proof { kid, nonce, count, mac, frame })),
+        (any::<u64>(), any::<u64>(), prop::collection::vec((any::<[u8; 10]>(), any_row()), 0..4)).prop_map(
+            |(told, heard, rows)| {
+                let rows = rows.into_iter().map(|(random, row)| (SessionId::new(1, random), row)).collect();
+                Message::Roster { told, heard, rows }
+            }
+        ),
     ]
 }
 

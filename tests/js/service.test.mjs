@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { EdgeSessionError } from 'edge-session';
+import { EdgeSessionError, pair } from 'edge-session';
 import { SECRET, clock, converge, next, open, openAll, pull, rejection, thrown, within } from './support.mjs';
 
 const table = readFileSync(new URL('../data/service/statements.txt', import.meta.url), 'utf8')
@@ -29,6 +29,15 @@ async function world(t, role) {
   };
   return { replica, mine, theirs, elsewhere, text };
 }
+
+/** Until something is so; it is looked at now and then. */
+const until = (so, what) =>
+  within(
+    new Promise((resolve) => {
+      const timer = setInterval(() => so() && (clearInterval(timer), resolve()), 5);
+    }),
+    what,
+  );
 
 const outcome = (promise) => promise.then(() => 'OK', (error) => error.code);
 
@@ -211,7 +220,7 @@ test('the operator sees sessions, queries, operations and the cache', async (t) 
   assert.deepEqual(rows.map(({ id }) => id), [second.id, first.id], 'the one used last first');
   assert.deepEqual(rows[1], {
     id: first.id, user: 'ann', space: 'default', replica: replica.id, client: 'phone', clientIp: '10.0.0.1', createdAt: now.now - 5_000,
-    lastActiveAt: now.now - 5_000, expiresAt: first.expiresAt, state: 'active', activeQueries: 0, stats: { queries: 0, reads: 0, writes: 1 }, ageMs: 5_000,
+    lastActiveAt: now.now - 5_000, expiresAt: first.expiresAt, state: 'active', activeQueries: 0, stats: { queries: 0, reads: 0, writes: 1 }, ageMs: 0,
   });
   assert.deepEqual(admin.sessions({ idleFor: '5s' }).map(({ id }) => id), [first.id]);
   await admin.createUser('ann');
@@ -236,4 +245,43 @@ test('idle sessions end by a timer, and slow queries are told of', async (t) => 
   const slow = next(replica, 'slow');
   await rejection(replica.session().track('long', () => new Promise(() => {}), { timeout: 20 }));
   assert.equal((await slow).status, 'Timeout');
+});
+
+test('the sessions of the fleet are listed and killed anywhere, and the log survives its replica', async (t) => {
+  const [fra1, nrt1] = await openAll(t, ['fra1', 'nrt1'], { secret: SECRET, session: { publishEvery: 20 } });
+  const [there, here] = pair();
+  fra1.connect(there);
+  nrt1.connect(here);
+  const ann = fra1.session({ user: 'ann' });
+  await until(() => nrt1.admin.sessions().length === 1, 'the row of the session');
+  const [row] = nrt1.admin.sessions();
+  assert.deepEqual([row.id, row.user, row.replica, row.state], [ann.id, 'ann', fra1.id, 'active']);
+  assert.ok(row.ageMs >= 0 && row.ageMs < 60_000);
+  assert.deepEqual(nrt1.admin.sessions({ local: true }), []);
+  assert.match(String(await nrt1.admin.run('SHOW SESSIONS')), new RegExp(ann.id));
+  assert.equal(await nrt1.admin.killSession(ann.id, 'enough'), true);
+  await until(() => ann.reason === 'SESSION_KILLED', 'the kill');
+  await until(() => fra1.admin.log().length === 1, 'the log');
+  await nrt1.close();
+  const [operation] = fra1.admin.log();
+  assert.deepEqual([operation.replica, operation.user, operation.action, operation.outcome], [nrt1.id, null, `KILL SESSION "${ann.id}"`, 'OK']);
+});
+
+test('the calls of the operator under a session show and do what its role allows', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.run('CREATE SPACE shop; CREATE USER ann; CREATE USER bob; GRANT ADMIN ON shop TO ann; GRANT USER ON shop TO bob');
+  const [ann, bob, eve] = ['ann', 'bob', 'eve'].map((user) => replica.session({ user, space: 'shop' }));
+  const [asAnn, asBob] = [ann, bob].map((session) => replica.admin.as(session));
+  const elsewhere = replica.session({ user: 'root' });
+  assert.deepEqual(asAnn.sessions().map(({ user }) => user).sort(), ['ann', 'bob', 'eve']);
+  assert.deepEqual(asBob.sessions().map(({ id }) => id), [bob.id]);
+  assert.equal((await rejection(asBob.killSession(eve.id))).code, 'PERMISSION_DENIED');
+  assert.equal((await rejection(asAnn.killSession(elsewhere.id))).code, 'PERMISSION_DENIED');
+  assert.equal(await asAnn.killSession(eve.id, 'noise'), true);
+  assert.deepEqual(thrown(() => eve.sync.get('a')).details, { by: 'ann', why: 'noise' });
+  assert.equal((await rejection(asBob.createUser('carl'))).code, 'PERMISSION_DENIED');
+  await ann.run('USE shop');
+  assert.ok(asAnn.log().length >= 1 && asAnn.log().every(({ target }) => target === 'shop'));
+  assert.deepEqual(asBob.log(), []);
+  assert.equal(thrown(() => replica.admin.as({})).code, 'ARGUMENT_INVALID');
 });

@@ -5,8 +5,8 @@ use edge_session::id::Space;
 use edge_session::io::{Scope, SessionHandle};
 use edge_session::replica::SessionInit;
 
-use super::common::edge;
 use super::common::host::{Host, PLAIN};
+use super::common::{edge, stored};
 use super::{column, count, rows, run};
 
 /// The state in which each row of the matrix begins.
@@ -217,9 +217,10 @@ fn a_console_that_refreshes_does_not_push_out_of_the_log_what_was_done() {
     }
     run(&mut world.host, session, "SHOW USERS").unwrap_err();
     run(&mut world.host, session, "SHOW QUERIES | YIELD $-.ExecutionPlanID AS plan | KILL QUERY (PLAN = $-.plan)").ok();
-    let log: Vec<_> = world.host.replica.service().2.iter().map(|done| done.action.clone()).collect();
-    let [.., done, refused, killed] = log.as_slice() else { panic!("{log:?}") };
-    assert_eq!((done.as_str(), refused.as_str()), ("CREATE USER last", "SHOW USERS"));
+    let log: Vec<_> = world.host.replica.log_of(None).unwrap().into_iter().map(|(_, done)| done.action).collect();
+    assert!(log.contains(&"CREATE USER last".to_string()));
+    let [.., refused, killed] = log.as_slice() else { panic!("{log:?}") };
+    assert_eq!(refused, "SHOW USERS");
     assert!(killed.contains("KILL QUERY"), "what kills is no look: {killed}");
 }
 
@@ -229,11 +230,13 @@ fn the_log_tells_who_did_what_with_which_result_and_holds_no_password() {
     let session = world.mine;
     run(&mut world.host, session, "DROP USER dba").unwrap_err();
     super::run_with(&mut world.host, None, "ALTER USER dba WITH PASSWORD 'sesame'", &["$hash$"]).unwrap();
-    let log: Vec<_> = world.host.replica.service().2.iter().cloned().collect();
-    let [.., refused, altered] = log.as_slice() else { panic!("{log:?}") };
-    assert_eq!((refused.user.as_deref(), refused.action.as_str()), (Some("me"), "DROP USER dba"));
-    assert_eq!((refused.outcome, refused.space.as_str()), ("PERMISSION_DENIED", "shop"));
-    assert_eq!((altered.user.as_deref(), altered.outcome), (None, "OK"));
+    let mut log = world.host.replica.log_of(None).unwrap();
+    log.sort_by_key(|(_, operation)| operation.at);
+    let find = |action: &str| &log.iter().find(|(_, operation)| operation.action.starts_with(action)).unwrap().1;
+    let (refused, altered) = (find("DROP USER dba"), find("ALTER USER dba"));
+    assert_eq!(refused.user.as_deref(), Some("me"));
+    assert_eq!((&*refused.outcome, refused.space.as_str()), ("PERMISSION_DENIED", "shop"));
+    assert_eq!((altered.user.as_deref(), &*altered.outcome), (None, "OK"));
     assert!(!format!("{log:?}").contains("sesame") && !format!("{log:?}").contains("$hash$"));
     let queries = format!("{:?}", world.host.replica.service().1);
     assert!(!queries.contains("sesame"));
@@ -249,4 +252,52 @@ fn without_accounts_everybody_is_a_user_and_nobody_sees_others() {
     let hidden = SessionInit { space: Space::first("$system").ok(), ..SessionInit::default() };
     let hidden = host.open(hidden);
     assert_eq!(host.get(hidden, "account/ann", PLAIN).unwrap_err().code(), ErrorCode::PermissionDenied);
+}
+
+#[test]
+fn what_has_changed_the_fleet_is_in_everybodys_log_and_survives_its_replica() {
+    let (mut fra, mut nrt) = (Host::new(stored(edge("fra1"))), Host::new(edge("nrt1")));
+    fra.prompt = true;
+    for number in 0..300 {
+        fra.at(fra.now + 1);
+        run(&mut fra, None, &format!("CREATE USER u{number}; SHOW USERS")).unwrap();
+    }
+    let text = |host: &Host| -> Vec<String> {
+        let mut log = host.replica.log_of(None).unwrap();
+        log.sort_by_key(|(_, operation)| operation.at);
+        log.into_iter()
+            .map(|(replica, operation)| format!("{replica} {} {}", operation.action, operation.outcome))
+            .collect()
+    };
+    super::common::host::sync(&mut fra, &mut nrt);
+    let told = text(&nrt);
+    assert!((250..=256).contains(&told.len()), "{} of one replica", told.len());
+    assert_eq!(told.last().unwrap(), &format!("{} CREATE USER u299 OK", fra.id()));
+    fra.confirm_all();
+    fra.crash();
+    assert_eq!(text(&fra), told, "what was only shown is forgotten");
+    // Whoever may read it: God all of it, an Admin that of their space, others nothing.
+    run(&mut nrt, None, "CREATE SPACE shop; GRANT ADMIN ON shop TO u298; GRANT DBA ON shop TO u299").unwrap();
+    let mut open = |user: &str| {
+        nrt.open(SessionInit { user: Some(user.into()), space: Space::first("shop").ok(), ..SessionInit::default() })
+    };
+    let [admin, dba] = ["u298", "u299"].map(&mut open);
+    run(&mut nrt, admin, "GRANT USER ON shop TO u1").unwrap();
+    let read = |session| nrt.replica.log_of(Some(session)).unwrap();
+    let actions: Vec<String> = read(admin).into_iter().map(|(_, operation)| operation.action).collect();
+    assert_eq!(actions, ["GRANT ROLE USER ON shop TO u1"]);
+    assert!(read(dba).is_empty());
+}
+
+#[test]
+fn nobody_fills_the_fleets_records_with_what_is_refused() {
+    let mut world = world("User");
+    let session = world.mine;
+    let system = Space::first("$system").unwrap();
+    let before = world.host.replica.store().vector(&system).clone();
+    for _ in 0..50 {
+        run(&mut world.host, session, "DROP USER dba").unwrap_err();
+        run(&mut world.host, session, "SHOW SESSIONS; USE shop; KILL SESSION 'none'").unwrap();
+    }
+    assert_eq!(world.host.replica.store().vector(&system), &before);
 }

@@ -4,7 +4,8 @@ use edge_session::error::ErrorCode;
 use edge_session::id::{SessionId, Space};
 use edge_session::io::{LinkId, SessionHandle};
 use edge_session::replica::SessionInit;
-use edge_session::store::fence::{FENCES_MAX, Fence, Fences};
+use edge_session::store::fence::{Fence, Fences};
+use edge_session::store::numbered::TOLD_MAX;
 use edge_session::sync::message::{Frame, Message};
 use proptest::prelude::*;
 
@@ -83,7 +84,7 @@ fn a_kill_reaches_everybody_over_a_network_that_loses_half_of_all_messages() {
     let victim = net.hosts[2].replica.session(session).unwrap().id;
     // More than are told at once.
     net.with(0, |host| {
-        for number in 0..FENCES_MAX as u64 + 9 {
+        for number in 0..TOLD_MAX as u64 + 9 {
             kill(host, SessionId::new(START + number, [1; 10]));
         }
         kill(host, victim);
@@ -91,7 +92,7 @@ fn a_kill_reaches_everybody_over_a_network_that_loses_half_of_all_messages() {
     net.run(120_000);
     assert!(net.with(2, |host| killed(host, session)));
     let all = net.hosts[0].replica.store().fences();
-    assert_eq!(all.len(), FENCES_MAX + 10);
+    assert_eq!(all.len(), TOLD_MAX + 10);
     for host in &net.hosts[1..] {
         let fences = host.replica.store().fences();
         assert_eq!((fences.len(), fences.digest()), (all.len(), all.digest()));

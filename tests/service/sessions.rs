@@ -31,6 +31,7 @@ fn info(number: u8, user: Option<&str>) -> SessionInfo {
         stats: SessionStats::default(),
         queries: 0,
         handles: 0,
+        stirred: false,
     }
 }
 

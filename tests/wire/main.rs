@@ -26,6 +26,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
+use edge_session::store::roster::Row;
 use edge_session::sync::message::{Frame, Message, Proof, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -55,6 +56,12 @@ fn session() -> SessionId {
 
 fn fence() -> Fence {
     Fence { ended: false, at: TIME, until: TIME + 3_600_000, by: Some("root".into()), why: None }
+}
+
+fn row() -> Row {
+    let (active, expires, told) = (TIME + 1_000, TIME + 3_600_000, TIME + 2_000);
+    let (home, user, client) = (fra1(), Some("ann".into()), Some("shop".into()));
+    Row { home, user, client, address: None, space: space(), active, expires, queries: 2, told }
 }
 
 fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {
@@ -168,6 +175,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
                 fences: vec![(session(), fence())],
             }]),
         ),
+        ("roster", frame(vec![Message::Roster { told: 7, heard: 0, rows: vec![(session(), row())] }])),
         ("under", frame(vec![Message::Under { space: Space::first("$system").unwrap(), vector: both() }])),
         ("challenge", Frame { from: tab(), to: None, messages: vec![Message::Challenge { nonce: [5; 16] }] }),
         (

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { Duration } from './data.js';
 import type { AbortSignalLike } from './plug.js';
+import type { Session } from './session.js';
 
 /** What a user is in a space; the order is that of power. */
 export type Role = 'God' | 'Admin' | 'DBA' | 'User' | 'Guest';
@@ -56,7 +57,7 @@ export interface SessionSummary {
   readonly state: SessionState;
   readonly activeQueries: number;
   readonly stats: { readonly queries: number; readonly reads: number; readonly writes: number };
-  /** How old the row is: milliseconds since the session was last used here. */
+  /** How old the row is: milliseconds since its replica has told of it; 0 for this replica's own. */
   readonly ageMs: number;
 }
 
@@ -96,11 +97,19 @@ export interface Operation {
 export interface Admin {
   /** Runs statements as God; the table of the last one. Rejects with `SYNTAX`, `SEMANTIC` and what the statements say. */
   run(statement: string, options?: QueryOptions): Promise<Table>;
-  /** The sessions that this replica knows, the one used last first. */
-  sessions(filter?: { user?: string | undefined; idleFor?: Duration | undefined }): SessionSummary[];
+  /**
+   * The same calls under a session's role, instead of the host's: lists hold what it may see, and what it may not do rejects with
+   * `PERMISSION_DENIED`. The session is one of this replica.
+   */
+  as(session: Session<any>): Admin;
+  /**
+   * The sessions of the fleet: those of this replica first, the one used last at the head; then those of which others have told, as
+   * `ageMs` says. `local`: this replica's alone.
+   */
+  sessions(filter?: { user?: string | undefined; idleFor?: Duration | undefined; local?: boolean | undefined }): SessionSummary[];
   /** Kills a session wherever it is; whether it was known here. Its holders are refused with `SESSION_KILLED`. */
   killSession(id: string, reason?: string): Promise<boolean>;
-  /** Kills the sessions of a user that are known here, but for one; how many. */
+  /** Kills the sessions of a user that are known, here or from others, but for one; how many. */
   killSessions(filter: { user: string; except?: string | undefined }): Promise<number>;
   /** The queries of this replica that run; with `finished`, those that have ended instead, the latest last. */
   queries(filter?: { session?: string | undefined; slowerThan?: Duration | undefined; finished?: boolean | undefined }): QueryInfo[];
@@ -121,7 +130,10 @@ export interface Admin {
   createSpace(space: string): Promise<void>;
   dropSpace(space: string): Promise<void>;
   spaces(): Promise<string[]>;
-  /** The latest statements that were run here, the latest last. */
+  /**
+   * What was done, the latest last: what has changed accounts, roles, spaces or killed a session anywhere in the fleet, the latest 256 of
+   * each replica, durable; and what else was said here, in memory. As JSON lines: `log().map((line) => JSON.stringify(line)).join('\n')`.
+   */
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[];
   /** How the cache of sessions does: bytes held, and those that it may hold. */
   cache(): { readonly hits: number; readonly misses: number; readonly evictions: number; readonly bytes: number; readonly capacity: number };

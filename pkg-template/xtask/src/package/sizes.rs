@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 290_000),
-    ("openReplica, inline", 317_000),
-    ("openReplica, workerd", 310_000),
+    ("the module", 291_000),
+    ("openReplica, inline", 318_000),
+    ("openReplica, workerd", 312_000),
     (".", 28_000),
     ("./browser", 9_000),
-    ("./cloudflare", 24_000),
+    ("./cloudflare", 25_000),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 28_000),
-    ("./bundle", 329_000),
+    ("./bundle", 331_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

@@ -1,0 +1,130 @@
+//! The sessions of the fleet: each home tells the others of its own, and lists show what they have told.
+//!
+//! Invariants: a row tells when its session was last used as its home knew it, so that idle expiry is computed from the
+//! greatest last use that is known, and is never written; of no session more is told than once an interval, however often
+//! it is used; a session that was handed over is its new home's, and no timer of the old one ends it.
+
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::id::SessionId;
+use crate::service::record::{SessionInfo, SessionStats};
+use crate::store::roster::{LEASE, Row};
+use crate::time::Millis;
+
+/// What the others are to be told.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    /// How often; none: never.
+    interval: Option<Millis>,
+    /// Sessions that were used since they were told of.
+    stirred: Vec<SessionId>,
+    /// Not before then.
+    next: Millis,
+    /// When everything is told again, because rows stand for a lease only.
+    renew: Millis,
+    /// Whether somebody is there to be told.
+    heard: bool,
+}
+
+impl Fleet {
+    pub(super) const fn new(interval: Option<Millis>) -> Self {
+        Self { interval, stirred: Vec::new(), next: 0, renew: 0, heard: false }
+    }
+
+    /// The clock was set back by so much.
+    pub(super) const fn set_back(&mut self, back: Millis) {
+        self.next = self.next.saturating_sub(back);
+        self.renew = self.renew.saturating_sub(back);
+    }
+
+    pub(super) fn deadline(&self, sessions: bool) -> Option<Millis> {
+        let next = (!self.stirred.is_empty()).then_some(self.next);
+        let renew = sessions.then_some(self.renew);
+        [next, renew].into_iter().flatten().min().filter(|_| self.heard && self.interval.is_some())
+    }
+}
+
+impl Replica {
+    /// A session was used: the others are told, when it is time.
+    pub(super) fn stir(&mut self, id: SessionId) {
+        if self.service.fleet.interval.is_some() && self.service.manager.stir(&id) {
+            self.service.fleet.stirred.push(id);
+        }
+    }
+
+    /// Tells the others of sessions, where it is time to.
+    pub(super) fn tell_fleet(&mut self) {
+        let Some(interval) = self.service.fleet.interval.filter(|_| self.keyring.is_some()) else { return };
+        self.service.fleet.heard = self.links.has_trusted();
+        if !self.service.fleet.heard {
+            return;
+        }
+        if self.service.fleet.renew <= self.now {
+            self.service.fleet.renew = self.now.saturating_add(LEASE / 3);
+            let known: Vec<SessionId> = self.service.manager.iter().map(|session| session.id).collect();
+            known.into_iter().for_each(|id| self.stir(id));
+        }
+        if self.service.fleet.stirred.is_empty() || self.service.fleet.next > self.now {
+            return;
+        }
+        self.service.fleet.next = self.now.saturating_add(interval);
+        for id in core::mem::take(&mut self.service.fleet.stirred) {
+            self.service.manager.update(&id, |session| session.stirred = false);
+            let Some(session) = self.service.manager.get(&id) else { continue };
+            let SessionInfo { user, client, address, space, active, expires, queries, .. } = session.clone();
+            let (home, told) = (self.id, self.now);
+            self.store.roster_mut().put(id, Row { home, user, client, address, space, active, expires, queries, told });
+        }
+    }
+
+    /// Another replica has told of sessions: those that are known here may be its now.
+    pub(super) fn heed_rows(&mut self, sessions: &[SessionId]) {
+        for id in sessions {
+            let Some(row) = self.store.roster().get(id).filter(|row| row.home != self.id) else { continue };
+            let active = row.active;
+            let idle = |known: &SessionInfo| known.handles == 0 && known.queries == 0 && known.active <= active;
+            if self.service.manager.get(id).is_some_and(idle) {
+                self.service.manager.forget(id);
+            } else {
+                self.service.manager.update(id, |known| known.active = known.active.max(active));
+            }
+        }
+    }
+
+    /// A session, as it is known here or as its home has told, and how old that word is; unless it was killed or ended.
+    pub(super) fn find_session(&self, id: &SessionId) -> Option<(SessionInfo, Millis)> {
+        let here = self.service.manager.get(id).map(|session| (session.clone(), 0));
+        here.or_else(|| self.elsewhere(id, self.store.roster().get(id)?))
+    }
+
+    /// The sessions of other replicas, as they have told, with the age of each word.
+    pub fn sessions_elsewhere(&self) -> impl Iterator<Item = (SessionInfo, Millis)> {
+        self.store.roster().iter().filter_map(|(id, row)| self.elsewhere(id, row))
+    }
+
+    fn elsewhere(&self, id: &SessionId, row: &Row) -> Option<(SessionInfo, Millis)> {
+        let age = self.now.saturating_sub(row.told);
+        let known = self.service.manager.get(id).is_some() || self.store.fences().get(id).is_some();
+        if known || age >= LEASE || self.judge(id, row.user.as_deref()).is_err() {
+            return None;
+        }
+        let Row { home, user, client, address, space, active, expires, queries, .. } = row.clone();
+        let session = SessionInfo {
+            id: *id,
+            user,
+            client,
+            address,
+            space,
+            home,
+            created: id.created(),
+            active,
+            expires,
+            stats: SessionStats::default(),
+            queries,
+            handles: 0,
+            stirred: false,
+        };
+        Some((session, age))
+    }
+}
