@@ -316,8 +316,9 @@ export class Driver {
     const same = before.peers === now.peers && before.persisted === now.persisted && before.pending === now.pending && before.unsynced === now.unsynced;
     if (same) return;
     this.#told = now;
-    const { status } = this;
-    this.events.emit('status', () => status);
+    // Asked of the core only where somebody listens.
+    let status: Status | undefined;
+    this.events.emit('status', () => (status ??= this.status));
   }
 
   #schedule(at: number | null): void {
