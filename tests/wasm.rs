@@ -214,10 +214,11 @@ fn a_signed_token_opens_elsewhere_and_a_tampered_one_does_not() {
     set(&ann, "a", "1");
     let token = ann.sealed(-1.0, NOW).unwrap().as_string().unwrap();
     let resumed = resume(&there, &token).info().unwrap();
-    assert_eq!(text_at(&resumed, "user"), "ann");
-    assert_eq!(at(&resumed, "guarantees"), JsValue::from(3));
-    assert_eq!(at(&resumed, "resumed"), JsValue::TRUE);
-    assert_eq!(at(&resumed, "reason"), JsValue::NULL);
+    let [_, reason, _, guarantees, accepted, names @ ..] = &resumed.split(' ').collect::<Vec<_>>()[..] else {
+        panic!()
+    };
+    assert_eq!((*reason, *guarantees, *accepted), ("-", "3", "1"));
+    assert_eq!(names, ["3", "5", "annphonedefault"]);
 
     let dot = token.find('.').unwrap();
     for (place, _) in
@@ -227,7 +228,7 @@ fn a_signed_token_opens_elsewhere_and_a_tampered_one_does_not() {
         letters[place] = if letters[place] == 'A' { 'B' } else { 'A' };
         let tampered: String = letters.into_iter().collect();
         let refused = resume(&there, &tampered);
-        assert_eq!(text_at(&refused.info().unwrap(), "reason"), "TOKEN_INVALID", "letter {place}");
+        assert_eq!(refused.info().unwrap().split(' ').nth(1), Some("TOKEN_INVALID"), "letter {place}");
         assert_eq!(code(refused.get("a", PLAIN, -1.0, NOW)), "TOKEN_INVALID");
     }
     let seen = here.inspect_token(&token).unwrap();
