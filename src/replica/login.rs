@@ -107,7 +107,8 @@ impl Replica {
         }
         let strangers = &mut self.service.strangers;
         if strangers.len() >= STRANGERS_MAX && !strangers.contains_key(user) {
-            let first = strangers.keys().next().cloned();
+            // Who is not locked goes before who is, or guessing others would tell who has an account.
+            let first = strangers.iter().min_by_key(|(_, (_, until))| *until).map(|(name, _)| name.clone());
             first.and_then(|first| strangers.remove(&first));
         }
         let (count, until) = strangers.get(user).copied().unwrap_or_default();

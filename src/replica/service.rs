@@ -209,8 +209,11 @@ impl Replica {
 
     /// The writes that decide what a session may do: its token asks for them.
     pub(super) fn authority(&self, state: &SessionState) -> Vec<Dot> {
-        let user = state.user.as_deref().filter(|user| self.keyring.is_some() && *user != ROOT);
-        user.map(|user| self.directory().authority(user, &state.space)).unwrap_or_default()
+        let user = state.user.as_deref();
+        if self.keyring.is_none() || user == Some(ROOT) {
+            return Vec::new();
+        }
+        self.directory().authority(user, &state.space)
     }
 
     /// A session is used, if it is not over; what it does is counted.
@@ -285,6 +288,9 @@ impl Replica {
             let mut ids: Vec<SessionId> = self.sessions.values().filter(held).map(|state| state.id).collect();
             let known = self.service.manager.iter().filter(|session| session.user.as_deref() == Some(user));
             ids.extend(known.map(|session| session.id));
+            // A client's session need not have been here.
+            let joined = self.links.clients.values().filter(|client| client.user.as_deref() == Some(user));
+            ids.extend(joined.map(|client| client.session));
             for id in ids {
                 if let Err(reason) = self.judge(&id, Some(user)) {
                     self.close_down(&id, SessionStatus::Killed, None, reason.cause());

@@ -176,11 +176,18 @@ impl<'a> Directory<'a> {
         role(self.entries(&role_key(space, user)), &account.creation)
     }
 
-    /// The writes that decide what a user may do in a space.
+    /// The writes that decide what a user, or nobody in particular, may do in a space. Who has no account may do nothing
+    /// because others have one: the first of those decides.
     #[must_use]
-    pub fn authority(&self, user: &str, space: &Space) -> Vec<Dot> {
-        let keys = [account_key(user), role_key(&space.to_string(), user), space_key(space.name())];
-        keys.iter().flat_map(|key| self.entries(key)).map(|entry| entry.dot).collect()
+    pub fn authority(&self, user: Option<&str>, space: &Space) -> Vec<Dot> {
+        let own = user.map(|user| [account_key(user), role_key(&space.to_string(), user)]);
+        let own = own.iter().flatten().flat_map(|key| self.entries(key)).map(|entry| entry.dot);
+        let mut dots: Vec<Dot> = own.collect();
+        if dots.is_empty() {
+            dots.extend(self.list("account/").next().and_then(|(_, entries)| entries.first()).map(|entry| entry.dot));
+        }
+        dots.extend(self.entries(&space_key(space.name())).iter().map(|entry| entry.dot));
+        dots
     }
 
     /// The accounts that hold a role in a space.
@@ -301,7 +308,8 @@ impl Directory<'_> {
         let prefix = format!("fail/{user}/");
         let keys = self.store.space(self.system).map(|state| state.range(Some(&prefix), None));
         let keys = keys.into_iter().flatten().map_while(|(key, set)| Some((key.strip_prefix(prefix.as_str())?, set)));
-        let records = keys.filter_map(|(replica, set)| {
+        // Names may hold what stands between the parts of a key; ids of replicas do not.
+        let records = keys.filter(|(replica, _)| !replica.contains('/')).filter_map(|(replica, set)| {
             // One replica writes its record alone, so there is one; if its id is another's by now, the greatest counts.
             let told = set.entries().iter().filter_map(read);
             let own = told.max_by_key(|record| (record.at, record.number))?;

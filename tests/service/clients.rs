@@ -15,7 +15,7 @@ use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 
-use super::common::host::{Host, PLAIN, THROW};
+use super::common::host::{Host, PLAIN, THROW, sync};
 use super::common::net::Net;
 use super::common::{START, edge, tab};
 use super::{run, run_with};
@@ -296,4 +296,44 @@ pub(super) fn an_edge_that_lacks_the_records_of_a_token_refuses_no_write() {
     // Once the records are here, who has no role is answered as ever.
     let told = net.hosts[TAB].events.iter().filter(|event| matches!(event, Event::Rejected { .. })).count();
     assert_eq!(told, 0);
+}
+
+#[test]
+pub(super) fn a_new_password_closes_the_links_of_older_sessions_wherever_they_are() {
+    let (mut fra, mut nrt) = (fleet(), Host::new(edge("nrt1")));
+    let token = token(&mut fra, "ann");
+    sync(&mut fra, &mut nrt);
+    // The edge that the client has joined has never had a session of it.
+    nrt.replica.link_admit(AT_EDGE, &pass(&token), nrt.now).unwrap();
+    nrt.drain();
+    fra.at(fra.now + 5);
+    run_with(&mut fra, None, "ALTER USER ann WITH PASSWORD 'new'", &[HASH]).unwrap();
+    sync(&mut fra, &mut nrt);
+    let closed: Vec<_> = nrt.closed.iter().map(|(link, error)| (*link, error.code())).collect();
+    assert_eq!(closed, [(AT_EDGE, ErrorCode::SessionKilled)]);
+}
+
+#[test]
+pub(super) fn an_edge_that_has_heard_of_no_account_does_not_take_a_stranger_for_a_user() {
+    const LATE: usize = 1;
+    const STRANGER: usize = 2;
+    let mut fra = fleet();
+    // Neither of them has an account, and so neither has a role.
+    for user in [None, Some("mallory".to_string())] {
+        let init = SessionInit { user, space: Some(shop()), ..SessionInit::default() };
+        let session = fra.open(init);
+        assert_eq!(fra.try_set(session, "k", "v", THROW).unwrap_err().code(), ErrorCode::PermissionDenied);
+        let token = fra.token(session);
+        // An edge that begins empty.
+        let mut nrt = Host::new(edge("nrt1"));
+        nrt.at(fra.now);
+        let there = nrt.resume(&token);
+        assert_eq!(nrt.try_set(there, "k", "v", THROW).unwrap_err().code(), ErrorCode::StaleReplica);
+        let mut net = Net::new(vec![Host::new(edge("ams1")), nrt, Host::new(tab("tab"))]);
+        net.join(STRANGER, LATE, &pass(&token));
+        let writer = net.with(STRANGER, |tab| tab.resume(&token));
+        net.with(STRANGER, |tab| tab.set(writer, "k", "v"));
+        net.run(10_000);
+        assert!(net.hosts[LATE].replica.store().vector(&shop()).is_empty());
+    }
 }

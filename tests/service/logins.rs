@@ -94,3 +94,19 @@ fn accounts_are_known_where_the_secret_is() {
     let session = host.session();
     assert!(host.get(session, "k", PLAIN).is_ok());
 }
+
+#[test]
+fn a_lock_is_not_forgotten_because_others_were_guessed() {
+    let (mut fra, _) = fleet();
+    for user in ["ann", "a stranger"] {
+        for _ in 0..FAILURES_MAX {
+            words(login(&mut fra, user, false));
+        }
+    }
+    for n in 0..300 {
+        words(login(&mut fra, &format!("nobody {n}"), false));
+    }
+    let ann = words(login(&mut fra, "ann", false));
+    assert!(ann.contains("too often"), "{ann}");
+    assert_eq!(words(login(&mut fra, "a stranger", false)), ann, "whether there is such an account is not to be seen");
+}
