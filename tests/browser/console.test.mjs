@@ -150,6 +150,21 @@ test('a killed session is refused in the shop, by whom is told, and the log has 
   assert.equal(await shop.evaluate(() => Object.values(window.demo.counts().anomalies).reduce((sum, count) => sum + count)), 0, 'a new session has no past that it could break');
 }));
 
+test('a session at another edge is listed as that edge has told, and a kill reaches it there', () => inBrowser({}, async ({ context, tab }) => {
+  const shop = await tab();
+  await setLag(shop, 0);
+  await answered(shop, 'Tokyo', 'add a book');
+  const killed = await shop.evaluate(() => [...document.querySelectorAll('#token-facts dt')].find(({ textContent }) => textContent === 'session').nextElementSibling.textContent);
+  const page = await open(context);
+  const row = list(page, 'Sessions').locator(`[data-key="${killed}"]`);
+  await row.filter({ has: page.locator('td:nth-child(8)', { hasText: 'ago' }) }).getByRole('button').click();
+  await row.waitFor({ state: 'detached' });
+  await page.getByRole('radio', { name: 'Tokyo' }).check({ force: true });
+  await list(page, 'Operation log').getByRole('row').filter({ hasText: `KILL SESSION "${killed}"` }).filter({ hasText: 'Paris' }).waitFor();
+  const { outcome } = last(await answered(shop, 'Tokyo', 'read the cart'));
+  assert.deepEqual([outcome.code, outcome.by], ['SESSION_KILLED', 'root']);
+}));
+
 test('a tab whose session is killed joins its edge with another', () => inBrowser({}, async ({ context, tab }) => {
   const shop = await tab();
   await answered(shop, 'This tab', 'add a book');
@@ -175,7 +190,7 @@ test('an ordinary user sees the own sessions alone, and is told what she may not
     assert.equal(await answer.locator('.chip').textContent(), 'PERMISSION_DENIED', statement);
     assert.ok((await answer.textContent()).includes(`this needs the right to ${right}`), statement);
   }
-  assert.match(await list(page, 'Operation log').textContent(), /PERMISSION_DENIED: this needs the right to read the operation log/);
+  assert.match(await list(page, 'Operation log').textContent(), /nothing that you may read: the log is for God/);
   await become(page, 'root, who is God');
   await list(page, 'Operation log').getByRole('row').filter({ hasText: 'CREATE USER eve' }).filter({ hasText: 'ann' }).filter({ hasText: 'PERMISSION_DENIED' }).waitFor();
 }));

@@ -1,5 +1,5 @@
-// The lists of an edge that refresh by themselves: sessions, queries, the operation log, and the two plots that they feed. They show
-// what the edge answers to who asks, so an ordinary user sees less; and they run nothing but `SHOW`.
+// The lists that refresh by themselves: the sessions of the fleet as an edge knows it, the edge's queries, the operation log, and the two
+// plots that they feed. They show what the edge answers to who asks, so an ordinary user sees less; and they run nothing but `SHOW`.
 
 import { labelOf, nameOf } from '../places.js';
 import { byId, time } from '../view/dom.js';
@@ -34,6 +34,7 @@ export class Lists {
         { title: 'Queries', number: true, cell: ({ ActiveQueries }) => String(ActiveQueries) },
         { title: 'Used', cell: ({ UpdateTime }) => ago(Date.parse(UpdateTime)) },
         { title: 'At', cell: ({ GraphAddr }) => ({ text: nameOf(labelOf(GraphAddr)), title: GraphAddr }) },
+        { title: 'Told', cell: ({ AgeInMs }) => (AgeInMs > 0 ? `${time(AgeInMs)} ago` : 'here') },
       ],
       act: ({ SessionId, UserName }) => ({ label: 'Kill', title: `Kill the session ${tail(SessionId)} of ${UserName ?? 'nobody'}`, run: () => on.kill(`KILL SESSION "${SessionId}"`) }),
     });
@@ -49,12 +50,13 @@ export class Lists {
       act: ({ SessionID, ExecutionPlanID, Query }) => ({ label: 'Kill', title: `Kill the query ${ExecutionPlanID}: ${Query}`, run: () => on.kill(`KILL QUERY (SESSION = "${SessionID}", PLAN = ${ExecutionPlanID})`) }),
     });
     this.log = new Rows(byId('operations'), {
-      key: ({ n }) => n, most: 60, empty: 'nothing was done yet',
+      key: ({ n }) => n, most: 60, empty: 'nothing that you may read: the log is for God, and for Admins that of their spaces',
       columns: [
         { title: 'When', cell: ({ at }) => clock(at) },
         { title: 'Who', cell: ({ user, session }) => ({ text: user ?? 'the host', title: session ?? '' }) },
         { title: 'What', cell: ({ action }) => ({ text: action, title: action }) },
         { title: 'Space', cell: ({ target }) => target },
+        { title: 'At', cell: ({ replica }) => ({ text: nameOf(labelOf(replica)), title: replica }) },
         { title: 'Outcome', cell: ({ outcome }) => ({ text: outcome, kind: outcome === 'OK' ? 'value' : 'refused' }) },
       ],
     });
@@ -108,7 +110,7 @@ export class Lists {
 
   #queries(queries) {
     // The looks of consoles, this one's too, are queries themselves.
-    const others = queries.filter(({ Query }) => !/^SHOW (QUERIES|SESSIONS|GRANTS)$/.test(Query));
+    const others = queries.filter(({ Query }) => !/^SHOW (QUERIES|SESSIONS)$/.test(Query));
     this.queries.show(others);
     this.plots.queries.add(Date.now(), others.length);
     return `${others.length} running`;
@@ -118,11 +120,11 @@ export class Lists {
     // The same lines come again and again: what is written twice is told apart by its place among its like.
     const seen = new Map();
     const lines = operations.map((operation) => {
-      const name = `${operation.at} ${operation.session} ${operation.action}`;
+      const name = `${operation.at} ${operation.replica} ${operation.session} ${operation.action}`;
       seen.set(name, (seen.get(name) ?? 0) + 1);
       return { ...operation, n: `${name} ${seen.get(name)}` };
     });
     this.log.show(lines.reverse());
-    return 'newest first';
+    return operations.length > 0 ? 'newest first' : '';
   }
 }
