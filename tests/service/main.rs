@@ -23,6 +23,7 @@ mod logins;
 mod mutants;
 mod passwords;
 mod queries;
+mod random;
 mod roster;
 mod sessions;
 mod statements;

@@ -23,3 +23,12 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Creation, fleet::a_drop_beats_what_was_done_beside_it);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
 }
+
+/// The random schedules notice by themselves what breaks an invariant of theirs. Who wins of two that agree in the end is the other
+/// tests' to tell.
+#[test]
+fn chance_notices_too() {
+    for rule in [Service::Under, Service::Fence, Service::Judge] {
+        notices(rule, random::some_seeds);
+    }
+}
