@@ -195,6 +195,10 @@ impl Replica {
         let mut hashes = hashes.iter();
         let mut table = Table::default();
         for statement in &statements {
+            // One of those before may have ended the session.
+            if let Some(state) = handle.and_then(|handle| self.sessions.get(&handle)) {
+                state.admit(now)?;
+            }
             let plan = self.plan(&asker, statement, terms);
             let before = self.own_records();
             let result = self.execute(&mut asker, statement, &mut hashes);

@@ -301,3 +301,14 @@ fn nobody_fills_the_fleets_records_with_what_is_refused() {
     }
     assert_eq!(world.host.replica.store().vector(&system), &before);
 }
+
+#[test]
+fn a_session_that_kills_itself_runs_nothing_more_of_the_same_text() {
+    let mut fra = Host::new(edge("fra1"));
+    let root = fra.open(SessionInit { user: Some("root".into()), ..SessionInit::default() });
+    let id = fra.replica.session(root).unwrap().id;
+    let error = run(&mut fra, root, &format!("KILL SESSION '{id}'; CREATE SPACE shop")).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::SessionKilled);
+    let spaces = run(&mut fra, None, "SHOW SPACES").unwrap();
+    assert!(!column(&spaces, "Name").contains(&"shop".into()), "{spaces:?}");
+}

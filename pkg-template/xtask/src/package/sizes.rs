@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 291_000),
-    ("openReplica, inline", 318_000),
-    ("openReplica, workerd", 312_000),
+    ("the module", 295_000),
+    ("openReplica, inline", 320_500),
+    ("openReplica, workerd", 315_500),
     (".", 28_000),
     ("./browser", 9_000),
     ("./cloudflare", 25_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 28_000),
-    ("./bundle", 331_000),
+    ("./bundle", 332_500),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
