@@ -7,7 +7,6 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -27,7 +26,7 @@ use crate::service::statement::{Show, Stage, Statement, Term, parse};
 use crate::service::system::Directory;
 use crate::service::table::{Cell, KILLED, Table, check, semantic};
 use crate::store::Mutation;
-use crate::store::fence::{FENCE_TEXT_MAX, Fence};
+use crate::store::fence::{Fence, shortened};
 use crate::time::Millis;
 
 /// The longest name of an account or a space, in bytes.
@@ -576,12 +575,6 @@ impl Replica {
         }
         Ok(Table::default())
     }
-}
-
-/// A text that a fence can keep.
-fn shortened(text: &str) -> Arc<str> {
-    let end = (0..=text.len().min(FENCE_TEXT_MAX)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default().into()
 }
 
 /// The refusal of what does not exist.

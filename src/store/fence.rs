@@ -55,6 +55,13 @@ impl Fence {
     }
 }
 
+/// A text that a fence can keep.
+#[must_use]
+pub fn shortened(text: &str) -> Arc<str> {
+    let end = (0..=text.len().min(FENCE_TEXT_MAX)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().into()
+}
+
 /// All fences that a replica knows.
 #[derive(Clone, Debug, Default)]
 pub struct Fences {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers; by flag in
 //! Deno, Bun or headless Chromium. `cargo xtask bench durable` measures what is kept on disk, in tabs and in workerd;
 //! `cargo xtask bench links` clients of one server, and directories; `cargo xtask bench trust` what clients cost;
+//! `cargo xtask bench sessions` what a million sessions take;
 //! `cargo xtask bench instructions` counts the core's hot paths.
 
 mod instructions;
@@ -26,6 +27,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     }
     if args.first().is_some_and(|word| word == "trust") {
         return trust(&args[1..]);
+    }
+    if args.first().is_some_and(|word| word == "sessions") {
+        return sessions(&args[1..]);
     }
     let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
     ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
@@ -77,6 +81,13 @@ fn trust(args: &[String]) -> Result<()> {
     consumer::link(&peers, &project.join("bench/node_modules"))?;
     say("measuring: a minute, less with `--quick`");
     run(program("node").args(["--expose-gc", "bench/trust.mjs"]).args(args).current_dir(&project))
+}
+
+/// Sessions of one replica.
+fn sessions(args: &[String]) -> Result<()> {
+    let project = consumer::install()?;
+    say("measuring: a minute, less with `--quick`");
+    run(program("node").args(["--max-old-space-size=8192", "bench/sessions.mjs"]).args(args).current_dir(&project))
 }
 
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];

@@ -44,6 +44,7 @@ const COMMANDS: &[Command] = &[
         usage: "bench [--quick] [--json FILE] [--chromium|--deno|--bun] [W1 W2…]   measure the package beside its peers
   bench durable [--quick] [--json FILE]    measure cold starts and durable writes, in tabs and in workerd
   bench trust [--quick] [--json FILE]    measure what clients cost: forged tokens, deltas that are judged
+  bench sessions [--quick]    measure what sessions take, up to a million in one replica
   bench instructions [--accept]    count the instructions of the core's hot paths, beside the baseline",
         run: bench::command,
     },
