@@ -195,9 +195,7 @@ impl Replica {
         let mut table = Table::default();
         for statement in &statements {
             // One of those before may have ended the session.
-            if let Some(state) = handle.and_then(|handle| self.sessions.get(&handle)) {
-                state.admit(now)?;
-            }
+            self.asker(handle)?;
             let plan = self.plan(&asker, statement, terms);
             let before = self.own_records();
             let result = self.execute(&mut asker, statement, &mut hashes);
