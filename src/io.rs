@@ -28,6 +28,10 @@ pub struct WaitId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct WatchId(pub u32);
 
+/// A call that this replica carries out for a client; the replica chooses the number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct CallId(pub u32);
+
 /// A session in use at this replica; the replica chooses the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct SessionHandle(pub u32);
@@ -75,6 +79,21 @@ pub enum Effect {
         /// The reason.
         error: SessionError,
     },
+    /// Carry this out for a client, and say what came of it by [`crate::replica::Replica::replied`].
+    Call {
+        /// Its number.
+        call: CallId,
+        /// What is to be done.
+        method: String,
+        /// With what, as JSON.
+        args: String,
+        /// The session under which it is done; empty for a login.
+        token: String,
+        /// For how many milliseconds the client waits.
+        timeout: Millis,
+    },
+    /// Nobody waits for this call any more.
+    CallOver(CallId),
     /// Something that an application may want to know.
     Event(Event),
 }
@@ -264,6 +283,8 @@ pub enum Answer {
     Token(String),
     /// To statements: the table of the last one.
     Table(Table),
+    /// To a call: what the other replica has answered, as JSON.
+    Reply(String),
     /// To a flush, and to `synced`.
     Done,
 }

@@ -95,6 +95,10 @@ pub enum Trust {
     Unproved,
     /// A request, and a response, may come again.
     Once,
+    /// A call that comes again is carried out again.
+    CallOnce,
+    /// A call's answer is told to whoever knows its id.
+    Caller,
 }
 
 /// Whether a check is switched off in this thread.
@@ -204,6 +208,8 @@ mod switch {
                 Self::Trust(Trust::Proof) => "no-trust-proof",
                 Self::Trust(Trust::Unproved) => "no-trust-unproved",
                 Self::Trust(Trust::Once) => "no-trust-once",
+                Self::Trust(Trust::CallOnce) => "no-trust-call-once",
+                Self::Trust(Trust::Caller) => "no-trust-caller",
             }
         }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod bonds;
+mod calls;
 mod clients;
 mod console;
 mod fleet;
@@ -39,6 +40,7 @@ pub use self::login::{FAILURES_MAX, LOCK_MS};
 pub use self::session::{SessionInit, SessionView};
 pub use self::upstream::Standing;
 
+use self::calls::Calls;
 use self::fold::Folds;
 use self::front::Front;
 use self::journal::Journal;
@@ -169,6 +171,7 @@ pub struct Replica {
     waits: Waits,
     watches: Watches,
     links: Links,
+    calls: Calls,
     upstream: Upstream,
     front: Front,
     folds: Folds,
@@ -234,6 +237,7 @@ impl Replica {
             waits: Waits::default(),
             watches: Watches::default(),
             links: Links::new(config.timing),
+            calls: Calls::default(),
             upstream: Upstream::default(),
             front: Front::default(),
             // Half of the default timeout, so that a `sealed()` that needs a checkpoint gets it within its deadline.
@@ -341,6 +345,7 @@ impl Replica {
             self.waits.set_back(back);
             self.watches.set_back(back);
             self.links.set_back(back);
+            self.calls.set_back(back);
             self.folds.set_back(back);
             self.upstream.set_back(back);
             self.service.set_back(back);
@@ -369,6 +374,7 @@ impl Replica {
         while self.settle() {
             self.make_record();
         }
+        self.tend_calls();
         self.notify_watches();
         self.judge_standing();
         // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
@@ -390,10 +396,8 @@ impl Replica {
 
     fn next_timeout(&self) -> Option<Millis> {
         let links = if self.is_blocked() { None } else { self.links.deadline() };
-        [self.waits.deadline(), self.service.deadline(), self.watches.deadline(), self.folds.deadline(), links]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.waits.deadline(), self.service.deadline(), self.watches.deadline(), self.folds.deadline()];
+        own.into_iter().chain([self.calls.deadline(), links]).flatten().min()
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.

@@ -1,6 +1,7 @@
 //! Anti-entropy with one peer: vectors out, deltas in, until both hold the same.
 
 pub mod admit;
+pub mod call;
 pub mod gate;
 mod incoming;
 pub mod message;

@@ -45,6 +45,9 @@ export interface CoreReplica {
   /** A link to who shows no token: with a secret, the other end must prove that it has one too. `end`: 0 calls, 1 is called, 2 calls with each message. */
   linkProve(link: number, end: number, heartbeat: number | undefined, now: number): void;
   exchangeProved(link: number, bytes: Uint8Array, now: number): void;
+  /** The number of the wait for the answer, which is text. */
+  call(method: string, args: string, token: string, timeout: number, now: number): number;
+  replied(call: number, code: string | undefined, text: string, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
@@ -195,6 +198,8 @@ export type Effect =
   | { readonly kind: 'forget'; readonly keys: readonly (readonly [space: string, key: string])[] | null }
   | { readonly kind: 'unsynced'; readonly unsynced: boolean }
   | { readonly kind: 'timeout'; readonly at: number | null }
+  | { readonly kind: 'call'; readonly call: number; readonly method: string; readonly args: string; readonly token: string; readonly timeout: number }
+  | { readonly kind: 'callOver'; readonly call: number }
   | { readonly kind: 'close'; readonly link: number; readonly error: unknown }
   | { readonly kind: 'event'; readonly event: CoreEvent };
 

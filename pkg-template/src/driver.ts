@@ -7,6 +7,7 @@
  * replica and no other: the instance is never called again, whoever waits is told, storage is let go of.
  */
 import type { CoreEvent, CoreReplica, CoreSession, Effect } from './binding.js';
+import type { Calls } from './calls.js';
 import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
 import { Front } from './front.js';
@@ -62,6 +63,8 @@ export class Driver {
   readonly front: Front;
   /** How each query that runs is told that it has ended. */
   readonly queries = new Map<number, (error: EdgeSessionError) => void>();
+  /** What it does for clients, where it has a secret. */
+  calls: Calls | undefined;
   /** Whether it has a secret. */
   readonly keyed: boolean;
   /** What is closed with this replica. */
@@ -292,6 +295,10 @@ export class Driver {
         return;
       case 'timeout':
         return this.#schedule(effect.at);
+      case 'call':
+        return this.calls?.take(effect);
+      case 'callOver':
+        return this.calls?.over(effect.call);
       case 'close':
         return this.#sinks.get(effect.link)?.fail(fromCore(effect.error) ?? invalid('the link was closed', effect.error));
       case 'event':

@@ -16,7 +16,7 @@ import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js
 import { instantiate } from './wasm/glue.js';
 
 /** The table of a statement. */
-class Rows implements Table {
+export class Rows implements Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
   readonly #text: string;

@@ -4,6 +4,7 @@
 import type { Driver } from './driver.js';
 import { EdgeSessionError, invalid } from './errors.js';
 import { AdminHandle } from './admin.js';
+import { Calls, ask } from './calls.js';
 import { exchange } from './exchange.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
@@ -16,6 +17,9 @@ import type { Events, Inspection, Joining, Replica, ReplicaOptions, Status } fro
 import type { Admin } from './types/service.js';
 import type { Session, SessionInit, Wait } from './types/session.js';
 import { isBytes } from './value.js';
+
+// A password is looked at slowly, and after those that came before.
+const LOGIN_MS = 10_000;
 
 /** What the host does itself. */
 export type Hooks = Pick<ReplicaOptions, 'authenticate' | 'execute'>;
@@ -30,6 +34,7 @@ export class ReplicaHandle<M> implements Replica<M> {
     this.#driver = driver;
     this.#hooks = hooks;
     this.admin = new AdminHandle(driver);
+    if (driver.keyed) driver.calls = new Calls(this, driver);
   }
 
   get id(): string {
@@ -48,6 +53,10 @@ export class ReplicaHandle<M> implements Replica<M> {
     if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
     const raw = toInit({ ...init, token: undefined, user: undefined });
     const { authenticate, execute } = this.#hooks;
+    if (!this.#driver.keyed && authenticate === undefined) {
+      const token = await ask<string>(this.#driver, this, 'login', [user, password], '', { timeout: LOGIN_MS });
+      return new SessionHandle<M>(this.#driver, toBegin({ ...init, token, user: undefined }), execute);
+    }
     if (authenticate === undefined) {
       const hash = this.#driver.call((core, now) => core.loginHash(user, now));
       const right = await verified(password, hash ?? null);

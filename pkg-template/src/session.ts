@@ -4,6 +4,7 @@
  * It decides nothing about consistency: whether this replica may answer, and with what, is the core's word.
  */
 import { collect } from './batch.js';
+import { type Ran, ask, callerOf } from './calls.js';
 import type { CoreReplica, CoreSession, CoreSessionInit, RawEntry } from './binding.js';
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
@@ -11,7 +12,7 @@ import { type ErrorCode, invalid } from './errors.js';
 import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
-import { run, toTable, track } from './query.js';
+import { Rows, run, toTable, track } from './query.js';
 import { SyncHandle } from './sync.js';
 import { guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
 import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
@@ -161,7 +162,12 @@ export class SessionHandle<M> implements Session<M> {
       return toTable(await this.track(statement, (query) => execute(statement, { ...query, session: this as unknown as Session }), options));
     }
     try {
-      return await run(driver, statement, raw, this.#handle, options);
+      const token = callerOf(driver, raw);
+      if (token === undefined) return await run(driver, statement, raw, this.#handle, options);
+      if (typeof statement !== 'string') throw invalid('a statement is a string');
+      const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
+      this.merge(ran.token);
+      return new Rows(ran.table);
     } finally {
       this.#handle.refresh();
     }

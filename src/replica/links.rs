@@ -177,6 +177,7 @@ impl Replica {
         self.input(now);
         self.links.clients.remove(&link);
         self.links.bonds.forget(link);
+        self.calls.link_down(link);
         self.recovery.take_if(|recovery| recovery.link == link);
         if self.links.open.remove(&link).is_some() {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
@@ -284,6 +285,7 @@ impl Replica {
         if peer.gate().is_none() {
             replies.extend(self.prove_unasked(frame.from, &frame.messages));
         }
+        replies.extend(self.hear_calls(link, peer.asks(), &frame.messages));
         if frame.messages.iter().any(applies) {
             self.folds.keep_pasts(&self.store);
         }

@@ -41,6 +41,8 @@ enum Phase {
     Seal { gate: u64 },
     /// The records of the fleet that its session has seen; then it runs.
     Statements { text: String, hashes: Vec<String> },
+    /// The answer of the replica that was called.
+    Reply,
     /// The word of peers that they hold these.
     Acknowledged { writes: Vec<(Space, Dot)> },
 }
@@ -160,8 +162,27 @@ impl Replica {
     /// Gives up an operation that waits. A write that was applied already stays applied.
     pub fn cancel(&mut self, wait: WaitId) {
         let waited = self.waits.waiting.remove(&wait);
+        if waited.as_ref().is_some_and(|wait| matches!(wait.phase, Phase::Reply)) {
+            self.forget_call(wait);
+        }
         self.count_wait(waited.and_then(|wait| wait.session), false);
         self.waits.settled.remove(&wait);
+    }
+
+    /// A wait for the answer to a call.
+    pub(super) fn await_reply(&mut self, deadline: Millis) -> Result<WaitId, SessionError> {
+        match self.wait(None, deadline, Phase::Reply)? {
+            Progress::Waiting(wait) => Ok(wait),
+            Progress::Done(_) => Err(SessionError::new(ErrorCode::ArgumentInvalid, "a call waits")),
+        }
+    }
+
+    /// The answer to a call has come.
+    pub(super) fn settle_reply(&mut self, wait: WaitId, result: Result<Answer, SessionError>) {
+        if self.waits.waiting.remove(&wait).is_some() {
+            self.waits.settled.insert(wait, result);
+            self.settled.push_back(wait);
+        }
     }
 
     fn attempt(
@@ -271,13 +292,16 @@ impl Replica {
     pub(super) fn settle(&mut self) -> bool {
         let may = |wait: &Wait| match &wait.phase {
             Phase::Durable { gate, .. } | Phase::Seal { gate } => self.journal.open(*gate) || wait.deadline <= self.now,
-            Phase::Fresh { .. } | Phase::Statements { .. } | Phase::Acknowledged { .. } => true,
+            Phase::Fresh { .. } | Phase::Statements { .. } | Phase::Reply | Phase::Acknowledged { .. } => true,
         };
         let waiting: Vec<WaitId> = self.waits.waiting.iter().filter(|(_, wait)| may(wait)).map(|(id, _)| *id).collect();
         let mut wrote = false;
         for id in waiting {
             let Some(mut wait) = self.waits.waiting.remove(&id) else { continue };
             let result = self.try_wait(&mut wait, &mut wrote);
+            if result.is_some() && matches!(wait.phase, Phase::Reply) {
+                self.forget_call(id);
+            }
             match result {
                 None => {
                     self.waits.waiting.insert(id, wait);
@@ -304,6 +328,10 @@ impl Replica {
             Phase::Acknowledged { .. } => late.then(|| {
                 let cause =
                     "no peer has acknowledged every write in time; synchronisation goes on where there is a link";
+                Err(SessionError::new(ErrorCode::Timeout, cause))
+            }),
+            Phase::Reply => late.then(|| {
+                let cause = "no replica of the cluster has answered the call in time; it may have been carried out";
                 Err(SessionError::new(ErrorCode::Timeout, cause))
             }),
             Phase::Durable { .. } | Phase::Seal { .. } => late.then(|| {

@@ -15,6 +15,7 @@ use crate::store::entry::Key;
 use crate::store::fence::Fence;
 use crate::store::keys::{decode_keys, encode_keys};
 use crate::store::roster::Row;
+pub use crate::sync::call::{Call, Reply};
 use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
 use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
@@ -29,6 +30,8 @@ const WANT: u64 = 6;
 const TOP_UP: u64 = 7;
 const REFUSED: u64 = 8;
 const RESET: u64 = 9;
+const CALL: u64 = 16;
+const REPLY: u64 = 17;
 const FENCE: u64 = 18;
 /// Also in the answer of a replica that has no key.
 pub(crate) const CHALLENGE: u64 = 19;
@@ -40,9 +43,6 @@ const ROSTER: u64 = 24;
 
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
-
-/// Numbers that are kept for what is to come: a replica of version 1 answers them with [`Message::Unknown`].
-pub const RESERVED: [(u64, &str); 2] = [(16, "call"), (17, "reply")];
 
 /// The length of a nonce, in bytes.
 pub const NONCE_LEN: usize = 16;
@@ -141,6 +141,10 @@ pub enum Message {
         /// What the sender holds of it.
         vector: VersionVector,
     },
+    /// Of a client: do this in my place.
+    Call(Call),
+    /// The answer to a call.
+    Reply(Reply),
     /// To a replica that says it is of the same cluster: prove it.
     Challenge {
         /// Random.
@@ -372,6 +376,14 @@ impl Message {
                 writer.space(space);
                 writer.vector(vector);
             }
+            Self::Call(call) => {
+                head(writer, CALL, 5);
+                call.encode(writer);
+            }
+            Self::Reply(reply) => {
+                head(writer, REPLY, 3);
+                reply.encode(writer);
+            }
             Self::Challenge { nonce } => {
                 head(writer, CHALLENGE, 1);
                 writer.bytes(nonce);
@@ -404,9 +416,9 @@ impl Message {
             RESET => 0,
             UNKNOWN | BIND | CHALLENGE => 1,
             ASK => 2,
-            HELLO | ACK | BEHIND | UNDER | ROSTER => 3,
+            HELLO | ACK | BEHIND | UNDER | ROSTER | REPLY => 3,
             REFUSED | FENCE => 4,
-            WANT | PROOF => 5,
+            WANT | PROOF | CALL => 5,
             DELTA => 6,
             TOP_UP => 7,
             SLICE => 8,
@@ -441,6 +453,8 @@ impl Message {
             BIND => Self::Bind {
                 ids: named(reader, 2, |reader| Ok((reader.replica()?, Secret::from_bytes(exactly(reader)?))))?,
             },
+            CALL => Self::Call(Call::decode(reader)?),
+            REPLY => Self::Reply(Reply::decode(reader)?),
             CHALLENGE => Self::Challenge { nonce: exactly(reader)? },
             PROOF => Self::Proof(Proof {
                 kid: reader.text()?.into(),
@@ -480,6 +494,8 @@ impl Message {
             | Self::Ask { .. }
             | Self::Bind { .. }
             | Self::Fence { .. }
+            | Self::Call(_)
+            | Self::Reply(_)
             | Self::Challenge { .. }
             | Self::Proof(_)
             | Self::Roster { .. }
@@ -522,7 +538,7 @@ fn named<'b, T>(
 }
 
 /// A byte string of one length.
-fn exactly<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], SessionError> {
+pub(super) fn exactly<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], SessionError> {
     reader.bytes()?.try_into().map_err(|_| SessionError::malformed("a byte string of another length"))
 }
 

@@ -331,11 +331,13 @@ impl Peer {
                 step.replies.extend(answer);
             }
             Message::Fence { .. } | Message::Roster { .. } => {}
-            // Of ids and proofs, the replica that owns the link has taken note before.
+            // Of ids, proofs and calls, the replica that owns the link has taken note before.
             Message::Unknown { .. }
             | Message::Reset
             | Message::Ask { .. }
             | Message::Bind { .. }
+            | Message::Call(_)
+            | Message::Reply(_)
             | Message::Challenge { .. }
             | Message::Proof(_) => {}
         }

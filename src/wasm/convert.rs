@@ -158,7 +158,7 @@ pub(super) fn answer(answer: &Answer) -> JsValue {
         Answer::Item(shown) => shown.as_ref().map_or(JsValue::UNDEFINED, item),
         Answer::Outcome(whole) => outcome(whole),
         Answer::Items(list) => items(list),
-        Answer::Version(text) | Answer::Token(text) => JsValue::from_str(text),
+        Answer::Version(text) | Answer::Token(text) | Answer::Reply(text) => JsValue::from_str(text),
         Answer::Table(held) => table(held),
         Answer::Done => JsValue::UNDEFINED,
     }
@@ -290,6 +290,15 @@ pub(super) fn effect(effect: &Effect) -> JsValue {
         Effect::Close { link, error } => {
             object([("kind", "close".into()), ("link", link.0.into()), ("error", error::plain(error))])
         }
+        Effect::Call { call, method, args, token, timeout } => object([
+            ("kind", "call".into()),
+            ("call", call.0.into()),
+            ("method", method.into()),
+            ("args", args.into()),
+            ("token", token.into()),
+            ("timeout", (*timeout as f64).into()),
+        ]),
+        Effect::CallOver(call) => object([("kind", "callOver".into()), ("call", call.0.into())]),
         Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
     }
 }

@@ -13,7 +13,7 @@ use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
-use crate::io::{LinkId, Progress, Terms, WaitId, WatchId};
+use crate::io::{CallId, LinkId, Progress, Terms, WaitId, WatchId};
 use crate::replica::{End, Hashing, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
@@ -163,6 +163,29 @@ impl Replica {
     pub fn exchange_proved(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
         memory::expect(bytes.len());
         borrow(&self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
+    }
+
+    /// Asks a replica of the cluster to carry out `method` under the session of `token`. The number of the wait.
+    ///
+    /// # Errors
+    /// `QUOTA_EXCEEDED`; the others come with the answer.
+    pub fn call(&self, method: &str, args: &str, token: &str, timeout: f64, now: f64) -> Result<u32, SessionError> {
+        let timeout = Some(timeout).filter(|timeout| *timeout >= 0.0).map(millis);
+        Ok(borrow(&self.core)?.call(method, args, token, timeout, millis(now))?.0)
+    }
+
+    /// What came of a client's call: an answer, or with a `code` the cause of its refusal.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn replied(&self, call: u32, code: Option<String>, text: String, now: f64) -> Result<(), SessionError> {
+        let known = |code: &str| ErrorCode::ALL.iter().copied().find(|known| known.as_str() == code);
+        let answer = match code {
+            None => Ok(text),
+            Some(code) => Err(SessionError::new(known(&code).unwrap_or(ErrorCode::ArgumentInvalid), text)),
+        };
+        borrow(&self.core)?.replied(CallId(call), answer, millis(now));
+        Ok(())
     }
 
     /// A message has come over a link.

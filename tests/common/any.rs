@@ -11,7 +11,7 @@ use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
 use edge_session::store::roster::Row;
-use edge_session::sync::message::{Frame, Message, Proof, Slice};
+use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 use proptest::prelude::*;
@@ -154,6 +154,13 @@ pub fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|((told, heard, digest), fences)| Message::Fence { told, heard, digest, fences }),
         pair().prop_map(|(space, vector)| Message::Under { space, vector }),
         any::<[u8; 16]>().prop_map(|nonce| Message::Challenge { nonce }),
+        (any::<[u8; 16]>(), "[a-z]{0,8}", ".{0,20}", "[A-Za-z~.]{0,20}", any::<u64>())
+            .prop_map(|(id, method, args, token, timeout)| Message::Call(Call { id, method, args, token, timeout })),
+        (any::<[u8; 16]>(), "[A-Z_]{0,8}", ".{0,20}").prop_map(|(id, code, text)| Message::Reply(Reply {
+            id,
+            code,
+            text
+        })),
         ("[a-z0-9]{1,8}", any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>(), any::<Vec<u8>>())
             .prop_map(|(kid, nonce, count, mac, frame)| Message::Proof(Proof { kid, nonce, count, mac, frame })),
         (any::<u64>(), any::<u64>(), prop::collection::vec((any::<[u8; 10]>(), any_row()), 0..4)).prop_map(

@@ -3,8 +3,8 @@
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::id::{ReplicaId, Space};
 use edge_session::io::{
-    Answer, Change, Effect, Event, Item, LinkId, Operation, Outcome, Policy, Progress, Range, SessionHandle, Terms,
-    WaitId, WatchId,
+    Answer, CallId, Change, Effect, Event, Item, LinkId, Operation, Outcome, Policy, Progress, Range, SessionHandle,
+    Terms, WaitId, WatchId,
 };
 use edge_session::replica::{Config, Replica, SessionInit};
 use edge_session::vector::VersionVector;
@@ -42,6 +42,10 @@ pub struct Host {
     pub events: Vec<Event>,
     /// Links that the replica has closed, and why.
     pub closed: Vec<(LinkId, SessionError)>,
+    /// Calls of clients that are to be carried out: number, method, arguments, token.
+    pub calls: Vec<(CallId, String, String, String)>,
+    /// Calls that nobody waits for any more.
+    pub over: Vec<CallId>,
     pub timeout: Option<u64>,
     config: Config,
     runs: u8,
@@ -64,6 +68,8 @@ impl Host {
             aborted: Vec::new(),
             events: Vec::new(),
             closed: Vec::new(),
+            calls: Vec::new(),
+            over: Vec::new(),
             timeout: None,
             config,
             runs: 0,
@@ -108,6 +114,8 @@ impl Host {
                 Effect::Unsynced(unsynced) => self.unsynced.push(unsynced),
                 Effect::Timeout(at) => self.timeout = at,
                 Effect::Event(event) => self.events.push(event),
+                Effect::Call { call, method, args, token, timeout: _ } => self.calls.push((call, method, args, token)),
+                Effect::CallOver(call) => self.over.push(call),
                 Effect::Close { link, error } => self.closed.push((link, error)),
                 // Orders that are only for hosts with copies of their own.
                 _ => {}

@@ -21,9 +21,7 @@ fn foreign(from: ReplicaId, kind: u64) -> Vec<u8> {
 #[test]
 fn a_message_of_an_unknown_kind_is_answered_and_not_fatal() {
     let from = ReplicaId::new("future", [1; 10]).unwrap();
-    let mut kinds: Vec<u64> = RESERVED.iter().map(|(kind, _)| *kind).collect();
-    kinds.extend([10, 99, u64::MAX]);
-    for kind in kinds {
+    for kind in [10, 99, u64::MAX] {
         let mut host = Host::new(edge("paris"));
         host.replica.link_up(LinkId(1), START);
         host.drain();

@@ -30,7 +30,7 @@ use common::{START, batch, edge, put, stored};
 use edge_session::id::ReplicaId;
 use edge_session::io::{Event, LinkId, Range};
 use edge_session::store::entry::LiveSet;
-use edge_session::sync::message::{Frame, Message, RESERVED, Slice};
+use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::sync::peer::SLICE_BYTES;
 use edge_session::vector::VersionVector;
 use proptest::prelude::*;

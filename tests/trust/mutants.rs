@@ -29,5 +29,7 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Unproved, proofs::who_calls_and_proves_nothing_is_told_nothing_and_believed_nothing);
     notices(Trust::Unproved, proofs::a_fake_edge_learns_nothing_and_is_not_believed);
     notices(Trust::Once, proofs::a_request_is_taken_once_and_from_its_maker_alone);
+    notices(Trust::CallOnce, calls::a_call_that_is_repeated_is_carried_out_once);
+    notices(Trust::Caller, calls::a_call_is_its_sessions_alone);
     notices(Trust::Once, proofs::a_response_is_taken_once_and_to_its_request_alone);
 }

@@ -10,9 +10,9 @@ macro_rules! golden {
     ($($name:literal)*) => { [$(($name, include_str!(concat!("../data/wire/", $name, ".txt")))),*] };
 }
 
-const FILES: [(&str, &str); 22] = golden!(
+const FILES: [(&str, &str); 24] = golden!(
     "hello" "first-hello" "delta" "ack" "behind" "slice" "last-slice" "want" "top-up" "refused" "unknown" "several"
-    "snapshot" "empty-record" "reset" "ask" "bind" "fence" "under" "roster" "challenge" "proof"
+    "snapshot" "empty-record" "reset" "ask" "bind" "fence" "under" "roster" "challenge" "proof" "call" "reply"
 );
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -34,7 +34,7 @@ fn each_kind_of_message_has_its_documented_bytes() {
 
 #[test]
 fn every_kind_of_message_is_among_the_examples() {
-    let mut seen = [false; 17];
+    let mut seen = [false; 19];
     for (_, frame) in examples() {
         for message in frame.messages {
             let kind = match message {
@@ -55,12 +55,14 @@ fn every_kind_of_message_is_among_the_examples() {
                 Message::Challenge { .. } => 14,
                 Message::Proof(_) => 15,
                 Message::Roster { .. } => 16,
+                Message::Call(_) => 17,
+                Message::Reply(_) => 18,
                 Message::Foreign { .. } => continue,
             };
             seen[kind] = true;
         }
     }
-    assert_eq!(seen, [true; 17]);
+    assert_eq!(seen, [true; 19]);
 }
 
 #[test]

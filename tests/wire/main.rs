@@ -27,7 +27,7 @@ use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
 use edge_session::store::roster::Row;
-use edge_session::sync::message::{Frame, Message, Proof, Slice};
+use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 
@@ -177,6 +177,21 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ),
         ("roster", frame(vec![Message::Roster { told: 7, heard: 0, rows: vec![(session(), row())] }])),
         ("under", frame(vec![Message::Under { space: Space::first("$system").unwrap(), vector: both() }])),
+        (
+            "call",
+            Frame {
+                from: tab(),
+                to: Some(fra1()),
+                messages: vec![Message::Call(Call {
+                    id: [8; 16],
+                    method: "run".into(),
+                    args: "[\"SHOW SESSIONS\"]".into(),
+                    token: "~".into(),
+                    timeout: 1_000,
+                })],
+            },
+        ),
+        ("reply", frame(vec![Message::Reply(Reply { id: [8; 16], code: "TOKEN_INVALID".into(), text: "no".into() })])),
         ("challenge", Frame { from: tab(), to: None, messages: vec![Message::Challenge { nonce: [5; 16] }] }),
         (
             "proof",

@@ -142,8 +142,8 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * Begins a session of a user who knows the password of their account.
    *
    * Rejects with `BAD_CREDENTIALS`, in the same words and after the same time for a wrong user and a wrong password; after five
-   * failures the account is locked for a minute, and the details tell for how long still (`lockedForMs`). Rejects with `PERMISSION_DENIED` at
-   * a replica without a secret, which knows no accounts.
+   * failures the account is locked for a minute, and the details tell for how long still (`lockedForMs`). A replica
+   * without a secret knows no accounts, and asks the one that it is linked to; `TIMEOUT` where that has not answered within 10 s.
    *
    * @example
    * ```ts

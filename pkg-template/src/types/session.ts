@@ -176,7 +176,9 @@ export interface Session<M = KeyMap> extends Disposable {
    * `execute` of the replica knows; the table of the last one.
    *
    * Rejects with `SYNTAX` (the details name `position` and what was `expected`) and `SEMANTIC`, and then nothing has run; with
-   * `PERMISSION_DENIED`, and what the statement says: then those before it have run.
+   * `PERMISSION_DENIED`, and what the statement says: then those before it have run. At a replica without a secret a session that
+   * the cluster has signed has them run by the replica that it is linked to, once, however often the network breaks meanwhile; where
+   * no answer comes in time (`TIMEOUT`) they may have run.
    *
    * @example
    * ```ts

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 295_000),
-    ("openReplica, inline", 320_500),
-    ("openReplica, workerd", 315_500),
+    ("the module", 299_000),
+    ("openReplica, inline", 326_000),
+    ("openReplica, workerd", 320_000),
     (".", 28_000),
     ("./browser", 9_000),
     ("./cloudflare", 25_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 28_000),
-    ("./bundle", 332_500),
+    ("./bundle", 338_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

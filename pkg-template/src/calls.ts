@@ -1,0 +1,112 @@
+/**
+ * Calls: what a replica without a secret asks one of the cluster to do in its place, and what a replica with one does for clients.
+ *
+ * Invariants: what is done for a client is done under the session of its token, through the same door as for anybody else here; it is
+ * done once, whatever the network repeats, which the core sees to. What a refusal tells is its code and message. Logins are looked
+ * at one after the other, because each needs much memory for a moment.
+ */
+import type { CoreSession, CoreTable, Effect } from './binding.js';
+import type { Driver } from './driver.js';
+import { EdgeSessionError, aborted, invalid } from './errors.js';
+import { type Control, dispose, platform, report } from './platform.js';
+import { toTerms } from './terms.js';
+import type { Replica } from './types/replica.js';
+import type { QueryOptions } from './types/service.js';
+import type { Wait } from './types/session.js';
+
+/** What the statements of a call have answered, and the session's token after them. */
+export interface Ran {
+  readonly table: CoreTable;
+  readonly token: string;
+}
+
+/** Asks a replica of the cluster; resolves with its answer. Rejects as it does, and with `TIMEOUT` where none has answered in time. */
+export async function ask<T>(driver: Driver, owner: object, method: string, args: readonly string[], token: string, options: Pick<Wait, 'signal' | 'timeout'> | undefined): Promise<T> {
+  const { timeout, signal } = toTerms(options);
+  const text = JSON.stringify(args);
+  return JSON.parse(await driver.operate<string>(owner, (core, now) => core.call(method, text, token, timeout, now), signal)) as T;
+}
+
+/** The token of a session at a replica without a secret, where the cluster has signed it: then its statements are the cluster's. */
+export function callerOf(driver: Driver, raw: CoreSession): string | undefined {
+  if (driver.keyed) return undefined;
+  const token = driver.call((_, now) => raw.token(now));
+  return token.startsWith('~') ? undefined : token;
+}
+
+type Call = Extract<Effect, { kind: 'call' }>;
+
+/** The calls that a replica carries out. */
+export class Calls {
+  readonly #replica: Replica<any>;
+  readonly #driver: Driver;
+  readonly #running = new Map<number, Control>();
+  #logins: Promise<unknown> = Promise.resolve();
+
+  constructor(replica: Replica<any>, driver: Driver) {
+    this.#replica = replica;
+    this.#driver = driver;
+  }
+
+  take(call: Call): void {
+    const control = new (platform().AbortController)();
+    this.#running.set(call.call, control);
+    const reply = (code: string | undefined, text: string) => {
+      this.#running.delete(call.call);
+      this.#driver.tryCall((core, now) => core.replied(call.call, code, text, now));
+    };
+    // Not before the core's other effects are performed.
+    Promise.resolve()
+      .then(() => this.#perform(call, { timeout: call.timeout, signal: control.signal }))
+      .then(
+        (answer) => reply(undefined, JSON.stringify(answer)),
+        (cause: unknown) => {
+          if (EdgeSessionError.is(cause)) return reply(cause.code, cause.message);
+          report('edge-session: a call could not be carried out', cause);
+          reply('REPLICA_CRASHED', 'the call could not be carried out');
+        },
+      );
+  }
+
+  /** Nobody waits for it any more. */
+  over(call: number): void {
+    this.#running.get(call)?.abort(aborted('nobody waits for the answer'));
+  }
+
+  async #perform({ method, args, token }: Call, options: QueryOptions): Promise<Ran | string> {
+    const [first, second] = strings(args);
+    if (method === 'run' && first !== undefined) return this.#run(first, token, options);
+    if (method === 'login' && first !== undefined && second !== undefined) return this.#login(first, second);
+    throw new EdgeSessionError('PROTOCOL_MISMATCH', 'this replica does not know such a call');
+  }
+
+  async #run(statement: string, token: string, options: QueryOptions): Promise<Ran> {
+    const session = this.#replica.session(token);
+    try {
+      const table = await session.run(statement, options);
+      return { table: [[...table.columns], table.rows.map((row) => [...row]), String(table)], token: await session.sealed() };
+    } finally {
+      session[dispose]();
+    }
+  }
+
+  #login(user: string, password: string): Promise<string> {
+    const login = async () => {
+      const session = await this.#replica.login(user, password);
+      try {
+        return await session.sealed();
+      } finally {
+        session[dispose]();
+      }
+    };
+    const turn = this.#logins.then(login);
+    this.#logins = turn.catch(() => {});
+    return turn;
+  }
+}
+
+function strings(args: string): readonly string[] {
+  const list: unknown = JSON.parse(args);
+  if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list;
+  throw invalid('the arguments of a call are strings');
+}

@@ -1,0 +1,316 @@
+//! Calls: what a client asks a replica of the cluster to do in its place, and the answer.
+//!
+//! Invariants: a call runs under the session of the token that it carries, and under nobody's where it logs in; the host
+//! carries it out as it would for that session, so that rights are asked for where they always are. It runs at most once
+//! here: its id stands for it, and who repeats it gets the answer that is remembered, if the session is the same. What is
+//! remembered, and what runs at a time, is bounded. The caller repeats a call until it is answered or its time is over.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use litemap::LiteMap;
+
+use super::Replica;
+use crate::error::{ErrorCode, SessionError};
+use crate::id::SessionId;
+use crate::io::{Answer, CallId, Effect, LinkId, WaitId};
+use crate::mutant::{Mutant, Trust, off};
+use crate::sync::message::{Call, Message, NONCE_LEN, Reply};
+use crate::time::Millis;
+
+/// The first pause before a call is repeated; it doubles, up to the last one.
+const REPEAT_FIRST: Millis = 1_000;
+const REPEAT_LAST: Millis = 16_000;
+/// The most calls of one session, and of all, that run or are remembered.
+const SESSION_CALLS_MAX: usize = 64;
+const CALLS_MAX: usize = 512;
+/// The most calls of one frame: an edge reads frames of few messages.
+const FRAME_CALLS_MAX: usize = 16;
+/// How long an answer is remembered after its caller has given up waiting for it, in milliseconds.
+const REMEMBERED: Millis = 60_000;
+/// The longest time that a call may take.
+const CALL_MAX: Millis = 10 * 60_000;
+/// The longest answer, in bytes, and the most bytes of answers that are remembered.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+const ANSWERS_BYTES_MAX: usize = 4 << 20;
+/// The call that anybody may make who may join: it has no session yet.
+const LOGIN: &str = "login";
+
+/// What stands for a call: random, so that nobody guesses another's.
+type Id = [u8; NONCE_LEN];
+
+/// A call of this replica's that is not answered.
+#[derive(Debug)]
+struct Asked {
+    call: Call,
+    wait: WaitId,
+    until: Millis,
+    /// When it is said again; none before it was said.
+    due: Option<Millis>,
+    pause: Millis,
+}
+
+/// A call that runs here, or has run.
+#[derive(Debug)]
+struct Taken {
+    id: Id,
+    number: CallId,
+    session: Option<SessionId>,
+    link: Option<LinkId>,
+    until: Millis,
+    answer: Option<Reply>,
+}
+
+/// The calls of this replica, and those that it carries out.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    asked: LiteMap<Id, Asked>,
+    /// What is no longer waited for, to be said.
+    over: Vec<Call>,
+    last: u32,
+    /// In the order of their coming.
+    taken: Vec<Taken>,
+}
+
+impl Calls {
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let again = self.asked.values().filter_map(|asked| asked.due);
+        again.chain(self.taken.iter().map(|taken| taken.until)).min()
+    }
+
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        for (_, asked) in self.asked.iter_mut() {
+            asked.until = asked.until.saturating_sub(back);
+            asked.due = asked.due.map(|due| due.saturating_sub(back));
+        }
+        self.taken.iter_mut().for_each(|taken| taken.until = taken.until.saturating_sub(back));
+    }
+
+    /// A link is gone: what is not answered is said on the next one at once.
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        self.asked.iter_mut().for_each(|(_, asked)| asked.due = None);
+        self.taken.iter_mut().filter(|taken| taken.link == Some(link)).for_each(|taken| taken.link = None);
+    }
+
+    fn has_room(&self, session: Option<SessionId>) -> bool {
+        let own = self.taken.iter().filter(|taken| taken.session == session).count();
+        own < SESSION_CALLS_MAX && self.taken.len() < CALLS_MAX
+    }
+
+    /// Forgets what the oldest answers say, as far as they are too long together; that they were given is remembered.
+    fn make_room(&mut self) {
+        let answers = || self.taken.iter().filter_map(|taken| taken.answer.as_ref());
+        let mut bytes: usize = answers().map(|answer| answer.text.len()).sum();
+        for answer in self.taken.iter_mut().filter_map(|taken| taken.answer.as_mut()) {
+            if bytes <= ANSWERS_BYTES_MAX {
+                return;
+            }
+            bytes -= answer.text.len();
+            *answer = refused(answer.id, ErrorCode::QuotaExceeded, "it was done, and what came of it is forgotten");
+        }
+    }
+}
+
+fn refused(id: Id, code: ErrorCode, text: &str) -> Reply {
+    Reply { id, code: code.as_str().into(), text: text.into() }
+}
+
+impl Replica {
+    /// Asks a replica of the cluster to carry out `method` with `args`, under the session of `token`; an empty one is for
+    /// logging in. Answers a wait, whose answer is [`Answer::Reply`].
+    ///
+    /// # Errors
+    /// `TIMEOUT`, `QUOTA_EXCEEDED`, and whatever the other replica refuses it with, when the wait is taken.
+    pub fn call(
+        &mut self,
+        method: &str,
+        args: &str,
+        token: &str,
+        timeout: Option<Millis>,
+        now: Millis,
+    ) -> Result<WaitId, SessionError> {
+        self.input(now);
+        let timeout = timeout.unwrap_or(self.timeout).min(CALL_MAX);
+        let id = self.entropy.draw();
+        let call = Call { id, method: method.into(), args: args.into(), token: token.into(), timeout };
+        call.check()?;
+        let until = now.saturating_add(timeout);
+        let wait = self.await_reply(until)?;
+        self.calls.asked.insert(id, Asked { call, wait, until, due: None, pause: REPEAT_FIRST });
+        Ok(wait)
+    }
+
+    /// What waits for an answer is given up: nobody needs it any more.
+    pub(super) fn forget_call(&mut self, wait: WaitId) {
+        let id = self.calls.asked.iter().find(|(_, asked)| asked.wait == wait).map(|(id, _)| *id);
+        let Some(asked) = id.and_then(|id| self.calls.asked.remove(&id)) else { return };
+        if asked.due.is_some() {
+            self.end_call(&asked.call);
+        }
+    }
+
+    /// Whoever carries out a call may stop, or forget its answer.
+    fn end_call(&mut self, call: &Call) {
+        self.stirred = true;
+        let nothing = String::new;
+        self.calls.over.push(Call { id: call.id, method: nothing(), args: nothing(), token: nothing(), timeout: 0 });
+    }
+
+    /// The links to replicas that judge this one as a client.
+    fn edges(&self) -> Vec<LinkId> {
+        self.links.open.iter().filter(|(_, peer)| peer.asks()).map(|(link, _)| *link).collect()
+    }
+
+    /// Says what was not said yet, and again what was not answered; lets go of what is over.
+    pub(super) fn tend_calls(&mut self) {
+        let now = self.now;
+        for (number, running) in
+            self.calls.taken.iter().filter(|t| t.until <= now).map(|t| (t.number, t.answer.is_none()))
+        {
+            if running {
+                self.fresh.push(Effect::CallOver(number));
+            }
+        }
+        self.calls.taken.retain(|taken| taken.until > now);
+        if self.calls.asked.is_empty() && self.calls.over.is_empty() {
+            return;
+        }
+        // Where no edge is, another tab may know one.
+        let edges = self.edges();
+        let links = if edges.is_empty() { self.links.open.keys().copied().collect() } else { edges };
+        if links.is_empty() {
+            return;
+        }
+        let mut said: Vec<Message> = core::mem::take(&mut self.calls.over).into_iter().map(Message::Call).collect();
+        for (_, asked) in self.calls.asked.iter_mut().filter(|(_, asked)| asked.due.is_none_or(|due| due <= now)) {
+            asked.due = Some(now.saturating_add(asked.pause));
+            asked.pause = asked.pause.saturating_mul(2).min(REPEAT_LAST);
+            let timeout = asked.until.saturating_sub(now);
+            said.push(Message::Call(Call { timeout, ..asked.call.clone() }));
+        }
+        for (link, few) in links.iter().flat_map(|link| said.chunks(FRAME_CALLS_MAX).map(move |few| (*link, few))) {
+            self.transmit(link, None, few.to_vec());
+        }
+    }
+
+    /// Takes calls and replies; what is to be answered at once.
+    pub(super) fn hear_calls(&mut self, link: Option<LinkId>, edge: bool, messages: &[Message]) -> Vec<Message> {
+        let mut replies = Vec::new();
+        for message in messages {
+            if let Message::Call(call) = message {
+                if self.keyring.is_some() {
+                    replies.extend(self.take_call(link, call).map(Message::Reply));
+                } else if !edge {
+                    // Tabs that share a link call through the one that holds it.
+                    self.edges().into_iter().for_each(|link| self.transmit(link, None, alloc::vec![message.clone()]));
+                }
+            } else if let Message::Reply(reply) = message
+                && edge
+            {
+                self.hear_reply(reply);
+            } else if let Message::Reply(reply) = message
+                && self.calls.asked.contains_key(&reply.id)
+            {
+                self.hear_reply(reply);
+            }
+        }
+        replies
+    }
+
+    fn hear_reply(&mut self, reply: &Reply) {
+        if let Some(asked) = self.calls.asked.remove(&reply.id) {
+            self.end_call(&asked.call);
+            let code = ErrorCode::ALL.iter().find(|code| code.as_str() == reply.code);
+            let result = match code {
+                _ if reply.code.is_empty() => Ok(Answer::Reply(reply.text.clone())),
+                Some(code) => Err(SessionError::new(*code, reply.text.clone())),
+                None => Err(SessionError::new(
+                    ErrorCode::ProtocolMismatch,
+                    "the other replica refuses for a reason that this one does not know",
+                )),
+            };
+            self.settle_reply(asked.wait, result);
+            return;
+        }
+        // It may be for another tab, which called through this one.
+        let others: Vec<LinkId> =
+            self.links.open.iter().filter(|(_, peer)| !peer.asks()).map(|(link, _)| *link).collect();
+        others.into_iter().for_each(|link| self.transmit(link, None, alloc::vec![Message::Reply(reply.clone())]));
+    }
+
+    /// Takes a call of a client; what is to be answered at once.
+    fn take_call(&mut self, link: Option<LinkId>, call: &Call) -> Option<Reply> {
+        let id = call.id;
+        let at = self.calls.taken.iter().position(|taken| taken.id == id);
+        if call.method.is_empty() {
+            let over = at.map(|at| self.calls.taken.remove(at)).filter(|taken| taken.answer.is_none());
+            self.fresh.extend(over.map(|over| Effect::CallOver(over.number)));
+            return None;
+        }
+        let session = if call.method == LOGIN && call.token.is_empty() {
+            // Whose link it is: guesses are counted against somebody.
+            let client = link.and_then(|link| self.links.clients.get(&link));
+            let Some(client) = client else {
+                return Some(refused(id, ErrorCode::PermissionDenied, "log in over a socket that came with a token"));
+            };
+            Some(client.session)
+        } else {
+            match self.caller(&call.token) {
+                Ok(session) => Some(session),
+                Err(error) => return Some(refused(id, error.code(), error.cause())),
+            }
+        };
+        if let Some(taken) =
+            at.and_then(|at| self.calls.taken.get_mut(at)).filter(|_| !off(Mutant::Trust(Trust::CallOnce)))
+        {
+            if taken.session != session && !off(Mutant::Trust(Trust::Caller)) {
+                return Some(refused(id, ErrorCode::PermissionDenied, "the call is another session's"));
+            }
+            taken.link = link;
+            return taken.answer.clone();
+        }
+        if !self.calls.has_room(session) {
+            return Some(refused(id, ErrorCode::RateLimited, "too many calls at a time; wait for the answers of some"));
+        }
+        self.calls.last += 1;
+        let (number, timeout) = (CallId(self.calls.last), call.timeout.min(CALL_MAX));
+        let until = self.now.saturating_add(timeout).saturating_add(REMEMBERED);
+        self.calls.taken.push(Taken { id, number, session, link, until, answer: None });
+        let Call { method, args, token, .. } = call.clone();
+        self.fresh.push(Effect::Call { call: number, method, args, token, timeout });
+        None
+    }
+
+    /// The session of a token, if it may call.
+    fn caller(&self, token: &str) -> Result<SessionId, SessionError> {
+        let token = self.open_token(token, self.now)?;
+        let unsigned =
+            || SessionError::new(ErrorCode::TokenInvalid, "a call takes a token that the cluster has signed");
+        let claims = token.identity().ok_or_else(unsigned)?;
+        self.judge(&claims.session, claims.subject.as_deref())?;
+        self.service.manager.check(&claims.session, self.now)?;
+        Ok(claims.session)
+    }
+
+    /// The host has carried out a call: what it answers.
+    pub fn replied(&mut self, call: CallId, answer: Result<String, SessionError>, now: Millis) {
+        self.input(now);
+        let Some(taken) = self.calls.taken.iter_mut().find(|taken| taken.number == call && taken.answer.is_none())
+        else {
+            return;
+        };
+        let reply = match answer {
+            Ok(text) if text.len() <= ANSWER_BYTES_MAX => Reply { id: taken.id, code: String::new(), text },
+            Ok(_) => {
+                refused(taken.id, ErrorCode::QuotaExceeded, "the answer is longer than an answer may be; ask for less")
+            }
+            Err(error) => refused(taken.id, error.code(), error.cause()),
+        };
+        taken.answer = Some(reply.clone());
+        if let Some(link) = taken.link {
+            self.transmit(link, None, alloc::vec![Message::Reply(reply)]);
+        }
+        self.calls.make_room();
+    }
+}

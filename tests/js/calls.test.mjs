@@ -1,0 +1,121 @@
+// What a tab asks an edge to do: statements under its own session, logins; over real sockets and requests, whatever the network does.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import { http, webSocket } from 'edge-session';
+import { serveReplica } from 'edge-session/node';
+import { WebSocket } from 'ws';
+import { serve } from './server.mjs';
+import { SECRET, open, rejection, within } from './support.mjs';
+
+const QUICK = { WebSocket, maxDelay: 50 };
+
+async function edgeAt(t, options = {}) {
+  const edge = await open(t, { id: 'edge', secret: SECRET, ...options });
+  edge.on('error', () => {}); // What clients may not is told here.
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const serving = serveReplica(edge, server);
+  t.after(async () => {
+    await serving.stop({ timeout: 1 }).catch(() => {});
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address();
+  return { edge, ws: `ws://127.0.0.1:${port}/sync`, url: `http://127.0.0.1:${port}/sync` };
+}
+
+async function tabAt(t, transport) {
+  const tab = await open(t, { id: 'tab' });
+  await within(tab.connect(transport).ready, 'the link');
+  return tab;
+}
+
+test("a tab's statements run at the edge, under its own session", async (t) => {
+  const { edge, ws, url } = await edgeAt(t);
+  for (const transport of [(token) => webSocket(ws, { ...QUICK, token }), (token) => http(url, { token, every: 50 })]) {
+    const ann = edge.session({ user: 'ann' });
+    const tab = await tabAt(t, transport(ann.token));
+    const session = tab.session(ann.token);
+    const table = await session.run('SHOW SESSIONS', { timeout: '20s' });
+    const ids = table.rows.map((row) => row[table.columns.indexOf('SessionId')]);
+    assert.ok(ids.includes(ann.id), String(table));
+    assert.match(String(table), /SessionId/);
+    assert.equal((await rejection(session.run('SHOW NONSENSE', { timeout: '20s' }))).code, 'SYNTAX');
+  }
+});
+
+test('a role holds for what a tab asks as for what it does at the edge', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  await edge.admin.createUser('ann', 'a long password');
+  const ann = await edge.login('ann', 'a long password');
+  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token: ann.token }));
+  const session = tab.session(ann.token);
+  assert.equal((await rejection(session.run('CREATE USER eve', { timeout: '20s' }))).code, 'PERMISSION_DENIED');
+  assert.equal((await edge.admin.users()).includes('eve'), false);
+});
+
+test('a tab logs in at the edge, and the session is that of the account', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  await edge.admin.createUser('ann', 'a long password');
+  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token: edge.session().token }));
+  const session = await tab.login('ann', 'a long password');
+  assert.equal(session.user, 'ann');
+  assert.equal(edge.session(session.token).user, 'ann', 'the edge knows it');
+  const wrong = await Promise.all([rejection(tab.login('ann', 'wrong')), rejection(tab.login('nobody', 'wrong'))]);
+  assert.deepEqual(wrong.map(({ code }) => code), ['BAD_CREDENTIALS', 'BAD_CREDENTIALS']);
+  assert.equal(wrong[0].message, wrong[1].message);
+});
+
+test('the answer is lost with the connection, and the statement runs once all the same', async (t) => {
+  let ran = 0;
+  let go = () => {};
+  const execute = async () => {
+    ran += 1;
+    await new Promise((resolve) => (go = resolve));
+    return [{ n: ran }];
+  };
+  const edge = await open(t, { id: 'edge', secret: SECRET, execute });
+  const server = await serve(t, edge);
+  server.judges = true;
+  const { token } = edge.session({ user: 'ann' });
+  const tab = await tabAt(t, webSocket(server.url, { ...QUICK, token }));
+  const answer = tab.session(token).run('count one', { timeout: '25s' });
+  for (let n = 0; ran === 0 && n < 1_000; n += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  server.drop();
+  go();
+  const table = await within(answer, 'the answer over the next connection');
+  assert.deepEqual([table.columns, table.rows, ran], [['n'], [[1]], 1]);
+});
+
+test('whoever gives a statement up stops it at the edge', async (t) => {
+  let stopped;
+  const aborted = new Promise((resolve) => (stopped = resolve));
+  let begun = () => {};
+  const running = new Promise((resolve) => (begun = resolve));
+  const execute = (_, { signal }) =>
+    new Promise((_resolve, reject) => {
+      begun();
+      signal.addEventListener('abort', () => {
+        stopped();
+        reject(new Error('stopped'));
+      });
+    });
+  const { edge, ws } = await edgeAt(t, { execute });
+  const { token } = edge.session({ user: 'ann' });
+  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token }));
+  const control = new AbortController();
+  const answer = rejection(tab.session(token).run('take for ever', { timeout: '25s', signal: control.signal }));
+  await within(running, 'the beginning');
+  control.abort();
+  assert.equal((await answer).code, 'ABORTED');
+  await within(aborted, 'the end of it at the edge');
+});
+
+test('without an edge a call ends with its time', async (t) => {
+  const edge = await open(t, { id: 'edge', secret: SECRET });
+  const tab = await open(t, { id: 'tab' });
+  const session = tab.session(edge.session({ user: 'ann' }).token);
+  assert.equal((await within(rejection(session.run('SHOW SESSIONS', { timeout: 50 })), 'the refusal')).code, 'TIMEOUT');
+});
