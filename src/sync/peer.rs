@@ -148,7 +148,7 @@ impl Peer {
         self.resend();
     }
 
-    /// What is under way was not taken: it is due again at once.
+    /// What is under way is due again at once.
     pub fn resend(&mut self) {
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
     }
@@ -317,8 +317,7 @@ impl Peer {
                 run.fill(&space, state, store.clock().last(), &mut step.replies);
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
-            // The other side tells its own operator; this side tries again, ever more slowly, unless it is a client that
-            // can do better.
+            // The other side tells its own operator; this one tries again, unless it is a client that can do better.
             Message::Refused { space, code, dots } => step.denied.push((space, code, dots)),
             Message::Fence { told, heard, digest, fences } if store.fences().is_shared() => {
                 let known = store.fences_mut();
@@ -330,10 +329,9 @@ impl Peer {
                 let answer = self.told.rows.hear_rows((told, heard), rows, store.roster_mut(), &mut step.rows);
                 step.replies.extend(answer);
             }
-            Message::Fence { .. } | Message::Roster { .. } => {}
             // Of ids, proofs and calls, the replica that owns the link has taken note before.
-            Message::Unknown { .. }
-            | Message::Reset
+            Message::Fence { .. } | Message::Roster { .. } | Message::Unknown { .. } => {}
+            Message::Reset
             | Message::Ask { .. }
             | Message::Bind { .. }
             | Message::Call(_)
