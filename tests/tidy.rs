@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 /// What is fetched or made, and not ours to judge.
 const SKIPPED: [&str; 7] = ["node_modules", "target", "tools", "pkg", ".git", "proptest-regressions", "bindings.d.ts"];
 const LINES_MAX: usize = 600;
+/// How the tests of a file begin: proptest is not there on wasm32.
+const TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(all(test, not(target_arch = \"wasm32\")))]"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +52,7 @@ fn sources(under: &[&str], endings: &[&str]) -> Vec<(String, String)> {
 /// The lines of a Rust file that are neither comments nor its tests, with their numbers.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
-    let product = lines.take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    let product = lines.take_while(|(_, line)| !TESTS.iter().any(|begin| line.starts_with(begin)));
     product.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 

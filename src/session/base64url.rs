@@ -91,7 +91,7 @@ fn triplet(a: u8, b: u8, c: u8, d: u8, seen: &mut u8) -> [u8; 3] {
     [one, two, three]
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use base64ct::{Base64UrlUnpadded, Encoding};

@@ -247,7 +247,7 @@ pub(super) fn write_number(mut number: u64, json: &mut Vec<u8>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use alloc::string::ToString;

@@ -182,6 +182,7 @@ fn words(result: &Result<Answer, SessionError>) -> String {
         }
         Ok(Answer::Version(_)) => "written".into(),
         Ok(Answer::Token(_)) => "a token".into(),
+        Ok(Answer::Reply(text)) => text.clone(),
         Ok(Answer::Table(table)) => table.to_string(),
         Ok(Answer::Done) => "done".into(),
     }

@@ -188,7 +188,7 @@ pub fn answer(answer: &Answer) -> Value {
     match answer {
         Answer::Item(shown) => entry(shown.as_ref()),
         Answer::Items(list) => items(list),
-        Answer::Version(text) | Answer::Token(text) => json!(text),
+        Answer::Version(text) | Answer::Token(text) | Answer::Reply(text) => json!(text),
         Answer::Table(table) => json!(table.to_string()),
         Answer::Done => Value::Null,
         Answer::Outcome(Outcome::Value { item: shown, conflicts, stale }) => {
@@ -228,6 +228,10 @@ pub fn effect(effect: &Effect) -> Value {
         Effect::Abort { plan, reason } => json!({ "kind": "abort", "plan": plan, "reason": reason.as_str() }),
         Effect::Unsynced(unsynced) => json!({ "kind": "unsynced", "unsynced": unsynced }),
         Effect::Timeout(at) => json!({ "kind": "timeout", "at": at }),
+        Effect::Call { call, method, args, token, timeout } => {
+            json!({ "kind": "call", "call": call.0, "method": method, "args": args, "token": token, "timeout": timeout })
+        }
+        Effect::CallOver(call) => json!({ "kind": "callOver", "call": call.0 }),
         Effect::Close { link, error: told } => json!({ "kind": "close", "link": link.0, "error": error(told) }),
         Effect::Event(told) => json!({ "kind": "event", "event": event(told) }),
     }

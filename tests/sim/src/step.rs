@@ -79,6 +79,9 @@ impl World {
                 Effect::Event(event) => self.event(node, event)?,
                 Effect::Forget(keys) => self.forget(node, keys),
                 // Nobody here is a client.
+                Effect::Call { .. } | Effect::CallOver(_) => {
+                    return Alarm::raise(Kind::Contract, format!("n{node} carries out a call of nobody"));
+                }
                 Effect::Close { error, .. } => {
                     return Alarm::raise(Kind::Contract, format!("n{node} closes a trusted link: {error}"));
                 }

@@ -9,7 +9,7 @@ import type { Driver, Sink } from '../../driver.js';
 import { type EdgeSessionError, fromCore } from '../../errors.js';
 import { CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED } from '../../transport/socket.js';
 
-// What a socket may keep is 16 KiB of structured clone; the note is one field of it.
+// What a socket may keep is 16 KiB of structured clone: the note and the token, at most 4 KiB, and a little beside them.
 const NOTE_BYTES = 15 << 10;
 // Bytes sent to a peer that has said nothing since. One message beyond it is always sent.
 const UNHEARD_BYTES = 8 << 20;
@@ -144,7 +144,8 @@ class Socket implements Sink {
   /** Writes down what is known of the peer, unless that is written there. */
   #keep(): void {
     const known = this.#driver.call((core) => core.linkNote(this.#link));
-    const note = known === undefined || known.byteLength > NOTE_BYTES ? null : known;
+    const room = NOTE_BYTES - (this.#kept.pass?.length ?? 0);
+    const note = known === undefined || known.byteLength > room ? null : known;
     // Of who is still to prove itself nothing is known.
     const trusted = this.#kept.trusted || known !== undefined;
     if (same(note, this.#kept.note) && trusted === this.#kept.trusted) return;
