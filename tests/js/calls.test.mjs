@@ -119,3 +119,53 @@ test('without an edge a call ends with its time', async (t) => {
   const session = tab.session(edge.session({ user: 'ann' }).token);
   assert.equal((await within(rejection(session.run('SHOW SESSIONS', { timeout: 50 })), 'the refusal')).code, 'TIMEOUT');
 });
+
+test('a tab reads at the edge what it does not hold, and goes on from there', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const writer = edge.session({ space: 'catalogue' });
+  await writer.set('price', { euro: 9 });
+  await writer.set('picture', bytes);
+  await writer.set('title', 'Bücher 📚', { ttl: '1h' });
+  const ann = edge.session({ user: 'ann' });
+  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token: ann.token }));
+  const session = tab.session(ann.token);
+  const elsewhere = { space: 'catalogue', timeout: '20s' };
+  assert.deepEqual(await session.remote.get('price', elsewhere), { euro: 9 });
+  assert.deepEqual(await session.remote.get('picture', elsewhere), bytes);
+  assert.equal(await session.remote.get('nothing', elsewhere), undefined);
+  const all = await session.remote.list({ prefix: 'p', ...elsewhere });
+  assert.deepEqual(all.map(({ key, value }) => [key, value]), [['picture', bytes], ['price', { euro: 9 }]]);
+  const title = await session.remote.entry('title', elsewhere);
+  assert.deepEqual([title.value, title.version, title.expiresAt > Date.now()], ['Bücher 📚', (await writer.entry('title')).version, true]);
+  // The tab holds nothing of it; the session has seen it, and is where it was.
+  assert.deepEqual(Object.keys(tab.inspect().vectors).filter((space) => space === 'catalogue'), []);
+  assert.equal(session.space, 'default');
+  assert.deepEqual(session.inspect().spaces.catalogue.reads, { [edge.id]: 3 });
+  assert.equal(edge.session(session.token).space, 'default');
+});
+
+test('what a tab reads at an edge is read under its role, and never behind what it has seen', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  await edge.session({ space: 'secret' }).set('plan', 'x');
+  await edge.admin.createUser('ann', 'a long password');
+  const ann = await edge.login('ann', 'a long password');
+  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token: ann.token }));
+  const session = tab.session(ann.token);
+  const ask = (space, options) => rejection(session.remote.get('plan', { space, timeout: '20s', ...options }));
+  const refused = await ask('secret');
+  assert.ok(['PERMISSION_DENIED', 'SPACE_NOT_FOUND'].includes(refused.code), refused.code);
+  assert.equal((await ask('$system')).code, (await ask('$nothing')).code);
+  assert.equal((await ask(7)).code, 'ARGUMENT_INVALID');
+  assert.equal((await ask('secret', { signal: AbortSignal.abort() })).code, 'ABORTED');
+  assert.equal((await rejection(tab.session().remote.get('plan', { space: 'secret' }))).code, 'TOKEN_INVALID');
+  assert.equal((await rejection(edge.session().remote.get('plan'))).code, 'ARGUMENT_INVALID');
+
+  // Another edge, which has not heard of what the session has seen, does not answer from before it.
+  const [early, late] = [await edgeAt(t), await edgeAt(t)];
+  const bob = early.edge.session({ user: 'bob', space: 'news' });
+  const other = await tabAt(t, webSocket(late.ws, { ...QUICK, token: late.edge.session({ user: 'bob' }).token }));
+  await bob.set('head', 'line');
+  const behind = await rejection(other.session(await bob.sealed()).remote.get('head', { space: 'news', timeout: '1s' }));
+  assert.ok(['STALE_REPLICA', 'TIMEOUT'].includes(behind.code), behind.code);
+});

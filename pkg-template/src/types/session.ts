@@ -82,6 +82,8 @@ export interface Session<M = KeyMap> extends Disposable {
   readonly token: Token;
   /** The same operations under the same checks, without a promise and without waiting. */
   readonly sync: SyncSession<M>;
+  /** Reads of spaces that this replica does not hold. */
+  readonly remote: RemoteReads<M>;
 
   /**
    * Waits until this session's writes are durable and answers the token that covers them, signed where this replica
@@ -226,6 +228,34 @@ export interface SyncSession<M = KeyMap> {
   delete(key: Key<M>): void;
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[];
   batch(build: (tx: Batch<M>) => unknown): Version;
+}
+
+/** Where a read is carried out, and for how long it is waited for. */
+export interface Elsewhere extends Pick<Wait, 'signal' | 'timeout'> {
+  /** The space to read; the session's own unless said otherwise. */
+  space?: string | undefined;
+}
+
+/**
+ * Reads that a tab asks of the edge that it is linked to, under the session's token: of spaces that the tab does not hold. What was read
+ * is a read of this session, under its guarantees.
+ *
+ * Each rejects with what the edge says: `PERMISSION_DENIED` or `SPACE_NOT_FOUND` where its user may not read there, `STALE_REPLICA`,
+ * `QUOTA_EXCEEDED` for an answer of more than 256 KiB (ask with a `limit`); with `TIMEOUT` where no answer comes in time, `ABORTED`,
+ * `TOKEN_INVALID` for a session that no replica with the secret has signed, and `ARGUMENT_INVALID` at a replica that has the secret itself.
+ *
+ * @example
+ * ```ts
+ * const price = await session.remote.get('price:9', { space: 'catalogue', timeout: '5s' });
+ * ```
+ */
+export interface RemoteReads<M = KeyMap> {
+  /** The value of a key, `undefined` where it is proved absent. */
+  get<K extends Key<M>>(key: K, options?: Elsewhere): Promise<M[K] | undefined>;
+  /** Value, version and expiry of a key. */
+  entry<K extends Key<M>>(key: K, options?: Elsewhere): Promise<Entry<K, M[K]> | undefined>;
+  /** The entries of a range, in key order. */
+  list<K extends Key<M>>(range?: KeyRange & Elsewhere): Promise<Entry<K, M[K]>[]>;
 }
 
 /** The writes of one atomic step, and what must hold for them. Usable only inside of `batch`. */

@@ -1,0 +1,97 @@
+/**
+ * Reads of spaces that a replica does not hold: asked of a replica of the cluster, and carried out there under the session's token.
+ *
+ * Invariant: what was read is joined into the session before the caller sees it, so its guarantees hold for what it reads
+ * elsewhere, too; who the session is, and its space, stay what they were. Values travel as the text in which they cross.
+ */
+import { ask, callerOf } from './calls.js';
+import { EdgeSessionError, invalid } from './errors.js';
+import type { Handle } from './handle.js';
+import { dispose } from './platform.js';
+import { toKey, toRange } from './terms.js';
+import type { Entry, Key, KeyRange } from './types/data.js';
+import type { Replica } from './types/replica.js';
+import type { QueryOptions } from './types/service.js';
+import type { Elsewhere, RemoteReads, Session } from './types/session.js';
+import { decode, encode, wellFormed } from './value.js';
+
+/** An entry as text: a value of bytes is a string of characters up to U+00FF. */
+interface Sent {
+  readonly key: string;
+  readonly kind: 0 | 1 | 2;
+  readonly value: string;
+  readonly version: string;
+  readonly expiresAt: number | null;
+}
+
+/** What a read has answered, and what it has seen. */
+export interface Read {
+  readonly entries: readonly Sent[];
+  readonly token: string;
+}
+
+export class RemoteHandle<M> implements RemoteReads<M> {
+  readonly #handle: Handle;
+  readonly #session: Session<M>;
+
+  constructor(handle: Handle, session: Session<M>) {
+    this.#handle = handle;
+    this.#session = session;
+  }
+
+  async get<K extends Key<M>>(key: K, options?: Elsewhere): Promise<M[K] | undefined> {
+    return (await this.entry(key, options))?.value;
+  }
+
+  async entry<K extends Key<M>>(key: K, options?: Elsewhere): Promise<Entry<K, M[K]> | undefined> {
+    const [found] = await this.#ask<K>('entry', toKey(key), options);
+    return found;
+  }
+
+  async list<K extends Key<M>>(range: KeyRange & Elsewhere = {}): Promise<Entry<K, M[K]>[]> {
+    return this.#ask<K>('list', JSON.stringify(toRange(range)), range);
+  }
+
+  async #ask<K extends Key<M>>(method: string, what: string, options: Elsewhere = {}): Promise<Entry<K, M[K]>[]> {
+    const { space = this.#session.space, timeout, signal } = options;
+    if (typeof space !== 'string' || !wellFormed(space)) throw invalid('space is a well-formed string');
+    const { driver, raw } = this.#handle;
+    if (driver.keyed) throw invalid('a replica with a secret holds every space: begin a session there');
+    const token = callerOf(driver, raw);
+    if (token === undefined) throw new EdgeSessionError('TOKEN_INVALID', 'the cluster does not know this session; begin it by a token that a replica with the secret has signed');
+    const read = await ask<Read>(driver, this.#handle, method, [space, what], token, { timeout, signal });
+    this.#session.merge(read.token);
+    return read.entries.map((sent) => received<K, M[K]>(sent));
+  }
+}
+
+/** Carries out a read for a client, under its session. */
+export async function readFor(replica: Replica<any>, token: string, space: string, method: 'entry' | 'list', what: string, options: QueryOptions): Promise<Read> {
+  const there = replica.session({ token, space });
+  const caller = replica.session(token);
+  try {
+    const entries: Entry[] = [];
+    if (method === 'list') {
+      for await (const entry of there.list({ ...JSON.parse(what), ...options })) entries.push(entry);
+    } else {
+      const entry = await there.entry(what, options);
+      if (entry !== undefined) entries.push(entry);
+    }
+    // Its token stays one of the space in which the caller is.
+    caller.merge(await there.sealed(options));
+    return { entries: entries.map(sent), token: await caller.sealed(options) };
+  } finally {
+    there[dispose]();
+    caller[dispose]();
+  }
+}
+
+function sent({ key, value, version, expiresAt }: Entry): Sent {
+  const { kind, value: encoded } = encode(value);
+  return { key, kind, value: typeof encoded === 'string' ? encoded : Array.from(encoded, (byte) => String.fromCharCode(byte)).join(''), version, expiresAt };
+}
+
+function received<K extends string, T>({ key, kind, value, version, expiresAt }: Sent): Entry<K, T> {
+  const encoded = kind === 2 ? Uint8Array.from(value, (character) => character.charCodeAt(0)) : value;
+  return { key: key as K, value: decode<T>({ kind, value: encoded }), version, expiresAt };
+}
