@@ -83,6 +83,8 @@ pub enum Trust {
     Role,
     /// An entry may be stamped with any clock.
     Clock,
+    /// Stamps may creep ahead of the time as fast as they like.
+    Steps,
     /// Entries may go where none come.
     Removal,
     /// Every space is for everybody.
@@ -210,6 +212,7 @@ mod switch {
                 Self::Trust(Trust::Once) => "no-trust-once",
                 Self::Trust(Trust::CallOnce) => "no-trust-call-once",
                 Self::Trust(Trust::Caller) => "no-trust-caller",
+                Self::Trust(Trust::Steps) => "no-trust-steps",
             }
         }
 

@@ -17,7 +17,7 @@ use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{DataEntry, Key};
 use crate::sync::gate::{ClientLimits, Right};
 use crate::sync::message::NAMED_MAX;
-use crate::time::{Hlc, HlcClock, Millis};
+use crate::time::{Hlc, Millis};
 
 /// The most by which a client's stamp may be ahead of the judge's clock, in milliseconds.
 pub const DRIFT_MAX: Millis = 60_000;
@@ -29,6 +29,8 @@ pub struct Sender<'s> {
     pub bound: &'s [ReplicaId],
     /// What it may do in the delta's space.
     pub right: Right,
+    /// Whether it may stamp a millisecond ahead of the greatest stamp here, where that is ahead of the time.
+    pub steps: bool,
     /// Bounds of what it may bring.
     pub limits: &'s ClientLimits,
 }
@@ -84,7 +86,7 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
         return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot)));
     }
     let mut bad = Bad::default();
-    let latest = latest_clock(&store.clock(), now);
+    let latest = latest_clock(store.clock().last(), sender.steps, now);
     let mut hlc = Hlc::default();
     for (key, entry) in news() {
         if let Err(error) = check_entry(key, entry, store, latest) {
@@ -124,10 +126,12 @@ fn full(set: &[Listed]) -> impl Iterator<Item = &DataEntry> {
     set.iter().filter_map(|listed| if let Listed::Entry(entry) = listed { Some(entry) } else { None })
 }
 
-/// The greatest stamp that a client's entry may have: a wrong clock is judged here and nowhere else.
-fn latest_clock(clock: &HlcClock, now: Millis) -> Hlc {
-    let own = clock.last();
-    Hlc::new(now.saturating_add(DRIFT_MAX), u16::MAX).max(Hlc::new(own.millis().saturating_add(1), own.counter()))
+/// The greatest stamp that a client's entry may have: a wrong clock is judged here and nowhere else. Who has seen the greatest
+/// stamp here can stamp after it, by the counter; a step of its milliseconds is for a counter that is full, and rare.
+fn latest_clock(own: Hlc, steps: bool, now: Millis) -> Hlc {
+    let after =
+        if steps { Hlc::new(own.millis().saturating_add(1), own.counter()) } else { Hlc::new(own.millis(), u16::MAX) };
+    Hlc::new(now.saturating_add(DRIFT_MAX), u16::MAX).max(after)
 }
 
 fn check_entry(key: &Key, entry: &DataEntry, store: &SessionConsistentStore, latest: Hlc) -> Result<(), SessionError> {

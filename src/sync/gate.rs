@@ -11,9 +11,9 @@ use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, Trust, off};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Keys, Listed};
-use crate::sync::admit::Sender;
+use crate::sync::admit::{DRIFT_MAX, Sender};
 use crate::sync::message::{Message, NAMED_MAX};
-use crate::time::Millis;
+use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
 
 /// What a client may do in a space.
@@ -52,6 +52,9 @@ const MESSAGES_BASE: u64 = 256;
 /// How often an id makes room for another, in milliseconds.
 const ROOM_MS: Millis = 1_000;
 
+/// By how many milliseconds a second a client may move the fleet's stamps ahead of the time; see [`Gate::note_stamp`].
+const STAMPS_AHEAD: u64 = 1;
+
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u64 = 10;
 
@@ -86,6 +89,11 @@ impl Bucket {
         self.left = self.left.saturating_sub(thousandths(amount, 1000));
         true
     }
+
+    /// Whether there is any left.
+    fn has(&self, now: Millis) -> bool {
+        self.left.saturating_add(thousandths(self.rate, now.saturating_sub(self.at))) > 0
+    }
 }
 
 /// What one client may see and do over its link.
@@ -100,6 +108,7 @@ pub struct Gate {
     limits: ClientLimits,
     messages: Bucket,
     bytes: Bucket,
+    stamps: Bucket,
     /// The present drought has been told of.
     told: bool,
 }
@@ -119,10 +128,11 @@ impl Gate {
     #[must_use]
     pub fn new(spaces: Option<Vec<(Space, Right)>>, limits: ClientLimits, now: Millis) -> Self {
         let (messages, bytes) = (Bucket::new(limits.messages, now), Bucket::new(limits.bytes, now));
+        let stamps = Bucket::new(STAMPS_AHEAD, now);
         let undecided = spaces.is_none();
         let spaces = spaces.unwrap_or_default();
         let room_at = now.saturating_add(ROOM_MS);
-        Self { spaces, undecided, bound: Vec::new(), room_at, limits, messages, bytes, told: false }
+        Self { spaces, undecided, bound: Vec::new(), room_at, limits, messages, bytes, stamps, told: false }
     }
 
     /// What the client may do has changed. Whether there is more to say to it than before: it has waited to be told.
@@ -201,7 +211,7 @@ impl Gate {
     #[must_use]
     pub fn going_on(self, earlier: Option<Self>) -> Self {
         let Some(earlier) = earlier else { return self };
-        Self { messages: earlier.messages, bytes: earlier.bytes, ..self }
+        Self { messages: earlier.messages, bytes: earlier.bytes, stamps: earlier.stamps, ..self }
     }
 
     /// This gate, with the ids that the client has proved at an earlier one.
@@ -212,8 +222,18 @@ impl Gate {
     }
 
     /// Who sends a delta of a space that may be read.
-    pub(super) fn sender(&self, space: &Space) -> Option<Sender<'_>> {
-        Some(Sender { bound: &self.bound, right: self.right(space)?, limits: &self.limits })
+    pub(super) fn sender(&self, space: &Space, now: Millis) -> Option<Sender<'_>> {
+        let steps = self.stamps.has(now) || off(Mutant::Trust(Trust::Steps));
+        Some(Sender { bound: &self.bound, right: self.right(space)?, steps, limits: &self.limits })
+    }
+
+    /// Takes note of the greatest stamp of a delta that is admitted: who moves the fleet's stamps ahead of the time does so
+    /// slowly, or an edge that has not heard of them would soon refuse what honest clients stamp after them.
+    pub(super) fn note_stamp(&mut self, stamp: Hlc, last: Hlc, now: Millis) {
+        let steps = stamp.millis().saturating_sub(last.millis().max(now.saturating_add(DRIFT_MAX)));
+        if steps > 0 {
+            self.stamps.take(steps, now);
+        }
     }
 
     /// The most bytes of a delta that comes in slices.

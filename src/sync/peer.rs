@@ -3,8 +3,7 @@
 //! Stop and wait: a space's delta is sent since what the peer is *known* to hold, and the next one only after the
 //! peer has acknowledged it, so one delta is under way a space, in a bounded window of slices where it is large, and a
 //! slow peer costs no memory. Invariant: `holds` is never more than what the peer has said that it holds; losing,
-//! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say. Knows
-//! nothing of sessions, storage or links.
+//! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say.
 
 use alloc::vec::Vec;
 
@@ -374,13 +373,13 @@ impl Peer {
 
     fn take(&mut self, mut delta: Delta, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
         let mut news = Vec::new();
-        if let Some(sender) = self.gate.as_ref().and_then(|gate| gate.sender(&delta.space)) {
+        if let Some(sender) = self.gate.as_ref().and_then(|gate| gate.sender(&delta.space, now)) {
             match judge(&delta, store, sender, now) {
                 Verdict::Admit(hlc) => delta.hlc = hlc,
                 Verdict::Wait(foreign) if foreign.is_empty() => {}
                 Verdict::Wait(dots) => {
                     step.unbound.extend(dots.iter().map(|dot| dot.replica));
-                    // No fault, and no event: whose these are is asked, and tabs that share a link answer for each other.
+                    // No fault, and no event: whose these are is asked.
                     let code = ErrorCode::StaleReplica.as_str().into();
                     return step.replies.push(Message::Refused { space: delta.space, code, dots });
                 }
@@ -389,6 +388,7 @@ impl Peer {
             let own = |dot: &Dot| sender.bound.contains(&dot.replica);
             news = delta.keys.iter().flat_map(|(_, set)| set).map(Listed::dot).filter(own).take(NAMED_MAX).collect();
         }
+        self.gate.iter_mut().for_each(|gate| gate.note_stamp(delta.hlc, store.clock().last(), now));
         let space = delta.space.clone();
         match store.apply(&delta) {
             Ok(changed) => {

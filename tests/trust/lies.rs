@@ -120,6 +120,35 @@ pub(super) fn a_delta_whose_clock_runs_ahead_of_its_entries() {
 }
 
 #[test]
+pub(super) fn stamps_that_creep_ahead_of_the_time() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let limit = world.net.now + 60_000;
+    let mut sequence = 0;
+    for n in 0..200 {
+        let last = world.edge().replica.store().clock().last();
+        let hlc = Hlc::new(limit.max(last.millis() + 1), 0);
+        let entry = DataEntry { hlc, ..liar.entry(sequence + 1, "v") };
+        let delta = Delta { hlc, ..liar.write(&world, "k", entry) };
+        let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+        match refusals(&said)[..] {
+            [] => sequence += 1,
+            [(code, _)] => assert_eq!(code, "CLOCK_DRIFT", "after {n}"),
+            _ => panic!("{said:?}"),
+        }
+    }
+    let last = world.edge().replica.store().clock().last();
+    assert!(last.millis() >= limit && last.millis() <= limit + 20, "{} ms beyond the minute", last.millis() - limit);
+    // Who has seen that stamp writes after it, and is not refused for it.
+    world.goes_on();
+    let hlc = world.edge().replica.store().clock().last().next();
+    let entry = DataEntry { hlc, ..liar.entry(sequence + 1, "after") };
+    let after = Delta { hlc, ..liar.write(&world, "k", entry) };
+    assert!(refusals(&liar.says(&mut world, vec![Message::Delta(after)])).is_empty());
+}
+
+#[test]
 pub(super) fn values_keys_and_batches_beyond_the_limits() {
     let value = |world: &World, liar: &Liar| liar.write(world, "k", liar.entry(1, &"v".repeat((1 << 20) + 1)));
     assert_eq!(told(value).0, "VALUE_TOO_LARGE");

@@ -15,6 +15,7 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Origin, lies::an_id_is_its_makers_alone);
     notices(Trust::Role, lies::writing_where_one_may_only_read);
     notices(Trust::Clock, lies::a_clock_of_the_future);
+    notices(Trust::Steps, lies::stamps_that_creep_ahead_of_the_time);
     notices(Trust::Removal, lies::an_emptied_live_set);
     notices(Trust::Removal, lies::a_live_set_emptied_without_naming_its_key);
     notices(Trust::Removal, lies::a_live_set_emptied_in_favour_of_an_old_write_of_ones_own);
