@@ -50,9 +50,9 @@ export async function ticket(edge, name = 'one') {
 
 /** A replica that joins the object, with a token or by its secret; it speaks of its own accord once in an hour. */
 export async function join(t, edge, options = {}) {
-  const { secret } = options;
+  const { secret, session } = options;
   const token = secret ? undefined : (options.token ?? (await ticket(edge, options.name)));
-  const replica = await openReplica({ id: 'client', heartbeat: '1h', secret, connect: socket(edge, { ...options, token }) });
+  const replica = await openReplica({ id: 'client', heartbeat: '1h', secret, session, connect: socket(edge, { ...options, token }) });
   t.after(() => replica.close());
   return replica;
 }
