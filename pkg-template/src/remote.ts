@@ -4,6 +4,7 @@
  * Invariant: what was read is joined into the session before the caller sees it, so its guarantees hold for what it reads
  * elsewhere, too; who the session is, and its space, stay what they were. Values travel as the text in which they cross.
  */
+import type { RawRange } from './binding.js';
 import { ask, callerOf } from './calls.js';
 import { EdgeSessionError, invalid } from './errors.js';
 import type { Handle } from './handle.js';
@@ -14,6 +15,9 @@ import type { Replica } from './types/replica.js';
 import type { QueryOptions } from './types/service.js';
 import type { Elsewhere, RemoteReads, Session } from './types/session.js';
 import { decode, encode, wellFormed } from './value.js';
+
+/** More entries than an answer of 256 KiB has place for are not even read. */
+const ENTRIES_MAX = 4_096;
 
 /** An entry as text: a value of bytes is a string of characters up to U+00FF. */
 interface Sent {
@@ -72,7 +76,9 @@ export async function readFor(replica: Replica<any>, token: string, space: strin
   try {
     const entries: Entry[] = [];
     if (method === 'list') {
-      for await (const entry of there.list({ ...JSON.parse(what), ...options })) entries.push(entry);
+      const range = rangeOf(what);
+      for await (const entry of there.list({ ...range, ...options, limit: Math.min(range.limit ?? Infinity, ENTRIES_MAX + 1) })) entries.push(entry);
+      if (entries.length > ENTRIES_MAX) throw new EdgeSessionError('QUOTA_EXCEEDED', `an answer has at most ${ENTRIES_MAX} entries; ask with a limit`, { details: { limit: ENTRIES_MAX } });
     } else {
       const entry = await there.entry(what, options);
       if (entry !== undefined) entries.push(entry);
@@ -84,6 +90,18 @@ export async function readFor(replica: Replica<any>, token: string, space: strin
     there[dispose]();
     caller[dispose]();
   }
+}
+
+/** What a client says is a range; nothing else of what it says is an option of the read. */
+function rangeOf(text: string): RawRange {
+  let range: unknown;
+  try {
+    range = JSON.parse(text);
+  } catch (cause) {
+    throw invalid('a range is JSON', cause);
+  }
+  if (typeof range !== 'object' || range === null) throw invalid('a range is an object');
+  return toRange(range);
 }
 
 function sent({ key, value, version, expiresAt }: Entry): Sent {

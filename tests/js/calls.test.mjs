@@ -138,6 +138,11 @@ test('a tab reads at the edge what it does not hold, and goes on from there', as
   assert.deepEqual(all.map(({ key, value }) => [key, value]), [['picture', bytes], ['price', { euro: 9 }]]);
   const title = await session.remote.entry('title', elsewhere);
   assert.deepEqual([title.value, title.version, title.expiresAt > Date.now()], ['Bücher 📚', (await writer.entry('title')).version, true]);
+  await edge.session({ space: 'long' }).batch((tx) => Array.from({ length: 900 }, (_, n) => tx.set(`a${n}`, 0)));
+  for (const letter of 'bcde') await edge.session({ space: 'long' }).batch((tx) => Array.from({ length: 900 }, (_, n) => tx.set(`${letter}${n}`, 0)));
+  const long = { space: 'long', timeout: '20s' };
+  assert.equal((await rejection(session.remote.list(long))).code, 'QUOTA_EXCEEDED');
+  assert.equal((await session.remote.list({ prefix: 'c', limit: 3, ...long })).length, 3);
   // The tab holds nothing of it; the session has seen it, and is where it was.
   assert.deepEqual(Object.keys(tab.inspect().vectors).filter((space) => space === 'catalogue'), []);
   assert.equal(session.space, 'default');

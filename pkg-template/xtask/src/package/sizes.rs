@@ -17,8 +17,8 @@ use std::path::Path;
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
     ("the module", 299_000),
-    ("openReplica, inline", 326_000),
-    ("openReplica, workerd", 320_000),
+    ("openReplica, inline", 327_000),
+    ("openReplica, workerd", 321_000),
     (".", 29_000),
     ("./browser", 9_000),
     ("./cloudflare", 26_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 28_000),
-    ("./bundle", 338_000),
+    ("./bundle", 339_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
