@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 const PAGE: usize = 64 << 10;
 /// What an entry takes in memory, as a multiple of its bytes in a message: keys, index and values' headers.
 const GROWTH: usize = 12;
+/// About what replicas send at once, in bytes.
+const SLICE: usize = 256 << 10;
 
 /// The size of the memory when it was last looked at, in pages.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -30,11 +32,17 @@ pub(super) fn tend() {
     }
 }
 
-/// Called before a message of `bytes` bytes is taken in.
+/// Called before what storage has, `bytes` bytes of it, is taken in.
 pub(super) fn expect(bytes: usize) {
     if bytes > PAGE {
         make_room(bytes.saturating_mul(GROWTH));
     }
+}
+
+/// Called before a message of `bytes` bytes is looked at. Whoever sent it: a memory that has grown stays, so that it grows by
+/// what a slice takes and no more before anything of the message is believed.
+pub(super) fn hear(bytes: usize) {
+    expect(bytes.min(SLICE));
 }
 
 /// Takes a block and lets go of it. Where there is no such block, the work itself will say so.

@@ -135,7 +135,7 @@ impl Replica {
     /// As `linkAdmit` and `exchange`; `RATE_LIMITED`.
     #[wasm_bindgen(js_name = exchangeAs)]
     pub fn exchange_as(&self, reply: u32, token: String, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
+        memory::hear(bytes.len());
         borrow(&self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
     }
 
@@ -161,7 +161,7 @@ impl Replica {
     /// `TOKEN_INVALID`; else as `exchange`.
     #[wasm_bindgen(js_name = exchangeProved)]
     pub fn exchange_proved(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
+        memory::hear(bytes.len());
         borrow(&self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
     }
 
@@ -193,7 +193,7 @@ impl Replica {
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn receive(&self, link: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
+        memory::hear(bytes.len());
         borrow(&self.core)?.receive(LinkId(link), bytes, millis(now))
     }
 
@@ -202,7 +202,7 @@ impl Replica {
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn exchange(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
+        memory::hear(bytes.len());
         borrow(&self.core)?.exchange(LinkId(reply), bytes, millis(now))
     }
 
