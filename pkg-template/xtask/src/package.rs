@@ -13,7 +13,7 @@ use crate::prepare::{Need, need};
 use crate::process::{npm_tool, run, say};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
@@ -62,6 +62,7 @@ fn make() -> Result<String> {
     copy_flat(&wasm, &next.join("wasm"), |_| true)?;
     copy_flat(&template().join("src/wasm"), &next.join("wasm"), |name| name.ends_with(".d.ts"))?;
     bundle(&next)?;
+    join(&next)?;
     for name in DOCUMENTS.iter().filter(|name| root().join(name).is_file()) {
         fs::copy(root().join(name), next.join(name))?;
     }
@@ -108,6 +109,63 @@ fn bundle(package: &Path) -> Result<()> {
         .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
         .args(["--legal-comments=none", "--log-level=warning"])
         .arg(format!("--outfile={}", package.join("bundle.js").display())))
+}
+
+/// What a program may import, what is imported in one's place by condition, and two parts that tests take by themselves;
+/// each gets a file of its own.
+const ENTRIES: &[&str] = &[
+    "index.js",
+    "testing.js",
+    "entry/browser.js",
+    "entry/cloudflare.js",
+    "entry/hono.js",
+    "entry/http.js",
+    "entry/node.js",
+    "http/context.js",
+    "http/context.browser.js",
+    "transport/socket.js",
+    "wasm/glue.js",
+];
+
+/// Few files in place of one a concept: without a bundler every file costs a millisecond at least, in Node as over a
+/// network. What entries share lies in `chunks/`, so that there is one of everything.
+fn join(package: &Path) -> Result<()> {
+    let joined = target().join("package/joined");
+    let _ = fs::remove_dir_all(&joined);
+    run(npm_tool("esbuild/bin/esbuild")
+        .current_dir(package)
+        .args(ENTRIES)
+        .args(["--bundle", "--splitting", "--format=esm", "--platform=neutral", "--target=es2022", "--outbase=."])
+        .args(["--packages=external", "--external:#wasm", "--external:#context", "--external:cloudflare:*"])
+        .args(["--chunk-names=chunks/[hash]", "--legal-comments=none", "--log-level=warning"])
+        .arg(format!("--outdir={}", joined.display())))?;
+    // What `#wasm` stands for is text or a module, and stays as it is.
+    let stays = ["bundle.js", "wasm/base64.js", "wasm/inline.js", "wasm/workerd.js"].map(|name| package.join(name));
+    remove_scripts(package, &stays)?;
+    for_each_script(&joined, &|script| {
+        // An import for its effects, of what by the manifest has none: bundlers warn of it.
+        let text = fs::read_to_string(script)?;
+        let kept = text.lines().filter(|line| !(line.starts_with("import \".") && line.ends_with(".js\";")));
+        Ok(fs::write(script, kept.flat_map(|line| [line, "\n"]).collect::<String>())?)
+    })?;
+    copy_tree(&joined, package)
+}
+
+/// Removes the scripts below a directory but for those that stay; their types stay in any case.
+fn remove_scripts(dir: &Path, stays: &[PathBuf]) -> Result<()> {
+    for_each_script(dir, &|script| if stays.contains(&script.into()) { Ok(()) } else { Ok(fs::remove_file(script)?) })
+}
+
+fn for_each_script(dir: &Path, what: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            for_each_script(&path, what)?;
+        } else if path.extension().is_some_and(|extension| extension == "js") {
+            what(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn copy_flat(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
