@@ -26,6 +26,9 @@ pub struct Writer {
     items: u64,
 }
 
+/// Room for one change and its vectors, which most frames are: without it, eight growths of the buffer.
+const FIRST_BYTES: usize = 256;
+
 /// Ids in the order of their first use, and the place of each.
 struct Table<T> {
     ids: Vec<T>,
@@ -62,7 +65,8 @@ impl Writer {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        Self { cbor: Encoder::new(Vec::new()), replicas: Table::new(), sessions: Table::new(), items: 0 }
+        let cbor = Encoder::new(Vec::with_capacity(FIRST_BYTES));
+        Self { cbor, replicas: Table::new(), sessions: Table::new(), items: 0 }
     }
 
     /// Opens an array of exactly `len` items.

@@ -1,10 +1,11 @@
 //! The binding: the only place that names wasm-bindgen, and the only `RefCell`.
 //!
 //! Every handle that JavaScript holds shares one `Rc<RefCell<Replica>>`; a borrow lives within one call, and the core
-//! never calls out, so JavaScript can never re-enter a borrow. Functions here convert, call, convert; they decide
-//! nothing. What crosses is described in `pkg-template/src/wasm/`.
+//! never calls out, so JavaScript can never re-enter a borrow: effects are handed over after it was given back. Functions
+//! here convert, call, convert; they decide nothing. What crosses is described in `pkg-template/src/wasm/`.
 
 mod convert;
+mod effects;
 mod error;
 mod inspect;
 mod memory;
@@ -17,6 +18,7 @@ mod shape;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 
+pub use self::effects::Sink;
 pub use self::error::error_table;
 pub use self::password::{hash_password, verify_password};
 pub use self::replica::Replica;

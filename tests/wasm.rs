@@ -11,8 +11,8 @@ use edge_session::session::token::SessionToken;
 use edge_session::session::vector::SessionVector;
 use edge_session::sync::message::Frame;
 use edge_session::vector::VersionVector;
-use edge_session::wasm::{Replica, Session, error_table};
-use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
+use edge_session::wasm::{Replica, Session, Sink, error_table};
+use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -60,8 +60,24 @@ fn set(session: &Session, key: &str, text: &str) -> JsValue {
     session.set(key, TEXT, &text.into(), -1.0, PLAIN, -1.0, NOW).unwrap()
 }
 
+/// Collects effects as objects, with what they were told by.
+const SINK: &str = "
+    list: [],
+    persist(n, bytes) { this.list.push({ kind: 'persist', n, bytes }); },
+    transmit(link, bytes) { this.list.push({ kind: 'transmit', link, bytes }); },
+    settled(wait) { this.list.push({ kind: 'settled', wait }); },
+    watch(watch) { this.list.push({ kind: 'watch', watch }); },
+    unsynced(unsynced) { this.list.push({ kind: 'unsynced', unsynced }); },
+    timeout(at) { this.list.push({ kind: 'timeout', at }); },
+    forget(text, lengths) { this.list.push({ kind: 'forget', text, lengths: [...lengths] }); },
+    change(...told) { this.list.push({ kind: 'change', told }); },
+    other(effect) { this.list.push(effect); },
+";
+
 fn drain(replica: &Replica) -> Vec<JsValue> {
-    core::iter::from_fn(|| Some(replica.poll().unwrap()).filter(|effect| !effect.is_undefined())).collect()
+    let sink = Function::new_no_args(&format!("return {{ {SINK} }};")).call0(&JsValue::NULL).unwrap();
+    while replica.poll(sink.unchecked_ref::<Sink>()).unwrap() {}
+    Array::from(&at(&sink, "list")).iter().collect()
 }
 
 fn of_kind<'e>(effects: &'e [JsValue], kind: &str) -> Vec<&'e JsValue> {

@@ -52,7 +52,8 @@ export interface CoreReplica {
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
   persisted(n: number, now: number): void;
-  poll(): Effect | undefined;
+  /** Hands the next effect to `sink`; false where there is none. */
+  poll(sink: CoreSink): boolean;
   interest(change: boolean): void;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;
@@ -169,8 +170,14 @@ export type RawOutcome =
 
 export interface RawChange {
   readonly key: string;
-  readonly entry?: RawEntry;
+  readonly entry?: RawEntry | undefined;
   readonly version: string;
+}
+
+/** A change as an event: it names its space. */
+export interface RawSpaceChange extends RawChange {
+  readonly type: 'change';
+  readonly space: string;
 }
 
 export interface RawRange {
@@ -188,6 +195,23 @@ export type RawMutation =
 
 /** A table, and the same as text. */
 export type CoreTable = readonly [columns: string[], rows: Cell[][], text: string];
+
+/** Who collects effects. Called in the middle of a call of the core's: it must not call anybody. */
+export interface CoreSink {
+  persist(n: number, bytes: Uint8Array): void;
+  transmit(link: number, bytes: Uint8Array): void;
+  settled(wait: number): void;
+  watch(watch: number): void;
+  unsynced(unsynced: boolean): void;
+  /** Negative: no alarm is needed. */
+  timeout(at: number): void;
+  /** Spaces and keys joined, and the length of each, in a view that is gone after the call. */
+  forget(text: string, lengths: Uint32Array): void;
+  /** Space, key, version and value joined, and the lengths of the first three. Kind 3: the key shows nothing any more. */
+  change(text: string, space: number, key: number, version: number, kind: Kind | 3, expires: number, bytes: Uint8Array | undefined): void;
+  /** What is rare. */
+  other(effect: Effect): void;
+}
 
 export type Effect =
   | { readonly kind: 'abort'; readonly plan: number; readonly reason: ErrorCode }
@@ -211,7 +235,7 @@ export interface RawRejected {
 }
 
 export type CoreEvent =
-  | { readonly type: 'change'; readonly space: string; readonly key: string; readonly entry?: RawEntry; readonly version: string }
+  | RawSpaceChange
   | { readonly type: 'conflict'; readonly space: string; readonly key: string; readonly kept: string; readonly dropped: string }
   | { readonly type: 'renamed'; readonly old: string; readonly new: string }
   | { readonly type: 'rejected'; readonly space: string; readonly code: string; readonly writes: readonly RawRejected[] }

@@ -8,6 +8,7 @@
  */
 import type { CoreEvent, CoreReplica, CoreSession, Effect } from './binding.js';
 import type { Calls } from './calls.js';
+import { Effects } from './effects.js';
 import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
 import { Front } from './front.js';
@@ -32,7 +33,7 @@ export interface Watcher {
   fail(error: EdgeSessionError): void;
 }
 
-/** What a driver is made of. `unlock` lets go of storage, which holds `logged` bytes of records and `snapshot` bytes more. */
+/** What a driver is made of. `unlock` lets go of storage, which holds records of the weight `logged` and `snapshot` bytes more. */
 export interface Parts {
   readonly core: CoreReplica;
   readonly keyed: boolean;
@@ -71,7 +72,7 @@ export class Driver {
   readonly closers = new Set<() => void>();
   readonly #parts: Parts;
   readonly #journal: Journal | undefined;
-  readonly #effects: Effect[] = [];
+  readonly #effects = new Effects();
   readonly #waits: Waits;
   readonly #sinks = new Map<number, Sink>();
   readonly #watches = new Map<number, Watcher>();
@@ -259,17 +260,18 @@ export class Driver {
   #drain(): boolean {
     if (this.#over !== undefined) return true;
     try {
-      for (let effect = this.#parts.core.poll(); effect !== undefined; effect = this.#parts.core.poll()) this.#effects.push(effect);
+      while (this.#parts.core.poll(this.#effects));
     } catch (thrown) {
       this.#crash(thrown);
       return false;
     }
     if (this.#performing) return true;
     // Nothing follows, and with memory as storage nothing else has changed.
-    if (this.#effects.length === 0 && this.#journal === undefined) return true;
+    const { list } = this.#effects;
+    if (list.length === 0 && this.#journal === undefined) return true;
     this.#performing = true;
-    for (let next = 0; next < this.#effects.length; next += 1) this.#perform(this.#effects[next] as Effect);
-    this.#effects.length = 0;
+    for (let next = 0; next < list.length; next += 1) this.#perform(list[next] as Effect);
+    list.length = 0;
     this.#performing = false;
     this.#journal?.pump();
     this.#tellStatus();
@@ -331,7 +333,7 @@ export class Driver {
   #schedule(at: number | null): void {
     if (this.#over !== undefined) return;
     // Too early, because timers are imprecise or the clock was set back, is no harm: the core then names the next time.
-    this.#waits.alarm(at === null ? null : at - this.#parts.clock(), () => this.#unlessOver((core, now) => core.tick(now)));
+    this.#waits.alarm(at, this.#parts.clock(), () => this.#unlessOver((core, now) => core.tick(now)));
   }
 
   /** Accepted writes that the core did not take: a trap, or a fault of this package, which must not be silent. */

@@ -9,7 +9,7 @@ import { EdgeSessionError, type ErrorCode, fromCore, invalid } from './errors.js
 import { report } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Events } from './types/replica.js';
-import { decode, toChange } from './value.js';
+import { decode, toSpaceChange } from './value.js';
 
 type Listener = (event: never) => void;
 
@@ -59,7 +59,7 @@ export class Emitter {
   tell(event: CoreEvent): void {
     switch (event.type) {
       case 'change':
-        return this.emit('change', () => ({ ...toChange(event, true), space: event.space }));
+        return this.emit('change', () => toSpaceChange(event));
       case 'conflict':
         return this.emit('conflict', () => ({ space: event.space, key: event.key, kept: event.kept, dropped: event.dropped }));
       case 'renamed':

@@ -1,17 +1,15 @@
 /**
  * A link: the peers that one transport brings, each a duplex of messages, joined to the core.
  *
- * Invariant: the queue to a peer is bounded; what does not fit is dropped, because the protocol heals loss and memory does
- * not heal. A link knows messages as bytes alone.
+ * Invariant: what waits for a peer is bounded (`channel.ts`), because the protocol heals loss and memory does not heal. A link
+ * knows messages as bytes alone.
  */
+import { type Channel, channel } from './channel.js';
 import type { Driver, Sink } from './driver.js';
 import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
 import { type Control, dispose, platform } from './platform.js';
 import type { AbortSignalLike, Duplex, Hello, Link, LinkState, Transport } from './types/plug.js';
 
-// One message beyond it is always taken, so that every message can get through.
-const QUEUE_BYTES = 8 << 20;
-const QUEUE_MESSAGES = 1024;
 // As the core numbers them.
 const PROVING_ENDS = ['caller', 'callee', 'requester'];
 
@@ -152,24 +150,23 @@ function failed(kind: string, cause?: unknown): EdgeSessionError {
 
 class Peer implements Sink {
   readonly #driver: Driver;
-  readonly #reader: ReturnType<Duplex['readable']['getReader']>;
-  readonly #writer: ReturnType<Duplex['writable']['getWriter']>;
+  readonly #channel: Channel;
   readonly #counts: { sent: number; received: number; dropped: number };
   readonly #onEnd: () => void;
   readonly #duplex: Duplex;
-  readonly #queue: Uint8Array[] = [];
-  #queued = 0;
-  #writing = false;
   #ended = false;
   #link = 0;
 
   constructor(driver: Driver, duplex: Duplex, counts: { sent: number; received: number; dropped: number }, onEnd: () => void) {
     this.#driver = driver;
-    this.#reader = duplex.readable.getReader();
-    this.#writer = duplex.writable.getWriter();
     this.#counts = counts;
     this.#onEnd = onEnd;
     this.#duplex = duplex;
+    this.#channel = channel(duplex, {
+      message: (bytes) => this.#receive(bytes),
+      sent: () => (counts.sent += 1),
+      end: () => this.end(),
+    });
   }
 
   run(): void {
@@ -186,18 +183,11 @@ class Peer implements Sink {
       this.fail(error as EdgeSessionError);
       return this.#driver.error(error as EdgeSessionError);
     }
-    void this.#read();
+    this.#channel.start();
   }
 
   send(bytes: Uint8Array): void {
-    const waiting = this.#queued + (this.#duplex.backlog?.() ?? 0);
-    if (this.#queue.length >= QUEUE_MESSAGES || (waiting > 0 && waiting + bytes.byteLength > QUEUE_BYTES)) {
-      this.#counts.dropped += 1;
-      return;
-    }
-    this.#queue.push(bytes);
-    this.#queued += bytes.byteLength;
-    if (!this.#writing) void this.#write();
+    if (!this.#channel.send(bytes)) this.#counts.dropped += 1;
   }
 
   /** The replica is over, or will not go on with this peer. */
@@ -209,50 +199,18 @@ class Peer implements Sink {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#queue.length = 0;
     this.#driver.detach(this.#link);
     this.#onEnd();
-    // The other side may be gone already; there is nobody to tell.
-    this.#reader.cancel().catch(() => {});
-    this.#writer.abort().catch(() => {});
-  }
-
-  async #read(): Promise<void> {
-    try {
-      for (;;) {
-        const { done, value } = await this.#reader.read();
-        if (done || this.#ended) break;
-        this.#counts.received += 1;
-        this.#receive(value);
-      }
-    } catch {
-      // A broken stream is a peer that is gone.
-    }
-    this.end();
+    this.#channel.close();
   }
 
   #receive(bytes: Uint8Array): void {
+    this.#counts.received += 1;
     try {
       this.#driver.call((core, now) => core.receive(this.#link, bytes, now));
     } catch (error) {
       // The message was dropped and nothing changed; the link goes on, and the protocol heals.
       if (this.#driver.over === undefined) this.#driver.error(error as EdgeSessionError);
-    }
-  }
-
-  async #write(): Promise<void> {
-    this.#writing = true;
-    try {
-      for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
-        this.#queued -= bytes.byteLength;
-        await this.#writer.ready;
-        if (this.#ended) return;
-        await this.#writer.write(bytes);
-        this.#counts.sent += 1;
-      }
-      this.#writing = false;
-    } catch {
-      this.end();
     }
   }
 }

@@ -4,9 +4,10 @@
  *
  * Getters and `toJSON` of a value run here, while nothing has happened yet; they may call anything, and throw.
  */
-import type { Kind, RawChange, RawEntry, RawOutcome } from './binding.js';
+import type { Kind, RawChange, RawEntry, RawOutcome, RawSpaceChange } from './binding.js';
 import { EdgeSessionError } from './errors.js';
 import type { Change, Entry, Outcome } from './types/data.js';
+import type { Events } from './types/replica.js';
 
 /** A value in the form in which it crosses. */
 export interface Encoded {
@@ -59,11 +60,16 @@ export function toEntry<K extends string, T>(raw: RawEntry): Entry<K, T> {
   return { key: raw.key as K, value: decode<T>(raw), version: raw.version, expiresAt: raw.expiresAt };
 }
 
-/** The public form of a change. `shared`: others get the same one, so bytes are copied. */
-export function toChange<K extends string, T>(raw: RawChange, shared = false): Change<K, T> {
-  const { key, entry, version } = raw;
-  if (entry === undefined) return { key: key as K, deleted: true, version };
-  return toEntry(shared && typeof entry.value !== 'string' ? { ...entry, value: entry.value.slice() } : entry);
+/** The public form of a change. */
+export function toChange<K extends string, T>({ key, entry, version }: RawChange): Change<K, T> {
+  return entry === undefined ? { key: key as K, deleted: true, version } : toEntry(entry);
+}
+
+/** The public form of a change of which others are told as well: bytes are copied. */
+export function toSpaceChange({ space, key, entry, version }: RawSpaceChange): Events['change'] {
+  if (entry === undefined) return { key, deleted: true, version, space };
+  const { kind, value, expiresAt } = entry;
+  return { key, value: decode({ kind, value: typeof value === 'string' ? value : value.slice() }), version, expiresAt, space };
 }
 
 /** The public form of an outcome. */

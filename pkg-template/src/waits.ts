@@ -20,6 +20,9 @@ export class Waits {
   readonly #cancel: (id: number) => void;
   readonly #timer: Timers;
   #alarm: Timer | undefined;
+  /** When it rings. */
+  #rings = 0;
+  #held = false;
 
   /** `cancel` is told of a wait that its signal ended. */
   constructor(cancel: (id: number) => void, timer: Timers) {
@@ -60,17 +63,28 @@ export class Waits {
     }
   }
 
-  /** Runs `due` in `ms` milliseconds, in place of what was asked for before; `null`: not at all. */
-  alarm(ms: number | null, due: () => void): void {
+  /**
+   * Runs `due` at a time, in place of what was asked for before; `null`: not at all. It may run earlier, and whoever is called then
+   * asks anew: an alarm that would only be put off is left as it is, because nearly every message puts it off.
+   */
+  alarm(at: number | null, now: number, due: () => void): void {
+    if (this.#alarm !== undefined && at !== null && at >= this.#rings) return;
     this.#alarm?.cancel();
-    this.#alarm = ms === null ? undefined : this.#timer(due, ms);
+    this.#alarm = undefined;
+    if (at === null) return;
+    this.#rings = at;
+    this.#held = true;
+    this.#alarm = this.#timer(() => {
+      this.#alarm = undefined;
+      due();
+    }, at - now);
     this.#hold();
   }
 
   /** Ends every wait, or those of one owner; the core has forgotten them. */
   end(error: unknown, owner?: object): void {
     for (const [id, waiter] of [...this.#waiters]) if (owner === undefined || waiter.owner === owner) this.#take(id)?.fail(error);
-    if (owner === undefined) this.alarm(null, () => {});
+    if (owner === undefined) this.alarm(null, 0, () => {});
   }
 
   #take(id: number): Waiter | undefined {
@@ -79,7 +93,11 @@ export class Waits {
     return waiter;
   }
 
+  /** A timer that is set anew holds. */
   #hold(): void {
-    this.#alarm?.hold(this.#waiters.size > 0);
+    const held = this.#waiters.size > 0;
+    if (held === this.#held || this.#alarm === undefined) return;
+    this.#held = held;
+    this.#alarm.hold(held);
   }
 }

@@ -1,4 +1,4 @@
-//! Values between JavaScript and the core: entries, answers, effects.
+//! Values between JavaScript and the core: entries and answers.
 //!
 //! Reading is total: what is not of the documented shape is `ARGUMENT_INVALID` before anything is touched.
 
@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use js_sys::{Array, Float64Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::error::{self, argument, missing};
+use super::error::{argument, missing};
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
-use crate::io::{Answer, Change, Effect, Event, Item, Outcome, Policy, Progress, RejectedWrite, Terms};
+use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
 use crate::replica::{Ahead, SessionView};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
@@ -35,6 +35,8 @@ pub(super) fn duration(value: f64) -> Option<Millis> {
 const TEXT: u32 = 0;
 const JSON: u32 = 1;
 const BYTES: u32 = 2;
+/// No content: what a deleted key shows.
+pub(super) const GONE: u32 = 3;
 
 /// Content from its kind and value.
 pub(super) fn content(kind: u32, value: &JsValue) -> Result<Content, SessionError> {
@@ -55,14 +57,24 @@ fn expiry(at: Option<Millis>) -> JsValue {
     at.map_or(JsValue::NULL, |at| JsValue::from_f64(at as f64))
 }
 
-/// A value: its kind and itself. Nothing for a tombstone.
-fn bare(content: &Content) -> Option<(u32, JsValue)> {
+/// The kind of a value.
+pub(super) const fn kind(content: &Content) -> u32 {
     match content {
-        Content::Text(text) => Some((TEXT, JsValue::from_str(text))),
-        Content::Json(text) => Some((JSON, JsValue::from_str(text))),
-        Content::Bytes(bytes) => Some((BYTES, Uint8Array::from(&**bytes).into())),
-        Content::Tombstone => None,
+        Content::Text(_) => TEXT,
+        Content::Json(_) => JSON,
+        Content::Bytes(_) => BYTES,
+        Content::Tombstone => GONE,
     }
+}
+
+/// A value: its kind and itself. Nothing for a tombstone.
+pub(super) fn bare(content: &Content) -> Option<(u32, JsValue)> {
+    let value = match content {
+        Content::Text(text) | Content::Json(text) => JsValue::from_str(text),
+        Content::Bytes(bytes) => Uint8Array::from(&**bytes).into(),
+        Content::Tombstone => return None,
+    };
+    Some((kind(content), value))
 }
 
 pub(super) fn item(item: &Item) -> JsValue {
@@ -208,7 +220,7 @@ pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, ahead:
 }
 
 /// The length in UTF-16 units.
-fn units(text: &str) -> u32 {
+pub(super) fn units(text: &str) -> u32 {
     if text.is_ascii() { text.len() as u32 } else { text.encode_utf16().count() as u32 }
 }
 
@@ -257,95 +269,6 @@ fn bytes(text: &str, units: usize, ascii: bool) -> Option<usize> {
         left = left.checked_sub(char.len_utf16())?;
     }
     (left == 0).then_some(text.len())
-}
-
-/// An effect as JavaScript sees it.
-pub(super) fn effect(effect: &Effect) -> JsValue {
-    match effect {
-        Effect::Persist { n, bytes } => object([
-            ("kind", "persist".into()),
-            ("n", JsValue::from_f64(*n as f64)),
-            ("bytes", Uint8Array::from(bytes.as_slice()).into()),
-        ]),
-        Effect::Transmit { link, bytes } => object([
-            ("kind", "transmit".into()),
-            ("link", link.0.into()),
-            ("bytes", Uint8Array::from(bytes.as_slice()).into()),
-        ]),
-        Effect::Settled(wait) => object([("kind", "settled".into()), ("wait", wait.0.into())]),
-        Effect::Forget(keys) => {
-            let pair =
-                |(space, key): &(crate::id::Space, Key)| Array::of2(&space.to_string().into(), &JsValue::from_str(key));
-            let keys = keys.as_ref().map_or(JsValue::NULL, |keys| keys.iter().map(pair).collect::<Array>().into());
-            object([("kind", "forget".into()), ("keys", keys)])
-        }
-        Effect::Watch(watch) => object([("kind", "watch".into()), ("watch", watch.0.into())]),
-        Effect::Abort { plan, reason } => object([
-            ("kind", "abort".into()),
-            ("plan", JsValue::from_f64(*plan as f64)),
-            ("reason", reason.as_str().into()),
-        ]),
-        Effect::Unsynced(unsynced) => object([("kind", "unsynced".into()), ("unsynced", (*unsynced).into())]),
-        Effect::Timeout(at) => object([("kind", "timeout".into()), ("at", expiry(*at))]),
-        Effect::Close { link, error } => {
-            object([("kind", "close".into()), ("link", link.0.into()), ("error", error::plain(error))])
-        }
-        Effect::Call { call, method, args, token, timeout } => object([
-            ("kind", "call".into()),
-            ("call", call.0.into()),
-            ("method", method.into()),
-            ("args", args.into()),
-            ("token", token.into()),
-            ("timeout", (*timeout as f64).into()),
-        ]),
-        Effect::CallOver(call) => object([("kind", "callOver".into()), ("call", call.0.into())]),
-        Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
-    }
-}
-
-fn event(event: &Event) -> JsValue {
-    match event {
-        Event::Change { space, change: told } => object([
-            ("type", "change".into()),
-            ("space", space.to_string().into()),
-            ("key", JsValue::from_str(&told.key)),
-            ("entry", told.item.as_ref().map_or(JsValue::UNDEFINED, item)),
-            ("version", JsValue::from_str(&told.version)),
-        ]),
-        Event::Conflict { space, key, kept, dropped } => object([
-            ("type", "conflict".into()),
-            ("space", space.to_string().into()),
-            ("key", JsValue::from_str(key)),
-            ("kept", kept.into()),
-            ("dropped", dropped.into()),
-        ]),
-        Event::Renamed { old, new } => {
-            object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
-        }
-        Event::Session { status, session: over } => {
-            object([("type", "session".into()), ("session", session(over, *status, 0))])
-        }
-        Event::Slow(slow) => {
-            object([("type", "slow".into()), ("query", query(slow, "", slow.ended.unwrap_or(slow.started)))])
-        }
-        Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
-        Event::Rejected { space, code, writes } => {
-            let write = |write: &RejectedWrite| {
-                let key = ("key", JsValue::from_str(&write.key));
-                match bare(&write.content) {
-                    Some((kind, value)) => object([key, ("kind", kind.into()), ("value", value)]),
-                    None => object([key]),
-                }
-            };
-            object([
-                ("type", "rejected".into()),
-                ("space", space.to_string().into()),
-                ("code", code.into()),
-                ("writes", writes.iter().map(write).collect::<Array>().into()),
-            ])
-        }
-        Event::Refused(refused) => object([("type", "error".into()), ("error", error::plain(refused))]),
-    }
 }
 
 /// Whether an operation must not wait.

@@ -8,7 +8,8 @@ use core::cell::{RefCell, RefMut};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{answer, change, duration, effect, millis, progress};
+use super::convert::{answer, change, duration, millis, progress};
+use super::effects::{Sink, hand_over};
 use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
@@ -224,12 +225,14 @@ impl Replica {
         Ok(())
     }
 
-    /// The next effect, or nothing.
+    /// Hands the next effect to `sink`; false where there is none.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn poll(&self) -> Result<JsValue, SessionError> {
-        Ok(borrow(&self.core)?.poll().as_ref().map_or(JsValue::UNDEFINED, effect))
+    pub fn poll(&self, sink: &Sink) -> Result<bool, SessionError> {
+        let next = borrow(&self.core)?.poll();
+        next.iter().for_each(|effect| hand_over(effect, sink));
+        Ok(next.is_some())
     }
 
     /// How many keys and bytes the store has place for, and the limits: bytes of a key, bytes of a value, keys of a

@@ -58,12 +58,44 @@ function call({ core, sessions }, method, args) {
     sessions.delete(handle);
     return undefined;
   }
+  if (method === 'poll') {
+    const sink = new Sink();
+    core.poll(sink);
+    return sink.effect;
+  }
   if (!OF_SESSION.includes(method)) return core[method](...args);
   const [handle, ...rest] = args;
   if (method === 'handOver') rest[1] = Uint32Array.from(rest[1]);
   if (method === 'recordReads') rest[0] = Float64Array.from(rest[0]);
   const result = sessions.get(handle)[method](...rest);
   return numbers(method === 'glance' && result !== undefined ? result.map(numbers) : result);
+}
+
+/** Makes of what is told of an effect the object that the trace has. */
+class Sink {
+  effect = undefined;
+  persist = (n, bytes) => (this.effect = { kind: 'persist', n, bytes });
+  transmit = (link, bytes) => (this.effect = { kind: 'transmit', link, bytes });
+  settled = (wait) => (this.effect = { kind: 'settled', wait });
+  watch = (watch) => (this.effect = { kind: 'watch', watch });
+  unsynced = (unsynced) => (this.effect = { kind: 'unsynced', unsynced });
+  timeout = (at) => (this.effect = { kind: 'timeout', at: at < 0 ? null : at });
+  other = (effect) => (this.effect = effect);
+  forget = (text, lengths) => {
+    const parts = cut(text, [...lengths]);
+    this.effect = { kind: 'forget', keys: parts.slice(0, -1).flatMap((space, at) => (at % 2 === 0 ? [[space, parts[at + 1]]] : [])) };
+  };
+  change = (text, space, key, version, kind, expires, bytes) => {
+    const [spaceText, keyText, versionText, rest] = cut(text, [space, key, version]);
+    const entry = kind === 3 ? undefined : { key: keyText, kind, value: bytes ?? rest, version: versionText, expiresAt: expires < 0 ? null : expires };
+    this.effect = { kind: 'event', event: { type: 'change', space: spaceText, key: keyText, entry, version: versionText } };
+  };
+}
+
+/** The parts of a text, of these lengths, and what is left. */
+function cut(text, lengths) {
+  const ends = lengths.reduce((all, length) => [...all, all.at(-1) + length], [0]);
+  return [...lengths.map((length, at) => text.slice(ends[at], ends[at] + length)), text.slice(ends.at(-1))];
 }
 
 /** A list of numbers as the trace has it. */

@@ -2,10 +2,12 @@
  * A duplex of messages over any open socket of the WebSocket kind: a browser's, Node's, Deno's and Bun's own, one of the
  * package `ws` (client or server), the server's end of workerd's pair after `accept()`.
  *
- * Server ends use it too: one transport, and `onPeer(socketDuplex(socket))` for each socket that is let in. Invariants: one binary message is one message of the protocol, and
- * anything else is passed over; what waits to be read is bounded, and what waits to be sent is told (`backlog`), so that the
- * link bounds it: what is dropped heals. It opens nothing, and knows nothing of reconnection or of who may come.
+ * Server ends use it too: one transport, and `onPeer(socketDuplex(socket))` for each socket that is let in. A link uses it without
+ * streams. Invariants: one binary message is one message of the protocol, and anything else is passed over; what waits to be read
+ * is bounded, and what waits to be sent is told (`backlog`), so that the link bounds it: what is dropped heals. It opens nothing,
+ * and knows nothing of reconnection or of who may come.
  */
+import { type Direct, offer } from '../channel.js';
 import { type ByteController, platform } from '../platform.js';
 import type { EdgeSessionError } from '../errors.js';
 import type { Duplex } from '../types/plug.js';
@@ -43,28 +45,31 @@ const UNANSWERED = 4;
  * cancelling or aborting it closes the socket.
  */
 export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['proof']): Duplex {
-  const { ReadableStream, WritableStream } = platform();
-  let incoming: ByteController | undefined;
   let [heard, unanswered] = [Date.now(), 0];
+  let over = false;
+  /** Who is told what comes; what has come before there is anybody. */
+  let [told, ended]: [((message: Uint8Array) => void) | undefined, (() => void) | undefined] = [undefined, undefined];
+  let early: Uint8Array[] = [];
+  let waiting = 0;
   const hear = ({ data }: { readonly data: unknown }) => {
     [heard, unanswered] = [Date.now(), 0];
     const bytes = toBytes(data);
-    if (bytes !== undefined && (incoming?.desiredSize ?? 0) > 0) incoming?.enqueue(bytes);
+    if (bytes === undefined) return;
+    if (told !== undefined) return told(bytes);
+    if (waiting >= WAITING) return;
+    early.push(bytes);
+    waiting += bytes.byteLength;
   };
   const end = () => {
+    if (over) return;
+    over = true;
     socket.removeEventListener('message', hear);
     socket.removeEventListener('close', end);
     socket.removeEventListener('error', end);
-    const ending = incoming;
-    incoming = undefined;
-    try {
-      ending?.close();
-    } catch {
-      // The reader has cancelled it already.
-    }
+    ended?.();
   };
   const close = () => {
-    if (incoming === undefined) return;
+    if (over) return;
     end();
     // A socket that fails while it closes has an error to tell, and nobody is left to hear it.
     socket.addEventListener('error', () => {});
@@ -75,15 +80,12 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
     }
   };
   try {
-    socket.binaryType = 'arraybuffer';
+    // The package ws, which alone can terminate, then gives what it has read without a copy.
+    socket.binaryType = 'terminate' in socket ? 'nodebuffer' : 'arraybuffer';
   } catch {
     // Where it cannot be chosen, it is bytes already.
   }
-  const readable = new ReadableStream(
-    { start: (controller) => void (incoming = controller), cancel: close },
-    { highWaterMark: WAITING, size: (message) => message.byteLength },
-  );
-  const write = (message: Uint8Array) => {
+  const send = (message: Uint8Array) => {
     if (socket.readyState !== OPEN) throw new Error('the socket is not open');
     unanswered += 1;
     if (unanswered > UNANSWERED && Date.now() - heard > SILENCE) {
@@ -91,6 +93,12 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
       throw new Error('the other end has not answered for minutes');
     }
     socket.send(message);
+  };
+  const listen = (message: (bytes: Uint8Array) => void, finish: () => void) => {
+    [told, ended] = [message, finish];
+    for (const bytes of early) message(bytes);
+    early = [];
+    if (over) finish();
   };
   socket.addEventListener('message', hear);
   socket.addEventListener('close', end);
@@ -101,7 +109,41 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
     socket.addEventListener('error', () => {});
     socket.close(error.status === 401 ? CLOSE_UNAUTHORIZED : CLOSE_FORBIDDEN, error.code);
   };
-  return { readable, writable: new WritableStream({ write, abort: close }), backlog: () => socket.bufferedAmount ?? 0, refuse, pass, proof };
+  const backlog = () => socket.bufferedAmount ?? 0;
+  let streams: Pick<Duplex, 'readable' | 'writable'> | undefined;
+  const duplex: Duplex = {
+    get readable() {
+      return (streams ??= toStreams(listen, send, close)).readable;
+    },
+    get writable() {
+      return (streams ??= toStreams(listen, send, close)).writable;
+    },
+    backlog,
+    refuse,
+    pass,
+    proof,
+  };
+  return offer(duplex, { listen, send, backlog, close });
+}
+
+/** The same as streams, for who wants those. */
+function toStreams(listen: Direct['listen'], send: Direct['send'], close: () => void): Pick<Duplex, 'readable' | 'writable'> {
+  const { ReadableStream, WritableStream } = platform();
+  const start = (incoming: ByteController) =>
+    listen(
+      (bytes) => {
+        if ((incoming.desiredSize ?? 0) > 0) incoming.enqueue(bytes);
+      },
+      () => {
+        try {
+          incoming.close();
+        } catch {
+          // The reader has cancelled it already.
+        }
+      },
+    );
+  const readable = new ReadableStream({ start, cancel: close }, { highWaterMark: WAITING, size: (message) => message.byteLength });
+  return { readable, writable: new WritableStream({ write: send, abort: close }) };
 }
 
 /** The bytes of a binary message. Text, which proxies and pings may send, is no message. */

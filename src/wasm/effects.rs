@@ -1,0 +1,175 @@
+//! Effects on their way out, each by one call of the host's sink.
+//!
+//! What comes with every message (records, messages, alarms, changes) crosses as numbers, bytes and one joined text: as
+//! an object, each property would cost a call and a text of its own, which was a third of what a client spent on a
+//! conversation. What is rare crosses as an object. Invariant: a sink collects and does nothing else, and the core is not
+//! borrowed meanwhile.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::convert::{GONE, bare, kind, query, session, units};
+use super::error;
+use super::shape::object;
+use crate::id::Space;
+use crate::io::{Change, Effect, Event, RejectedWrite};
+use crate::store::entry::{Content, Key};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Who collects effects: an object with a method for each kind that is frequent, and one for all others.
+    pub type Sink;
+
+    #[wasm_bindgen(method, structural)]
+    fn persist(this: &Sink, n: f64, bytes: Uint8Array);
+    #[wasm_bindgen(method, structural)]
+    fn transmit(this: &Sink, link: u32, bytes: Uint8Array);
+    #[wasm_bindgen(method, structural)]
+    fn settled(this: &Sink, wait: u32);
+    #[wasm_bindgen(method, structural)]
+    fn watch(this: &Sink, watch: u32);
+    #[wasm_bindgen(method, structural)]
+    fn unsynced(this: &Sink, unsynced: bool);
+    /// Negative: no alarm is needed.
+    #[wasm_bindgen(method, structural)]
+    fn timeout(this: &Sink, at: f64);
+    /// Spaces and keys joined, and the length of each. The list is a view that is gone after the call.
+    #[wasm_bindgen(method, structural)]
+    fn forget(this: &Sink, text: &str, lengths: &[u32]);
+    /// Space, key, version and value joined, and the lengths of the first three; the kind of the value (3: the key shows
+    /// nothing any more), when it ends (negative: never), and the value where it is bytes.
+    #[wasm_bindgen(method, structural)]
+    fn change(
+        this: &Sink,
+        text: &str,
+        space: u32,
+        key: u32,
+        version: u32,
+        kind: u32,
+        expires: f64,
+        bytes: Option<Uint8Array>,
+    );
+    /// Anything else, as an object.
+    #[wasm_bindgen(method, structural)]
+    fn other(this: &Sink, effect: JsValue);
+}
+
+/// Hands over one effect.
+pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
+    match effect {
+        Effect::Persist { n, bytes } => sink.persist(*n as f64, Uint8Array::from(bytes.as_slice())),
+        Effect::Transmit { link, bytes } => sink.transmit(link.0, Uint8Array::from(bytes.as_slice())),
+        Effect::Settled(wait) => sink.settled(wait.0),
+        Effect::Watch(watch) => sink.watch(watch.0),
+        Effect::Unsynced(unsynced) => sink.unsynced(*unsynced),
+        Effect::Timeout(at) => sink.timeout(at.map_or(-1.0, |at| at as f64)),
+        Effect::Forget(Some(keys)) => forget(keys, sink),
+        Effect::Event(Event::Change { space, change: told }) => change(space, told, sink),
+        other => sink.other(plain(other)),
+    }
+}
+
+fn forget(keys: &[(Space, Key)], sink: &Sink) {
+    let (mut text, mut lengths) = (String::new(), Vec::with_capacity(2 * keys.len()));
+    for (space, key) in keys {
+        lengths.extend([append(&mut text, &space.to_string()), append(&mut text, key)]);
+    }
+    sink.forget(&text, &lengths);
+}
+
+fn change(space: &Space, change: &Change, sink: &Sink) {
+    let mut text = String::new();
+    let [space, key, version] =
+        [&*space.to_string(), &*change.key, &*change.version].map(|part| append(&mut text, part));
+    let (mut shown, mut expires, mut bytes) = (GONE, -1.0, None);
+    if let Some(item) = &change.item {
+        shown = kind(&item.content);
+        expires = item.expires_at.map_or(-1.0, |at| at as f64);
+        match &item.content {
+            Content::Text(value) | Content::Json(value) => text.push_str(value),
+            Content::Bytes(value) => bytes = Some(Uint8Array::from(&**value)),
+            Content::Tombstone => {}
+        }
+    }
+    sink.change(&text, space, key, version, shown, expires, bytes);
+}
+
+/// Appends a part; its length in UTF-16 units.
+fn append(text: &mut String, part: &str) -> u32 {
+    text.push_str(part);
+    units(part)
+}
+
+/// An effect that is rare, as JavaScript sees it.
+fn plain(effect: &Effect) -> JsValue {
+    match effect {
+        Effect::Forget(_) => object([("kind", "forget".into()), ("keys", JsValue::NULL)]),
+        Effect::Abort { plan, reason } => object([
+            ("kind", "abort".into()),
+            ("plan", JsValue::from_f64(*plan as f64)),
+            ("reason", reason.as_str().into()),
+        ]),
+        Effect::Close { link, error } => {
+            object([("kind", "close".into()), ("link", link.0.into()), ("error", error::plain(error))])
+        }
+        Effect::Call { call, method, args, token, timeout } => object([
+            ("kind", "call".into()),
+            ("call", call.0.into()),
+            ("method", method.into()),
+            ("args", args.into()),
+            ("token", token.into()),
+            ("timeout", (*timeout as f64).into()),
+        ]),
+        Effect::CallOver(call) => object([("kind", "callOver".into()), ("call", call.0.into())]),
+        Effect::Event(told) => object([("kind", "event".into()), ("event", event(told))]),
+        // These have methods of their own.
+        Effect::Persist { .. }
+        | Effect::Transmit { .. }
+        | Effect::Settled(_)
+        | Effect::Watch(_)
+        | Effect::Unsynced(_)
+        | Effect::Timeout(_) => JsValue::UNDEFINED,
+    }
+}
+
+fn event(event: &Event) -> JsValue {
+    match event {
+        Event::Change { .. } => JsValue::UNDEFINED,
+        Event::Conflict { space, key, kept, dropped } => object([
+            ("type", "conflict".into()),
+            ("space", space.to_string().into()),
+            ("key", JsValue::from_str(key)),
+            ("kept", kept.into()),
+            ("dropped", dropped.into()),
+        ]),
+        Event::Renamed { old, new } => {
+            object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
+        }
+        Event::Session { status, session: over } => {
+            object([("type", "session".into()), ("session", session(over, *status, 0))])
+        }
+        Event::Slow(slow) => {
+            object([("type", "slow".into()), ("query", query(slow, "", slow.ended.unwrap_or(slow.started)))])
+        }
+        Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
+        Event::Rejected { space, code, writes } => {
+            let write = |write: &RejectedWrite| {
+                let key = ("key", JsValue::from_str(&write.key));
+                match bare(&write.content) {
+                    Some((kind, value)) => object([key, ("kind", kind.into()), ("value", value)]),
+                    None => object([key]),
+                }
+            };
+            object([
+                ("type", "rejected".into()),
+                ("space", space.to_string().into()),
+                ("code", code.into()),
+                ("writes", writes.iter().map(write).collect::<Array>().into()),
+            ])
+        }
+        Event::Refused(refused) => object([("type", "error".into()), ("error", error::plain(refused))]),
+    }
+}
