@@ -102,6 +102,27 @@ test('an acknowledgement that does not come is waited for by the alarm', async (
   await until('the end of it', async () => (await edge.json('/inspect')).peers.some(({ holds }) => Object.keys(holds.default ?? {}).length > 0));
 });
 
+test('what is known of a peer may be more than a socket can keep: the link goes on, and would begin anew', async (t) => {
+  const edge = await start(t);
+  const options = { secret: { kid: '1', key: SECRET }, session: { publishEvery: false } };
+  // A replica that takes an id after the other: its vector has more names than 16 KiB hold.
+  const many = await openReplica(options);
+  t.after(() => many.close());
+  for (let n = 0; n < 800; n += 1) {
+    many.session().sync.set(`of ${n}`, n);
+    await many.restore(many.snapshot());
+  }
+  const client = await join(t, edge, options);
+  await until('a note of what it holds', async () => (await edge.json('/inspect')).attachments[0] > 0);
+  await client.restore(many.snapshot());
+  await until('the last of many', async () => (await edge.json('/do', { steps: [['get', 'of 799']] })).answers[0] === 799);
+  await until('the end of the note', async () => (await edge.json('/inspect')).attachments[0] === null);
+  client.session().sync.set('there', 1);
+  await until('a write there', async () => (await edge.json('/do', { steps: [['get', 'there']] })).answers[0] === 1);
+  await edge.json('/do', { steps: [['set', 'back', 1]] });
+  await until('a write back', has(client, 'back'));
+});
+
 test('an idle object hibernates with its sockets open, and goes on where it was when it is woken', { timeout: 240_000 }, (t) => hibernates(t, {}));
 
 test('an edge that has proved itself need not do so again when the object was asleep', { timeout: 240_000 }, (t) =>

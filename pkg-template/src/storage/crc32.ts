@@ -1,18 +1,48 @@
 /**
  * The checksum of stored bytes: CRC-32 as of Ethernet, gzip and PNG. It finds damage; it proves nothing against malice.
+ *
+ * Eight bytes at a time, each with a table of its own (slicing by eight): byte by byte it was a tenth of a cold start.
  */
 
-let table: Uint32Array | undefined;
+const SLICES = 8;
+
+let tables: Int32Array | undefined;
+
+/** The sums of each byte, and of each byte with 1 … 7 zeros behind it. */
+function prepare(): Int32Array {
+  const made = new Int32Array(SLICES * 256);
+  for (let byte = 0; byte < 256; byte += 1) {
+    let sum = byte;
+    for (let bit = 0; bit < 8; bit += 1) sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1;
+    made[byte] = sum;
+  }
+  for (let at = 256; at < made.length; at += 1) {
+    const before = made[at - 256] as number;
+    made[at] = (before >>> 8) ^ (made[before & 0xff] as number);
+  }
+  return made;
+}
 
 /** A number from 0 to 2^32 − 1. */
 export function crc32(bytes: Uint8Array): number {
-  table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let sum = byte;
-    for (let bit = 0; bit < 8; bit += 1) sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1;
-    return sum;
-  });
-  let sum = 0xffffffff;
-  // By index: an iterator takes three times as long.
-  for (let at = 0; at < bytes.length; at += 1) sum = (sum >>> 8) ^ (table[(sum ^ (bytes[at] as number)) & 0xff] as number);
-  return (sum ^ 0xffffffff) >>> 0;
+  // Every index lies within its array; by index, because an iterator takes three times as long.
+  const of = (tables ??= prepare());
+  const at = bytes;
+  const end = bytes.length - (bytes.length % SLICES);
+  let sum = -1;
+  let n = 0;
+  for (; n < end; n += SLICES) {
+    const first = sum ^ (at[n]! | (at[n + 1]! << 8) | (at[n + 2]! << 16) | (at[n + 3]! << 24));
+    sum =
+      of[1792 + (first & 255)]! ^
+      of[1536 + ((first >>> 8) & 255)]! ^
+      of[1280 + ((first >>> 16) & 255)]! ^
+      of[1024 + (first >>> 24)]! ^
+      of[768 + at[n + 4]!]! ^
+      of[512 + at[n + 5]!]! ^
+      of[256 + at[n + 6]!]! ^
+      of[at[n + 7]!]!;
+  }
+  for (; n < bytes.length; n += 1) sum = (sum >>> 8) ^ of[(sum ^ at[n]!) & 255]!;
+  return ~sum >>> 0;
 }

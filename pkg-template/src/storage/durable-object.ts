@@ -10,10 +10,15 @@ import { EdgeSessionError } from '../errors.js';
 import type { StorageAdapter } from '../types/plug.js';
 import { crc32 } from './crc32.js';
 
+type Cell = ArrayBuffer | string | number | null;
+
 /** What is used of an object's `ctx.storage`; `DurableObjectStorage` fits, if the object's class is kept in SQLite. */
 export interface DurableStorageLike {
   readonly sql: {
-    exec(query: string, ...bindings: any[]): Iterable<Readonly<Record<string, ArrayBuffer | string | number | null>>>;
+    exec(query: string, ...bindings: any[]): Iterable<Readonly<Record<string, Cell>>> & {
+      /** The same rows as lists of their columns. */
+      raw(): Iterable<readonly Cell[]>;
+    };
   };
   transactionSync<T>(run: () => T): T;
 }
@@ -122,15 +127,16 @@ class Tables {
   *#records(): Generator<Uint8Array> {
     const first = this.#last + 1;
     let parts: Row[] = [];
-    for (const raw of this.#storage.sql.exec('SELECT record, part, parts, sum, bytes FROM edge_session_log ORDER BY id')) {
-      const row = raw as unknown as Row & { readonly record: number };
-      if (row.record !== this.#last + 1) throw unusable(`record ${this.#last + 1 - first} of the log is missing`, this.#last + 1 - first);
-      parts.push(row);
-      if (parts.length < row.parts) continue;
-      const record = whole(parts, this.#last + 1 - first);
+    // As lists: a log of many small records is read in two thirds of the time that objects take.
+    for (const raw of this.#storage.sql.exec('SELECT record, part, parts, sum, bytes FROM edge_session_log ORDER BY id').raw()) {
+      const [record, part, count, sum, bytes] = raw as readonly [number, number, number, number, ArrayBuffer];
+      if (record !== this.#last + 1) throw unusable(`record ${this.#last + 1 - first} of the log is missing`, this.#last + 1 - first);
+      parts.push({ part, parts: count, sum, bytes });
+      if (parts.length < count) continue;
+      const read = whole(parts, record - first);
       parts = [];
-      this.#last += 1;
-      yield record;
+      this.#last = record;
+      yield read;
     }
     if (parts.length > 0) whole(parts, this.#last + 1 - first);
   }
@@ -144,14 +150,12 @@ function cut(bytes: Uint8Array): Uint8Array[] {
 
 /** What `parts` are the pieces of: those of a record of the log, counted from 0, or of the snapshot. */
 function whole(parts: readonly Row[], record?: number): Uint8Array {
-  const name = record === undefined ? 'the snapshot' : `record ${record} of the log`;
   const pieces = parts.map((row) => new Uint8Array(row.bytes));
   const count = parts[0]?.parts ?? 0;
   for (let part = 0; part < count; part += 1) {
     const [row, piece] = [parts[part], pieces[part]];
-    const which = `part ${part + 1} of ${count}`;
-    if (row?.part !== part || piece === undefined) throw unusable(`${name}: ${which} is missing`, record);
-    if (crc32(piece) !== row.sum) throw unusable(`${name} is damaged: the checksum of ${which} is not that of its bytes`, record);
+    if (row?.part !== part || piece === undefined) throw unusable(`${name(record)}: part ${part + 1} of ${count} is missing`, record);
+    if (crc32(piece) !== row.sum) throw unusable(`${name(record)} is damaged: the checksum of part ${part + 1} of ${count} is not that of its bytes`, record);
   }
   if (pieces.length === 1) return pieces[0] as Uint8Array;
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
@@ -162,6 +166,8 @@ function whole(parts: readonly Row[], record?: number): Uint8Array {
   }
   return bytes;
 }
+
+const name = (record: number | undefined): string => (record === undefined ? 'the snapshot' : `record ${record} of the log`);
 
 function unusable(what: string, record?: number, cause?: unknown): EdgeSessionError {
   const details = record === undefined ? { storage: KIND } : { storage: KIND, record };
