@@ -37,8 +37,13 @@ let most = 0;
 setInterval(() => (most = Math.max(most, held())), 100).unref();
 
 const commands = {
-  ticket: (user) => replica.session({ user }).sealed(),
-  state: () => ({ vectors: replica.inspect().vectors, keys: replica.inspect().keys, errors: Object.fromEntries(errors), crashes }),
+  ticket: (about) => replica.session(about).sealed(),
+  end: (token) => replica.session(token).end(),
+  state() {
+    const [{ vectors, keys }, session] = [replica.inspect(), replica.session()];
+    const entries = session.sync.list().map(({ key, value, version }) => [key, value, version]);
+    return { id: replica.id, vectors, keys, entries, errors: Object.fromEntries(errors), crashes };
+  },
   async memory() {
     const now = held();
     const answer = { now, most: Math.max(most, now), wasm: replica.inspect().wasmBytes };

@@ -36,14 +36,16 @@ export async function startEdge(t, directory = '') {
   return { url: `ws://127.0.0.1:${port}/sync`, http: `http://127.0.0.1:${port}/sync`, ask, alive: () => child.exitCode === null && child.signalCode === null };
 }
 
-/** An honest user, whose replica is linked to the edge, and who notices when it does not serve them. */
-export async function startHonest(t, edge) {
-  const token = await edge.ask('ticket', 'ann');
+/** An honest user, whose replica is linked to the edge, who has written `keys`, and who notices when it does not serve them. */
+export async function startHonest(t, edge, ...keys) {
+  const token = await edge.ask('ticket', { user: 'ann' });
   const replica = await openReplica({ id: 'honest', connect: webSocket(edge.url, { token, WebSocket, maxDelay: 100 }) });
   t.after(() => replica.close());
   if (replica.status.peers === 0) await next(replica, 'status', ({ peers }) => peers === 1);
   const session = replica.session();
-  let written = 0;
+  for (const key of keys) await session.set(key, 'honest');
+  let written = keys.length;
+  await replica.synced({ timeout: DEADLINE });
   return {
     replica,
     /** Writes, and waits until the edge has made it its own. */

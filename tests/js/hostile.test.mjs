@@ -22,7 +22,7 @@ const mallorys = ({ vectors }) => Object.entries(vectors.default).filter(([id]) 
 test('messages that are cut at any place change nothing', async (t) => {
   const edge = await startEdge(t);
   const honest = await startHonest(t, edge);
-  const token = await edge.ask('ticket', 'mallory');
+  const token = await edge.ask('ticket', { user: 'mallory' });
   const said = await speech(edge.url, token);
   const before = await edge.ask('state');
   assert.equal(mallorys(before)[0][1], 12);
@@ -36,7 +36,7 @@ test('messages that are cut at any place change nothing', async (t) => {
 test('messages that are changed or made up do not hurt, whatever they happen to say', async (t) => {
   const edge = await startEdge(t);
   const honest = await startHonest(t, edge);
-  const token = await edge.ask('ticket', 'mallory');
+  const token = await edge.ask('ticket', { user: 'mallory' });
   const [pick, said] = [random(7), await speech(edge.url, token)];
   const lies = Array.from({ length: 4_000 }, (_, n) => {
     const message = n % 4 === 0 ? Uint8Array.from({ length: pick(200) }, () => pick(256)) : said[pick(said.length)].slice();
@@ -50,7 +50,7 @@ test('messages that are changed or made up do not hurt, whatever they happen to 
 test('messages that are sent again, later, out of order and by another connection are as if they had come once', async (t) => {
   const edge = await startEdge(t);
   const honest = await startHonest(t, edge);
-  const token = await edge.ask('ticket', 'mallory');
+  const token = await edge.ask('ticket', { user: 'mallory' });
   const [said, pick] = [await speech(edge.url, token), random(3)];
   const before = await edge.ask('state');
   assert.equal(mallorys(before)[0][1], 12);
@@ -63,7 +63,7 @@ test('messages that are sent again, later, out of order and by another connectio
 test('a message that is longer than any is not read to its end', async (t) => {
   const edge = await startEdge(t);
   const honest = await startHonest(t, edge);
-  const token = await edge.ask('ticket', 'mallory');
+  const token = await edge.ask('ticket', { user: 'mallory' });
   const tooLong = new Uint8Array(80 << 20);
 
   /** One that says its length, one that comes in pieces without end, and the body of a request. */
@@ -100,7 +100,7 @@ test('strangers, and connections that say nothing, cost little and keep nobody o
   const edge = await startEdge(t);
   const honest = await startHonest(t, edge);
   const { port } = new URL(edge.url);
-  const token = await edge.ask('ticket', 'mallory');
+  const token = await edge.ask('ticket', { user: 'mallory' });
   const before = (await edge.ask('memory')).now;
   for (let round = 0; round < 5; round += 1) {
     const sockets = Array.from({ length: 60 }, (_, n) => {
@@ -137,7 +137,7 @@ for (const [what, make] of Object.entries(floods)) {
   test(`a flood at ten times the limit takes no memory and keeps nobody out: ${what}`, { timeout: (10 * SECONDS + 60) * 1000 }, async (t) => {
     const edge = await startEdge(t);
     const honest = await startHonest(t, edge);
-    const token = await edge.ask('ticket', 'mallory');
+    const token = await edge.ask('ticket', { user: 'mallory' });
     const [said, pick] = [await speech(edge.url, token), random(11)];
     const mallory = await attack(t, edge, token);
     // What the process needs for honest traffic it has before.

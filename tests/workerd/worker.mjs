@@ -10,6 +10,7 @@ export class Edge extends ReplicaObject {
   // Set after the constructor of the class that it extends: options() is asked for only then.
   label = 'edge';
   #meeting = { waiting: [], count: 0 };
+  #told;
 
   constructor(ctx, env) {
     super(ctx, env);
@@ -58,12 +59,22 @@ export class Edge extends ReplicaObject {
     });
   }
 
+  /** How often each thing went wrong that nobody was told of. */
+  async #errors() {
+    if (this.#told === undefined) {
+      this.#told = {};
+      (await this.replica).on('error', ({ code }) => (this.#told[code] = (this.#told[code] ?? 0) + 1));
+    }
+    return this.#told;
+  }
+
   async #inspect() {
     const replica = await this.replica;
+    const errors = await this.#errors();
     const alarm = await this.ctx.storage.getAlarm();
     const { vectors, peers, storage } = replica.inspect();
     const attachments = this.ctx.getWebSockets().map((socket) => socket.deserializeAttachment()?.note?.byteLength ?? null);
-    return Response.json({ id: replica.id, vectors, peers, storage, alarm, now: Date.now(), attachments, constructions: constructions.get(this.ctx.id.toString()) });
+    return Response.json({ id: replica.id, vectors, errors, peers, storage, alarm, now: Date.now(), attachments, constructions: constructions.get(this.ctx.id.toString()) });
   }
 }
 
