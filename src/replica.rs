@@ -6,6 +6,7 @@
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
 mod answer;
+mod asker;
 mod bonds;
 mod calls;
 mod clients;
@@ -14,10 +15,12 @@ mod fleet;
 mod fold;
 mod front;
 mod journal;
+mod kills;
 mod links;
 mod lists;
 mod login;
 mod operate;
+mod operations;
 mod recover;
 mod service;
 mod session;

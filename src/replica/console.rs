@@ -4,29 +4,22 @@
 //! names, permission, existence; several kills are all permitted before the first of them is done; what changed the
 //! fleet's records is answered once it is durable. No password reaches the log or a list.
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Replica;
+use super::asker::Asker;
 use super::lists::columns;
 use super::login::wrong;
-use super::service::Held;
-use super::sessions::unknown;
 use crate::error::{ErrorCode, SessionError};
-use crate::id::{Dot, SessionId, Space};
+use crate::id::{Dot, Space};
 use crate::io::{Answer, Progress, SessionHandle, Terms};
-use crate::service::access::{Actor, Right, RoleChange, check_account, check_role_change, denied};
-use crate::service::audit::LoggedOperation;
-use crate::service::query::{self, QueryStatus};
-use crate::service::record::SessionInfo;
+use crate::service::access::{Right, RoleChange, check_account, check_role_change, denied};
 use crate::service::role::{ROOT, RoleType};
 use crate::service::statement::{Show, Stage, Statement, Term, parse};
-use crate::service::system::Directory;
-use crate::service::table::{Cell, KILLED, Table, check, semantic};
+use crate::service::table::{Cell, Table, check, semantic};
 use crate::store::Mutation;
-use crate::store::fence::{Fence, shortened};
 use crate::time::Millis;
 
 /// The longest name of an account or a space, in bytes.
@@ -39,31 +32,6 @@ pub enum Hashing {
     Hash(crate::service::statement::Password),
     /// Compare this one with the hash of an account, or with none at all.
     Check(crate::service::statement::Password, Option<String>),
-}
-
-/// Who asks.
-pub(super) struct Asker {
-    pub(super) handle: Option<SessionHandle>,
-    pub(super) session: Option<SessionId>,
-    pub(super) user: Option<String>,
-    pub(super) god: bool,
-    pub(super) space: Space,
-}
-
-impl Asker {
-    pub(super) fn actor(&self) -> Actor<'_> {
-        Actor { user: self.user.as_deref(), god: self.god }
-    }
-
-    /// Whether something is the asker's own: of the same account, or of the very session.
-    pub(super) fn owns(&self, session: &SessionId, user: Option<&str>) -> bool {
-        self.session == Some(*session) || (user.is_some() && self.user.as_deref() == user)
-    }
-
-    pub(super) fn sees(&self, right: Right, roles: &Held<'_>, session: &SessionInfo) -> bool {
-        let own = self.owns(&session.id, session.user.as_deref());
-        self.actor().may(right, roles, &session.space.to_string(), own)
-    }
 }
 
 fn check_name(name: &str) -> Result<(), SessionError> {
@@ -105,15 +73,6 @@ fn check_statement(statement: &Statement) -> Result<(), SessionError> {
             check_name(space)?;
             check_name(user)
         }
-    }
-}
-
-pub(super) fn id_of(cell: &Cell) -> Result<Option<SessionId>, SessionError> {
-    match cell {
-        // What is no session's id is the id of no session.
-        Cell::Text(text) => Ok(text.parse().ok()),
-        Cell::Number(_) => Ok(None),
-        Cell::Null => Err(semantic("a session is named by a string or an integer")),
     }
 }
 
@@ -224,65 +183,9 @@ impl Replica {
         }
     }
 
-    pub(super) fn asker(&self, handle: Option<SessionHandle>) -> Result<Asker, SessionError> {
-        let Some(handle) = handle else {
-            return Ok(Asker { handle: None, session: None, user: None, god: true, space: self.space.clone() });
-        };
-        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
-        state.admit(self.now)?;
-        let god = state.user.as_deref() == Some(ROOT) && self.keyring.is_some();
-        let (user, space) = (state.user.clone(), state.space.clone());
-        Ok(Asker { handle: Some(handle), session: Some(state.id), user, god, space })
-    }
-
     fn plan(&mut self, asker: &Asker, statement: &Statement, terms: Terms) -> Option<u64> {
         let now = self.now;
         self.begin_query(asker.handle?, &statement.to_string(), terms, now).ok().map(|(plan, _)| plan)
-    }
-
-    /// Writes down what was done. What has changed the fleet is one of its records: nobody else is to be able to fill
-    /// those, so refusals are remembered here alone.
-    fn log(&mut self, asker: &Asker, statement: &Statement, error: Option<&SessionError>) {
-        // A console refreshes its lists every second: what was done would be out of the log within minutes.
-        if error.is_none() && statement.looks() {
-            return;
-        }
-        // What anybody may do with their own would fill the fleet's records as well.
-        let ruled = asker.god || asker.actor().role(&self.roles(), &asker.space.to_string()) == Some(RoleType::Admin);
-        let changes = match statement {
-            Statement::Use(_) | Statement::KillQuery { .. } => false,
-            Statement::ChangePassword { .. } => true,
-            Statement::Show(..)
-            | Statement::KillSession(_)
-            | Statement::CreateUser { .. }
-            | Statement::AlterUser { .. }
-            | Statement::DropUser { .. }
-            | Statement::DescribeUser(_)
-            | Statement::Grant { .. }
-            | Statement::Revoke { .. }
-            | Statement::CreateSpace { .. }
-            | Statement::DropSpace { .. } => ruled && !statement.looks(),
-        };
-        let outcome = Cow::Borrowed(error.map_or("OK", |error| error.code().as_str()));
-        let (at, user, session) = (self.now, asker.user.clone(), asker.session);
-        let (space, action) = (asker.space.to_string(), statement.to_string());
-        self.note_operation(LoggedOperation { at, user, session, space, action, outcome }, changes && error.is_none());
-    }
-
-    fn note_operation(&mut self, operation: LoggedOperation, changes: bool) {
-        if changes && self.keyring.is_some() {
-            let own = self.id.to_string();
-            let number = match self.service.logged {
-                Some((id, number)) if id == self.id => number + 1,
-                _ => self.directory().last_logged(&own).map_or(0, |number| number + 1),
-            };
-            self.service.logged = Some((self.id, number));
-            let record = Directory::set_log(&own, number, &operation);
-            if self.write_system(alloc::vec![record]).is_ok() {
-                return;
-            }
-        }
-        self.service.log.note(operation);
     }
 
     fn execute<'h>(
@@ -472,106 +375,6 @@ impl Replica {
         }
         asker.space = found;
         Ok(())
-    }
-
-    /// Kills sessions, each once. Those that are not known are not counted, and are no error.
-    pub(super) fn kill_sessions_of(
-        &mut self,
-        ids: &[SessionId],
-        by: Option<&str>,
-        why: Option<&str>,
-    ) -> Result<u64, SessionError> {
-        let mut killed = 0;
-        for id in ids {
-            let known = self.find_session(id).is_some();
-            let text = |text: Option<&str>| text.map(shortened);
-            self.fence(id, Fence { at: self.now, by: text(by), why: text(why), ..Fence::default() });
-            killed += u64::from(known);
-        }
-        Ok(killed)
-    }
-
-    /// Kills a session wherever it is, under a session's role, or as the host without one; whether it was known.
-    ///
-    /// # Errors
-    /// The reason of a refused session; `PERMISSION_DENIED`.
-    pub fn kill_session(
-        &mut self,
-        handle: Option<SessionHandle>,
-        id: &SessionId,
-        why: Option<&str>,
-        now: Millis,
-    ) -> Result<bool, SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
-        let asker = self.asker(handle)?;
-        let statement = Statement::KillSession(Term::Text(id.to_text()));
-        let killed = self.kill_sessions(&asker, &[Cell::Text(id.to_text())], why);
-        self.log(&asker, &statement, killed.as_ref().err());
-        Ok(killed?.rows.first().and_then(|row| row.first()) != Some(&Cell::Number(0)))
-    }
-
-    fn kill_sessions(&mut self, asker: &Asker, ids: &[Cell], why: Option<&str>) -> Result<Table, SessionError> {
-        let mut found: Vec<SessionId> = Vec::new();
-        for cell in ids {
-            let Some(id) = id_of(cell)? else { continue };
-            let Some((session, _)) = self.find_session(&id) else {
-                // God's word holds wherever the session is, also where it is not known.
-                if asker.god && self.keyring.is_some() && self.store.fences().get(&id).is_none() && !found.contains(&id)
-                {
-                    found.push(id);
-                }
-                continue;
-            };
-            if !asker.sees(Right::KillSession, &self.roles(), &session) {
-                return Err(denied(Right::KillSession));
-            }
-            if !found.contains(&id) {
-                found.push(id);
-            }
-        }
-        let killed = self.kill_sessions_of(&found, asker.user.as_deref(), why)?;
-        let mut table = Table::new(&[KILLED]);
-        table.rows.push(alloc::vec![killed.into()]);
-        Ok(table)
-    }
-
-    fn kill_queries(&mut self, asker: &Asker, pairs: &[(Option<Cell>, Cell)]) -> Result<Table, SessionError> {
-        let mut plans = Vec::new();
-        for (session, plan) in pairs {
-            let Cell::Number(number) = plan else { return Err(semantic("a plan is an integer")) };
-            let plan = u64::try_from(*number).unwrap_or(0);
-            let query = self.service.queries.get(plan);
-            let of = match session {
-                None => asker.session,
-                Some(cell) => {
-                    let id = id_of(cell)?;
-                    let known = id.filter(|id| self.service.manager.get(id).is_some());
-                    let none =
-                        || SessionError::new(ErrorCode::QueryNotFound, format!("SessionId[{cell}] does not exist"));
-                    Some(known.ok_or_else(none)?)
-                }
-            };
-            if let Some(target) = of.and_then(|id| self.service.manager.get(&id))
-                && !asker.sees(Right::KillQuery, &self.roles(), target)
-            {
-                return Err(denied(Right::KillQuery));
-            }
-            let missing = || match session {
-                None => query::unknown(plan),
-                Some(cell) => {
-                    let cause = format!("ExecutionPlanId[{plan}] does not exist in Session[{cell}].");
-                    SessionError::new(ErrorCode::QueryNotFound, cause)
-                }
-            };
-            let query = query.filter(|query| of.is_none_or(|of| query.session == of)).ok_or_else(missing)?;
-            plans.push(query.plan);
-        }
-        for plan in plans {
-            self.stop_query(plan, QueryStatus::Killed);
-        }
-        Ok(Table::default())
     }
 }
 

@@ -1,15 +1,16 @@
 //! What the lists of the console show: sessions, queries, accounts, roles, spaces, each as far as the asker may see.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::console::{Asker, id_of, missing};
+use super::asker::Asker;
+use super::console::missing;
+use super::kills::id_of;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::Space;
 use crate::io::SessionHandle;
 use crate::service::access::{Right, denied};
-use crate::service::audit::LoggedOperation;
 use crate::service::query::QueryPlan;
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::{ROOT, RoleType};
@@ -113,22 +114,6 @@ impl Replica {
             }
         }
         Ok(table)
-    }
-
-    /// The operation log as far as a session may read it, or the host without one; each with the replica where it was
-    /// done, in no order.
-    ///
-    /// # Errors
-    /// The reason of a refused session.
-    pub fn log_of(&self, handle: Option<SessionHandle>) -> Result<Vec<(String, LoggedOperation)>, SessionError> {
-        let asker = self.asker(handle)?;
-        let (roles, directory, own) = (self.roles(), self.directory(), self.id.to_string());
-        let here = self.service.log.iter().map(|operation| (own.clone(), operation.clone()));
-        let all = directory.log().map(|(replica, operation)| (replica.to_string(), operation)).chain(here);
-        let seen = |(_, operation): &(String, LoggedOperation)| {
-            asker.actor().may(Right::ReadLog, &roles, &operation.space, false)
-        };
-        Ok(all.filter(seen).collect())
     }
 
     /// The sessions that a session may see, or the host without one, the one used last here first; each with its state

@@ -1,0 +1,53 @@
+//! Who asks: a session, or the host itself, which is God.
+//!
+//! Invariant: who asks is looked up at each statement; what is whose own is said here and nowhere else.
+
+use alloc::string::{String, ToString};
+
+use super::Replica;
+use super::service::Held;
+use super::sessions::unknown;
+use crate::error::SessionError;
+use crate::id::{SessionId, Space};
+use crate::io::SessionHandle;
+use crate::service::access::{Actor, Right};
+use crate::service::record::SessionInfo;
+use crate::service::role::ROOT;
+
+/// Who asks.
+pub(super) struct Asker {
+    pub(super) handle: Option<SessionHandle>,
+    pub(super) session: Option<SessionId>,
+    pub(super) user: Option<String>,
+    pub(super) god: bool,
+    pub(super) space: Space,
+}
+
+impl Asker {
+    pub(super) fn actor(&self) -> Actor<'_> {
+        Actor { user: self.user.as_deref(), god: self.god }
+    }
+
+    /// Whether something is the asker's own: of the same account, or of the very session.
+    pub(super) fn owns(&self, session: &SessionId, user: Option<&str>) -> bool {
+        self.session == Some(*session) || (user.is_some() && self.user.as_deref() == user)
+    }
+
+    pub(super) fn sees(&self, right: Right, roles: &Held<'_>, session: &SessionInfo) -> bool {
+        let own = self.owns(&session.id, session.user.as_deref());
+        self.actor().may(right, roles, &session.space.to_string(), own)
+    }
+}
+
+impl Replica {
+    pub(super) fn asker(&self, handle: Option<SessionHandle>) -> Result<Asker, SessionError> {
+        let Some(handle) = handle else {
+            return Ok(Asker { handle: None, session: None, user: None, god: true, space: self.space.clone() });
+        };
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        state.admit(self.now)?;
+        let god = state.user.as_deref() == Some(ROOT) && self.keyring.is_some();
+        let (user, space) = (state.user.clone(), state.space.clone());
+        Ok(Asker { handle: Some(handle), session: Some(state.id), user, god, space })
+    }
+}

@@ -1,0 +1,139 @@
+//! Kills of sessions and of queries, one implementation for statements and for calls.
+//!
+//! Invariant: several kills are all permitted before the first of them is done; what is not known is not counted, and is no
+//! error of a session's kill.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::asker::Asker;
+use crate::error::{ErrorCode, SessionError};
+use crate::id::SessionId;
+use crate::io::SessionHandle;
+use crate::service::access::{Right, denied};
+use crate::service::query::{self, QueryStatus};
+use crate::service::statement::{Statement, Term};
+use crate::service::table::{Cell, KILLED, Table, semantic};
+use crate::store::fence::{Fence, shortened};
+use crate::time::Millis;
+
+pub(super) fn id_of(cell: &Cell) -> Result<Option<SessionId>, SessionError> {
+    match cell {
+        // What is no session's id is the id of no session.
+        Cell::Text(text) => Ok(text.parse().ok()),
+        Cell::Number(_) => Ok(None),
+        Cell::Null => Err(semantic("a session is named by a string or an integer")),
+    }
+}
+
+impl Replica {
+    /// Kills sessions, each once. Those that are not known are not counted, and are no error.
+    pub(super) fn kill_sessions_of(
+        &mut self,
+        ids: &[SessionId],
+        by: Option<&str>,
+        why: Option<&str>,
+    ) -> Result<u64, SessionError> {
+        let mut killed = 0;
+        for id in ids {
+            let known = self.find_session(id).is_some();
+            let text = |text: Option<&str>| text.map(shortened);
+            self.fence(id, Fence { at: self.now, by: text(by), why: text(why), ..Fence::default() });
+            killed += u64::from(known);
+        }
+        Ok(killed)
+    }
+
+    /// Kills a session wherever it is, under a session's role, or as the host without one; whether it was known.
+    ///
+    /// # Errors
+    /// The reason of a refused session; `PERMISSION_DENIED`.
+    pub fn kill_session(
+        &mut self,
+        handle: Option<SessionHandle>,
+        id: &SessionId,
+        why: Option<&str>,
+        now: Millis,
+    ) -> Result<bool, SessionError> {
+        self.input(now);
+        self.work();
+        self.stirred = true;
+        let asker = self.asker(handle)?;
+        let statement = Statement::KillSession(Term::Text(id.to_text()));
+        let killed = self.kill_sessions(&asker, &[Cell::Text(id.to_text())], why);
+        self.log(&asker, &statement, killed.as_ref().err());
+        Ok(killed?.rows.first().and_then(|row| row.first()) != Some(&Cell::Number(0)))
+    }
+
+    pub(super) fn kill_sessions(
+        &mut self,
+        asker: &Asker,
+        ids: &[Cell],
+        why: Option<&str>,
+    ) -> Result<Table, SessionError> {
+        let mut found: Vec<SessionId> = Vec::new();
+        for cell in ids {
+            let Some(id) = id_of(cell)? else { continue };
+            let Some((session, _)) = self.find_session(&id) else {
+                // God's word holds wherever the session is, also where it is not known.
+                if asker.god && self.keyring.is_some() && self.store.fences().get(&id).is_none() && !found.contains(&id)
+                {
+                    found.push(id);
+                }
+                continue;
+            };
+            if !asker.sees(Right::KillSession, &self.roles(), &session) {
+                return Err(denied(Right::KillSession));
+            }
+            if !found.contains(&id) {
+                found.push(id);
+            }
+        }
+        let killed = self.kill_sessions_of(&found, asker.user.as_deref(), why)?;
+        let mut table = Table::new(&[KILLED]);
+        table.rows.push(alloc::vec![killed.into()]);
+        Ok(table)
+    }
+
+    pub(super) fn kill_queries(
+        &mut self,
+        asker: &Asker,
+        pairs: &[(Option<Cell>, Cell)],
+    ) -> Result<Table, SessionError> {
+        let mut plans = Vec::new();
+        for (session, plan) in pairs {
+            let Cell::Number(number) = plan else { return Err(semantic("a plan is an integer")) };
+            let plan = u64::try_from(*number).unwrap_or(0);
+            let query = self.service.queries.get(plan);
+            let of = match session {
+                None => asker.session,
+                Some(cell) => {
+                    let id = id_of(cell)?;
+                    let known = id.filter(|id| self.service.manager.get(id).is_some());
+                    let none =
+                        || SessionError::new(ErrorCode::QueryNotFound, format!("SessionId[{cell}] does not exist"));
+                    Some(known.ok_or_else(none)?)
+                }
+            };
+            if let Some(target) = of.and_then(|id| self.service.manager.get(&id))
+                && !asker.sees(Right::KillQuery, &self.roles(), target)
+            {
+                return Err(denied(Right::KillQuery));
+            }
+            let missing = || match session {
+                None => query::unknown(plan),
+                Some(cell) => {
+                    let cause = format!("ExecutionPlanId[{plan}] does not exist in Session[{cell}].");
+                    SessionError::new(ErrorCode::QueryNotFound, cause)
+                }
+            };
+            let query = query.filter(|query| of.is_none_or(|of| query.session == of)).ok_or_else(missing)?;
+            plans.push(query.plan);
+        }
+        for plan in plans {
+            self.stop_query(plan, QueryStatus::Killed);
+        }
+        Ok(Table::default())
+    }
+}

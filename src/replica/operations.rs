@@ -1,0 +1,81 @@
+//! The log of operations: what is written down where, and who reads it.
+//!
+//! Invariant: what has changed the fleet is one of its records, and nobody else can fill those; refusals are remembered here
+//! alone; no password reaches the log.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::asker::Asker;
+use crate::error::SessionError;
+use crate::io::SessionHandle;
+use crate::service::access::Right;
+use crate::service::audit::LoggedOperation;
+use crate::service::role::RoleType;
+use crate::service::statement::Statement;
+use crate::service::system::Directory;
+
+impl Replica {
+    /// Writes down what was done. What has changed the fleet is one of its records: nobody else is to be able to fill
+    /// those, so refusals are remembered here alone.
+    pub(super) fn log(&mut self, asker: &Asker, statement: &Statement, error: Option<&SessionError>) {
+        // A console refreshes its lists every second: what was done would be out of the log within minutes.
+        if error.is_none() && statement.looks() {
+            return;
+        }
+        // What anybody may do with their own would fill the fleet's records as well.
+        let ruled = asker.god || asker.actor().role(&self.roles(), &asker.space.to_string()) == Some(RoleType::Admin);
+        let changes = match statement {
+            Statement::Use(_) | Statement::KillQuery { .. } => false,
+            Statement::ChangePassword { .. } => true,
+            Statement::Show(..)
+            | Statement::KillSession(_)
+            | Statement::CreateUser { .. }
+            | Statement::AlterUser { .. }
+            | Statement::DropUser { .. }
+            | Statement::DescribeUser(_)
+            | Statement::Grant { .. }
+            | Statement::Revoke { .. }
+            | Statement::CreateSpace { .. }
+            | Statement::DropSpace { .. } => ruled && !statement.looks(),
+        };
+        let outcome = Cow::Borrowed(error.map_or("OK", |error| error.code().as_str()));
+        let (at, user, session) = (self.now, asker.user.clone(), asker.session);
+        let (space, action) = (asker.space.to_string(), statement.to_string());
+        self.note_operation(LoggedOperation { at, user, session, space, action, outcome }, changes && error.is_none());
+    }
+
+    fn note_operation(&mut self, operation: LoggedOperation, changes: bool) {
+        if changes && self.keyring.is_some() {
+            let own = self.id.to_string();
+            let number = match self.service.logged {
+                Some((id, number)) if id == self.id => number + 1,
+                _ => self.directory().last_logged(&own).map_or(0, |number| number + 1),
+            };
+            self.service.logged = Some((self.id, number));
+            let record = Directory::set_log(&own, number, &operation);
+            if self.write_system(alloc::vec![record]).is_ok() {
+                return;
+            }
+        }
+        self.service.log.note(operation);
+    }
+
+    /// The operation log as far as a session may read it, or the host without one; each with the replica where it was
+    /// done, in no order.
+    ///
+    /// # Errors
+    /// The reason of a refused session.
+    pub fn log_of(&self, handle: Option<SessionHandle>) -> Result<Vec<(String, LoggedOperation)>, SessionError> {
+        let asker = self.asker(handle)?;
+        let (roles, directory, own) = (self.roles(), self.directory(), self.id.to_string());
+        let here = self.service.log.iter().map(|operation| (own.clone(), operation.clone()));
+        let all = directory.log().map(|(replica, operation)| (replica.to_string(), operation)).chain(here);
+        let seen = |(_, operation): &(String, LoggedOperation)| {
+            asker.actor().may(Right::ReadLog, &roles, &operation.space, false)
+        };
+        Ok(all.filter(seen).collect())
+    }
+}
