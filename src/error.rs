@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::id::{ReplicaId, Space};
+use crate::id::{ReplicaId, SessionId, Space};
 use crate::vector::Gap;
 
 /// One row of the table below becomes one variant and its facts.
@@ -157,6 +157,17 @@ pub enum Details {
         limit: &'static str,
         /// Its value.
         allowed: u64,
+    },
+    /// A limit on sessions that was reached.
+    Crowded {
+        /// The limit's name, such as `sessionsPerUser`.
+        limit: &'static str,
+        /// Its value.
+        allowed: u64,
+        /// For how many milliseconds the one has been idle that was used longest ago.
+        idle: Option<u64>,
+        /// Which one that is, where it is the asker's own.
+        oldest: Option<SessionId>,
     },
     /// By whom a session was killed, and why.
     Killed {

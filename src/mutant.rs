@@ -72,6 +72,16 @@ pub enum Service {
     Failures,
     /// A role that the token's bearer has seen is not waited for.
     Authority,
+    /// Without accounts every session is a User everywhere.
+    Begun,
+    /// A role that the host has said once counts for ever.
+    Hosted,
+    /// A limit counts the sessions of this replica alone.
+    Fleet,
+    /// What is beyond a limit after a partition stays.
+    Surplus,
+    /// A refusal names other users' sessions.
+    Named,
 }
 
 /// A check of who may come and what a client may do.
@@ -207,6 +217,11 @@ mod switch {
                 Self::Service(Service::Creation) => "no-service-creation",
                 Self::Service(Service::Failures) => "no-service-failures",
                 Self::Service(Service::Authority) => "no-service-authority",
+                Self::Service(Service::Begun) => "no-service-begun",
+                Self::Service(Service::Fleet) => "no-service-fleet",
+                Self::Service(Service::Surplus) => "no-service-surplus",
+                Self::Service(Service::Named) => "no-service-named",
+                Self::Service(Service::Hosted) => "no-service-hosted",
                 Self::Trust(Trust::Proof) => "no-trust-proof",
                 Self::Trust(Trust::Unproved) => "no-trust-unproved",
                 Self::Trust(Trust::Once) => "no-trust-once",

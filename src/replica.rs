@@ -16,12 +16,14 @@ mod fold;
 mod front;
 mod journal;
 mod kills;
+mod limits;
 mod links;
 mod lists;
 mod login;
 mod operate;
 mod operations;
 mod recover;
+mod roles;
 mod service;
 mod session;
 mod sessions;
@@ -40,6 +42,7 @@ pub use self::console::Hashing;
 pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
 pub use self::login::{FAILURES_MAX, LOCK_MS};
+pub use self::roles::Asking;
 pub use self::session::{SessionInit, SessionView};
 pub use self::upstream::Standing;
 
@@ -106,6 +109,8 @@ pub struct Config {
     pub leeway: Millis,
     /// What sessions are bounded by, and how long nobody may use them.
     pub sessions: SessionLimits,
+    /// Whether the host answers roles itself, instead of the records; see [`Replica::wanted_roles`].
+    pub host_roles: bool,
     /// How often, at most, other replicas with the key are told of the sessions here, in milliseconds; none: never.
     pub publish: Option<Millis>,
     /// How long a query may take, unless it says otherwise, in milliseconds.
@@ -134,6 +139,7 @@ impl Default for Config {
             token_life: MILLIS_MAX,
             leeway: 0,
             sessions: SessionLimits::default(),
+            host_roles: false,
             publish: None,
             query_timeout: None,
             slow: 1_000,

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`role`] | the roles, in the order of their power |
 //! | [`access`] | the permission matrix and its guards |
+//! | [`crowd`] | the sessions of each user at other replicas |
+//! | [`hosted`] | the roles that the host answers itself |
 //! | [`record`] | what a replica knows of a session |
 //! | [`cache`], [`expiry`] | where sessions are found, and when they are looked at |
 //! | [`manager`] | the sessions of a replica: begun, found, touched, evicted, over |
@@ -17,7 +19,9 @@
 pub mod access;
 pub mod audit;
 pub mod cache;
+pub mod crowd;
 pub mod expiry;
+pub mod hosted;
 pub mod manager;
 pub mod password;
 pub mod query;

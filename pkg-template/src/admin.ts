@@ -29,7 +29,7 @@ export class AdminHandle implements Admin {
 
   async run(statement: string, options?: QueryOptions): Promise<Table> {
     try {
-      return await run(this.#driver, statement, this.#handle?.raw, this.#handle ?? this, options);
+      return await run(this.#driver, statement, this.#handle?.raw, this.#handle ?? this, options, this.#handle?.asking(String(statement)));
     } finally {
       this.#handle?.refresh();
     }
@@ -45,7 +45,7 @@ export class AdminHandle implements Admin {
   async killSession(id: string, reason?: string): Promise<boolean> {
     if (typeof id !== 'string' || (reason !== undefined && typeof reason !== 'string')) throw invalid('a session is named by its id, a reason is a string');
     const raw = this.#handle?.raw;
-    const known = this.#driver.call((core, now) => (raw ?? core).killSession(id, reason, now));
+    const known = this.#driver.call((core, now) => (raw ?? core).killSession(id, reason, now), undefined, this.#handle?.asking(''));
     await this.#flushed();
     return known;
   }
@@ -53,7 +53,7 @@ export class AdminHandle implements Admin {
   async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
     const own = this.sessions({ user: text(filter?.user) }).filter(({ id }) => id !== filter.except);
     const raw = this.#handle?.raw;
-    for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now));
+    for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
     await this.#flushed();
     return own.length;
   }
@@ -122,7 +122,7 @@ export class AdminHandle implements Admin {
 
   #service() {
     const raw = this.#handle?.raw;
-    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => (raw ?? core).service(now));
+    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => (raw ?? core).service(now), undefined, this.#handle?.asking(''));
     return { sessions, queries, finished, log, cache };
   }
 

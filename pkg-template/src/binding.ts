@@ -8,7 +8,7 @@
 import type { Missing, TokenInfo } from './types/data.js';
 import type { Inspection } from './types/replica.js';
 import type { ErrorCode } from './errors.js';
-import type { Admin, Cell, Operation, QueryInfo, SessionSummary } from './types/service.js';
+import type { Admin, Cell, Operation, QueryInfo, Role, SessionSummary } from './types/service.js';
 import type { SessionInspection } from './types/session.js';
 
 /** One wasm instance: its classes share one memory, and nothing with other instances. */
@@ -23,6 +23,7 @@ export interface CoreConfig {
   issuer?: string;
   keys?: { kid: string; key: Uint8Array }[];
   durable: boolean;
+  roles?: boolean;
   limits?: Record<string, number>;
   session?: { expiresIn?: number; timeout?: number; tokenExpiresIn?: number; leeway?: number; idleTimeout?: number; queryTimeout?: number; slow?: number; publishEvery?: number };
   heartbeat?: number;
@@ -58,6 +59,9 @@ export interface CoreReplica {
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;
+  /** Whose roles are to be said before the next call: of those whom any call may serve, and of who comes by `token`. */
+  wantedRoles(token: string | undefined): Wanted[];
+  sayRoles(said: readonly Said[]): void;
   /** Whether a text begins as one of the core's own statements. */
   isOurs(text: string): boolean;
   /** What a text's statements need done with passwords: to be hashed, or to be compared with a hash. */
@@ -92,6 +96,10 @@ export interface CoreReplica {
   __destroy_into_raw?(): number;
 }
 
+/** Whose role is to be said, in which space; and what it is. */
+export type Wanted = readonly [user: string | null, space: string];
+export type Said = readonly [user: string | null, space: string, role: Role | null];
+
 /** Sessions, queries that run, those that have ended, operations in no order, and how the cache does. */
 export type CoreService = [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
 
@@ -103,6 +111,8 @@ export type CoreInspection = Omit<Inspection, 'sessions' | 'links' | 'storage'> 
 export interface CoreSessionInit {
   token?: string;
   space?: string;
+  /** A space that the bearer asks for: the session is in it as far as its role goes. */
+  visit?: string;
   guarantees?: number;
   user?: string;
   client?: string;
@@ -133,6 +143,8 @@ export interface CoreSession {
   token(now: number): string;
   sealed(timeout: number, now: number): string | number;
   run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
+  /** As the replica's, for what this session is about to do; with a `text`, for lists and these statements. */
+  wantedRoles(text: string | undefined): Wanted[];
   /** The plan's number, and its deadline or −1. */
   beginQuery(statement: string, timeout: number, now: number): Float64Array;
   end(now: number): void;

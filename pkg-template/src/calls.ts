@@ -10,8 +10,8 @@ import type { Driver } from './driver.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
 import { type Control, dispose, platform, report } from './platform.js';
 import { type Read, readFor } from './remote.js';
+import type { ReplicaHandle } from './replica.js';
 import { toTerms } from './terms.js';
-import type { Replica } from './types/replica.js';
 import type { QueryOptions } from './types/service.js';
 import type { Wait } from './types/session.js';
 
@@ -39,12 +39,12 @@ type Call = Extract<Effect, { kind: 'call' }>;
 
 /** The calls that a replica carries out. */
 export class Calls {
-  readonly #replica: Replica<any>;
+  readonly #replica: ReplicaHandle<any>;
   readonly #driver: Driver;
   readonly #running = new Map<number, Control>();
   #logins: Promise<unknown> = Promise.resolve();
 
-  constructor(replica: Replica<any>, driver: Driver) {
+  constructor(replica: ReplicaHandle<any>, driver: Driver) {
     this.#replica = replica;
     this.#driver = driver;
   }

@@ -15,7 +15,8 @@ import { Front } from './front.js';
 import { Journal } from './journal.js';
 import type { Timers } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
-import type { Status } from './types/replica.js';
+import { type Asking, Roles } from './roles.js';
+import type { ReplicaOptions, Status } from './types/replica.js';
 import { Waits } from './waits.js';
 
 /** Where goes what the core sends to one link, or in reply to one exchange. */
@@ -39,6 +40,8 @@ export interface Parts {
   readonly keyed: boolean;
   readonly clock: () => number;
   readonly timer: Timers;
+  /** Answers roles instead of the core's records. */
+  readonly roleOf?: ReplicaOptions['roleOf'];
   readonly storage: StorageAdapter;
   readonly unlock: () => void;
   readonly logged: number;
@@ -62,6 +65,8 @@ export class Driver {
   });
   /** What is answered and accepted before the core is asked. */
   readonly front: Front;
+  /** The host's own roles, where it answers them. */
+  readonly roles: Roles | undefined;
   /** How each query that runs is told that it has ended. */
   readonly queries = new Map<number, (error: EdgeSessionError) => void>();
   /** What it does for clients, where it has a secret. */
@@ -92,6 +97,7 @@ export class Driver {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.keyed = parts.keyed;
+    this.roles = parts.roleOf === undefined ? undefined : new Roles(parts.roleOf, (error) => this.error(error));
     this.#id = parts.core.id;
     this.#waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)), parts.timer);
     this.storage = parts.storage;
@@ -167,12 +173,13 @@ export class Driver {
   }
 
   /** Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. */
-  call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void): T {
+  call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void, asking?: Asking): T {
     this.check();
     const now = this.#parts.clock();
     let answer: T;
     try {
       this.front.settle();
+      this.roles?.say(this.#parts.core, asking);
       answer = run(this.#parts.core, now);
     } catch (thrown) {
       const error = fromCore(thrown);
@@ -196,18 +203,18 @@ export class Driver {
   }
 
   /** Runs an operation that answers at once or after a wait, which `signal` ends. */
-  operate<T>(owner: object, run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
+  operate<T>(owner: object, run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike, asking?: Asking): Promise<T> {
     return new Promise<T>((resolve, fail) => {
       this.call(run, (answer) => {
         if (typeof answer !== 'number') return resolve(answer);
         this.#waits.add(answer, { owner, resolve: (late) => resolve(late as T), fail }, signal);
-      });
+      }, asking);
     });
   }
 
   /** Begins a watch. */
-  watch(run: (core: CoreReplica, now: number) => number, watcher: Watcher): number {
-    return this.call(run, (watch) => this.#watches.set(watch, watcher));
+  watch(run: (core: CoreReplica, now: number) => number, watcher: Watcher, asking?: Asking): number {
+    return this.call(run, (watch) => this.#watches.set(watch, watcher), asking);
   }
 
   unwatch(watch: number): void {
@@ -220,6 +227,12 @@ export class Driver {
     this.#links += 1;
     this.#sinks.set(this.#links, sink);
     return this.#links;
+  }
+
+  /** Takes in who comes with a token on a link. Inside of a call. */
+  admit(core: CoreReplica, link: number, token: string, note: Uint8Array | undefined, now: number): void {
+    this.roles?.say(core, { wanted: () => core.wantedRoles(token) });
+    core.linkAdmit(link, token, note, now);
   }
 
   /** The link is no more. */

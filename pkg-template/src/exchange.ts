@@ -37,7 +37,10 @@ export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait
     signal?.addEventListener('abort', abort);
     try {
       driver.call((core, now) => {
-        if (token !== undefined) core.exchangeAs(link, token, message, now);
+        if (token !== undefined) {
+          driver.roles?.say(core, { wanted: () => core.wantedRoles(token) });
+          core.exchangeAs(link, token, message, now);
+        }
         else if (proof) core.exchangeProved(link, message, now);
         else core.exchange(link, message, now);
       });

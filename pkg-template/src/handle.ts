@@ -7,7 +7,9 @@ import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, type ErrorCode } from './errors.js';
 import { Account, type Copy, type Front } from './front.js';
+import type { Asking } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
+import type { Role } from './types/service.js';
 
 export class Handle {
   readonly driver: Driver;
@@ -22,6 +24,8 @@ export class Handle {
   #copies: Map<string, Copy> | undefined;
   #expiresAt: number | undefined;
   #raw: CoreSession | undefined;
+  /** The role by which the core has answered this handle last, where the host says roles. */
+  #role: Role | null | undefined;
 
   /** The handles of what applications hold. */
   static readonly #of = new WeakMap<object, Handle>();
@@ -46,6 +50,25 @@ export class Handle {
     this.front = driver.front;
     this.account = new Account(raw, driver.front);
     this.clock = driver.clock;
+  }
+
+  /** As `epoch`, once the host was asked again for the role by which the core has answered. */
+  heed(): number {
+    const { roles } = this.driver;
+    if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.asked += 1;
+    return this.epoch;
+  }
+
+  /** The roles by which the core is to go in a call of this session; with a text, in lists and these statements. */
+  asking(text?: string): Asking | undefined {
+    if (this.driver.roles === undefined) return undefined;
+    const { raw } = this;
+    return {
+      wanted: () => raw.wantedRoles(text),
+      said: (role) => {
+        this.#role = role(this.info.user, this.info.space);
+      },
+    };
   }
 
   /** Goes up when what the core has allowed must be asked for again. */
@@ -105,12 +128,12 @@ export class Handle {
 
   call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {
     const { raw } = this;
-    return this.driver.call((_, now) => run(raw, now), keep);
+    return this.driver.call((_, now) => run(raw, now), keep, this.asking());
   }
 
   operate<T>(run: (raw: CoreSession, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {
     const { raw } = this;
-    return this.driver.operate(this, (_, now) => run(raw, now), signal);
+    return this.driver.operate(this, (_, now) => run(raw, now), signal, this.asking());
   }
 
   release(): void {

@@ -174,7 +174,7 @@ class Peer implements Sink {
     try {
       const { heartbeat, pass, proof } = this.#duplex;
       this.#driver.call((core, now) => {
-        if (pass !== undefined) core.linkAdmit(this.#link, pass, undefined, now);
+        if (pass !== undefined) this.#driver.admit(core, this.#link, pass, undefined, now);
         else if (proof !== undefined) core.linkProve(this.#link, PROVING_ENDS.indexOf(proof), heartbeat, now);
         else if (heartbeat === undefined) core.linkUp(this.#link, now);
         else core.linkUpEvery(this.#link, heartbeat, now);

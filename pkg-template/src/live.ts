@@ -58,7 +58,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
     if (this.#watch !== undefined) return;
     const { raw } = this.#handle;
     const watcher = { handle: this.#handle, wake: () => this.#wake(), fail: () => (this.#watch = undefined) };
-    this.#watch = this.#handle.driver.watch((_, now) => raw.watch({ key: this.#key }, 0, PATIENCE, now), watcher);
+    this.#watch = this.#handle.driver.watch((_, now) => raw.watch({ key: this.#key }, 0, PATIENCE, now), watcher, this.#handle.asking());
   }
 
   #wake(): void {

@@ -29,10 +29,11 @@ export function toOpening(options: ReplicaOptions): Opening {
     if (typeof storage[method] !== 'function') throw invalid(`storage has a method ${method}`);
   }
   if (options.clock !== undefined && typeof options.clock !== 'function') throw invalid('clock is a function');
-  for (const hook of ['execute', 'authenticate'] as const) {
+  for (const hook of ['execute', 'authenticate', 'roleOf'] as const) {
     if (options[hook] !== undefined && typeof options[hook] !== 'function') throw invalid(`${hook} is a function`);
   }
   const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
+  if (options.roleOf !== undefined) config.roles = true;
   if (options.space !== undefined) config.space = text(options.space, 'space');
   if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
   if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);

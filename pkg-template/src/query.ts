@@ -10,6 +10,7 @@ import type { Driver } from './driver.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
 import type { Handle } from './handle.js';
 import { platform } from './platform.js';
+import type { Asking } from './roles.js';
 import { toTerms } from './terms.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
@@ -72,7 +73,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
 }
 
 /** Runs statements of the core's, as a session or as the host itself. */
-export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions): Promise<Table> {
+export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions, asking?: Asking): Promise<Table> {
   if (typeof statement !== 'string') throw invalid('a statement is a string');
   const { timeout, signal } = toTerms(options);
   const answers: string[] = [];
@@ -80,7 +81,7 @@ export async function run(driver: Driver, statement: string, raw: CoreSession | 
     answers.push(hash.length === 0 ? await hashed(password) : String(await verified(password, hash[0] ?? null)));
   }
   const begin = (core: CoreReplica, now: number) => (raw ?? core).run(statement, answers, timeout, now);
-  return new Rows(await driver.operate<CoreTable>(owner, begin, signal as AbortSignalLike | undefined));
+  return new Rows(await driver.operate<CoreTable>(owner, begin, signal as AbortSignalLike | undefined, asking));
 }
 
 /** What the host's `execute` answers, as a table: a table, rows as objects, or one value. */

@@ -9,9 +9,9 @@ import { ask, callerOf } from './calls.js';
 import { EdgeSessionError, invalid } from './errors.js';
 import type { Handle } from './handle.js';
 import { dispose } from './platform.js';
+import type { ReplicaHandle } from './replica.js';
 import { toKey, toRange } from './terms.js';
 import type { Entry, Key, KeyRange } from './types/data.js';
-import type { Replica } from './types/replica.js';
 import type { QueryOptions } from './types/service.js';
 import type { Elsewhere, RemoteReads, Session } from './types/session.js';
 import { decode, encode, wellFormed } from './value.js';
@@ -70,8 +70,9 @@ export class RemoteHandle<M> implements RemoteReads<M> {
 }
 
 /** Carries out a read for a client, under its session. */
-export async function readFor(replica: Replica<any>, token: string, space: string, method: 'entry' | 'list', what: string, options: QueryOptions): Promise<Read> {
-  const there = replica.session({ token, space });
+export async function readFor(replica: ReplicaHandle<any>, token: string, space: string, method: 'entry' | 'list', what: string, options: QueryOptions): Promise<Read> {
+  // The space is the client's wish, not the host's word: the session is in it as far as its role goes.
+  const there = replica.visit(token, space);
   const caller = replica.session(token);
   try {
     const entries: Entry[] = [];

@@ -49,6 +49,11 @@ export class ReplicaHandle<M> implements Replica<M> {
     return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute);
   }
 
+  /** Goes on with the session of a token, in a space that its bearer asks for. */
+  visit(token: string, visit: string): Session<M> {
+    return new SessionHandle<M>(this.#driver, (core, now) => core.session({ token, visit }, now), this.#hooks.execute);
+  }
+
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
     if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
     const raw = toInit({ ...init, token: undefined, user: undefined });

@@ -164,7 +164,7 @@ export class SessionHandle<M> implements Session<M> {
     }
     try {
       const token = callerOf(driver, raw);
-      if (token === undefined) return await run(driver, statement, raw, this.#handle, options);
+      if (token === undefined) return await run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
       if (typeof statement !== 'string') throw invalid('a statement is a string');
       const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
       this.merge(ran.token);

@@ -33,7 +33,7 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
-    if (this.#mayRead === handle.epoch && handle.front.open) {
+    if (this.#mayRead === handle.heed() && handle.front.open) {
       const copy = handle.copies.get(key);
       if (copy !== undefined && handle.alive()) {
         handle.account.note(copy.mark);
@@ -79,7 +79,7 @@ export class SyncHandle<M> implements SyncSession<M> {
   /** Writes in front of the core; false where the core must be asked. */
   #write(key: string, kind: 0 | 1 | 3, value: string): boolean {
     const handle = this.#handle;
-    if (this.#mayWrite !== handle.epoch || !handle.front.open) return false;
+    if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
     const now = handle.clock();
     if (now >= handle.expiresAt) return false;
     const mark = handle.front.write(handle.account, this.#bits, key, kind, value, now);

@@ -32,7 +32,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
     this.handle = handle;
     this.#terms = terms;
     const { raw } = handle;
-    this.#id = handle.driver.watch((_, now) => raw.watch(range, terms.bits, terms.timeout, now), this);
+    this.#id = handle.driver.watch((_, now) => raw.watch(range, terms.bits, terms.timeout, now), this, handle.asking());
     terms.signal?.addEventListener('abort', this.#abort);
   }
 

@@ -5,14 +5,14 @@
 use alloc::string::{String, ToString};
 
 use super::Replica;
-use super::service::Held;
+use super::roles::Held;
 use super::sessions::unknown;
 use crate::error::SessionError;
 use crate::id::{SessionId, Space};
 use crate::io::SessionHandle;
 use crate::service::access::{Actor, Right};
 use crate::service::record::SessionInfo;
-use crate::service::role::ROOT;
+use crate::service::role::{ROOT, RoleType};
 
 /// Who asks.
 pub(super) struct Asker {
@@ -21,11 +21,13 @@ pub(super) struct Asker {
     pub(super) user: Option<String>,
     pub(super) god: bool,
     pub(super) space: Space,
+    /// The space in which the session was begun, as text.
+    pub(super) begun: Option<String>,
 }
 
 impl Asker {
     pub(super) fn actor(&self) -> Actor<'_> {
-        Actor { user: self.user.as_deref(), god: self.god }
+        Actor { user: self.user.as_deref(), god: self.god, begun: self.begun.as_deref() }
     }
 
     /// Whether something is the asker's own: of the same account, or of the very session.
@@ -42,12 +44,22 @@ impl Asker {
 impl Replica {
     pub(super) fn asker(&self, handle: Option<SessionHandle>) -> Result<Asker, SessionError> {
         let Some(handle) = handle else {
-            return Ok(Asker { handle: None, session: None, user: None, god: true, space: self.space.clone() });
+            return Ok(Asker {
+                handle: None,
+                session: None,
+                user: None,
+                god: true,
+                space: self.space.clone(),
+                begun: None,
+            });
         };
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;
-        let god = state.user.as_deref() == Some(ROOT) && self.keyring.is_some();
-        let (user, space) = (state.user.clone(), state.space.clone());
-        Ok(Asker { handle: Some(handle), session: Some(state.id), user, god, space })
+        let user = state.user.clone();
+        // The host is God, and may make others so; in all spaces at once, as God is.
+        let hosted = || self.service.hosted.role(user.as_deref(), state.space.name()) == Some(RoleType::God);
+        let god = self.keyring.is_some() && (user.as_deref() == Some(ROOT) || hosted());
+        let (space, begun) = (state.space.clone(), Some(state.begun.to_string()));
+        Ok(Asker { handle: Some(handle), session: Some(state.id), user, god, space, begun })
     }
 }

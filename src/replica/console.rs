@@ -354,6 +354,11 @@ impl Replica {
     fn change_roles(&self, asker: &Asker, role: RoleType, space: &str, user: &str) -> Result<Space, SessionError> {
         let found = self.find_space(space);
         let name = found.as_ref().map_or_else(|_| space.to_string(), Space::to_string);
+        if self.asks_roles() {
+            let cause =
+                "nobody grants or revokes here: the host answers roles itself (roleOf); change them where it looks";
+            return Err(SessionError::new(ErrorCode::PermissionDenied, cause));
+        }
         check_role_change(&asker.actor(), &RoleChange { role, space: &name, user }, &self.roles())?;
         let found = found?;
         self.check_user(user)?;

@@ -90,6 +90,7 @@ impl Replica {
                 self.service.manager.update(id, |known| known.active = known.active.max(active));
             }
         }
+        self.heed_limits(sessions);
     }
 
     /// A session, as it is known here or as its home has told, and how old that word is; unless it was killed or ended.
@@ -103,7 +104,7 @@ impl Replica {
         self.store.roster().iter().filter_map(|(id, row)| self.elsewhere(id, row))
     }
 
-    fn elsewhere(&self, id: &SessionId, row: &Row) -> Option<(SessionInfo, Millis)> {
+    pub(super) fn elsewhere(&self, id: &SessionId, row: &Row) -> Option<(SessionInfo, Millis)> {
         let age = self.now.saturating_sub(row.told);
         let known = self.service.manager.get(id).is_some() || self.store.fences().get(id).is_some();
         if known || age >= LEASE || self.judge(id, row.user.as_deref()).is_err() {

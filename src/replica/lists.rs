@@ -10,7 +10,7 @@ use super::kills::id_of;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::Space;
 use crate::io::SessionHandle;
-use crate::service::access::{Right, denied};
+use crate::service::access::{Right, Roles, denied};
 use crate::service::query::QueryPlan;
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::{ROOT, RoleType};
@@ -109,7 +109,8 @@ impl Replica {
                 let space = self.find_space(name).map_or_else(|_| name.clone(), |space| space.to_string());
                 asker.actor().check(Right::ShowRoles, &roles, &space, false)?;
                 self.find_space(name)?;
-                let held = roles.directory.roles(&space).into_iter();
+                let users = roles.directory.users().into_iter().filter(|user| user != ROOT);
+                let held = users.filter_map(|user| roles.role(Some(&user), &space).map(|role| (user, role)));
                 table.rows = held.map(|(user, role)| alloc::vec![Cell::Text(user), role.keyword().into()]).collect();
             }
         }
@@ -158,7 +159,7 @@ impl Replica {
     }
 
     /// The spaces that exist: the default one, and those that were created.
-    fn spaces(&self) -> Vec<Space> {
+    pub(super) fn spaces(&self) -> Vec<Space> {
         let created = self.directory().spaces().into_iter();
         let mut spaces: Vec<Space> =
             created.filter_map(|(name, generation)| Space::new(&name, generation).ok()).collect();
@@ -177,9 +178,9 @@ impl Replica {
             table.rows.push(alloc::vec![RoleType::God.keyword().into(), Cell::Null]);
             return table;
         }
-        let directory = self.directory();
+        let roles = self.roles();
         let held =
-            self.spaces().into_iter().filter_map(|space| Some((directory.role(user, &space.to_string())?, space)));
+            self.spaces().into_iter().filter_map(|space| Some((roles.role(Some(user), &space.to_string())?, space)));
         table.rows = held.map(|(role, space)| alloc::vec![role.keyword().into(), space.name().into()]).collect();
         table
     }

@@ -65,6 +65,23 @@ impl Waits {
         self.waiting.iter_mut().for_each(|(_, wait)| wait.deadline = wait.deadline.saturating_sub(back));
     }
 
+    /// The sessions that wait.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
+        self.waiting.values().filter_map(|wait| wait.session)
+    }
+
+    /// The statements that wait, with their sessions.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (Option<SessionHandle>, &str)> {
+        self.waiting.values().filter_map(|wait| match &wait.phase {
+            Phase::Statements { text, .. } => Some((wait.session, text.as_str())),
+            Phase::Fresh { .. }
+            | Phase::Durable { .. }
+            | Phase::Seal { .. }
+            | Phase::Reply
+            | Phase::Acknowledged { .. } => None,
+        })
+    }
+
     pub(super) fn forget(&mut self, session: SessionHandle) {
         self.waiting.retain(|_, wait| wait.session != Some(session));
     }

@@ -20,10 +20,12 @@ use crate::io::{Effect, Event, SessionHandle, Terms};
 use crate::mutant::{Mutant, Service as Rule, off};
 use crate::service::access::{Actor, Right, Roles};
 use crate::service::audit::OperationLog;
+use crate::service::crowd::Crowd;
+use crate::service::hosted::Hosted;
 use crate::service::manager::{SessionManager, expired};
 use crate::service::query::{Queries, QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
-use crate::service::role::{ROOT, RoleType};
+use crate::service::role::ROOT;
 use crate::service::system::{Directory, shared};
 use crate::session::seal::LEEWAY_MAX;
 use crate::store::Mutation;
@@ -43,8 +45,12 @@ pub(super) struct Service {
     pub(super) log: OperationLog,
     /// Wrong passwords for names without an account: how many, and until when the name is as if locked.
     pub(super) strangers: LiteMap<String, (u64, Millis)>,
+    /// The roles that the host has said.
+    pub(super) hosted: Hosted,
     /// The space of the fleet's records.
     pub(super) system: Space,
+    /// The sessions of each user at other replicas, where limits count them.
+    pub(super) crowd: Crowd,
     /// What the others are to be told.
     pub(super) fleet: Fleet,
     /// Under which number the last operation was written down for the fleet, by which id.
@@ -66,7 +72,9 @@ impl Service {
             queries: Queries::default(),
             log: OperationLog::default(),
             strangers: LiteMap::new(),
+            hosted: Hosted::new(config.host_roles),
             system,
+            crowd: Crowd::default(),
             fleet: Fleet::new(config.publish),
             logged: None,
             prune_at: 0,
@@ -90,23 +98,6 @@ impl Service {
     }
 }
 
-/// The roles as they are now. Without accounts everybody is a User.
-pub(super) struct Held<'a> {
-    pub(super) directory: Directory<'a>,
-    accounts: bool,
-}
-
-impl Roles for Held<'_> {
-    fn role(&self, user: Option<&str>, space: &str) -> Option<RoleType> {
-        match user {
-            Some(ROOT) => Some(RoleType::God),
-            _ if !self.accounts => Some(RoleType::User),
-            Some(user) => self.directory.role(user, space),
-            None => None,
-        }
-    }
-}
-
 /// The refusal of a session that was killed or logged out.
 pub(super) fn shut_out(fence: &Fence) -> SessionError {
     if fence.ended {
@@ -121,11 +112,6 @@ pub(super) fn shut_out(fence: &Fence) -> SessionError {
 impl Replica {
     pub(super) fn directory(&self) -> Directory<'_> {
         Directory::new(&self.store, &self.service.system)
-    }
-
-    pub(super) fn roles(&self) -> Held<'_> {
-        let directory = self.directory();
-        Held { directory, accounts: directory.has_accounts() }
     }
 
     /// Whether a session was killed, or began before its user's sessions were ended, as far as is known here.
@@ -172,6 +158,7 @@ impl Replica {
             stirred: false,
         };
         let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
+        self.check_fleet_limits(&info)?;
         self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)?;
         self.stir(state.id);
         self.service.manager.touch(&state.id, self.now)
@@ -179,18 +166,24 @@ impl Replica {
 
     /// Whether a session may do this now, by its role. Asked at every attempt, also of what has waited.
     pub(super) fn permit(&self, state: &SessionState, right: Right) -> Result<(), SessionError> {
-        // Who holds no key has nobody else's data; and without records there is nothing to look up.
-        if self.keyring.is_none() || self.store.space(&self.service.system).is_none() {
+        // Who holds no key has nobody else's data.
+        if self.keyring.is_none() && !self.asks_roles() {
             return Ok(());
         }
         let roles = self.roles();
+        let user = state.user.as_deref();
+        // Most servers know no accounts: nothing is looked up, and nothing written down, for each of their reads.
+        if roles.open() && state.begun == state.space && self.store.space(&self.service.system).is_none() {
+            return Ok(());
+        }
         let generation = roles.directory.generation(state.space.name());
         if generation.is_some_and(|(generation, over)| over || generation != state.space.generation()) {
             let cause = "the space was dropped; use another, or create it again";
             return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
         }
-        let user = state.user.as_deref();
-        Actor { user, god: user == Some(ROOT) }.check(right, &roles, &state.space.to_string(), true)
+        let begun = state.begun.to_string();
+        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&begun) };
+        actor.check(right, &roles, &state.space.to_string(), true)
     }
 
     /// What a user may do in a space, for the links of clients.
@@ -202,7 +195,9 @@ impl Replica {
         if roles.directory.generation(space.name()).is_some_and(|(generation, _)| generation != space.generation()) {
             return None;
         }
-        let (actor, name) = (Actor { user, god: user == Some(ROOT) }, space.to_string());
+        let name = space.to_string();
+        // The token or the host has named the space: without accounts that is enough.
+        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&name) };
         let may = |right| actor.may(right, &roles, &name, true);
         if may(Right::Write) { Some(gate::Right::Write) } else { may(Right::Read).then_some(gate::Right::Read) }
     }
@@ -213,7 +208,8 @@ impl Replica {
         if self.keyring.is_none() || user == Some(ROOT) {
             return Vec::new();
         }
-        self.directory().authority(user, &state.space)
+        // Who asks the host needs no record to know a role.
+        self.directory().authority(user, &state.space, !self.asks_roles())
     }
 
     /// A session is used, if it is not over; what it does is counted.
@@ -350,6 +346,8 @@ impl Replica {
             self.service.prune_at = self.now.saturating_add(PRUNE_MS);
             self.store.fences_mut().prune(self.now);
             self.store.roster_mut().sweep(self.now);
+            let roster = self.store.roster();
+            self.service.crowd.retain(|id| roster.get(id).is_some());
         }
         self.tell_fleet();
         for plan in self.service.queries.due(self.now) {

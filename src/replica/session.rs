@@ -24,6 +24,8 @@ pub struct SessionInit {
     pub token: Option<String>,
     /// The current space; default: the token's, else the replica's.
     pub space: Option<Space>,
+    /// A space that the bearer asks for, beside the one of the token: the session is in it only as far as its role goes.
+    pub visit: Option<Space>,
     /// The guarantees; default: the token's, else all four.
     pub guarantees: Option<Guarantees>,
     /// The user, as the host asserts it. A verified token's user stands above it.
@@ -49,6 +51,8 @@ pub(crate) struct SessionState {
     pub(crate) user: Option<String>,
     pub(crate) client: Option<String>,
     pub(crate) space: Space,
+    /// The space in which the host, or who has signed the token, began it.
+    pub(crate) begun: Space,
     pub(crate) guarantees: Guarantees,
     pub(crate) on_stale: Policy,
     pub(crate) timeout: Millis,

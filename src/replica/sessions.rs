@@ -40,11 +40,13 @@ impl Replica {
         let claims = token.claims().cloned();
         let fresh = SessionId::new(now, self.entropy.draw());
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
+        let begun = init.space.or(claims.as_ref().map(|c| c.space.clone())).unwrap_or_else(|| self.space.clone());
         let mut state = SessionState {
             id: claims.as_ref().map_or(fresh, |claims| claims.session),
             user: if refused.is_some() { None } else { init.user },
             client: init.client,
-            space: init.space.or(claims.as_ref().map(|c| c.space.clone())).unwrap_or_else(|| self.space.clone()),
+            space: init.visit.unwrap_or_else(|| begun.clone()),
+            begun,
             guarantees: init.guarantees.or(claims.as_ref().map(|c| c.guarantees)).unwrap_or_default(),
             on_stale: init.on_stale.unwrap_or_default(),
             timeout: init.timeout.unwrap_or(self.timeout),

@@ -63,6 +63,11 @@ impl Watches {
         self.open.iter_mut().filter(|(_, watch)| watch.session == session).for_each(|(_, watch)| watch.over = true);
     }
 
+    /// The sessions that follow keys.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
+        self.open.values().map(|watch| watch.session)
+    }
+
     pub(super) fn forget(&mut self, session: SessionHandle) {
         self.open.retain(|_, watch| watch.session != session);
     }

@@ -127,6 +127,15 @@ pub fn denied(right: Right) -> SessionError {
     )
 }
 
+/// The refusal of what a session without a role asks for elsewhere than where it was begun.
+fn denied_without_accounts() -> SessionError {
+    SessionError::new(
+        ErrorCode::PermissionDenied,
+        "without accounts a session may use the space in which it was begun, and no other: begin one there \
+         (session({ space })), create accounts and grant roles, or answer roles yourself (the option roleOf)",
+    )
+}
+
 /// Who is asking.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
@@ -134,18 +143,29 @@ pub struct Actor<'a> {
     pub user: Option<&'a str>,
     /// Whether it is God: `root`, or the host itself.
     pub god: bool,
+    /// The space in which its session was begun, by the host or by the one that has signed its token.
+    pub begun: Option<&'a str>,
 }
 
 /// Looks a role up, as it is now: the built-in accounts, or the host's `roleOf`.
 pub trait Roles {
     /// The role of a user (or of nobody in particular) in a space.
     fn role(&self, user: Option<&str>, space: &str) -> Option<RoleType>;
+
+    /// Whether nobody holds any role yet, because there are no accounts: then a session is a User where it was begun.
+    fn open(&self) -> bool {
+        false
+    }
 }
 
 impl Actor<'_> {
     /// The role that decides in `space`: God's is the same everywhere.
     pub fn role(&self, roles: &impl Roles, space: &str) -> Option<RoleType> {
-        if self.god { Some(RoleType::God) } else { roles.role(self.user, space) }
+        if self.god {
+            return Some(RoleType::God);
+        }
+        let begun = || self.begun.filter(|begun| *begun == space).map(|_| RoleType::User);
+        roles.role(self.user, space).or_else(|| begun().filter(|_| roles.open()))
     }
 
     /// Whether a right reaches something in `space` that is or is not the actor's own.
@@ -162,7 +182,12 @@ impl Actor<'_> {
     /// # Errors
     /// `PERMISSION_DENIED`, which names the missing right.
     pub fn check(&self, right: Right, roles: &impl Roles, space: &str, own: bool) -> Result<(), SessionError> {
-        if self.may(right, roles, space, own) { Ok(()) } else { Err(denied(right)) }
+        if self.may(right, roles, space, own) {
+            return Ok(());
+        }
+        // What was allowed before there were roles at all tells how to get one.
+        let begun = roles.open() && reach(right, Some(RoleType::User)) != Reach::No;
+        Err(if begun { denied_without_accounts() } else { denied(right) })
     }
 }
 

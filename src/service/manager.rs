@@ -16,14 +16,16 @@ use hashbrown::HashTable;
 use super::cache::{CacheStats, SessionCache};
 use super::expiry::TimerQueue;
 use super::record::{Over, SessionInfo, SessionStatus};
+use super::role::ROOT;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::SessionId;
+use crate::mutant::{Mutant, Service as Rule, off};
 use crate::time::Millis;
 
 /// The most sessions that are over and remembered.
 const OVER_MAX: usize = 256;
-/// How many idle sessions an error names.
-const NAMED_MAX: usize = 3;
+/// How many sessions in use are passed over, at most, to find one that nobody uses.
+const PASSED_MAX: usize = 24;
 
 /// What a replica's sessions are bounded by.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,53 @@ pub struct SessionLimits {
     pub bytes: u64,
     /// How long a session may stay unused, in milliseconds.
     pub idle: Option<Millis>,
+}
+
+impl SessionLimits {
+    /// Whether the sessions of a user are counted.
+    #[must_use]
+    pub const fn by_user(&self) -> bool {
+        self.user < u64::MAX || self.address < u64::MAX
+    }
+}
+
+/// One of the limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limited {
+    /// Its name.
+    pub limit: &'static str,
+    /// What it allows.
+    pub allowed: u64,
+}
+
+impl Limited {
+    /// That of a user's sessions.
+    #[must_use]
+    pub const fn user(limits: &SessionLimits) -> Self {
+        Self { limit: "sessionsPerUser", allowed: limits.user }
+    }
+
+    /// That of a user's sessions from one address.
+    #[must_use]
+    pub const fn address(limits: &SessionLimits) -> Self {
+        Self { limit: "sessionsPerAddress", allowed: limits.address }
+    }
+
+    /// The refusal of one more, for a session of `user`. Of the one that was used longest ago it tells for how long; which one it
+    /// is, to its own user and to God alone.
+    #[must_use]
+    pub fn exceeded(self, oldest: Option<&SessionInfo>, user: Option<&Arc<str>>, now: Millis) -> SessionError {
+        let Self { limit, allowed } = self;
+        let idle = oldest.map(|held| now.saturating_sub(held.active));
+        let own = |held: &&SessionInfo| user.is_some_and(|user| held.user.as_ref() == Some(user) || &**user == ROOT);
+        let named = oldest.filter(|held| own(held) || off(Mutant::Service(Rule::Named)));
+        let which = named.map_or_else(String::new, |held| format!(": {}", held.id.to_text()));
+        let which =
+            idle.map_or(which.clone(), |idle| format!("; the one used longest ago has been idle for {idle} ms{which}"));
+        let cause = format!("the limit {limit} allows {allowed}; end a session first, or come again later{which}");
+        let details = Details::Crowded { limit, allowed, idle, oldest: named.map(|held| held.id) };
+        SessionError::new(ErrorCode::MaxConnectionsExceeded, cause).with(details)
+    }
 }
 
 impl Default for SessionLimits {
@@ -116,8 +165,7 @@ impl SessionManager {
     /// Takes a session in: a new one, or one that comes with its token. One handle more uses it.
     ///
     /// # Errors
-    /// `SESSION_EXPIRED` for one that is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit and the sessions that
-    /// were idle for longest. Nothing has changed.
+    /// `SESSION_EXPIRED` for one that is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit. Nothing has changed.
     pub fn enter(&mut self, new: SessionInfo, now: Millis) -> Result<(), SessionError> {
         if let Some(at) = self.cache.find(&new.id) {
             self.cache.stats.hits += 1;
@@ -274,8 +322,7 @@ impl SessionManager {
     }
 
     fn key(&self, session: &SessionInfo) -> Option<u64> {
-        let bounded = self.limits.user < u64::MAX || self.limits.address < u64::MAX;
-        session.user.as_deref().filter(|_| bounded).map(|user| hash(Some(user)))
+        session.user.as_deref().filter(|_| self.limits.by_user()).map(|user| hash(Some(user)))
     }
 
     fn check_limits(&mut self, new: &SessionInfo, now: Millis) -> Result<(), SessionError> {
@@ -283,37 +330,35 @@ impl SessionManager {
         if self.len() as u64 >= sessions {
             self.expire(now);
         }
+        let refuse = |limit: Limited, of: &dyn Fn(&SessionInfo) -> bool| {
+            let oldest = self.cache.oldest().filter_map(|at| self.cache.get(at)).find(|held| of(held));
+            Err(limit.exceeded(oldest, new.user.as_ref(), now))
+        };
         if self.len() as u64 >= sessions {
-            return Err(self.exceeded("sessions", sessions, |_| true));
+            return refuse(Limited { limit: "sessions", allowed: sessions }, &|_| true);
         }
         let Some(name) = &new.user else { return Ok(()) };
         let same_user = |held: &SessionInfo| held.user == new.user;
         if user < u64::MAX && self.count_live(name, same_user, now) >= user {
-            return Err(self.exceeded("sessionsPerUser", user, same_user));
+            return refuse(Limited::user(&self.limits), &same_user);
         }
         let same_address = |held: &SessionInfo| held.user == new.user && held.address == new.address;
         if address < u64::MAX && self.count_live(name, same_address, now) >= address {
-            return Err(self.exceeded("sessionsPerAddress", address, same_address));
+            return refuse(Limited::address(&self.limits), &same_address);
         }
         Ok(())
     }
 
     /// How many live sessions of a user are so.
     fn count_live(&self, user: &Arc<str>, so: impl Fn(&SessionInfo) -> bool, now: Millis) -> u64 {
-        let own = self.by_user.iter_hash(hash(Some(user)));
         let live = |held: &&SessionInfo| so(held) && held.status(self.limits.idle, now) == SessionStatus::Active;
-        own.filter_map(|at| self.cache.get(*at)).filter(live).count() as u64
+        self.of_user(user).filter(live).count() as u64
     }
 
-    fn exceeded(&self, limit: &'static str, allowed: u64, of: impl Fn(&SessionInfo) -> bool) -> SessionError {
-        let idle = self.cache.oldest().filter_map(|at| self.cache.get(at)).filter(|held| of(held)).take(NAMED_MAX);
-        let mut names = String::new();
-        for held in idle {
-            names.push_str(if names.is_empty() { "" } else { ", " });
-            names.push_str(&held.id.to_text());
-        }
-        let cause = format!("the limit {limit} allows {allowed}; end a session first, idle for longest: {names}");
-        SessionError::new(ErrorCode::MaxConnectionsExceeded, cause).with(Details::Limit { limit, allowed })
+    /// The sessions of a user, live or not; none where no limit asks for them.
+    pub fn of_user(&self, user: &Arc<str>) -> impl Iterator<Item = &SessionInfo> {
+        let found = self.by_user.iter_hash(hash(Some(user))).filter_map(|at| self.cache.get(*at));
+        found.filter(move |held| held.user.as_ref() == Some(user))
     }
 
     /// Drops the sessions that were used longest ago and that nobody uses, until one more has place.
@@ -322,7 +367,7 @@ impl SessionManager {
             cache.len() as u64 >= limits.cached || cache.bytes() as u64 >= limits.bytes
         };
         let mut kept = 0;
-        while full(&self.cache, &self.limits) && kept < NAMED_MAX * 8 {
+        while full(&self.cache, &self.limits) && kept < PASSED_MAX {
             let Some(at) = self.cache.oldest().next() else { return };
             if self.cache.get(at).is_some_and(|held| held.handles == 0 && held.queries == 0) {
                 self.drop_at(at);
@@ -337,7 +382,7 @@ impl SessionManager {
 }
 
 /// FNV-1a: the names of users are the host's word, or an account's.
-fn hash(user: Option<&str>) -> u64 {
+pub(super) fn hash(user: Option<&str>) -> u64 {
     user.unwrap_or_default()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

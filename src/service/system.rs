@@ -177,24 +177,17 @@ impl<'a> Directory<'a> {
     }
 
     /// The writes that decide what a user, or nobody in particular, may do in a space. Who has no account may do nothing
-    /// because others have one: the first of those decides.
+    /// because others have one: the first of those decides. Without `roles`, because others say those, the space's alone.
     #[must_use]
-    pub fn authority(&self, user: Option<&str>, space: &Space) -> Vec<Dot> {
-        let own = user.map(|user| [account_key(user), role_key(&space.to_string(), user)]);
+    pub fn authority(&self, user: Option<&str>, space: &Space, roles: bool) -> Vec<Dot> {
+        let own = user.filter(|_| roles).map(|user| [account_key(user), role_key(&space.to_string(), user)]);
         let own = own.iter().flatten().flat_map(|key| self.entries(key)).map(|entry| entry.dot);
         let mut dots: Vec<Dot> = own.collect();
-        if dots.is_empty() {
+        if dots.is_empty() && roles {
             dots.extend(self.list("account/").next().and_then(|(_, entries)| entries.first()).map(|entry| entry.dot));
         }
         dots.extend(self.entries(&space_key(space.name())).iter().map(|entry| entry.dot));
         dots
-    }
-
-    /// The accounts that hold a role in a space.
-    #[must_use]
-    pub fn roles(&self, space: &str) -> Vec<(String, RoleType)> {
-        let users = self.users().into_iter().filter(|user| user != ROOT);
-        users.filter_map(|user| self.role(&user, space).map(|role| (user, role))).collect()
     }
 
     /// The spaces that were created and are not over, with their generations, in order.

@@ -28,6 +28,12 @@ pub(super) fn plain(error: &SessionError) -> JsValue {
         Details::Missing(dots) => object([("missing", missing(dots))]),
         Details::Conflict { key, version } => object([("key", text(Some(key))), ("version", text(version.as_ref()))]),
         Details::Limit { limit, allowed } => object([("limit", (*limit).into()), ("allowed", number(Some(*allowed)))]),
+        Details::Crowded { limit, allowed, idle, oldest } => object([
+            ("limit", (*limit).into()),
+            ("allowed", number(Some(*allowed))),
+            ("idleMs", number(*idle)),
+            ("oldest", text(oldest.map(|id| id.to_text()))),
+        ]),
         Details::Killed { by, why } => object([("by", text(by.as_ref())), ("why", text(why.as_ref()))]),
         Details::Syntax { position, expected } => object([
             ("position", number(Some(*position))),

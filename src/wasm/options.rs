@@ -65,6 +65,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             bytes: limits.number("cachedSessionBytes")?.unwrap_or(base.sessions.bytes),
             idle: session.number("idleTimeout")?,
         },
+        host_roles: given.flag("roles")?.unwrap_or(false),
         publish: session.number("publishEvery")?,
         query_timeout: session.number("queryTimeout")?,
         slow: session.number("slow")?.unwrap_or(base.slow),
@@ -90,6 +91,7 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
     Ok(SessionInit {
         token: given.text("token")?,
         space: given.text("space")?.as_deref().map(Space::first).transpose()?,
+        visit: given.text("visit")?.as_deref().map(Space::first).transpose()?,
         guarantees: given.number("guarantees")?.map(guarantees).transpose()?,
         user: given.text("user")?,
         client: given.text("client")?,

@@ -15,12 +15,20 @@ use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{ErrorCode, SessionError};
 use crate::io::{CallId, LinkId, Progress, Terms, WaitId, WatchId};
-use crate::replica::{End, Hashing, Pass, SessionInit};
+use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
 pub struct Replica {
     core: Shared,
+}
+
+/// Whose role, and in which space.
+pub(super) fn pairs(wanted: &[(Option<String>, String)]) -> Array {
+    let pair = |(user, space): &(Option<String>, String)| {
+        Array::of2(&user.as_deref().map_or(JsValue::NULL, JsValue::from_str), &space.as_str().into())
+    };
+    wanted.iter().map(pair).collect()
 }
 
 /// Borrows the core for one call. Only a call that trapped leaves a borrow behind.
@@ -293,6 +301,34 @@ impl Replica {
         let init = options::session_init(init)?;
         let handle = borrow(&self.core)?.login(user, right, init, millis(now))?;
         Ok(Session::new(self.core.clone(), handle))
+    }
+
+    /// Whose roles the host is to say before the next input: `[user | null, space]`, for `sayRoles`. `token` is the one by
+    /// which somebody comes.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = wantedRoles)]
+    pub fn wanted_roles(&self, token: Option<String>) -> Result<Array, SessionError> {
+        let asking = Asking { token: token.as_deref(), ..Asking::default() };
+        Ok(pairs(&borrow(&self.core)?.wanted_roles(asking)))
+    }
+
+    /// What the host has said of the roles that were asked for: `[user | null, space, role | null]`.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`.
+    #[wasm_bindgen(js_name = sayRoles)]
+    pub fn say_roles(&self, said: &Array) -> Result<(), SessionError> {
+        let role = |one: JsValue| -> Result<_, SessionError> {
+            let one: Array = one.unchecked_into();
+            let space = one.get(1).as_string().ok_or_else(|| argument("a space is a string"))?;
+            let role = one.get(2).as_string().map(|role| role.parse()).transpose()?;
+            Ok(((one.get(0).as_string(), space), role))
+        };
+        let said: Result<Vec<_>, _> = said.iter().map(role).collect();
+        borrow(&self.core)?.say_roles(said?);
+        Ok(())
     }
 
     /// Runs statements as the host itself, which is God: `[columns, rows, text]`.

@@ -8,11 +8,12 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
 use super::error::{argument, missing};
-use super::replica::borrow;
+use super::replica::{borrow, pairs};
 use super::{Shared, inspect, options};
 use crate::error::SessionError;
 use crate::id::Dot;
 use crate::io::{Operation, SessionHandle, Terms};
+use crate::replica::Asking;
 use crate::store::Mutation;
 use crate::store::entry::{Content, Key};
 
@@ -221,6 +222,16 @@ impl Session {
         let terms = Terms { timeout: duration(timeout), ..Terms::default() };
         let begun = borrow(&self.core)?.run(Some(self.handle), text, &hashes, terms, millis(now))?;
         Ok(progress(&begun))
+    }
+
+    /// As the replica's `wantedRoles`, for what this session is about to do: with a `text`, for lists and these statements.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    #[wasm_bindgen(js_name = wantedRoles)]
+    pub fn wanted_roles(&self, text: Option<String>) -> Result<Array, SessionError> {
+        let asking = Asking { session: Some(self.handle), text: text.as_deref(), token: None };
+        Ok(pairs(&borrow(&self.core)?.wanted_roles(asking)))
     }
 
     /// Begins a query of the host's: `[plan, deadline]`, the deadline negative where there is none.

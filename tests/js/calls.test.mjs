@@ -121,7 +121,7 @@ test('without an edge a call ends with its time', async (t) => {
 });
 
 test('a tab reads at the edge what it does not hold, and goes on from there', async (t) => {
-  const { edge, ws } = await edgeAt(t);
+  const { edge, ws } = await edgeAt(t, { roleOf: () => 'User' });
   const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const writer = edge.session({ space: 'catalogue' });
   await writer.set('price', { euro: 9 });

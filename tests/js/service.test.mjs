@@ -166,7 +166,7 @@ test('a change of role acts on the next operation, also in front of the core', a
 });
 
 test('USE takes a session to another space', async (t) => {
-  const replica = await open(t, { secret: SECRET });
+  const replica = await open(t, { secret: SECRET, roleOf: () => 'User' });
   await replica.admin.createSpace('shop');
   const session = replica.session({ user: 'ann' });
   session.sync.set('a', 'in default');

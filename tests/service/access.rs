@@ -62,7 +62,7 @@ impl Roles for Held {
 
 fn actor(role: Option<RoleType>) -> Actor<'static> {
     let god = role == Some(RoleType::God);
-    Actor { user: Some(if god { ROOT } else { "me" }), god }
+    Actor { user: Some(if god { ROOT } else { "me" }), god, begun: None }
 }
 
 fn change(role: RoleType, space: &'static str, user: &'static str) -> RoleChange<'static> {

@@ -18,12 +18,14 @@ mod console;
 mod enemy;
 mod fences;
 mod fleet;
+mod limits;
 mod logins;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod passwords;
 mod queries;
 mod random;
+mod roles;
 mod roster;
 mod sessions;
 mod statements;

@@ -21,6 +21,11 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Drop, fleet::a_drop_beats_what_was_done_beside_it);
     notices(Service::Twice, fleet::an_account_that_was_created_twice_is_nobodys_until_god_decides);
     notices(Service::Creation, fleet::a_drop_beats_what_was_done_beside_it);
+    notices(Service::Begun, roles::without_accounts_a_session_is_a_user_where_it_was_begun_and_nobody_elsewhere);
+    notices(Service::Hosted, roles::a_role_that_the_host_takes_away_acts_on_the_next_operation);
+    notices(Service::Fleet, limits::what_others_have_told_of_a_user_counts);
+    notices(Service::Surplus, limits::after_a_heal_those_end_that_were_idle_for_longest);
+    notices(Service::Named, limits::a_refusal_names_no_session_of_others);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
 }
 

@@ -4,7 +4,7 @@
 import type { EdgeSessionError, ErrorCode } from '../errors.js';
 import type { Change, Duration, KeyMap, Token, TokenInfo, Version } from './data.js';
 import type { AbortSignalLike, Link, LinkState, StorageAdapter, Transport } from './plug.js';
-import type { Admin, QueryContext, QueryInfo, SessionSummary } from './service.js';
+import type { Admin, QueryContext, QueryInfo, Role, SessionSummary } from './service.js';
 import type { Session, SessionInit, SessionInspection, Wait } from './session.js';
 
 /** A key that signs or verifies tokens: at least 32 bytes; a string is base64url. `kid` names it inside of the token. */
@@ -30,8 +30,12 @@ export interface Limits {
   spaces?: number | undefined;
   /** Sessions of this replica; what is more is refused with `MAX_CONNECTIONS_EXCEEDED`. So are the next two. */
   sessions?: number | undefined;
+  /**
+   * Sessions of one user in the fleet, as far as this replica has been told. Where two sides of a partition have let in more together,
+   * those that were idle for longest are killed after the heal.
+   */
   sessionsPerUser?: number | undefined;
-  /** Sessions of one user from one `clientIp`. */
+  /** The same for the sessions of one user from one `clientIp`. */
   sessionsPerAddress?: number | undefined;
   /** Sessions that are kept in memory; one that was dropped goes on from its token. */
   cachedSessions?: number | undefined;
@@ -85,7 +89,10 @@ export interface ReplicaOptions {
   storage?: StorageAdapter | undefined;
   /** Starts to synchronise at once. */
   connect?: Transport | readonly Transport[] | undefined;
-  /** The default space of new sessions; `'default'` unless said otherwise. */
+  /**
+   * The default space of new sessions; `'default'` unless said otherwise. At a replica with a secret and without accounts a session may
+   * use the space in which it was begun here, or which its token names, and no other, until there are accounts with roles or `roleOf`.
+   */
   space?: string | undefined;
   /** Signs and verifies tokens: the first signs, all verify. A replica without one serves anonymous sessions alone. */
   secret?: Secret | readonly Secret[] | undefined;
@@ -104,6 +111,19 @@ export interface ReplicaOptions {
    * {@link Table}, rows as objects, or one value. Without it other text is refused with `SYNTAX`.
    */
   execute?: ((statement: string, query: QueryContext & { readonly session: Session }) => unknown) | undefined;
+  /**
+   * Answers the role of a user (`null`: nobody in particular) in a space, instead of the roles that statements grant; `null`: none.
+   * It is asked anew before each operation of a session, and before each message of a client, so a change acts on the next one. It
+   * answers at once: keep what it needs in memory. It is called from within this replica, so it may not use it; what it throws goes
+   * to `error` and counts as no role, as do a promise and whatever else is no {@link Role}. `root` is God whatever it says, and who is
+   * God in one space is God in all. `GRANT` and `REVOKE` are refused then.
+   *
+   * @example
+   * ```ts
+   * const replica = await openReplica({ secret, roleOf: (user, space) => members.get(space)?.get(user ?? '') ?? null });
+   * ```
+   */
+  roleOf?: ((user: string | null, space: string) => Role | null) | undefined;
   /** Decides about passwords instead of the accounts of the replica; `login` asks it. */
   authenticate?: ((user: string, password: string) => boolean | Promise<boolean>) | undefined;
   /** Ends the opening with `ABORTED`, and later closes the replica. */

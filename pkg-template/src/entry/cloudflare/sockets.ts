@@ -92,14 +92,14 @@ class Socket implements Sink {
   #begin({ note, pass, trusted }: Kept): void {
     this.#driver.call((core, now) => {
       const anew = () => {
-        if (pass !== null) core.linkAdmit(this.#link, pass, undefined, now);
+        if (pass !== null) this.#driver.admit(core, this.#link, pass, undefined, now);
         else if (trusted) core.linkUp(this.#link, now);
         else core.linkProve(this.#link, CALLEE, undefined, now);
       };
       if (note === null) return anew();
       try {
         if (pass === null) core.linkResume(this.#link, note, now);
-        else core.linkAdmit(this.#link, pass, note, now);
+        else this.#driver.admit(core, this.#link, pass, note, now);
       } catch (error) {
         // Written by code that is newer than this, or the token is over, which `anew` tells.
         if (fromCore(error) === undefined) throw error;

@@ -1,0 +1,55 @@
+/**
+ * The host's own roles: `roleOf` is asked before each call of the core's that needs a role, and the core is told.
+ *
+ * Invariants: who may do what is the core's word; what `roleOf` does wrong is told, and counts as no role; it is never called while the
+ * core is borrowed, and may not call it.
+ */
+import type { CoreReplica, Wanted } from './binding.js';
+import { EdgeSessionError, invalid } from './errors.js';
+import type { ReplicaOptions } from './types/replica.js';
+import type { Role } from './types/service.js';
+
+const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
+
+/** What a call of the core's needs to know, and who wants to hear what was said. */
+export interface Asking {
+  wanted(core: CoreReplica): Wanted[];
+  said?(role: (user: string | null, space: string) => Role | null | undefined): void;
+}
+
+export class Roles {
+  readonly #roleOf: NonNullable<ReplicaOptions['roleOf']>;
+  readonly #error: (error: EdgeSessionError) => void;
+  #asking = false;
+
+  constructor(roleOf: NonNullable<ReplicaOptions['roleOf']>, error: (error: EdgeSessionError) => void) {
+    this.#roleOf = roleOf;
+    this.#error = error;
+  }
+
+  /** Tells the core the roles by which the next call goes. */
+  say(core: CoreReplica, asking: Asking | undefined): void {
+    // A listener of `error`, or `roleOf` itself, would ask without end.
+    if (this.#asking) throw invalid('roleOf is called from within its replica and may not use it: let it look into memory of your own');
+    const said = (asking?.wanted(core) ?? core.wantedRoles(undefined)).map(([user, space]) => [user, space, this.of(user, space)] as const);
+    if (said.length > 0) core.sayRoles(said);
+    asking?.said?.((user, space) => said.find(([one, where]) => one === user && where === space)?.[2]);
+  }
+
+  /** The role of a user in a space, by now. */
+  of(user: string | null, space: string): Role | null {
+    const before = this.#asking;
+    this.#asking = true;
+    try {
+      const role: unknown = this.#roleOf(user, space);
+      if (role === null || ROLES.includes(role as Role)) return role as Role | null;
+      throw invalid(`roleOf answers one of ${ROLES.join(', ')} or null, and at once`);
+    } catch (cause) {
+      const error = EdgeSessionError.is(cause) ? cause : invalid('roleOf has thrown; it counts as no role', cause);
+      void Promise.resolve().then(() => this.#error(error));
+      return null;
+    } finally {
+      this.#asking = before;
+    }
+  }
+}
