@@ -4,108 +4,222 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 
 use super::convert;
+use super::error::argument;
 use super::shape::{list, map, number, object, text};
 use crate::error::SessionError;
 use crate::io::SessionHandle;
-use crate::replica::{PeerView, Replica, SessionView};
+use crate::replica::{self, PeerView, Replica};
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
-use crate::time::MILLIS_MAX;
+use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
-type Properties = Vec<(&'static str, JsValue)>;
-
-fn vector(vector: &VersionVector) -> JsValue {
-    map(vector.iter().map(|(replica, sequence)| (replica.to_string(), number(Some(sequence)))))
-}
-
-/// What was read and written in each space, and beside it what was in the one named `current`.
-fn vectors(current: &str, of: &SessionVector) -> Properties {
-    let nothing = VersionVector::new();
-    let parts = |reads, writes| [("reads", vector(reads)), ("writes", vector(writes))];
-    let own = of.iter().find(|(space, _)| space.to_string() == current).map(|(_, own)| own);
-    let mut shown: Properties =
-        Vec::from(own.map_or_else(|| parts(&nothing, &nothing), |own| parts(&own.reads, &own.writes)));
-    let spaces = of.iter().map(|(space, own)| (space.to_string(), object(parts(&own.reads, &own.writes))));
-    shown.push(("spaces", map(spaces)));
+/// What people look at now and then crosses through serde: what a session does at every turn crosses by hand.
+fn plain(shown: &impl Serialize) -> Result<JsValue, SessionError> {
     shown
+        .serialize(&Serializer::json_compatible())
+        .map_err(|_| argument("a number here is beyond what JavaScript counts exactly"))
 }
 
-fn ends(at: u64) -> JsValue {
-    number(Some(at).filter(|at| *at < MILLIS_MAX))
+/// A version vector: replica to sequence.
+struct Vector<'v>(&'v VersionVector);
+
+impl Serialize for Vector<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(replica, sequence)| (replica.to_string(), sequence)))
+    }
+}
+
+/// An object with a property for each, in order.
+struct Named<T>(Vec<(String, T)>);
+
+impl<T> FromIterator<(String, T)> for Named<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(parts: I) -> Self {
+        Self(parts.into_iter().collect())
+    }
+}
+
+impl<T: Serialize> Serialize for Named<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, part)| (name, part)))
+    }
+}
+
+/// What was read and written in one space.
+#[derive(Serialize)]
+struct Dependencies<'v> {
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+}
+
+/// What was read and written in each space, and beside it what was in the current one.
+struct Vectors<'v> {
+    current: Dependencies<'v>,
+    spaces: Named<Dependencies<'v>>,
+}
+
+static NOTHING: VersionVector = VersionVector::new();
+
+impl<'v> Vectors<'v> {
+    fn new(current: &str, of: &'v SessionVector) -> Self {
+        let mut shown = Self {
+            current: Dependencies { reads: Vector(&NOTHING), writes: Vector(&NOTHING) },
+            spaces: Named(Vec::new()),
+        };
+        for (space, own) in of.iter() {
+            let parts = || Dependencies { reads: Vector(&own.reads), writes: Vector(&own.writes) };
+            let name = space.to_string();
+            if name == current {
+                shown.current = parts();
+            }
+            shown.spaces.0.push((name, parts()));
+        }
+        shown
+    }
+}
+
+fn ends(at: Millis) -> Option<Millis> {
+    Some(at).filter(|at| *at < MILLIS_MAX)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionView<'v> {
+    id: String,
+    user: Option<&'v str>,
+    client: Option<&'v str>,
+    space: String,
+    expires_at: Option<Millis>,
+    guarantees: u8,
+    resumed: bool,
+    reason: Option<&'static str>,
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+    spaces: Named<Dependencies<'v>>,
+}
+
+impl<'v> SessionView<'v> {
+    fn new(view: &'v replica::SessionView) -> Self {
+        let space = view.space.to_string();
+        let Vectors { current: Dependencies { reads, writes }, spaces } = Vectors::new(&space, &view.vector);
+        Self {
+            id: view.id.to_text(),
+            user: view.user.as_deref(),
+            client: view.client.as_deref(),
+            space,
+            expires_at: ends(view.expires_at),
+            guarantees: view.guarantees.bits(),
+            resumed: view.resumed,
+            reason: view.refused.as_ref().map(|error| error.code().as_str()),
+            reads,
+            writes,
+            spaces,
+        }
+    }
 }
 
 /// A session with its vectors.
-pub(super) fn session(view: &SessionView) -> JsValue {
-    let space = view.space.to_string();
-    let shown = [
-        ("id", text(Some(view.id.to_text()))),
-        ("user", text(view.user.as_ref())),
-        ("client", text(view.client.as_ref())),
-        ("space", text(Some(&space))),
-        ("expiresAt", ends(view.expires_at)),
-        ("guarantees", view.guarantees.bits().into()),
-        ("resumed", view.resumed.into()),
-        ("reason", text(view.refused.as_ref().map(|error| error.code().as_str()))),
-    ];
-    map(shown.into_iter().chain(vectors(&space, &view.vector)))
+pub(super) fn session(view: &replica::SessionView) -> Result<JsValue, SessionError> {
+    plain(&SessionView::new(view))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenView<'v> {
+    kid: Option<String>,
+    session_id: Option<String>,
+    user: Option<&'v str>,
+    client: Option<&'v str>,
+    space: Option<String>,
+    guarantees: Option<u8>,
+    issued_at: Option<Millis>,
+    expires_at: Option<Millis>,
+    ends_at: Option<Millis>,
+    signed: bool,
+    bytes: usize,
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+    spaces: Named<Dependencies<'v>>,
 }
 
 /// What a token says, to whoever holds it. Nothing is verified.
-pub(super) fn token(raw: &str, token: &SessionToken, default: &str) -> JsValue {
+pub(super) fn token(raw: &str, token: &SessionToken, default: &str) -> Result<JsValue, SessionError> {
     let claims = token.claims();
-    let space: Option<String> = claims.map(|claims| claims.space.to_string());
-    let shown = [
-        ("kid", text(token.kid())),
-        ("sessionId", text(claims.map(|claims| claims.session.to_text()))),
-        ("user", text(claims.and_then(|claims| claims.subject.as_ref()))),
-        ("client", text(claims.and_then(|claims| claims.client.as_ref()))),
-        ("space", text(space.as_ref())),
-        ("guarantees", number(claims.map(|claims| u64::from(claims.guarantees.bits())))),
-        ("issuedAt", number(claims.map(|claims| claims.issued_at))),
-        ("expiresAt", claims.map_or(JsValue::NULL, |claims| ends(claims.expires_at))),
-        ("endsAt", claims.map_or(JsValue::NULL, |claims| ends(claims.ends_at))),
-        ("signed", claims.is_some().into()),
-        ("bytes", raw.len().into()),
-    ];
-    map(shown.into_iter().chain(vectors(space.as_deref().unwrap_or(default), token.dependencies())))
+    let space = claims.map(|claims| claims.space.to_string());
+    let current = space.as_deref().unwrap_or(default);
+    let Vectors { current: Dependencies { reads, writes }, spaces } = Vectors::new(current, token.dependencies());
+    plain(&TokenView {
+        kid: token.kid(),
+        session_id: claims.map(|claims| claims.session.to_text()),
+        user: claims.and_then(|claims| claims.subject.as_deref()),
+        client: claims.and_then(|claims| claims.client.as_deref()),
+        guarantees: claims.map(|claims| claims.guarantees.bits()),
+        issued_at: claims.map(|claims| claims.issued_at),
+        expires_at: claims.and_then(|claims| ends(claims.expires_at)),
+        ends_at: claims.and_then(|claims| ends(claims.ends_at)),
+        signed: claims.is_some(),
+        bytes: raw.len(),
+        space,
+        reads,
+        writes,
+        spaces,
+    })
+}
+
+#[derive(Serialize)]
+struct Peer<'v> {
+    link: u32,
+    replica: Option<String>,
+    holds: Named<Vector<'v>>,
+}
+
+impl<'v> Peer<'v> {
+    fn new(peer: &'v PeerView) -> Self {
+        let holds = peer.holds.iter().map(|(space, holds)| (space.to_string(), Vector(holds))).collect();
+        Self { link: peer.link.0, replica: peer.replica.map(|id| id.to_string()), holds }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplicaView<'v> {
+    version: &'static str,
+    replica: String,
+    trusted: bool,
+    vectors: Named<Vector<'v>>,
+    keys: usize,
+    bytes: u64,
+    wasm_bytes: usize,
+    persisted: bool,
+    sessions: Vec<SessionView<'v>>,
+    peers: Vec<Peer<'v>>,
 }
 
 /// The replica as a whole.
-pub(super) fn replica(core: &Replica) -> JsValue {
-    let spaces = core.store().spaces();
-    let sessions = core.sessions().filter_map(|handle| core.session(handle));
-    let peer = |peer: PeerView| {
-        let holds = peer.holds.iter().map(|(space, holds)| (space.to_string(), vector(holds)));
-        object([
-            ("link", peer.link.0.into()),
-            ("replica", text(peer.replica.map(|id| id.to_string()))),
-            ("holds", map(holds)),
-        ])
-    };
-    object([
-        ("version", env!("CARGO_PKG_VERSION").into()),
-        ("replica", core.id().to_string().into()),
-        ("trusted", core.is_trusted().into()),
-        ("vectors", map(spaces.map(|(space, _)| (space.to_string(), vector(core.durable(space)))))),
-        ("keys", core.store().len().into()),
-        ("bytes", number(Some(core.store().bytes()))),
-        ("wasmBytes", super::memory::size().into()),
-        ("persisted", core.is_settled().into()),
-        ("sessions", list(sessions.map(|view| session(&view)))),
-        ("peers", list(core.peers().map(peer))),
-    ])
+pub(super) fn replica(core: &Replica) -> Result<JsValue, SessionError> {
+    let sessions: Vec<_> = core.sessions().filter_map(|handle| core.session(handle)).collect();
+    let peers: Vec<PeerView> = core.peers().collect();
+    plain(&ReplicaView {
+        version: env!("CARGO_PKG_VERSION"),
+        replica: core.id().to_string(),
+        trusted: core.is_trusted(),
+        vectors: core.store().spaces().map(|(space, _)| (space.to_string(), Vector(core.durable(space)))).collect(),
+        keys: core.store().len(),
+        bytes: core.store().bytes(),
+        wasm_bytes: super::memory::size(),
+        persisted: core.is_settled(),
+        sessions: sessions.iter().map(SessionView::new).collect(),
+        peers: peers.iter().map(Peer::new).collect(),
+    })
 }
 
 /// What a session may see of the service, or the host without one: `[sessions, queries, finished, log, cache]`.
-pub(super) fn service(
-    core: &Replica,
-    handle: Option<SessionHandle>,
-    now: crate::time::Millis,
-) -> Result<JsValue, SessionError> {
+pub(super) fn service(core: &Replica, handle: Option<SessionHandle>, now: Millis) -> Result<JsValue, SessionError> {
     let replica = core.id().to_string();
     let sessions = core.sessions_of(handle)?;
     let sessions = list(sessions.iter().map(|(session, status, age)| convert::session(session, *status, *age)));

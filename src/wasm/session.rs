@@ -62,7 +62,7 @@ impl Session {
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
         let view = borrow(&self.core)?.session(self.handle);
-        Ok(view.map_or(JsValue::UNDEFINED, |view| inspect::session(&view)))
+        view.map_or(Ok(JsValue::UNDEFINED), |view| inspect::session(&view))
     }
 
     /// What a key shows.
