@@ -101,6 +101,24 @@ pub enum Trust {
     Space,
     /// A client may send as much as it likes.
     Rate,
+    /// What a session has spent is forgotten.
+    Account,
+    /// A user brings as many ids as its sessions do.
+    UserBirths,
+    /// A session brings as many new ids as it likes.
+    Births,
+    /// A session has as many links as it likes.
+    Links,
+    /// A session stages as much as it likes, over many links.
+    Staged,
+    /// A session is sent as much as it asks for.
+    Sent,
+    /// What is answered to clients waits for storage without bound.
+    Late,
+    /// What comes over a closed link is read.
+    Closed,
+    /// What an id has proved by a request holds for later ones.
+    EachRequest,
     /// Whatever says that it is a proof is one.
     Proof,
     /// Who has not proved itself is listened to.
@@ -228,6 +246,15 @@ mod switch {
                 Self::Trust(Trust::CallOnce) => "no-trust-call-once",
                 Self::Trust(Trust::Caller) => "no-trust-caller",
                 Self::Trust(Trust::Steps) => "no-trust-steps",
+                Self::Trust(Trust::Account) => "no-trust-account",
+                Self::Trust(Trust::UserBirths) => "no-trust-user-births",
+                Self::Trust(Trust::Births) => "no-trust-births",
+                Self::Trust(Trust::Links) => "no-trust-links",
+                Self::Trust(Trust::Staged) => "no-trust-staged",
+                Self::Trust(Trust::Sent) => "no-trust-sent",
+                Self::Trust(Trust::Late) => "no-trust-late",
+                Self::Trust(Trust::Closed) => "no-trust-closed",
+                Self::Trust(Trust::EachRequest) => "no-trust-each-request",
             }
         }
 

@@ -5,18 +5,21 @@
 //! Invariant I5: nothing that an undurable write decided leaves through an effect or an answer before
 //! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
 
+mod accounts;
 mod answer;
 mod asker;
 mod bonds;
 mod calls;
 mod clients;
 mod console;
+mod exchange;
 mod fleet;
 mod fold;
 mod front;
 mod journal;
 mod kills;
 mod limits;
+mod late;
 mod links;
 mod lists;
 mod login;
@@ -59,7 +62,7 @@ use self::upstream::Upstream;
 use self::watches::Watches;
 use crate::entropy::Entropy;
 use crate::error::SessionError;
-use crate::id::{ReplicaId, SYSTEM, Space};
+use crate::id::{ReplicaId, SYSTEM, SessionId, Space};
 use crate::identity::{Identities, Secret};
 use crate::io::{Effect, Event, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
@@ -148,6 +151,16 @@ impl Default for Config {
     }
 }
 
+/// An effect in the outbox.
+#[derive(Debug)]
+struct Waiting {
+    /// The record that must be durable first.
+    gate: u64,
+    /// The client's session that hears it, and how long it is, where storage is late.
+    hearer: Option<(SessionId, usize)>,
+    effect: Effect,
+}
+
 /// A replica of a session-consistent store, with its sessions and peers.
 #[derive(Debug)]
 pub struct Replica {
@@ -203,7 +216,7 @@ pub struct Replica {
     /// Answers that are ready: decided by what is durable, or by the session's own writes.
     settled: VecDeque<WaitId>,
     /// Everything else, in order, each with the record that must be durable first.
-    outbox: VecDeque<(u64, Effect)>,
+    outbox: VecDeque<Waiting>,
     /// Effects of the present call, which get their gate once the record of their cause is made.
     fresh: Vec<Effect>,
 }
@@ -245,7 +258,7 @@ impl Replica {
             handles: 0,
             waits: Waits::default(),
             watches: Watches::default(),
-            links: Links::new(config.timing),
+            links: Links::new(config.timing, config.client_limits),
             calls: Calls::default(),
             upstream: Upstream::default(),
             front: Front::default(),
@@ -336,7 +349,7 @@ impl Replica {
             return Some(Effect::Unsynced(unsynced));
         }
         if !self.is_blocked() && !self.outbox.is_empty() {
-            return self.outbox.pop_front().map(|(_, effect)| effect);
+            return self.outbox.pop_front().map(|waiting| self.release(waiting));
         }
         let timeout = self.next_timeout();
         if timeout != self.timeout_told {
@@ -388,8 +401,39 @@ impl Replica {
         self.judge_standing();
         // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
         self.speak(self.is_blocked());
+        self.fill_outbox();
+    }
+
+    /// Puts what the present call has led to in the outbox. What waits there for storage is counted for who will hear it.
+    fn fill_outbox(&mut self) {
         let gate = self.journal.gate();
-        self.outbox.extend(self.fresh.drain(..).map(|effect| (gate, effect)));
+        let late = self.is_blocked() || !self.journal.open(gate);
+        for effect in self.fresh.drain(..) {
+            let hearer = if let Effect::Transmit { link, bytes } = &effect
+                && late
+            {
+                self.links.hearer(*link).map(|hearer| (hearer, bytes.len()))
+            } else {
+                None
+            };
+            if let Some((hearer, bytes)) = hearer {
+                self.links.late.add(hearer, bytes);
+            }
+            // How many peers there are is told once, however often that has changed meanwhile.
+            let counts = |effect: &Effect| matches!(effect, Effect::Event(Event::Peers(_)));
+            if late && counts(&effect) && self.outbox.back().is_some_and(|last| counts(&last.effect)) {
+                self.outbox.pop_back();
+            }
+            self.outbox.push_back(Waiting { gate, hearer, effect });
+        }
+        self.links.asking.clear();
+    }
+
+    fn release(&mut self, waiting: Waiting) -> Effect {
+        if let Some((hearer, bytes)) = waiting.hearer {
+            self.links.late.remove(hearer, bytes);
+        }
+        waiting.effect
     }
 
     fn make_record(&mut self) {
@@ -400,7 +444,7 @@ impl Replica {
 
     /// Whether something waits for storage before it may leave.
     fn is_blocked(&self) -> bool {
-        self.outbox.front().is_some_and(|(gate, _)| !self.journal.open(*gate))
+        self.outbox.front().is_some_and(|waiting| !self.journal.open(waiting.gate))
     }
 
     fn next_timeout(&self) -> Option<Millis> {

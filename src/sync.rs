@@ -1,6 +1,8 @@
 //! Anti-entropy with one peer: vectors out, deltas in, until both hold the same.
 
+pub mod account;
 pub mod admit;
+mod bucket;
 pub mod call;
 pub mod gate;
 mod incoming;

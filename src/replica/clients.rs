@@ -9,10 +9,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
-use crate::error::{ErrorCode, SessionError};
+use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::io::{Effect, Event, LinkId};
+use crate::mutant::{Mutant, Trust, off};
 use crate::session::claims::Claims;
 use crate::session::vector::Dependencies;
 use crate::sync::gate::{Gate, Right};
@@ -57,10 +58,18 @@ impl Replica {
     /// sends is judged; see [`crate::sync::admit`]. When the token or the session ends, [`Effect::Close`] tells why.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`: the channel is not open.
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`, and `RATE_LIMITED` where its session has enough of them: the
+    /// channel is not open.
     pub fn link_admit(&mut self, link: LinkId, pass: &Pass, now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
+        let own = self.links.clients.iter().filter(|(other, known)| **other != link && known.session == client.session);
+        let most = self.client_limits.links;
+        if own.count() >= most && !off(Mutant::Trust(Trust::Links)) {
+            let cause = "the session has as many links here as it may; close some, or come again later";
+            let details = Details::Limit { limit: "clientLinks", allowed: most as u64 };
+            return Err(SessionError::new(ErrorCode::RateLimited, cause).with(details));
+        }
         self.links.open.insert(link, Peer::new(self.links.timing, now).behind_gate(gate));
         self.links.clients.insert(link, client);
         Ok(())
@@ -96,7 +105,7 @@ impl Replica {
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
-        self.answer_exchange(reply, bytes, Some((client.session, gate)))
+        self.answer_exchange(reply, bytes, Some((client, gate)))
     }
 
     /// The session has ended, or may no longer do what it could: its clients' links close, and are told `reason`.
@@ -210,10 +219,23 @@ impl Replica {
         replies
     }
 
-    /// The proof of the present id, for an edge that asks for it anyway: a new id must not cost a refusal.
-    pub(super) fn own_proof(&self) -> Option<Message> {
-        let secret = self.identities.secret(self.id)?.clone();
-        Some(Message::Bind { ids: alloc::vec![(self.id, secret)] })
+    /// The proofs that go along with a message to an edge that asks for them anyway: of the present id with each greeting, for
+    /// a new id must not cost a refusal; and `by_request`, where a proof holds for the request alone, of the ids whose writes
+    /// it brings.
+    pub(super) fn proofs(&self, messages: &[Message], by_request: bool) -> Option<Message> {
+        let greets = messages.iter().any(|message| matches!(message, Message::Hello { .. }));
+        let mut ids: Vec<ReplicaId> = greets.then_some(self.id).into_iter().collect();
+        let deltas = messages.iter().filter(|_| by_request).filter_map(|message| {
+            if let Message::Delta(delta) | Message::TopUp { delta, .. } = message { Some(delta) } else { None }
+        });
+        for (id, _) in deltas.flat_map(|delta| delta.to.iter().filter(|(id, last)| *last > delta.from.get(*id))) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let secret = |id| self.identities.secret(id).or_else(|| self.siblings.secret(id)).cloned();
+        let ids: Vec<_> = ids.into_iter().filter_map(|id| Some((id, secret(id)?))).take(NAMED_MAX).collect();
+        (!ids.is_empty()).then_some(Message::Bind { ids })
     }
 
     /// Tabs that share a link answer for each other: the question for an id goes on to the others, now and then.

@@ -8,24 +8,23 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
+use super::accounts::Accounts;
 use super::bonds::{Bonds, Unsealed};
 use super::clients::Client;
+use super::late::Late;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
+use crate::mutant::{Mutant, Trust, off};
 use crate::store::SessionConsistentStore;
 use crate::store::space::Changed;
-use crate::sync::gate::Gate;
+use crate::sync::account::Account;
+use crate::sync::gate::{ClientLimits, Gate};
 use crate::sync::message::{Frame, Message};
 use crate::sync::peer::{Peer, Timing};
 use crate::sync::step::Step;
 use crate::time::Millis;
 use crate::vector::VersionVector;
-
-/// The most peers that are remembered between requests of `exchange`.
-const EXCHANGES_MAX: usize = 64;
-/// The most of them that come under one client's session.
-const CLIENT_EXCHANGES_MAX: usize = 8;
 
 /// The peers: those on a link, and those that come by request and response.
 #[derive(Debug)]
@@ -39,13 +38,49 @@ pub(super) struct Links {
     /// Whose proofs are under way, or needed with each message.
     pub(super) bonds: Bonds,
     /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
-    exchanges: Vec<(Option<SessionId>, ReplicaId, Peer)>,
+    pub(super) exchanges: Vec<(Option<SessionId>, ReplicaId, Peer)>,
+    /// What the sessions of clients have spent.
+    accounts: Accounts,
+    /// What waits for storage to catch up.
+    pub(super) late: Late,
+    /// Whose requests are to be answered on which links, until the answers are in the outbox.
+    pub(super) asking: Vec<(LinkId, SessionId)>,
 }
 
 impl Links {
-    pub(super) fn new(timing: Timing) -> Self {
+    pub(super) fn new(timing: Timing, limits: ClientLimits) -> Self {
         let (open, clients) = (LiteMap::new(), LiteMap::new());
-        Self { timing, open, replies: LiteMap::new(), clients, bonds: Bonds::default(), exchanges: Vec::new() }
+        let (replies, bonds, exchanges) = (LiteMap::new(), Bonds::default(), Vec::new());
+        let (accounts, late, asking) = (Accounts::new(limits), Late::default(), Vec::new());
+        Self { timing, open, replies, clients, bonds, exchanges, accounts, late, asking }
+    }
+
+    /// Opens a client's account at its gate.
+    pub(super) fn open_account(&self, client: &Client, gate: &mut Gate, now: Millis) {
+        let linked = self.clients.iter().filter(|(_, other)| other.session == client.session);
+        let linked = linked.filter_map(|(link, _)| self.open.get(link));
+        let asked = self.exchanges.iter().filter(|(owner, ..)| *owner == Some(client.session));
+        let staged = linked.chain(asked.map(|(_, _, peer)| peer)).map(Peer::staged).sum();
+        gate.open(self.accounts.take(&client.session, client.user.as_deref()), staged, now);
+    }
+
+    /// Takes note of what a client has spent.
+    pub(super) fn close_account(&mut self, client: &Client, account: Account, now: Millis) {
+        self.accounts.put(client.session, client.user.as_deref(), account, now);
+    }
+
+    /// The session that hears what is said over a link; none where it is a trusted peer that does.
+    pub(super) fn hearer(&self, link: LinkId) -> Option<SessionId> {
+        let asks = |(reply, session): &(LinkId, SessionId)| (*reply == link).then_some(*session);
+        self.clients.get(&link).map(|client| client.session).or_else(|| self.asking.iter().rev().find_map(asks))
+    }
+
+    /// Takes note that so many bytes go over a link.
+    fn count_sent(&mut self, link: LinkId, bytes: usize, now: Millis) {
+        let Some(session) = self.hearer(link) else { return };
+        let dry = self.accounts.send(session, bytes, now);
+        let gate = self.open.get_mut(&link).filter(|_| dry > 0).and_then(Peer::gate_mut);
+        gate.into_iter().for_each(|gate| gate.hush(now.saturating_add(dry)));
     }
 
     pub(super) fn greet(&mut self) {
@@ -93,49 +128,9 @@ impl Links {
         all.filter(|peer| peer.gate().is_none())
     }
 
-    /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
-    /// forgotten first, and costs one delta when it comes again.
-    fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Peer {
-        let known = |(owner, known, _): &(Option<SessionId>, ReplicaId, Peer)| *known == id && *owner == client;
-        if let Some(at) = self.exchanges.iter().position(known) {
-            return self.exchanges.remove(at).2;
-        }
-        // Who has only asked for a hello so far has a name now.
-        self.exchanges.retain(|(owner, _, peer)| owner.is_none() || *owner != client || peer.remote().is_some());
-        // A client keeps few places, whatever it calls itself: it must not drive out the others.
-        let own = |(owner, _, _): &(Option<SessionId>, ReplicaId, Peer)| client.is_some() && *owner == client;
-        if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
-            self.exchanges.iter().position(own).map(|at| self.exchanges.remove(at));
-        } else if self.exchanges.len() >= EXCHANGES_MAX {
-            self.exchanges.remove(0);
-        }
-        Peer::new(self.timing, now)
-    }
-
-    /// How much a client has sent of late, under whatever ids.
-    fn spent(&self, client: SessionId) -> Option<Gate> {
-        let own = |(owner, _, peer): &(Option<SessionId>, ReplicaId, Peer)| {
-            peer.gate().filter(|_| *owner == Some(client)).cloned()
-        };
-        self.exchanges.iter().rev().find_map(own)
-    }
-
-    /// Takes note of what a client has sent that says nothing: it counts as everything else does.
-    fn spend(&mut self, client: Option<SessionId>, gate: Option<&Gate>, own: ReplicaId, now: Millis) {
-        let (Some(client), Some(gate)) = (client, gate) else { return };
-        let last = self.exchanges.iter_mut().rev().find(|(owner, ..)| *owner == Some(client));
-        if let Some(known) = last.and_then(|(_, _, peer)| peer.gate_mut()) {
-            *known = known.clone().going_on(Some(gate.clone()));
-            return;
-        }
-        // It has not said who it is: nobody else calls itself so.
-        let peer = self.recall(Some(client), own, now).behind_gate(gate.clone());
-        self.exchanges.push((Some(client), own, peer));
-    }
-
     /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
     /// not sent to it once more.
-    fn hear_of(&mut self, from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) {
+    pub(super) fn hear_of(&mut self, from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) {
         let held = || messages.iter().flat_map(Message::held);
         let same = self.open.iter_mut().filter(|(_, peer)| peer.remote() == Some(from));
         same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector, store)));
@@ -241,9 +236,19 @@ impl Replica {
                 &inner
             }
         };
-        let Some(mut peer) = self.links.open.remove(&link) else { return Frame::receive(bytes).map(drop) };
+        // What still comes over a link that is closed is not read: nobody counts it.
+        let Some(mut peer) = self.links.open.remove(&link) else {
+            return if off(Mutant::Trust(Trust::Closed)) { Frame::receive(bytes).map(drop) } else { Ok(()) };
+        };
         let before = peer.remote();
+        let client = self.links.clients.get(&link).cloned();
+        if let Some((client, gate)) = client.as_ref().zip(peer.gate_mut()) {
+            self.links.open_account(client, gate, now);
+        }
         let heard = self.hear(link, &mut peer, bytes);
+        if let Some((client, gate)) = client.as_ref().zip(peer.gate()) {
+            self.links.close_account(client, gate.account(), now);
+        }
         let changed = before != peer.remote();
         self.links.open.insert(link, peer);
         if changed {
@@ -257,10 +262,11 @@ impl Replica {
 
     /// What a frame from a link leads to: what is to be answered, and what the other end has not taken.
     fn hear(&mut self, link: LinkId, peer: &mut Peer, bytes: &[u8]) -> Result<(Vec<Message>, Denied), SessionError> {
-        if let Some(gate) = peer.gate_mut()
-            && !gate.count(bytes.len(), self.now)?
-        {
-            return Ok((Vec::new(), Denied::new()));
+        if let Some(gate) = peer.gate_mut() {
+            let late = self.links.hearer(link).is_some_and(|session| self.links.late.is_full(session));
+            if !gate.count(bytes.len(), late, self.now)? {
+                return Ok((Vec::new(), Denied::new()));
+            }
         }
         let frame = Frame::receive_few(bytes, peer.gate().map_or(u64::MAX, Gate::most_messages))?;
         // A client must not make this replica doubt its past.
@@ -277,7 +283,7 @@ impl Replica {
         Ok(self.act_on(Some(link), peer, frame))
     }
 
-    fn act_on(&mut self, link: Option<LinkId>, peer: &mut Peer, frame: Frame) -> (Vec<Message>, Denied) {
+    pub(super) fn act_on(&mut self, link: Option<LinkId>, peer: &mut Peer, frame: Frame) -> (Vec<Message>, Denied) {
         let mut replies = self.hear_of_ids(link, peer.gate_mut(), &frame.messages);
         if !replies.is_empty() {
             peer.was_answered();
@@ -307,78 +313,8 @@ impl Replica {
         (replies, denied)
     }
 
-    /// The sync protocol as request and response: takes one message (an empty one asks for a hello) and answers with
-    /// one, as a single [`Effect::Transmit`] on the link number `reply`, which is not otherwise used.
-    ///
-    /// # Errors
-    /// As [`Replica::receive`]; then there is no reply.
-    pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
-        self.input(now);
-        if self.answer_proof(reply, bytes, u64::MAX)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
-    }
-
-    /// Answers a request of a trusted peer, or of a client behind its gate.
-    pub(super) fn answer_exchange(
-        &mut self,
-        reply: LinkId,
-        bytes: &[u8],
-        client: Option<(SessionId, Gate)>,
-    ) -> Result<(), SessionError> {
-        let now = self.now;
-        let (client, gate) = client.unzip();
-        let spent = client.and_then(|client| self.links.spent(client));
-        let mut gate = gate.map(|gate| gate.going_on(spent));
-        if let Some(gate) = &mut gate {
-            gate.admit_bytes(bytes.len(), now)?;
-        }
-        if bytes.is_empty() {
-            self.links.spend(client, gate.as_ref(), self.id, now);
-            self.greet_anybody(reply, gate);
-            return Ok(());
-        }
-        let frame = Frame::receive_few(bytes, gate.as_ref().map_or(u64::MAX, Gate::most_messages));
-        let frame = frame.inspect_err(|_| self.links.spend(client, gate.as_ref(), self.id, now))?;
-        if client.is_none() {
-            self.look_for_amnesia(&frame.messages);
-        }
-        if !self.is_for_me(&frame) {
-            self.links.spend(client, gate.as_ref(), self.id, now);
-            self.greet_anybody(reply, gate);
-            return Ok(());
-        }
-        let from = frame.from;
-        if client.is_none() {
-            self.links.hear_of(from, &frame.messages, &self.store);
-        }
-        let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
-        let mut peer = self.links.recall(client, from, now);
-        if let Some(gate) = gate {
-            let gate = gate.bound_as(peer.gate());
-            peer = peer.behind_gate(gate);
-        }
-        let (mut messages, _) = self.act_on(None, &mut peer, frame);
-        messages.retain(|message| !matches!(message, Message::Hello { .. }));
-        messages.extend(peer.answer(&fetching, &self.store, now));
-        if peer.asks() {
-            messages.splice(0..0, self.own_proof());
-        }
-        self.links.exchanges.push((client, from, peer));
-        self.transmit(reply, Some(from), messages);
-        Ok(())
-    }
-
-    /// A hello to whoever asks, of what may be seen through the gate.
-    fn greet_anybody(&mut self, reply: LinkId, gate: Option<Gate>) {
-        let peer = Peer::new(self.links.timing, self.now);
-        let hello = match gate {
-            Some(gate) => peer.behind_gate(gate).hello(&self.store, true),
-            None => peer.hello(&self.store, true),
-        };
-        self.transmit(reply, None, alloc::vec![hello]);
-    }
-
     /// A frame of one's own that comes back, or one for somebody else, is not acted on.
-    fn is_for_me(&self, frame: &Frame) -> bool {
+    pub(super) fn is_for_me(&self, frame: &Frame) -> bool {
         frame.from != self.id && frame.to.is_none_or(|to| to == self.id)
     }
 
@@ -416,13 +352,12 @@ impl Replica {
             }
             while !messages.is_empty() {
                 let frame = peer.next_frame(&mut messages, &self.store, self.now);
-                spoken.push((*link, to, peer.asks(), frame));
+                spoken.push((*link, to, peer.asks().then(|| peer.is_polled()), frame));
             }
         }
-        for (link, to, asks, mut messages) in spoken {
-            if asks && messages.iter().any(|message| matches!(message, Message::Hello { .. })) {
-                messages.splice(0..0, self.own_proof());
-            }
+        for (link, to, asked, mut messages) in spoken {
+            let proofs = asked.and_then(|by_request| self.proofs(&messages, by_request));
+            messages.splice(0..0, proofs);
             self.transmit(link, to, messages);
         }
     }
@@ -431,6 +366,7 @@ impl Replica {
         if !messages.is_empty() {
             let bytes = Frame { from: self.id, to, messages }.encode();
             let bytes = self.sealed(link, bytes);
+            self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });
         }
     }
@@ -460,10 +396,6 @@ type Denied = Vec<(Space, alloc::string::String, Vec<Dot>)>;
 /// Whether acting on the message may change what is held.
 const fn applies(message: &Message) -> bool {
     matches!(message, Message::Delta(_) | Message::TopUp { .. })
-}
-
-fn wanted(message: &Message) -> Option<Space> {
-    if let Message::Want { space, .. } = message { Some(space.clone()) } else { None }
 }
 
 /// The changed keys of a local write.

@@ -31,6 +31,8 @@ pub struct Sender<'s> {
     pub right: Right,
     /// Whether it may stamp a millisecond ahead of the greatest stamp here, where that is ahead of the time.
     pub steps: bool,
+    /// Whether it may bring one more id under which nobody has written in the space.
+    pub births: bool,
     /// Bounds of what it may bring.
     pub limits: &'s ClientLimits,
 }
@@ -38,8 +40,13 @@ pub struct Sender<'s> {
 /// What becomes of a delta.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may be applied, with this as its clock: that of its new entries, for nobody believes a client's own.
-    Admit(Hlc),
+    /// It may be applied.
+    Admit {
+        /// Its clock: that of its new entries, for nobody believes a client's own.
+        hlc: Hlc,
+        /// How many ids it brings under which nobody has written in the space.
+        births: u64,
+    },
     /// It rests on writes that this replica lacks, of ids that are not known to be the sender's: these. It may apply later.
     Wait(Vec<Dot>),
     /// It is refused as a whole.
@@ -85,6 +92,14 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
         let error = SessionError::new(ErrorCode::PermissionDenied, "the session may read this space, not write it");
         return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot)));
     }
+    let newborn = || delta.to.iter().filter(|(id, sequence)| *sequence > 0 && vector.get(*id) == 0);
+    if !sender.births && newborn().next().is_some() {
+        // Each stays in the vector of the space for as long as the space lives.
+        let cause = "a client brings more new replica ids than it may; it is heard again when some time has passed";
+        let details = Details::Limit { limit: "clientBirths", allowed: sender.limits.births };
+        let dots = newborn().map(|(id, sequence)| Dot::new(id, sequence));
+        return Verdict::Refuse(Refusal::of(SessionError::new(ErrorCode::RateLimited, cause).with(details), dots));
+    }
     let mut bad = Bad::default();
     let latest = latest_clock(store.clock().last(), sender.steps, now);
     let mut hlc = Hlc::default();
@@ -98,7 +113,7 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
     check_removals(delta, store, is_new, &mut bad);
     match bad.refusal() {
         Some(refusal) => Verdict::Refuse(refusal),
-        None => Verdict::Admit(hlc),
+        None => Verdict::Admit { hlc, births: newborn().count() as u64 },
     }
 }
 

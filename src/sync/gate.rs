@@ -11,6 +11,8 @@ use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, Trust, off};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Keys, Listed};
+use crate::sync::account::Account;
+pub use crate::sync::account::ClientLimits;
 use crate::sync::admit::{DRIFT_MAX, Sender};
 use crate::sync::message::{Message, NAMED_MAX};
 use crate::time::{Hlc, Millis};
@@ -25,76 +27,14 @@ pub enum Right {
     Write,
 }
 
-/// Bounds of what one client may bring.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ClientLimits {
-    /// The most ids under which it writes.
-    pub ids: usize,
-    /// The most writes of one id that come at once, those included that have been written over since.
-    pub sequences: u64,
-    /// The most bytes of a delta that comes in slices.
-    pub staged_bytes: u64,
-    /// Messages a second, in the long run; ten seconds' worth may come at once.
-    pub messages: u64,
-    /// Bytes a second, in the long run; ten seconds' worth may come at once.
-    pub bytes: u64,
-}
-
-impl Default for ClientLimits {
-    fn default() -> Self {
-        Self { ids: 16, sequences: 1 << 24, staged_bytes: 16 << 20, messages: 100, bytes: 1 << 20 }
-    }
-}
-
 /// How many messages that concern no space a frame may hold.
 const MESSAGES_BASE: u64 = 256;
 
 /// How often an id makes room for another, in milliseconds.
 const ROOM_MS: Millis = 1_000;
 
-/// By how many milliseconds a second a client may move the fleet's stamps ahead of the time; see [`Gate::note_stamp`].
-const STAMPS_AHEAD: u64 = 1;
-
-/// How many seconds' worth may come at once.
-const BURST_SECONDS: u64 = 10;
-
-/// `amount` times so many thousandths.
-const fn thousandths(amount: u64, times: u64) -> i64 {
-    let product = amount.saturating_mul(times);
-    if product > i64::MAX as u64 { i64::MAX } else { product.cast_signed() }
-}
-
-/// So much a second, and a store of it that fills up again.
-#[derive(Clone, Debug)]
-struct Bucket {
-    rate: u64,
-    /// Thousandths; below nothing, what was taken beyond it.
-    left: i64,
-    at: Millis,
-}
-
-impl Bucket {
-    const fn new(rate: u64, now: Millis) -> Self {
-        Self { rate, left: thousandths(rate, 1000 * BURST_SECONDS), at: now }
-    }
-
-    /// Takes `amount`, if there is any left: the last one may go beyond, and is paid for before the next.
-    fn take(&mut self, amount: u64, now: Millis) -> bool {
-        let more = thousandths(self.rate, now.saturating_sub(self.at));
-        self.left = self.left.saturating_add(more).min(thousandths(self.rate, 1000 * BURST_SECONDS));
-        self.at = now;
-        if self.left <= 0 {
-            return false;
-        }
-        self.left = self.left.saturating_sub(thousandths(amount, 1000));
-        true
-    }
-
-    /// Whether there is any left.
-    fn has(&self, now: Millis) -> bool {
-        self.left.saturating_add(thousandths(self.rate, now.saturating_sub(self.at))) > 0
-    }
-}
+/// The most bytes that the answers to the questions of one frame have, and one answer beyond that.
+const ANSWERED_BYTES: u64 = 1 << 20;
 
 /// What one client may see and do over its link.
 #[derive(Clone, Debug)]
@@ -106,9 +46,14 @@ pub struct Gate {
     /// When the id that was proved first may make room for another.
     room_at: Millis,
     limits: ClientLimits,
-    messages: Bucket,
-    bytes: Bucket,
-    stamps: Bucket,
+    /// What its session has spent, while a message of it is acted on.
+    account: Account,
+    /// What its session has staged elsewhere, meanwhile.
+    staged_elsewhere: u64,
+    /// What the answers to the questions of the present frame have, in bytes.
+    answered: u64,
+    /// Until when it is told nothing long; 0: it may be told.
+    quiet_until: Millis,
     /// The present drought has been told of.
     told: bool,
 }
@@ -127,12 +72,27 @@ impl Gate {
     /// The gate of a client that may do this in these spaces, and nothing in others; `None`: that cannot be told yet.
     #[must_use]
     pub fn new(spaces: Option<Vec<(Space, Right)>>, limits: ClientLimits, now: Millis) -> Self {
-        let (messages, bytes) = (Bucket::new(limits.messages, now), Bucket::new(limits.bytes, now));
-        let stamps = Bucket::new(STAMPS_AHEAD, now);
         let undecided = spaces.is_none();
         let spaces = spaces.unwrap_or_default();
         let room_at = now.saturating_add(ROOM_MS);
-        Self { spaces, undecided, bound: Vec::new(), room_at, limits, messages, bytes, stamps, told: false }
+        let account = Account::default();
+        let (bound, staged_elsewhere, answered, quiet_until, told) = (Vec::new(), 0, 0, 0, false);
+        Self { spaces, undecided, bound, room_at, limits, account, staged_elsewhere, answered, quiet_until, told }
+    }
+
+    /// Opens the account of the client's session, which has staged so many bytes over other links.
+    pub fn open(&mut self, account: Account, staged_elsewhere: u64, now: Millis) {
+        (self.account, self.staged_elsewhere, self.answered) = (account, staged_elsewhere, 0);
+        let dry = account.dry(&self.limits, now);
+        if dry > 0 {
+            self.hush(now.saturating_add(dry));
+        }
+    }
+
+    /// What the session has spent by now.
+    #[must_use]
+    pub const fn account(&self) -> Account {
+        self.account
     }
 
     /// What the client may do has changed. Whether there is more to say to it than before: it has waited to be told.
@@ -180,21 +140,26 @@ impl Gate {
         &self.bound
     }
 
-    /// Counts a message of `bytes` that has come at `now`; false where there have been too many. The first of those in
-    /// a row is an error, so that it is told once.
+    /// Counts a message of `bytes` that has come at `now`; false where there have been too many, or where enough waits for
+    /// a `late` storage that it would be answered. The first of those in a row is an error, so that it is told once.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn count(&mut self, bytes: usize, now: Millis) -> Result<bool, SessionError> {
-        let passes = self.messages.take(1, now) && self.bytes.take(bytes as u64, now);
-        if passes || off(Mutant::Trust(Trust::Rate)) {
-            self.told = false;
-            return Ok(true);
-        }
+    pub fn count(&mut self, bytes: usize, late: bool, now: Millis) -> Result<bool, SessionError> {
+        let rated = self.account.hear(bytes, &self.limits, now) || off(Mutant::Trust(Trust::Rate));
+        let cause = match (rated, late) {
+            (true, false) => {
+                self.told = false;
+                return Ok(true);
+            }
+            (true, true) => {
+                "storage is late, and answers wait for it; a client's messages are dropped until it has caught up"
+            }
+            (false, _) => "a client sends more than it may; its messages are dropped until it has slowed down",
+        };
         if core::mem::replace(&mut self.told, true) {
             return Ok(false);
         }
-        let cause = "a client sends more than it may; its messages are dropped until it has slowed down";
         Err(SessionError::new(ErrorCode::RateLimited, cause))
     }
 
@@ -202,16 +167,9 @@ impl Gate {
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn admit_bytes(&mut self, bytes: usize, now: Millis) -> Result<(), SessionError> {
+    pub fn admit_bytes(&mut self, bytes: usize, late: bool, now: Millis) -> Result<(), SessionError> {
         self.told = false;
-        self.count(bytes, now).map(drop)
-    }
-
-    /// This gate, in place of an earlier one of the same client, which has spent what that has spent.
-    #[must_use]
-    pub fn going_on(self, earlier: Option<Self>) -> Self {
-        let Some(earlier) = earlier else { return self };
-        Self { messages: earlier.messages, bytes: earlier.bytes, stamps: earlier.stamps, ..self }
+        self.count(bytes, late, now).map(drop)
     }
 
     /// This gate, with the ids that the client has proved at an earlier one.
@@ -223,8 +181,9 @@ impl Gate {
 
     /// Who sends a delta of a space that may be read.
     pub(super) fn sender(&self, space: &Space, now: Millis) -> Option<Sender<'_>> {
-        let steps = self.stamps.has(now) || off(Mutant::Trust(Trust::Steps));
-        Some(Sender { bound: &self.bound, right: self.right(space)?, steps, limits: &self.limits })
+        let steps = self.account.may_stamp(now) || off(Mutant::Trust(Trust::Steps));
+        let births = self.account.may_bear(&self.limits, now) || off(Mutant::Trust(Trust::Births));
+        Some(Sender { bound: &self.bound, right: self.right(space)?, steps, births, limits: &self.limits })
     }
 
     /// Takes note of the greatest stamp of a delta that is admitted: who moves the fleet's stamps ahead of the time does so
@@ -232,13 +191,52 @@ impl Gate {
     pub(super) fn note_stamp(&mut self, stamp: Hlc, last: Hlc, now: Millis) {
         let steps = stamp.millis().saturating_sub(last.millis().max(now.saturating_add(DRIFT_MAX)));
         if steps > 0 {
-            self.stamps.take(steps, now);
+            self.account.stamp(steps, now);
         }
     }
 
-    /// The most bytes of a delta that comes in slices.
-    pub(super) const fn staged_bytes(&self) -> u64 {
-        self.limits.staged_bytes
+    /// Takes note of ids of a delta that was admitted, under which nobody has written before.
+    pub(super) fn note_births(&mut self, ids: u64, now: Millis) {
+        if ids > 0 {
+            self.account.bear(ids, &self.limits, now);
+        }
+    }
+
+    /// Whether a question is answered that may have a long answer.
+    pub(super) fn may_ask(&self, now: Millis) -> bool {
+        let spent = self.answered >= ANSWERED_BYTES || self.account.dry(&self.limits, now) > 0;
+        !spent || off(Mutant::Trust(Trust::Sent))
+    }
+
+    /// Takes note of an answer of so many bytes. What is really sent is counted when it is.
+    pub(super) const fn note_answer(&mut self, bytes: u64) {
+        self.answered = self.answered.saturating_add(bytes);
+    }
+
+    /// The session has been sent more than it may, and is told nothing long until then.
+    pub fn hush(&mut self, until: Millis) {
+        if !off(Mutant::Trust(Trust::Sent)) {
+            self.quiet_until = until;
+        }
+    }
+
+    /// Whether the client is told nothing long at `now`.
+    pub(super) const fn is_quiet(&mut self, now: Millis) -> bool {
+        if self.quiet_until <= now {
+            self.quiet_until = 0;
+        }
+        self.quiet_until > 0
+    }
+
+    /// Until when the client is told nothing long; 0: it may be told.
+    pub(super) const fn quiet_until(&self) -> Millis {
+        self.quiet_until
+    }
+
+    /// The most bytes that may be staged over its link.
+    pub(super) fn staged_bytes(&self) -> u64 {
+        let elsewhere = if off(Mutant::Trust(Trust::Staged)) { 0 } else { self.staged_elsewhere };
+        self.limits.staged_bytes.saturating_sub(elsewhere)
     }
 
     /// The most messages of one frame: what each space may need, and some that concern none.

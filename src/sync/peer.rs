@@ -5,26 +5,27 @@
 //! slow peer costs no memory. Invariant: `holds` is never more than what the peer has said that it holds; losing,
 //! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say.
 
+mod speak;
+mod take;
+
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
 use crate::error::ErrorCode;
-use crate::id::{Dot, ReplicaId, Space};
+use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
-use crate::store::delta::{Delta, Listed, check_keys};
-use crate::store::space::SpaceState;
-use crate::sync::admit::{Refusal, Verdict, judge};
+use crate::store::delta::check_keys;
 use crate::sync::gate::{Gate, Screened};
 use crate::sync::incoming::Incoming;
-use crate::sync::message::{Message, NAMED_MAX, Slice};
+use crate::sync::message::Message;
 use crate::sync::owed::Owed;
-use crate::sync::progress::{Progress, RETRY_MAX, UnderWay, backoff};
+use crate::sync::progress::{Progress, RETRY_MAX};
 use crate::sync::requests::Requests;
-use crate::sync::run::Run;
+use crate::sync::run::{self, Run};
 use crate::sync::step::Step;
 use crate::sync::telling::Tellings;
-use crate::sync::under::{Under, name_records, overtakes};
+use crate::sync::under::{Under, overtakes};
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
@@ -156,6 +157,12 @@ impl Peer {
     #[must_use]
     pub fn polled(timing: Timing, now: Millis) -> Self {
         Self { requests: Requests::new(true), ..Self::new(timing, now) }
+    }
+
+    /// Whether the peer is spoken to in requests.
+    #[must_use]
+    pub const fn is_polled(&self) -> bool {
+        self.requests.is_polled()
     }
 
     /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
@@ -304,6 +311,12 @@ impl Peer {
                     step.replies.push(self.hello(store, true));
                     return;
                 };
+                if self.gate.as_ref().is_some_and(|gate| !gate.may_ask(now)) {
+                    // It asks again, ever more seldom.
+                    let code = ErrorCode::RateLimited.as_str().into();
+                    step.replies.push(Message::Refused { space, code, dots: Vec::new() });
+                    return;
+                }
                 let progress = self.spaces.entry(space.clone()).or_default();
                 if let Some(under_way) = &mut progress.under_way {
                     under_way.since = now;
@@ -313,7 +326,11 @@ impl Peer {
                     other => other.insert(Run::new(from, base)),
                 };
                 run.asked(after.as_ref());
+                let answer = step.replies.len();
                 run.fill(&space, state, store.clock().last(), &mut step.replies);
+                if let Some(gate) = &mut self.gate {
+                    step.replies.iter().skip(answer).for_each(|said| gate.note_answer(weight(said)));
+                }
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
             // The other side tells its own operator; this one tries again, unless it is a client that can do better.
@@ -370,231 +387,15 @@ impl Peer {
             progress.run = None;
         }
     }
+}
 
-    fn take(&mut self, mut delta: Delta, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
-        let mut news = Vec::new();
-        if let Some(sender) = self.gate.as_ref().and_then(|gate| gate.sender(&delta.space, now)) {
-            match judge(&delta, store, sender, now) {
-                Verdict::Admit(hlc) => delta.hlc = hlc,
-                Verdict::Wait(foreign) if foreign.is_empty() => {}
-                Verdict::Wait(dots) => {
-                    step.unbound.extend(dots.iter().map(|dot| dot.replica));
-                    // No fault, and no event: whose these are is asked.
-                    let code = ErrorCode::StaleReplica.as_str().into();
-                    return step.replies.push(Message::Refused { space: delta.space, code, dots });
-                }
-                Verdict::Refuse(Refusal { error, dots }) => return step.refuse(delta.space, error, dots),
-            }
-            let own = |dot: &Dot| sender.bound.contains(&dot.replica);
-            news = delta.keys.iter().flat_map(|(_, set)| set).map(Listed::dot).filter(own).take(NAMED_MAX).collect();
-        }
-        self.gate.iter_mut().for_each(|gate| gate.note_stamp(delta.hlc, store.clock().last(), now));
-        let space = delta.space.clone();
-        match store.apply(&delta) {
-            Ok(changed) => {
-                self.learn(&space, &delta.to, store);
-                self.owed.put(space.clone(), self.heard_at);
-                step.applied.push((space, changed));
-            }
-            Err(error) if error.code() == ErrorCode::StaleReplica => {
-                // What cannot be taken yet tells as well what its sender holds.
-                self.learn(&space, &delta.to, store);
-                let vector = store.vector(&space).clone();
-                step.replies.push(Message::Behind { space, vector });
-            }
-            Err(error) => step.refuse(space, error, news),
-        }
-    }
-
-    fn take_slice(&mut self, slice: Slice, store: &SessionConsistentStore, now: Millis, step: &mut Step) {
-        let Slice { space, from, base, after, last, keys, .. } = slice;
-        if !store.vector(&space).dominates(&from) {
-            let vector = store.vector(&space).clone();
-            step.replies.push(Message::Behind { space, vector });
-            return;
-        }
-        let retry = self.timing.retry;
-        let same = |incoming: &Incoming| incoming.stage.is_of(&from, &base);
-        let current = self.incoming.get(&space);
-        if !current.is_some_and(same) {
-            // Another run of slices: it starts at its beginning, and never disturbs one that is going on.
-            if after.is_some() || current.is_some_and(|incoming| !incoming.is_silent(retry, now)) {
-                return;
-            }
-            self.incoming.insert(space.clone(), Incoming::new(from, base, retry, now));
-        }
-        let Some(incoming) = self.incoming.get_mut(&space) else { return };
-        let taken = incoming.take(after.as_ref(), keys, last, retry, now);
-        let want = incoming.want(&space);
-        if !taken {
-            // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk
-            // in requests and responses nobody else would say it, and a run that was cut off would never end.
-            step.replies.extend(after.is_none().then_some(want));
-            return;
-        }
-        let staged = self.incoming.values().map(|incoming| incoming.stage.bytes()).sum();
-        let (limits, spaces) = (store.limits(), self.incoming.len() as u64);
-        let most = self.gate.as_ref().map_or(u64::MAX, Gate::staged_bytes);
-        if staged > most || limits.check_bytes(staged).is_err() || spaces > limits.spaces {
-            self.incoming.remove(&space);
-            let code = ErrorCode::QuotaExceeded.as_str().into();
-            step.replies.push(Message::Refused { space, code, dots: Vec::new() });
-        } else if !last {
-            // Of the slices of one frame the last one is asked after.
-            let earlier = |reply: &Message| matches!(reply, Message::Want { space: other, .. } if *other == space);
-            step.replies.retain(|reply| !earlier(reply));
-            step.replies.push(want);
-        }
-    }
-
-    /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
-    pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
-        let mut messages = Vec::new();
-        if self.requests.is_waiting(now) {
-            return messages;
-        }
-        if self.hello_at <= now {
-            self.hello_at = now.saturating_add(self.timing.heartbeat);
-            // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
-            let silent = now.saturating_sub(self.heard_at) >= SILENCE.max(self.timing.heartbeat.saturating_mul(2));
-            messages.push(self.hello(store, silent || self.addressee().is_none()));
-            self.doubted = false;
-        }
-        for (space, incoming) in &mut self.incoming {
-            messages.extend(incoming.want_again(space, self.timing.retry, now));
-        }
-        if self.remote.is_some() {
-            messages.extend(self.tell(store, now).into_iter().flatten());
-            messages.extend(self.all_news(&[], store, now));
-        }
-        let waits = self.waits();
-        let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
-        owed.append(&mut messages);
-        owed
-    }
-
-    /// Whether an acknowledgement is waited for.
-    fn waits(&self) -> bool {
-        self.spaces.values().any(|progress| progress.under_way.is_some())
-    }
-
-    /// Takes the messages of the next frame to the peer out of `messages`. On a link each slice has a frame of its own, so
-    /// that it is taken while the next one is on its way.
-    pub fn next_frame(
-        &mut self,
-        messages: &mut Vec<Message>,
-        store: &SessionConsistentStore,
-        now: Millis,
-    ) -> Vec<Message> {
-        let slices = self.requests.made(now);
-        let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Slice(_));
-        let end = messages.iter().enumerate().filter(is_slice).nth(slices).map(|(at, _)| at);
-        let others = messages.split_off(end.unwrap_or(messages.len()));
-        let mut frame = core::mem::replace(messages, others);
-        self.name_records(&mut frame, store);
-        frame
-    }
-
-    /// What to say in return in request and response: what this replica holds, and its news in every space but those
-    /// that the peer is fetching in slices.
-    pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
-        self.hello_at = now.saturating_add(self.timing.heartbeat);
-        self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
-        self.owed.clear();
-        let mut messages = alloc::vec![self.hello(store, false)];
-        self.told.ask_anew();
-        messages.extend(self.tell(store, now).into_iter().flatten());
-        messages.extend(self.all_news(fetching, store, now));
-        self.name_records(&mut messages, store);
-        messages
-    }
-
-    /// The fences and rows that a trusted peer lacks.
-    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> [Option<Message>; 2] {
-        if self.gate.is_some() || !store.fences().is_shared() {
-            return [None, None];
-        }
-        let pause = |attempts| backoff(self.timing.retry, attempts);
-        self.told.tell(store, now, pause)
-    }
-
-    fn name_records(&self, messages: &mut Vec<Message>, store: &SessionConsistentStore) {
-        if self.gate.is_none() {
-            name_records(messages, store, |records| self.holds(records));
-        }
-    }
-
-    /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
-    /// of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
-    fn all_news(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
-        let (mut messages, mut weight) = (Vec::new(), 0);
-        let turn = self.turn.take();
-        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
-        let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
-        let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
-        for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
-            if !self.sees(space) {
-                continue;
-            }
-            let Some((message, bytes)) = self.news(space, state, store, now) else { continue };
-            messages.push(message);
-            weight += bytes;
-            if weight >= SLICE_BYTES {
-                self.turn = Some(space.clone());
-                break;
-            }
-        }
-        messages
-    }
-
-    /// The next delta of a space and about how long it is, if the peer lacks something and none is under way.
-    fn news(
-        &mut self,
-        space: &Space,
-        state: &SpaceState,
-        store: &SessionConsistentStore,
-        now: Millis,
-    ) -> Option<(Message, u64)> {
-        let retry = self.timing.retry;
-        let progress = match self.spaces.get_mut(space) {
-            Some(progress) => progress,
-            None => self.spaces.entry(space.clone()).or_default(),
-        };
-        if progress.holds.dominates(state.vector()) {
-            return None;
-        }
-        if let Some(under_way) = &progress.under_way {
-            if now < progress.repeat_at(under_way, retry) {
-                return None;
-            }
-            progress.attempts = progress.attempts.saturating_add(1);
-        }
-        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
-        let hlc = store.clock().last();
-        let from = &progress.holds;
-        let weight = state.weight(from, SLICE_BYTES);
-        if weight < SLICE_BYTES {
-            return Some((Message::Delta(state.extract(space, from, hlc)), weight));
-        }
-        let run = progress.run.insert(Run::new(from.clone(), state.vector().clone()));
-        Some((run.first(space, state, hlc), weight))
-    }
-
-    /// When [`Peer::speak`] has something to say next, if nothing changes until then.
-    #[must_use]
-    pub fn deadline(&self) -> Millis {
-        if let Some(at) = self.requests.deadline() {
-            return at;
-        }
-        let retry = self.timing.retry;
-        let outgoing = self.spaces.values().filter_map(|progress| {
-            let under_way = progress.under_way.as_ref()?;
-            Some(progress.repeat_at(under_way, retry))
-        });
-        let incoming = self.incoming.values().map(Incoming::deadline);
-        let owed = self.owed.deadline(self.waits(), self.timing.pause);
-        let told = self.told.deadline(|attempts| backoff(retry, attempts));
-        let all = outgoing.chain(incoming).chain(owed).chain(told);
-        all.fold(self.hello_at, Millis::min)
+/// About how many bytes the entries of a message have.
+fn weight(message: &Message) -> u64 {
+    if let Message::Slice(slice) = message {
+        run::bytes(&slice.keys)
+    } else if let Message::TopUp { delta, .. } = message {
+        run::bytes(&delta.keys)
+    } else {
+        0
     }
 }

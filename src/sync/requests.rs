@@ -23,6 +23,10 @@ impl Requests {
         Self { polled, open: 0, made_at: 0 }
     }
 
+    pub(crate) const fn is_polled(&self) -> bool {
+        self.polled
+    }
+
     /// A message goes; tells how many slices it may hold. A request costs more than is gained where the peer takes one slice
     /// while the next is on its way.
     pub(crate) const fn made(&mut self, now: Millis) -> usize {

@@ -43,10 +43,15 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
         },
         client_limits: ClientLimits {
             ids: limits.number("clientIds")?.map_or(client.ids, |ids| usize::try_from(ids).unwrap_or(usize::MAX)),
+            births: limits.number("clientBirths")?.unwrap_or(client.births),
             sequences: limits.number("clientSequences")?.unwrap_or(client.sequences),
             staged_bytes: limits.number("clientStagedBytes")?.unwrap_or(client.staged_bytes),
             messages: limits.number("clientMessages")?.unwrap_or(client.messages),
             bytes: limits.number("clientBytes")?.unwrap_or(client.bytes),
+            sent_bytes: limits.number("clientSentBytes")?.unwrap_or(client.sent_bytes),
+            links: limits
+                .number("clientLinks")?
+                .map_or(client.links, |most| usize::try_from(most).unwrap_or(usize::MAX)),
         },
         timing: Timing {
             heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat),

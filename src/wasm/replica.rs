@@ -128,7 +128,7 @@ impl Replica {
     /// another replica of the cluster. A `close` effect tells when its time is over.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`; `RATE_LIMITED` where its session has enough of them.
     #[wasm_bindgen(js_name = linkAdmit)]
     pub fn link_admit(&self, link: u32, token: String, note: Option<Vec<u8>>, now: f64) -> Result<(), SessionError> {
         let (pass, now) = (pass(token), millis(now));

@@ -9,6 +9,7 @@ mod common;
 
 mod calls;
 mod lies;
+mod limits;
 mod links;
 #[cfg(feature = "mutants")]
 mod mutants;

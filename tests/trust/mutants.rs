@@ -32,5 +32,18 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Once, proofs::a_request_is_taken_once_and_from_its_maker_alone);
     notices(Trust::CallOnce, calls::a_call_that_is_repeated_is_carried_out_once);
     notices(Trust::Caller, calls::a_call_is_its_sessions_alone);
+    notices(Trust::Account, limits::who_comes_again_brings_no_more_new_ids);
+    notices(Trust::Account, limits::who_comes_again_has_sent_what_it_has_sent);
+    notices(Trust::Account, limits::by_request_and_on_a_link_one_session_is_one);
+    notices(Trust::Account, links::requests_that_say_nothing_count_as_others_do);
+    notices(Trust::Births, limits::who_comes_again_brings_no_more_new_ids);
+    notices(Trust::UserBirths, limits::new_sessions_of_a_user_bring_sixteen_times_as_many_ids_and_no_more);
+    notices(Trust::Links, limits::a_session_has_so_many_links_at_a_time);
+    notices(Trust::Staged, limits::what_is_staged_over_many_links_counts_together);
+    notices(Trust::Sent, limits::what_a_client_asks_for_is_sent_at_a_rate);
+    notices(Trust::Sent, limits::what_is_answered_to_requests_is_sent_at_that_rate);
+    notices(Trust::Late, limits::answers_that_wait_for_storage_are_bounded);
+    notices(Trust::Closed, limits::what_comes_over_a_closed_link_is_not_read);
+    notices(Trust::EachRequest, limits::by_request_an_id_is_proved_each_time);
     notices(Trust::Once, proofs::a_response_is_taken_once_and_to_its_request_alone);
 }

@@ -10,7 +10,7 @@ import { type ByteController, platform, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { AbortSignalLike, Duplex, Hello, Transport } from '../types/plug.js';
 import { CONTENT_TYPE, TOKEN_HEADER } from './admit.js';
-import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
+import { type Address, Pass, Pauses, type TokenSource, busy, refusal, toAddress } from './retry.js';
 
 /** The part of a `Response` that is used here. */
 export interface ResponseLike {
@@ -123,7 +123,8 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
       const status = cause instanceof Refused ? cause.status : undefined;
       if (status === 403) return tell('closed', refusal(403, cause instanceof Refused ? cause.reason : ''));
       if (status !== 401) {
-        if (!pass.refused) tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', 'a request to the server failed', { cause }));
+        if (status === 429) tell('retrying', busy());
+        else if (!pass.refused) tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', 'a request to the server failed', { cause }));
         continue;
       }
       hurry = pass.refuse();

@@ -163,6 +163,11 @@ export function refusal(status: 401 | 403, reason: string): EdgeSessionError {
   return named?.status === status ? named : new EdgeSessionError(common, what);
 }
 
+/** The error of a server that has enough of this session for now; pauses grow as after any failure. */
+export function busy(): EdgeSessionError {
+  return new EdgeSessionError('RATE_LIMITED', 'the other end takes no more of this session for now: it has too many links there, or asks too much');
+}
+
 /** A string or an object such as `URL` as an address, or how to get one. Throws `ARGUMENT_INVALID`. */
 export function toAddress(url: Address, scheme: 'http' | 'ws'): string {
   const text = typeof url === 'string' ? url : url?.href;

@@ -15,9 +15,10 @@ import type { Duplex } from '../types/plug.js';
 /** The subprotocol that both ends name, and the one in which a client says its token: `token.<token>`. */
 export const SUBPROTOCOL = 'edge-session.v1';
 export const TOKEN_PREFIX = 'token.';
-/** Close codes of the application's range: the token is refused (401), and the one who holds it may not (403). */
+/** Close codes of the application's range: the token is refused (401), the one who holds it may not (403), or not now (429). */
 export const CLOSE_UNAUTHORIZED = 4401;
 export const CLOSE_FORBIDDEN = 4403;
+export const CLOSE_BUSY = 4429;
 
 /** What is used of a WebSocket. */
 export interface SocketLike {
@@ -104,10 +105,11 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
   socket.addEventListener('close', end);
   socket.addEventListener('error', end);
   const refuse = (error: EdgeSessionError) => {
-    if (error.status !== 401 && error.status !== 403) return;
+    const code = closeCode(error);
+    if (code === undefined) return;
     end();
     socket.addEventListener('error', () => {});
-    socket.close(error.status === 401 ? CLOSE_UNAUTHORIZED : CLOSE_FORBIDDEN, error.code);
+    socket.close(code, error.code);
   };
   const backlog = () => socket.bufferedAmount ?? 0;
   let streams: Pick<Duplex, 'readable' | 'writable'> | undefined;
@@ -144,6 +146,13 @@ function toStreams(listen: Direct['listen'], send: Direct['send'], close: () => 
     );
   const readable = new ReadableStream({ start, cancel: close }, { highWaterMark: WAITING, size: (message) => message.byteLength });
   return { readable, writable: new WritableStream({ write: send, abort: close }) };
+}
+
+/** The close code that tells an error, where one does. */
+export function closeCode({ status }: EdgeSessionError): number | undefined {
+  if (status === 401) return CLOSE_UNAUTHORIZED;
+  if (status === 403) return CLOSE_FORBIDDEN;
+  return status === 429 ? CLOSE_BUSY : undefined;
 }
 
 /** The bytes of a binary message. Text, which proxies and pings may send, is no message. */

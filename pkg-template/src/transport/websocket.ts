@@ -11,8 +11,8 @@ import { EdgeSessionError, invalid } from '../errors.js';
 import { type Timer, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { Duplex, Hello, Transport } from '../types/plug.js';
-import { type Address, Pass, Pauses, type TokenSource, refusal, toAddress } from './retry.js';
-import { CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, TOKEN_PREFIX, socketDuplex } from './socket.js';
+import { type Address, Pass, Pauses, type TokenSource, busy, refusal, toAddress } from './retry.js';
+import { CLOSE_BUSY, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, TOKEN_PREFIX, socketDuplex } from './socket.js';
 
 /** Options of {@link webSocket}. */
 export interface WebSocketOptions {
@@ -207,7 +207,8 @@ class Connection {
       return false;
     }
     if (code === CLOSE_UNAUTHORIZED) return this.#refused(reason);
-    this.#retrying(`the connection was lost (close code ${code})`);
+    if (code === CLOSE_BUSY) this.#listener.tell('retrying', busy());
+    else this.#retrying(`the connection was lost (close code ${code})`);
     return true;
   }
 

@@ -45,14 +45,26 @@ export interface Limits {
   tokenBytes?: number | undefined;
   /** Ids under which one client writes, over one link: 16 unless said otherwise. A reload keeps its id; a refused write costs one. */
   clientIds?: number | undefined;
+  /**
+   * Ids under which nobody has written yet in their space, that a client's session brings at once: 64 unless said otherwise, and another
+   * one each minute; all sessions of a user sixteen times as many. What is more is told `RATE_LIMITED` and taken when it comes again.
+   */
+  clientBirths?: number | undefined;
+  /** Links of a client's session at a time: 32 unless said otherwise. One more is refused with `RATE_LIMITED`, and comes again with pauses. */
+  clientLinks?: number | undefined;
   /** Writes of one of a client's ids that come at once, those included that have been written over since: 2²⁴ unless said otherwise. */
   clientSequences?: number | undefined;
-  /** Bytes of one delta of a client that comes in slices: 16 MiB unless said otherwise. */
+  /** Bytes of deltas that come in slices, over all links of a client's session: 16 MiB unless said otherwise. */
   clientStagedBytes?: number | undefined;
-  /** Messages of a client in a second, in the long run: 100 unless said otherwise. Ten seconds' worth may come at once; what is more is dropped. */
+  /**
+   * Messages of a client's session in a second, in the long run, over whatever links and requests: 100 unless said otherwise. Ten seconds'
+   * worth may come at once; what is more is dropped. So are the next two.
+   */
   clientMessages?: number | undefined;
-  /** Bytes of a client in a second, in the long run: 1 MiB unless said otherwise. Ten seconds' worth may come at once. */
+  /** Bytes that it sends in a second: 1 MiB unless said otherwise. */
   clientBytes?: number | undefined;
+  /** Bytes that it is sent in a second: 8 MiB unless said otherwise. What it asks for beyond that waits. */
+  clientSentBytes?: number | undefined;
 }
 
 /** Defaults of sessions at one replica. */

@@ -7,7 +7,7 @@
  */
 import type { Driver, Sink } from '../../driver.js';
 import { type EdgeSessionError, fromCore } from '../../errors.js';
-import { CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED } from '../../transport/socket.js';
+import { closeCode } from '../../transport/socket.js';
 
 // What a socket may keep is 16 KiB of structured clone: the note and the token, at most 4 KiB, and a little beside them.
 const NOTE_BYTES = 15 << 10;
@@ -119,10 +119,10 @@ class Socket implements Sink {
   }
 
   /** The replica is over, or will not go on with this peer. */
-  fail({ status, code }: EdgeSessionError): void {
-    if (status === 401) this.#close(CLOSE_UNAUTHORIZED, code);
-    else if (status === 403) this.#close(CLOSE_FORBIDDEN, code);
-    else this.#close(GOING_AWAY, 'the replica was closed');
+  fail(error: EdgeSessionError): void {
+    const code = closeCode(error);
+    if (code === undefined) this.#close(GOING_AWAY, 'the replica was closed');
+    else this.#close(code, error.code);
   }
 
   receive(message: Uint8Array): void {

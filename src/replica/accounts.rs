@@ -1,0 +1,91 @@
+//! The accounts of clients: what each session has spent here, kept when its links close, so that who comes again has what was
+//! left; and how many ids each user has brought, over all of its sessions.
+//!
+//! Invariants: the table is bounded. An account goes when it is as good as new; where there are too many that are not, those
+//! go of which the smallest part is spent, so that nobody is rid of a debt by bringing others. It is memory: a replica that
+//! is opened anew knows of no debts, and each replica keeps its own.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::id::SessionId;
+use crate::mutant::{Mutant, Trust, off};
+use crate::sync::account::{Account, Births, ClientLimits};
+use crate::time::Millis;
+
+/// The most sessions, and the most users, of which something is remembered.
+const ACCOUNTS_MAX: usize = 16_384;
+/// How many of them go at once where all matter: looking through all of them is paid for by so many that come.
+const GO_AT_ONCE: usize = ACCOUNTS_MAX / 16;
+
+/// What sessions and users have spent.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    limits: ClientLimits,
+    sessions: BTreeMap<SessionId, Account>,
+    users: BTreeMap<String, Births>,
+}
+
+impl Accounts {
+    pub(super) const fn new(limits: ClientLimits) -> Self {
+        Self { limits, sessions: BTreeMap::new(), users: BTreeMap::new() }
+    }
+
+    /// The account of a session of a user, to be put back.
+    pub(super) fn take(&self, session: &SessionId, user: Option<&str>) -> Account {
+        if off(Mutant::Trust(Trust::Account)) {
+            return Account::default();
+        }
+        let births = user.map(|user| self.users.get(user).copied().unwrap_or_default());
+        let account = self.sessions.get(session).copied().unwrap_or_default();
+        account.of_user(births.filter(|_| !off(Mutant::Trust(Trust::UserBirths))))
+    }
+
+    /// Keeps what a session has spent.
+    pub(super) fn put(&mut self, session: SessionId, user: Option<&str>, account: Account, now: Millis) {
+        let limits = &self.limits;
+        if let Some((user, births)) = user.zip(account.user).filter(|(_, births)| *births != Births::default()) {
+            if let Some(known) = self.users.get_mut(user) {
+                *known = births;
+            } else {
+                make_room(&mut self.users, |births| births.share(limits, now));
+                self.users.insert(user.into(), births);
+            }
+        }
+        let account = account.of_user(None);
+        if let Some(known) = self.sessions.get_mut(&session) {
+            *known = account;
+        } else {
+            make_room(&mut self.sessions, |account| account.share(limits, now));
+            self.sessions.insert(session, account);
+        }
+    }
+
+    /// Counts what a session is sent; for how many milliseconds it is to be told nothing long.
+    pub(super) fn send(&mut self, session: SessionId, bytes: usize, now: Millis) -> Millis {
+        let mut account = self.take(&session, None);
+        account.send(bytes, &self.limits, now);
+        let dry = account.dry(&self.limits, now);
+        self.put(session, None, account, now);
+        dry
+    }
+}
+
+/// Makes room for one more, where there is none.
+fn make_room<K: Ord, V>(known: &mut BTreeMap<K, V>, share: impl Fn(&V) -> u64) {
+    if known.len() < ACCOUNTS_MAX {
+        return;
+    }
+    let mut shares: Vec<u64> = known.values().map(&share).collect();
+    shares.sort_unstable();
+    let most = shares.get(GO_AT_ONCE).copied().unwrap_or(0);
+    let mut gone = 0;
+    known.retain(|_, value| {
+        let share = share(value);
+        // What is as good as new goes in any case.
+        let goes = share == 0 || (share <= most && gone < GO_AT_ONCE);
+        gone += usize::from(goes);
+        !goes
+    });
+}

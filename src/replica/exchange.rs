@@ -1,0 +1,141 @@
+//! The sync protocol as request and response, and what is remembered of those who come so.
+//!
+//! Invariants: one message in, one out; a request that changes nothing is answered all the same. Who comes by request and on
+//! a link is one peer twice, and is not sent the same again. A client shows its pass, and proves its ids, with each request.
+
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::clients::Client;
+use super::links::Links;
+use crate::error::SessionError;
+use crate::id::{ReplicaId, SessionId, Space};
+use crate::io::LinkId;
+use crate::mutant::{Mutant, Trust, off};
+use crate::sync::gate::Gate;
+use crate::sync::message::{Frame, Message};
+use crate::sync::peer::Peer;
+use crate::time::Millis;
+
+/// The most peers that are remembered between requests of `exchange`.
+const EXCHANGES_MAX: usize = 64;
+/// The most of them that come under one client's session.
+const CLIENT_EXCHANGES_MAX: usize = 8;
+
+/// To whom something is said, and what.
+type Said = (Option<ReplicaId>, Vec<Message>);
+
+impl Links {
+    /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
+    /// forgotten first, and costs one delta when it comes again.
+    fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Peer {
+        let known = |(owner, known, _): &(Option<SessionId>, ReplicaId, Peer)| *known == id && *owner == client;
+        if let Some(at) = self.exchanges.iter().position(known) {
+            return self.exchanges.remove(at).2;
+        }
+        // Who has only asked for a hello so far has a name now.
+        self.exchanges.retain(|(owner, _, peer)| owner.is_none() || *owner != client || peer.remote().is_some());
+        // A client keeps few places, whatever it calls itself: it must not drive out the others.
+        let own = |(owner, _, _): &(Option<SessionId>, ReplicaId, Peer)| client.is_some() && *owner == client;
+        if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
+            self.exchanges.iter().position(own).map(|at| self.exchanges.remove(at));
+        } else if self.exchanges.len() >= EXCHANGES_MAX {
+            self.exchanges.remove(0);
+        }
+        Peer::new(self.timing, now)
+    }
+}
+
+impl Replica {
+    /// The sync protocol as request and response: takes one message (an empty one asks for a hello) and answers with
+    /// one, as a single [`Effect::Transmit`] on the link number `reply`, which is not otherwise used.
+    ///
+    /// # Errors
+    /// As [`Replica::receive`]; then there is no reply.
+    pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        if self.answer_proof(reply, bytes, u64::MAX)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
+    }
+
+    /// Answers a request of a trusted peer, or of a client behind its gate.
+    pub(super) fn answer_exchange(
+        &mut self,
+        reply: LinkId,
+        bytes: &[u8],
+        client: Option<(Client, Gate)>,
+    ) -> Result<(), SessionError> {
+        let (to, messages) = match client {
+            None => self.answer_request(bytes, None, &mut None)?,
+            Some((client, mut gate)) => {
+                self.links.open_account(&client, &mut gate, self.now);
+                self.links.asking.push((reply, client.session));
+                let mut gate = Some(gate);
+                let answered = self.answer_request(bytes, Some(client.session), &mut gate);
+                if let Some(gate) = gate {
+                    self.links.close_account(&client, gate.account(), self.now);
+                }
+                answered?
+            }
+        };
+        self.transmit(reply, to, messages);
+        Ok(())
+    }
+
+    /// What is said in return to a request, and to whom. The gate of a client comes back with what it has spent.
+    fn answer_request(
+        &mut self,
+        bytes: &[u8],
+        client: Option<SessionId>,
+        gate: &mut Option<Gate>,
+    ) -> Result<Said, SessionError> {
+        let now = self.now;
+        if let Some(gate) = gate {
+            let late = client.is_some_and(|client| self.links.late.is_full(client));
+            gate.admit_bytes(bytes.len(), late, now)?;
+        }
+        if bytes.is_empty() {
+            return Ok(self.greet_anybody(gate));
+        }
+        let frame = Frame::receive_few(bytes, gate.as_ref().map_or(u64::MAX, Gate::most_messages))?;
+        if client.is_none() {
+            self.look_for_amnesia(&frame.messages);
+        }
+        if !self.is_for_me(&frame) {
+            return Ok(self.greet_anybody(gate));
+        }
+        let from = frame.from;
+        if client.is_none() {
+            self.links.hear_of(from, &frame.messages, &self.store);
+        }
+        let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
+        let mut peer = self.links.recall(client, from, now);
+        if let Some(gate) = gate.take() {
+            // What an id has proved holds for the request that proves it: the next one may be a thief's, who has the token alone.
+            let gate = if off(Mutant::Trust(Trust::EachRequest)) { gate.bound_as(peer.gate()) } else { gate };
+            peer = peer.behind_gate(gate);
+        }
+        let (mut messages, _) = self.act_on(None, &mut peer, frame);
+        messages.retain(|message| !matches!(message, Message::Hello { .. }));
+        messages.extend(peer.answer(&fetching, &self.store, now));
+        if peer.asks() {
+            messages.splice(0..0, self.proofs(&messages, true));
+        }
+        *gate = peer.gate().cloned();
+        self.links.exchanges.push((client, from, peer));
+        Ok((Some(from), messages))
+    }
+
+    /// A hello to whoever asks, of what may be seen through the gate.
+    fn greet_anybody(&self, gate: &mut Option<Gate>) -> Said {
+        let peer = Peer::new(self.links.timing, self.now);
+        let Some(own) = gate.take() else { return (None, alloc::vec![peer.hello(&self.store, true)]) };
+        let peer = peer.behind_gate(own);
+        let hello = peer.hello(&self.store, true);
+        *gate = peer.gate().cloned();
+        (None, alloc::vec![hello])
+    }
+}
+
+fn wanted(message: &Message) -> Option<Space> {
+    if let Message::Want { space, .. } = message { Some(space.clone()) } else { None }
+}

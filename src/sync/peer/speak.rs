@@ -1,0 +1,176 @@
+//! What a replica says to a peer of its own accord, or in return to a request: news, retries, the heartbeat.
+//!
+//! Invariant: one delta a space is under way; of many spaces' news one message takes about as much as one slice, and the
+//! spaces take turns. Nothing is said unasked to who is spoken to in requests while one is unanswered.
+
+use alloc::vec::Vec;
+
+use super::{Peer, SILENCE, SLICE_BYTES};
+use crate::id::Space;
+use crate::store::SessionConsistentStore;
+use crate::store::space::SpaceState;
+use crate::sync::gate::Gate;
+use crate::sync::incoming::Incoming;
+use crate::sync::message::Message;
+use crate::sync::progress::{UnderWay, backoff};
+use crate::sync::run::Run;
+use crate::sync::under::name_records;
+use crate::time::Millis;
+
+impl Peer {
+    /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
+    pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if self.requests.is_waiting(now) {
+            return messages;
+        }
+        if self.hello_at <= now {
+            self.hello_at = now.saturating_add(self.timing.heartbeat);
+            // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
+            let silent = now.saturating_sub(self.heard_at) >= SILENCE.max(self.timing.heartbeat.saturating_mul(2));
+            messages.push(self.hello(store, silent || self.addressee().is_none()));
+            self.doubted = false;
+        }
+        for (space, incoming) in &mut self.incoming {
+            messages.extend(incoming.want_again(space, self.timing.retry, now));
+        }
+        if self.remote.is_some() {
+            messages.extend(self.tell(store, now).into_iter().flatten());
+            messages.extend(self.all_news(&[], store, now));
+        }
+        let waits = self.waits();
+        let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
+        owed.append(&mut messages);
+        owed
+    }
+
+    /// Whether an acknowledgement is waited for.
+    fn waits(&self) -> bool {
+        self.spaces.values().any(|progress| progress.under_way.is_some())
+    }
+
+    /// Takes the messages of the next frame to the peer out of `messages`. On a link each slice has a frame of its own, so
+    /// that it is taken while the next one is on its way.
+    pub fn next_frame(
+        &mut self,
+        messages: &mut Vec<Message>,
+        store: &SessionConsistentStore,
+        now: Millis,
+    ) -> Vec<Message> {
+        let slices = self.requests.made(now);
+        let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Slice(_));
+        let end = messages.iter().enumerate().filter(is_slice).nth(slices).map(|(at, _)| at);
+        let others = messages.split_off(end.unwrap_or(messages.len()));
+        let mut frame = core::mem::replace(messages, others);
+        self.name_records(&mut frame, store);
+        frame
+    }
+
+    /// What to say in return in request and response: what this replica holds, and its news in every space but those
+    /// that the peer is fetching in slices.
+    pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        self.hello_at = now.saturating_add(self.timing.heartbeat);
+        self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
+        self.owed.clear();
+        let mut messages = alloc::vec![self.hello(store, false)];
+        self.told.ask_anew();
+        messages.extend(self.tell(store, now).into_iter().flatten());
+        messages.extend(self.all_news(fetching, store, now));
+        self.name_records(&mut messages, store);
+        messages
+    }
+
+    /// The fences and rows that a trusted peer lacks.
+    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> [Option<Message>; 2] {
+        if self.gate.is_some() || !store.fences().is_shared() {
+            return [None, None];
+        }
+        let pause = |attempts| backoff(self.timing.retry, attempts);
+        self.told.tell(store, now, pause)
+    }
+
+    pub(super) fn name_records(&self, messages: &mut Vec<Message>, store: &SessionConsistentStore) {
+        if self.gate.is_none() {
+            name_records(messages, store, |records| self.holds(records));
+        }
+    }
+
+    /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
+    /// of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
+    fn all_news(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        let (mut messages, mut weight) = (Vec::new(), 0);
+        if self.gate.as_mut().is_some_and(|gate| gate.is_quiet(now)) {
+            return messages;
+        }
+        let turn = self.turn.take();
+        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
+        let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
+        let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
+        for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
+            if !self.sees(space) {
+                continue;
+            }
+            let Some((message, bytes)) = self.news(space, state, store, now) else { continue };
+            messages.push(message);
+            weight += bytes;
+            if weight >= SLICE_BYTES {
+                self.turn = Some(space.clone());
+                break;
+            }
+        }
+        messages
+    }
+
+    /// The next delta of a space and about how long it is, if the peer lacks something and none is under way.
+    fn news(
+        &mut self,
+        space: &Space,
+        state: &SpaceState,
+        store: &SessionConsistentStore,
+        now: Millis,
+    ) -> Option<(Message, u64)> {
+        let retry = self.timing.retry;
+        let progress = match self.spaces.get_mut(space) {
+            Some(progress) => progress,
+            None => self.spaces.entry(space.clone()).or_default(),
+        };
+        if progress.holds.dominates(state.vector()) {
+            return None;
+        }
+        if let Some(under_way) = &progress.under_way {
+            if now < progress.repeat_at(under_way, retry) {
+                return None;
+            }
+            progress.attempts = progress.attempts.saturating_add(1);
+        }
+        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
+        let hlc = store.clock().last();
+        let from = &progress.holds;
+        let weight = state.weight(from, SLICE_BYTES);
+        if weight < SLICE_BYTES {
+            return Some((Message::Delta(state.extract(space, from, hlc)), weight));
+        }
+        let run = progress.run.insert(Run::new(from.clone(), state.vector().clone()));
+        Some((run.first(space, state, hlc), weight))
+    }
+
+    /// When [`Peer::speak`] has something to say next, if nothing changes until then.
+    #[must_use]
+    pub fn deadline(&self) -> Millis {
+        if let Some(at) = self.requests.deadline() {
+            return at;
+        }
+        let retry = self.timing.retry;
+        let quiet_until = self.gate.as_ref().map_or(0, Gate::quiet_until);
+        let outgoing = self.spaces.values().filter_map(|progress| {
+            let under_way = progress.under_way.as_ref()?;
+            Some(progress.repeat_at(under_way, retry).max(quiet_until))
+        });
+        let hushed = (quiet_until > 0).then_some(quiet_until);
+        let incoming = self.incoming.values().map(Incoming::deadline);
+        let owed = self.owed.deadline(self.waits(), self.timing.pause);
+        let told = self.told.deadline(|attempts| backoff(retry, attempts));
+        let all = outgoing.chain(hushed).chain(incoming).chain(owed).chain(told);
+        all.fold(self.hello_at, Millis::min)
+    }
+}
