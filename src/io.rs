@@ -139,6 +139,9 @@ pub enum Event {
     Peers(u32),
     /// Something from a peer was refused; state is unchanged by it.
     Refused(SessionError),
+    /// A trusted peer's clock is more than a minute ahead of this replica's: `CLOCK_DRIFT`. What it brings is taken all the
+    /// same; it is told once, until the clocks agree again.
+    Drift(SessionError),
     /// Own writes were refused by the edge that this replica joins, and are undone here. The others were made again.
     Rejected {
         /// In this space.

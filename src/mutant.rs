@@ -103,6 +103,8 @@ pub enum Trust {
     Rate,
     /// What a session has spent is forgotten.
     Account,
+    /// Where there are too many accounts, all are forgotten.
+    Washed,
     /// A user brings as many ids as its sessions do.
     UserBirths,
     /// A session brings as many new ids as it likes.
@@ -117,6 +119,8 @@ pub enum Trust {
     Late,
     /// What comes over a closed link is read.
     Closed,
+    /// An edge takes what another one brings, whatever its clock shows.
+    Quarantine,
     /// What an id has proved by a request holds for later ones.
     EachRequest,
     /// Whatever says that it is a proof is one.
@@ -247,6 +251,7 @@ mod switch {
                 Self::Trust(Trust::Caller) => "no-trust-caller",
                 Self::Trust(Trust::Steps) => "no-trust-steps",
                 Self::Trust(Trust::Account) => "no-trust-account",
+                Self::Trust(Trust::Washed) => "no-trust-washed",
                 Self::Trust(Trust::UserBirths) => "no-trust-user-births",
                 Self::Trust(Trust::Births) => "no-trust-births",
                 Self::Trust(Trust::Links) => "no-trust-links",
@@ -254,6 +259,7 @@ mod switch {
                 Self::Trust(Trust::Sent) => "no-trust-sent",
                 Self::Trust(Trust::Late) => "no-trust-late",
                 Self::Trust(Trust::Closed) => "no-trust-closed",
+                Self::Trust(Trust::Quarantine) => "no-trust-quarantine",
                 Self::Trust(Trust::EachRequest) => "no-trust-each-request",
             }
         }

@@ -42,6 +42,8 @@ export interface CoreReplica {
   linkResume(link: number, note: Uint8Array, now: number): void;
   /** A link to who comes with a token: a client, whose messages are judged. */
   linkAdmit(link: number, token: string, note: Uint8Array | undefined, now: number): void;
+  /** Whether who comes with these tokens may join; undefined where there is no secret to tell by. */
+  admits(tokens: string, now: number): boolean | undefined;
   exchangeAs(link: number, token: string, bytes: Uint8Array, now: number): void;
   /** A link to who shows no token: with a secret, the other end must prove that it has one too. `end`: 0 calls, 1 is called, 2 calls with each message. */
   linkProve(link: number, end: number, heartbeat: number | undefined, now: number): void;

@@ -113,6 +113,11 @@ export class ReplicaHandle<M> implements Replica<M> {
     return named(this.#driver.call((core) => core.inspectToken(token)));
   }
 
+  admits(tokens: Token | string): boolean | undefined {
+    if (typeof tokens !== 'string') throw invalid('a token is a string');
+    return this.#driver.call((core, now) => core.admits(tokens, now)) ?? undefined;
+  }
+
   snapshot(): Uint8Array {
     return this.#driver.call((core) => core.snapshot());
   }

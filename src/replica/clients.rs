@@ -108,6 +108,14 @@ impl Replica {
         self.answer_exchange(reply, bytes, Some((client, gate)))
     }
 
+    /// Whether who comes with this token, or listing of tokens, may join; `None` where this replica holds no key, and cannot
+    /// tell. Nothing is begun by asking.
+    #[must_use]
+    pub fn admits(&self, tokens: &str, now: Millis) -> Option<bool> {
+        self.keyring.as_ref()?;
+        Some(self.examine(&Pass { token: tokens.into(), spaces: Vec::new() }, now).is_ok())
+    }
+
     /// The session has ended, or may no longer do what it could: its clients' links close, and are told `reason`.
     pub fn end_links(&mut self, session: SessionId, reason: &SessionError, now: Millis) {
         self.input(now);

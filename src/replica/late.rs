@@ -3,7 +3,7 @@
 //! Invariant: of a session no more waits than [`SESSION_BYTES`], of all no more than [`BYTES`], and one answer beyond it each.
 //! Who has that much coming is not listened to: nobody hears anything from here before storage has caught up.
 
-use alloc::collections::BTreeMap;
+use litemap::LiteMap;
 
 use crate::id::SessionId;
 use crate::mutant::{Mutant, Trust, off};
@@ -15,13 +15,13 @@ const BYTES: usize = 64 << 20;
 /// How many bytes wait.
 #[derive(Debug, Default)]
 pub(super) struct Late {
-    sessions: BTreeMap<SessionId, usize>,
+    sessions: LiteMap<SessionId, usize>,
     all: usize,
 }
 
 impl Late {
     pub(super) fn add(&mut self, session: SessionId, bytes: usize) {
-        *self.sessions.entry(session).or_default() += bytes;
+        *self.sessions.entry(session).or_insert(0) += bytes;
         self.all += bytes;
     }
 

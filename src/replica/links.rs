@@ -327,7 +327,7 @@ impl Replica {
     }
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {
-        let Step { replies, applied, refused, denied: _, unbound: _, fenced, rows } = step;
+        let Step { replies, applied, refused, drifts, denied: _, unbound: _, fenced, rows } = step;
         self.heed_fences(&fenced);
         self.heed_rows(&rows);
         for (space, changed) in applied {
@@ -335,6 +335,7 @@ impl Replica {
             self.service.stirred |= space == self.service.system;
             self.note(&space, changed);
         }
+        self.fresh.extend(drifts.map(|error| Effect::Event(Event::Drift(error))));
         self.fresh.extend(refused.into_iter().map(|error| Effect::Event(Event::Refused(error))));
         replies
     }

@@ -25,6 +25,8 @@ pub struct ClientLimits {
     pub sent_bytes: u64,
     /// The most links of its session at a time.
     pub links: usize,
+    /// The most sessions, and the most users, of which it is remembered what they have spent.
+    pub accounts: usize,
 }
 
 impl Default for ClientLimits {
@@ -38,6 +40,7 @@ impl Default for ClientLimits {
             bytes: 1 << 20,
             sent_bytes: 8 << 20,
             links: 32,
+            accounts: 16_384,
         }
     }
 }

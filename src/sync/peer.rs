@@ -5,6 +5,7 @@
 //! slow peer costs no memory. Invariant: `holds` is never more than what the peer has said that it holds; losing,
 //! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say.
 
+mod clock;
 mod speak;
 mod take;
 
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
+use self::clock::Clock;
 use crate::error::ErrorCode;
 use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
@@ -74,6 +76,8 @@ pub struct Peer {
     told: Tellings,
     /// What of the fleet's records this frame's deltas rest on.
     under: Under,
+    /// How the clock of a trusted peer stands to the own one.
+    clock: Clock,
 }
 
 impl Peer {
@@ -95,6 +99,7 @@ impl Peer {
             requests: Requests::new(false),
             told: Tellings::NEW,
             under: None,
+            clock: Clock::Agrees,
         }
     }
 

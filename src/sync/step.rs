@@ -19,6 +19,8 @@ pub struct Step {
     pub refused: Vec<SessionError>,
     /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.
     pub denied: Vec<(Space, String, Vec<Dot>)>,
+    /// The clock of a trusted peer is ahead, and what it brings was taken.
+    pub drifts: Option<SessionError>,
     /// Ids that a client has not proved to be its own.
     pub unbound: Vec<ReplicaId>,
     /// Sessions that are over by somebody's word.

@@ -48,6 +48,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
             staged_bytes: limits.number("clientStagedBytes")?.unwrap_or(client.staged_bytes),
             messages: limits.number("clientMessages")?.unwrap_or(client.messages),
             bytes: limits.number("clientBytes")?.unwrap_or(client.bytes),
+            accounts: client.accounts,
             sent_bytes: limits.number("clientSentBytes")?.unwrap_or(client.sent_bytes),
             links: limits
                 .number("clientLinks")?

@@ -138,6 +138,14 @@ impl Replica {
         }
     }
 
+    /// Whether who comes with these tokens may join; nothing where there is no secret to tell by.
+    ///
+    /// # Errors
+    /// `REPLICA_CRASHED`.
+    pub fn admits(&self, tokens: String, now: f64) -> Result<Option<bool>, SessionError> {
+        Ok(borrow(&self.core)?.admits(&tokens, millis(now)))
+    }
+
     /// `exchange` with who comes with `token`.
     ///
     /// # Errors

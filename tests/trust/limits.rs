@@ -79,6 +79,22 @@ pub(super) fn new_sessions_of_a_user_bring_sixteen_times_as_many_ids_and_no_more
 }
 
 #[test]
+pub(super) fn nobody_is_rid_of_a_debt_by_bringing_others() {
+    let limits = ClientLimits { births: 2, accounts: 32, ..ClientLimits::default() };
+    let mut world = with_limits(limits);
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    assert_eq!(comes_again(&mut world, &eve, 0, 3).0, 2);
+    // Many more than are remembered, each of which has spent a little.
+    for n in 0..200 {
+        let other = token(&mut world.net.hosts[EDGE], &format!("user{n}"), None);
+        let liar = liar_of(&mut world, &other, 99, 66);
+        leave(&mut world, &liar);
+    }
+    assert_eq!(comes_again(&mut world, &eve, 3, 3).0, 0);
+    world.goes_on();
+}
+
+#[test]
 pub(super) fn who_comes_again_has_sent_what_it_has_sent() {
     let mut world = World::new();
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);

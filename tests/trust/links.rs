@@ -13,6 +13,12 @@ pub(super) fn only_a_token_that_the_cluster_has_signed_admits() {
     let mut edge = Host::new(edge("fra1"));
     let good = token(&mut edge, "ann", None);
     assert_eq!(joins(&mut edge, &good), Ok(()));
+    // The same is said of them without a link, and nothing is begun by asking.
+    let sessions = edge.replica.sessions().count();
+    assert_eq!(edge.replica.admits(&good, edge.now), Some(true));
+    assert_eq!(edge.replica.admits(&good[..good.len() - 9], edge.now), Some(false));
+    assert_eq!(edge.replica.admits("", edge.now), Some(false));
+    assert_eq!(edge.replica.sessions().count(), sessions);
     let mut forger = Host::new(Config { keys: vec![("k1".into(), vec![8; 32])], ..tab("forger") });
     let forged = token(&mut forger, "ann", None);
     for bad in [forged.as_str(), "", "~", "no token", "~AAAA", &good[..good.len() - 9], "a,b,c"] {
@@ -23,8 +29,10 @@ pub(super) fn only_a_token_that_the_cluster_has_signed_admits() {
     assert_eq!(joins(&mut edge, &format!("{good},{forged}")), Err(ErrorCode::TokenInvalid));
     edge.now += 24 * 3_600_000;
     assert_eq!(joins(&mut edge, &good), Err(ErrorCode::TokenExpired));
+    assert_eq!(edge.replica.admits(&good, edge.now), Some(false));
     // Without a key nobody can be told from anybody.
     let mut plain = Replica::open(tab("plain"), START).unwrap();
+    assert_eq!(plain.admits(&good, START), None);
     assert_eq!(code(plain.link_admit(LINK, &pass(&good), START)), ErrorCode::ArgumentInvalid);
 }
 

@@ -8,6 +8,7 @@
 mod common;
 
 mod calls;
+mod clocks;
 mod lies;
 mod limits;
 mod links;

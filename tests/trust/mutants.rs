@@ -37,6 +37,7 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Account, limits::by_request_and_on_a_link_one_session_is_one);
     notices(Trust::Account, links::requests_that_say_nothing_count_as_others_do);
     notices(Trust::Births, limits::who_comes_again_brings_no_more_new_ids);
+    notices(Trust::Washed, limits::nobody_is_rid_of_a_debt_by_bringing_others);
     notices(Trust::UserBirths, limits::new_sessions_of_a_user_bring_sixteen_times_as_many_ids_and_no_more);
     notices(Trust::Links, limits::a_session_has_so_many_links_at_a_time);
     notices(Trust::Staged, limits::what_is_staged_over_many_links_counts_together);
@@ -44,6 +45,8 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Sent, limits::what_is_answered_to_requests_is_sent_at_that_rate);
     notices(Trust::Late, limits::answers_that_wait_for_storage_are_bounded);
     notices(Trust::Closed, limits::what_comes_over_a_closed_link_is_not_read);
+    notices(Trust::Quarantine, clocks::an_edge_whose_clock_is_more_than_a_day_ahead_is_held_until_the_clocks_agree);
+    notices(Trust::Quarantine, clocks::what_a_held_edge_sends_in_slices_takes_no_room);
     notices(Trust::EachRequest, limits::by_request_an_id_is_proved_each_time);
     notices(Trust::Once, proofs::a_response_is_taken_once_and_to_its_request_alone);
 }

@@ -230,6 +230,16 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
   inspect(): Inspection;
   /** What a token says. Checks no signature; throws `TOKEN_INVALID` for what is no token at all. */
   inspectToken(token: Token | string): TokenInfo;
+  /**
+   * Whether who comes with this token, or with several (`token,token`), may join this replica now: each is signed by a key of it, and the
+   * session is neither expired nor over. Begins no session. `undefined` where the replica has no secret, and cannot tell.
+   *
+   * @example
+   * ```ts
+   * if (replica.admits(request.headers.get('Edge-Session') ?? '') === false) return new Response(null, { status: 401 });
+   * ```
+   */
+  admits(tokens: Token | string): boolean | undefined;
   /** All data as bytes, for {@link Replica.restore}. Throws `STALE_REPLICA` while a write is not durable yet: flush first. */
   snapshot(): Uint8Array;
   /**

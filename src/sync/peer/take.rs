@@ -18,6 +18,9 @@ use crate::time::Millis;
 
 impl Peer {
     pub(super) fn take(&mut self, mut delta: Delta, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
+        if self.is_held(&delta.space, delta.hlc, store, now, step) {
+            return;
+        }
         let (mut news, mut born) = (Vec::new(), 0);
         if let Some(sender) = self.gate.as_ref().and_then(|gate| gate.sender(&delta.space, now)) {
             match judge(&delta, store, sender, now) {
@@ -59,6 +62,9 @@ impl Peer {
     }
 
     pub(super) fn take_slice(&mut self, slice: Slice, store: &SessionConsistentStore, now: Millis, step: &mut Step) {
+        if self.is_held(&slice.space, slice.hlc, store, now, step) {
+            return;
+        }
         let Slice { space, from, base, after, last, keys, .. } = slice;
         if !store.vector(&space).dominates(&from) {
             let vector = store.vector(&space).clone();

@@ -259,7 +259,7 @@ fn event(event: &Event) -> Value {
             json!({ "type": "session", "state": status.name(), "session": session.id.to_string() })
         }
         Event::Slow(query) => json!({ "type": "slow", "plan": query.plan }),
-        Event::Refused(refused) => json!({ "type": "error", "error": error(refused) }),
+        Event::Refused(refused) | Event::Drift(refused) => json!({ "type": "error", "error": error(refused) }),
         Event::Rejected { space, code, writes } => {
             let write = |write: &RejectedWrite| match content(&write.content) {
                 Some((kind, value)) => json!({ "key": *write.key, "kind": kind, "value": value }),
