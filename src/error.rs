@@ -176,6 +176,8 @@ pub enum Details {
         /// The reason, if one was given.
         why: Option<String>,
     },
+    /// What another replica has told with its refusal, as JSON: the hosts of both ends read it.
+    Told(String),
     /// Where a text is no statement.
     Syntax {
         /// The place, in UTF-16 code units from 0.

@@ -50,7 +50,7 @@ export interface CoreReplica {
   exchangeProved(link: number, bytes: Uint8Array, now: number): void;
   /** The number of the wait for the answer, which is text. */
   call(method: string, args: string, token: string, timeout: number, now: number): number;
-  replied(call: number, code: string | undefined, text: string, now: number): void;
+  replied(call: number, code: string | undefined, text: string, details: string | undefined, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;

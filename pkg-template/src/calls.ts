@@ -2,7 +2,7 @@
  * Calls: what a replica without a secret asks one of the cluster to do in its place, and what a replica with one does for clients.
  *
  * Invariants: what is done for a client is done under the session of its token, through the same door as for anybody else here; it is
- * done once, whatever the network repeats, which the core sees to. What a refusal tells is its code and message. Logins are looked
+ * done once, whatever the network repeats, which the core sees to. What a refusal tells is its code, message and details. Logins are looked
  * at one after the other, because each needs much memory for a moment.
  */
 import type { CoreSession, CoreTable, Effect } from './binding.js';
@@ -52,9 +52,9 @@ export class Calls {
   take(call: Call): void {
     const control = new (platform().AbortController)();
     this.#running.set(call.call, control);
-    const reply = (code: string | undefined, text: string) => {
+    const reply = (code: string | undefined, text: string, details?: string) => {
       this.#running.delete(call.call);
-      this.#driver.tryCall((core, now) => core.replied(call.call, code, text, now));
+      this.#driver.tryCall((core, now) => core.replied(call.call, code, text, details, now));
     };
     // Not before the core's other effects are performed.
     Promise.resolve()
@@ -62,7 +62,7 @@ export class Calls {
       .then(
         (answer) => reply(undefined, JSON.stringify(answer)),
         (cause: unknown) => {
-          if (EdgeSessionError.is(cause)) return reply(cause.code, cause.message);
+          if (EdgeSessionError.is(cause)) return reply(cause.code, cause.message, plainly(cause.details));
           report('edge-session: a call could not be carried out', cause);
           reply('REPLICA_CRASHED', 'the call could not be carried out');
         },
@@ -104,6 +104,16 @@ export class Calls {
     const turn = this.#logins.then(login);
     this.#logins = turn.catch(() => {});
     return turn;
+  }
+}
+
+/** The details of an error as JSON; nothing where there are none, or they are no JSON. */
+function plainly(details: Readonly<Record<string, unknown>>): string | undefined {
+  if (Object.keys(details).length === 0) return undefined;
+  try {
+    return JSON.stringify(details);
+  } catch {
+    return undefined; // What the host has thrown may hold anything.
   }
 }
 

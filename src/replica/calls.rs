@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
-use crate::error::{ErrorCode, SessionError};
+use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::SessionId;
 use crate::io::{Answer, CallId, Effect, LinkId, WaitId};
 use crate::mutant::{Mutant, Trust, off};
@@ -33,6 +33,8 @@ const CALL_MAX: Millis = 10 * 60_000;
 /// The longest answer, in bytes, and the most bytes of answers that are remembered.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 const ANSWERS_BYTES_MAX: usize = 4 << 20;
+/// The longest details of a refusal, in bytes: longer ones are left out.
+const DETAILS_BYTES_MAX: usize = 16 << 10;
 /// The call that anybody may make who may join: it has no session yet.
 const LOGIN: &str = "login";
 
@@ -101,19 +103,26 @@ impl Calls {
     /// Forgets what the oldest answers say, as far as they are too long together; that they were given is remembered.
     fn make_room(&mut self) {
         let answers = || self.taken.iter().filter_map(|taken| taken.answer.as_ref());
-        let mut bytes: usize = answers().map(|answer| answer.text.len()).sum();
+        let mut bytes: usize = answers().map(|answer| answer.text.len() + answer.details.len()).sum();
         for answer in self.taken.iter_mut().filter_map(|taken| taken.answer.as_mut()) {
             if bytes <= ANSWERS_BYTES_MAX {
                 return;
             }
-            bytes -= answer.text.len();
+            bytes = bytes.saturating_sub(answer.text.len() + answer.details.len());
             *answer = refused(answer.id, ErrorCode::QuotaExceeded, "it was done, and what came of it is forgotten");
         }
     }
 }
 
 fn refused(id: Id, code: ErrorCode, text: &str) -> Reply {
-    Reply { id, code: code.as_str().into(), text: text.into() }
+    Reply { id, code: code.as_str().into(), text: text.into(), details: String::new() }
+}
+
+/// The details of a refusal that go to the caller. Of a login nothing is told but that it was refused.
+fn told(error: &SessionError) -> String {
+    let Details::Told(json) = error.details() else { return String::new() };
+    let tells = json.len() <= DETAILS_BYTES_MAX && error.code() != ErrorCode::BadCredentials;
+    if tells { json.clone() } else { String::new() }
 }
 
 impl Replica {
@@ -195,12 +204,18 @@ impl Replica {
     }
 
     /// Takes calls and replies; what is to be answered at once.
-    pub(super) fn hear_calls(&mut self, link: Option<LinkId>, edge: bool, messages: &[Message]) -> Vec<Message> {
+    pub(super) fn hear_calls(
+        &mut self,
+        link: Option<LinkId>,
+        client: Option<SessionId>,
+        edge: bool,
+        messages: &[Message],
+    ) -> Vec<Message> {
         let mut replies = Vec::new();
         for message in messages {
             if let Message::Call(call) = message {
                 if self.keyring.is_some() {
-                    replies.extend(self.take_call(link, call).map(Message::Reply));
+                    replies.extend(self.take_call(link, client, call).map(Message::Reply));
                 } else if !edge {
                     // Tabs that share a link call through the one that holds it.
                     self.edges().into_iter().for_each(|link| self.transmit(link, None, alloc::vec![message.clone()]));
@@ -224,7 +239,10 @@ impl Replica {
             let code = ErrorCode::ALL.iter().find(|code| code.as_str() == reply.code);
             let result = match code {
                 _ if reply.code.is_empty() => Ok(Answer::Reply(reply.text.clone())),
-                Some(code) => Err(SessionError::new(*code, reply.text.clone())),
+                Some(code) if reply.details.is_empty() => Err(SessionError::new(*code, reply.text.clone())),
+                Some(code) => {
+                    Err(SessionError::new(*code, reply.text.clone()).with(Details::Told(reply.details.clone())))
+                }
                 None => Err(SessionError::new(
                     ErrorCode::ProtocolMismatch,
                     "the other replica refuses for a reason that this one does not know",
@@ -240,7 +258,7 @@ impl Replica {
     }
 
     /// Takes a call of a client; what is to be answered at once.
-    fn take_call(&mut self, link: Option<LinkId>, call: &Call) -> Option<Reply> {
+    fn take_call(&mut self, link: Option<LinkId>, client: Option<SessionId>, call: &Call) -> Option<Reply> {
         let id = call.id;
         let at = self.calls.taken.iter().position(|taken| taken.id == id);
         if call.method.is_empty() {
@@ -249,12 +267,11 @@ impl Replica {
             return None;
         }
         let session = if call.method == LOGIN && call.token.is_empty() {
-            // Whose link it is: guesses are counted against somebody.
-            let client = link.and_then(|link| self.links.clients.get(&link));
-            let Some(client) = client else {
-                return Some(refused(id, ErrorCode::PermissionDenied, "log in over a socket that came with a token"));
-            };
-            Some(client.session)
+            // Who comes: guesses are counted against somebody.
+            if client.is_none() {
+                return Some(refused(id, ErrorCode::PermissionDenied, "log in over a link that came with a token"));
+            }
+            client
         } else {
             match self.caller(&call.token) {
                 Ok(session) => Some(session),
@@ -301,11 +318,13 @@ impl Replica {
             return;
         };
         let reply = match answer {
-            Ok(text) if text.len() <= ANSWER_BYTES_MAX => Reply { id: taken.id, code: String::new(), text },
+            Ok(text) if text.len() <= ANSWER_BYTES_MAX => {
+                Reply { id: taken.id, code: String::new(), text, details: String::new() }
+            }
             Ok(_) => {
                 refused(taken.id, ErrorCode::QuotaExceeded, "the answer is longer than an answer may be; ask for less")
             }
-            Err(error) => refused(taken.id, error.code(), error.cause()),
+            Err(error) => Reply { details: told(&error), ..refused(taken.id, error.code(), error.cause()) },
         };
         taken.answer = Some(reply.clone());
         if let Some(link) = taken.link {

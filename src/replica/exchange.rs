@@ -110,11 +110,11 @@ impl Replica {
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
         let mut peer = self.links.recall(client, from, now);
         if let Some(gate) = gate.take() {
-            // What an id has proved holds for the request that proves it: the next one may be a thief's, who has the token alone.
+            // What an id has proved holds for this request alone: the next may be a thief's, who has only the token.
             let gate = if off(Mutant::Trust(Trust::EachRequest)) { gate.bound_as(peer.gate()) } else { gate };
             peer = peer.behind_gate(gate);
         }
-        let (mut messages, _) = self.act_on(None, &mut peer, frame);
+        let (mut messages, _) = self.act_on(None, client, &mut peer, frame);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));
         messages.extend(peer.answer(&fetching, &self.store, now));
         if peer.asks() {

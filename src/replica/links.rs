@@ -57,11 +57,15 @@ impl Links {
 
     /// Opens a client's account at its gate.
     pub(super) fn open_account(&self, client: &Client, gate: &mut Gate, now: Millis) {
-        let linked = self.clients.iter().filter(|(_, other)| other.session == client.session);
+        gate.open(self.accounts.take(&client.session, client.user.as_deref()), now);
+    }
+
+    /// How many bytes of deltas that are not whole yet a session has sent, over all its links and requests.
+    fn staged(&self, session: SessionId) -> u64 {
+        let linked = self.clients.iter().filter(|(_, client)| client.session == session);
         let linked = linked.filter_map(|(link, _)| self.open.get(link));
-        let asked = self.exchanges.iter().filter(|(owner, ..)| *owner == Some(client.session));
-        let staged = linked.chain(asked.map(|(_, _, peer)| peer)).map(Peer::staged).sum();
-        gate.open(self.accounts.take(&client.session, client.user.as_deref()), staged, now);
+        let asked = self.exchanges.iter().filter(|(owner, ..)| *owner == Some(session));
+        linked.chain(asked.map(|(_, _, peer)| peer)).map(Peer::staged).sum()
     }
 
     /// Takes note of what a client has spent.
@@ -280,10 +284,23 @@ impl Replica {
             return Ok((Vec::new(), Denied::new()));
         }
         self.hear_snapshot(link, &frame.messages);
-        Ok(self.act_on(Some(link), peer, frame))
+        let client = self.links.clients.get(&link).map(|client| client.session);
+        Ok(self.act_on(Some(link), client, peer, frame))
     }
 
-    pub(super) fn act_on(&mut self, link: Option<LinkId>, peer: &mut Peer, frame: Frame) -> (Vec<Message>, Denied) {
+    /// Acts on a frame of `client`, or of a trusted peer; by request there is no link.
+    pub(super) fn act_on(
+        &mut self,
+        link: Option<LinkId>,
+        client: Option<SessionId>,
+        peer: &mut Peer,
+        frame: Frame,
+    ) -> (Vec<Message>, Denied) {
+        if let Some((client, gate)) = client.zip(peer.gate_mut())
+            && frame.messages.iter().any(|message| matches!(message, Message::Slice(_)))
+        {
+            gate.note_staged(self.links.staged(client));
+        }
         let mut replies = self.hear_of_ids(link, peer.gate_mut(), &frame.messages);
         if !replies.is_empty() {
             peer.was_answered();
@@ -291,7 +308,7 @@ impl Replica {
         if peer.gate().is_none() {
             replies.extend(self.prove_unasked(frame.from, &frame.messages));
         }
-        replies.extend(self.hear_calls(link, peer.asks(), &frame.messages));
+        replies.extend(self.hear_calls(link, client, peer.asks(), &frame.messages));
         if frame.messages.iter().any(applies) {
             self.folds.keep_pasts(&self.store);
         }

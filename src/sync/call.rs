@@ -65,6 +65,8 @@ pub struct Reply {
     pub code: String,
     /// What came of it, as JSON; or the cause of the refusal.
     pub text: String,
+    /// What a program can use of a refusal: JSON, which the hosts of both ends read; empty where there is nothing.
+    pub details: String,
 }
 
 impl Reply {
@@ -72,9 +74,11 @@ impl Reply {
         writer.bytes(&self.id);
         writer.text(&self.code);
         writer.text(&self.text);
+        writer.text(&self.details);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, SessionError> {
-        Ok(Self { id: exactly(reader)?, code: reader.text()?.into(), text: reader.text()?.into() })
+        let (id, code, text) = (exactly(reader)?, reader.text()?.into(), reader.text()?.into());
+        Ok(Self { id, code, text, details: reader.text()?.into() })
     }
 }

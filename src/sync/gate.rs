@@ -80,13 +80,18 @@ impl Gate {
         Self { spaces, undecided, bound, room_at, limits, account, staged_elsewhere, answered, quiet_until, told }
     }
 
-    /// Opens the account of the client's session, which has staged so many bytes over other links.
-    pub fn open(&mut self, account: Account, staged_elsewhere: u64, now: Millis) {
-        (self.account, self.staged_elsewhere, self.answered) = (account, staged_elsewhere, 0);
+    /// Opens the account of the client's session.
+    pub fn open(&mut self, account: Account, now: Millis) {
+        (self.account, self.answered) = (account, 0);
         let dry = account.dry(&self.limits, now);
         if dry > 0 {
             self.hush(now.saturating_add(dry));
         }
+    }
+
+    /// Takes note that the session has staged so many bytes over other links.
+    pub const fn note_staged(&mut self, elsewhere: u64) {
+        self.staged_elsewhere = elsewhere;
     }
 
     /// What the session has spent by now.

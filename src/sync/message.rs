@@ -381,7 +381,7 @@ impl Message {
                 call.encode(writer);
             }
             Self::Reply(reply) => {
-                head(writer, REPLY, 3);
+                head(writer, REPLY, 4);
                 reply.encode(writer);
             }
             Self::Challenge { nonce } => {
@@ -416,8 +416,8 @@ impl Message {
             RESET => 0,
             UNKNOWN | BIND | CHALLENGE => 1,
             ASK => 2,
-            HELLO | ACK | BEHIND | UNDER | ROSTER | REPLY => 3,
-            REFUSED | FENCE => 4,
+            HELLO | ACK | BEHIND | UNDER | ROSTER => 3,
+            REFUSED | FENCE | REPLY => 4,
             WANT | PROOF | CALL => 5,
             DELTA => 6,
             TOP_UP => 7,

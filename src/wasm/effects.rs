@@ -170,6 +170,8 @@ fn event(event: &Event) -> JsValue {
                 ("writes", writes.iter().map(write).collect::<Array>().into()),
             ])
         }
-        Event::Refused(refused) | Event::Drift(refused) => object([("type", "error".into()), ("error", error::plain(refused))]),
+        Event::Refused(refused) | Event::Drift(refused) => {
+            object([("type", "error".into()), ("error", error::plain(refused))])
+        }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn plain(error: &SessionError) -> JsValue {
             ("idleMs", number(*idle)),
             ("oldest", text(oldest.map(|id| id.to_text()))),
         ]),
+        Details::Told(json) => js_sys::JSON::parse(json).ok().filter(JsValue::is_object).unwrap_or_else(|| object([])),
         Details::Killed { by, why } => object([("by", text(by.as_ref())), ("why", text(why.as_ref()))]),
         Details::Syntax { position, expected } => object([
             ("position", number(Some(*position))),

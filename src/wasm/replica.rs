@@ -13,7 +13,7 @@ use super::effects::{Sink, hand_over};
 use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
-use crate::error::{ErrorCode, SessionError};
+use crate::error::{Details, ErrorCode, SessionError};
 use crate::io::{CallId, LinkId, Progress, Terms, WaitId, WatchId};
 use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
 
@@ -191,15 +191,25 @@ impl Replica {
         Ok(borrow(&self.core)?.call(method, args, token, timeout, millis(now))?.0)
     }
 
-    /// What came of a client's call: an answer, or with a `code` the cause of its refusal.
+    /// What came of a client's call: an answer, or with a `code` the cause of its refusal and its details, as JSON.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn replied(&self, call: u32, code: Option<String>, text: String, now: f64) -> Result<(), SessionError> {
+    pub fn replied(
+        &self,
+        call: u32,
+        code: Option<String>,
+        text: String,
+        details: Option<String>,
+        now: f64,
+    ) -> Result<(), SessionError> {
         let known = |code: &str| ErrorCode::ALL.iter().copied().find(|known| known.as_str() == code);
         let answer = match code {
             None => Ok(text),
-            Some(code) => Err(SessionError::new(known(&code).unwrap_or(ErrorCode::ArgumentInvalid), text)),
+            Some(code) => {
+                let error = SessionError::new(known(&code).unwrap_or(ErrorCode::ArgumentInvalid), text);
+                Err(error.with(details.map_or(Details::None, Details::Told)))
+            }
         };
         borrow(&self.core)?.replied(CallId(call), answer, millis(now));
         Ok(())

@@ -156,11 +156,8 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         any::<[u8; 16]>().prop_map(|nonce| Message::Challenge { nonce }),
         (any::<[u8; 16]>(), "[a-z]{0,8}", ".{0,20}", "[A-Za-z~.]{0,20}", any::<u64>())
             .prop_map(|(id, method, args, token, timeout)| Message::Call(Call { id, method, args, token, timeout })),
-        (any::<[u8; 16]>(), "[A-Z_]{0,8}", ".{0,20}").prop_map(|(id, code, text)| Message::Reply(Reply {
-            id,
-            code,
-            text
-        })),
+        (any::<[u8; 16]>(), "[A-Z_]{0,8}", ".{0,20}", ".{0,20}")
+            .prop_map(|(id, code, text, details)| Message::Reply(Reply { id, code, text, details })),
         ("[a-z0-9]{1,8}", any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>(), any::<Vec<u8>>())
             .prop_map(|(kid, nonce, count, mac, frame)| Message::Proof(Proof { kid, nonce, count, mac, frame })),
         (any::<u64>(), any::<u64>(), prop::collection::vec((any::<[u8; 10]>(), any_row()), 0..4)).prop_map(

@@ -42,7 +42,10 @@ test("a tab's statements run at the edge, under its own session", async (t) => {
     const ids = table.rows.map((row) => row[table.columns.indexOf('SessionId')]);
     assert.ok(ids.includes(ann.id), String(table));
     assert.match(String(table), /SessionId/);
-    assert.equal((await rejection(session.run('SHOW NONSENSE', { timeout: '20s' }))).code, 'SYNTAX');
+    const [here, there] = [await rejection(session.run('SHOW NONSENSE', { timeout: '20s' })), await rejection(edge.session(ann.token).run('SHOW NONSENSE'))];
+    assert.equal(here.code, 'SYNTAX');
+    assert.equal(here.details.position, 5);
+    assert.deepEqual(here.details, there.details);
   }
 });
 
@@ -66,6 +69,16 @@ test('a tab logs in at the edge, and the session is that of the account', async 
   const wrong = await Promise.all([rejection(tab.login('ann', 'wrong')), rejection(tab.login('nobody', 'wrong'))]);
   assert.deepEqual(wrong.map(({ code }) => code), ['BAD_CREDENTIALS', 'BAD_CREDENTIALS']);
   assert.equal(wrong[0].message, wrong[1].message);
+});
+
+test('a tab logs in by request as well', async (t) => {
+  const { edge, url } = await edgeAt(t);
+  await edge.admin.createUser('ann', 'a long password');
+  const tab = await tabAt(t, http(url, { token: edge.session().token, every: 50 }));
+  const session = await tab.login('ann', 'a long password', { timeout: '20s' });
+  assert.equal(edge.session(session.token).user, 'ann');
+  const wrong = await rejection(tab.login('ann', 'wrong', { timeout: '20s' }));
+  assert.deepEqual([wrong.code, wrong.details], ['BAD_CREDENTIALS', {}]);
 });
 
 test('the answer is lost with the connection, and the statement runs once all the same', async (t) => {

@@ -301,3 +301,32 @@ test('arguments of the wrong form are refused', async (t) => {
   await closed.close();
   assert.equal(thrown(() => serveReplica(closed, server)).code, 'REPLICA_CLOSED');
 });
+
+test('a session has so many sockets; one more is told to come later, does so with pauses, and is let in when there is room', async (t) => {
+  const edge = await open(t, { id: 'edge', secret: SECRET, limits: { clientLinks: 2 } });
+  edge.on('error', () => {});
+  const { server, ws } = await served(t, edge);
+  const attempts = [];
+  server.on('upgrade', () => attempts.push(performance.now()));
+  const { token } = edge.session({ user: 'ann' });
+  const join = async () => {
+    const tab = await open(t);
+    return { tab, link: tab.connect(webSocket(ws, { WebSocket, token, maxDelay: 400 })) };
+  };
+  const [first, second] = [await join(), await join()];
+  await within(Promise.all([first.link.ready, second.link.ready]), 'two links');
+  const third = await join();
+  await within(state(third.tab, third.link, 'retrying'), 'the refusal');
+  assert.equal(third.link.error.code, 'RATE_LIMITED');
+  // It does not storm: no pause is shorter than half of the longest.
+  const begun = attempts.length;
+  const more = async () => {
+    while (attempts.length < begun + 4) await once(server, 'upgrade');
+  };
+  await within(more(), 'four more attempts');
+  const gaps = attempts.slice(begun + 1).map((at, n) => at - attempts[begun + n]);
+  assert.ok(Math.min(...gaps) > 150, `pauses of ${gaps.map(Math.round)} ms`);
+  assert.notEqual(third.link.state, 'open');
+  first.link.close();
+  await within(third.link.ready, 'the link, when there is room');
+});

@@ -1,6 +1,7 @@
 //! What a client asks an edge to do: under its own session, at most once, within its time, and not more than it may.
 
 use super::*;
+use edge_session::error::Details;
 use edge_session::io::{Answer, WaitId};
 use edge_session::sync::message::{Call, Reply};
 
@@ -205,7 +206,7 @@ pub(super) fn tabs_that_share_a_link_call_through_each_other() {
 }
 
 #[test]
-pub(super) fn logging_in_takes_a_socket_that_came_with_a_token_and_nothing_more() {
+pub(super) fn logging_in_takes_a_token_to_come_with_and_nothing_more() {
     let mut world = World::new();
     let now = world.net.now;
     let wait = world.net.with(TAB, |tab| tab.replica.call("login", "[]", "", Some(5_000), now)).unwrap();
@@ -213,14 +214,13 @@ pub(super) fn logging_in_takes_a_socket_that_came_with_a_token_and_nothing_more(
     assert_eq!(world.carries_out(), 1);
     world.net.run(100);
     assert_eq!(world.ended(wait), Some(Ok(Answer::Reply("login []".into()))));
-    // By request nobody knows whose guesses these are.
-    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    // Of who comes without one nobody knows whose guesses these are.
     let login = Call { id: [9; 16], method: "login".into(), args: "[]".into(), token: String::new(), timeout: 1_000 };
     let from = ReplicaId::new("eve", [9; 10]).unwrap();
     let bytes = Frame { from, to: None, messages: vec![Message::Call(login)] }.encode();
     let now = world.net.now;
     let said = world.net.with(EDGE, |edge| {
-        edge.replica.exchange_as(LINK, &pass(&eve), &bytes, now).unwrap();
+        edge.replica.exchange(LINK, &bytes, now).unwrap();
         edge.drain();
         let at = edge.sent.iter().position(|(link, _)| *link == LINK).unwrap();
         Frame::decode(&edge.sent.remove(at).1).unwrap().messages
@@ -263,4 +263,51 @@ pub(super) fn a_refusal_names_its_code() {
     });
     world.net.run(100);
     assert_eq!(world.ended(wait), Some(Err(ErrorCode::PermissionDenied)));
+}
+
+#[test]
+pub(super) fn a_refusal_brings_its_details_but_for_a_login() {
+    let mut world = World::new();
+    let token = world.token();
+    let long = format!("\"{}\"", "x".repeat(32 << 10));
+    let cases = [
+        (ErrorCode::Conflict, r#"{"key":"k"}"#, Details::Told(r#"{"key":"k"}"#.into())),
+        (ErrorCode::BadCredentials, r#"{"allowed":1}"#, Details::None),
+        (ErrorCode::Conflict, &long, Details::None),
+    ];
+    for (code, json, expected) in cases {
+        let wait = world.calls("[1]", &token, 5_000);
+        world.net.run(100);
+        let now = world.net.now;
+        world.net.with(EDGE, |edge| {
+            let (call, ..) = edge.calls.remove(0);
+            edge.replica.replied(call, Err(SessionError::new(code, "no").with(Details::Told(json.into()))), now);
+        });
+        world.net.run(100);
+        let error = world.net.with(TAB, |tab| tab.taken(wait)).unwrap().unwrap_err();
+        assert_eq!((error.code(), error.details()), (code, &expected));
+    }
+}
+
+#[test]
+pub(super) fn who_comes_by_request_may_log_in_and_is_answered_alone() {
+    let mut world = World::new();
+    let (ann, bob) = (world.token(), token(&mut world.net.hosts[EDGE], "bob", None));
+    let from = Secret::from_bytes([66; 16]).id("liar").unwrap();
+    let (method, args) = ("login".into(), r#"["ann","secret"]"#.into());
+    let call = Message::Call(Call { id: [1; 16], method, args, token: String::new(), timeout: 1_000 });
+    let bytes = Frame { from, to: None, messages: vec![call] }.encode();
+    let asks = |world: &mut World, token: &str| {
+        let now = world.net.now;
+        world.net.with(EDGE, |edge| {
+            edge.replica.exchange_as(LINK, &pass(token), &bytes, now).unwrap();
+            edge.drain();
+            let at = edge.sent.iter().position(|(link, _)| *link == LINK).unwrap();
+            Frame::decode(&edge.sent.remove(at).1).unwrap().messages
+        })
+    };
+    assert!(replies(&asks(&mut world, &ann)).is_empty());
+    assert_eq!(world.carries_out(), 1);
+    assert_eq!(replies(&asks(&mut world, &bob))[0].code, "PERMISSION_DENIED");
+    assert_eq!(replies(&asks(&mut world, &ann))[0].text, r#"login ["ann","secret"]"#);
 }

@@ -191,7 +191,15 @@ fn examples() -> Vec<(&'static str, Frame)> {
                 })],
             },
         ),
-        ("reply", frame(vec![Message::Reply(Reply { id: [8; 16], code: "TOKEN_INVALID".into(), text: "no".into() })])),
+        (
+            "reply",
+            frame(vec![Message::Reply(Reply {
+                id: [8; 16],
+                code: "TOKEN_INVALID".into(),
+                text: "no".into(),
+                details: "{}".into(),
+            })]),
+        ),
         ("challenge", Frame { from: tab(), to: None, messages: vec![Message::Challenge { nonce: [5; 16] }] }),
         (
             "proof",

@@ -123,7 +123,7 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
       const status = cause instanceof Refused ? cause.status : undefined;
       if (status === 403) return tell('closed', refusal(403, cause instanceof Refused ? cause.reason : ''));
       if (status !== 401) {
-        if (status === 429) tell('retrying', busy());
+        if (cause instanceof Refused && cause.reason === 'RATE_LIMITED') tell('retrying', busy());
         else if (!pass.refused) tell('retrying', new EdgeSessionError('TRANSPORT_FAILED', 'a request to the server failed', { cause }));
         continue;
       }
