@@ -23,9 +23,16 @@ impl Entropy {
     pub fn draw<const N: usize>(&mut self) -> [u8; N] {
         const { assert!(N <= 32, "a block has 32 bytes") }
         self.drawn += 1;
-        let block: [u8; 32] =
-            Sha256::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize().into();
-        block.first_chunk().copied().unwrap_or([0; N])
+        self.block(self.drawn).first_chunk().copied().unwrap_or([0; N])
+    }
+
+    /// A number that nobody else can know and that is never told: what keys are hashed by.
+    pub(crate) fn hidden(&self) -> u64 {
+        self.block(0).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    fn block(&self, number: u64) -> [u8; 32] {
+        Sha256::new().chain_update(self.seed).chain_update(number.to_be_bytes()).finalize().into()
     }
 }
 

@@ -228,6 +228,7 @@ impl Replica {
     /// `ARGUMENT_INVALID` if the label, a key, the space's name or the token's limit is not of its form.
     pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
         let mut entropy = Entropy::new(config.seed);
+        let hidden = entropy.hidden();
         let secret = Secret::from_bytes(entropy.draw());
         let id = secret.id(&config.label)?;
         let mut identities = Identities::default();
@@ -252,7 +253,7 @@ impl Replica {
             recovery: None,
             service,
             entropy,
-            store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty()),
+            store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty()).seeded(hidden),
             journal: Journal::new(config.storage),
             sessions: LiteMap::new(),
             handles: 0,

@@ -10,9 +10,11 @@ mod index;
 pub(crate) mod keys;
 pub mod limits;
 pub mod numbered;
+mod order;
 pub mod roster;
 pub mod space;
 pub mod stage;
+mod table;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -56,6 +58,8 @@ pub struct SessionConsistentStore {
     spaces: LiteMap<Space, SpaceState>,
     clock: HlcClock,
     limits: Limits,
+    /// By which keys are found; a peer that does not know it cannot choose keys that are slow to find.
+    seed: u64,
     fences: Fences,
     roster: Roster,
     /// The generations of spaces that are over, by name: these and those before are open no more.
@@ -67,7 +71,8 @@ impl SessionConsistentStore {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let (fences, ended) = (Fences::new(false), LiteMap::new());
-        Self { spaces: LiteMap::new(), clock: HlcClock::default(), limits, fences, roster: Roster::default(), ended }
+        let (clock, roster) = (HlcClock::default(), Roster::default());
+        Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended }
     }
 
     /// The same store at a replica that holds the key of its fleet, or does not.
@@ -76,13 +81,20 @@ impl SessionConsistentStore {
         Self { fences: Fences::new(shared), ..self }
     }
 
+    /// The same store, which finds keys by a hash of this seed.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
     /// A store of the same limits and retirement records that holds nothing.
     #[must_use]
     pub fn emptied(&self) -> Self {
         let spaces = self.spaces.iter().filter_map(|(space, state)| Some((space.clone(), state.emptied()?)));
         let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
         let (fences, ended) = (self.fences.clone(), self.ended.clone());
-        Self { spaces, clock: HlcClock::default(), limits: self.limits, fences, roster: self.roster.clone(), ended }
+        let (limits, seed) = (self.limits, self.seed);
+        Self { spaces, clock: HlcClock::default(), limits, seed, fences, roster: self.roster.clone(), ended }
     }
 
     /// The sessions that are over by somebody's word.
@@ -139,6 +151,11 @@ impl SessionConsistentStore {
         self.spaces.get(space)
     }
 
+    fn space_mut(&mut self, space: &Space) -> &mut SpaceState {
+        let seed = self.seed;
+        self.spaces.entry(space.clone()).or_insert_with(|| SpaceState::new(seed))
+    }
+
     /// Every space that this replica holds something of, in the order of their names.
     pub fn spaces(&self) -> impl ExactSizeIterator<Item = (&Space, &SpaceState)> {
         self.spaces.iter()
@@ -177,7 +194,7 @@ impl SessionConsistentStore {
 
     /// Takes a retirement record; see [`SpaceState::retire`].
     pub fn retire(&mut self, space: &Space, replica: ReplicaId, last: u64) {
-        self.spaces.entry(space.clone()).or_default().retire(replica, last);
+        self.space_mut(space).retire(replica, last);
     }
 
     /// Writes a batch as one atomic write of `replica`, stamped at `now`, and tells its dot. All checks hold against
@@ -198,15 +215,15 @@ impl SessionConsistentStore {
         self.admit_space(space)?;
         self.limits.check_batch(batch.iter().map(|mutation| (&mutation.key, &mutation.content)))?;
         self.check_versions(space, checks, now)?;
-        // The last mutation of a key is the one that counts: one write leaves one entry a key.
-        let mut latest = LiteMap::<Key, (Content, Option<Millis>)>::new();
-        for Mutation { key, content, expires_at } in batch {
-            latest.insert(key, (content, expires_at));
-        }
-        let writes = || latest.iter().map(|(key, (content, _))| (key, content.len() as u64 + ENTRY_OVERHEAD));
+        let writes = |mutation: &Mutation| mutation.content.len() as u64 + ENTRY_OVERHEAD;
         // Where it fits even if every key is new, none needs to be looked for.
-        if self.check_growth(Growth::at_most(writes())).is_err() {
-            self.check_growth(self.spaces.get(space).unwrap_or(&SpaceState::default()).growth_by_write(writes()))?;
+        let most = Growth::at_most(batch.iter().map(|mutation| (&mutation.key, writes(mutation))));
+        if self.check_growth(most).is_err() {
+            // The last mutation of a key is the one that counts: one write leaves one entry a key.
+            let latest: LiteMap<&Key, u64> = batch.iter().map(|mutation| (&mutation.key, writes(mutation))).collect();
+            let nothing = SpaceState::default();
+            let state = self.spaces.get(space).unwrap_or(&nothing);
+            self.check_growth(state.growth_by_write(latest.iter().map(|(key, bytes)| (*key, *bytes))))?;
         }
         let dot = self.next_dot(space, replica)?;
         // Bytes with a greater clock would be read by nobody, this replica's own journal included.
@@ -216,10 +233,10 @@ impl SessionConsistentStore {
         let hlc = self.clock.tick(now);
         // No entry may end later than its bytes can tell.
         let end = |at: Millis| at.min(MILLIS_MAX);
-        let entries = latest.into_iter().map(|(key, (content, expires_at))| {
+        let entries = batch.into_iter().map(|Mutation { key, content, expires_at }| {
             (key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) })
         });
-        self.spaces.entry(space.clone()).or_default().write(dot, entries);
+        self.space_mut(space).write(dot, entries);
         Ok(dot)
     }
 
@@ -293,7 +310,7 @@ impl SessionConsistentStore {
         let changed = match self.spaces.get_mut(&delta.space) {
             Some(state) => state.apply(delta)?,
             None => {
-                let mut state = SpaceState::default();
+                let mut state = SpaceState::new(self.seed);
                 let changed = state.apply(delta)?;
                 self.spaces.insert(delta.space.clone(), state);
                 changed

@@ -92,20 +92,38 @@ impl DataEntry {
 /// The entries of one key that did not see each other, the winner first. Usually one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LiveSet {
-    entries: Vec<DataEntry>,
+    entries: Entries,
+}
+
+/// One is the rule, and needs no list of its own. Invariant: a list has at least two.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+enum Entries {
+    #[default]
+    None,
+    One(DataEntry),
+    Several(Vec<DataEntry>),
 }
 
 impl LiveSet {
+    /// The set of this entry alone.
+    pub(crate) const fn of(entry: DataEntry) -> Self {
+        Self { entries: Entries::One(entry) }
+    }
+
     /// The entries, the winner first.
     #[must_use]
     pub fn entries(&self) -> &[DataEntry] {
-        &self.entries
+        match &self.entries {
+            Entries::None => &[],
+            Entries::One(entry) => core::slice::from_ref(entry),
+            Entries::Several(entries) => entries,
+        }
     }
 
     /// The entry with the greatest `(hlc, replica id)`.
     #[must_use]
     pub fn winner(&self) -> Option<&DataEntry> {
-        self.entries.first()
+        self.entries().first()
     }
 
     /// The winner, unless it is a tombstone or has expired by `at`: then it masks its siblings and nothing shows.
@@ -113,7 +131,7 @@ impl LiveSet {
     pub fn shown(&self, at: Millis) -> Option<&DataEntry> {
         if off(Mutant::ExpiryMask) {
             let over = |entry: &&DataEntry| entry.expires_at.is_some_and(|end| end <= at);
-            return self.entries.iter().find(|entry| !over(entry)).filter(|entry| !entry.is_gone(at));
+            return self.entries().iter().find(|entry| !over(entry)).filter(|entry| !entry.is_gone(at));
         }
         self.winner().filter(|entry| !entry.is_gone(at))
     }
@@ -121,32 +139,50 @@ impl LiveSet {
     /// The entries that show at `at`: none if the winner is gone, else all that are not gone themselves.
     pub fn siblings(&self, at: Millis) -> impl Iterator<Item = &DataEntry> {
         let masked = self.shown(at).is_none();
-        self.entries.iter().filter(move |entry| !masked && !entry.is_gone(at))
+        self.entries().iter().filter(move |entry| !masked && !entry.is_gone(at))
     }
 
     /// Whether the entry of `dot` is here.
     #[must_use]
     pub fn has(&self, dot: Dot) -> bool {
-        self.entries.iter().any(|entry| entry.dot == dot)
+        self.entries().iter().any(|entry| entry.dot == dot)
     }
 
     /// Puts an entry in its place.
     pub(crate) fn insert(&mut self, entry: DataEntry) {
-        let at = self.entries.partition_point(|held| held.rank() > entry.rank());
-        // A vector makes room for four at first, and one is the rule: 300 bytes a key.
-        self.entries.reserve_exact(1);
-        self.entries.insert(at, entry);
+        let mut entries = match core::mem::take(&mut self.entries) {
+            Entries::None => return *self = Self::of(entry),
+            Entries::One(only) => alloc::vec![only],
+            Entries::Several(entries) => entries,
+        };
+        let at = entries.partition_point(|held| held.rank() > entry.rank());
+        entries.insert(at, entry);
+        self.entries = Entries::Several(entries);
     }
 
     /// Takes out the entries that `goes` names and hands each to `gone`.
     pub(crate) fn remove(&mut self, mut goes: impl FnMut(&DataEntry) -> bool, mut gone: impl FnMut(&DataEntry)) {
-        self.entries.retain(|entry| {
+        let mut out = |entry: &DataEntry| {
             let out = goes(entry);
             if out {
                 gone(entry);
             }
-            !out
-        });
+            out
+        };
+        match &mut self.entries {
+            Entries::None => {}
+            Entries::One(only) => {
+                if out(only) {
+                    self.entries = Entries::None;
+                }
+            }
+            Entries::Several(entries) => {
+                entries.retain(|entry| !out(entry));
+                if entries.len() < 2 {
+                    self.entries = entries.pop().map_or(Entries::None, Entries::One);
+                }
+            }
+        }
     }
 
     /// The version: names every entry of the set, so that a check refuses when a sibling has arrived unseen. Compares
@@ -154,7 +190,7 @@ impl LiveSet {
     #[must_use]
     pub fn version(&self) -> String {
         let mut version = String::new();
-        for (at, entry) in self.entries.iter().enumerate() {
+        for (at, entry) in self.entries().iter().enumerate() {
             let separator = if at == 0 { "" } else { "+" };
             version.push_str(separator);
             version.push_str(&entry.version());
@@ -164,13 +200,13 @@ impl LiveSet {
 
     /// Bytes of values, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
-        self.entries.iter().map(DataEntry::bytes).sum()
+        self.entries().iter().map(DataEntry::bytes).sum()
     }
 
     /// Whether no entry is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        matches!(self.entries, Entries::None)
     }
 }
 

@@ -3,8 +3,6 @@
 //! Invariants I1–I4 of the architecture page hold here: the vector names exactly what is held, without holes, and
 //! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
 
-use alloc::collections::btree_map::Entry;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 
@@ -16,19 +14,30 @@ use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
+use crate::store::order::sort;
+use crate::store::table::{Slot, Table};
 use crate::time::Hlc;
 use crate::vector::VersionVector;
 
 /// The live sets of a space and the vector that they stand at.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SpaceState {
     vector: VersionVector,
-    keys: BTreeMap<Key, LiveSet>,
+    table: Table,
     index: Index,
     floor: VersionVector,
     retired: LiteMap<ReplicaId, u64>,
-    bytes: u64,
 }
+
+impl PartialEq for SpaceState {
+    /// Whether both hold the same, however they came to it.
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |state: &Self| (state.vector.clone(), state.floor.clone(), state.retired.clone(), state.bytes());
+        rest(self) == rest(other) && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for SpaceState {}
 
 /// How a step changed one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +60,11 @@ pub(crate) struct Growth {
 }
 
 impl SpaceState {
+    /// An empty space. Who does not know the seed cannot choose keys that are slow to find.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { table: Table::new(seed), ..Self::default() }
+    }
+
     /// The vector `V`: everything up to it is held, or has been superseded by something that is.
     #[must_use]
     pub const fn vector(&self) -> &VersionVector {
@@ -66,12 +80,12 @@ impl SpaceState {
     /// The live set of a key, if it has entries.
     #[must_use]
     pub fn live(&self, key: &str) -> Option<&LiveSet> {
-        self.keys.get(key)
+        self.table.live(key)
     }
 
     /// Every key with its live set, in the order of keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Key, &LiveSet)> {
-        self.keys.iter()
+        self.table.walk(Unbounded, Unbounded)
     }
 
     /// The keys from `start` (included) to `end` (excluded), in their order.
@@ -80,29 +94,25 @@ impl SpaceState {
         start: Option<&'a str>,
         end: Option<&'a str>,
     ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a LiveSet)> {
-        // A range that ends before it starts is empty, and BTreeMap::range would panic on it.
-        let empty = matches!((start, end), (Some(start), Some(end)) if start >= end);
-        let lower = if empty { Excluded("") } else { start.map_or(Unbounded, Included) };
-        let upper = if empty { Included("") } else { end.map_or(Unbounded, Excluded) };
-        self.keys.range::<str, _>((lower, upper))
+        self.table.walk(start.map_or(Unbounded, Included), end.map_or(Unbounded, Excluded))
     }
 
     /// The number of keys, tombstones included.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len()
+    pub const fn len(&self) -> usize {
+        self.table.len()
     }
 
     /// Whether no key has an entry.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Bytes of keys and values, with the overhead that the limits count.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.table.bytes()
     }
 
     /// The last sequence in the retirement record of `replica`, if it was retired: nobody will ever hold more of it.
@@ -113,7 +123,11 @@ impl SpaceState {
 
     /// Nothing but the retirement records, if there are any.
     pub(crate) fn emptied(&self) -> Option<Self> {
-        (!self.retired.is_empty()).then(|| Self { retired: self.retired.clone(), ..Self::default() })
+        (!self.retired.is_empty()).then(|| Self {
+            retired: self.retired.clone(),
+            table: self.table.emptied(),
+            ..Self::default()
+        })
     }
 
     /// Takes a retirement record: dots of `replica` above `last` are refused from now on.
@@ -121,57 +135,60 @@ impl SpaceState {
         self.retired.entry(replica).or_insert(last);
     }
 
-    /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica.
+    /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica. Of a
+    /// key that comes twice the last entry counts.
     pub(crate) fn write(&mut self, dot: Dot, entries: impl IntoIterator<Item = (Key, DataEntry)>) {
         for (key, entry) in entries {
-            self.alter(&key, |_| true, core::iter::once(entry));
+            let slot = self.table.slot(&key);
+            let index = &mut self.index;
+            self.table.change(slot, |set| {
+                if !set.has(dot) {
+                    set.entries().iter().for_each(|gone| index.remove(gone.dot));
+                    index.insert(dot, slot);
+                }
+                *set = LiveSet::of(entry);
+            });
         }
         self.vector.advance(dot);
+        self.tidy();
     }
 
-    /// Takes out of a key's live set what `goes` names and puts `comes` in, keeping index and counts; tells whether
-    /// an entry stays beside one that comes.
+    /// Takes out of a key's live set what `goes` names and puts `comes` in, keeping the index; tells whether an entry
+    /// stays beside one that comes.
     fn alter(
         &mut self,
-        key: &Key,
+        slot: Slot,
         goes: impl FnMut(&DataEntry) -> bool,
         comes: impl Iterator<Item = DataEntry>,
     ) -> bool {
         let index = &mut self.index;
-        let exchange = |set: &mut LiveSet| {
-            set.remove(goes, |entry| index.remove(entry.dot, key));
+        let conflict = self.table.change(slot, |set| {
+            set.remove(goes, |entry| index.remove(entry.dot));
             let stays = !set.is_empty();
             let mut joined = false;
             for entry in comes {
                 joined = true;
-                index.insert(entry.dot, key);
+                index.insert(entry.dot, slot);
                 set.insert(entry);
             }
             stays && joined
-        };
-        // One search a change: searching is the largest part of a write's time.
-        match self.keys.entry(key.clone()) {
-            Entry::Occupied(mut held) => {
-                let set = held.get_mut();
-                self.bytes -= set.bytes() + key.len() as u64;
-                let conflict = exchange(set);
-                if set.is_empty() {
-                    held.remove();
-                } else {
-                    self.bytes += set.bytes() + key.len() as u64;
-                }
-                conflict
-            }
-            Entry::Vacant(place) => {
-                let mut set = LiveSet::default();
-                let conflict = exchange(&mut set);
-                if !set.is_empty() {
-                    self.bytes += set.bytes() + key.len() as u64;
-                    place.insert(set);
-                }
-                conflict
-            }
+        });
+        conflict.unwrap_or_default()
+    }
+
+    /// Ends a step: the index is in order, and neither it nor the table holds much that is over.
+    fn tidy(&mut self) {
+        self.index.tidy(&self.table);
+        if !self.table.is_hollow() {
+            return;
         }
+        let (mut table, mut index) = (self.table.emptied(), Index::default());
+        for (key, set) in self.iter() {
+            let slot = table.append(key.clone(), set.clone());
+            set.entries().iter().for_each(|entry| index.insert(entry.dot, slot));
+        }
+        index.tidy(&table);
+        (self.table, self.index) = (table, index);
     }
 
     /// Applies a delta in one atomic step, and tells which keys changed.
@@ -181,82 +198,79 @@ impl SpaceState {
     /// replica above its last. State is unchanged.
     pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
         self.admit(delta)?;
-        if self.keys.is_empty() && self.vector.is_empty() {
+        if self.is_empty() && self.vector.is_empty() {
             return Ok(self.fill(delta));
         }
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
         let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
-        let mut gone = BTreeSet::new();
+        let mut gone = Vec::new();
         if !off(Mutant::Clause1) && !off(Mutant::Clause1Unlisted) {
-            let unlisted = self.index.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key));
-            unlisted.for_each(|(_, key)| _ = gone.insert(key.clone()));
+            let unlisted = self.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key));
+            gone.extend(unlisted.filter_map(|(_, key)| self.table.place(key)));
         }
-        for key in gone {
+        sort(&mut gone, self.table.slots());
+        for slot in gone {
             let goes = |entry: &DataEntry| delta.to.contains(entry.dot) && !delta.from.contains(entry.dot);
-            self.alter(&key, goes, core::iter::empty());
-            changed.push(Changed { key, conflict: false });
+            self.alter(slot, goes, core::iter::empty());
+            let key = self.table.slots().key(slot).cloned();
+            changed.extend(key.map(|key| Changed { key, conflict: false }));
         }
         for (key, set) in &delta.keys {
             // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
             let goes = |entry: &DataEntry| superseded(delta, set, entry);
             // Clause 2: an entry that this replica had already seen does not come back.
-            let Some(held) = self.keys.get(key) else {
-                changed.extend(self.begin(key, set, &before));
+            let place = self.table.place(key);
+            let held = place.and_then(|slot| Some((slot, self.table.slots().at(slot)?.1)));
+            let Some((slot, held)) = held else {
+                changed.extend(self.begin(key, set, &before, place));
                 continue;
             };
             let comes: Vec<DataEntry> = unseen(&before, set, Some(held)).cloned().collect();
             if comes.is_empty() && !held.entries().iter().any(goes) {
                 continue;
             }
-            let conflict = self.alter(key, goes, comes.into_iter());
+            let conflict = self.alter(slot, goes, comes.into_iter());
             changed.push(Changed { key: key.clone(), conflict });
         }
         // Clause 3.
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
+        self.tidy();
         Ok(changed)
     }
 
-    /// [`SpaceState::apply`] where there is nothing yet: no key is looked for, and what comes in order is put into the
-    /// trees in one go, with one comparison each.
+    /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: &Delta) -> Vec<Changed> {
         let before = self.vector.clone();
-        let (mut keys, mut dots, mut changed) = (Vec::with_capacity(delta.keys.len()), Vec::new(), Vec::new());
-        for (key, set) in &delta.keys {
-            let mut live = LiveSet::default();
-            for entry in unseen(&before, set, None) {
-                dots.push((entry.dot, key));
-                live.insert(entry.clone());
-            }
-            if !live.is_empty() {
-                self.bytes += live.bytes() + key.len() as u64;
-                keys.push((key.clone(), live));
-                changed.push(Changed { key: key.clone(), conflict: false });
-            }
-        }
-        self.keys = keys.into_iter().collect();
-        self.index = Index::of(dots);
+        self.table = self.table.emptied();
+        self.table.reserve(delta.keys.len());
+        let changed = delta.keys.iter().filter_map(|(key, set)| self.begin(key, set, &before, None)).collect();
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
+        self.tidy();
         changed
     }
 
-    /// Takes a key that is not here, if `set` has an entry that whoever stands at `before` has not seen.
-    fn begin(&mut self, key: &Key, set: &[Listed], before: &VersionVector) -> Option<Changed> {
+    /// Takes a key that has no entries here, if `set` has one that whoever stands at `before` has not seen. `place`: its
+    /// slot, where it has one.
+    fn begin(&mut self, key: &Key, set: &[Listed], before: &VersionVector, place: Option<Slot>) -> Option<Changed> {
         let mut live = LiveSet::default();
-        for entry in unseen(before, set, None) {
-            self.index.insert(entry.dot, key);
-            live.insert(entry.clone());
-        }
+        unseen(before, set, None).for_each(|entry| live.insert(entry.clone()));
         if live.is_empty() {
             return None;
         }
-        self.bytes += live.bytes() + key.len() as u64;
-        self.keys.insert(key.clone(), live);
+        let slot = match place {
+            Some(slot) => {
+                self.table.change(slot, |set| *set = live);
+                slot
+            }
+            None => self.table.append(key.clone(), live),
+        };
+        unseen(before, set, None).for_each(|entry| self.index.insert(entry.dot, slot));
         Some(Changed { key: key.clone(), conflict: false })
     }
 
@@ -266,7 +280,8 @@ impl SpaceState {
         from: &'a VersionVector,
         to: &'a VersionVector,
     ) -> impl Iterator<Item = (Dot, &'a Key)> {
-        self.index.between(from, to)
+        let slots = self.table.slots();
+        self.index.between(from, to, &self.table).filter_map(|(dot, slot)| Some((dot, slots.key(slot)?)))
     }
 
     /// Whether a delta applies here at all.
@@ -287,7 +302,7 @@ impl SpaceState {
     pub(crate) fn growth_by_write<'a>(&self, writes: impl Iterator<Item = (&'a Key, u64)>) -> Growth {
         let mut growth = Growth::default();
         for (key, bytes) in writes {
-            growth.count(key, self.keys.get(key), |_| true, bytes);
+            growth.count(key, self.table.live(key), |_| true, bytes);
         }
         growth
     }
@@ -296,7 +311,7 @@ impl SpaceState {
     pub(crate) fn growth_by_delta(&self, delta: &Delta) -> Growth {
         let mut growth = Growth::default();
         for (key, set) in &delta.keys {
-            let held = self.keys.get(key);
+            let held = self.table.live(key);
             let bytes = unseen(&self.vector, set, held).map(DataEntry::bytes).sum();
             growth.count(key, held, |entry| superseded(delta, set, entry), bytes);
         }
@@ -312,14 +327,14 @@ impl SpaceState {
     /// As [`SpaceState::extract`], but only keys touched since `base ≥ from`: the top-up that ends a run of slices.
     #[must_use]
     pub fn extract_since(&self, space: &Space, from: &VersionVector, base: &VersionVector, hlc: Hlc) -> Delta {
+        let one = |(key, set): (&Key, &LiveSet)| (key.clone(), list(set, from));
         let keys = if base.is_empty() {
-            self.keys.iter().map(|(key, set)| (key.clone(), list(set, from))).collect()
+            self.iter().map(one).collect()
         } else {
-            // Put in one by one: collecting would sort first, in code that nothing else needs.
-            let mut touched = BTreeSet::new();
-            self.index.since(base).for_each(|key| _ = touched.insert(key.clone()));
-            let set = |key: Key| self.keys.get(&key).map(|set| (key.clone(), list(set, from)));
-            touched.into_iter().filter_map(set).collect()
+            let slots = self.table.slots();
+            let mut touched = self.index.since(base, &self.table).collect();
+            sort(&mut touched, slots);
+            touched.into_iter().filter_map(|slot| slots.at(slot)).map(one).collect()
         };
         Delta { space: space.clone(), from: from.clone(), to: self.vector.clone(), hlc, keys }
     }
@@ -328,8 +343,8 @@ impl SpaceState {
     #[must_use]
     pub fn weight(&self, from: &VersionVector, enough: u64) -> u64 {
         let mut weight = 0;
-        for key in self.index.since(from) {
-            weight += key.len() as u64 + self.keys.get(key).map_or(0, LiveSet::bytes);
+        for (key, set) in self.index.since(from, &self.table).filter_map(|slot| self.table.slots().at(slot)) {
+            weight += key.len() as u64 + set.bytes();
             if weight >= enough {
                 break;
             }
@@ -342,7 +357,7 @@ impl SpaceState {
     #[must_use]
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
         let (mut keys, mut weight) = (Keys::new(), 0);
-        for (key, set) in self.keys.range::<str, _>((after.map_or(Unbounded, Excluded), Unbounded)) {
+        for (key, set) in self.table.walk(after.map_or(Unbounded, Excluded), Unbounded) {
             if set.entries().iter().all(|entry| from.contains(entry.dot)) {
                 continue;
             }

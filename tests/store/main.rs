@@ -14,5 +14,6 @@ mod common;
 
 mod limits;
 mod listing;
+mod order;
 mod siblings;
 mod versions;

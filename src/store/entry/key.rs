@@ -15,6 +15,16 @@ use core::ops::Deref;
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Key(Arc<str>);
 
+impl Key {
+    /// Whether this is the text of the key: eight bytes at a time, as keys are compared.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        let (one, other) = (self.0.as_bytes(), text.as_bytes());
+        let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+        let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
+        one.len() == other.len() && words.iter().map(word).eq(other_words.iter().map(word)) && rest == other_rest
+    }
+}
+
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, other) = (self.0.as_bytes(), other.0.as_bytes());

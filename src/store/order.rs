@@ -1,0 +1,132 @@
+//! The order of keys, made when somebody asks for it: most keys are written and read by themselves.
+//!
+//! Invariant: every slot stands in one run or among the fresh ones. Runs are in the order of their keys, and each is at least
+//! twice as long as the next, so that a key is merged O(log n) times in its life and a walk looks at O(log n) runs. A store
+//! from which nobody lists never compares two keys.
+
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::ops::Bound;
+
+use crate::store::entry::{Key, LiveSet};
+use crate::store::table::{Slot, Slots};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order {
+    runs: Vec<Vec<Slot>>,
+    /// What was added since the last run.
+    fresh: Vec<Slot>,
+    /// The same in order, once somebody has asked.
+    sorted: OnceCell<Vec<Slot>>,
+}
+
+impl Order {
+    /// Adds a slot.
+    pub(crate) fn add(&mut self, slot: Slot, slots: &Slots) {
+        if let Some(mut run) = self.sorted.take() {
+            self.fresh = Vec::new();
+            while let Some(longer) = self.runs.pop_if(|longer| longer.len() < 2 * run.len()) {
+                run = merge(longer, run, slots);
+            }
+            self.runs.push(run);
+        }
+        self.fresh.push(slot);
+    }
+
+    /// All slots, in runs.
+    pub(crate) fn runs(&self, slots: &Slots) -> Vec<&[Slot]> {
+        let mut runs: Vec<&[Slot]> = self.runs.iter().map(Vec::as_slice).collect();
+        if !self.fresh.is_empty() {
+            runs.push(self.sorted.get_or_init(|| {
+                let mut fresh = self.fresh.clone();
+                sort(&mut fresh, slots);
+                fresh
+            }));
+        }
+        runs
+    }
+}
+
+/// Puts slots into the order of their keys, each once.
+pub(crate) fn sort(list: &mut Vec<Slot>, slots: &Slots) {
+    list.sort_unstable_by(|one, other| slots.key(*one).cmp(&slots.key(*other)));
+    list.dedup();
+}
+
+fn merge(mut longer: Vec<Slot>, shorter: Vec<Slot>, slots: &Slots) -> Vec<Slot> {
+    let key = |slot: Option<&Slot>| slot.and_then(|slot| slots.key(*slot));
+    if key(longer.last()) < key(shorter.first()) {
+        longer.extend(shorter);
+        return longer;
+    }
+    let mut merged = Vec::with_capacity(longer.len() + shorter.len());
+    let mut others = shorter.into_iter().peekable();
+    for slot in longer {
+        while let Some(before) = others.next_if(|other| slots.key(*other) < slots.key(slot)) {
+            merged.push(before);
+        }
+        merged.push(slot);
+    }
+    merged.extend(others);
+    merged
+}
+
+/// The keys between two bounds that have entries, in order, from both ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk<'a> {
+    slots: &'a Slots,
+    runs: Vec<&'a [Slot]>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(slots: &'a Slots, mut runs: Vec<&'a [Slot]>, lower: Bound<&str>, upper: Bound<&str>) -> Self {
+        let before = |slot: &Slot, bound: Bound<&str>, at_it: bool| {
+            let Some(key) = slots.key(*slot) else { return at_it };
+            match bound {
+                Bound::Included(bound) => **key < *bound || (!at_it && **key == *bound),
+                Bound::Excluded(bound) => **key < *bound || (at_it && **key == *bound),
+                Bound::Unbounded => !at_it,
+            }
+        };
+        for run in &mut runs {
+            let end = run.partition_point(|slot| before(slot, upper, false));
+            let start = run.partition_point(|slot| before(slot, lower, true));
+            *run = run.get(start..end).unwrap_or_default();
+        }
+        Self { slots, runs }
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (&'a Key, &'a LiveSet);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let slots = self.slots;
+            let heads = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.first()?)?, run)));
+            let (_, run) = heads.min_by(|(one, _), (other, _)| one.cmp(other))?;
+            let (slot, rest) = run.split_first()?;
+            *run = rest;
+            // A key whose set is empty is not there.
+            if let Some(held) = slots.at(*slot) {
+                return Some(held);
+            }
+        }
+    }
+}
+
+impl DoubleEndedIterator for Walk<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        loop {
+            let slots = self.slots;
+            let tails = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.last()?)?, run)));
+            let (_, run) = tails.max_by(|(one, _), (other, _)| one.cmp(other))?;
+            let (slot, rest) = run.split_last()?;
+            *run = rest;
+            if let Some(held) = slots.at(*slot) {
+                return Some(held);
+            }
+        }
+    }
+}
