@@ -5,12 +5,13 @@
 //! bounded by the bytes that are left), and a damaged frame is an error before anything of it is used.
 //! The byte layout is documented in the protocol page of [`crate::docs`].
 
+pub(crate) mod cbor;
+
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
-use minicbor::data::Type;
-use minicbor::{Decoder, Encoder};
 
+use self::cbor::{Input, Output};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::vector::VersionVector;
@@ -20,7 +21,7 @@ pub const VERSION: u64 = 1;
 
 /// Writes the body of a frame and collects the ids that it names.
 pub struct Writer {
-    cbor: Encoder<Vec<u8>>,
+    cbor: Output,
     replicas: Table<ReplicaId>,
     sessions: Table<SessionId>,
     items: u64,
@@ -33,26 +34,34 @@ const FIRST_BYTES: usize = 256;
 struct Table<T> {
     ids: Vec<T>,
     places: LiteMap<T, u64>,
+    /// The place that was asked for last.
+    last: usize,
 }
 
 impl<T: Copy + Ord> Table<T> {
     const fn new() -> Self {
-        Self { ids: Vec::new(), places: LiteMap::new() }
+        Self { ids: Vec::new(), places: LiteMap::new(), last: 0 }
     }
 
     fn place(&mut self, id: T) -> u64 {
-        *self.places.entry(id).or_insert_with(|| {
+        // Entries often have the origin of the one before, and vectors name the same ids in the same order.
+        for near in [self.last, self.last + 1] {
+            if self.ids.get(near) == Some(&id) {
+                self.last = near;
+                return near as u64;
+            }
+        }
+        let next = self.ids.len() as u64;
+        let place = match self.places.try_append(id, next) {
+            None => next,
+            Some((id, next)) => *self.places.entry(id).or_insert(next),
+        };
+        if place == next {
             self.ids.push(id);
-            self.ids.len() as u64 - 1
-        })
+        }
+        self.last = place as usize;
+        place
     }
-}
-
-/// Writing to memory cannot fail; this names the type that says so.
-type Infallible<T> = Result<T, minicbor::encode::Error<core::convert::Infallible>>;
-
-fn written<T>(result: Infallible<T>) {
-    debug_assert!(result.is_ok(), "writing to memory does not fail");
 }
 
 impl Default for Writer {
@@ -65,13 +74,12 @@ impl Writer {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        let cbor = Encoder::new(Vec::with_capacity(FIRST_BYTES));
-        Self { cbor, replicas: Table::new(), sessions: Table::new(), items: 0 }
+        Self { cbor: Output::with_capacity(FIRST_BYTES), replicas: Table::new(), sessions: Table::new(), items: 0 }
     }
 
     /// Opens an array of exactly `len` items.
     pub fn array(&mut self, len: usize) {
-        written(self.cbor.array(len as u64).map(drop));
+        self.cbor.array(len as u64);
     }
 
     /// Counts one item of the frame's own array; called once for each top-level item, before it is written.
@@ -81,32 +89,32 @@ impl Writer {
 
     /// Writes an unsigned number.
     pub fn u64(&mut self, value: u64) {
-        written(self.cbor.u64(value).map(drop));
+        self.cbor.u64(value);
     }
 
     /// Writes a signed number.
     pub fn i64(&mut self, value: i64) {
-        written(self.cbor.i64(value).map(drop));
+        self.cbor.i64(value);
     }
 
     /// Writes a truth value.
     pub fn bool(&mut self, value: bool) {
-        written(self.cbor.bool(value).map(drop));
+        self.cbor.bool(value);
     }
 
     /// Writes nothing's mark.
     pub fn null(&mut self) {
-        written(self.cbor.null().map(drop));
+        self.cbor.null();
     }
 
     /// Writes text.
     pub fn text(&mut self, value: &str) {
-        written(self.cbor.str(value).map(drop));
+        self.cbor.text(value);
     }
 
     /// Writes bytes.
     pub fn bytes(&mut self, value: &[u8]) {
-        written(self.cbor.bytes(value).map(drop));
+        self.cbor.bytes(value);
     }
 
     /// Writes a replica id by its place in the table.
@@ -143,55 +151,54 @@ impl Writer {
 
     /// Writes what `body` writes as one byte string that holds a CBOR sequence (RFC 8742).
     pub fn sequence(&mut self, body: impl FnOnce(&mut Self)) {
-        let outer = core::mem::replace(&mut self.cbor, Encoder::new(Vec::new()));
+        let start = self.cbor.len();
         body(self);
-        let inner = core::mem::replace(&mut self.cbor, outer).into_writer();
-        self.bytes(&inner);
+        self.cbor.wrap(start);
     }
 
     /// How many bytes the body has so far.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.cbor.writer().len()
+    pub const fn len(&self) -> usize {
+        self.cbor.len()
     }
 
     /// Whether the body is empty.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The whole frame: version, tables, body.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
-        let body = self.cbor.into_writer();
-        let mut head = Encoder::new(Vec::with_capacity(body.len() + 32 * (self.replicas.ids.len() + 1)));
-        written(head.array(3 + self.items).map(drop));
-        written(head.u64(VERSION).map(drop));
-        written(head.array(self.replicas.ids.len() as u64).map(drop));
+        let ids = 32 * (self.replicas.ids.len() + self.sessions.ids.len() + 1);
+        let mut frame = Output::with_capacity(self.cbor.len() + ids);
+        frame.array(3 + self.items);
+        frame.u64(VERSION);
+        frame.array(self.replicas.ids.len() as u64);
         for id in self.replicas.ids {
-            written(head.bytes(&id.to_bytes()).map(drop));
+            id.with_bytes(|bytes| frame.bytes(bytes));
         }
-        written(head.array(self.sessions.ids.len() as u64).map(drop));
+        frame.array(self.sessions.ids.len() as u64);
         for id in self.sessions.ids {
-            written(head.bytes(id.as_bytes()).map(drop));
+            frame.bytes(id.as_bytes());
         }
-        let mut frame = head.into_writer();
-        frame.extend_from_slice(&body);
-        frame
+        frame.append(&self.cbor);
+        frame.into_bytes()
     }
 }
 
 /// Reads a frame.
 pub struct Reader<'b> {
-    cbor: Decoder<'b>,
+    cbor: Input<'b>,
     replicas: Vec<ReplicaId>,
     sessions: Vec<SessionId>,
     items: u64,
 }
 
-fn damaged<T>(what: &'static str) -> impl FnOnce(T) -> SessionError {
-    move |_| SessionError::malformed(what)
+/// What was to be read, or that it does not stand there.
+fn sound<T>(read: Option<T>, what: &'static str) -> Result<T, SessionError> {
+    read.ok_or_else(|| SessionError::malformed(what))
 }
 
 impl<'b> Reader<'b> {
@@ -200,7 +207,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `PROTOCOL_MISMATCH` for another version, `MESSAGE_MALFORMED` for what is not a frame.
     pub fn open(frame: &'b [u8]) -> Result<Self, SessionError> {
-        let mut reader = Self { cbor: Decoder::new(frame), replicas: Vec::new(), sessions: Vec::new(), items: 0 };
+        let mut reader = Self { cbor: Input::new(frame), replicas: Vec::new(), sessions: Vec::new(), items: 0 };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -212,12 +219,15 @@ impl<'b> Reader<'b> {
             ));
         }
         reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
-        for _ in 0..reader.array()? {
+        let replicas = reader.array()?;
+        // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
+        reader.replicas.reserve((replicas as usize).min(reader.cbor.left() / 11));
+        for _ in 0..replicas {
             let id = ReplicaId::from_bytes(reader.bytes()?)?;
             reader.replicas.push(id);
         }
         for _ in 0..reader.array()? {
-            let bytes = reader.bytes()?.try_into().map_err(damaged("a session id"))?;
+            let bytes = sound(reader.bytes()?.try_into().ok(), "a session id")?;
             reader.sessions.push(SessionId::from_bytes(bytes));
         }
         Ok(reader)
@@ -243,8 +253,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn array(&mut self) -> Result<u64, SessionError> {
-        let len = self.cbor.array().map_err(damaged("an array"))?;
-        let len = len.ok_or_else(|| SessionError::malformed("an array of open length"))?;
+        let len = sound(self.cbor.array(), "an array of definite length")?;
         if len > self.left() as u64 {
             return Err(SessionError::malformed("an array longer than the message"));
         }
@@ -264,7 +273,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn u64(&mut self) -> Result<u64, SessionError> {
-        self.cbor.u64().map_err(damaged("an unsigned number"))
+        sound(self.cbor.u64(), "an unsigned number")
     }
 
     /// Reads a signed number.
@@ -272,7 +281,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn i64(&mut self) -> Result<i64, SessionError> {
-        self.cbor.i64().map_err(damaged("a number"))
+        sound(self.cbor.i64(), "a number")
     }
 
     /// Reads a truth value.
@@ -280,7 +289,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn bool(&mut self) -> Result<bool, SessionError> {
-        self.cbor.bool().map_err(damaged("a truth value"))
+        sound(self.cbor.bool(), "a truth value")
     }
 
     /// Reads text.
@@ -288,7 +297,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn text(&mut self) -> Result<&'b str, SessionError> {
-        self.cbor.str().map_err(damaged("text"))
+        sound(self.cbor.text(), "text")
     }
 
     /// Reads bytes.
@@ -296,7 +305,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn bytes(&mut self) -> Result<&'b [u8], SessionError> {
-        self.cbor.bytes().map_err(damaged("bytes"))
+        sound(self.cbor.bytes(), "bytes")
     }
 
     /// Reads nothing's mark if it is next; otherwise reads what `value` reads.
@@ -307,10 +316,7 @@ impl<'b> Reader<'b> {
         &mut self,
         value: impl FnOnce(&mut Self) -> Result<T, SessionError>,
     ) -> Result<Option<T>, SessionError> {
-        match self.cbor.datatype() {
-            Ok(Type::Null) => self.cbor.null().map(|()| None).map_err(damaged("null")),
-            _ => value(self).map(Some),
-        }
+        if self.cbor.null() { Ok(None) } else { value(self).map(Some) }
     }
 
     /// Passes over one item, whatever it is.
@@ -318,7 +324,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn skip(&mut self) -> Result<(), SessionError> {
-        self.cbor.skip().map_err(damaged("an item"))
+        sound(self.cbor.skip(), "an item")
     }
 
     /// Reads a replica id by its place.
@@ -355,8 +361,8 @@ impl<'b> Reader<'b> {
     /// `MESSAGE_MALFORMED`.
     pub fn space(&mut self) -> Result<Space, SessionError> {
         let name = self.text()?;
-        let generation = u32::try_from(self.u64()?).map_err(damaged("a generation"))?;
-        Space::new(name, generation).map_err(damaged("a space's name"))
+        let generation = sound(u32::try_from(self.u64()?).ok(), "a generation")?;
+        sound(Space::new(name, generation).ok(), "a space's name")
     }
 
     /// Reads a sequence: 1 to 2⁵³ − 1.
@@ -380,15 +386,15 @@ impl<'b> Reader<'b> {
         if len % 2 != 0 {
             return Err(SessionError::malformed("a vector of odd length"));
         }
-        let mut entries: Vec<(ReplicaId, u64)> = Vec::new();
+        // The length is one of bytes that are there, and an entry takes two of them.
+        let mut vector = VersionVector::with_capacity(len as usize / 2);
         for _ in 0..len / 2 {
             let dot = Dot::new(self.replica()?, self.sequence_number()?);
-            if entries.last().is_some_and(|(id, _)| *id >= dot.replica) {
+            if !vector.append(dot) {
                 return Err(SessionError::malformed("a vector out of order"));
             }
-            entries.push((dot.replica, dot.sequence));
         }
-        Ok(entries.into_iter().collect())
+        Ok(vector)
     }
 
     /// Reads a byte string that holds a CBOR sequence: `each` is called until it is used up.
@@ -399,7 +405,7 @@ impl<'b> Reader<'b> {
         &mut self,
         mut each: impl FnMut(&mut Self) -> Result<(), SessionError>,
     ) -> Result<(), SessionError> {
-        let inner = Decoder::new(self.bytes()?);
+        let inner = Input::new(self.bytes()?);
         let outer = core::mem::replace(&mut self.cbor, inner);
         let mut result = Ok(());
         while result.is_ok() && self.left() > 0 {
@@ -409,7 +415,7 @@ impl<'b> Reader<'b> {
         result
     }
 
-    fn left(&self) -> usize {
-        self.cbor.input().len().saturating_sub(self.cbor.position())
+    const fn left(&self) -> usize {
+        self.cbor.left()
     }
 }

@@ -23,6 +23,13 @@ pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Labels are padded with the separator: `a~…` and `ab~…` then compare alike as bytes and as text.
 const PAD: u8 = b'~';
+/// Eight of them.
+const PADDING: u64 = u64::from_be_bytes([PAD; 8]);
+
+/// How many of the last bytes of eight are padding. No character of a label is.
+const fn pads(half: u64) -> usize {
+    ((half ^ PADDING).trailing_zeros() / 8) as usize
+}
 
 /// The identity of one replica: `label~` and 80 random bits in base32, such as `fra1~7k2m9qxd3h5w8b1c`.
 ///
@@ -56,19 +63,22 @@ impl ReplicaId {
     /// # Errors
     /// `ARGUMENT_INVALID` if the label is empty, too long or has another character.
     pub fn new(label: &str, random: [u8; RANDOM_LEN]) -> Result<Self, SessionError> {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if label.is_empty() || label.len() > LABEL_MAX || !label.bytes().all(legal) {
-            return Err(SessionError::new(
-                ErrorCode::ArgumentInvalid,
-                "a replica label is 1 to 16 characters of a-z, 0-9 and -",
-            ));
-        }
-        // One byte after the other, from the left, the padding included.
-        let mut bytes = label.bytes().chain(core::iter::repeat(PAD));
-        let mut eight = || bytes.by_ref().take(8).fold(0, |number, byte| number << 8 | u64::from(byte));
-        let label = [eight(), eight()];
-        let [head @ .., a, b] = random;
-        Ok(Self { label, random: (u64::from_be_bytes(head), u16::from_be_bytes([a, b])) })
+        Self::of(label.as_bytes(), random).ok_or_else(|| {
+            let cause = "a replica label is 1 to 16 characters of a-z, 0-9 and -";
+            SessionError::new(ErrorCode::ArgumentInvalid, cause)
+        })
+    }
+
+    fn of(label: &[u8], [head @ .., a, b]: [u8; RANDOM_LEN]) -> Option<Self> {
+        let legal = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        let mut padded = [PAD; LABEL_MAX];
+        padded
+            .get_mut(..label.len())
+            .filter(|slots| !slots.is_empty() && label.iter().all(legal))?
+            .copy_from_slice(label);
+        let number = |at: usize| padded.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        let random = (u64::from_be_bytes(head), u16::from_be_bytes([a, b]));
+        Some(Self { label: [number(0)?, number(8)?], random })
     }
 
     /// The label, for people.
@@ -80,20 +90,33 @@ impl ReplicaId {
         Label { padded }
     }
 
-    fn random(&self) -> [u8; RANDOM_LEN] {
-        let mut random = [0; RANDOM_LEN];
-        let bytes = self.random.0.to_be_bytes().into_iter().chain(self.random.1.to_be_bytes());
-        random.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
-        random
+    const fn random(&self) -> [u8; RANDOM_LEN] {
+        let ([a, b, c, d, e, f, g, h], [i, j]) = (self.random.0.to_be_bytes(), self.random.1.to_be_bytes());
+        [a, b, c, d, e, f, g, h, i, j]
     }
 
     /// The compact form of the wire: the label's characters, then the ten random bytes.
     #[must_use]
     pub fn to_bytes(self) -> alloc::vec::Vec<u8> {
-        let mut bytes = alloc::vec::Vec::with_capacity(LABEL_MAX + RANDOM_LEN);
-        bytes.extend(self.label.iter().flat_map(|half| half.to_be_bytes()).filter(|byte| *byte != PAD));
-        bytes.extend_from_slice(&self.random());
-        bytes
+        self.with_bytes(<[u8]>::to_vec)
+    }
+
+    /// Shows the compact form.
+    pub(crate) fn with_bytes<T>(self, show: impl FnOnce(&[u8]) -> T) -> T {
+        const END: usize = LABEL_MAX + RANDOM_LEN;
+        let mut bytes = [0; END];
+        let [first, second] = self.label;
+        // The label stands before the random part, so that both are one piece however long it is.
+        let padding = if second == PADDING { 8 + pads(first) } else { pads(second) };
+        let parts = [first.to_be_bytes(), second.to_be_bytes()];
+        let label = parts.as_flattened().get(..LABEL_MAX - padding).unwrap_or_default();
+        let length = label.len() + RANDOM_LEN;
+        if let Some((start, random)) = bytes.get_mut(..length).and_then(|bytes| bytes.split_at_mut_checked(label.len()))
+        {
+            start.copy_from_slice(label);
+            random.copy_from_slice(&self.random());
+        }
+        show(bytes.get(..length).unwrap_or_default())
     }
 
     /// Reads the compact form.
@@ -103,8 +126,7 @@ impl ReplicaId {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SessionError> {
         let malformed = || SessionError::malformed("a replica id");
         let (label, random) = bytes.split_last_chunk::<RANDOM_LEN>().ok_or_else(malformed)?;
-        let label = core::str::from_utf8(label).map_err(|_| malformed())?;
-        Self::new(label, *random).map_err(|_| malformed())
+        Self::of(label, *random).ok_or_else(malformed)
     }
 }
 

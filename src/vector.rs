@@ -49,6 +49,20 @@ impl VersionVector {
         Self { entries: Vec::new() }
     }
 
+    /// An empty vector with room for so many entries.
+    pub(crate) fn with_capacity(entries: usize) -> Self {
+        Self { entries: Vec::with_capacity(entries) }
+    }
+
+    /// Adds an entry behind all others; false, and nothing is done, if its place is not there or its sequence is 0.
+    pub(crate) fn append(&mut self, dot: Dot) -> bool {
+        let follows = dot.sequence > 0 && self.entries.last().is_none_or(|(last, _)| *last < dot.replica);
+        if follows {
+            self.entries.push((dot.replica, dot.sequence));
+        }
+        follows
+    }
+
     /// The sequence of `replica`, 0 if none.
     #[must_use]
     pub fn get(&self, replica: ReplicaId) -> u64 {

@@ -1,0 +1,237 @@
+//! CBOR (RFC 8949), as much of it as frames and tokens need: numbers, texts, bytes, arrays of definite length.
+//!
+//! Invariant: what is written is in its shortest form, and reading never looks beyond the bytes that are there. By hand,
+//! because it is most of what reading and writing a vector or an entry costs.
+
+use alloc::vec::Vec;
+
+const UNSIGNED: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const TAG: u8 = 6;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
+
+/// Bytes in the making.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Output {
+    bytes: Vec<u8>,
+}
+
+/// A head, whose argument is the shortest that holds it: nine bytes at most.
+#[inline]
+fn head(bytes: &mut Vec<u8>, major: u8, value: u64) {
+    let major = major << 5;
+    if value < 24 {
+        bytes.push(major | value as u8);
+    } else if let Ok(value) = u8::try_from(value) {
+        bytes.extend_from_slice(&[major | 24, value]);
+    } else if let Ok(value) = u16::try_from(value) {
+        let [a, b] = value.to_be_bytes();
+        bytes.extend_from_slice(&[major | 25, a, b]);
+    } else {
+        long_head(bytes, major, value);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn long_head(bytes: &mut Vec<u8>, major: u8, value: u64) {
+    if let Ok(value) = u32::try_from(value) {
+        bytes.push(major | 26);
+        bytes.extend_from_slice(&value.to_be_bytes());
+    } else {
+        bytes.push(major | 27);
+        bytes.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+impl Output {
+    /// Nothing, with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// How many bytes there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// An unsigned number.
+    pub(crate) fn u64(&mut self, value: u64) {
+        head(&mut self.bytes, UNSIGNED, value);
+    }
+
+    /// A signed number.
+    pub(crate) fn i64(&mut self, value: i64) {
+        // −1 − value, as the complement says it.
+        let (major, value) = if value < 0 { (NEGATIVE, !value) } else { (UNSIGNED, value) };
+        head(&mut self.bytes, major, value.cast_unsigned());
+    }
+
+    /// A truth value.
+    pub(crate) fn bool(&mut self, value: bool) {
+        self.bytes.push(if value { TRUE } else { FALSE });
+    }
+
+    /// Nothing's mark.
+    pub(crate) fn null(&mut self) {
+        self.bytes.push(NULL);
+    }
+
+    /// Text.
+    pub(crate) fn text(&mut self, value: &str) {
+        head(&mut self.bytes, TEXT, value.len() as u64);
+        self.bytes.extend_from_slice(value.as_bytes());
+    }
+
+    /// Bytes.
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
+        head(&mut self.bytes, BYTES, value.len() as u64);
+        self.bytes.extend_from_slice(value);
+    }
+
+    /// The head of an array of so many items.
+    pub(crate) fn array(&mut self, len: u64) {
+        head(&mut self.bytes, ARRAY, len);
+    }
+
+    /// Makes everything after the first `start` bytes one byte string.
+    pub(crate) fn wrap(&mut self, start: usize) {
+        let end = self.bytes.len();
+        head(&mut self.bytes, BYTES, end.saturating_sub(start) as u64);
+        // The head was written behind what it belongs before.
+        let head = self.bytes.len() - end;
+        self.bytes.get_mut(start..).unwrap_or_default().rotate_right(head);
+    }
+
+    /// What was written.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Adds what was written elsewhere.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+}
+
+/// Bytes that are not read yet. Reading answers nothing where something else stands there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'b> {
+    left: &'b [u8],
+}
+
+impl<'b> Input<'b> {
+    pub(crate) const fn new(bytes: &'b [u8]) -> Self {
+        Self { left: bytes }
+    }
+
+    /// How many bytes are left.
+    pub(crate) const fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (fixed, left) = self.left.split_first_chunk::<N>()?;
+        self.left = left;
+        Some(*fixed)
+    }
+
+    #[inline]
+    fn head(&mut self) -> Option<(u8, u64)> {
+        let (first, left) = self.left.split_first()?;
+        self.left = left;
+        let (major, short) = (first >> 5, first & 31);
+        let value = match short {
+            0..24 => u64::from(short),
+            24 => u64::from(u8::from_be_bytes(self.fixed()?)),
+            25 => u64::from(u16::from_be_bytes(self.fixed()?)),
+            26 => u64::from(u32::from_be_bytes(self.fixed()?)),
+            27 => u64::from_be_bytes(self.fixed()?),
+            _ => return None,
+        };
+        Some((major, value))
+    }
+
+    fn of(&mut self, major: u8) -> Option<u64> {
+        let (is, value) = self.head()?;
+        (is == major).then_some(value)
+    }
+
+    fn take(&mut self, len: u64) -> Option<&'b [u8]> {
+        let (taken, left) = self.left.split_at_checked(usize::try_from(len).ok()?)?;
+        self.left = left;
+        Some(taken)
+    }
+
+    /// An unsigned number.
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.of(UNSIGNED)
+    }
+
+    /// A signed number.
+    pub(crate) fn i64(&mut self) -> Option<i64> {
+        let (major, value) = self.head()?;
+        let value = i64::try_from(value).ok()?;
+        match major {
+            UNSIGNED => Some(value),
+            NEGATIVE => Some(!value),
+            _ => None,
+        }
+    }
+
+    /// A truth value.
+    pub(crate) fn bool(&mut self) -> Option<bool> {
+        match self.fixed::<1>()? {
+            [FALSE] => Some(false),
+            [TRUE] => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing's mark is next, which is then passed over.
+    pub(crate) fn null(&mut self) -> bool {
+        let after = self.left.strip_prefix(&[NULL]);
+        self.left = after.unwrap_or(self.left);
+        after.is_some()
+    }
+
+    /// Text.
+    pub(crate) fn text(&mut self) -> Option<&'b str> {
+        let len = self.of(TEXT)?;
+        core::str::from_utf8(self.take(len)?).ok()
+    }
+
+    /// Bytes.
+    pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
+        let len = self.of(BYTES)?;
+        self.take(len)
+    }
+
+    /// The length of an array.
+    pub(crate) fn array(&mut self) -> Option<u64> {
+        self.of(ARRAY)
+    }
+
+    /// Passes over one item with everything in it.
+    pub(crate) fn skip(&mut self) -> Option<()> {
+        let mut items = 1_u64;
+        while items > 0 {
+            items -= 1;
+            // What else there is, simple values and floating-point numbers, is its head.
+            match self.head()? {
+                (BYTES | TEXT, len) => _ = self.take(len)?,
+                (ARRAY, len) => items = items.checked_add(len)?,
+                (MAP, len) => items = items.checked_add(len.checked_mul(2)?)?,
+                (TAG, _) => items = items.checked_add(1)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+}
