@@ -131,6 +131,8 @@ export interface CoreSession {
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;
+  /** The first part of a log that `handOver` brings to its end. */
+  log(text: string, lengths: Uint32Array): void;
   handOver(text: string, lengths: Uint32Array, terms: number, now: number): Float64Array;
   recordReads(dots: Float64Array): void;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;

@@ -6,7 +6,7 @@
 import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, type ErrorCode } from './errors.js';
-import { Account, type Copy, type Front } from './front.js';
+import { Account, type Copies, type Front } from './front.js';
 import type { Asking } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Role } from './types/service.js';
@@ -21,7 +21,7 @@ export class Handle {
   // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
   #text: string;
   #info: CoreSessionInfo | undefined;
-  #copies: Map<string, Copy> | undefined;
+  #copies: Copies | undefined;
   #expiresAt: number | undefined;
   #raw: CoreSession | undefined;
   /** The role by which the core has answered this handle last, where the host says roles. */
@@ -82,7 +82,7 @@ export class Handle {
   }
 
   /** The copies of the session's space. */
-  get copies(): Map<string, Copy> {
+  get copies(): Copies {
     return (this.#copies ??= this.front.copies(this.info.space));
   }
 

@@ -34,10 +34,12 @@ export class SyncHandle<M> implements SyncSession<M> {
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
     if (this.#mayRead === handle.heed() && handle.front.open) {
-      const copy = handle.copies.get(key);
-      if (copy !== undefined && handle.alive()) {
-        handle.account.note(copy.mark);
-        return (copy.kind === 0 ? copy.value : JSON.parse(copy.value)) as M[K];
+      const { copies } = handle;
+      const slot = copies.slots.get(key);
+      if (slot !== undefined && handle.alive()) {
+        const [value, origin] = [copies.values[slot] as string, copies.origins[slot] as number];
+        handle.account.note(origin >>> 1, copies.sequences[slot] as number);
+        return (origin & 1 ? JSON.parse(value) : value) as M[K];
       }
     }
     const raw = this.#glance(key);
@@ -79,14 +81,13 @@ export class SyncHandle<M> implements SyncSession<M> {
   /** Writes in front of the core; false where the core must be asked. */
   #write(key: string, kind: 0 | 1 | 3, value: string): boolean {
     const handle = this.#handle;
-    if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
-    const now = handle.clock();
-    if (now >= handle.expiresAt) return false;
-    const mark = handle.front.write(handle.account, this.#bits, key, kind, value, now);
-    if (mark === undefined) return false;
-    if (kind === 3) handle.copies.delete(key);
-    else handle.copies.set(key, { kind, value, mark });
-    return true;
+    for (;;) {
+      if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
+      const now = handle.clock();
+      if (now >= handle.expiresAt) return false;
+      const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
+      if (written !== undefined) return written;
+    }
   }
 
   /** Asks the core, and keeps a copy where it may. */

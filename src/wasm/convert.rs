@@ -225,8 +225,8 @@ pub(super) fn units(text: &str) -> u32 {
 }
 
 /// What the host has accepted: keys and values joined to one text, and for each its length in UTF-16 units; a value's
-/// length is shifted left by two bits, under which its kind stands (3: the key is deleted).
-pub(super) fn log(text: &str, lengths: &[u32]) -> Result<Vec<Mutation>, SessionError> {
+/// length is shifted left by two bits, under which its kind stands (3: the key is deleted). It goes behind `batch`.
+pub(super) fn log(mut batch: Vec<Mutation>, text: &str, lengths: &[u32]) -> Result<Vec<Mutation>, SessionError> {
     let mut rest = text;
     // One unit is one byte where all is ASCII, which the sum of the lengths tells.
     let units: usize =
@@ -237,7 +237,7 @@ pub(super) fn log(text: &str, lengths: &[u32]) -> Result<Vec<Mutation>, SessionE
         rest = after;
         Some(part)
     };
-    let mut batch = Vec::new();
+    batch.reserve(lengths.len() / 2);
     for pair in lengths.chunks_exact(2) {
         let [key, value] = pair else { continue };
         let part = cut(*key).zip(cut(*value >> 2));

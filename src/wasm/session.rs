@@ -22,11 +22,13 @@ use crate::store::entry::{Content, Key};
 pub struct Session {
     core: Shared,
     handle: SessionHandle,
+    /// The first part of what is handed over next.
+    log: Vec<Mutation>,
 }
 
 impl Session {
     pub(super) const fn new(core: Shared, handle: SessionHandle) -> Self {
-        Self { core, handle }
+        Self { core, handle, log: Vec::new() }
     }
 
     fn begin(&self, operation: Operation, terms: Terms, now: f64) -> Result<JsValue, SessionError> {
@@ -87,14 +89,25 @@ impl Session {
         Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &copies))
     }
 
+    /// The first part of a long log: the next `handOver` brings the last one, and all become one write.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID`.
+    pub fn log(&mut self, text: &str, lengths: &[u32]) -> Result<(), SessionError> {
+        // Of a log that cannot be read nothing is taken, now or later.
+        let first = core::mem::take(&mut self.log);
+        self.log = log(first, text, lengths)?;
+        Ok(())
+    }
+
     /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as
     /// origin and sequence.
     ///
     /// # Errors
     /// As `set`.
     #[wasm_bindgen(js_name = handOver)]
-    pub fn hand_over(&self, text: &str, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
-        let batch = log(text, lengths)?;
+    pub fn hand_over(&mut self, text: &str, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
+        let batch = log(core::mem::take(&mut self.log), text, lengths)?;
         let mut core = borrow(&self.core)?;
         let dot = core.hand_over(self.handle, batch, terms(bits, -1.0)?, millis(now))?;
         let origin = core.origin(dot.replica);

@@ -59,6 +59,58 @@ test('more writes than one log holds, of every size, and text that is not ASCII'
   assert.equal(await bob.get('after'), 'large');
 });
 
+test('a key that is written again before the core was told takes no dot more, and its last value is the one that leaves', async (t) => {
+  const time = clock();
+  const [tokyo, paris] = [await open(t, { id: 'tokyo', clock: time }), await open(t, { id: 'paris' })];
+  const ann = warm(tokyo);
+  const before = writesOf(ann, tokyo);
+  const expected = new Map();
+  for (let n = 0; n < 20_000; n += 1) {
+    const [key, value] = [`key ${n % 900}`, [`value ${n}`, 'ä'.repeat(n % 90), { n }, n][n % 4]];
+    if (n % 1_801 === 7) {
+      ann.sync.delete(key);
+      expected.delete(key);
+    } else {
+      ann.sync.set(key, value);
+      expected.set(key, value);
+    }
+    if (n % 997 === 0) assert.deepEqual(ann.sync.get(key), expected.get(key));
+  }
+  for (let n = 0; n < 900; n += 1) assert.deepEqual(ann.sync.get(`key ${n}`), expected.get(`key ${n}`));
+  const dots = writesOf(ann, tokyo) - before;
+  assert(dots < 25, `twenty thousand writes of 900 keys have ${dots} dots`);
+  await pull(paris, tokyo);
+  const bob = paris.session({ token: ann.token });
+  for (let n = 0; n < 900; n += 1) assert.deepEqual(await bob.get(`key ${n}`), expected.get(`key ${n}`));
+});
+
+test('writes of a task that takes its time are stamped anew', async (t) => {
+  const time = clock();
+  const tokyo = await open(t, { id: 'tokyo', clock: time });
+  const ann = warm(tokyo);
+  const before = writesOf(ann, tokyo);
+  for (let n = 0; n < 3; n += 1) {
+    ann.sync.set('hot', n);
+    time.now += 19;
+    ann.sync.set('hot', -n);
+    time.now += 2;
+  }
+  assert.equal(writesOf(ann, tokyo), before + 3);
+  assert.equal(ann.sync.get('hot'), -2);
+});
+
+test('the reader of a copy whose write is in the log depends on it', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo), warm(tokyo)];
+  for (let n = 0; n < 3; n += 1) {
+    ann.sync.set('key', n);
+    ann.sync.set('other', n);
+    ann.sync.set('key', n + 10);
+    assert.equal(bob.sync.get('key'), n + 10);
+    assert.equal(readsOf(bob, tokyo), writesOf(ann, tokyo));
+  }
+});
+
 test('a token covers every write before it and every read before it', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
@@ -177,6 +229,17 @@ test('writes of two sessions in one task are each its own', async (t) => {
   assert(before < after);
 });
 
+test('the same key, written by two sessions in one task, is the later one\'s', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', clock: clock() });
+  const [ann, bob] = [warm(tokyo), warm(tokyo)];
+  const before = writesOf(bob, tokyo);
+  ann.sync.set('key', 'by ann');
+  bob.sync.set('key', 'by bob');
+  assert.equal(ann.sync.get('key'), 'by bob');
+  assert.equal(writesOf(bob, tokyo), before + 2, 'after that of ann');
+  assert.equal(writesOf(ann, tokyo), before + 1);
+});
+
 test('a merged token puts reads and writes under the core again', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
@@ -232,6 +295,24 @@ test('limits hold for every write, also for those that are not handed over yet',
   assert.equal(tokyo.inspect().keys, 100, 'all that was accepted is there, and not one more');
   ann.sync.set('key 1', 'again');
   assert.equal(ann.sync.get('key 1'), 'again', 'a full store can still overwrite');
+});
+
+test('limits hold for values that grow while their writes are not handed over yet', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', clock: clock(), limits: { bytes: 40_000 } });
+  const ann = warm(tokyo);
+  const accepted = new Map();
+  for (let n = 0; n < 50; n += 1) ann.sync.set(`key ${n}`, 'small');
+  const refused = thrown(() => {
+    for (let n = 0; n < 50; n += 1) {
+      const value = `${n} `.padEnd(1_000, 'x');
+      ann.sync.set(`key ${n}`, value);
+      accepted.set(`key ${n}`, value);
+    }
+  });
+  assert.equal(refused.code, 'QUOTA_EXCEEDED');
+  assert(accepted.size > 25, 'what fits is accepted');
+  const bob = tokyo.session();
+  for (let n = 0; n < 50; n += 1) assert.equal(await bob.get(`key ${n}`), accepted.get(`key ${n}`) ?? 'small');
 });
 
 test('the room that is left is what others have left, not what it was before', async (t) => {

@@ -61,6 +61,8 @@ struct Log {
     guarantees: Guarantees,
     write: WriteId,
     batch: Vec<Mutation>,
+    /// How many writes were accepted: of a key that is written again the last one stands in the place of the first.
+    writes: usize,
     at: Millis,
 }
 
@@ -112,7 +114,9 @@ impl World {
         let Some(session) = self.clients[client].session else { return Ok(()) };
         let (space, bits) = (self.clients[client].space, judged.bits());
         let may = self.clients[client].may.write.contains(&bits) && self.nodes[node].watches.is_empty();
-        let own = |log: &Log| log.client == client && log.guarantees == judged && log.batch.len() < LOG;
+        let held = self.nodes[node].front.copies.get(&(space, key.clone()));
+        let again = !gone && held.is_some_and(|copy| matches!(copy.mark, Mark::InLog));
+        let own = |log: &Log| log.client == client && log.guarantees == judged && (again || log.batch.len() < LOG);
         if !may || !self.nodes[node].front.log.as_ref().is_some_and(own) {
             self.step(node, |_| ())?;
             self.carry_out(node)?;
@@ -121,7 +125,7 @@ impl World {
             Some(log) => log.write,
             None => self.judge(client).writes.next(),
         };
-        let number = self.nodes[node].front.log.as_ref().map_or(0, |log| log.batch.len());
+        let number = self.nodes[node].front.log.as_ref().map_or(0, |log| log.writes);
         let content = if gone { Content::Tombstone } else { Content::Text(format!("w{write}|{number}").into()) };
         let part = Part { content: content.clone(), expires_at: None };
         let mutation = Mutation { key: key.clone(), content: content.clone(), expires_at: None };
@@ -129,7 +133,12 @@ impl World {
             format!("   c{client}@n{node} writes w{write} to {key}, {}", if may { "in front" } else { "at once" })
         });
         if let Some(log) = &mut self.nodes[node].front.log {
-            log.batch.push(mutation);
+            log.writes += 1;
+            // The last one: a key that was deleted in between stands in the log twice.
+            match log.batch.iter_mut().rfind(|held| again && held.key == key) {
+                Some(held) => *held = mutation,
+                None => log.batch.push(mutation),
+            }
             self.judge(client).writes.get_mut(write).parts.insert(key.clone(), part);
         } else {
             let parts = [(key.clone(), part)].into();
@@ -144,7 +153,7 @@ impl World {
                 return Ok(());
             }
             let at = self.nodes[node].look(self.now);
-            let log = Log { client, space, handle, guarantees: judged, write, batch: vec![mutation], at };
+            let log = Log { client, space, handle, guarantees: judged, write, batch: vec![mutation], writes: 1, at };
             self.nodes[node].front.log = Some(log);
         }
         let copies = &mut self.nodes[node].front.copies;
