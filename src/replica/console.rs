@@ -242,7 +242,7 @@ impl Replica {
                 let (right, hash) = (hash()?, hash()?);
                 self.check_lock(name)?;
                 let known = self.directory().account(name).is_some_and(|account| !account.locked);
-                if right != "true" || !known {
+                if right != "true" || !known || self.is_locked(name) {
                     return Err(self.count_failure(name, known).err().unwrap_or_else(wrong));
                 }
                 self.set_password(name, hash)?;

@@ -3,7 +3,8 @@
 //! Invariants: wrong user and wrong password are the same answer, in the same time; whether an account is locked is asked
 //! before a password is looked at and again when it was, so that no race lets a guess through; failures are one record a
 //! replica, summed, so that none is lost when two replicas count at once; root is locked only where somebody guessed, never
-//! everywhere.
+//! everywhere. A lock is told where it was guessed here often enough, whether there is such an account or not; a lock that
+//! others have a part in holds, and looks like a wrong password, or edges would tell who has an account.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,8 +21,8 @@ use crate::time::Millis;
 pub const FAILURES_MAX: u64 = 5;
 /// For so long, in milliseconds.
 pub const LOCK_MS: Millis = 60_000;
-/// The most names without an account whose failures are counted.
-const STRANGERS_MAX: usize = 256;
+/// The most names whose failures here are counted.
+const GUESSED_MAX: usize = 256;
 
 pub(super) fn wrong() -> SessionError {
     SessionError::new(ErrorCode::BadCredentials, "wrong user or password")
@@ -32,10 +33,13 @@ impl Replica {
     /// same, so that it takes as long.
     ///
     /// # Errors
-    /// `BAD_CREDENTIALS` while the account is locked; the details tell for how many milliseconds.
+    /// `BAD_CREDENTIALS` while the name is locked here; the details tell for how many milliseconds.
     pub fn login_hash(&mut self, user: &str, now: Millis) -> Result<Option<String>, SessionError> {
         self.input(now);
         self.check_lock(user)?;
+        if self.is_locked(user) {
+            return Ok(None);
+        }
         Ok(self.directory().account(user).filter(|account| !account.locked).and_then(|account| account.hash))
     }
 
@@ -59,7 +63,7 @@ impl Replica {
         }
         self.check_lock(user)?;
         let known = self.directory().account(user).filter(|account| !account.locked && account.hash.is_some());
-        if !right || known.is_none() {
+        if !right || known.is_none() || self.is_locked(user) {
             self.count_failure(user, known.is_some())?;
             return Err(wrong());
         }
@@ -67,7 +71,7 @@ impl Replica {
             let clear = Failures::record(user, &self.own_name(), 0, 0);
             self.write_system(alloc::vec![clear])?;
         }
-        self.service.strangers.remove(user);
+        self.service.guessed.remove(user);
         Ok(self.open_session(SessionInit { token: None, user: Some(user.into()), ..init }, now))
     }
 
@@ -79,12 +83,10 @@ impl Replica {
         self.directory().failures(user)
     }
 
+    /// Throws where a name was guessed here too often.
     pub(super) fn check_lock(&self, user: &str) -> Result<(), SessionError> {
-        let failures = self.failures(user);
-        // Root is locked by what happened here alone.
-        let until = if user == ROOT { failures.until_of(&self.own_name()) } else { failures.until() };
-        let stranger = self.service.strangers.get(user).map_or(0, |(_, until)| *until);
-        match until.max(stranger).checked_sub(self.now).filter(|left| *left > 0) {
+        let until = self.service.guessed.get(user).map_or(0, |(_, until)| *until);
+        match until.checked_sub(self.now).filter(|left| *left > 0) {
             None => Ok(()),
             Some(left) => {
                 let cause = format!("wrong user or password too often; try again in {left} ms");
@@ -94,25 +96,34 @@ impl Replica {
         }
     }
 
-    /// Counts a wrong password. Names without an account are counted in memory alone, or guesses would fill the store.
+    /// Whether an account is locked by what was guessed anywhere; root by what was guessed here.
+    pub(super) fn is_locked(&self, user: &str) -> bool {
+        let failures = self.failures(user);
+        let until = if user == ROOT { failures.until_of(&self.own_name()) } else { failures.until() };
+        until > self.now
+    }
+
+    /// Counts a wrong password: here for every name alike, in memory, and for all replicas that of an account that is not locked.
+    /// Were guesses of names without an account written, they would fill the store.
     pub(super) fn count_failure(&mut self, user: &str, known: bool) -> Result<(), SessionError> {
         let lock =
             |count: u64, now: Millis| if count.is_multiple_of(FAILURES_MAX) { now.saturating_add(LOCK_MS) } else { 0 };
-        if known {
-            let failures = self.failures(user);
-            let own = failures.of(&self.own_name()) + 1;
-            let sum = if user == ROOT { own } else { failures.sum() + 1 };
-            let until = lock(sum, self.now).max(failures.until_of(&self.own_name()));
-            return self.write_system(alloc::vec![Failures::record(user, &self.own_name(), own, until)]);
-        }
-        let strangers = &mut self.service.strangers;
-        if strangers.len() >= STRANGERS_MAX && !strangers.contains_key(user) {
+        let counts = known && !self.is_locked(user);
+        let guessed = &mut self.service.guessed;
+        if guessed.len() >= GUESSED_MAX && !guessed.contains_key(user) {
             // Who is not locked goes before who is, or guessing others would tell who has an account.
-            let first = strangers.iter().min_by_key(|(_, (_, until))| *until).map(|(name, _)| name.clone());
-            first.and_then(|first| strangers.remove(&first));
+            let first = guessed.iter().min_by_key(|(_, (_, until))| *until).map(|(name, _)| name.clone());
+            first.and_then(|first| guessed.remove(&first));
         }
-        let (count, until) = strangers.get(user).copied().unwrap_or_default();
-        strangers.insert(user.into(), (count + 1, lock(count + 1, self.now).max(until)));
-        Ok(())
+        let (count, until) = guessed.get(user).copied().unwrap_or_default();
+        guessed.insert(user.into(), (count + 1, lock(count + 1, self.now).max(until)));
+        if !counts {
+            return Ok(());
+        }
+        let failures = self.failures(user);
+        let own = failures.of(&self.own_name()) + 1;
+        let sum = if user == ROOT { own } else { failures.sum() + 1 };
+        let until = lock(sum, self.now).max(failures.until_of(&self.own_name()));
+        self.write_system(alloc::vec![Failures::record(user, &self.own_name(), own, until)])
     }
 }

@@ -43,8 +43,8 @@ pub(super) struct Service {
     pub(super) manager: SessionManager,
     pub(super) queries: Queries,
     pub(super) log: OperationLog,
-    /// Wrong passwords for names without an account: how many, and until when the name is as if locked.
-    pub(super) strangers: LiteMap<String, (u64, Millis)>,
+    /// Wrong passwords here, for names with an account and without: how many, and until when the name is locked here.
+    pub(super) guessed: LiteMap<String, (u64, Millis)>,
     /// The roles that the host has said.
     pub(super) hosted: Hosted,
     /// The space of the fleet's records.
@@ -71,7 +71,7 @@ impl Service {
             manager: SessionManager::new(config.sessions),
             queries: Queries::default(),
             log: OperationLog::default(),
-            strangers: LiteMap::new(),
+            guessed: LiteMap::new(),
             hosted: Hosted::new(config.host_roles),
             system,
             crowd: Crowd::default(),

@@ -74,9 +74,13 @@ pub(super) fn failures_of_two_replicas_are_summed_and_none_is_lost() {
     }
     sync(&mut fra, &mut nrt);
     words(login(&mut fra, "ann", false));
-    assert!(words(login(&mut fra, "ann", true)).contains("ms"), "the fifth of all");
+    words(login(&mut fra, "ann", true)); // The fifth of all has locked it.
     sync(&mut fra, &mut nrt);
-    assert!(words(login(&mut nrt, "ann", true)).contains("ms"));
+    words(login(&mut nrt, "ann", true));
+    for host in [&mut fra, &mut nrt] {
+        host.at(host.now + LOCK_MS);
+        assert!(login(host, "ann", true).is_ok(), "and it is the user's own again");
+    }
     // Root is locked where somebody guessed, and nowhere else.
     for _ in 0..FAILURES_MAX {
         words(login(&mut nrt, "root", false));
@@ -84,6 +88,36 @@ pub(super) fn failures_of_two_replicas_are_summed_and_none_is_lost() {
     sync(&mut fra, &mut nrt);
     assert!(words(login(&mut nrt, "root", true)).contains("ms"));
     assert!(login(&mut fra, "root", true).is_ok());
+}
+
+#[test]
+fn a_lock_does_not_tell_across_edges_who_has_an_account() {
+    // So often at the first edge, then at the second: all there, or some here and some there.
+    for there in 1..=2 * FAILURES_MAX {
+        let answers = |user: &str| {
+            let (mut fra, mut nrt) = fleet();
+            for _ in 0..there {
+                words(login(&mut fra, user, false));
+            }
+            sync(&mut fra, &mut nrt);
+            let guesses = (0..2 * FAILURES_MAX).map(|_| {
+                sync(&mut fra, &mut nrt);
+                words(login(&mut nrt, user, false))
+            });
+            guesses.collect::<Vec<_>>()
+        };
+        assert_eq!(answers("ann"), answers("nobody"), "{there} there");
+    }
+    // It holds all the same.
+    let (mut fra, mut nrt) = fleet();
+    for _ in 0..FAILURES_MAX {
+        words(login(&mut fra, "ann", false));
+    }
+    sync(&mut fra, &mut nrt);
+    assert_eq!(nrt.replica.login_hash("ann", nrt.now), Ok(None), "as for a name without an account");
+    assert_eq!(words(login(&mut nrt, "ann", true)), "wrong user or password");
+    nrt.at(nrt.now + LOCK_MS);
+    assert!(login(&mut nrt, "ann", true).is_ok());
 }
 
 #[test]

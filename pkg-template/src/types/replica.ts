@@ -174,7 +174,8 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
    * Begins a session of a user who knows the password of their account.
    *
    * Rejects with `BAD_CREDENTIALS`, in the same words and after the same time for a wrong user and a wrong password; after five
-   * failures the account is locked for a minute, and the details tell for how long still (`lockedForMs`). A replica
+   * failures at all replicas together the account is locked for a minute. Where all five were here, the details tell for how long still
+   * (`lockedForMs`); otherwise the lock looks like a wrong password, or it would tell that there is such an account. A replica
    * without a secret knows no accounts, and asks the one that it is linked to; `TIMEOUT` where that has not answered within 10 s.
    *
    * @example
