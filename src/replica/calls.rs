@@ -239,6 +239,10 @@ impl Replica {
             let code = ErrorCode::ALL.iter().find(|code| code.as_str() == reply.code);
             let result = match code {
                 _ if reply.code.is_empty() => Ok(Answer::Reply(reply.text.clone())),
+                // What has become of the other replica is not said of this one, which a host would believe and end.
+                Some(ErrorCode::ReplicaCrashed | ErrorCode::ReplicaClosed) => {
+                    Err(SessionError::new(ErrorCode::TransportFailed, reply.text.clone()))
+                }
                 Some(code) if reply.details.is_empty() => Err(SessionError::new(*code, reply.text.clone())),
                 Some(code) => {
                     Err(SessionError::new(*code, reply.text.clone()).with(Details::Told(reply.details.clone())))

@@ -45,6 +45,20 @@ fn a_call(id: u8, token: &str) -> Message {
 }
 
 #[test]
+fn an_edge_that_fails_is_not_taken_for_ones_own_end() {
+    for code in [ErrorCode::ReplicaCrashed, ErrorCode::ReplicaClosed] {
+        let mut world = World::new();
+        let token = world.token();
+        let wait = world.calls("[1]", &token, 5_000);
+        world.net.run(100);
+        let (call, now) = (world.net.hosts[EDGE].calls.remove(0).0, world.net.now);
+        world.net.with(EDGE, |edge| edge.replica.replied(call, Err(SessionError::new(code, "it failed")), now));
+        world.net.run(100);
+        assert_eq!(world.ended(wait), Some(Err(ErrorCode::TransportFailed)));
+    }
+}
+
+#[test]
 pub(super) fn a_call_is_carried_out_and_answered() {
     let mut world = World::new();
     let token = world.token();
