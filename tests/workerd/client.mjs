@@ -3,8 +3,11 @@
 import { WebSocket } from 'ws';
 import { openReplica } from 'edge-session';
 
-/** A transport to an object. `seen` is told of every message: its direction and its bytes; answering false loses it. */
-export function socket(edge, { name = 'one', token, secret, seen = () => true } = {}) {
+/**
+ * A transport to an object. `seen` is told of every message: its direction and its bytes; answering false loses it. `opened` is told of
+ * every socket.
+ */
+export function socket(edge, { name = 'one', token, secret, seen = () => true, opened = () => {} } = {}) {
   return {
     kind: 'test-socket',
     open({ signal }, onPeer) {
@@ -13,6 +16,7 @@ export function socket(edge, { name = 'one', token, secret, seen = () => true } 
       const connect = () => {
         if (signal.aborted) return;
         const ws = (current = open(edge, name, token));
+        opened(ws);
         let incoming;
         ws.on('open', () => {
           const readable = new ReadableStream({ start: (controller) => (incoming = controller), cancel: () => ws.close() });

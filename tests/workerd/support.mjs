@@ -143,6 +143,7 @@ export class Workerd {
     const elsewhere = Object.entries(services).map(([name, address]) => `, (name = "${name}", external = (address = "${address}", http = ()))`);
     const config = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  v8Flags = ["--expose-gc"],
   services = [ (name = "main", worker = .worker), (name = "disk", disk = (path = "state", writable = true))${elsewhere.join('')} ],
   sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "main") ] );
 const worker :Workerd.Worker = (

@@ -11,6 +11,9 @@ export class Edge extends ReplicaObject {
   label = 'edge';
   #meeting = { waiting: [], count: 0 };
   #told;
+  // Statements that only the host knows: how many have begun, and those that wait for `/release`.
+  #ran = 0;
+  #held = [];
 
   constructor(ctx, env) {
     super(ctx, env);
@@ -18,13 +21,22 @@ export class Edge extends ReplicaObject {
   }
 
   options() {
-    return { id: this.label, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }) };
+    const execute = async (statement) => {
+      if (!statement.startsWith('count')) throw new EdgeSessionError('SYNTAX', 'this host counts');
+      this.#ran += 1;
+      if (statement === 'count slowly') await new Promise((resolve) => this.#held.push(resolve));
+      return [{ ran: this.#ran }];
+    };
+    return { id: this.label, execute, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }) };
   }
 
   async fetch(request) {
     const { pathname } = new URL(request.url);
     if (pathname === '/do') return this.#do(await request.json());
     if (pathname === '/inspect') return this.#inspect();
+    if (pathname === '/admin') return Response.json(await (await this.replica).admin.run(await request.text()));
+    if (pathname === '/ran') return Response.json(this.#ran);
+    if (pathname === '/release') return Response.json(this.#held.splice(0).map((go) => go()).length);
     return super.fetch(request);
   }
 
@@ -78,12 +90,20 @@ export class Edge extends ReplicaObject {
   }
 }
 
+/** Collects the garbage of this isolate, which its objects share. Twice: what waited for the first is let go of by the second. */
+function collected() {
+  gc();
+  gc();
+  return Response.json(true);
+}
+
 const nameOf = (request) => new URL(request.url).searchParams.get('name') ?? 'one';
 
 export default {
   async fetch(request, env) {
     const routed = await routeReplica(request, env.EDGE, { path: '/sync', name: nameOf });
     if (routed !== null) return routed;
+    if (new URL(request.url).pathname === '/collect') return collected();
     // Asked without waking the object.
     if (new URL(request.url).pathname === '/constructions') return Response.json(constructions.get(env.EDGE.idFromName(nameOf(request)).toString()) ?? 0);
     return env.EDGE.get(env.EDGE.idFromName(nameOf(request))).fetch(request);

@@ -54,6 +54,7 @@ export class Sockets {
     if (typeof message === 'string') return;
     if (!this.#links.has(socket)) this.#take(socket, attached(socket));
     this.#links.get(socket)?.receive(new Uint8Array(message));
+    release(message);
   }
 
   /** The socket is gone. */
@@ -161,6 +162,14 @@ class Socket implements Sink {
       // It is closed already.
     }
   }
+}
+
+/**
+ * Lets go of the bytes of a message that was taken in. Else they wait for the garbage collector, which comes for objects and hardly for
+ * bytes: a flood that is not even read would fill tens of megabytes of a worker with them.
+ */
+function release(message: ArrayBuffer & { transfer?(length: number): ArrayBuffer }): void {
+  message.transfer?.(0);
 }
 
 function same(left: Uint8Array | null, right: Uint8Array | null): boolean {
