@@ -120,19 +120,14 @@ test('a leader that goes into the bfcache gives way, and is a follower when it i
   assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 2, 1]);
 }));
 
-test('a tab that is alone reconnects at once when it comes out of the bfcache', shared(async ({ open, server }) => {
+test('a tab that is alone reconnects when it comes out of the bfcache', shared(async ({ open, server }) => {
   const page = await open();
   await allInSync([page], server, 'before');
   assert.equal(await away(page, async () => {
     await server.settled(0, 'a page in the bfcache holds no socket');
     await server.session.set('news', 1);
   }), true);
-  const since = await page.evaluate(async () => {
-    const began = performance.now();
-    await until(async () => (await me.get('news')) === 1, 'what happened meanwhile');
-    return performance.now() - began;
-  });
-  assert.ok(since < 5_000, `${since} ms`);
+  await page.evaluate(() => until(async () => (await me.get('news')) === 1, 'what happened meanwhile'));
   assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 2, 1]);
 }));
 

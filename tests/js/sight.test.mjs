@@ -139,7 +139,7 @@ for (const way of Object.keys(ways)) {
     for (const secret of [...WORDS, ...ids]) assert.equal(ann.received.holds(secret), false, `${way}, by name: ${secret}`);
 
     t.diagnostic(`${ann.received.length} bytes, ${[...codes].sort().join(' ')}`);
-    assert.ok(ann.received.length > 20_000, 'the run was busy');
+    assert.ok(ann.received.length > 10_000, 'the run was busy');
     for (const code of ['OK', 'PERMISSION_DENIED', 'SYNTAX', 'TRANSPORT_FAILED']) assert.ok(codes.has(code), code);
     // The eye sees: what the other one received holds it.
     for (const secret of ['hiddenvalue', 'hiddenspace', 'hiddenuser']) assert.equal(hidden.received.holds(secret), true, secret);

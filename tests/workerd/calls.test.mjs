@@ -48,8 +48,10 @@ test("a tab's statements run in the object, under its own session and role", asy
 
 test('a tab reads in the object what it does not hold, and no more than its role allows', async (t) => {
   const edge = await start(t);
+  await admin(edge, "CREATE SPACE catalogue; CREATE SPACE vault; CREATE USER ann WITH PASSWORD 'a long password'");
+  await admin(edge, 'GRANT USER ON default TO ann; GRANT USER ON catalogue TO ann');
   const { token } = await edge.json('/do', { user: 'ann' });
-  await edge.json('/do', { space: 'catalogue', steps: [['set', 'price', { euro: 9 }], ['set', 'title', 'Bücher']] });
+  await edge.json('/do', { user: 'ann', space: 'catalogue', steps: [['set', 'price', { euro: 9 }], ['set', 'title', 'Bücher']] });
   const tab = await join(t, edge, { token });
   const session = tab.session(token);
   const elsewhere = { space: 'catalogue', ...PATIENT };
@@ -57,7 +59,9 @@ test('a tab reads in the object what it does not hold, and no more than its role
   assert.equal(await session.remote.get('nothing', elsewhere), undefined);
   assert.deepEqual((await session.remote.list(elsewhere)).map(({ key, value }) => [key, value]), [['price', { euro: 9 }], ['title', 'Bücher']]);
   assert.equal(tab.inspect().vectors.catalogue, undefined, 'the tab holds nothing of it');
-  const [system, nothing] = [await refusal(session.remote.get('k', { space: '$system', ...PATIENT })), await refusal(session.remote.get('k', { space: '$nothing', ...PATIENT }))];
+  const ask = (space) => refusal(session.remote.get('k', { space, ...PATIENT }));
+  assert.ok(['PERMISSION_DENIED', 'SPACE_NOT_FOUND'].includes((await ask('vault')).code));
+  const [system, nothing] = [await ask('$system'), await ask('$nothing')];
   assert.deepEqual([system.code, system.message.replace('$system', '$nothing')], [nothing.code, nothing.message]);
 });
 
