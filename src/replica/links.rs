@@ -245,13 +245,12 @@ impl Replica {
             return if off(Mutant::Trust(Trust::Closed)) { Frame::receive(bytes).map(drop) } else { Ok(()) };
         };
         let before = peer.remote();
-        let client = self.links.clients.get(&link).cloned();
-        if let Some((client, gate)) = client.as_ref().zip(peer.gate_mut()) {
+        if let Some((client, gate)) = self.links.clients.get(&link).zip(peer.gate_mut()) {
             self.links.open_account(client, gate, now);
         }
         let heard = self.hear(link, &mut peer, bytes);
-        if let Some((client, gate)) = client.as_ref().zip(peer.gate()) {
-            self.links.close_account(client, gate.account(), now);
+        if let Some((client, gate)) = self.links.clients.get(&link).zip(peer.gate()) {
+            self.links.accounts.put(client.session, client.user.as_deref(), gate.account(), now);
         }
         let changed = before != peer.remote();
         self.links.open.insert(link, peer);

@@ -30,6 +30,9 @@ pub enum Right {
 /// How many messages that concern no space a frame may hold.
 const MESSAGES_BASE: u64 = 256;
 
+/// Who has been sent so much more than it may be is not listened to: how long it takes to come back, in milliseconds.
+const DEBT_MAX: Millis = 60_000;
+
 /// How often an id makes room for another, in milliseconds.
 const ROOM_MS: Millis = 1_000;
 
@@ -152,7 +155,9 @@ impl Gate {
     /// `RATE_LIMITED`.
     pub fn count(&mut self, bytes: usize, late: bool, now: Millis) -> Result<bool, SessionError> {
         let rated = self.account.hear(bytes, &self.limits, now) || off(Mutant::Trust(Trust::Rate));
-        let cause = match (rated, late) {
+        // Greetings are answered beyond what is to be sent, but not for ever.
+        let drawn = self.account.dry(&self.limits, now) > DEBT_MAX && !off(Mutant::Trust(Trust::Sent));
+        let cause = match (rated && !drawn, late) {
             (true, false) => {
                 self.told = false;
                 return Ok(true);
@@ -160,7 +165,9 @@ impl Gate {
             (true, true) => {
                 "storage is late, and answers wait for it; a client's messages are dropped until it has caught up"
             }
-            (false, _) => "a client sends more than it may; its messages are dropped until it has slowed down",
+            (false, _) => {
+                "a client sends or asks for more than it may; its messages are dropped until it has slowed down"
+            }
         };
         if core::mem::replace(&mut self.told, true) {
             return Ok(false);

@@ -313,8 +313,7 @@ impl Peer {
             Message::Want { space, from, base, after } => {
                 let Some(state) = store.space(&space).filter(|state| state.vector().dominates(&base)) else {
                     // The slices were cut before this replica lost its state: start over.
-                    step.replies.push(self.hello(store, true));
-                    return;
+                    return step.greet(|| self.hello(store, true));
                 };
                 if self.gate.as_ref().is_some_and(|gate| !gate.may_ask(now)) {
                     // It asks again, ever more seldom.

@@ -7,6 +7,7 @@ use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::store::space::Changed;
 use crate::sync::message::Message;
+use crate::vector::VersionVector;
 
 /// What a frame led to.
 #[derive(Debug, Default)]
@@ -30,6 +31,19 @@ pub struct Step {
 }
 
 impl Step {
+    /// Tells what is held of a space, where something rests on more: once a frame, for it may be much longer than what came.
+    pub(super) fn behind(&mut self, space: Space, vector: VersionVector) {
+        self.replies.retain(|reply| !matches!(reply, Message::Behind { space: told, .. } if *told == space));
+        self.replies.push(Message::Behind { space, vector });
+    }
+
+    /// Greets, unless this frame is answered by a greeting already.
+    pub(super) fn greet(&mut self, hello: impl FnOnce() -> Message) {
+        if !self.replies.iter().any(|reply| matches!(reply, Message::Hello { .. })) {
+            self.replies.push(hello());
+        }
+    }
+
     pub(super) fn refuse(&mut self, space: Space, error: SessionError, dots: Vec<Dot>) {
         self.replies.push(Message::Refused { space, code: error.code().as_str().into(), dots });
         self.refused.push(error);

@@ -238,6 +238,36 @@ pub(super) fn what_a_client_asks_for_is_sent_at_a_rate() {
     }
 }
 
+#[test]
+pub(super) fn greetings_are_answered_beyond_that_rate_and_not_for_ever() {
+    let mut world = with_limits(ClientLimits { sent_bytes: 16, ..ClientLimits::default() });
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = liar_of(&mut world, &eve, 99, 66);
+    let hello = liar.frame(vec![Message::hello(vec![], true)]);
+    let (mut answered, mut told) = (0, 0);
+    for _ in 0..600 {
+        let said = liar.sends(&mut world, &hello);
+        told += u32::from(said.is_err());
+        answered += u32::from(said.is_ok_and(|said| !said.is_empty()));
+        world.net.run(100);
+    }
+    // A minute's worth beyond ten seconds', and what has come back since: two thousand bytes of some sixty each.
+    assert!((10..150).contains(&answered), "{answered}");
+    assert!((1..60).contains(&told), "{told}");
+    world.goes_on();
+}
+
+#[test]
+pub(super) fn one_frame_of_many_stale_deltas_is_answered_once() {
+    let mut world = World::new();
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = liar_of(&mut world, &eve, 99, 66);
+    let mut delta = liar.write(&world, "k", liar.entry(5, "v"));
+    delta.from.advance(Dot::new(liar.id, 4));
+    let said = liar.says(&mut world, vec![Message::Delta(delta); 200]);
+    assert!(matches!(&said[..], [Message::Behind { .. }]), "{} answers", said.len());
+}
+
 /// By request the answer brings news that nobody has asked for.
 #[test]
 pub(super) fn what_is_answered_to_requests_is_sent_at_that_rate() {

@@ -42,6 +42,7 @@ fn each_check_that_is_switched_off_is_noticed() {
     notices(Trust::Links, limits::a_session_has_so_many_links_at_a_time);
     notices(Trust::Staged, limits::what_is_staged_over_many_links_counts_together);
     notices(Trust::Sent, limits::what_a_client_asks_for_is_sent_at_a_rate);
+    notices(Trust::Sent, limits::greetings_are_answered_beyond_that_rate_and_not_for_ever);
     notices(Trust::Sent, limits::what_is_answered_to_requests_is_sent_at_that_rate);
     notices(Trust::Late, limits::answers_that_wait_for_storage_are_bounded);
     notices(Trust::Closed, limits::what_comes_over_a_closed_link_is_not_read);

@@ -50,7 +50,7 @@ impl Peer {
                 // What cannot be taken yet tells as well what its sender holds.
                 self.learn(&space, &delta.to, store);
                 let vector = store.vector(&space).clone();
-                step.replies.push(Message::Behind { space, vector });
+                step.behind(space, vector);
             }
             Err(error) => step.refuse(space, error, news),
         }
@@ -68,8 +68,7 @@ impl Peer {
         let Slice { space, from, base, after, last, keys, .. } = slice;
         if !store.vector(&space).dominates(&from) {
             let vector = store.vector(&space).clone();
-            step.replies.push(Message::Behind { space, vector });
-            return;
+            return step.behind(space, vector);
         }
         let retry = self.timing.retry;
         let same = |incoming: &Incoming| incoming.stage.is_of(&from, &base);
