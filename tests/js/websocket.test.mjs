@@ -87,6 +87,32 @@ test('a server that is restarted is found again, and one that starts late as wel
   await arrives(edge, tab, 'b', 2);
 });
 
+test('many who lost one server do not come back at one moment, and not before half of a pause', async (t) => {
+  // Nothing else in these replicas asks for an alarm of less than a second.
+  const replicas = await openAll(t, Array.from({ length: 16 }, (_, n) => `tab${n}`), { heartbeat: '1h' });
+  const pauses = [];
+  const real = globalThis.setTimeout;
+  globalThis.setTimeout = (run, ms, ...rest) => {
+    if (ms > 1 && ms <= 500) pauses.push(ms);
+    return real(run, ms, ...rest);
+  };
+  t.after(() => {
+    globalThis.setTimeout = real;
+  });
+  // Nobody is there: a port that was free a moment ago.
+  const edge = await open(t, { id: 'edge', heartbeat: '1h' });
+  const server = await serve(t, edge);
+  await server.stop();
+  pauses.length = 0;
+  const links = replicas.map((replica) => replica.connect(webSocket(server.url, { WebSocket })));
+  await within(Promise.all(links.map((link, n) => state(replicas[n], link, 'retrying'))), 'all to have lost the server');
+  while (pauses.length < links.length) await new Promise((resolve) => setImmediate(resolve));
+  for (const link of links) link.close();
+  const first = pauses.slice(0, links.length);
+  assert.ok(Math.min(...first) >= 250, `pauses of ${first} ms`);
+  assert.ok(new Set(first).size >= links.length / 2, `pauses of ${first} ms`);
+});
+
 test('a token that is refused is told once, and nobody comes again before it is asked for', async (t) => {
   for (const refuse of [() => 401, () => ({ status: 401 })]) {
     const { tab, edge, server, transport } = await both(t, { token: 'old.token~' });
