@@ -23,6 +23,8 @@ export class Waits {
   /** When it rings. */
   #rings = 0;
   #held = false;
+  /** It was set while somebody waited, whose deadline it may be: once nobody does, it is taken back. */
+  #awaited = false;
 
   /** `cancel` is told of a wait that its signal ended. */
   constructor(cancel: (id: number) => void, timer: Timers) {
@@ -65,15 +67,17 @@ export class Waits {
 
   /**
    * Runs `due` at a time, in place of what was asked for before; `null`: not at all. It may run earlier, and whoever is called then
-   * asks anew: an alarm that would only be put off is left as it is, because nearly every message puts it off.
+   * asks anew: an alarm that would only be put off is left as it is, because nearly every message puts it off. Not so one that was
+   * set for who waits: where alarms outlive requests, what a request waits for must leave none behind.
    */
   alarm(at: number | null, now: number, due: () => void): void {
-    if (this.#alarm !== undefined && at !== null && at >= this.#rings) return;
+    if (this.#alarm !== undefined && at !== null && at >= this.#rings && !this.#awaited) return;
     this.#alarm?.cancel();
     this.#alarm = undefined;
     if (at === null) return;
     this.#rings = at;
     this.#held = true;
+    this.#awaited = this.#waiters.size > 0;
     this.#alarm = this.#timer(() => {
       this.#alarm = undefined;
       due();

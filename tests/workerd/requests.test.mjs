@@ -1,6 +1,8 @@
 // Requests to an object that is a replica: sessions, restarts, deadlines, and requests that interleave.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openReplica } from 'edge-session';
+import { socket } from './client.mjs';
 import { Workerd, until } from './support.mjs';
 
 const start = (t) => Workerd.start(t, './worker.mjs', { EDGE: 'Edge' });
@@ -55,6 +57,26 @@ test('a wait ends at its deadline, and writes no alarm for it', async (t) => {
   assert.equal(other.code, 'STALE_REPLICA');
   assert.ok(Date.now() - began >= 250);
   assert.equal((await edge.json('/inspect?name=two')).alarm, null);
+});
+
+test('a wait that is answered in time leaves no alarm behind', async (t) => {
+  // Without a secret, so that whoever comes is believed. A socket is open, so that there is something to be done later.
+  const edge = await Workerd.start(t, './worker.mjs', { EDGE: 'Edge' }, {});
+  const writer = await openReplica({ heartbeat: '1h' });
+  t.after(() => writer.close());
+  const session = writer.session();
+  await session.set('a', 1);
+  const began = Date.now();
+  const waiting = edge.json('/do', { token: session.token, timeout: 200_000, steps: [['get', 'a']] });
+  await until('the request to wait', async () => (await edge.json('/inspect')).sessions === 1);
+  writer.connect(socket(edge));
+  assert.equal((await waiting).answers[0], 1);
+  assert.ok(Date.now() - began < 150_000);
+  // The next thing to be done is to say hello, after ten minutes.
+  await until('the alarm of the socket', async () => {
+    const { alarm, now } = await edge.json('/inspect');
+    return alarm !== null && alarm > now + 300_000;
+  });
 });
 
 test('what has expired is gone, also after a restart in between', async (t) => {

@@ -84,9 +84,9 @@ export class Edge extends ReplicaObject {
     const replica = await this.replica;
     const errors = await this.#errors();
     const alarm = await this.ctx.storage.getAlarm();
-    const { vectors, peers, storage } = replica.inspect();
+    const { vectors, peers, storage, sessions } = replica.inspect();
     const attachments = this.ctx.getWebSockets().map((socket) => socket.deserializeAttachment()?.note?.byteLength ?? null);
-    return Response.json({ id: replica.id, vectors, errors, peers, storage, alarm, now: Date.now(), attachments, constructions: constructions.get(this.ctx.id.toString()) });
+    return Response.json({ id: replica.id, vectors, errors, peers, storage, sessions: sessions.length, alarm, now: Date.now(), attachments, constructions: constructions.get(this.ctx.id.toString()) });
   }
 }
 
