@@ -389,12 +389,18 @@ impl<'b> Reader<'b> {
         // The length is one of bytes that are there, and an entry takes two of them.
         let mut vector = VersionVector::with_capacity(len as usize / 2);
         for _ in 0..len / 2 {
-            let dot = Dot::new(self.replica()?, self.sequence_number()?);
-            if !vector.append(dot) {
+            if !vector.append(sound(self.entry(), "an entry of a vector")?) {
                 return Err(SessionError::malformed("a vector out of order"));
             }
         }
         Ok(vector)
+    }
+
+    /// A place of the table, and a sequence of it.
+    fn entry(&mut self) -> Option<Dot> {
+        let replica = self.replicas.get(usize::try_from(self.cbor.u64()?).ok()?)?;
+        let sequence = self.cbor.u64()?;
+        (1..=SEQUENCE_MAX).contains(&sequence).then(|| Dot::new(*replica, sequence))
     }
 
     /// Reads a byte string that holds a CBOR sequence: `each` is called until it is used up.

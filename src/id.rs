@@ -71,11 +71,16 @@ impl ReplicaId {
 
     fn of(label: &[u8], [head @ .., a, b]: [u8; RANDOM_LEN]) -> Option<Self> {
         let legal = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        if label.is_empty() || label.len() > LABEL_MAX {
+            return None;
+        }
         let mut padded = [PAD; LABEL_MAX];
-        padded
-            .get_mut(..label.len())
-            .filter(|slots| !slots.is_empty() && label.iter().all(legal))?
-            .copy_from_slice(label);
+        for (slot, byte) in padded.iter_mut().zip(label) {
+            if !legal(byte) {
+                return None;
+            }
+            *slot = *byte;
+        }
         let number = |at: usize| padded.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         let random = (u64::from_be_bytes(head), u16::from_be_bytes([a, b]));
         Some(Self { label: [number(0)?, number(8)?], random })
@@ -83,11 +88,10 @@ impl ReplicaId {
 
     /// The label, for people.
     #[must_use]
-    pub fn label(&self) -> Label {
-        let mut padded = [PAD; LABEL_MAX];
-        let bytes = self.label.iter().flat_map(|half| half.to_be_bytes());
-        padded.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
-        Label { padded }
+    pub const fn label(&self) -> Label {
+        let [one, other] = self.label;
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (one.to_be_bytes(), other.to_be_bytes());
+        Label { padded: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] }
     }
 
     const fn random(&self) -> [u8; RANDOM_LEN] {
@@ -103,20 +107,18 @@ impl ReplicaId {
 
     /// Shows the compact form.
     pub(crate) fn with_bytes<T>(self, show: impl FnOnce(&[u8]) -> T) -> T {
-        const END: usize = LABEL_MAX + RANDOM_LEN;
-        let mut bytes = [0; END];
+        // The label with its padding, over which the random part is then put: copies of a length that is known take a few
+        // instructions, others a call each.
+        let mut bytes = [PAD; LABEL_MAX + RANDOM_LEN];
         let [first, second] = self.label;
-        // The label stands before the random part, so that both are one piece however long it is.
-        let padding = if second == PADDING { 8 + pads(first) } else { pads(second) };
-        let parts = [first.to_be_bytes(), second.to_be_bytes()];
-        let label = parts.as_flattened().get(..LABEL_MAX - padding).unwrap_or_default();
-        let length = label.len() + RANDOM_LEN;
-        if let Some((start, random)) = bytes.get_mut(..length).and_then(|bytes| bytes.split_at_mut_checked(label.len()))
-        {
-            start.copy_from_slice(label);
-            random.copy_from_slice(&self.random());
+        let label = LABEL_MAX - if second == PADDING { 8 + pads(first) } else { pads(second) };
+        if let Some((slots, _)) = bytes.split_first_chunk_mut::<LABEL_MAX>() {
+            *slots = self.label().padded;
         }
-        show(bytes.get(..length).unwrap_or_default())
+        if let Some(slots) = bytes.get_mut(label..).and_then(<[u8]>::first_chunk_mut::<RANDOM_LEN>) {
+            *slots = self.random();
+        }
+        show(bytes.get(..label + RANDOM_LEN).unwrap_or_default())
     }
 
     /// Reads the compact form.
