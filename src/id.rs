@@ -14,6 +14,8 @@ use crate::error::{ErrorCode, SessionError};
 pub const LABEL_MAX: usize = 16;
 /// The random part of a replica id, in bytes (80 bits: 40 bits collide at 10⁶ ids, and a collision is silent corruption).
 pub const RANDOM_LEN: usize = 10;
+/// The longest text of a replica id, in bytes: label, separator, sixteen digits.
+pub(crate) const TEXT_MAX: usize = LABEL_MAX + 1 + RANDOM_LEN * 8 / 5;
 /// The longest name of a space, in bytes.
 pub const SPACE_NAME_MAX: usize = 64;
 /// The greatest sequence: JavaScript sees a sequence as a number, which is exact up to 2⁵³ − 1.
@@ -121,6 +123,20 @@ impl ReplicaId {
         show(bytes.get(..label + RANDOM_LEN).unwrap_or_default())
     }
 
+    /// Appends the id's text. Each version has one, so it is made without the machinery of formatting.
+    pub(crate) fn append_to(&self, text: &mut String) {
+        text.push_str(&self.label());
+        text.push('~');
+        let (most, least) = self.random;
+        // Twelve digits of five bits, four bits that are left, and sixteen more: four digits.
+        let last = (most & 15) << 16 | u64::from(least);
+        let mut digits = [0; RANDOM_LEN * 8 / 5];
+        let bits = (0..12).map(|at| most >> (59 - 5 * at)).chain((0..4).map(|at| last >> (15 - 5 * at)));
+        let digit = |bits: u64| ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0');
+        digits.iter_mut().zip(bits).for_each(|(slot, bits)| *slot = digit(bits));
+        text.push_str(core::str::from_utf8(&digits).unwrap_or_default());
+    }
+
     /// Reads the compact form.
     ///
     /// # Errors
@@ -155,20 +171,9 @@ impl PartialEq<&str> for Label {
 
 impl fmt::Display for ReplicaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.label())?;
-        f.write_str("~")?;
-        let mut bits = 0u32;
-        let mut held = 0u32;
-        for byte in self.random() {
-            bits = (bits << 8) | u32::from(byte);
-            held += 8;
-            while held >= 5 {
-                held -= 5;
-                let digit = ALPHABET.get(((bits >> held) & 31) as usize).copied().unwrap_or(b'0');
-                fmt::Write::write_char(f, char::from(digit))?;
-            }
-        }
-        Ok(())
+        let mut text = String::with_capacity(TEXT_MAX);
+        self.append_to(&mut text);
+        f.write_str(&text)
     }
 }
 

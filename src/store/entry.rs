@@ -8,12 +8,14 @@ mod key;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 pub use self::key::Key;
-use crate::id::{Dot, ReplicaId, SessionId};
+use crate::id::{Dot, ReplicaId, SessionId, TEXT_MAX};
 use crate::mutant::{Mutant, off};
 use crate::time::{Hlc, Millis};
+
+/// The hexadecimal digits of a clock in a version.
+const CLOCK_DIGITS: usize = 16;
 
 /// What an entry holds. The core never looks into a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,9 +74,23 @@ impl DataEntry {
     #[must_use]
     pub fn version(&self) -> String {
         let mut version = String::new();
-        // Writing to a string does not fail.
-        let _ = write!(version, "{:016x}.{}", self.hlc.to_bits(), self.dot.replica);
+        self.append_version(&mut version);
         version
+    }
+
+    /// By hand: every write and every change has one.
+    fn append_version(&self, version: &mut String) {
+        version.reserve(CLOCK_DIGITS + 1 + TEXT_MAX);
+        let mut digits = [0; CLOCK_DIGITS];
+        let mut clock = self.hlc.to_bits();
+        for digit in digits.iter_mut().rev() {
+            let value = (clock & 15) as u8;
+            *digit = if value < 10 { b'0' + value } else { b'a' - 10 + value };
+            clock >>= 4;
+        }
+        version.push_str(core::str::from_utf8(&digits).unwrap_or_default());
+        version.push('.');
+        self.dot.replica.append_to(version);
     }
 
     /// Bytes of the value, for the limits.
@@ -191,9 +207,10 @@ impl LiveSet {
     pub fn version(&self) -> String {
         let mut version = String::new();
         for (at, entry) in self.entries().iter().enumerate() {
-            let separator = if at == 0 { "" } else { "+" };
-            version.push_str(separator);
-            version.push_str(&entry.version());
+            if at > 0 {
+                version.push('+');
+            }
+            entry.append_version(&mut version);
         }
         version
     }

@@ -75,15 +75,15 @@ pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
 fn forget(keys: &[(Space, Key)], sink: &Sink) {
     let (mut text, mut lengths) = (String::new(), Vec::with_capacity(2 * keys.len()));
     for (space, key) in keys {
-        lengths.extend([append(&mut text, &space.to_string()), append(&mut text, key)]);
+        lengths.extend([append_space(&mut text, space), append(&mut text, key)]);
     }
     sink.forget(&text, &lengths);
 }
 
 fn change(space: &Space, change: &Change, sink: &Sink) {
     let mut text = String::new();
-    let [space, key, version] =
-        [&*space.to_string(), &*change.key, &*change.version].map(|part| append(&mut text, part));
+    let space = append_space(&mut text, space);
+    let [key, version] = [&*change.key, &*change.version].map(|part| append(&mut text, part));
     let (mut shown, mut expires, mut bytes) = (GONE, -1.0, None);
     if let Some(item) = &change.item {
         shown = kind(&item.content);
@@ -101,6 +101,11 @@ fn change(space: &Space, change: &Change, sink: &Sink) {
 fn append(text: &mut String, part: &str) -> u32 {
     text.push_str(part);
     units(part)
+}
+
+/// The same of a space. Nearly all are of the first generation, whose text is the name.
+fn append_space(text: &mut String, space: &Space) -> u32 {
+    if space.generation() > 1 { append(text, &space.to_string()) } else { append(text, space.name()) }
 }
 
 /// An effect that is rare, as JavaScript sees it.

@@ -33,6 +33,8 @@ pub const PATHS: &[Path] = &[
     Path { name: "answer a pull of all, an entry", operations: 8_192, run: encode },
     Path { name: "apply a delta, an entry", operations: 8_192, run: apply },
     Path { name: "pull of one change", operations: 256, run: pull },
+    Path { name: "pass a change on", operations: 256, run: pass_on },
+    Path { name: "hear a change and answer it", operations: 256, run: answer },
     Path { name: "save a snapshot, an entry", operations: 8_192, run: save },
     Path { name: "load a snapshot, an entry", operations: 8_192, run: load },
     Path { name: "begin a session by its token", operations: 256, run: open_token },
@@ -99,6 +101,13 @@ impl Host {
             }
         }
         message
+    }
+
+    /// Drains the effects; what is to be said, and on which link.
+    fn said(&mut self) -> Vec<(LinkId, Vec<u8>)> {
+        let effects = std::iter::from_fn(|| self.replica.poll());
+        let message = |effect| if let Effect::Transmit { link, bytes } = effect { Some((link, bytes)) } else { None };
+        effects.filter_map(message).collect()
     }
 
     fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, SessionError> {
@@ -177,6 +186,95 @@ fn pull(times: u32) -> Result<(), SessionError> {
         from.write(logs(1, |_| at))?;
         let answer = measured(|| from.exchange(&question))?;
         question = to.exchange(&answer)?;
+    }
+    Ok(())
+}
+
+/// Two clients of a server.
+struct Room {
+    clients: [Host; 2],
+    server: Host,
+}
+
+impl Room {
+    fn begin() -> Result<Self, SessionError> {
+        let mut room = Self { clients: [Host::open("one")?, Host::open("two")?], server: Host::open("server")? };
+        for (link, client) in (0..).zip(&mut room.clients) {
+            client.replica.link_up(LinkId(0), NOW);
+            client.replica.interest(true);
+            room.server.replica.link_up(LinkId(link), NOW);
+        }
+        // Until nobody has anything to say.
+        while room.pass()? {}
+        Ok(room)
+    }
+
+    /// Carries what each has to say; whether there was anything.
+    fn pass(&mut self) -> Result<bool, SessionError> {
+        let mut any = false;
+        for link in 0..2 {
+            for (_, bytes) in self.clients[link].said() {
+                any = true;
+                self.server.replica.receive(LinkId(link as u32), &bytes, NOW)?;
+            }
+        }
+        for (link, bytes) in self.server.said() {
+            any = true;
+            self.clients[link.0 as usize].replica.receive(LinkId(0), &bytes, NOW)?;
+        }
+        Ok(any)
+    }
+}
+
+impl Host {
+    fn set(&mut self, at: u32) -> Result<(), SessionError> {
+        let write = Operation::Write { batch: vec![put(at, at)], checks: Vec::new() };
+        self.replica.begin(self.session, write, SYNC, NOW).map(drop)
+    }
+}
+
+fn pass_on(times: u32) -> Result<(), SessionError> {
+    let mut room = Room::begin()?;
+    for at in 0..times {
+        room.clients[0].set(at)?;
+        for (_, bytes) in room.clients[0].said() {
+            let passed = measured(|| {
+                room.server.replica.receive(LinkId(0), &bytes, NOW)?;
+                Ok(room.server.said())
+            })?;
+            assert_eq!(passed.iter().filter(|(link, _)| link.0 == 1).count(), 1, "the other client is told at once");
+            for (link, bytes) in passed {
+                room.clients[link.0 as usize].replica.receive(LinkId(0), &bytes, NOW)?;
+            }
+        }
+        while room.pass()? {}
+    }
+    Ok(())
+}
+
+fn answer(times: u32) -> Result<(), SessionError> {
+    let mut room = Room::begin()?;
+    for at in 0..times {
+        room.clients[0].set(2 * at)?;
+        for (_, bytes) in room.clients[0].said() {
+            room.server.replica.receive(LinkId(0), &bytes, NOW)?;
+        }
+        for (link, bytes) in room.server.said() {
+            let client = &mut room.clients[link.0 as usize];
+            // The first is told that its change has arrived, and the second what it is.
+            if link.0 == 0 {
+                client.replica.receive(LinkId(0), &bytes, NOW)?;
+                continue;
+            }
+            let answered = measured(|| {
+                client.replica.receive(LinkId(0), &bytes, NOW)?;
+                client.said();
+                client.set(2 * at + 1)?;
+                Ok(client.said())
+            })?;
+            answered.iter().try_for_each(|(_, bytes)| room.server.replica.receive(link, bytes, NOW))?;
+        }
+        while room.pass()? {}
     }
     Ok(())
 }
