@@ -5,11 +5,23 @@
 //! from which nobody lists never compares two keys.
 
 use alloc::vec::Vec;
-use core::cell::OnceCell;
 use core::ops::Bound;
 
 use crate::store::entry::{Key, LiveSet};
 use crate::store::table::{Slot, Slots};
+
+#[cfg(not(feature = "mutants"))]
+use core::cell::OnceCell as Once;
+#[cfg(feature = "mutants")]
+use threads::Once;
+
+/// The exhaustive model, which takes the crate with its mutants, looks at one store from several threads.
+#[cfg(feature = "mutants")]
+mod threads {
+    extern crate std;
+
+    pub(super) use std::sync::OnceLock as Once;
+}
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +30,7 @@ pub(crate) struct Order {
     /// What was added since the last run.
     fresh: Vec<Slot>,
     /// The same in order, once somebody has asked.
-    sorted: OnceCell<Vec<Slot>>,
+    sorted: Once<Vec<Slot>>,
 }
 
 impl Order {

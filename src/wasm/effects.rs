@@ -68,7 +68,12 @@ pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
         Effect::Timeout(at) => sink.timeout(at.map_or(-1.0, |at| at as f64)),
         Effect::Forget(Some(keys)) => forget(keys, sink),
         Effect::Event(Event::Change { space, change: told }) => change(space, told, sink),
-        other => sink.other(plain(other)),
+        other @ (Effect::Forget(_)
+        | Effect::Abort { .. }
+        | Effect::Close { .. }
+        | Effect::Call { .. }
+        | Effect::CallOver(_)
+        | Effect::Event(_)) => sink.other(plain(other)),
     }
 }
 
