@@ -149,7 +149,8 @@ fn keys_that_come_and_go_leave_nothing_behind_that_is_told() {
         site.check(&Step::Since(0));
     }
     site.reflect();
-    assert_eq!(site.since(&VersionVector::new()), ["stays"]);
+    let from = VersionVector::from_iter([(site.origins[2], 1)]);
+    assert_eq!([site.since(&VersionVector::new()), site.since(&from)], [["stays"], ["stays"]]);
 }
 
 #[test]
