@@ -82,6 +82,10 @@ pub enum Service {
     Surplus,
     /// A refusal names other users' sessions.
     Named,
+    /// The later word of a home undoes the order to stop a query.
+    Stop,
+    /// A console's own looks are remembered among the queries that have ended.
+    Looks,
 }
 
 /// A check of who may come and what a client may do.
@@ -242,6 +246,8 @@ mod switch {
                 Self::Service(Service::Begun) => "no-service-begun",
                 Self::Service(Service::Fleet) => "no-service-fleet",
                 Self::Service(Service::Surplus) => "no-service-surplus",
+                Self::Service(Service::Stop) => "no-service-stop",
+                Self::Service(Service::Looks) => "no-service-looks",
                 Self::Service(Service::Named) => "no-service-named",
                 Self::Service(Service::Hosted) => "no-service-hosted",
                 Self::Trust(Trust::Proof) => "no-trust-proof",

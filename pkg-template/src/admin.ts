@@ -1,6 +1,7 @@
 /**
  * The operator's calls: each is a statement, or a look at what the core shows its host.
  */
+import type { CoreService } from './binding.js';
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { invalid } from './errors.js';
@@ -8,6 +9,9 @@ import { Handle } from './handle.js';
 import { run } from './query.js';
 import type { Session } from './types/session.js';
 import type { Admin, Operation, QueryInfo, QueryOptions, Role, SessionSummary, Table } from './types/service.js';
+
+// What the core is asked for.
+const [SESSIONS, RUNNING, FINISHED, LOG, CACHE] = [0, 1, 2, 3, 4] as const;
 
 const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
 
@@ -37,7 +41,7 @@ export class AdminHandle implements Admin {
 
   sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {
     const idle = optional(filter?.idleFor, 'idleFor') ?? 0;
-    const [now, { sessions }] = [this.#driver.clock(), this.#service()];
+    const [now, sessions] = [this.#driver.clock(), this.#see(SESSIONS)];
     const asked = ({ user, lastActiveAt }: SessionSummary) => (filter?.user === undefined || filter.user === user) && now - lastActiveAt >= idle;
     return sessions.filter((session) => asked(session) && !(filter?.local === true && session.replica !== this.#driver.id));
   }
@@ -59,10 +63,10 @@ export class AdminHandle implements Admin {
   }
 
   queries(filter?: Parameters<Admin['queries']>[0]): QueryInfo[] {
-    const { queries, finished } = this.#service();
     const slower = optional(filter?.slowerThan, 'slowerThan') ?? 0;
-    const of = filter?.finished === true ? finished : queries;
-    return of.filter(({ session, durationMs }) => (filter?.session === undefined || filter.session === session) && durationMs >= slower);
+    const of = this.#see(filter?.finished === true ? FINISHED : RUNNING);
+    const asked = ({ session, durationMs }: QueryInfo) => (filter?.session === undefined || filter.session === session) && durationMs >= slower;
+    return of.filter((query) => asked(query) && !(filter?.local === true && query.replica !== this.#driver.id));
   }
 
   async killQuery(session: string, plan: number): Promise<void> {
@@ -112,18 +116,16 @@ export class AdminHandle implements Admin {
   }
 
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
-    const { log } = this.#service();
-    return log.sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
+    return this.#see(LOG).sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
   }
 
   cache(): ReturnType<Admin['cache']> {
-    return this.#service().cache;
+    return this.#see(CACHE);
   }
 
-  #service() {
+  #see<W extends 0 | 1 | 2 | 3 | 4>(what: W): CoreService[W] {
     const raw = this.#handle?.raw;
-    const [sessions, queries, finished, log, cache] = this.#driver.call((core, now) => (raw ?? core).service(now), undefined, this.#handle?.asking(''));
-    return { sessions, queries, finished, log, cache };
+    return this.#driver.call((core, now) => (raw ?? core).service(what, now), undefined, this.#handle?.asking(''));
   }
 
   async #column(statement: string): Promise<string[]> {

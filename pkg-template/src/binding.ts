@@ -76,7 +76,7 @@ export interface CoreReplica {
   endQuery(plan: number, rows: number, failure: string | undefined, now: number): void;
   /** The same with nothing but a token, or with nothing. */
   resume(token: string | undefined, now: number): CoreSession;
-  service(now: number): CoreService;
+  service<W extends 0 | 1 | 2 | 3 | 4>(what: W, now: number): CoreService[W];
   flush(timeout: number, now: number): number;
   synced(timeout: number, now: number): number;
   /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
@@ -102,7 +102,7 @@ export interface CoreReplica {
 export type Wanted = readonly [user: string | null, space: string];
 export type Said = readonly [user: string | null, space: string, role: Role | null];
 
-/** Sessions, queries that run, those that have ended, operations in no order, and how the cache does. */
+/** What is asked of the service: sessions, queries that run, those that have ended, operations in no order, how the cache does. */
 export type CoreService = [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
 
 /** The same with guarantees as bits. */
@@ -153,7 +153,7 @@ export interface CoreSession {
   beginQuery(statement: string, timeout: number, now: number): Float64Array;
   end(now: number): void;
   killSession(id: string, reason: string | undefined, now: number): boolean;
-  service(now: number): CoreService;
+  service<W extends 0 | 1 | 2 | 3 | 4>(what: W, now: number): CoreService[W];
   inspect(): Bits<SessionInspection>;
   free(): void;
   __destroy_into_raw?(): number;

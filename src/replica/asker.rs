@@ -11,6 +11,7 @@ use crate::error::SessionError;
 use crate::id::{SessionId, Space};
 use crate::io::SessionHandle;
 use crate::service::access::{Actor, Right};
+use crate::service::query::QueryPlan;
 use crate::service::record::SessionInfo;
 use crate::service::role::{ROOT, RoleType};
 
@@ -33,6 +34,11 @@ impl Asker {
     /// Whether something is the asker's own: of the same account, or of the very session.
     pub(super) fn owns(&self, session: &SessionId, user: Option<&str>) -> bool {
         self.session == Some(*session) || (user.is_some() && self.user.as_deref() == user)
+    }
+
+    pub(super) fn sees_query(&self, roles: &Held<'_>, query: &QueryPlan) -> bool {
+        let own = self.owns(&query.session, query.user.as_deref());
+        self.actor().may(Right::ShowQueries, roles, &query.space, own)
     }
 
     pub(super) fn sees(&self, right: Right, roles: &Held<'_>, session: &SessionInfo) -> bool {

@@ -184,8 +184,8 @@ impl Replica {
     }
 
     fn plan(&mut self, asker: &Asker, statement: &Statement, terms: Terms) -> Option<u64> {
-        let now = self.now;
-        self.begin_query(asker.handle?, &statement.to_string(), terms, now).ok().map(|(plan, _)| plan)
+        let begun = self.begin_plan(asker.handle?, &statement.to_string(), terms, statement.looks());
+        begun.ok().map(|(plan, _)| plan)
     }
 
     fn execute<'h>(

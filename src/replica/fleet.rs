@@ -4,12 +4,15 @@
 //! greatest last use that is known, and is never written; of no session more is told than once an interval, however often
 //! it is used; a session that was handed over is its new home's, and no timer of the old one ends it.
 
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Replica;
-use crate::id::SessionId;
+use crate::id::{ReplicaId, SessionId};
+use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats};
-use crate::store::roster::{LEASE, Row};
+use crate::service::system::shared;
+use crate::store::roster::{LEASE, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::time::Millis;
 
 /// What the others are to be told.
@@ -73,14 +76,66 @@ impl Replica {
             self.service.manager.update(&id, |session| session.stirred = false);
             let Some(session) = self.service.manager.get(&id) else { continue };
             let SessionInfo { user, client, address, space, active, expires, queries, .. } = session.clone();
-            let (home, told) = (self.id, self.now);
-            self.store.roster_mut().put(id, Row { home, user, client, address, space, active, expires, queries, told });
+            let (home, told, running) = (self.id, self.now, self.running(&id));
+            let row = Row { home, user, client, address, space, active, expires, queries, running, told };
+            self.store.roster_mut().put(id, row);
         }
+    }
+
+    /// What a session runs here, as it is told.
+    fn running(&self, session: &SessionId) -> Vec<Running> {
+        let own = self.service.queries.running().filter(|query| query.session == *session && !query.looks);
+        let told = own.map(|query| {
+            let upto = (0..=RUNNING_TEXT_MAX).rev().find(|at| query.statement.is_char_boundary(*at)).unwrap_or(0);
+            let statement = query.statement.get(..upto).unwrap_or(&query.statement);
+            Running { plan: query.plan, started: query.started, statement: statement.into(), stop: false }
+        });
+        told.take(RUNNING_MAX).collect()
+    }
+
+    /// Stops what others have ordered to stop.
+    fn heed_stops(&mut self, session: &SessionId) {
+        let Some(row) = self.store.roster().get(session).filter(|row| row.home == self.id) else { return };
+        let ordered: Vec<(u64, Millis)> =
+            row.running.iter().filter(|query| query.stop).map(|query| (query.plan, query.started)).collect();
+        for (plan, started) in ordered {
+            let known = self.service.queries.get(plan);
+            if known.is_some_and(|query| query.session == *session && query.started == started) {
+                self.stop_query(plan, QueryStatus::Killed);
+            }
+        }
+    }
+
+    /// The queries that run elsewhere, as others have told: each with its home and the age of the word.
+    pub(super) fn queries_elsewhere(&self) -> impl Iterator<Item = (QueryPlan, ReplicaId, Millis)> {
+        let rows = self.store.roster().iter().filter(|(_, row)| row.home != self.id);
+        let told =
+            rows.filter(|(id, row)| self.now.saturating_sub(row.told) < LEASE && self.store.fences().get(id).is_none());
+        told.flat_map(move |(id, row)| {
+            let space = shared(&row.space.to_string());
+            row.running.iter().map(move |query| {
+                let plan = QueryPlan {
+                    plan: query.plan,
+                    session: *id,
+                    user: row.user.clone(),
+                    space: space.clone(),
+                    statement: String::from(&*query.statement),
+                    started: query.started,
+                    deadline: None,
+                    ended: None,
+                    status: QueryStatus::Running,
+                    rows: 0,
+                    looks: false,
+                };
+                (plan, row.home, self.now.saturating_sub(row.told))
+            })
+        })
     }
 
     /// Another replica has told of sessions: those that are known here may be its now.
     pub(super) fn heed_rows(&mut self, sessions: &[SessionId]) {
         for id in sessions {
+            self.heed_stops(id);
             let Some(row) = self.store.roster().get(id).filter(|row| row.home != self.id) else { continue };
             let active = row.active;
             let idle = |known: &SessionInfo| known.handles == 0 && known.queries == 0 && known.active <= active;

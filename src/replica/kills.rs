@@ -101,38 +101,52 @@ impl Replica {
         asker: &Asker,
         pairs: &[(Option<Cell>, Cell)],
     ) -> Result<Table, SessionError> {
-        let mut plans = Vec::new();
+        let mut plans: Vec<(Option<SessionId>, u64)> = Vec::new();
         for (session, plan) in pairs {
             let Cell::Number(number) = plan else { return Err(semantic("a plan is an integer")) };
             let plan = u64::try_from(*number).unwrap_or(0);
-            let query = self.service.queries.get(plan);
             let of = match session {
                 None => asker.session,
                 Some(cell) => {
                     let id = id_of(cell)?;
-                    let known = id.filter(|id| self.service.manager.get(id).is_some());
+                    let known = id.filter(|id| self.find_session(id).is_some());
                     let none =
                         || SessionError::new(ErrorCode::QueryNotFound, format!("SessionId[{cell}] does not exist"));
                     Some(known.ok_or_else(none)?)
                 }
             };
-            if let Some(target) = of.and_then(|id| self.service.manager.get(&id))
-                && !asker.sees(Right::KillQuery, &self.roles(), target)
+            if let Some((target, _)) = of.and_then(|id| self.find_session(&id))
+                && !asker.sees(Right::KillQuery, &self.roles(), &target)
             {
                 return Err(denied(Right::KillQuery));
             }
-            let missing = || match session {
-                None => query::unknown(plan),
-                Some(cell) => {
-                    let cause = format!("ExecutionPlanId[{plan}] does not exist in Session[{cell}].");
-                    SessionError::new(ErrorCode::QueryNotFound, cause)
-                }
-            };
-            let query = query.filter(|query| of.is_none_or(|of| query.session == of)).ok_or_else(missing)?;
-            plans.push(query.plan);
+            let here = self.service.queries.get(plan).filter(|query| of.is_none_or(|of| query.session == of));
+            // One that was told of by its home, which is to stop it.
+            let row = of.and_then(|id| self.store.roster().get(&id)).filter(|row| row.home != self.id);
+            let there = row.is_some_and(|row| row.running.iter().any(|query| query.plan == plan));
+            if here.is_some() {
+                plans.push((None, plan));
+            } else if there {
+                plans.push((of, plan));
+            } else {
+                return Err(match session {
+                    None => query::unknown(plan),
+                    Some(cell) => {
+                        let cause = format!("ExecutionPlanId[{plan}] does not exist in Session[{cell}].");
+                        SessionError::new(ErrorCode::QueryNotFound, cause)
+                    }
+                });
+            }
         }
-        for plan in plans {
-            self.stop_query(plan, QueryStatus::Killed);
+        for (elsewhere, plan) in plans {
+            match elsewhere {
+                Some(session) => {
+                    self.store.roster_mut().stop(&session, plan);
+                }
+                None => {
+                    self.stop_query(plan, QueryStatus::Killed);
+                }
+            }
         }
         Ok(Table::default())
     }

@@ -8,7 +8,7 @@ use super::asker::Asker;
 use super::console::missing;
 use super::kills::id_of;
 use crate::error::{ErrorCode, SessionError};
-use crate::id::Space;
+use crate::id::{ReplicaId, Space};
 use crate::io::SessionHandle;
 use crate::service::access::{Right, Roles, denied};
 use crate::service::query::QueryPlan;
@@ -31,8 +31,8 @@ const SESSIONS: [&str; 11] = [
     "ActiveQueries",
     "AgeInMs",
 ];
-const QUERIES: [&str; 8] =
-    ["SessionID", "ExecutionPlanID", "User", "Host", "StartTime", "DurationInUSec", "Status", "Query"];
+const QUERIES: [&str; 9] =
+    ["SessionID", "ExecutionPlanID", "User", "Host", "StartTime", "DurationInUSec", "Status", "Query", "AgeInMs"];
 /// The columns that a list has.
 pub(super) fn columns(show: &Show) -> &'static [&'static str] {
     match show {
@@ -82,12 +82,9 @@ impl Replica {
                 }
                 table.rows.push(session_row(&session, status, age));
             }
-            Show::Queries { .. } => {
-                let seen = self.service.queries.running().filter(|query| {
-                    let own = asker.owns(&query.session, query.user.as_deref());
-                    asker.actor().may(Right::ShowQueries, &roles, &query.space, own)
-                });
-                table.rows = seen.map(|query| self.query_row(query)).collect();
+            Show::Queries { local } => {
+                let all = self.queries_seen(asker, *local);
+                table.rows = all.iter().map(|(query, home, age)| self.query_row(query, *home, *age)).collect();
             }
             Show::Users => {
                 asker.actor().check(Right::ShowUsers, &roles, &space, false)?;
@@ -139,23 +136,31 @@ impl Replica {
         Ok(seen.filter(live).collect())
     }
 
-    /// The queries that a session may see, or the host without one: those that run, or those that have ended.
+    /// The queries that run, as far as the asker may see them: those of this replica first.
+    fn queries_seen(&self, asker: &Asker, local: bool) -> Vec<(QueryPlan, ReplicaId, Millis)> {
+        let roles = self.roles();
+        let here = self.service.queries.running().map(|query| (query.clone(), self.id, 0));
+        let all = here.chain(self.queries_elsewhere().filter(|_| !local));
+        all.filter(|(query, ..)| asker.sees_query(&roles, query)).collect()
+    }
+
+    /// The queries that a session may see, or the host without one: those that run in the fleet, each with its home and the age
+    /// of the word; or those that have ended here.
     ///
     /// # Errors
     /// The reason of a refused session.
-    pub fn queries_of(&self, handle: Option<SessionHandle>, ended: bool) -> Result<Vec<QueryPlan>, SessionError> {
+    pub fn queries_of(
+        &self,
+        handle: Option<SessionHandle>,
+        ended: bool,
+    ) -> Result<Vec<(QueryPlan, ReplicaId, Millis)>, SessionError> {
         let asker = self.asker(handle)?;
+        if !ended {
+            return Ok(self.queries_seen(&asker, false));
+        }
         let roles = self.roles();
-        let seen = |query: &&QueryPlan| {
-            let own = asker.owns(&query.session, query.user.as_deref());
-            asker.actor().may(Right::ShowQueries, &roles, &query.space, own)
-        };
-        let queries = &self.service.queries;
-        Ok(if ended {
-            queries.history().filter(seen).cloned().collect()
-        } else {
-            queries.running().filter(seen).cloned().collect()
-        })
+        let over = self.service.queries.history().filter(|query| asker.sees_query(&roles, query));
+        Ok(over.map(|query| (query.clone(), self.id, 0)).collect())
     }
 
     /// The spaces that exist: the default one, and those that were created.
@@ -185,16 +190,17 @@ impl Replica {
         table
     }
 
-    fn query_row(&self, query: &QueryPlan) -> Vec<Cell> {
+    fn query_row(&self, query: &QueryPlan, home: ReplicaId, age: Millis) -> Vec<Cell> {
         alloc::vec![
             Cell::Text(query.session.to_text()),
             query.plan.into(),
             query.user.as_deref().into(),
-            Cell::Text(self.id.to_string()),
+            Cell::Text(home.to_string()),
             Cell::Text(iso(query.started)),
             query.duration(self.now).saturating_mul(1_000).into(),
             query.status.name().into(),
             query.statement.as_str().into(),
+            age.into(),
         ]
     }
 }

@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use super::asker::Asker;
-use crate::error::SessionError;
+use crate::error::{ErrorCode, SessionError};
 use crate::io::SessionHandle;
-use crate::service::access::Right;
+use crate::service::access::{Right, denied};
 use crate::service::audit::LoggedOperation;
+use crate::service::cache::CacheStats;
 use crate::service::role::RoleType;
 use crate::service::statement::Statement;
 use crate::service::system::Directory;
@@ -67,15 +68,30 @@ impl Replica {
     /// done, in no order.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason of a refused session; `PERMISSION_DENIED` for who may read it nowhere.
     pub fn log_of(&self, handle: Option<SessionHandle>) -> Result<Vec<(String, LoggedOperation)>, SessionError> {
         let asker = self.asker(handle)?;
-        let (roles, directory, own) = (self.roles(), self.directory(), self.id.to_string());
+        let roles = self.roles();
+        // Who may read it in no space is told so, as by every other list of what is not one's own.
+        let reads = |space: &str| asker.actor().may(Right::ReadLog, &roles, space, false);
+        if !asker.god && !self.spaces().iter().any(|space| reads(&space.to_string())) {
+            return Err(denied(Right::ReadLog));
+        }
+        let (directory, own) = (self.directory(), self.id.to_string());
         let here = self.service.log.iter().map(|operation| (own.clone(), operation.clone()));
         let all = directory.log().map(|(replica, operation)| (replica.to_string(), operation)).chain(here);
-        let seen = |(_, operation): &(String, LoggedOperation)| {
-            asker.actor().may(Right::ReadLog, &roles, &operation.space, false)
-        };
-        Ok(all.filter(seen).collect())
+        Ok(all.filter(|(_, operation)| reads(&operation.space)).collect())
+    }
+
+    /// How the cache of sessions does, for who is God: it counts everybody's.
+    ///
+    /// # Errors
+    /// The reason of a refused session; `PERMISSION_DENIED`.
+    pub fn cache_of(&self, handle: Option<SessionHandle>) -> Result<(CacheStats, u64, u64), SessionError> {
+        if !self.asker(handle)?.god {
+            let cause = "this is for God: the counts are of everybody's sessions";
+            return Err(SessionError::new(ErrorCode::PermissionDenied, cause));
+        }
+        Ok(self.service.manager.cache())
     }
 }

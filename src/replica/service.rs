@@ -377,6 +377,18 @@ impl Replica {
         self.input(now);
         self.work();
         self.stirred = true;
+        self.begin_plan(handle, statement, terms, false)
+    }
+
+    /// [`Replica::begin_query`], also of a statement that only looks at lists.
+    pub(super) fn begin_plan(
+        &mut self,
+        handle: SessionHandle,
+        statement: &str,
+        terms: Terms,
+        looks: bool,
+    ) -> Result<(u64, Option<Millis>), SessionError> {
+        let now = self.now;
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         let (session, user, space) = (state.id, state.user.as_deref().map(shared), shared(&state.space.to_string()));
@@ -396,6 +408,7 @@ impl Replica {
             ended: None,
             status: QueryStatus::Running,
             rows: 0,
+            looks,
         };
         let plan = self.service.queries.begin(query);
         self.service.manager.count_query(&session, true, now);

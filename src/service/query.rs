@@ -14,6 +14,7 @@ use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::id::SessionId;
+use crate::mutant::{Mutant, Service, off};
 use crate::time::Millis;
 
 /// The most finished plans that are remembered.
@@ -73,6 +74,8 @@ pub struct QueryPlan {
     pub status: QueryStatus,
     /// How many rows it gave.
     pub rows: u64,
+    /// It only looks at lists: a console's, which refreshes every second.
+    pub looks: bool,
 }
 
 impl QueryPlan {
@@ -118,8 +121,8 @@ fn cut(mut text: String) -> String {
 }
 
 impl Queries {
-    /// A query begins; its plan's number. Everything but `session`, `user`, `space`, `statement`, `started` and
-    /// `deadline` is set here.
+    /// A query begins; its plan's number. Everything but `session`, `user`, `space`, `statement`, `started`, `deadline` and
+    /// `looks` is set here.
     pub fn begin(&mut self, query: QueryPlan) -> u64 {
         self.last += 1;
         self.stats.begun += 1;
@@ -179,7 +182,7 @@ impl Queries {
         self.running.values()
     }
 
-    /// What has ended, the latest last.
+    /// What has ended, the latest last; but for what has looked at lists and done nothing else.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &QueryPlan> {
         self.history.iter()
     }
@@ -202,6 +205,10 @@ impl Queries {
         over.status = status;
         over.rows = rows;
         over.ended = Some(now);
+        // What has only looked would have everything else forgotten within minutes.
+        if over.looks && over.status == QueryStatus::Completed && !off(Mutant::Service(Service::Looks)) {
+            return Some(over);
+        }
         if self.history.len() == HISTORY_MAX {
             self.history.pop_front();
         }

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{ReplicaId, SessionId, Space};
+use crate::mutant::{Mutant, Service, off};
 use crate::store::numbered::Numbered;
 use crate::time::Millis;
 
@@ -17,6 +18,25 @@ pub const LEASE: Millis = 600_000;
 pub const ROWS_MAX: usize = 100_000;
 /// The longest text of a row that is read, in bytes.
 pub const ROW_TEXT_MAX: usize = 1_024;
+
+/// The most running queries of a session that are told, and the longest text of one, in bytes.
+pub const RUNNING_MAX: usize = 8;
+/// The longest text of a running query that is told, in bytes.
+pub const RUNNING_TEXT_MAX: usize = 160;
+
+/// A query that runs, as its home has told. What names it is its number and its beginning: numbers begin anew with each run
+/// of a replica.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Running {
+    /// Its number at its home.
+    pub plan: u64,
+    /// When it began, by the clock of its home.
+    pub started: Millis,
+    /// What was asked, or the beginning of it.
+    pub statement: Arc<str>,
+    /// Somebody has ordered that it stops. Nobody takes that back.
+    pub stop: bool,
+}
 
 /// A session, as its home has told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +57,8 @@ pub struct Row {
     pub expires: Millis,
     /// Queries that run.
     pub queries: u32,
+    /// Those of them that are told of.
+    pub running: Vec<Running>,
     /// When its home said so, by the home's clock.
     pub told: Millis,
 }
@@ -69,16 +91,38 @@ impl Roster {
         self.0.since(after)
     }
 
-    /// Takes a row in, if it is later than what is known; tells whether it is.
+    /// Takes a row in, if it is later than what is known; tells whether anything has changed by it. That a query is to stop
+    /// stays said, in whatever order words come.
     pub fn put(&mut self, session: SessionId, row: Row) -> bool {
-        let later = match self.0.get(&session) {
-            Some(known) => (row.told, row.home) > (known.told, known.home),
-            None => self.0.len() < ROWS_MAX,
+        let Some(known) = self.0.get(&session) else {
+            let room = self.0.len() < ROWS_MAX;
+            if room {
+                self.0.put(session, row);
+            }
+            return room;
         };
-        if later {
-            self.0.put(session, row);
+        let later = (row.told, row.home) > (known.told, known.home);
+        let (mut kept, other) = if later { (row, known.clone()) } else { (known.clone(), row) };
+        let mut changed = later;
+        for query in kept.running.iter_mut().filter(|query| !query.stop) {
+            let same = |one: &&Running| one.stop && (one.plan, one.started) == (query.plan, query.started);
+            if other.running.iter().any(|one| same(&one)) && !off(Mutant::Service(Service::Stop)) {
+                (query.stop, changed) = (true, true);
+            }
         }
-        later
+        if changed {
+            self.0.put(session, kept);
+        }
+        changed
+    }
+
+    /// Orders that a query stops; tells whether it is known to run.
+    pub fn stop(&mut self, session: &SessionId, plan: u64) -> bool {
+        let Some(mut row) = self.0.get(session).cloned() else { return false };
+        let Some(query) = row.running.iter_mut().find(|query| query.plan == plan) else { return false };
+        query.stop = true;
+        self.0.put(*session, row);
+        true
     }
 
     /// Sweeps the rows whose lease or whose session was over by `now`.

@@ -9,13 +9,15 @@ use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::SessionId;
 use crate::store::fence::{FENCE_TEXT_MAX, Fence};
-use crate::store::roster::{ROW_TEXT_MAX, Row};
+use crate::store::roster::{ROW_TEXT_MAX, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::sync::message::optional_text;
 
 /// How many items a fence takes.
 const FENCE_ITEMS: usize = 6;
 /// How many items a row takes.
-const ROW_ITEMS: usize = 11;
+const ROW_ITEMS: usize = 12;
+/// How many items a running query takes.
+const RUNNING_ITEMS: usize = 4;
 
 pub(super) fn encode_fences(writer: &mut Writer, fences: &[(SessionId, Fence)]) {
     writer.array(fences.len() * FENCE_ITEMS);
@@ -40,6 +42,13 @@ pub(super) fn encode_rows(writer: &mut Writer, rows: &[(SessionId, Row)]) {
         writer.space(&row.space);
         for number in [row.active, row.expires, u64::from(row.queries), row.told] {
             writer.u64(number);
+        }
+        writer.array(row.running.len() * RUNNING_ITEMS);
+        for Running { plan, started, statement, stop } in &row.running {
+            writer.u64(*plan);
+            writer.u64(*started);
+            writer.text(statement);
+            writer.bool(*stop);
         }
     }
 }
@@ -70,9 +79,26 @@ pub(super) fn decode_rows(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, Row
         let space = reader.space()?;
         let (active, expires, queries, told) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
         let queries = u32::try_from(queries).map_err(|_| SessionError::malformed("a row"))?;
-        Ok((session, Row { home, user, client, address, space, active, expires, queries, told }))
+        let running = decode_running(reader)?;
+        Ok((session, Row { home, user, client, address, space, active, expires, queries, running, told }))
     };
     (0..items / ROW_ITEMS as u64).map(row).collect()
+}
+
+fn decode_running(reader: &mut Reader<'_>) -> Result<Vec<Running>, SessionError> {
+    let items = reader.array()?;
+    let queries = items / RUNNING_ITEMS as u64;
+    if items % RUNNING_ITEMS as u64 != 0 || queries > RUNNING_MAX as u64 {
+        return Err(SessionError::malformed("a row"));
+    }
+    let query = |_| {
+        let (plan, started, statement) = (reader.u64()?, reader.u64()?, reader.text()?);
+        if statement.len() > RUNNING_TEXT_MAX {
+            return Err(SessionError::malformed("a text that is too long"));
+        }
+        Ok(Running { plan, started, statement: Arc::from(statement), stop: reader.bool()? })
+    };
+    (0..queries).map(query).collect()
 }
 
 /// A text that is not too long, or nothing.

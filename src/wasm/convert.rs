@@ -123,7 +123,7 @@ pub(super) fn table(table: &Table) -> JsValue {
 }
 
 /// A query as JavaScript sees it.
-pub(super) fn query(query: &QueryPlan, replica: &str, now: Millis) -> JsValue {
+pub(super) fn query(query: &QueryPlan, replica: &str, age: Millis, now: Millis) -> JsValue {
     let failure = if let QueryStatus::Failed(failure) = &query.status { Some(failure.as_str()) } else { None };
     object([
         ("plan", JsValue::from_f64(query.plan as f64)),
@@ -135,6 +135,7 @@ pub(super) fn query(query: &QueryPlan, replica: &str, now: Millis) -> JsValue {
         ("durationMs", JsValue::from_f64(query.duration(now) as f64)),
         ("status", query.status.name().into()),
         ("error", failure.map_or(JsValue::NULL, JsValue::from_str)),
+        ("ageMs", JsValue::from_f64(age as f64)),
     ])
 }
 

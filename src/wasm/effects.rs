@@ -162,7 +162,7 @@ fn event(event: &Event) -> JsValue {
             object([("type", "session".into()), ("session", session(over, *status, 0))])
         }
         Event::Slow(slow) => {
-            object([("type", "slow".into()), ("query", query(slow, "", slow.ended.unwrap_or(slow.started)))])
+            object([("type", "slow".into()), ("query", query(slow, "", 0, slow.ended.unwrap_or(slow.started)))])
         }
         Event::Peers(count) => object([("type", "peers".into()), ("count", (*count).into())]),
         Event::Rejected { space, code, writes } => {

@@ -218,29 +218,39 @@ pub(super) fn replica(core: &Replica) -> Result<JsValue, SessionError> {
     })
 }
 
-/// What a session may see of the service, or the host without one: `[sessions, queries, finished, log, cache]`.
-pub(super) fn service(core: &Replica, handle: Option<SessionHandle>, now: Millis) -> Result<JsValue, SessionError> {
-    let replica = core.id().to_string();
-    let sessions = core.sessions_of(handle)?;
-    let sessions = list(sessions.iter().map(|(session, status, age)| convert::session(session, *status, *age)));
-    let queries = |ended| -> Result<JsValue, SessionError> {
-        Ok(list(core.queries_of(handle, ended)?.iter().map(|held| convert::query(held, &replica, now))))
-    };
-    let operation = |(replica, held): &(String, crate::service::audit::LoggedOperation)| {
-        object([
-            ("at", number(Some(held.at))),
-            ("replica", text(Some(replica))),
-            ("user", text(held.user.as_ref())),
-            ("session", text(held.session.map(|id| id.to_text()))),
-            ("action", text(Some(&held.action))),
-            ("target", text(Some(&held.space))),
-            ("outcome", text(Some(&held.outcome))),
-        ])
-    };
-    let log = list(core.log_of(handle)?.iter().map(operation));
-    let (stats, bytes, capacity) = core.service().0.cache();
-    let counts = [("hits", stats.hits), ("misses", stats.misses), ("evictions", stats.evictions)];
-    let counts = counts.into_iter().chain([("bytes", bytes), ("capacity", capacity)]);
-    let cache = map(counts.map(|(name, count)| (name, number(Some(count)))));
-    Ok(list([sessions, queries(false)?, queries(true)?, log, cache].into_iter()))
+/// What a session may see of the service, or the host without one: 0 sessions, 1 queries that run, 2 those that have ended, 3
+/// operations, 4 how the cache does.
+pub(super) fn service(
+    core: &Replica,
+    handle: Option<SessionHandle>,
+    what: u32,
+    now: Millis,
+) -> Result<JsValue, SessionError> {
+    Ok(match what {
+        0 => list(core.sessions_of(handle)?.iter().map(|(held, status, age)| convert::session(held, *status, *age))),
+        1 | 2 => {
+            let queries = core.queries_of(handle, what == 2)?;
+            list(queries.iter().map(|(held, home, age)| convert::query(held, &home.to_string(), *age, now)))
+        }
+        3 => {
+            let operation = |(replica, held): &(String, crate::service::audit::LoggedOperation)| {
+                object([
+                    ("at", number(Some(held.at))),
+                    ("replica", text(Some(replica))),
+                    ("user", text(held.user.as_ref())),
+                    ("session", text(held.session.map(|id| id.to_text()))),
+                    ("action", text(Some(&held.action))),
+                    ("target", text(Some(&held.space))),
+                    ("outcome", text(Some(&held.outcome))),
+                ])
+            };
+            list(core.log_of(handle)?.iter().map(operation))
+        }
+        _ => {
+            let (stats, bytes, capacity) = core.cache_of(handle)?;
+            let counts = [("hits", stats.hits), ("misses", stats.misses), ("evictions", stats.evictions)];
+            let counts = counts.into_iter().chain([("bytes", bytes), ("capacity", capacity)]);
+            map(counts.map(|(name, count)| (name, number(Some(count)))))
+        }
+    })
 }

@@ -400,13 +400,13 @@ impl Replica {
         borrow(&self.core)?.end_query(plan as u64, result, millis(now))
     }
 
-    /// Sessions, queries, operations and the cache's counts, for the host: `[sessions, queries, finished, log, cache]`.
+    /// What the host sees of the service: 0 sessions, 1 queries that run, 2 those that have ended, 3 operations, 4 the cache.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn service(&self, now: f64) -> Result<JsValue, SessionError> {
+    pub fn service(&self, what: u32, now: f64) -> Result<JsValue, SessionError> {
         let core = borrow(&self.core)?;
-        inspect::service(&core, None, millis(now))
+        inspect::service(&core, None, what, millis(now))
     }
 
     /// Waits until everything written so far is durable: 0 if it is, else the number of the wait.

@@ -271,9 +271,9 @@ impl Session {
     ///
     /// # Errors
     /// The reason of a refused session.
-    pub fn service(&self, now: f64) -> Result<JsValue, SessionError> {
+    pub fn service(&self, what: u32, now: f64) -> Result<JsValue, SessionError> {
         let core = borrow(&self.core)?;
-        super::inspect::service(&core, Some(self.handle), millis(now))
+        super::inspect::service(&core, Some(self.handle), what, millis(now))
     }
 
     /// Logs the session out, everywhere.

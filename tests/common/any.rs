@@ -10,7 +10,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
-use edge_session::store::roster::Row;
+use edge_session::store::roster::{Row, Running};
 use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -108,8 +108,11 @@ fn any_fence() -> impl Strategy<Value = Fence> {
 
 fn any_row() -> impl Strategy<Value = Row> {
     let text = || prop::option::of("[a-zä ]{0,6}").prop_map(|text| text.map(Into::into));
-    ((any_replica(), any_space()), (text(), text(), text()), any::<[u64; 3]>(), any::<u32>()).prop_map(
-        |((home, space), (user, client, address), [active, expires, told], queries)| Row {
+    let query = (any::<[u64; 2]>(), "[a-zä ]{0,6}", any::<bool>())
+        .prop_map(|([plan, started], statement, stop)| Running { plan, started, statement: statement.into(), stop });
+    let running = (any::<u32>(), prop::collection::vec(query, 0..3));
+    ((any_replica(), any_space()), (text(), text(), text()), any::<[u64; 3]>(), running).prop_map(
+        |((home, space), (user, client, address), [active, expires, told], (queries, running))| Row {
             home,
             user,
             client,
@@ -118,6 +121,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             active,
             expires,
             queries,
+            running,
             told,
         },
     )

@@ -30,6 +30,14 @@ async function world(t, role) {
   return { replica, mine, theirs, elsewhere, text };
 }
 
+const faces = readFileSync(new URL('../data/service/faces.txt', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+
+/** The columns of a list's statement that its call shows too, as the call names them. */
+const SHOWN = { sessions: [['SessionId', 'id'], ['UserName', 'user']], queries: [['SessionID', 'session'], ['Query', 'statement']] };
+
 /** Until something is so; it is looked at now and then. */
 const until = (so, what) =>
   within(
@@ -48,6 +56,33 @@ for (const [at, role] of table[0].entries()) {
       const { replica, mine, text } = await world(t, role);
       assert.equal(await outcome(mine.run(text(row[0]))), row[at], `${row[0]}, as ${role}`);
       await replica.close();
+    }
+  });
+}
+
+for (const [at, role] of faces[0].entries()) {
+  if (at < 2) continue;
+  test(`calls and statements are two faces of one answer, as ${role}`, async (t) => {
+    for (const row of faces.slice(1)) {
+      const [call, statement, expected] = [row[0], row[1], row[at]];
+      const one = await world(t, role);
+      const [method, ...args] = one.text(call).split(' ').map((word) => (/^\d+$/.test(word) ? Number(word) : word));
+      const admin = one.replica.admin.as(one.mine);
+      let listed;
+      assert.equal(await outcome((async () => (listed = await admin[method](...args)))()), expected, `${call}, as ${role}`);
+      await one.replica.close();
+      if (statement === '-') continue;
+      const two = await world(t, role);
+      let table;
+      assert.equal(await outcome(two.mine.run(two.text(statement)).then((answer) => (table = answer))), expected, `${statement}, as ${role}`);
+      for (const [column, field] of SHOWN[method] ?? []) {
+        const rows = table.rows.map((cells) => cells[table.columns.indexOf(column)]).filter((cell) => cell !== statement);
+        const ids = (list) => list.map((value) => (/^[0-9a-f]{8}-/.test(value) ? 'an id' : value)).sort();
+        // The statement is itself a query of the asker's, in one row more.
+        const own = method === 'queries' && field === 'session' ? 1 : 0;
+        assert.deepEqual(ids(rows).slice(own), ids(listed.map((one) => one[field])), `${column}, as ${role}`);
+      }
+      await two.replica.close();
     }
   });
 }
@@ -86,6 +121,27 @@ test('other text goes to the host, as a query, and becomes a table', async (t) =
   assert.equal((await rejection(session.run('FAIL'))).message, 'no disk');
   const finished = replica.admin.queries({ finished: true });
   assert.deepEqual(finished.map(({ status, error }) => [status, error]), [['Completed', null], ['Failed', 'no disk']]);
+});
+
+test('a query that runs at another edge is listed, and killed', async (t) => {
+  const [fra, nrt] = await openAll(t, ['fra1', 'nrt1'], { secret: SECRET, session: { publishEvery: 10 } });
+  const [one, other] = pair();
+  fra.connect(one);
+  nrt.connect(other);
+  const session = nrt.session({ user: 'ann' });
+  let given;
+  const failed = rejection(session.track('report', (context) => new Promise(() => (given = context))));
+  const seen = () => fra.admin.queries({ session: session.id });
+  await until(() => seen().length > 0, 'the query at the other edge');
+  const [query] = seen();
+  assert.deepEqual([query.plan, query.replica, query.statement, query.status, query.user], [given.planId, nrt.id, 'report', 'Running', 'ann']);
+  assert.deepEqual(fra.admin.queries({ local: true }), []);
+  const table = await fra.admin.run('SHOW QUERIES | YIELD $-.Host, $-.Query');
+  assert.deepEqual(table.rows, [[nrt.id, 'report']]);
+  await fra.admin.killQuery(session.id, query.plan);
+  assert.equal((await within(failed, 'the end of the query')).code, 'QUERY_KILLED');
+  assert.ok(given.signal.aborted);
+  await until(() => seen().length === 0, 'the word of its end');
 });
 
 test('a killed query aborts, is reported as killed, and what it brings later is dropped', async (t) => {

@@ -27,6 +27,7 @@ mod queries;
 mod random;
 mod roles;
 mod roster;
+mod running;
 mod sessions;
 mod statements;
 

@@ -26,6 +26,8 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Fleet, limits::what_others_have_told_of_a_user_counts);
     notices(Service::Surplus, limits::after_a_heal_those_end_that_were_idle_for_longest);
     notices(Service::Named, limits::a_refusal_names_no_session_of_others);
+    notices(Service::Stop, running::a_kill_reaches_a_query_that_runs_two_edges_away_whatever_its_home_says_meanwhile);
+    notices(Service::Looks, running::a_console_that_refreshes_its_lists_does_not_wash_out_what_has_ended);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
 }
 

@@ -26,7 +26,7 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
-use edge_session::store::roster::Row;
+use edge_session::store::roster::{Row, Running};
 use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -60,8 +60,9 @@ fn fence() -> Fence {
 
 fn row() -> Row {
     let (active, expires, told) = (TIME + 1_000, TIME + 3_600_000, TIME + 2_000);
+    let running = vec![Running { plan: 3, started: TIME + 1_500, statement: "work".into(), stop: true }];
     let (home, user, client) = (fra1(), Some("ann".into()), Some("shop".into()));
-    Row { home, user, client, address: None, space: space(), active, expires, queries: 2, told }
+    Row { home, user, client, address: None, space: space(), active, expires, queries: 2, running, told }
 }
 
 fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {

@@ -43,6 +43,10 @@ export async function log(replica, { token }) {
   const session = replica.session({ token });
   try {
     return { operations: replica.admin.as(session).log().slice(-LINES) };
+  } catch (error) {
+    // Who may read it nowhere sees an empty list.
+    if (error.code === 'PERMISSION_DENIED') return { operations: [] };
+    throw error;
   } finally {
     session[Symbol.dispose]?.();
   }

@@ -74,6 +74,8 @@ export interface QueryInfo {
   readonly status: 'Running' | 'Completed' | 'Failed' | 'Killed' | 'Timeout';
   /** Why it has failed. */
   readonly error: string | null;
+  /** How old the row is: milliseconds since its replica has told of it; 0 for this replica's own. */
+  readonly ageMs: number;
 }
 
 /** One line of the operation log. */
@@ -111,9 +113,16 @@ export interface Admin {
   killSession(id: string, reason?: string): Promise<boolean>;
   /** Kills the sessions of a user that are known, here or from others, but for one; how many. */
   killSessions(filter: { user: string; except?: string | undefined }): Promise<number>;
-  /** The queries of this replica that run; with `finished`, those that have ended instead, the latest last. */
-  queries(filter?: { session?: string | undefined; slowerThan?: Duration | undefined; finished?: boolean | undefined }): QueryInfo[];
-  /** Kills a query; rejects with `QUERY_NOT_FOUND`. */
+  /**
+   * The queries that run in the fleet: this replica's, then those of which others have told (eight of a session, and the beginning of
+   * each text), as `ageMs` says. `local`: this replica's alone. With `finished`, those that have ended here instead, the latest last;
+   * statements that have only shown lists are not among them.
+   */
+  queries(filter?: { session?: string | undefined; slowerThan?: Duration | undefined; finished?: boolean | undefined; local?: boolean | undefined }): QueryInfo[];
+  /**
+   * Kills a query; rejects with `QUERY_NOT_FOUND`. One that runs elsewhere stops when the word has come to its replica, and goes on
+   * while there is no way to it.
+   */
   killQuery(session: string, plan: number): Promise<void>;
   /** Creates an account. Rejects with `USER_EXISTED`. */
   createUser(user: string, password?: string): Promise<void>;
@@ -132,9 +141,9 @@ export interface Admin {
   spaces(): Promise<string[]>;
   /**
    * What was done, the latest last: what has changed accounts, roles, spaces or killed a session anywhere in the fleet, the latest 256 of
-   * each replica, durable; and what else was said here, in memory. As JSON lines: `log().map((line) => JSON.stringify(line)).join('\n')`.
+   * each replica, durable; and what else was said here, in memory. Throws `PERMISSION_DENIED` for who is an Admin nowhere. As JSON lines: `log().map((line) => JSON.stringify(line)).join('\n')`.
    */
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[];
-  /** How the cache of sessions does: bytes held, and those that it may hold. */
+  /** How the cache of sessions does: bytes held, and those that it may hold. For God alone. */
   cache(): { readonly hits: number; readonly misses: number; readonly evictions: number; readonly bytes: number; readonly capacity: number };
 }
