@@ -84,10 +84,10 @@ impl Replica {
         }
         let limits = *self.service.manager.limits();
         let mut known = self.sessions_of_user(user);
-        known.sort_by_key(used);
         let mut kept: Vec<SessionInfo> = Vec::new();
-        // Those used last are kept, as far as the limits allow.
-        for session in known.into_iter().rev() {
+        // Those used last are kept, as far as the limits allow. A user has few sessions.
+        while let Some((last, _)) = known.iter().enumerate().max_by_key(|(_, session)| used(session)) {
+            let session = known.swap_remove(last);
             let at_address = kept.iter().filter(|one| one.address == session.address).count() as u64;
             let limit = if kept.len() as u64 >= limits.user {
                 Limited::user(&limits)

@@ -75,8 +75,9 @@ impl Replica {
             return wanted;
         }
         let mut want = |user: Option<&str>, space: &str| {
-            if user != Some(ROOT) {
-                wanted.push((user.map(String::from), space.to_string()));
+            let place = wanted.binary_search_by(|(one, at)| (one.as_deref(), at.as_str()).cmp(&(user, space)));
+            if let (Err(at), true) = (place, user != Some(ROOT)) {
+                wanted.insert(at, (user.map(String::from), space.to_string()));
             }
         };
         for client in self.links.clients.values() {
@@ -95,8 +96,6 @@ impl Replica {
         if let Some(claims) = bearer.as_ref().and_then(|token| token.identity()) {
             want(claims.subject.as_deref(), claims.space.name());
         }
-        wanted.sort_unstable();
-        wanted.dedup();
         wanted
     }
 
