@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 318_000),
+    ("the module", 314_000),
     ("openReplica, inline", 346_000),
-    ("openReplica, workerd", 340_000),
+    ("openReplica, workerd", 338_500),
     (".", 31_000),
     ("./browser", 9_000),
-    ("./cloudflare", 27_000),
+    ("./cloudflare", 27_800),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 29_000),
-    ("./bundle", 359_000),
+    ("./testing", 29_300),
+    ("./bundle", 356_500),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
