@@ -47,7 +47,7 @@ pub enum Mutant {
     FoldCovered,
     /// A check of what clients may do. The simulator and the model have no clients; `tests/trust` has.
     Trust(Trust),
-    /// A rule of the session service. The simulator and the model run no service; `tests/service` does.
+    /// A rule of the session service: `tests/service`, and the simulator.
     Service(Service),
 }
 
@@ -86,6 +86,28 @@ pub enum Service {
     Stop,
     /// A console's own looks are remembered among the queries that have ended.
     Looks,
+    /// Whatever somebody asks for is permitted.
+    Permit,
+    /// A space that was dropped is used on.
+    Generation,
+    /// Fences go long before their sessions would have ended.
+    Stay,
+    /// Storage is not told of fences.
+    Record,
+    /// A session is found by a few bits of its id.
+    Identity,
+    /// There are as many sessions as anybody likes.
+    Limit,
+    /// A query that has ended counts as one that runs.
+    Count,
+    /// Nobody uses a session, and it lives on.
+    Idle,
+    /// A session lives on after its absolute end.
+    Ends,
+    /// A session that is used here goes to whoever tells of it.
+    Handover,
+    /// The result of a query that was stopped is taken.
+    Late,
 }
 
 /// A check of who may come and what a client may do.
@@ -205,6 +227,30 @@ mod switch {
             Self::FoldCovered,
         ];
 
+        /// The rules of the session service that the simulator notices.
+        pub const SERVICE: [Self; 20] = [
+            Self::Service(Service::Under),
+            Self::Service(Service::Fence),
+            Self::Service(Service::Judge),
+            Self::Service(Service::Role),
+            Self::Service(Service::Drop),
+            Self::Service(Service::Twice),
+            Self::Service(Service::Creation),
+            Self::Service(Service::Failures),
+            Self::Service(Service::Authority),
+            Self::Service(Service::Permit),
+            Self::Service(Service::Generation),
+            Self::Service(Service::Stay),
+            Self::Service(Service::Record),
+            Self::Service(Service::Identity),
+            Self::Service(Service::Limit),
+            Self::Service(Service::Count),
+            Self::Service(Service::Idle),
+            Self::Service(Service::Ends),
+            Self::Service(Service::Handover),
+            Self::Service(Service::Late),
+        ];
+
         /// The name, for command lines and tables. No shipped module has one of these in it.
         #[must_use]
         pub const fn name(self) -> &'static str {
@@ -250,6 +296,17 @@ mod switch {
                 Self::Service(Service::Looks) => "no-service-looks",
                 Self::Service(Service::Named) => "no-service-named",
                 Self::Service(Service::Hosted) => "no-service-hosted",
+                Self::Service(Service::Permit) => "no-service-permit",
+                Self::Service(Service::Generation) => "no-service-generation",
+                Self::Service(Service::Stay) => "no-service-stay",
+                Self::Service(Service::Record) => "no-service-record",
+                Self::Service(Service::Identity) => "no-service-identity",
+                Self::Service(Service::Limit) => "no-service-limit",
+                Self::Service(Service::Count) => "no-service-count",
+                Self::Service(Service::Idle) => "no-service-idle",
+                Self::Service(Service::Ends) => "no-service-ends",
+                Self::Service(Service::Handover) => "no-service-handover",
+                Self::Service(Service::Late) => "no-service-late",
                 Self::Trust(Trust::Proof) => "no-trust-proof",
                 Self::Trust(Trust::Unproved) => "no-trust-unproved",
                 Self::Trust(Trust::Once) => "no-trust-once",
@@ -273,7 +330,7 @@ mod switch {
         /// The mutant of that name.
         #[must_use]
         pub fn named(name: &str) -> Option<Self> {
-            Self::ALL.into_iter().find(|mutant| mutant.name() == name)
+            Self::ALL.into_iter().chain(Self::SERVICE).find(|mutant| mutant.name() == name)
         }
     }
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use crate::id::{ReplicaId, SessionId};
+use crate::mutant::{Mutant, Service, off};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats};
 use crate::service::system::shared;
@@ -138,7 +139,8 @@ impl Replica {
             self.heed_stops(id);
             let Some(row) = self.store.roster().get(id).filter(|row| row.home != self.id) else { continue };
             let active = row.active;
-            let idle = |known: &SessionInfo| known.handles == 0 && known.queries == 0 && known.active <= active;
+            let in_use = |known: &SessionInfo| known.handles > 0 || known.queries > 0 || known.active > active;
+            let idle = |known: &SessionInfo| !in_use(known) || off(Mutant::Service(Service::Handover));
             if self.service.manager.get(id).is_some_and(idle) {
                 self.service.manager.forget(id);
             } else {

@@ -12,7 +12,7 @@ use litemap::LiteMap;
 
 use crate::id::{ReplicaId, Space};
 use crate::identity::Identities;
-use crate::mutant::{Mutant, off};
+use crate::mutant::{Mutant, Service, off};
 use crate::store::SessionConsistentStore;
 use crate::sync::message::{Frame, Message};
 use crate::vector::VersionVector;
@@ -76,7 +76,9 @@ impl Journal {
         if self.id != Some(id) {
             messages.extend(secrets.map(bind));
         }
-        messages.extend(fences(store, &mut self.fenced));
+        if !off(Mutant::Service(Service::Record)) {
+            messages.extend(fences(store, &mut self.fenced));
+        }
         messages.extend(deltas);
         let written = messages.iter().any(|message| !matches!(message, Message::Bind { .. }));
         if !written && self.id.is_none_or(|known| known == id) {

@@ -337,8 +337,10 @@ impl Replica {
     /// Own writes that others know and this replica does not: its state was lost, and its id must not be used again.
     /// Whoever the frame is for, and even if it is one's own: then somebody else lives under this id.
     pub(super) fn look_for_amnesia(&mut self, messages: &[Message]) {
-        let ahead =
-            |(space, vector): (&Space, &VersionVector)| vector.get(self.id) > self.store.vector(space).get(self.id);
+        // Of a space that is over nothing is held any more, own writes included.
+        let ahead = |(space, vector): (&Space, &VersionVector)| {
+            vector.get(self.id) > self.store.vector(space).get(self.id) && !self.store.is_over(space)
+        };
         self.amnesia |= messages.iter().flat_map(Message::vectors).any(ahead);
     }
 

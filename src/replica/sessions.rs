@@ -220,7 +220,8 @@ impl Replica {
         let known = if self.keyring.is_some() { token.signed() } else { token.dependencies() };
         for (space, dependencies) in known.iter() {
             let held = self.store.vector(space).get(self.id);
-            self.amnesia |= dependencies.reads.get(self.id).max(dependencies.writes.get(self.id)) > held;
+            let named = dependencies.reads.get(self.id).max(dependencies.writes.get(self.id));
+            self.amnesia |= named > held && !self.store.is_over(space);
         }
     }
 

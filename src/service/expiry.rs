@@ -10,6 +10,8 @@ use crate::time::Millis;
 
 /// A slot that is not in the queue.
 const NOWHERE: u32 = u32::MAX;
+/// How many stand below one in the heap: with four there are half as many steps as with two, and four lie side by side.
+const WIDTH: usize = 4;
 
 /// Slots by the time at which they are due.
 #[derive(Debug, Default)]
@@ -86,29 +88,45 @@ impl TimerQueue {
         }
     }
 
-    fn swap(&mut self, one: usize, other: usize) {
-        self.heap.swap(one, other);
-        self.note(one);
-        self.note(other);
-    }
-
-    fn rise(&mut self, mut place: usize) {
-        while place > 0 && self.heap.get(place) < self.heap.get((place - 1) / 2) {
-            self.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
+    /// Moves what is at `from` to `to`.
+    fn shift(&mut self, from: usize, to: usize) {
+        if let Some(moved) = self.heap.get(from).copied()
+            && let Some(place) = self.heap.get_mut(to)
+        {
+            *place = moved;
+            self.note(to);
         }
     }
 
+    fn put(&mut self, place: usize, own: (Millis, u32)) {
+        if let Some(there) = self.heap.get_mut(place) {
+            *there = own;
+            self.note(place);
+        }
+    }
+
+    /// What is at `place` goes up to where nothing above it is later.
+    fn rise(&mut self, mut place: usize) {
+        let Some(own) = self.heap.get(place).copied() else { return };
+        while place > 0 && self.heap.get((place - 1) / WIDTH).is_some_and(|above| own < *above) {
+            self.shift((place - 1) / WIDTH, place);
+            place = (place - 1) / WIDTH;
+        }
+        self.put(place, own);
+    }
+
+    /// What is at `place` goes down to where nothing below it is earlier.
     fn sink(&mut self, mut place: usize) {
+        let Some(own) = self.heap.get(place).copied() else { return };
         loop {
-            let children = [2 * place + 1, 2 * place + 2];
-            let least = children.into_iter().filter(|child| *child < self.heap.len()).min_by_key(|c| self.heap.get(*c));
-            match least {
-                Some(child) if self.heap.get(child) < self.heap.get(place) => {
-                    self.swap(place, child);
-                    place = child;
+            let first = WIDTH * place + 1;
+            let below = self.heap.get(first..self.heap.len().min(first + WIDTH)).unwrap_or_default();
+            match below.iter().enumerate().min_by_key(|(_, held)| **held) {
+                Some((at, least)) if *least < own => {
+                    self.shift(first + at, place);
+                    place = first + at;
                 }
-                _ => return,
+                _ => return self.put(place, own),
             }
         }
     }

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::id::{ReplicaId, SessionId, Space};
+use crate::mutant::{Mutant, Service, off};
 use crate::time::Millis;
 
 /// How a session stands.
@@ -86,10 +87,11 @@ impl SessionInfo {
     /// How the session stands at `now`, where nobody may leave it unused for longer than `idle`.
     #[must_use]
     pub fn status(&self, idle: Option<Millis>, now: Millis) -> SessionStatus {
-        if now >= self.expires {
+        if now >= self.expires && !off(Mutant::Service(Service::Ends)) {
             return SessionStatus::Expired;
         }
         match idle {
+            Some(_) if off(Mutant::Service(Service::Idle)) => SessionStatus::Active,
             Some(idle) if self.queries == 0 && now >= self.active.saturating_add(idle) => SessionStatus::IdleExpired,
             _ => SessionStatus::Active,
         }

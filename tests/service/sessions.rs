@@ -14,7 +14,7 @@ use edge_session::service::system::shared;
 use proptest::prelude::*;
 
 use super::common::host::{Host, PLAIN};
-use super::common::{START, edge, tab};
+use super::common::{START, edge, stored, tab};
 use super::run;
 
 fn info(number: u8, user: Option<&str>) -> SessionInfo {
@@ -258,4 +258,45 @@ fn two_handles_of_one_session_are_one_session() {
     assert!(host.get(second, "k", PLAIN).is_ok());
     host.replica.end_session(second, START).unwrap();
     assert_eq!(host.replica.service().0.len(), 0);
+}
+
+/// Its old home remembers an earlier use, and no timer has rung there: the token tells of the later one.
+#[test]
+fn who_used_a_session_elsewhere_is_let_in_again_at_its_old_home() {
+    let mut configs = ["fra1", "nrt1"].map(edge);
+    configs.iter_mut().for_each(|config| config.sessions.idle = Some(3_000));
+    let [mut fra, mut nrt] = configs.map(Host::new);
+    let here = fra.session();
+    let token = fra.token(here);
+    fra.replica.close_session(here);
+    nrt.at(START + 2_000);
+    let there = nrt.resume(&token);
+    let token = nrt.token(there);
+    fra.now = START + 4_000;
+    let again = fra.resume(&token);
+    assert_eq!(fra.replica.session(again).unwrap().refused, None);
+    assert!(fra.get(again, "k", PLAIN).is_ok());
+}
+
+#[test]
+fn a_touch_writes_nothing_and_moves_no_timer() {
+    let mut config = stored(edge("fra1"));
+    (config.sessions.idle, config.publish) = (Some(60_000), Some(1_000));
+    let mut host = Host::new(config);
+    host.prompt = true;
+    let session = host.session();
+    host.drain();
+    let seen = |host: &Host| {
+        let spaces = host.replica.store().spaces().map(|(space, state)| format!("{space} {}", state.vector()));
+        (host.records.len(), spaces.collect::<Vec<_>>(), host.timeout, host.sent.len())
+    };
+    let before = seen(&host);
+    assert_eq!(before.2, Some(START + 60_000), "it would be over then");
+    for _ in 0..1_000 {
+        host.now += 10;
+        host.get(session, "k", PLAIN).unwrap();
+    }
+    assert_eq!(seen(&host), before);
+    let (manager, ..) = host.replica.service();
+    assert_eq!(manager.iter().next().unwrap().active, host.now, "it is noted all the same");
 }

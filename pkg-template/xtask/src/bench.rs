@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: `tests/bench/run.mjs`, run by Node against the installed package and its peers; by flag in
 //! Deno, Bun or headless Chromium. `cargo xtask bench durable` measures what is kept on disk, in tabs and in workerd;
 //! `cargo xtask bench links` clients of one server, and directories; `cargo xtask bench trust` what clients cost;
-//! `cargo xtask bench sessions` what a million sessions take;
+//! `cargo xtask bench sessions` what sessions cost, up to a million;
 //! `cargo xtask bench instructions` counts the core's hot paths.
 
 mod instructions;
@@ -37,7 +37,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     let project = consumer::install()?;
     let bench = project.join("bench");
     consumer::link(&peers, &bench.join("node_modules"))?;
-    fs::copy(module::of_vectors()?, bench.join("vectors.wasm"))?;
+    fs::copy(module::of_bench()?, bench.join("vectors.wasm"))?;
     say("measuring: some minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
     let tool = |name: &str| -> Result<_> {
         need(Need::Matrix)?;
@@ -85,9 +85,14 @@ fn trust(args: &[String]) -> Result<()> {
 
 /// Sessions of one replica.
 fn sessions(args: &[String]) -> Result<()> {
+    let peers = need(Need::Peers)?;
     let project = consumer::install()?;
-    say("measuring: a minute, less with `--quick`");
-    run(program("node").args(["--max-old-space-size=8192", "bench/sessions.mjs"]).args(args).current_dir(&project))
+    let bench = project.join("bench");
+    consumer::link(&peers, &bench.join("node_modules"))?;
+    fs::copy(module::of_bench()?, bench.join("sessions.wasm"))?;
+    say("measuring: some minutes, less with `--quick`");
+    let node = ["--expose-gc", "--max-old-space-size=8192", "bench/sessions.mjs"];
+    run(program("node").args(node).args(args).current_dir(&project))
 }
 
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];

@@ -20,6 +20,9 @@ use crate::time::Millis;
 impl Peer {
     /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
     pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
+        // Of a space that is over there is nothing to say, and nothing to wait for.
+        self.spaces.retain(|space, _| !store.is_over(space));
+        self.incoming.retain(|space, _| !store.is_over(space));
         let mut messages = Vec::new();
         if self.requests.is_waiting(now) {
             return messages;

@@ -9,8 +9,10 @@ pub mod alarm;
 pub mod bearer;
 pub mod escape;
 pub mod laws;
+pub mod ledger;
 pub mod mirror;
 pub mod reads;
+pub mod records;
 pub mod set;
 pub mod writes;
 

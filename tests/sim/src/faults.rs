@@ -9,6 +9,7 @@ use crate::checker::alarm::{Alarm, Kind};
 use crate::clock::RIGHT;
 use crate::mutant::Mutant;
 use crate::profile::Act;
+use crate::profile::fleet::FleetProfile;
 use crate::replica::Replica;
 use crate::rng::Rng;
 use crate::world::{KEY, World};
@@ -47,6 +48,9 @@ impl World {
                 replica.retire(&checker.space, *id, *last, now);
             }
         }
+        if let Some(fleet) = &mut self.fleet {
+            fleet.ledger.came(node, &replica, now)?;
+        }
         own.replica = Some(replica);
         self.tell_of_its_past(node)?;
         let held = holds(&self.nodes[node].replica, &self.checkers[0].space);
@@ -72,7 +76,7 @@ impl World {
             timing: self.profile.timing,
             timeout: self.profile.timeout,
             token_bytes: self.profile.token_bytes,
-            ..Config::default()
+            ..self.profile.fleet.as_ref().map_or_else(Config::default, FleetProfile::config)
         }
     }
 

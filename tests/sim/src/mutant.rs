@@ -1,6 +1,6 @@
 //! What can be broken, in the core and around it, to test the test: each mutant must be caught.
 
-use edge_session::mutant::Mutant as Core;
+use edge_session::mutant::{Mutant as Core, Service};
 
 use crate::checker::alarm::Kind;
 
@@ -27,7 +27,8 @@ impl Mutant {
     pub fn all() -> Vec<Self> {
         let around = [Self::EagerStorage, Self::SameId, Self::StaleToken, Self::LossyMerge, Self::ForgetfulFront];
         let core = Core::ALL.into_iter().filter(|core| *core != Core::Clause1Unlisted).map(Self::Core);
-        core.chain(around).collect()
+        let service = Core::SERVICE.into_iter().map(Self::Core);
+        core.chain(around).chain(service).collect()
     }
 
     /// The name for the command line.
@@ -88,8 +89,38 @@ fn explained(core: Core, kind: Kind) -> bool {
         Core::Deadline => kind == Kind::Deadline,
         Core::ServeThrow => matches!(kind, Kind::MonotonicWrites | Kind::WritesFollowReads),
         Core::FoldCovered => kind == Kind::Token,
-        // Nobody here is a client, and nobody has an account.
-        Core::Trust(_) | Core::Service(_) => false,
+        Core::Service(rule) => ruled(rule, kind),
+        // Nobody here is a client.
+        Core::Trust(_) => false,
+    }
+}
+
+fn ruled(rule: Service, kind: Kind) -> bool {
+    match rule {
+        Service::Under => kind == Kind::Overtaken,
+        Service::Fence | Service::Judge | Service::Stay | Service::Record => {
+            matches!(kind, Kind::Fence | Kind::Convergence)
+        }
+        Service::Role | Service::Drop | Service::Twice | Service::Creation | Service::Permit => {
+            // Who may what he may not uses his session as well.
+            matches!(kind, Kind::Role | Kind::Convergence)
+        }
+        Service::Authority => matches!(kind, Kind::Role | Kind::Overtaken),
+        Service::Generation => kind == Kind::Space,
+        Service::Failures => kind == Kind::Lock,
+        Service::Identity => matches!(kind, Kind::Identity | Kind::Count | Kind::Limit | Kind::Expiry),
+        Service::Limit => kind == Kind::Limit,
+        Service::Count | Service::Handover => kind == Kind::Count,
+        Service::Idle | Service::Ends => kind == Kind::Expiry,
+        Service::Late => kind == Kind::Late,
+        // No host answers roles here, and nobody reads what a refusal names; two replicas count as one is for `tests/service`.
+        Service::Begun
+        | Service::Hosted
+        | Service::Fleet
+        | Service::Surplus
+        | Service::Named
+        | Service::Stop
+        | Service::Looks => false,
     }
 }
 

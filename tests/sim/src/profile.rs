@@ -7,8 +7,10 @@ use edge_session::guarantee::Guarantees;
 use edge_session::sync::peer::Timing;
 use edge_session::time::Millis;
 
+use self::fleet::FleetProfile;
 use crate::network::{Edge, Weather};
 use crate::rng::Rng;
+use crate::trace;
 
 /// What an operation of a run can be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -69,6 +71,8 @@ pub enum Act {
     Join,
     /// An id that no replica has any more is retired.
     Retire,
+    /// Somebody uses the fleet's service, or rules it.
+    Deed,
 }
 
 /// How often each act is done in an average run.
@@ -158,15 +162,24 @@ pub struct Profile {
     pub edges: Vec<Edge>,
     /// How bad the network is.
     pub weather: Weather,
+    /// The fleet's service, in a run that has one.
+    pub fleet: Option<FleetProfile>,
     weights: Vec<(Act, u64)>,
 }
 
+pub mod fleet;
 mod hard;
+mod ruled;
 
 impl Profile {
     /// The profile that `seed` draws.
     #[must_use]
     pub fn swarm(seed: u64) -> Self {
+        Self::drawn(seed).ruled(FleetProfile::swarm(seed).filter(|_| !trace::is_on()))
+    }
+
+    /// The same without a fleet.
+    fn drawn(seed: u64) -> Self {
         let rng = &mut Rng::new(seed, 0);
         let nodes = rng.within(3..=5) as usize;
         let clients = rng.within(2..=6) as usize;
@@ -210,6 +223,7 @@ impl Profile {
             },
             edges: topology(nodes, rng),
             weather,
+            fleet: None,
             weights: WEIGHTS.iter().map(|(act, weight)| (*act, weight * emphasis(*act, rng))).collect(),
         }
     }
@@ -218,7 +232,7 @@ impl Profile {
     /// checkers that know one causal order and no subsets of guarantees.
     #[must_use]
     pub fn recorded(mut self, foreign: bool) -> Self {
-        self.front = 0;
+        (self.front, self.fleet) = (0, None);
         if foreign {
             (self.spaces, self.narrow) = (1, 0);
             self.guarantees.fill(Guarantees::ALL);
@@ -232,6 +246,10 @@ impl Profile {
 
     /// What the next operation is.
     pub fn act(&self, rng: &mut Rng) -> Act {
+        // Without clients there is nothing else to do for most of the time.
+        if self.fleet.as_ref().is_some_and(|fleet| rng.chance(fleet.share) || self.clients == 0 && rng.chance(800)) {
+            return Act::Deed;
+        }
         let mut at = rng.below(self.weights.iter().map(|(_, weight)| weight).sum());
         for (act, weight) in &self.weights {
             if at < *weight {

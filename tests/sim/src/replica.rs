@@ -77,6 +77,12 @@ impl Replica {
         Ok(replica)
     }
 
+    /// The core itself, for what no recording knows: the fleet's service.
+    pub fn core_mut(&mut self) -> &mut Core {
+        trace::unplayable("the service of the fleet is used");
+        &mut self.core
+    }
+
     /// See [`Core::is_settled`].
     #[must_use]
     pub const fn is_settled(&self) -> bool {

@@ -27,13 +27,15 @@ impl World {
         let own = &mut self.nodes[node];
         let Some(replica) = &mut own.replica else { return Ok(None) };
         let answer = run(replica);
-        let mut settled = Vec::new();
+        let (mut settled, mut stopped) = (Vec::new(), Vec::new());
         while let Some(effect) = replica.poll() {
             match effect {
                 Effect::Settled(wait) => settled.push((wait, replica.take(wait))),
+                Effect::Abort { plan, .. } => stopped.push(plan),
                 effect => own.effects.push_back(effect),
             }
         }
+        stopped.into_iter().for_each(|plan| self.aborted(node, plan));
         self.observe(node)?;
         for (wait, result) in settled {
             let Some(client) = self.nodes[node].waits.remove(&wait) else {
@@ -49,8 +51,12 @@ impl World {
 
     /// The checkers look at the replica of a node.
     pub fn observe(&mut self, node: usize) -> Result<(), Alarm> {
-        let Some(replica) = &self.nodes[node].replica else { return Ok(()) };
-        self.nodes[node].id = Some(replica.id());
+        let own = &mut self.nodes[node];
+        let Some(replica) = &own.replica else { return Ok(()) };
+        own.id = Some(replica.id());
+        if let Some(fleet) = &mut self.fleet {
+            fleet.ledger.observe(node, replica, self.now)?;
+        }
         for space in 0..self.checkers.len() {
             let Some(replica) = &self.nodes[node].replica else { continue };
             let accepted = self.checkers[space].observe(node, replica);
@@ -209,6 +215,8 @@ impl World {
             // Clocks are off by an hour here, never by a day.
             Event::Drift(_) => Ok(()),
             Event::Refused(error) if error.code() == ErrorCode::DependencyLost && !self.retired.is_empty() => Ok(()),
+            // What a peer sends that has not heard of the drop yet.
+            Event::Refused(error) if error.code() == ErrorCode::SpaceNotFound && self.fleet.is_some() => Ok(()),
             Event::Refused(error) => Alarm::raise(Kind::Contract, format!("n{node} refuses a peer's delta: {error}")),
             Event::Renamed { old, new } => {
                 self.ids.insert(new);

@@ -78,6 +78,7 @@ impl World {
             own.id = own.storage.id();
             self.checkers.iter_mut().for_each(|checker| checker.crashed(node, &kept));
         }
+        self.everybody_stands_up(node, !amnesia);
         self.go_down(node, if amnesia { " and forgets" } else { "" })
     }
 
@@ -169,6 +170,9 @@ impl World {
 
     /// Sometimes somebody who depends on nothing waits for a replica to open, and writes.
     pub fn first_at_the_door(&mut self, node: usize) -> Result<(), Alarm> {
+        if self.clients.is_empty() {
+            return Ok(());
+        }
         let client = self.rng.index(self.clients.len());
         if !self.rng.chance(self.profile.door) || !self.nodes[node].is_up() || self.clients[client].pending.is_some() {
             return Ok(());

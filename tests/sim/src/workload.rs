@@ -21,6 +21,9 @@ pub const PATIENCE: u32 = 12;
 impl World {
     /// A client does something, if it is not waiting.
     pub fn client_acts(&mut self, act: Act) -> Result<(), Alarm> {
+        if self.clients.is_empty() {
+            return Ok(());
+        }
         let client = self.rng.index(self.clients.len());
         if let Some(pending) = &self.clients[client].pending {
             let wait = pending.wait;

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use edge_session::id::{ReplicaId, Space};
 use edge_session::session::seal::Keyring;
+use edge_session::sync::message::Frame;
 use edge_session::time::Millis;
 
 use crate::checker::Checker;
 use crate::checker::alarm::{Alarm, Kind};
 use crate::client::Client;
+use crate::fleet::Fleet;
 use crate::lines::recorder::Recorder;
 use crate::mutant::Mutant;
 use crate::network::{Network, Parcel};
@@ -108,6 +110,8 @@ pub struct World {
     pub calm: bool,
     /// What happened, in words, if anybody wants to know.
     pub history: Option<Vec<String>>,
+    /// The service, in a run that has one.
+    pub fleet: Option<Fleet>,
     /// What clients have asked and were answered, if a history is kept.
     pub recorder: Option<Recorder>,
     happenings: BTreeMap<(Millis, u64), Happening>,
@@ -140,6 +144,7 @@ impl World {
             persists: 0,
             calm: false,
             history: tell.then(Vec::new),
+            fleet: profile.fleet.as_ref().map(|fleet| Fleet::new(fleet, profile.nodes)),
             recorder: None,
             happenings: BTreeMap::new(),
             happened: 0,
@@ -157,7 +162,7 @@ impl World {
                 self.later(self.profile.timing.heartbeat, Happening::Exchange(edge));
             }
         }
-        Ok(())
+        self.found()
     }
 
     /// The checker of the space that a client's session is in.
@@ -179,6 +184,7 @@ impl World {
             Act::Partition | Act::Heal | Act::Bounce | Act::Exchange | Act::Replay | Act::Astray | Act::Clock => {
                 self.trouble(act)
             }
+            Act::Deed => self.deed(),
             _ => self.client_acts(act),
         }
     }
@@ -198,10 +204,19 @@ impl World {
             }
             circles = if due > self.now { 0 } else { circles + 1 };
             if circles > CIRCLES {
-                return Alarm::raise(
-                    Kind::Contract,
-                    "time stands still: replicas call each other, or themselves, forever",
-                );
+                let who = match timer.0 <= happening {
+                    true => format!("n{} asks for its timer", timer.1),
+                    false => match self.happenings.first_key_value() {
+                        Some((_, Happening::Arrival(parcel))) => {
+                            let messages = Frame::decode(&parcel.bytes).map(|frame| frame.messages);
+                            format!("to n{}: {messages:?}", parcel.to)
+                        }
+                        other => format!("{other:?}"),
+                    },
+                };
+                let who: String = who.chars().take(1_000).collect();
+                let text = format!("time stands still: replicas call each other, or themselves, forever; {who}");
+                return Alarm::raise(Kind::Contract, text);
             }
             self.now = self.now.max(due);
             if timer.0 <= happening {

@@ -78,8 +78,8 @@ fn compile() -> Result<PathBuf> {
 }
 
 /// The benchmark's own module around the core's vectors, compiled as the package's.
-pub(crate) fn of_vectors() -> Result<PathBuf> {
-    say("compiling the module of the vectors (seconds)");
+pub(crate) fn of_bench() -> Result<PathBuf> {
+    say("compiling the module of the benchmark (seconds)");
     run(&mut build_of("edge-session-bench")?)?;
     Ok(target().join("wasm/wasm32-unknown-unknown/release/edge_session_bench.wasm"))
 }

@@ -35,6 +35,26 @@ pub enum Kind {
     Deadline,
     /// Healed replicas did not come to agree, or a session could not be served.
     Convergence,
+    /// A fence was crossed where it is known, undone, or set by nobody.
+    Fence,
+    /// Somebody may what the records that are held do not say, or may not what they say.
+    Role,
+    /// Something of a space that is over, or of another generation, was shown.
+    Space,
+    /// Data has overtaken the records that protect it.
+    Overtaken,
+    /// A guess was not counted, or let in while the account was locked.
+    Lock,
+    /// A session lives on after its time, or was ended before.
+    Expiry,
+    /// A replica has more sessions than it may, or refuses one that it could have.
+    Limit,
+    /// A count is not that of the live set.
+    Count,
+    /// A session was taken for another.
+    Identity,
+    /// A query's result was taken after it was stopped, or it was stopped too early.
+    Late,
     /// An error, a refusal or an effect that the contract does not know here.
     Contract,
 }

@@ -12,9 +12,10 @@ impl Profile {
     /// The profile that `seed` draws, made hard on what a mutant breaks.
     #[must_use]
     pub fn hard(seed: u64, mutant: Mutant) -> Self {
-        let mut profile = Self::swarm(seed);
+        let mut profile = Self::drawn(seed);
         profile.plain();
         match mutant {
+            Mutant::Core(Core::Service(rule)) => profile.hard_on_the_service(seed, rule),
             Mutant::Core(core) => profile.hard_on_the_core(core),
             Mutant::StaleToken => {}
             Mutant::LossyMerge => profile.emphasise(Act::Merge, 40),
@@ -139,7 +140,7 @@ impl Profile {
     }
 
     /// Every replica has a storage.
-    fn stored(&mut self) {
+    pub(super) fn stored(&mut self) {
         self.storage.fill(true);
     }
 
