@@ -345,6 +345,8 @@ fn errors_are_objects_of_the_table() {
     assert_eq!(table.length() as usize, ErrorCode::ALL.len());
     let replica = open(r#"{"label":"a"}"#, 1);
     let own = session(&replica, "{}");
+    // What comes on a link that is not there is not looked at.
+    replica.link_up(1, NOW).unwrap();
     let long = "x".repeat(100_000);
     let errors = [
         ("KEY_INVALID", own.get("", PLAIN, -1.0, NOW).err()),
