@@ -159,7 +159,7 @@ export interface CoreSession {
   __destroy_into_raw?(): number;
 }
 
-export type CoreSessionInfo = Omit<Bits<SessionInspection>, 'reads' | 'writes' | 'spaces'>;
+export type CoreSessionInfo = Pick<Bits<SessionInspection>, 'id' | 'user' | 'client' | 'space' | 'expiresAt' | 'guarantees' | 'resumed' | 'reason'>;
 
 /** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
 export type Kind = 0 | 1 | 2;

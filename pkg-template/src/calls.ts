@@ -9,6 +9,7 @@ import type { CoreSession, CoreTable, Effect } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
 import { type Control, dispose, platform, report } from './platform.js';
+import { type Operated, operateFor } from './operator.js';
 import { type Read, readFor } from './remote.js';
 import type { ReplicaHandle } from './replica.js';
 import { toTerms } from './terms.js';
@@ -74,11 +75,12 @@ export class Calls {
     this.#running.get(call)?.abort(aborted('nobody waits for the answer'));
   }
 
-  async #perform({ method, args, token }: Call, options: QueryOptions): Promise<Ran | Read | string> {
+  async #perform({ method, args, token }: Call, options: QueryOptions): Promise<Ran | Read | Operated | string> {
     const [first, second] = strings(args);
     if (method === 'run' && first !== undefined) return this.#run(first, token, options);
     if (method === 'login' && first !== undefined && second !== undefined) return this.#login(first, second);
     if ((method === 'entry' || method === 'list') && first !== undefined && second !== undefined) return readFor(this.#replica, token, first, method, second, options);
+    if (method === 'admin' && first !== undefined && second !== undefined) return operateFor(this.#replica, token, first, second);
     throw new EdgeSessionError('PROTOCOL_MISMATCH', 'this replica does not know such a call');
   }
 

@@ -13,12 +13,13 @@ import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
 import { Rows, run, toTable, track } from './query.js';
+import { operatorOf } from './operator.js';
 import { RemoteHandle } from './remote.js';
 import { SyncHandle } from './sync.js';
 import { guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
 import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
 import type { ReplicaOptions } from './types/replica.js';
-import type { QueryContext, QueryOptions, Table } from './types/service.js';
+import type { QueryContext, QueryOptions, SessionAdmin, Table } from './types/service.js';
 import type { Batch, Live, RemoteReads, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
 import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
 import { Watch } from './watch.js';
@@ -172,6 +173,10 @@ export class SessionHandle<M> implements Session<M> {
     } finally {
       this.#handle.refresh();
     }
+  }
+
+  get admin(): SessionAdmin {
+    return operatorOf(this.#handle, this as unknown as Session);
   }
 
   get remote(): RemoteReads<M> {

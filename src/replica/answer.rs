@@ -93,6 +93,7 @@ impl Replica {
             return Ok(Attempt::Blocked { space, gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
+        self.tally_answer(handle, &answer, stale);
         Ok(Attempt::Done(answer))
     }
 
@@ -136,6 +137,7 @@ impl Replica {
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.record_write(&space, dot);
         }
+        self.tally_write(handle, batch);
         self.note(&space, changed);
         Ok(Attempt::Done(Answer::Version(version)))
     }

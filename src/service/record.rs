@@ -48,8 +48,10 @@ pub struct SessionStats {
     pub reads: u32,
     /// Writes accepted.
     pub writes: u32,
-    /// Answers that were stale or had to wait.
+    /// Answers that were served stale.
     pub stale: u32,
+    /// Bytes of values read and written, those aside that were read from the host's copies.
+    pub bytes: u64,
 }
 
 /// A session, as a replica keeps it. The words of the mission: `SessionInfo`.

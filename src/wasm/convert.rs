@@ -16,6 +16,7 @@ use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
 use crate::replica::{Ahead, SessionView};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
+use crate::service::role::RoleType;
 use crate::service::table::{Cell, Table};
 use crate::store::entry::{Content, Key};
 use crate::store::{Check, Mutation};
@@ -140,17 +141,20 @@ pub(super) fn query(query: &QueryPlan, replica: &str, age: Millis, now: Millis) 
 }
 
 /// A session as lists show it.
-pub(super) fn session(session: &SessionInfo, status: SessionStatus, age: Millis) -> JsValue {
+pub(super) fn session(session: &SessionInfo, role: Option<RoleType>, status: SessionStatus, age: Millis) -> JsValue {
     let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
     let number = |number: u64| JsValue::from_f64(number as f64);
     let stats = object([
         ("queries", session.stats.queries.into()),
         ("reads", session.stats.reads.into()),
         ("writes", session.stats.writes.into()),
+        ("stale", session.stats.stale.into()),
+        ("bytes", number(session.stats.bytes)),
     ]);
     object([
         ("id", session.id.to_text().into()),
         ("user", text(session.user.as_deref())),
+        ("role", text(role.map(RoleType::name))),
         ("space", session.space.to_string().into()),
         ("replica", session.home.to_string().into()),
         ("client", text(session.client.as_deref())),

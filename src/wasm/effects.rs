@@ -159,7 +159,7 @@ fn event(event: &Event) -> JsValue {
             object([("type", "renamed".into()), ("old", old.to_string().into()), ("new", new.to_string().into())])
         }
         Event::Session { status, session: over } => {
-            object([("type", "session".into()), ("session", session(over, *status, 0))])
+            object([("type", "session".into()), ("session", session(over, None, *status, 0))])
         }
         Event::Slow(slow) => {
             object([("type", "slow".into()), ("query", query(slow, "", 0, slow.ended.unwrap_or(slow.started)))])

@@ -12,8 +12,9 @@ use super::convert;
 use super::error::argument;
 use super::shape::{list, map, number, object, text};
 use crate::error::SessionError;
-use crate::io::SessionHandle;
-use crate::replica::{self, PeerView, Replica};
+use crate::io::{Policy, SessionHandle};
+use crate::replica::{self, PeerView, Replica, SessionProfile, StateChange};
+use crate::service::role::RoleType;
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
@@ -87,6 +88,39 @@ fn ends(at: Millis) -> Option<Millis> {
     Some(at).filter(|at| *at < MILLIS_MAX)
 }
 
+/// What a session has done.
+#[derive(Serialize)]
+struct Stats {
+    queries: u32,
+    reads: u32,
+    writes: u32,
+    stale: u32,
+    bytes: u64,
+}
+
+/// What holds for a session's operations unless one says otherwise.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    on_stale: &'static str,
+    timeout: Millis,
+}
+
+#[derive(Serialize)]
+struct Change<'v> {
+    state: &'static str,
+    at: Millis,
+    by: Option<&'v str>,
+    why: Option<&'v str>,
+}
+
+impl<'v> Change<'v> {
+    fn new(change: &'v StateChange) -> Self {
+        let (by, why) = (change.by.as_deref(), change.why.as_deref());
+        Self { state: change.status.name(), at: change.at, by, why }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionView<'v> {
@@ -94,7 +128,13 @@ struct SessionView<'v> {
     user: Option<&'v str>,
     client: Option<&'v str>,
     space: String,
+    role: Option<&'static str>,
     expires_at: Option<Millis>,
+    last_active_at: Option<Millis>,
+    active_queries: u32,
+    stats: Stats,
+    config: Parameters,
+    history: Vec<Change<'v>>,
     guarantees: u8,
     resumed: bool,
     reason: Option<&'static str>,
@@ -104,7 +144,7 @@ struct SessionView<'v> {
 }
 
 impl<'v> SessionView<'v> {
-    fn new(view: &'v replica::SessionView) -> Self {
+    fn new((view, profile): &'v Inspected) -> Self {
         let space = view.space.to_string();
         let Vectors { current: Dependencies { reads, writes }, spaces } = Vectors::new(&space, &view.vector);
         Self {
@@ -112,7 +152,26 @@ impl<'v> SessionView<'v> {
             user: view.user.as_deref(),
             client: view.client.as_deref(),
             space,
+            role: profile.role.map(RoleType::name),
             expires_at: ends(view.expires_at),
+            last_active_at: profile.active,
+            active_queries: profile.queries,
+            stats: Stats {
+                queries: profile.stats.queries,
+                reads: profile.stats.reads,
+                writes: profile.stats.writes,
+                stale: profile.stats.stale,
+                bytes: profile.stats.bytes,
+            },
+            config: Parameters {
+                on_stale: match profile.on_stale {
+                    Policy::Wait => "wait",
+                    Policy::Throw => "throw",
+                    Policy::Serve => "serve",
+                },
+                timeout: profile.timeout,
+            },
+            history: profile.history.iter().map(Change::new).collect(),
             guarantees: view.guarantees.bits(),
             resumed: view.resumed,
             reason: view.refused.as_ref().map(|error| error.code().as_str()),
@@ -123,9 +182,16 @@ impl<'v> SessionView<'v> {
     }
 }
 
-/// A session with its vectors.
-pub(super) fn session(view: &replica::SessionView) -> Result<JsValue, SessionError> {
-    plain(&SessionView::new(view))
+/// A session with its vectors, and what else is known of it.
+type Inspected = (replica::SessionView, SessionProfile);
+
+fn inspected(core: &Replica, handle: SessionHandle) -> Option<Inspected> {
+    core.session(handle).zip(core.profile(handle))
+}
+
+/// A session; nothing where it is let go of.
+pub(super) fn session(core: &Replica, handle: SessionHandle) -> Result<JsValue, SessionError> {
+    inspected(core, handle).map_or(Ok(JsValue::UNDEFINED), |session| plain(&SessionView::new(&session)))
 }
 
 #[derive(Serialize)]
@@ -202,7 +268,7 @@ struct ReplicaView<'v> {
 
 /// The replica as a whole.
 pub(super) fn replica(core: &Replica) -> Result<JsValue, SessionError> {
-    let sessions: Vec<_> = core.sessions().filter_map(|handle| core.session(handle)).collect();
+    let sessions: Vec<_> = core.sessions().filter_map(|handle| inspected(core, handle)).collect();
     let peers: Vec<PeerView> = core.peers().collect();
     plain(&ReplicaView {
         version: env!("CARGO_PKG_VERSION"),
@@ -227,7 +293,11 @@ pub(super) fn service(
     now: Millis,
 ) -> Result<JsValue, SessionError> {
     Ok(match what {
-        0 => list(core.sessions_of(handle)?.iter().map(|(held, status, age)| convert::session(held, *status, *age))),
+        0 => list(
+            core.sessions_of(handle)?
+                .iter()
+                .map(|(held, status, age)| convert::session(held, core.role_of(held), *status, *age)),
+        ),
         1 | 2 => {
             let queries = core.queries_of(handle, what == 2)?;
             list(queries.iter().map(|(held, home, age)| convert::query(held, &home.to_string(), *age, now)))

@@ -63,8 +63,7 @@ impl Session {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        let view = borrow(&self.core)?.session(self.handle);
-        view.map_or(Ok(JsValue::UNDEFINED), |view| inspect::session(&view))
+        inspect::session(&*borrow(&self.core)?, self.handle)
     }
 
     /// What a key shows.

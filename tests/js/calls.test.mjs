@@ -126,6 +126,43 @@ test('whoever gives a statement up stops it at the edge', async (t) => {
   await within(aborted, 'the end of it at the edge');
 });
 
+test('an operator in a tab has the same calls as at the edge, under its role', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  await edge.admin.run('CREATE USER ann; CREATE USER bob; GRANT ADMIN ON default TO ann; GRANT USER ON default TO bob');
+  const at = async (user) => {
+    const { token } = edge.session({ user });
+    const tab = await tabAt(t, webSocket(ws, { ...QUICK, token }));
+    return tab.session({ token, timeout: '20s' });
+  };
+  const [root, ann, bob] = [await at('root'), await at('ann'), await at('bob')];
+  const users = async (session) => (await session.admin.sessions()).map(({ user }) => user).sort();
+  assert.deepEqual([await users(root), await users(ann), await users(bob)], [['ann', 'bob', 'root'], ['ann', 'bob', 'root'], ['bob']]);
+  assert.deepEqual((await ann.admin.sessions({ user: 'bob' })).map(({ id }) => id), [bob.id]);
+  await root.admin.createUser('eve', 'sesame');
+  await root.admin.grant('eve', 'Guest', 'default');
+  assert.deepEqual(await ann.admin.roles('default'), await edge.admin.roles('default'));
+  assert.deepEqual(await root.admin.users(), ['ann', 'bob', 'eve', 'root']);
+  assert.ok((await root.admin.log()).some(({ action }) => action.startsWith('CREATE USER eve')));
+  assert.deepEqual(Object.keys(await root.admin.cache()).sort(), Object.keys(edge.admin.cache()).sort());
+  assert.equal(String(await bob.admin.run('SHOW GRANTS')), String(await edge.session({ user: 'bob' }).run('SHOW GRANTS')));
+  const refused = [() => bob.admin.users(), () => bob.admin.log(), () => bob.admin.cache(), () => ann.admin.createSpace('x'), () => bob.admin.killSession(ann.id)];
+  for (const call of refused) assert.equal((await rejection(call())).code, 'PERMISSION_DENIED');
+
+  assert.equal((await rejection(root.admin.dropUser('nobody'))).code, 'USER_NOT_FOUND');
+  assert.equal((await rejection(root.admin.createUser(7))).code, 'ARGUMENT_INVALID');
+  // What runs at the edge is listed and killed from the tab.
+  const running = rejection(edge.session(bob.token).track('report', () => new Promise(() => {})));
+  const [query] = await ann.admin.queries({ session: bob.id });
+  assert.equal(query.statement, 'report');
+  await ann.admin.killQuery(bob.id, query.plan);
+  assert.equal((await within(running, 'the end of the query')).code, 'QUERY_KILLED');
+  assert.equal(await ann.admin.killSession(bob.id, 'enough'), true);
+  const over = await rejection(bob.admin.sessions());
+  assert.ok(['SESSION_KILLED', 'TIMEOUT'].includes(over.code), over.code);
+  // At the edge itself the same handle does without a call.
+  assert.deepEqual(await edge.session({ user: 'root' }).admin.spaces(), ['default']);
+});
+
 test('without an edge a call ends with its time', async (t) => {
   const edge = await open(t, { id: 'edge', secret: SECRET });
   const tab = await open(t, { id: 'tab' });

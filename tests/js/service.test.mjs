@@ -275,9 +275,12 @@ test('the operator sees sessions, queries, operations and the cache', async (t) 
   const rows = admin.sessions({ user: 'ann' });
   assert.deepEqual(rows.map(({ id }) => id), [second.id, first.id], 'the one used last first');
   assert.deepEqual(rows[1], {
-    id: first.id, user: 'ann', space: 'default', replica: replica.id, client: 'phone', clientIp: '10.0.0.1', createdAt: now.now - 5_000,
-    lastActiveAt: now.now - 5_000, expiresAt: first.expiresAt, state: 'active', activeQueries: 0, stats: { queries: 0, reads: 0, writes: 1 }, ageMs: 0,
+    id: first.id, user: 'ann', role: 'User', space: 'default', replica: replica.id, client: 'phone', clientIp: '10.0.0.1', createdAt: now.now - 5_000,
+    lastActiveAt: now.now - 5_000, expiresAt: first.expiresAt, state: 'active', activeQueries: 0, stats: { queries: 0, reads: 0, writes: 1, stale: 0, bytes: 1 }, ageMs: 0,
   });
+  const { role, stats, config, history, activeQueries } = first.inspect();
+  assert.deepEqual([role, stats, config, activeQueries], ['User', rows[1].stats, { onStale: 'wait', timeout: 1000 }, 0]);
+  assert.deepEqual(history, [{ state: 'active', at: now.now - 5_000, by: null, why: null }]);
   assert.deepEqual(admin.sessions({ idleFor: '5s' }).map(({ id }) => id), [first.id]);
   await admin.createUser('ann');
   await admin.grant('ann', 'DBA', 'default');
@@ -286,6 +289,8 @@ test('the operator sees sessions, queries, operations and the cache', async (t) 
   assert.deepEqual(admin.log().map(({ action, outcome }) => [action, outcome]).slice(0, 2), [['CREATE USER ann', 'OK'], ['GRANT ROLE DBA ON default TO ann', 'OK']]);
   assert.equal(await admin.killSessions({ user: 'ann', except: second.id }), 1);
   assert.deepEqual([first.reason, second.reason], ['SESSION_KILLED', null]);
+  assert.deepEqual(first.inspect().history.map(({ state }) => state), ['active', 'killed']);
+  assert.equal(second.inspect().role, 'DBA', 'a role is looked up at every look');
   const { bytes, capacity, evictions } = admin.cache();
   assert.ok(bytes > 0 && bytes < capacity && evictions === 0);
   await admin.dropUser('ann');

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::{ReplicaId, SessionId, Space};
-use edge_session::io::Event;
+use edge_session::io::{Event, Policy, Terms};
 use edge_session::replica::{Config, SessionInit};
 use edge_session::service::cache::SessionCache;
 use edge_session::service::expiry::TimerQueue;
 use edge_session::service::manager::{SessionLimits, SessionManager};
 use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus};
+use edge_session::service::role::RoleType;
 use edge_session::service::system::shared;
 use proptest::prelude::*;
 
@@ -299,4 +300,33 @@ fn a_touch_writes_nothing_and_moves_no_timer() {
     assert_eq!(seen(&host), before);
     let (manager, ..) = host.replica.service();
     assert_eq!(manager.iter().next().unwrap().active, host.now, "it is noted all the same");
+}
+
+#[test]
+fn whoever_inspects_a_session_sees_its_role_its_counts_and_its_states() {
+    let mut fra = Host::new(edge("fra"));
+    let session = fra.session();
+    let id = fra.replica.session(session).unwrap().id;
+    fra.set(session, "a", "four");
+    assert_eq!(fra.get(session, "a", PLAIN).unwrap().as_deref(), Some("four"));
+    let profile = fra.replica.profile(session).unwrap();
+    assert_eq!(profile.role, Some(RoleType::User), "without accounts, where it was begun");
+    assert_eq!((profile.stats.reads, profile.stats.writes, profile.stats.stale), (1, 1, 0));
+    assert_eq!(profile.stats.bytes, 8, "four written, four read");
+    assert_eq!(profile.history.iter().map(|state| state.status).collect::<Vec<_>>(), [SessionStatus::Active]);
+
+    // It has written where this replica is behind: what it is served is stale, and counted.
+    let mut tok = Host::new(edge("tok"));
+    let token = fra.token(session);
+    let roamed = tok.resume(&token);
+    let serve = Terms { on_stale: Some(Policy::Serve), ..PLAIN };
+    assert_eq!(tok.get(roamed, "a", serve).unwrap(), None);
+    assert_eq!(tok.replica.profile(roamed).unwrap().stats.stale, 1);
+
+    fra.replica.kill_session(None, &id, Some("enough"), fra.now).unwrap();
+    fra.drain();
+    let history = fra.replica.profile(session).unwrap().history;
+    let last = history.last().unwrap();
+    assert_eq!((last.status, last.at, last.why.as_deref()), (SessionStatus::Killed, fra.now, Some("enough")));
+    assert_eq!(history.len(), 2);
 }

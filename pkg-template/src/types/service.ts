@@ -41,10 +41,32 @@ export interface QueryOptions {
 /** How a session stands. */
 export type SessionState = 'active' | 'idle-expired' | 'expired' | 'ended' | 'killed';
 
+/** What a session has done at its replica. */
+export interface SessionStats {
+  readonly queries: number;
+  /** Reads that the core answered, and writes; those from the copies in front of it are not counted. */
+  readonly reads: number;
+  readonly writes: number;
+  /** Answers that were served although the replica was behind. */
+  readonly stale: number;
+  /** Bytes of values read and written. */
+  readonly bytes: number;
+}
+
+/** A state that a session has come into: when, and by whom and why, where somebody did it. */
+export interface StateChange {
+  readonly state: SessionState;
+  readonly at: number;
+  readonly by: string | null;
+  readonly why: string | null;
+}
+
 /** A session as its replica knows it. */
 export interface SessionSummary {
   readonly id: string;
   readonly user: string | null;
+  /** Its role in its space; `null`: none, or not known here (as in events, and where the host's `roleOf` was not asked for it). */
+  readonly role: Role | null;
   readonly space: string;
   /** The replica that serves it. */
   readonly replica: string;
@@ -56,7 +78,8 @@ export interface SessionSummary {
   readonly expiresAt: number;
   readonly state: SessionState;
   readonly activeQueries: number;
-  readonly stats: { readonly queries: number; readonly reads: number; readonly writes: number };
+  /** Zeros for a session of another replica. */
+  readonly stats: SessionStats;
   /** How old the row is: milliseconds since its replica has told of it; 0 for this replica's own. */
   readonly ageMs: number;
 }
@@ -147,3 +170,12 @@ export interface Admin {
   /** How the cache of sessions does: bytes held, and those that it may hold. For God alone. */
   cache(): { readonly hits: number; readonly misses: number; readonly evictions: number; readonly bytes: number; readonly capacity: number };
 }
+
+/**
+ * The operator's calls under a session's own role, wherever it is: at a replica without a secret they are asked of the one that it is
+ * linked to, as `session.run` is. Each answers a promise; what the role does not allow rejects with `PERMISSION_DENIED`, an answer of more
+ * than 256 KiB with `QUOTA_EXCEEDED`, and where no replica of the cluster answers in time `TIMEOUT`.
+ */
+export type SessionAdmin = {
+  [K in Exclude<keyof Admin, 'as'>]: (...args: Parameters<Admin[K]>) => Promise<Awaited<ReturnType<Admin[K]>>>;
+};

@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../errors.js';
 import type { AbortSignalLike } from './plug.js';
-import type { QueryContext, QueryOptions, Table } from './service.js';
+import type { QueryContext, QueryOptions, Role, SessionAdmin, SessionStats, StateChange, Table } from './service.js';
 import type { Change, Dependencies, Duration, Entry, Guarantee, Guarantees, Key, KeyMap, KeyRange, Missing, Outcome, Token, Version } from './data.js';
 
 /** What to do when this replica is behind the session: wait for the missing writes, throw, or answer and say that it is stale. */
@@ -82,6 +82,16 @@ export interface Session<M = KeyMap> extends Disposable {
   readonly token: Token;
   /** The same operations under the same checks, without a promise and without waiting. */
   readonly sync: SyncSession<M>;
+  /**
+   * The operator's calls under this session's role: its own sessions and queries for anybody, those of its space for an Admin, all for God.
+   * In a tab they are asked of the edge.
+   *
+   * @example
+   * ```ts
+   * for (const { id } of await session.admin.sessions({ user: 'ann' })) if (id !== session.id) await session.admin.killSession(id);
+   * ```
+   */
+  readonly admin: SessionAdmin;
   /** Reads of spaces that this replica does not hold. */
   readonly remote: RemoteReads<M>;
 
@@ -282,10 +292,19 @@ export interface SessionInspection {
   readonly user: string | null;
   readonly client: string | null;
   readonly space: string;
+  /** Its role in its space, as far as it is known here. */
+  readonly role: Role | null;
   readonly expiresAt: number | null;
+  readonly lastActiveAt: number | null;
   readonly guarantees: readonly Guarantee[];
   readonly resumed: boolean;
   readonly reason: ErrorCode | null;
+  readonly activeQueries: number;
+  readonly stats: SessionStats;
+  /** What holds for its operations unless one says otherwise; `timeout` in milliseconds. */
+  readonly config: { readonly onStale: StalePolicy; readonly timeout: number };
+  /** The states that it has come into, the present one last. */
+  readonly history: readonly StateChange[];
   /** The read vector in the session's space: replica to sequence. */
   readonly reads: Readonly<Record<string, number>>;
   /** The write vector in the session's space. */

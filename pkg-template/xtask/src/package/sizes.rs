@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 314_000),
-    ("openReplica, inline", 346_000),
-    ("openReplica, workerd", 338_500),
-    (".", 31_000),
+    ("the module", 317_000),
+    ("openReplica, inline", 349_500),
+    ("openReplica, workerd", 341_500),
+    (".", 31_500),
     ("./browser", 9_000),
     ("./cloudflare", 27_800),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 29_300),
-    ("./bundle", 356_500),
+    ("./testing", 29_600),
+    ("./bundle", 359_500),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

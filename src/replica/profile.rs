@@ -1,0 +1,112 @@
+//! What is known of a session in use, for whoever inspects it: its role, what it has done, how it stood when.
+//!
+//! Nothing is kept for it but counts: a session changes its state once, so that its history is when it began and how it is over.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::io::{Answer, Outcome, Policy, SessionHandle};
+use crate::service::access::Actor;
+use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
+use crate::service::role::{ROOT, RoleType};
+use crate::store::Mutation;
+use crate::time::Millis;
+
+/// A state that a session has come into.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateChange {
+    /// The state.
+    pub status: SessionStatus,
+    /// When.
+    pub at: Millis,
+    /// By whom, if somebody did it.
+    pub by: Option<String>,
+    /// Why, if a reason was given.
+    pub why: Option<String>,
+}
+
+/// A session in use, as whoever holds it may inspect it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionProfile {
+    /// Its role in its space, as far as it is known here.
+    pub role: Option<RoleType>,
+    /// What it does where the replica is behind, unless an operation says otherwise.
+    pub on_stale: Policy,
+    /// How long its operations wait, unless one says otherwise, in milliseconds.
+    pub timeout: Millis,
+    /// When it was last used, as far as is known here.
+    pub active: Option<Millis>,
+    /// Queries that run.
+    pub queries: u32,
+    /// What it has done here.
+    pub stats: SessionStats,
+    /// Its states, the present one last.
+    pub history: Vec<StateChange>,
+}
+
+impl Replica {
+    /// A session beside what [`Replica::session`] tells of it.
+    #[must_use]
+    pub fn profile(&self, handle: SessionHandle) -> Option<SessionProfile> {
+        let state = self.sessions.get(&handle)?;
+        let manager = &self.service.manager;
+        let over = manager.over().rev().find(|over| over.session.id == state.id);
+        let known = manager.get(&state.id).or_else(|| over.map(|over| &over.session));
+        let begun = StateChange { status: SessionStatus::Active, at: state.id.created(), by: None, why: None };
+        let ended = over.map(|over| StateChange {
+            status: over.status,
+            at: over.at,
+            by: over.by.clone(),
+            why: over.why.clone(),
+        });
+        let roles = self.roles();
+        let (user, begun_in) = (state.user.as_deref(), state.begun.to_string());
+        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&begun_in) };
+        Some(SessionProfile {
+            role: actor.role(&roles, &state.space.to_string()),
+            on_stale: state.on_stale,
+            timeout: state.timeout,
+            active: known.map(|session| session.active),
+            queries: known.map_or(0, |session| session.queries),
+            stats: known.map(|session| session.stats).unwrap_or_default(),
+            history: core::iter::once(begun).chain(ended).collect(),
+        })
+    }
+
+    /// The role of a listed session in its space, as far as it is known here.
+    #[must_use]
+    pub fn role_of(&self, session: &SessionInfo) -> Option<RoleType> {
+        let (user, space) = (session.user.as_deref(), session.space.to_string());
+        Actor { user, god: user == Some(ROOT), begun: Some(&space) }.role(&self.roles(), &space)
+    }
+
+    /// Counts what a session was answered.
+    pub(super) fn tally_answer(&mut self, handle: SessionHandle, answer: &Answer, stale: bool) {
+        let bytes = match answer {
+            Answer::Item(item) => item.iter().map(|item| item.content.len()).sum(),
+            Answer::Outcome(Outcome::Value { item, .. }) => item.content.len(),
+            Answer::Items(items) => items.iter().map(|item| item.content.len()).sum(),
+            Answer::Outcome(Outcome::Absent { .. } | Outcome::Behind(_) | Outcome::Lost(_))
+            | Answer::Version(_)
+            | Answer::Token(_)
+            | Answer::Table(_)
+            | Answer::Reply(_)
+            | Answer::Done => 0,
+        };
+        self.tally(handle, bytes, stale);
+    }
+
+    /// Counts what a session has written.
+    pub(super) fn tally_write(&mut self, handle: SessionHandle, batch: &[Mutation]) {
+        self.tally(handle, batch.iter().map(|mutation| mutation.content.len()).sum(), false);
+    }
+
+    fn tally(&mut self, handle: SessionHandle, bytes: usize, stale: bool) {
+        let Some(id) = self.sessions.get(&handle).map(|state| state.id) else { return };
+        self.service.manager.update(&id, |session| {
+            session.stats.bytes = session.stats.bytes.saturating_add(bytes as u64);
+            session.stats.stale = session.stats.stale.saturating_add(u32::from(stale));
+        });
+    }
+}
