@@ -279,8 +279,9 @@ mod tests {
             ], 0..12)
         ) {
             let text: String = pieces.concat();
-            // Others judge a number by its size, too; none here is large.
             let other = serde_json::from_str::<Value>(&text);
+            // Others judge a number by its size, too: pieces may join to one of five hundred digits.
+            prop_assume!(!other.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")));
             prop_assert_eq!(is_json(&text), other.is_ok_and(|value| depth(&value) <= DEPTH_MAX), "{}", text);
         }
 
