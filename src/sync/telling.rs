@@ -1,8 +1,9 @@
 //! Fences and rows to and from one peer: stop and wait, since what the peer has said that it has heard.
 //!
 //! Where there are many fences, the first word is what they come to: a peer that holds the same needs to be told none, so
-//! that a link that comes back costs a few bytes. Invariant: what the peer is taken to know is never more than it has said;
-//! losing, repeating or reordering messages costs time only.
+//! that a link that comes back costs a few bytes. Invariants: what the peer is taken to know is never more than it has said;
+//! an answer counts once, and only to what is under way, so that repeated ones call forth no further words: losing,
+//! repeating or reordering messages costs time only.
 
 use alloc::vec::Vec;
 
@@ -59,9 +60,17 @@ impl Tellings {
 pub(super) struct Telling {
     /// The own number up to which the peer has heard; none: it was not told yet.
     heard: Option<u64>,
-    /// When it was told last, if it has not answered.
-    under_way: Option<Millis>,
+    /// What it was told last, if it has not answered.
+    under_way: Option<UnderWay>,
     attempts: u32,
+}
+
+/// A word that was not answered yet.
+#[derive(Debug)]
+struct UnderWay {
+    since: Millis,
+    /// Up to which number it tells.
+    told: u64,
 }
 
 impl Telling {
@@ -73,14 +82,22 @@ impl Telling {
         if self.heard.unwrap_or(0) >= last {
             return false;
         }
-        if let Some(since) = self.under_way {
+        if let Some(UnderWay { since, .. }) = self.under_way {
             if now < since.saturating_add(pause(self.attempts)) {
                 return false;
             }
             self.attempts = self.attempts.saturating_add(1);
         }
-        self.under_way = Some(now);
         true
+    }
+
+    /// Takes note of a word that tells up to `told`. Where everything of it was let go of since, there is no word: `false`.
+    fn says(&mut self, told: u64, is_empty: bool, now: Millis) -> bool {
+        match self.heard {
+            Some(_) if is_empty => self.has_heard(told),
+            _ => self.under_way = Some(UnderWay { since: now, told }),
+        }
+        self.under_way.is_some()
     }
 
     /// The fences that are to be told now.
@@ -92,6 +109,9 @@ impl Telling {
             None if known.len() > FEW => (Vec::new(), known.last()),
             heard => known.since(heard.unwrap_or(0)),
         };
+        if !self.says(told, fences.is_empty(), now) {
+            return None;
+        }
         Some(Message::Fence { told, heard: 0, digest: known.digest(), fences })
     }
 
@@ -101,16 +121,19 @@ impl Telling {
             return None;
         }
         let (rows, told) = known.since(self.heard.unwrap_or(0));
+        if !self.says(told, rows.is_empty(), now) {
+            return None;
+        }
         Some(Message::Roster { told, heard: 0, rows })
     }
 
     /// When the peer is to be told again.
     fn deadline(&self, pause: impl Fn(u32) -> Millis) -> Option<Millis> {
-        self.under_way.map(|since| since.saturating_add(pause(self.attempts)))
+        self.under_way.as_ref().map(|under_way| under_way.since.saturating_add(pause(self.attempts)))
     }
 
     fn set_back(&mut self, back: Millis) {
-        self.under_way = self.under_way.map(|since| since.saturating_sub(back));
+        self.under_way.iter_mut().for_each(|under_way| under_way.since = under_way.since.saturating_sub(back));
     }
 
     /// The answer, if there is one, comes with the next request.
@@ -118,13 +141,19 @@ impl Telling {
         self.under_way = None;
     }
 
-    /// The peer has heard up to a number; whoever has heard nothing is told everything.
-    fn answered(&mut self, heard: u64, last: u64) {
-        if heard <= last {
-            self.heard = Some(heard);
-            self.under_way = None;
-            self.attempts = 0;
+    /// The peer answers that it has heard up to a number: to the word that is under way, or it is an answer that came before,
+    /// or late. Whoever has heard nothing is told everything; only a greeting is answered so.
+    fn answered(&mut self, heard: u64) {
+        let Some(UnderWay { told, .. }) = self.under_way else { return };
+        if heard == told || (heard == 0 && self.heard.is_none()) {
+            self.has_heard(heard);
         }
+    }
+
+    const fn has_heard(&mut self, heard: u64) {
+        self.heard = Some(heard);
+        self.under_way = None;
+        self.attempts = 0;
     }
 
     /// Takes in what the peer says of fences; which sessions that concerns is added to `changed`. What to answer.
@@ -136,7 +165,7 @@ impl Telling {
         changed: &mut Vec<SessionId>,
     ) -> Option<Message> {
         if told == 0 {
-            self.answered(heard, known.last());
+            self.answered(heard);
             return None;
         }
         let greeting = said.is_empty();
@@ -144,7 +173,7 @@ impl Telling {
         changed.extend(news);
         let same = digest == known.digest();
         if same {
-            self.answered(known.last(), known.last());
+            self.has_heard(known.last());
         }
         let heard = if same || !greeting { told } else { 0 };
         Some(Message::Fence { told: 0, heard, digest: 0, fences: Vec::new() })
@@ -159,7 +188,7 @@ impl Telling {
         changed: &mut Vec<SessionId>,
     ) -> Option<Message> {
         if told == 0 {
-            self.answered(heard, known.last());
+            self.answered(heard);
             return None;
         }
         changed.extend(said.into_iter().filter_map(|(session, row)| known.put(session, row).then_some(session)));

@@ -1,5 +1,8 @@
 //! The sessions of the fleet: lists on any replica, kills of sessions that were never there, hand-overs, and leases.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use edge_session::error::ErrorCode;
 use edge_session::replica::SessionInit;
 use edge_session::store::roster::LEASE;
@@ -111,6 +114,45 @@ fn a_session_is_told_of_no_more_often_than_the_interval_and_not_while_nobody_use
     let told = net.hosts[0].sent.iter().flat_map(|(_, bytes)| Frame::decode(bytes).unwrap().messages);
     assert_eq!(told.filter(|message| matches!(message, Message::Roster { .. })).count(), 0);
     assert!(net.sent - sent < 200);
+}
+
+/// A network that repeats messages repeats answers as well. Were each of them taken for the answer to what was told after it, each
+/// would call forth one more word, each of those more answers, and so on without end.
+#[test]
+fn answers_that_arrive_twice_call_forth_no_more_words() {
+    let tells = |label: &str| {
+        let mut config = edge(label);
+        config.publish = Some(100);
+        Host::new(config)
+    };
+    let mut net = Net::new(vec![tells("fra1"), tells("nrt1")]);
+    let said = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&said);
+    net.fate = Box::new(move |flight| {
+        let messages = Frame::decode(&flight.bytes).unwrap().messages;
+        let told = |message: &&Message| {
+            matches!(message, Message::Roster { told: 1.., .. } | Message::Fence { told: 1.., .. })
+        };
+        counter.set(counter.get() + messages.iter().filter(told).count());
+        vec![(300, flight.clone()), (350, flight.clone())]
+    });
+    net.connect(0, 1);
+    let session = net.with(0, |fra| fra.open(user("ann")));
+    for _ in 0..80 {
+        net.with(0, |fra| fra.get(session, "k", PLAIN).unwrap());
+        let killed = net.with(0, |fra| fra.open(user("bob")));
+        let killed = net.hosts[0].replica.session(killed).unwrap().id;
+        net.with(0, |fra| run(fra, None, &format!("KILL SESSION '{killed}'")).unwrap());
+        net.run(50);
+    }
+    // Of each, one in every 600 milliseconds, and the other side passes on what it has heard.
+    assert!(said.get() <= 4 * (4_000 / 600 + 1), "{} words in four seconds", said.get());
+    net.run(10_000);
+    let [fra, nrt] = [0, 1].map(|at| net.hosts[at].replica.store());
+    assert_eq!(fra.fences().digest(), nrt.fences().digest(), "all were heard");
+    let view = net.hosts[0].replica.session(session).unwrap();
+    let [fra, nrt] = [fra, nrt].map(|store| store.roster().get(&view.id).cloned().unwrap());
+    assert_eq!(fra, nrt);
 }
 
 #[test]
