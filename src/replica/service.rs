@@ -159,7 +159,15 @@ impl Replica {
         };
         let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
         self.check_fleet_limits(&info)?;
-        self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)?;
+        let known = self.service.manager.get(&state.id).is_some();
+        if let Err(error) = self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)
+        {
+            // Its time was found to be over: that holds for its other handles too.
+            if known && self.service.manager.get(&state.id).is_none() {
+                self.shut(&state.id, &error);
+            }
+            return Err(error);
+        }
         self.stir(state.id);
         self.service.manager.touch(&state.id, self.now)
     }

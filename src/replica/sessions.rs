@@ -78,7 +78,8 @@ impl Replica {
 
     /// Lets go of a session's handle; what waits for it is forgotten. The session itself lives on in its token.
     pub fn close_session(&mut self, handle: SessionHandle) {
-        if let Some(state) = self.sessions.remove(&handle) {
+        // One that was refused is counted no more, or never was: what is counted is others of the session.
+        if let Some(state) = self.sessions.remove(&handle).filter(|state| state.refused.is_none()) {
             self.service.manager.leave(&state.id);
         }
         self.waits.forget(handle);

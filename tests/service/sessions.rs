@@ -330,3 +330,43 @@ fn whoever_inspects_a_session_sees_its_role_its_counts_and_its_states() {
     assert_eq!((last.status, last.at, last.why.as_deref()), (SessionStatus::Killed, fra.now, Some("enough")));
     assert_eq!(history.len(), 2);
 }
+
+/// A handle that was never let in, or was shut out, uses nothing: who lets go of it takes nobody else's place.
+#[test]
+fn letting_go_of_a_refused_handle_leaves_the_others_counted() {
+    let one = |label: &str| {
+        let mut config = edge(label);
+        config.sessions.user = 1;
+        Host::new(config)
+    };
+    let (mut fra, mut nrt) = (one("fra1"), one("nrt1"));
+    let ann = || SessionInit { user: Some("ann".into()), ..SessionInit::default() };
+    let (here, there) = (fra.open(ann()), nrt.open(ann()));
+    let (token, id) = (nrt.token(there), nrt.replica.session(there).unwrap().id);
+    let kept_out = fra.resume(&token);
+    assert!(fra.replica.session(kept_out).unwrap().refused.is_some(), "ann has one session here already");
+    fra.replica.end_session(here, fra.now).unwrap();
+    fra.drain();
+    let let_in = fra.resume(&token);
+    assert_eq!(fra.replica.session(let_in).unwrap().refused, None);
+    fra.replica.close_session(kept_out);
+    fra.drain();
+    assert_eq!(fra.replica.service().0.get(&id).unwrap().handles, 1, "it is in use");
+    fra.replica.close_session(let_in);
+    fra.drain();
+    assert_eq!(fra.replica.service().0.get(&id).unwrap().handles, 0);
+}
+
+/// Whoever finds that a session's time is over ends it for all its handles.
+#[test]
+fn a_session_that_is_found_to_be_over_is_over_in_every_handle() {
+    let mut config = edge("fra1");
+    config.sessions.idle = Some(1_000);
+    let mut host = Host::new(config);
+    let session = host.open(SessionInit { user: Some("ann".into()), ..SessionInit::default() });
+    let token = host.token(session);
+    host.now += 5_000;
+    let again = host.resume(&token);
+    assert_eq!(host.get(again, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+}
