@@ -235,3 +235,113 @@ impl<'b> Input<'b> {
         Some(())
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::string::String;
+
+    use minicbor::{Decoder, Encoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Item {
+        Unsigned(u64),
+        Signed(i64),
+        Bool(bool),
+        Null,
+        Text(String),
+        Bytes(Vec<u8>),
+        Array(u64),
+    }
+
+    /// Numbers of every length of head, its bounds among them.
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![0..30_u64, 250..260_u64, 65_530..65_540_u64, 0xffff_fff0..0x1_0000_0010_u64, any::<u64>()]
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        prop_oneof![
+            number().prop_map(Item::Unsigned),
+            (number(), any::<bool>()).prop_map(|(number, below)| {
+                let number = (number >> 1).cast_signed();
+                Item::Signed(if below { !number } else { number })
+            }),
+            any::<bool>().prop_map(Item::Bool),
+            Just(Item::Null),
+            ".{0,300}".prop_map(Item::Text),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Item::Bytes),
+            number().prop_map(Item::Array),
+        ]
+    }
+
+    fn ours(items: &[Item]) -> Vec<u8> {
+        let mut output = Output::default();
+        for item in items {
+            match item {
+                Item::Unsigned(number) => output.u64(*number),
+                Item::Signed(number) => output.i64(*number),
+                Item::Bool(is) => output.bool(*is),
+                Item::Null => output.null(),
+                Item::Text(text) => output.text(text),
+                Item::Bytes(bytes) => output.bytes(bytes),
+                Item::Array(len) => output.array(*len),
+            }
+        }
+        output.into_bytes()
+    }
+
+    fn theirs(items: &[Item]) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new());
+        for item in items {
+            let written = match item {
+                Item::Unsigned(number) => encoder.u64(*number),
+                Item::Signed(number) => encoder.i64(*number),
+                Item::Bool(is) => encoder.bool(*is),
+                Item::Null => encoder.null(),
+                Item::Text(text) => encoder.str(text),
+                Item::Bytes(bytes) => encoder.bytes(bytes),
+                Item::Array(len) => encoder.array(*len),
+            };
+            assert!(written.is_ok());
+        }
+        encoder.into_writer()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_what_others_write(items in prop::collection::vec(item(), 0..12)) {
+            prop_assert_eq!(ours(&items), theirs(&items));
+        }
+
+        #[test]
+        fn what_others_write_is_read(items in prop::collection::vec(item(), 0..12)) {
+            let bytes = theirs(&items);
+            let mut input = Input::new(&bytes);
+            for item in &items {
+                let same = match item {
+                    Item::Unsigned(number) => input.u64() == Some(*number),
+                    Item::Signed(number) => input.i64() == Some(*number),
+                    Item::Bool(is) => input.bool() == Some(*is),
+                    Item::Null => input.null(),
+                    Item::Text(text) => input.text() == Some(text),
+                    Item::Bytes(bytes) => input.bytes() == Some(bytes),
+                    Item::Array(len) => input.array() == Some(*len),
+                };
+                prop_assert!(same, "{:?}", item);
+            }
+            prop_assert_eq!(input.left(), 0);
+        }
+
+        /// Whatever the bytes are: what both pass over they pass over as far. Others also look at the text itself.
+        #[test]
+        fn what_is_passed_over_others_pass_over_too(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
+            let mut input = Input::new(&bytes);
+            let mut other = Decoder::new(&bytes);
+            if input.skip().is_some() && other.skip().is_ok() {
+                prop_assert_eq!(other.position(), bytes.len() - input.left());
+            }
+        }
+    }
+}

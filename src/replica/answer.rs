@@ -81,7 +81,7 @@ impl Replica {
             return Ok(blocked);
         }
         self.permit(state, Right::Read)?;
-        let space = state.space.clone();
+        let (space, session) = (state.space.clone(), state.id);
         let visible = self.visible(state, &space);
         let gaps = state.vector.missing(&space, guarantees, Access::Read, &visible);
         let stale = !gaps.is_empty();
@@ -93,7 +93,7 @@ impl Replica {
             return Ok(Attempt::Blocked { space, gaps, lost: false });
         }
         self.learn(handle, &space, &deciding);
-        self.tally_answer(handle, &answer, stale);
+        self.tally_answer(session, &answer, stale);
         Ok(Attempt::Done(answer))
     }
 
@@ -137,7 +137,7 @@ impl Replica {
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.record_write(&space, dot);
         }
-        self.tally_write(handle, batch);
+        self.tally_write(session, batch);
         self.note(&space, changed);
         Ok(Attempt::Done(Answer::Version(version)))
     }

@@ -148,7 +148,7 @@ impl Replica {
         self.input(now);
         self.work();
         self.stirred = true;
-        self.use_session(session, true)?;
+        self.use_session(session)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
         // The host's copies are of these very writes.

@@ -107,7 +107,7 @@ impl Replica {
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         state.admit(now)?;
         if !matches!(operation, Operation::Seal) {
-            self.use_session(session, matches!(operation, Operation::Write { .. }))?;
+            self.use_session(session)?;
         }
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let guarantees = terms.guarantees.unwrap_or(state.guarantees);

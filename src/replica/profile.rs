@@ -6,10 +6,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Replica;
+use crate::id::SessionId;
 use crate::io::{Answer, Outcome, Policy, SessionHandle};
 use crate::service::access::Actor;
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
-use crate::service::role::{ROOT, RoleType};
+use crate::service::role::RoleType;
 use crate::store::Mutation;
 use crate::time::Millis;
 
@@ -60,11 +61,10 @@ impl Replica {
             by: over.by.clone(),
             why: over.why.clone(),
         });
-        let roles = self.roles();
-        let (user, begun_in) = (state.user.as_deref(), state.begun.to_string());
-        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&begun_in) };
+        let begun_in = state.begun.to_string();
+        let actor = Actor::begun_in(&begun_in, state.user.as_deref());
         Some(SessionProfile {
-            role: actor.role(&roles, &state.space.to_string()),
+            role: actor.role(&self.roles(), &state.space.to_string()),
             on_stale: state.on_stale,
             timeout: state.timeout,
             active: known.map(|session| session.active),
@@ -77,12 +77,12 @@ impl Replica {
     /// The role of a listed session in its space, as far as it is known here.
     #[must_use]
     pub fn role_of(&self, session: &SessionInfo) -> Option<RoleType> {
-        let (user, space) = (session.user.as_deref(), session.space.to_string());
-        Actor { user, god: user == Some(ROOT), begun: Some(&space) }.role(&self.roles(), &space)
+        let space = session.space.to_string();
+        Actor::begun_in(&space, session.user.as_deref()).role(&self.roles(), &space)
     }
 
-    /// Counts what a session was answered.
-    pub(super) fn tally_answer(&mut self, handle: SessionHandle, answer: &Answer, stale: bool) {
+    /// Counts a read that was answered.
+    pub(super) fn tally_answer(&mut self, session: SessionId, answer: &Answer, stale: bool) {
         let bytes = match answer {
             Answer::Item(item) => item.iter().map(|item| item.content.len()).sum(),
             Answer::Outcome(Outcome::Value { item, .. }) => item.content.len(),
@@ -94,19 +94,19 @@ impl Replica {
             | Answer::Reply(_)
             | Answer::Done => 0,
         };
-        self.tally(handle, bytes, stale);
+        self.service.manager.update(&session, |SessionInfo { stats, .. }| {
+            stats.reads = stats.reads.saturating_add(1);
+            stats.stale = stats.stale.saturating_add(u32::from(stale));
+            stats.bytes = stats.bytes.saturating_add(bytes as u64);
+        });
     }
 
-    /// Counts what a session has written.
-    pub(super) fn tally_write(&mut self, handle: SessionHandle, batch: &[Mutation]) {
-        self.tally(handle, batch.iter().map(|mutation| mutation.content.len()).sum(), false);
-    }
-
-    fn tally(&mut self, handle: SessionHandle, bytes: usize, stale: bool) {
-        let Some(id) = self.sessions.get(&handle).map(|state| state.id) else { return };
-        self.service.manager.update(&id, |session| {
-            session.stats.bytes = session.stats.bytes.saturating_add(bytes as u64);
-            session.stats.stale = session.stats.stale.saturating_add(u32::from(stale));
+    /// Counts a write that was accepted.
+    pub(super) fn tally_write(&mut self, session: SessionId, batch: &[Mutation]) {
+        let bytes: usize = batch.iter().map(|mutation| mutation.content.len()).sum();
+        self.service.manager.update(&session, |SessionInfo { stats, .. }| {
+            stats.writes = stats.writes.saturating_add(1);
+            stats.bytes = stats.bytes.saturating_add(bytes as u64);
         });
     }
 }

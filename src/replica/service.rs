@@ -182,7 +182,6 @@ impl Replica {
             return Ok(());
         }
         let roles = self.roles();
-        let user = state.user.as_deref();
         // Most servers know no accounts: nothing is looked up, and nothing written down, for each of their reads.
         if roles.open() && state.begun == state.space && self.store.space(&self.service.system).is_none() {
             return Ok(());
@@ -194,7 +193,7 @@ impl Replica {
             return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
         }
         let begun = state.begun.to_string();
-        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&begun) };
+        let actor = Actor::begun_in(&begun, state.user.as_deref());
         actor.check(right, &roles, &state.space.to_string(), true)
     }
 
@@ -209,7 +208,7 @@ impl Replica {
         }
         let name = space.to_string();
         // The token or the host has named the space: without accounts that is enough.
-        let actor = Actor { user, god: user == Some(ROOT), begun: Some(&name) };
+        let actor = Actor::begun_in(&name, user);
         let may = |right| actor.may(right, &roles, &name, true);
         if may(Right::Write) { Some(gate::Right::Write) } else { may(Right::Read).then_some(gate::Right::Read) }
     }
@@ -224,8 +223,8 @@ impl Replica {
         self.directory().authority(user, &state.space, !self.asks_roles())
     }
 
-    /// A session is used, if it is not over; what it does is counted.
-    pub(super) fn use_session(&mut self, handle: SessionHandle, writes: bool) -> Result<(), SessionError> {
+    /// A session is used, if it is not over. What it does is counted when it is done; see `profile.rs`.
+    pub(super) fn use_session(&mut self, handle: SessionHandle) -> Result<(), SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;
         let id = state.id;
@@ -234,10 +233,6 @@ impl Replica {
             return Err(error);
         }
         self.stir(id);
-        self.service.manager.update(&id, |session| {
-            let count = if writes { &mut session.stats.writes } else { &mut session.stats.reads };
-            *count = count.saturating_add(1);
-        });
         Ok(())
     }
 

@@ -158,7 +158,13 @@ pub trait Roles {
     }
 }
 
-impl Actor<'_> {
+impl<'a> Actor<'a> {
+    /// The user of a session that was begun in a space.
+    #[must_use]
+    pub fn begun_in(space: &'a str, user: Option<&'a str>) -> Self {
+        Self { user, god: user == Some(ROOT), begun: Some(space) }
+    }
+
     /// The role that decides in `space`: God's is the same everywhere.
     pub fn role(&self, roles: &impl Roles, space: &str) -> Option<RoleType> {
         if self.god {

@@ -1,12 +1,10 @@
 // What a tab asks an edge to do: statements under its own session, logins; over real sockets and requests, whatever the network does.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { http, webSocket } from 'edge-session';
-import { serveReplica } from 'edge-session/node';
 import { WebSocket } from 'ws';
 import { serve } from './server.mjs';
+import { serveAt } from './serving.mjs';
 import { SECRET, open, rejection, within } from './support.mjs';
 
 const QUICK = { WebSocket, maxDelay: 50 };
@@ -14,16 +12,7 @@ const QUICK = { WebSocket, maxDelay: 50 };
 async function edgeAt(t, options = {}) {
   const edge = await open(t, { id: 'edge', secret: SECRET, ...options });
   edge.on('error', () => {}); // What clients may not is told here.
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const serving = serveReplica(edge, server);
-  t.after(async () => {
-    await serving.stop({ timeout: 1 }).catch(() => {});
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address();
-  return { edge, ws: `ws://127.0.0.1:${port}/sync`, url: `http://127.0.0.1:${port}/sync` };
+  return { edge, ...(await serveAt(t, edge)) };
 }
 
 async function tabAt(t, transport) {

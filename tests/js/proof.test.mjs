@@ -1,31 +1,20 @@
 // Edges that share a secret join each other without tokens: each proves to the other that it has it. Over real sockets and requests.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { http, webSocket } from 'edge-session';
-import { serveReplica } from 'edge-session/node';
 import { WebSocket, WebSocketServer } from 'ws';
+import { serveAt } from './serving.mjs';
 import { DEADLINE, SECRET, next, open, rejection, within } from './support.mjs';
 
 const QUICK = { WebSocket, maxDelay: 50 };
 const OTHER = { kid: SECRET.kid, key: new Uint8Array(32).fill(8) };
 const TYPE = 'application/vnd.edge-session';
 
-async function edgeAt(t, id, { port = 0, secret = SECRET, ...options } = {}) {
+async function edgeAt(t, id, { secret = SECRET, ...options } = {}) {
   const replica = await open(t, { id, secret });
   replica.on('error', () => {}); // Whom it sends away is told here.
-  const server = createServer().listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const serving = serveReplica(replica, server, options);
-  const stop = async () => {
-    await serving.stop({ timeout: 1 }).catch(() => {});
-    server.closeAllConnections();
-    server.close();
-  };
-  t.after(stop);
-  ({ port } = server.address());
-  return { replica, server, stop, port, ws: `ws://127.0.0.1:${port}/sync`, url: `http://127.0.0.1:${port}/sync` };
+  return { replica, ...(await serveAt(t, replica, options)) };
 }
 
 async function arrives(from, to, key, value) {

@@ -1,12 +1,10 @@
 // Every byte that a client receives in a busy run, over WebSockets and over requests: synchronisation, calls, statements, remote reads,
 // errors, closing words. Nothing of it is what its user may not read.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { http, webSocket } from 'edge-session';
-import { serveReplica } from 'edge-session/node';
 import { WebSocket } from 'ws';
+import { serveAt } from './serving.mjs';
 import { DEADLINE, SECRET, open, within } from './support.mjs';
 
 const PATIENT = { timeout: '25s' };
@@ -69,16 +67,7 @@ async function edgeAt(t) {
   edge.on('error', () => {}); // What clients may not is told here.
   await edge.admin.run(`CREATE SPACE shop; CREATE SPACE hiddenspace; CREATE USER ann WITH PASSWORD '${PASSWORD}';
     CREATE USER hiddenuser WITH PASSWORD '${PASSWORD}'; GRANT USER ON shop TO ann; GRANT USER ON hiddenspace TO hiddenuser`);
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const serving = serveReplica(edge, server);
-  t.after(async () => {
-    await serving.stop({ timeout: 1 }).catch(() => {});
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address();
-  return { edge, ws: `ws://127.0.0.1:${port}/sync`, url: `http://127.0.0.1:${port}/sync` };
+  return { edge, ...(await serveAt(t, edge)) };
 }
 
 /** A client of a user, whose session is in a space. */
