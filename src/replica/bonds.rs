@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
+use super::exchange::{Request, read_request};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::ReplicaId;
 use crate::io::{Effect, Event, LinkId};
@@ -326,25 +327,26 @@ impl Replica {
     /// `TOKEN_INVALID` for what neither proves nor asks; else as [`Replica::exchange`].
     pub fn exchange_proved(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        match self.answer_proof(reply, bytes, UNPROVED_MESSAGES.into())? {
-            true => Ok(()),
-            false if self.keyring.is_none() => self.answer_exchange(reply, bytes, None),
-            false => Err(unproved()),
+        let most = if self.keyring.is_some() { UNPROVED_MESSAGES.into() } else { u64::MAX };
+        let frame = read_request(bytes, most)?;
+        match self.answer_proof(reply, frame)? {
+            None => Ok(()),
+            Some(frame) if self.keyring.is_none() => self.answer_exchange(reply, frame),
+            Some(_) => Err(unproved()),
         }
     }
 
-    /// Answers a request that proves something or asks for proof, of at most so many messages; whether it was one.
-    pub(super) fn answer_proof(&mut self, reply: LinkId, bytes: &[u8], most: u64) -> Result<bool, SessionError> {
-        let (own, Some(keyring)) = (self.id, &self.keyring) else { return Ok(false) };
-        let Frame { from, to: _, messages } =
-            if bytes.is_empty() { return Ok(false) } else { Frame::receive_few(bytes, most)? };
-        let asked = messages.into_iter().find_map(|message| {
+    /// Answers a request that proves something or asks for proof; any other comes back.
+    pub(super) fn answer_proof(&mut self, reply: LinkId, request: Request) -> Result<Option<Request>, SessionError> {
+        let Some((keyring, frame)) = self.keyring.as_ref().zip(request.as_ref()) else { return Ok(Some(request)) };
+        let (own, from) = (self.id, frame.from);
+        let asked = frame.messages.iter().find_map(|message| {
             if let Message::Challenge { nonce } = message {
-                return Some(Err(nonce));
+                return Some(Err(*nonce));
             }
             if let Message::Proof(proof) = message { Some(Ok(proof)) } else { None }
         });
-        let Some(asked) = asked.filter(|_| from != own) else { return Ok(false) };
+        let Some(asked) = asked.filter(|_| from != own) else { return Ok(Some(request)) };
         let bonds = &mut self.links.bonds;
         let asked = match asked {
             Err(nonce) => nonce,
@@ -365,16 +367,17 @@ impl Replica {
                     let (theirs, heard) = (proof.nonce, proof.count);
                     bonds.conversations.push(Conversation { with: from, theirs, ours, heard });
                     bonds.reply = Some((reply, from, theirs, ours, heard));
-                    let answered = self.answer_exchange(reply, &proof.frame, None);
+                    let inner = read_request(&proof.frame, u64::MAX);
+                    let answered = inner.and_then(|frame| self.answer_exchange(reply, frame));
                     self.links.bonds.reply = None;
-                    return answered.map(|()| true);
+                    return answered.map(|()| None);
                 }
                 proof.nonce
             }
         };
         let nonce = *bonds.nonce.get_or_insert_with(|| self.entropy.draw());
         self.answer_challenge(reply, from, &asked, nonce);
-        Ok(true)
+        Ok(None)
     }
 
     /// What a peer on a link of the host's own asking is answered, that wants to see a proof all the same.

@@ -105,7 +105,7 @@ impl Replica {
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
-        self.answer_exchange(reply, bytes, Some((client, gate)))
+        self.answer_client(reply, bytes, &client, gate)
     }
 
     /// Whether who comes with this token, or listing of tokens, may join; `None` where this replica holds no key, and cannot

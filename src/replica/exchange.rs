@@ -22,6 +22,9 @@ const EXCHANGES_MAX: usize = 64;
 /// The most of them that come under one client's session.
 const CLIENT_EXCHANGES_MAX: usize = 8;
 
+/// What is asked; nothing: for a hello.
+pub(super) type Request = Option<Frame>;
+
 /// To whom something is said, and what.
 type Said = (Option<ReplicaId>, Vec<Message>);
 
@@ -54,29 +57,40 @@ impl Replica {
     /// As [`Replica::receive`]; then there is no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        if self.answer_proof(reply, bytes, u64::MAX)? { Ok(()) } else { self.answer_exchange(reply, bytes, None) }
+        let frame = read_request(bytes, u64::MAX)?;
+        match self.answer_proof(reply, frame)? {
+            Some(frame) => self.answer_exchange(reply, frame),
+            None => Ok(()),
+        }
     }
 
-    /// Answers a request of a trusted peer, or of a client behind its gate.
-    pub(super) fn answer_exchange(
+    /// Answers a request of a trusted peer.
+    pub(super) fn answer_exchange(&mut self, reply: LinkId, frame: Request) -> Result<(), SessionError> {
+        let (to, messages) = self.answer_request(frame, None, &mut None)?;
+        self.transmit(reply, to, messages);
+        Ok(())
+    }
+
+    /// Answers a request of a client behind its gate.
+    pub(super) fn answer_client(
         &mut self,
         reply: LinkId,
         bytes: &[u8],
-        client: Option<(Client, Gate)>,
+        client: &Client,
+        mut gate: Gate,
     ) -> Result<(), SessionError> {
-        let (to, messages) = match client {
-            None => self.answer_request(bytes, None, &mut None)?,
-            Some((client, mut gate)) => {
-                self.links.open_account(&client, &mut gate, self.now);
-                self.links.asking.push((reply, client.session));
-                let mut gate = Some(gate);
-                let answered = self.answer_request(bytes, Some(client.session), &mut gate);
-                if let Some(gate) = gate {
-                    self.links.close_account(&client, gate.account(), self.now);
-                }
-                answered?
-            }
-        };
+        self.links.open_account(client, &mut gate, self.now);
+        self.links.asking.push((reply, client.session));
+        let late = self.links.late.is_full(client.session);
+        let admitted = gate.admit_bytes(bytes.len(), late, self.now);
+        let most = gate.most_messages();
+        let mut gate = Some(gate);
+        let frame = admitted.and_then(|()| read_request(bytes, most));
+        let answered = frame.and_then(|frame| self.answer_request(frame, Some(client.session), &mut gate));
+        if let Some(gate) = gate {
+            self.links.close_account(client, gate.account(), self.now);
+        }
+        let (to, messages) = answered?;
         self.transmit(reply, to, messages);
         Ok(())
     }
@@ -84,19 +98,12 @@ impl Replica {
     /// What is said in return to a request, and to whom. The gate of a client comes back with what it has spent.
     fn answer_request(
         &mut self,
-        bytes: &[u8],
+        frame: Request,
         client: Option<SessionId>,
         gate: &mut Option<Gate>,
     ) -> Result<Said, SessionError> {
         let now = self.now;
-        if let Some(gate) = gate {
-            let late = client.is_some_and(|client| self.links.late.is_full(client));
-            gate.admit_bytes(bytes.len(), late, now)?;
-        }
-        if bytes.is_empty() {
-            return Ok(self.greet_anybody(gate));
-        }
-        let frame = Frame::receive_few(bytes, gate.as_ref().map_or(u64::MAX, Gate::most_messages))?;
+        let Some(frame) = frame else { return Ok(self.greet_anybody(gate)) };
         if client.is_none() {
             self.look_for_amnesia(&frame.messages);
         }
@@ -134,6 +141,11 @@ impl Replica {
         *gate = peer.gate().cloned();
         (None, alloc::vec![hello])
     }
+}
+
+/// Reads a request of at most so many messages.
+pub(super) fn read_request(bytes: &[u8], most: u64) -> Result<Request, SessionError> {
+    if bytes.is_empty() { Ok(None) } else { Frame::receive_few(bytes, most).map(Some) }
 }
 
 fn wanted(message: &Message) -> Option<Space> {
