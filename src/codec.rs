@@ -188,11 +188,29 @@ impl Writer {
     }
 }
 
+/// The ids of a frame, by their places.
+#[derive(Default)]
+pub(crate) struct Ids {
+    replicas: Vec<ReplicaId>,
+    sessions: Vec<SessionId>,
+}
+
+impl Ids {
+    /// The replica id at a place, if there is one.
+    pub(crate) fn replica(&self, at: u64) -> Option<ReplicaId> {
+        self.replicas.get(usize::try_from(at).ok()?).copied()
+    }
+
+    /// The session id at a place, if there is one.
+    pub(crate) fn session(&self, at: u64) -> Option<SessionId> {
+        self.sessions.get(usize::try_from(at).ok()?).copied()
+    }
+}
+
 /// Reads a frame.
 pub struct Reader<'b> {
     cbor: Input<'b>,
-    replicas: Vec<ReplicaId>,
-    sessions: Vec<SessionId>,
+    ids: Ids,
     items: u64,
 }
 
@@ -207,7 +225,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `PROTOCOL_MISMATCH` for another version, `MESSAGE_MALFORMED` for what is not a frame.
     pub fn open(frame: &'b [u8]) -> Result<Self, SessionError> {
-        let mut reader = Self { cbor: Input::new(frame), replicas: Vec::new(), sessions: Vec::new(), items: 0 };
+        let mut reader = Self { cbor: Input::new(frame), ids: Ids::default(), items: 0 };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -221,14 +239,14 @@ impl<'b> Reader<'b> {
         reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
         let replicas = reader.array()?;
         // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
-        reader.replicas.reserve((replicas as usize).min(reader.cbor.left() / 11));
+        reader.ids.replicas.reserve((replicas as usize).min(reader.cbor.left() / 11));
         for _ in 0..replicas {
             let id = ReplicaId::from_bytes(reader.bytes()?)?;
-            reader.replicas.push(id);
+            reader.ids.replicas.push(id);
         }
         for _ in 0..reader.array()? {
             let bytes = sound(reader.bytes()?.try_into().ok(), "a session id")?;
-            reader.sessions.push(SessionId::from_bytes(bytes));
+            reader.ids.sessions.push(SessionId::from_bytes(bytes));
         }
         Ok(reader)
     }
@@ -341,8 +359,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED` if the place is not in the table.
     pub fn replica_at(&self, at: u64) -> Result<ReplicaId, SessionError> {
-        let id = usize::try_from(at).ok().and_then(|at| self.replicas.get(at));
-        id.copied().ok_or_else(|| SessionError::malformed("a replica id that is not in the table"))
+        sound(self.ids.replica(at), "a replica id that is not in the table")
     }
 
     /// Reads a session id by its place.
@@ -351,8 +368,7 @@ impl<'b> Reader<'b> {
     /// `MESSAGE_MALFORMED` if the place is not in the table.
     pub fn session(&mut self) -> Result<SessionId, SessionError> {
         let at = self.u64()?;
-        let id = usize::try_from(at).ok().and_then(|at| self.sessions.get(at));
-        id.copied().ok_or_else(|| SessionError::malformed("a session id that is not in the table"))
+        sound(self.ids.session(at), "a session id that is not in the table")
     }
 
     /// Reads a space.
@@ -398,9 +414,9 @@ impl<'b> Reader<'b> {
 
     /// A place of the table, and a sequence of it.
     fn entry(&mut self) -> Option<Dot> {
-        let replica = self.replicas.get(usize::try_from(self.cbor.u64()?).ok()?)?;
+        let replica = self.ids.replica(self.cbor.u64()?)?;
         let sequence = self.cbor.u64()?;
-        (1..=SEQUENCE_MAX).contains(&sequence).then(|| Dot::new(*replica, sequence))
+        (1..=SEQUENCE_MAX).contains(&sequence).then(|| Dot::new(replica, sequence))
     }
 
     /// Reads a byte string that holds a CBOR sequence: `each` is called until it is used up.
@@ -419,6 +435,14 @@ impl<'b> Reader<'b> {
         }
         self.cbor = outer;
         result
+    }
+
+    /// Reads a byte string that holds a CBOR sequence, to be taken apart by the caller, and the ids that it may name.
+    ///
+    /// # Errors
+    /// `MESSAGE_MALFORMED`.
+    pub(crate) fn sequence_of_ids(&mut self) -> Result<(Input<'b>, &Ids), SessionError> {
+        Ok((Input::new(self.bytes()?), &self.ids))
     }
 
     const fn left(&self) -> usize {

@@ -459,7 +459,9 @@ impl Replica {
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changed: Vec<Changed>) {
         let limit = self.store.limits().siblings;
-        for Changed { key, conflict } in changed {
+        let told = self.interest || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
+        // A replica that only passes on what others write has nobody to tell.
+        for Changed { key, conflict } in changed.into_iter().filter(|changed| told || changed.conflict) {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);
             if *space == self.service.system {

@@ -23,7 +23,7 @@ use litemap::LiteMap;
 
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
-use crate::store::delta::{Delta, HLC_MAX, Listed};
+use crate::store::delta::{Delta, HLC_MAX};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::fence::Fences;
 use crate::store::limits::Limits;
@@ -285,7 +285,7 @@ impl SessionConsistentStore {
     /// # Errors
     /// As [`SpaceState::apply`]; `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED` for the limits, `SPACE_NOT_FOUND` for
     /// another generation. State is unchanged.
-    pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
+    pub fn apply(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
         self.admit_space(&delta.space)?;
         self.take_back(delta)
     }
@@ -294,29 +294,25 @@ impl SessionConsistentStore {
     ///
     /// # Errors
     /// As [`SessionConsistentStore::apply`], but for the generation.
-    pub fn take_back(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
-        for (key, set) in &delta.keys {
-            self.limits.check_key(key)?;
-            set.iter().filter_map(Listed::content).try_for_each(|content| self.limits.check_value(content))?;
+    pub fn take_back(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
+        let most = self.limits.check_delta(&delta)?;
+        if self.check_growth(most).is_err() {
+            let nothing = SpaceState::default();
+            let state = self.spaces.get(&delta.space).unwrap_or(&nothing);
+            state.admit(&delta)?;
+            self.check_growth(state.growth_by_delta(&delta))?;
         }
-        let nothing = SpaceState::default();
-        let state = self.spaces.get(&delta.space).unwrap_or(&nothing);
-        state.admit(delta)?;
-        let bytes = |listed: &Listed| if let Listed::Entry(entry) = listed { entry.bytes() } else { 0 };
-        let most = delta.keys.iter().map(|(key, set)| (key, set.iter().map(bytes).sum()));
-        if self.check_growth(Growth::at_most(most)).is_err() {
-            self.check_growth(state.growth_by_delta(delta))?;
-        }
+        let hlc = delta.hlc;
         let changed = match self.spaces.get_mut(&delta.space) {
             Some(state) => state.apply(delta)?,
             None => {
-                let mut state = SpaceState::new(self.seed);
+                let (mut state, space) = (SpaceState::new(self.seed), delta.space.clone());
                 let changed = state.apply(delta)?;
-                self.spaces.insert(delta.space.clone(), state);
+                self.spaces.insert(space, state);
                 changed
             }
         };
-        self.clock.receive(delta.hlc);
+        self.clock.receive(hlc);
         Ok(changed)
     }
 

@@ -171,6 +171,32 @@ impl VersionVector {
     }
 }
 
+/// A vector that is asked for dots of which many in a row have one origin: it is looked for when it changes.
+#[derive(Debug)]
+pub(crate) struct Near<'a> {
+    vector: &'a VersionVector,
+    last: Option<(ReplicaId, u64)>,
+}
+
+impl<'a> Near<'a> {
+    pub(crate) const fn new(vector: &'a VersionVector) -> Self {
+        Self { vector, last: None }
+    }
+
+    /// As [`VersionVector::contains`].
+    pub(crate) fn contains(&mut self, dot: Dot) -> bool {
+        let held = match self.last {
+            Some((replica, held)) if replica == dot.replica => held,
+            Some(_) | None => {
+                let held = self.vector.get(dot.replica);
+                self.last = Some((dot.replica, held));
+                held
+            }
+        };
+        held >= dot.sequence
+    }
+}
+
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(entries: I) -> Self {
         let mut vector = Self::new();

@@ -147,22 +147,29 @@ impl<'b> Input<'b> {
         let (first, left) = self.left.split_first()?;
         self.left = left;
         let (major, short) = (first >> 5, first & 31);
-        let value = match short {
-            0..24 => u64::from(short),
+        let value = if short < 24 { u64::from(short) } else { self.argument(short)? };
+        Some((major, value))
+    }
+
+    /// The argument of a head, where it stands behind it.
+    #[inline(never)]
+    fn argument(&mut self, short: u8) -> Option<u64> {
+        Some(match short {
             24 => u64::from(u8::from_be_bytes(self.fixed()?)),
             25 => u64::from(u16::from_be_bytes(self.fixed()?)),
             26 => u64::from(u32::from_be_bytes(self.fixed()?)),
             27 => u64::from_be_bytes(self.fixed()?),
             _ => return None,
-        };
-        Some((major, value))
+        })
     }
 
+    #[inline]
     fn of(&mut self, major: u8) -> Option<u64> {
         let (is, value) = self.head()?;
         (is == major).then_some(value)
     }
 
+    #[inline]
     fn take(&mut self, len: u64) -> Option<&'b [u8]> {
         let (taken, left) = self.left.split_at_checked(usize::try_from(len).ok()?)?;
         self.left = left;
@@ -170,11 +177,13 @@ impl<'b> Input<'b> {
     }
 
     /// An unsigned number.
+    #[inline]
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.of(UNSIGNED)
     }
 
     /// A signed number.
+    #[inline]
     pub(crate) fn i64(&mut self) -> Option<i64> {
         let (major, value) = self.head()?;
         let value = i64::try_from(value).ok()?;
@@ -202,6 +211,7 @@ impl<'b> Input<'b> {
     }
 
     /// Text.
+    #[inline]
     pub(crate) fn text(&mut self) -> Option<&'b str> {
         let len = self.of(TEXT)?;
         core::str::from_utf8(self.take(len)?).ok()

@@ -353,7 +353,7 @@ impl Replica {
             Ok(proof) => {
                 let known = bonds.conversations.iter().find(|known| known.with == from && known.theirs == proof.nonce);
                 let again = |known: &&Conversation| proof.count <= known.heard && !off(Mutant::Trust(Trust::Once));
-                let proves = |ours: &Nonce| proof.count > 0 && proves(keyring, true, from, own, ours, &proof);
+                let proves = |ours: &Nonce| proof.count > 0 && proves(keyring, true, from, own, ours, proof);
                 let known = known.filter(|known| !again(known)).map(|known| known.ours).filter(proves);
                 if let Some(ours) = known.or(bonds.nonce.filter(proves)) {
                     if known.is_none() {

@@ -36,6 +36,11 @@ pub(super) struct Front {
 }
 
 impl Front {
+    /// Whether the host has copies.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// Notes that a copy of a key, if there is one, is no longer true.
     pub(super) fn forget(&mut self, space: &Space, key: &Key) {
         if self.on && self.forgotten.len() <= FORGET_MAX && !off(Mutant::Forget) {

@@ -193,13 +193,13 @@ impl Replica {
             let stays = |held: &&DataEntry| {
                 !old.vector().contains(held.dot) || old.live(key).is_some_and(|set| set.has(held.dot))
             };
-            let mut set: Vec<Listed> = known.filter(stays).map(|held| Listed::Known(held.dot)).collect();
-            set.push(Listed::Entry(DataEntry { dot, ..entry.clone() }));
-            (key.clone(), set)
+            let known = known.filter(stays).map(|held| Listed::Known(held.dot));
+            let made = Listed::Entry(DataEntry { dot, ..entry.clone() });
+            (key.clone(), known.chain([made]).collect())
         });
         let keys = keys.collect();
         let delta = Delta { space: space.clone(), from, to, hlc, keys };
-        self.store.apply(&delta).map(|_| dot).map_err(|error| error.code())
+        self.store.apply(delta).map(|_| dot).map_err(|error| error.code())
     }
 
     /// Tells of every key that shows something else than in `old`.

@@ -32,7 +32,7 @@ impl Replica {
         if !named {
             self.identities = before.clone();
         }
-        if let Err(error) = self.join_frame(&frame) {
+        if let Err(error) = self.join_messages(frame.messages) {
             self.identities = before;
             return Err(error);
         }
@@ -54,8 +54,7 @@ impl Replica {
         let frame = Frame::decode(bytes)?;
         // Whose ids those were, and what was replaced there once, does not matter here.
         let aside = |message: &Message| matches!(message, Message::Reset | Message::Bind { .. });
-        let messages = frame.messages.into_iter().filter(|message| !aside(message)).collect();
-        self.join_frame(&Frame { messages, ..frame })?;
+        self.join_messages(frame.messages.into_iter().filter(|message| !aside(message)).collect())?;
         self.rename();
         Ok(())
     }
@@ -71,8 +70,7 @@ impl Replica {
         self.look_for_amnesia(&frame.messages);
         self.folds.keep_pasts(&self.store);
         // That state was once replaced as a whole does not undo what is held here.
-        let messages = frame.messages.into_iter().filter(|message| !matches!(message, Message::Reset)).collect();
-        self.join_frame(&Frame { messages, ..frame })
+        self.join_messages(frame.messages.into_iter().filter(|message| !matches!(message, Message::Reset)).collect())
     }
 
     /// Takes a new id and keeps everything else: the state may be a copy, or somebody else may go on with it.
@@ -88,28 +86,29 @@ impl Replica {
         self.suspect = suspect;
     }
 
-    fn join_frame(&mut self, frame: &Frame) -> Result<(), SessionError> {
-        let secrets =
-            frame.messages.iter().filter_map(|m| if let Message::Bind { ids } = m { Some(ids) } else { None });
-        let secrets: Vec<_> = secrets.flatten().cloned().collect();
-        if let [Message::Delta(delta)] = frame.messages.as_slice() {
+    fn join_messages(&mut self, mut messages: Vec<Message>) -> Result<(), SessionError> {
+        if let [Message::Delta(_)] = messages.as_slice() {
+            let Some(Message::Delta(delta)) = messages.pop() else { return Ok(()) };
+            let space = delta.space.clone();
             let changed = self.store.take_back(delta)?;
-            self.note(&delta.space, changed);
+            self.note(&space, changed);
             return Ok(());
         }
         // All or nothing: the copy becomes the state once every delta has been taken.
         let mut joined = self.store.clone();
-        let (mut applied, mut fenced) = (Vec::new(), Vec::new());
-        for message in &frame.messages {
+        let (mut applied, mut fenced, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
+        for message in messages {
             if let Message::Delta(delta) = message {
                 applied.push((delta.space.clone(), joined.take_back(delta)?));
             } else if let Message::Fence { fences, .. } = message {
                 let mut news =
                     |(session, fence): &&(SessionId, Fence)| joined.fences_mut().join(*session, fence.clone());
                 fenced.extend(fences.iter().filter(&mut news).map(|(session, _)| *session));
-            } else if *message == Message::Reset {
+            } else if message == Message::Reset {
                 joined = joined.emptied();
-            } else if !matches!(message, Message::Bind { .. }) {
+            } else if let Message::Bind { ids } = message {
+                secrets.extend(ids);
+            } else {
                 return Err(SessionError::malformed("a snapshot or record holds fences and deltas only"));
             }
         }

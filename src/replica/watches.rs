@@ -42,6 +42,11 @@ pub(super) struct Watches {
 }
 
 impl Watches {
+    /// Whether nobody follows anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Notes that a key has changed.
     pub(super) fn touch(&mut self, space: &Space, key: &Key) {
         for (_, watch) in self.open.iter_mut() {

@@ -6,14 +6,15 @@
 //! Source: delta-state CRDTs, Almeida et al., 2018; the optimized OR-set, Bieniusa et al., 2012.
 
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
-use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key};
-use crate::store::keys::{decode_keys, encode_keys};
+use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::keys::{Decoded, decode_keys, encode_keys};
 use crate::time::{Hlc, MILLIS_MAX};
-use crate::vector::VersionVector;
+use crate::vector::{Near, VersionVector};
 
 /// One member of a key's live set, as a delta lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +35,14 @@ impl Listed {
         }
     }
 
+    /// The entry, where it came in full.
+    pub(crate) fn entry(self) -> Option<DataEntry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Known(_) => None,
+        }
+    }
+
     /// Bytes of the value, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
         self.content().map_or(0, Content::len) as u64 + ENTRY_OVERHEAD
@@ -49,8 +58,85 @@ impl Listed {
     }
 }
 
+/// The full live set of a key, as a delta lists it. One member is the rule, and needs no list of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedSet(Members);
+
+/// Invariant: a list never has one member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Members {
+    One(Listed),
+    Several(Vec<Listed>),
+}
+
+impl ListedSet {
+    /// The set of this member alone.
+    pub(crate) const fn of(listed: Listed) -> Self {
+        Self(Members::One(listed))
+    }
+
+    /// The live set of the full entries that `comes` names.
+    pub(crate) fn live(self, comes: impl Fn(&DataEntry) -> bool) -> LiveSet {
+        match self.0 {
+            Members::One(Listed::Entry(entry)) if comes(&entry) => LiveSet::of(entry),
+            Members::One(_) => LiveSet::default(),
+            Members::Several(several) => {
+                let mut live = LiveSet::default();
+                let full = several.into_iter().filter_map(Listed::entry).filter(comes);
+                full.for_each(|entry| live.insert(entry));
+                live
+            }
+        }
+    }
+
+    /// Hands over the members, in their order.
+    pub(crate) fn each(self, mut take: impl FnMut(Listed)) {
+        match self.0 {
+            Members::One(listed) => take(listed),
+            Members::Several(several) => several.into_iter().for_each(take),
+        }
+    }
+}
+
+impl Deref for ListedSet {
+    type Target = [Listed];
+
+    fn deref(&self) -> &[Listed] {
+        match &self.0 {
+            Members::One(listed) => core::slice::from_ref(listed),
+            Members::Several(several) => several,
+        }
+    }
+}
+
+impl From<Vec<Listed>> for ListedSet {
+    fn from(mut several: Vec<Listed>) -> Self {
+        let one = if several.len() == 1 { several.pop() } else { None };
+        Self(one.map_or(Members::Several(several), Members::One))
+    }
+}
+
+impl FromIterator<Listed> for ListedSet {
+    fn from_iter<I: IntoIterator<Item = Listed>>(listed: I) -> Self {
+        let mut listed = listed.into_iter();
+        match (listed.next(), listed.next()) {
+            (Some(one), None) => Self::of(one),
+            (one, other) => Self(Members::Several(one.into_iter().chain(other).chain(listed).collect())),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a ListedSet {
+    type Item = &'a Listed;
+    type IntoIter = core::slice::Iter<'a, Listed>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// The keys of a delta, ascending, each with its full live set.
-pub type Keys = Vec<(Key, Vec<Listed>)>;
+pub type Keys = Vec<(Key, ListedSet)>;
 
 /// Everything that changed in a space between two vectors.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,8 +171,8 @@ impl Delta {
         let space = reader.space()?;
         let (from, to) = (reader.vector()?, reader.vector()?);
         let hlc = Hlc::from_bits(reader.u64()?);
-        let keys = decode_keys(reader, hlc)?;
-        check_keys(&keys, &from, Some(&to), hlc)?;
+        let decoded = decode_keys(reader, hlc)?;
+        let keys = decoded.within(&from, Some(&to), hlc)?;
         Ok(Self { space, from, to, hlc, keys })
     }
 }
@@ -94,21 +180,35 @@ impl Delta {
 /// The greatest clock that is believed, and written with: bytes that hold a greater one are not read.
 pub(crate) const HLC_MAX: Hlc = Hlc::from_bits((MILLIS_MAX - 86_400_000) << 16);
 
-/// Full entries lie in `to` (where it is known) and at or below the clock, bare dots in `from`; or the bytes
-/// contradict each other.
-pub(crate) fn check_keys(
-    keys: &Keys,
-    from: &VersionVector,
-    to: Option<&VersionVector>,
-    hlc: Hlc,
-) -> Result<(), SessionError> {
-    let sound = |listed: &Listed| match listed {
-        Listed::Entry(entry) => to.is_none_or(|to| to.contains(entry.dot)) && entry.hlc <= hlc,
+/// That an entry is not where its delta says that all are.
+fn outside() -> SessionError {
+    SessionError::malformed("an entry outside of its delta's vectors or clock")
+}
+
+impl Decoded {
+    /// The keys, if full entries lie in `to` (where it is known) and at or below the clock, bare dots in `from`; or the
+    /// bytes contradict each other.
+    pub(crate) fn within(
+        self,
+        from: &VersionVector,
+        to: Option<&VersionVector>,
+        hlc: Hlc,
+    ) -> Result<Keys, SessionError> {
+        let lies = to.is_none_or(|to| to.dominates(&self.full)) && from.dominates(&self.known);
+        if hlc <= HLC_MAX && self.latest <= hlc && lies { Ok(self.keys) } else { Err(outside()) }
+    }
+}
+
+/// As [`Decoded::within`], of keys that were put together from slices.
+pub(crate) fn check_keys(delta: &Delta) -> Result<(), SessionError> {
+    let (mut from, mut to) = (Near::new(&delta.from), Near::new(&delta.to));
+    let mut sound = |listed: &Listed| match listed {
+        Listed::Entry(entry) => entry.hlc <= delta.hlc && to.contains(entry.dot),
         Listed::Known(dot) => from.contains(*dot),
     };
-    if hlc <= HLC_MAX && keys.iter().flat_map(|(_, set)| set).all(sound) {
+    if delta.hlc <= HLC_MAX && delta.keys.iter().flat_map(|(_, set)| set).all(&mut sound) {
         Ok(())
     } else {
-        Err(SessionError::malformed("an entry outside of its delta's vectors or clock"))
+        Err(outside())
     }
 }

@@ -10,12 +10,14 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use crate::codec::{Reader, Writer};
+use crate::codec::cbor::Input;
+use crate::codec::{Ids, Reader, Writer};
 use crate::error::SessionError;
-use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
-use crate::store::delta::{Keys, Listed};
+use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId};
+use crate::store::delta::{Keys, Listed, ListedSet};
 use crate::store::entry::{Content, DataEntry, Key};
-use crate::time::{Hlc, MILLIS_MAX};
+use crate::time::{Hlc, MILLIS_MAX, Millis};
+use crate::vector::VersionVector;
 
 /// What an entry is, in its head: `origin · 20 + kind · 4 + flags`. One byte for the first origin, two for the next
 /// eleven.
@@ -28,31 +30,62 @@ const HEADS: u64 = 20;
 const HAS_SESSION: u64 = 1;
 const HAS_EXPIRY: u64 = 2;
 
-/// What the next key and entry are coded against.
-struct Previous {
-    key: String,
-    hlc: u64,
-    /// Of each origin the last sequence, and the number of the key that listed it.
-    origins: LiteMap<ReplicaId, (u64, usize)>,
+/// What is remembered of an origin: what its next entry is coded against, and how far it reaches.
+#[derive(Clone, Copy)]
+struct Origin {
+    id: ReplicaId,
+    /// Its place in the table of the frame.
+    place: u64,
+    /// Its last sequence, and the number of the key that listed it; 0 before the first.
+    sequence: u64,
+    key: usize,
+    /// The greatest sequence of a full entry, and of a bare dot.
+    full: u64,
+    known: u64,
 }
 
-impl Previous {
-    fn new(hlc: Hlc) -> Self {
-        Self { key: String::new(), hlc: hlc.to_bits(), origins: LiteMap::new() }
+/// The origins so far. Entries often have the origin of the one before, which is looked for in no map.
+#[derive(Default)]
+struct Origins {
+    last: Option<Origin>,
+    others: LiteMap<ReplicaId, Origin>,
+}
+
+impl Origins {
+    /// What is remembered of an origin, which may be new. The number of a key is never the greatest there is.
+    #[inline]
+    fn at(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> &mut Origin {
+        if self.last.is_none_or(|last| last.id != id) {
+            self.change(id, place());
+        }
+        self.last.get_or_insert(Origin { id, place: 0, sequence: 0, key: usize::MAX, full: 0, known: 0 })
     }
 
-    /// Remembers the `dot` of the key number `key`, and tells its origin's sequence before.
-    fn sequence(&mut self, dot: Dot, key: usize) -> u64 {
-        self.origins.insert(dot.replica, (dot.sequence, key)).map_or(0, |(sequence, _)| sequence)
+    #[inline(never)]
+    fn change(&mut self, id: ReplicaId, place: u64) {
+        let new = Origin { id, place, sequence: 0, key: usize::MAX, full: 0, known: 0 };
+        let next = self.others.get(&id).copied().unwrap_or(new);
+        if let Some(last) = self.last.replace(next) {
+            self.others.insert(last.id, last);
+        }
+    }
+
+    /// Up to where full entries reach, and bare dots.
+    fn reach(mut self) -> (VersionVector, VersionVector) {
+        if let Some(last) = self.last {
+            self.others.insert(last.id, last);
+        }
+        let all = |sequence: fn(&Origin) -> u64| self.others.iter().map(move |(id, origin)| (*id, sequence(origin)));
+        (all(|origin| origin.full).collect(), all(|origin| origin.known).collect())
     }
 }
 
 /// Writes keys and their live sets; `hlc` is the delta's.
 pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
     writer.sequence(|writer| {
-        let mut previous = Previous::new(hlc);
+        let (mut origins, mut before, mut clock) = (Origins::default(), "", hlc.to_bits());
         for (at, (key, set)) in keys.iter().enumerate() {
-            let shared = shared_prefix(&previous.key, key);
+            let shared = shared_prefix(before, key);
             // One entry is the rule: then the count is left out, and the sign of `shared` says so.
             if set.len() == 1 {
                 writer.i64(shared as i64);
@@ -62,21 +95,23 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
             }
             writer.text(key.get(shared..).unwrap_or_default());
             for listed in set {
-                encode_listed(writer, listed, at, &mut previous);
+                encode_listed(writer, listed, at, &mut origins, &mut clock);
             }
-            previous.key.truncate(shared);
-            previous.key.push_str(key.get(shared..).unwrap_or_default());
+            before = key;
         }
     });
 }
 
-fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, previous: &mut Previous) {
+fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, origins: &mut Origins, clock: &mut u64) {
     let dot = listed.dot();
-    let origin = writer.replica_index(dot.replica);
+    let origin = origins.at(dot.replica, || writer.replica_index(dot.replica));
+    let ahead = difference(dot.sequence, origin.sequence);
+    (origin.sequence, origin.key) = (dot.sequence, key);
+    let place = origin.place;
     let entry = match listed {
         Listed::Known(_) => {
-            writer.u64(origin * HEADS + KNOWN * 4);
-            writer.i64(difference(dot.sequence, previous.sequence(dot, key)));
+            writer.u64(place * HEADS + KNOWN * 4);
+            writer.i64(ahead);
             return;
         }
         Listed::Entry(entry) => entry,
@@ -89,10 +124,10 @@ fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, previous: &mu
     };
     let flags =
         if entry.session.is_some() { HAS_SESSION } else { 0 } | if entry.expires_at.is_some() { HAS_EXPIRY } else { 0 };
-    writer.u64(origin * HEADS + kind * 4 + flags);
-    writer.i64(difference(dot.sequence, previous.sequence(dot, key)));
-    writer.i64(difference(entry.hlc.to_bits(), previous.hlc));
-    previous.hlc = entry.hlc.to_bits();
+    writer.u64(place * HEADS + kind * 4 + flags);
+    writer.i64(ahead);
+    writer.i64(difference(entry.hlc.to_bits(), *clock));
+    *clock = entry.hlc.to_bits();
     match &entry.content {
         Content::Tombstone => {}
         Content::Text(text) | Content::Json(text) => writer.text(text),
@@ -106,70 +141,125 @@ fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, previous: &mu
     }
 }
 
+/// Keys as they were read, and how far they reach.
+pub(crate) struct Decoded {
+    pub(crate) keys: Keys,
+    /// Of each origin the greatest sequence of a full entry.
+    pub(crate) full: VersionVector,
+    /// Of each origin the greatest sequence of a bare dot.
+    pub(crate) known: VersionVector,
+    /// The latest clock.
+    pub(crate) latest: Hlc,
+}
+
+/// The most keys for which room is made before they are there: a slice has about as many.
+const ROOM: usize = 4096;
+
 /// Reads what [`encode_keys`] wrote.
 ///
 /// # Errors
 /// `MESSAGE_MALFORMED`.
-pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Keys, SessionError> {
-    let mut previous = Previous::new(hlc);
-    let mut keys = Keys::new();
-    reader.sequence(|reader| {
-        let shared = reader.i64()?;
-        let (shared, count) = if shared < 0 { (-1 - shared, reader.u64()?) } else { (shared, 1) };
-        let shared = usize::try_from(shared).ok().filter(|shared| previous.key.is_char_boundary(*shared));
-        let shared = shared.ok_or_else(|| SessionError::malformed("a key's prefix"))?;
-        let suffix = reader.text()?;
-        // What both share decides nothing about their order.
-        if previous.key.get(shared..).is_none_or(|known| suffix <= known) {
-            return Err(SessionError::malformed("keys out of order"));
-        }
-        previous.key.truncate(shared);
-        previous.key.push_str(suffix);
-        // The count is a claim of the sender's: the set grows with what is really there. One is the rule, and a vector
-        // makes room for four at first.
-        let mut set: Vec<Listed> = Vec::with_capacity(usize::from(count == 1));
-        for _ in 0..count {
-            set.push(decode_listed(reader, keys.len(), &mut previous)?);
-        }
-        keys.push((Key::from(previous.key.as_str()), set));
-        Ok(())
-    })?;
-    Ok(keys)
+pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
+    let (input, ids) = reader.sequence_of_ids()?;
+    // As many as there are if each takes 64 bytes: what is there bounds it, and no claim.
+    let mut keys = Keys::with_capacity((input.left() / 64).clamp(1, ROOM));
+    let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
+    let mut decoding = Decoding { input, ids, known: String::new(), clock, latest, origins };
+    while decoding.input.left() > 0 {
+        let key = decoding.key(keys.len()).map_err(SessionError::malformed)?;
+        keys.push(key);
+    }
+    let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
+    Ok(Decoded { keys, full, known, latest })
 }
 
-fn decode_listed(reader: &mut Reader<'_>, key: usize, previous: &mut Previous) -> Result<Listed, SessionError> {
-    let head = reader.u64()?;
-    let replica = reader.replica_at(head / HEADS)?;
-    let (kind, flags) = (head % HEADS / 4, head % 4);
-    let before = match previous.origins.get(&replica) {
-        Some((_, last)) if *last == key => return Err(SessionError::malformed("an origin listed twice")),
-        Some((sequence, _)) => *sequence,
-        None => 0,
-    };
-    let sequence = Some(apply(before, reader.i64()?)).filter(|sequence| (1..=SEQUENCE_MAX).contains(sequence));
-    let dot = Dot::new(replica, sequence.ok_or_else(|| SessionError::malformed("a sequence out of range"))?);
-    previous.sequence(dot, key);
-    if kind == KNOWN {
-        return if flags == 0 { Ok(Listed::Known(dot)) } else { Err(SessionError::malformed("a bare dot with flags")) };
+/// Keys that are being read. What is wrong is told by its name alone: an error of its own takes more than reading.
+struct Decoding<'a, 'b> {
+    input: Input<'b>,
+    ids: &'a Ids,
+    /// The key before.
+    known: String,
+    /// The clock of the entry before, and the latest of all.
+    clock: u64,
+    latest: Hlc,
+    origins: Origins,
+}
+
+/// That something else stands there.
+const DAMAGED: &str = "an entry";
+
+impl Decoding<'_, '_> {
+    /// The key number `at`, with its set.
+    #[inline]
+    fn key(&mut self, at: usize) -> Result<(Key, ListedSet), &'static str> {
+        let shared = self.input.i64().ok_or(DAMAGED)?;
+        let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
+        let known = &mut self.known;
+        let shared = usize::try_from(shared).ok().filter(|shared| known.is_char_boundary(*shared));
+        let shared = shared.ok_or("a key's prefix")?;
+        let suffix = self.input.text().ok_or("a key")?;
+        // What both share decides nothing about their order.
+        if known.get(shared..).is_none_or(|known| suffix <= known) {
+            return Err("keys out of order");
+        }
+        known.truncate(shared);
+        known.push_str(suffix);
+        let key = Key::from(known.as_str());
+        if count == 1 {
+            return Ok((key, ListedSet::of(self.listed(at)?)));
+        }
+        // The count is a claim of the sender's: the set grows with what is really there.
+        let mut several: Vec<Listed> = Vec::new();
+        for _ in 0..count {
+            several.push(self.listed(at)?);
+        }
+        Ok((key, several.into()))
     }
-    let hlc = apply(previous.hlc, reader.i64()?);
-    previous.hlc = hlc;
-    let content = match kind {
-        TOMBSTONE => Content::Tombstone,
-        TEXT => Content::Text(reader.text()?.into()),
-        JSON => Content::Json(reader.text()?.into()),
-        BYTES => Content::Bytes(reader.bytes()?.into()),
-        _ => return Err(SessionError::malformed("an unknown kind of entry")),
-    };
-    let session = if flags & HAS_SESSION == 0 { None } else { Some(reader.session()?) };
-    let hlc = Hlc::from_bits(hlc);
-    let expires_at = if flags & HAS_EXPIRY == 0 {
-        None
-    } else {
-        let end = Some(apply(hlc.millis(), reader.i64()?)).filter(|end| *end <= MILLIS_MAX);
-        Some(end.ok_or_else(|| SessionError::malformed("an expiry out of range"))?)
-    };
-    Ok(Listed::Entry(DataEntry { content, dot, hlc, session, expires_at }))
+
+    #[inline]
+    fn listed(&mut self, key: usize) -> Result<Listed, &'static str> {
+        let head = self.input.u64().ok_or(DAMAGED)?;
+        let replica = self.ids.replica(head / HEADS).ok_or("a replica id that is not in the table")?;
+        let (kind, flags) = (head % HEADS / 4, head % 4);
+        let origin = self.origins.at(replica, || 0);
+        if origin.key == key {
+            return Err("an origin listed twice");
+        }
+        let sequence = apply(origin.sequence, self.input.i64().ok_or(DAMAGED)?);
+        if !(1..=SEQUENCE_MAX).contains(&sequence) {
+            return Err("a sequence out of range");
+        }
+        (origin.sequence, origin.key) = (sequence, key);
+        let dot = Dot::new(replica, sequence);
+        if kind == KNOWN {
+            origin.known = origin.known.max(sequence);
+            return if flags == 0 { Ok(Listed::Known(dot)) } else { Err("a bare dot with flags") };
+        }
+        origin.full = origin.full.max(sequence);
+        let hlc = Hlc::from_bits(apply(self.clock, self.input.i64().ok_or(DAMAGED)?));
+        self.clock = hlc.to_bits();
+        self.latest = self.latest.max(hlc);
+        let content = match kind {
+            TOMBSTONE => Content::Tombstone,
+            TEXT => Content::Text(self.input.text().ok_or("text")?.into()),
+            JSON => Content::Json(self.input.text().ok_or("text")?.into()),
+            BYTES => Content::Bytes(self.input.bytes().ok_or("bytes")?.into()),
+            _ => return Err("an unknown kind of entry"),
+        };
+        let session = if flags & HAS_SESSION == 0 { None } else { Some(self.session()?) };
+        let expires_at = if flags & HAS_EXPIRY == 0 { None } else { Some(self.expiry(hlc)?) };
+        Ok(Listed::Entry(DataEntry { content, dot, hlc, session, expires_at }))
+    }
+
+    fn session(&mut self) -> Result<SessionId, &'static str> {
+        let at = self.input.u64().ok_or(DAMAGED)?;
+        self.ids.session(at).ok_or("a session id that is not in the table")
+    }
+
+    fn expiry(&mut self, hlc: Hlc) -> Result<Millis, &'static str> {
+        let end = apply(hlc.millis(), self.input.i64().ok_or(DAMAGED)?);
+        if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
+    }
 }
 
 /// `to − from`, which wraps at 64 bits as [`apply`] does.
@@ -183,8 +273,20 @@ const fn apply(from: u64, difference: i64) -> u64 {
     from.wrapping_add_signed(difference)
 }
 
-/// The length of the beginning that both keys share, cut back to a character's edge.
+/// The length of the beginning that both keys share, cut back to a character's edge. Eight bytes at a time, as keys are
+/// compared.
 fn shared_prefix(a: &str, b: &str) -> usize {
-    let same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    (0..=same).rev().find(|at| b.is_char_boundary(*at)).unwrap_or(0)
+    let (words, _) = a.as_bytes().as_chunks::<8>();
+    let (others, _) = b.as_bytes().as_chunks::<8>();
+    let mut same = 0;
+    for (word, other) in words.iter().zip(others) {
+        let differs = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
+        if differs != 0 {
+            return b.floor_char_boundary(same + differs.trailing_zeros() as usize / 8);
+        }
+        same += 8;
+    }
+    let (rest, other) = (a.as_bytes().iter().skip(same), b.as_bytes().iter().skip(same));
+    same += rest.zip(other).take_while(|(x, y)| x == y).count();
+    b.floor_char_boundary(same)
 }

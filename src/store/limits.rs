@@ -1,7 +1,9 @@
 //! What a replica accepts, so that no caller and no peer can make it grow without bound.
 
 use crate::error::{ErrorCode, SessionError};
+use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{Content, Key};
+use crate::store::space::Growth;
 
 /// The limits of a store. Sizes are in bytes of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +84,26 @@ impl Limits {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", self.batch_bytes));
         }
         Ok(())
+    }
+
+    /// Checks the keys and values of a delta, and tells the most that it can make a store grow by: nothing is looked for.
+    ///
+    /// # Errors
+    /// `KEY_INVALID`, `VALUE_TOO_LARGE`.
+    pub(crate) fn check_delta(&self, delta: &Delta) -> Result<Growth, SessionError> {
+        let mut growth = Growth::default();
+        for (key, set) in &delta.keys {
+            self.check_key(key)?;
+            let mut bytes = 0;
+            for listed in set {
+                if let Listed::Entry(entry) = listed {
+                    self.check_value(&entry.content)?;
+                    bytes += entry.bytes();
+                }
+            }
+            growth.come(key, bytes);
+        }
+        Ok(growth)
     }
 
     /// Checks how many keys the store would hold.

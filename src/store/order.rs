@@ -36,14 +36,21 @@ pub(crate) struct Order {
 impl Order {
     /// Adds a slot.
     pub(crate) fn add(&mut self, slot: Slot, slots: &Slots) {
-        if let Some(mut run) = self.sorted.take() {
-            self.fresh = Vec::new();
-            while let Some(longer) = self.runs.pop_if(|longer| longer.len() < 2 * run.len()) {
-                run = merge(longer, run, slots);
-            }
-            self.runs.push(run);
+        if self.sorted.get().is_some() {
+            self.settle(slots);
         }
         self.fresh.push(slot);
+    }
+
+    /// Makes a run of what was put in order.
+    #[inline(never)]
+    fn settle(&mut self, slots: &Slots) {
+        let Some(mut run) = self.sorted.take() else { return };
+        self.fresh = Vec::new();
+        while let Some(longer) = self.runs.pop_if(|longer| longer.len() < 2 * run.len()) {
+            run = merge(longer, run, slots);
+        }
+        self.runs.push(run);
     }
 
     /// All slots, in runs.
@@ -116,6 +123,15 @@ impl<'a> Iterator for Walk<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let slots = self.slots;
+            // One run is the rule: then there is nothing to compare.
+            if let [run] = self.runs.as_mut_slice() {
+                let (slot, rest) = run.split_first()?;
+                *run = rest;
+                match slots.at(*slot) {
+                    None => continue,
+                    held => return held,
+                }
+            }
             let heads = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.first()?)?, run)));
             let (_, run) = heads.min_by(|(one, _), (other, _)| one.cmp(other))?;
             let (slot, rest) = run.split_first()?;

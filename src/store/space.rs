@@ -11,13 +11,13 @@ use litemap::LiteMap;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
-use crate::store::delta::{Delta, Keys, Listed};
+use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::sort;
 use crate::store::table::{Slot, Table};
 use crate::time::Hlc;
-use crate::vector::VersionVector;
+use crate::vector::{Near, VersionVector};
 
 /// The live sets of a space and the vector that they stand at.
 #[derive(Clone, Debug, Default)]
@@ -153,24 +153,27 @@ impl SpaceState {
         self.tidy();
     }
 
-    /// Takes out of a key's live set what `goes` names and puts `comes` in, keeping the index; tells whether an entry
-    /// stays beside one that comes.
-    fn alter(
-        &mut self,
-        slot: Slot,
-        goes: impl FnMut(&DataEntry) -> bool,
-        comes: impl Iterator<Item = DataEntry>,
-    ) -> bool {
+    /// Takes out of a key's live set what `goes` names, keeping the index.
+    fn withdraw(&mut self, slot: Slot, goes: impl FnMut(&DataEntry) -> bool) {
         let index = &mut self.index;
-        let conflict = self.table.change(slot, |set| {
-            set.remove(goes, |entry| index.remove(entry.dot));
-            let stays = !set.is_empty();
+        self.table.change(slot, |set| set.remove(goes, |entry| index.remove(entry.dot)));
+    }
+
+    /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes, what is [`unseen`]
+    /// comes. Tells whether an entry stays beside one that comes.
+    fn merge(&mut self, slot: Slot, set: ListedSet, to: &VersionVector, before: &VersionVector) -> bool {
+        let index = &mut self.index;
+        let conflict = self.table.change(slot, |live| {
+            live.remove(|entry| superseded(to, &set, entry), |entry| index.remove(entry.dot));
+            let stays = !live.is_empty();
             let mut joined = false;
-            for entry in comes {
-                joined = true;
-                index.insert(entry.dot, slot);
-                set.insert(entry);
-            }
+            set.each(|listed| {
+                if let Some(entry) = listed.entry().filter(|entry| is_unseen(before, entry, Some(live))) {
+                    joined = true;
+                    index.insert(entry.dot, slot);
+                    live.insert(entry);
+                }
+            });
             stays && joined
         });
         conflict.unwrap_or_default()
@@ -196,58 +199,58 @@ impl SpaceState {
     /// # Errors
     /// `STALE_REPLICA` if this vector does not dominate `from`; `DEPENDENCY_LOST` if it holds dots of a retired
     /// replica above its last. State is unchanged.
-    pub fn apply(&mut self, delta: &Delta) -> Result<Vec<Changed>, SessionError> {
-        self.admit(delta)?;
+    pub fn apply(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
+        self.admit(&delta)?;
         if self.is_empty() && self.vector.is_empty() {
             return Ok(self.fill(delta));
         }
+        let Delta { from, to, keys, .. } = delta;
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
-        let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
+        let listed = |key: &Key| keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
         let mut gone = Vec::new();
         if !off(Mutant::Clause1) && !off(Mutant::Clause1Unlisted) {
-            let unlisted = self.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key));
+            let unlisted = self.between(&from, &to).filter(|(_, key)| !listed(key));
             gone.extend(unlisted.filter_map(|(_, key)| self.table.place(key)));
         }
         sort(&mut gone, self.table.slots());
         for slot in gone {
-            let goes = |entry: &DataEntry| delta.to.contains(entry.dot) && !delta.from.contains(entry.dot);
-            self.alter(slot, goes, core::iter::empty());
+            self.withdraw(slot, |entry| to.contains(entry.dot) && !from.contains(entry.dot));
             let key = self.table.slots().key(slot).cloned();
             changed.extend(key.map(|key| Changed { key, conflict: false }));
         }
-        for (key, set) in &delta.keys {
-            // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
-            let goes = |entry: &DataEntry| superseded(delta, set, entry);
-            // Clause 2: an entry that this replica had already seen does not come back.
-            let place = self.table.place(key);
+        for (key, set) in keys {
+            let place = self.table.place(&key);
             let held = place.and_then(|slot| Some((slot, self.table.slots().at(slot)?.1)));
             let Some((slot, held)) = held else {
                 changed.extend(self.begin(key, set, &before, place));
                 continue;
             };
-            let comes: Vec<DataEntry> = unseen(&before, set, Some(held)).cloned().collect();
-            if comes.is_empty() && !held.entries().iter().any(goes) {
+            // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
+            let goes = |entry: &DataEntry| superseded(&to, &set, entry);
+            // Clause 2: an entry that this replica had already seen does not come back.
+            if unseen(&before, &set, Some(held)).next().is_none() && !held.entries().iter().any(goes) {
                 continue;
             }
-            let conflict = self.alter(slot, goes, comes.into_iter());
-            changed.push(Changed { key: key.clone(), conflict });
+            let conflict = self.merge(slot, set, &to, &before);
+            changed.push(Changed { key, conflict });
         }
         // Clause 3.
         if !off(Mutant::Clause3) {
-            self.vector.join(&delta.to);
+            self.vector.join(&to);
         }
         self.tidy();
         Ok(changed)
     }
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
-    fn fill(&mut self, delta: &Delta) -> Vec<Changed> {
-        let before = self.vector.clone();
+    fn fill(&mut self, delta: Delta) -> Vec<Changed> {
+        let before = VersionVector::new();
         self.table = self.table.emptied();
         self.table.reserve(delta.keys.len());
-        let changed = delta.keys.iter().filter_map(|(key, set)| self.begin(key, set, &before, None)).collect();
+        let keys = delta.keys.into_iter();
+        let changed = keys.filter_map(|(key, set)| self.begin(key, set, &before, None)).collect();
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
@@ -257,21 +260,20 @@ impl SpaceState {
 
     /// Takes a key that has no entries here, if `set` has one that whoever stands at `before` has not seen. `place`: its
     /// slot, where it has one.
-    fn begin(&mut self, key: &Key, set: &[Listed], before: &VersionVector, place: Option<Slot>) -> Option<Changed> {
-        let mut live = LiveSet::default();
-        unseen(before, set, None).for_each(|entry| live.insert(entry.clone()));
+    fn begin(&mut self, key: Key, set: ListedSet, before: &VersionVector, place: Option<Slot>) -> Option<Changed> {
+        let live = set.live(|entry| is_unseen(before, entry, None));
         if live.is_empty() {
             return None;
         }
-        let slot = match place {
-            Some(slot) => {
-                self.table.change(slot, |set| *set = live);
-                slot
-            }
-            None => self.table.append(key.clone(), live),
-        };
-        unseen(before, set, None).for_each(|entry| self.index.insert(entry.dot, slot));
-        Some(Changed { key: key.clone(), conflict: false })
+        let next = place.unwrap_or(self.table.slots().next());
+        live.entries().iter().for_each(|entry| self.index.insert(entry.dot, next));
+        let changed = Changed { key: key.clone(), conflict: false };
+        if place.is_some() {
+            self.table.change(next, |set| *set = live);
+        } else {
+            self.table.append(key, live);
+        }
+        Some(changed)
     }
 
     /// The entries whose dots lie between two vectors, by key.
@@ -313,7 +315,7 @@ impl SpaceState {
         for (key, set) in &delta.keys {
             let held = self.table.live(key);
             let bytes = unseen(&self.vector, set, held).map(DataEntry::bytes).sum();
-            growth.count(key, held, |entry| superseded(delta, set, entry), bytes);
+            growth.count(key, held, |entry| superseded(&delta.to, set, entry), bytes);
         }
         growth
     }
@@ -327,7 +329,8 @@ impl SpaceState {
     /// As [`SpaceState::extract`], but only keys touched since `base ≥ from`: the top-up that ends a run of slices.
     #[must_use]
     pub fn extract_since(&self, space: &Space, from: &VersionVector, base: &VersionVector, hlc: Hlc) -> Delta {
-        let one = |(key, set): (&Key, &LiveSet)| (key.clone(), list(set, from));
+        let mut near = Near::new(from);
+        let one = |(key, set): (&Key, &LiveSet)| (key.clone(), list(set, &mut near));
         let keys = if base.is_empty() {
             self.iter().map(one).collect()
         } else {
@@ -356,16 +359,16 @@ impl SpaceState {
     /// least one); and whether there are more.
     #[must_use]
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
-        let (mut keys, mut weight) = (Keys::new(), 0);
+        let (mut keys, mut weight, mut near) = (Keys::new(), 0, Near::new(from));
         for (key, set) in self.table.walk(after.map_or(Unbounded, Excluded), Unbounded) {
-            if set.entries().iter().all(|entry| from.contains(entry.dot)) {
+            if set.entries().iter().all(|entry| near.contains(entry.dot)) {
                 continue;
             }
             if weight >= budget && !keys.is_empty() {
                 return (keys, true);
             }
             weight += key.len() as u64 + set.bytes();
-            keys.push((key.clone(), list(set, from)));
+            keys.push((key.clone(), list(set, &mut near)));
         }
         (keys, false)
     }
@@ -375,10 +378,13 @@ impl Growth {
     /// The most that keys with so many bytes of entries each can make a store grow by: nothing is looked for.
     pub(crate) fn at_most<'a>(keys: impl Iterator<Item = (&'a Key, u64)>) -> Self {
         let mut growth = Self::default();
-        for (key, bytes) in keys {
-            growth.count(key, None, |_| false, bytes);
-        }
+        keys.for_each(|(key, bytes)| growth.come(key, bytes));
         growth
+    }
+
+    /// Counts a key that is not held, of which some bytes come.
+    pub(crate) fn come(&mut self, key: &Key, bytes: u64) {
+        self.count(key, None, |_| false, bytes);
     }
 
     /// Counts a key of which some entries go and some bytes come.
@@ -393,30 +399,37 @@ impl Growth {
     }
 }
 
-/// Whether the sender of `delta`, which lists `set` for the entry's key, has seen the entry go.
-fn superseded(delta: &Delta, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = delta.to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
+/// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
+fn superseded(to: &VersionVector, set: &[Listed], entry: &DataEntry) -> bool {
+    let gone = to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
     gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
-/// The entries of `set` that whoever stands at `vector`, and has `held` of their key, has not seen.
+/// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
+fn is_unseen(vector: &VersionVector, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
+    !vector.contains(entry.dot) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot)))
+}
+
+/// The entries of `set` of which [`is_unseen`] holds.
 fn unseen<'a>(
     vector: &VersionVector,
     set: &'a [Listed],
     held: Option<&LiveSet>,
 ) -> impl Iterator<Item = &'a DataEntry> {
-    let back = move |entry: &DataEntry| off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot));
     set.iter().filter_map(move |listed| match listed {
-        Listed::Entry(entry) if !vector.contains(entry.dot) || back(entry) => Some(entry),
+        Listed::Entry(entry) if is_unseen(vector, entry, held) => Some(entry),
         Listed::Entry(_) | Listed::Known(_) => None,
     })
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.
-fn list(set: &LiveSet, from: &VersionVector) -> Vec<Listed> {
-    let entry = |entry: &DataEntry| match from.contains(entry.dot) {
+fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
+    let mut entry = |entry: &DataEntry| match from.contains(entry.dot) {
         true => Listed::Known(entry.dot),
         false => Listed::Entry(entry.clone()),
     };
-    set.entries().iter().map(entry).collect()
+    match set.entries() {
+        [one] => ListedSet::of(entry(one)),
+        several => several.iter().map(entry).collect(),
+    }
 }

@@ -3,12 +3,8 @@
 //! Invariant: until the top-up nothing of it is visible. A slice that does not follow the last one is not taken, so
 //! duplicates and reordering are harmless. Memory is bounded by the store's limit.
 
-use alloc::vec::Vec;
-
-use litemap::LiteMap;
-
 use crate::mutant::{Mutant, off};
-use crate::store::delta::{Delta, Keys, Listed};
+use crate::store::delta::{Delta, Keys};
 use crate::store::entry::Key;
 use crate::vector::VersionVector;
 
@@ -17,7 +13,7 @@ use crate::vector::VersionVector;
 pub struct Stage {
     from: VersionVector,
     base: VersionVector,
-    keys: LiteMap<Key, Vec<Listed>>,
+    keys: Keys,
     after: Option<Key>,
     complete: bool,
     bytes: u64,
@@ -27,7 +23,7 @@ impl Stage {
     /// An empty stage for the delta since `from`, whose first slice was cut at the sender's vector `base`.
     #[must_use]
     pub const fn new(from: VersionVector, base: VersionVector) -> Self {
-        Self { from, base, keys: LiteMap::new(), after: None, complete: false, bytes: 0 }
+        Self { from, base, keys: Keys::new(), after: None, complete: false, bytes: 0 }
     }
 
     /// Whether a slice or top-up of `from` and `base` belongs here.
@@ -74,32 +70,36 @@ impl Stage {
         if let Some((key, _)) = keys.last() {
             self.after = Some(key.clone());
         }
-        self.put(keys);
+        // Slices ascend: what each holds follows what is here.
+        if self.keys.is_empty() {
+            self.keys = keys;
+        } else {
+            self.keys.extend(keys);
+        }
         self.complete = last;
         self.bytes += bytes;
         true
-    }
-
-    /// Puts keys in; those that are there already give way. Slices ascend, so this appends.
-    fn put(&mut self, keys: Keys) {
-        for (key, set) in keys {
-            self.keys.insert(key, set);
-        }
     }
 
     /// The whole delta: the slices, with the keys of the top-up in place of theirs. Both ascend: it costs what they hold.
     #[must_use]
     pub fn finish(self, top_up: Delta) -> Delta {
         let newer = if off(Mutant::TopUp) { Keys::new() } else { top_up.keys };
-        let mut keys = Keys::with_capacity(self.keys.len() + newer.len());
-        let mut newer = newer.into_iter().peekable();
-        for (key, set) in self.keys.into_tuple_vec() {
-            while let Some(one) = newer.next_if(|(other, _)| *other < key) {
-                keys.push(one);
-            }
-            keys.push(newer.next_if(|(other, _)| *other == key).unwrap_or((key, set)));
-        }
-        keys.extend(newer);
+        let keys = if newer.is_empty() { self.keys } else { replace(self.keys, newer) };
         Delta { from: self.from, keys, space: top_up.space, to: top_up.to, hlc: top_up.hlc }
     }
+}
+
+/// All keys; of those that both have, the newer.
+fn replace(older: Keys, newer: Keys) -> Keys {
+    let mut keys = Keys::with_capacity(older.len() + newer.len());
+    let mut newer = newer.into_iter().peekable();
+    for (key, set) in older {
+        while let Some(one) = newer.next_if(|(other, _)| *other < key) {
+            keys.push(one);
+        }
+        keys.push(newer.next_if(|(other, _)| *other == key).unwrap_or((key, set)));
+    }
+    keys.extend(newer);
+    keys
 }

@@ -53,22 +53,24 @@ impl Slots {
         self.held(slot).filter(|held| !held.set.is_empty()).map(|held| (&held.key, &held.set))
     }
 
-    fn push(&mut self, held: Held) -> Slot {
+    /// The slot that the next key gets.
+    pub(crate) fn next(&self) -> Slot {
         let full = self.blocks.len().saturating_sub(1) * BLOCK;
+        (full + self.blocks.last().map_or(0, Vec::len)) as Slot
+    }
+
+    fn push(&mut self, held: Held) -> Slot {
+        let slot = self.next();
         match self.blocks.last_mut().filter(|block| block.len() < BLOCK) {
-            Some(block) => {
-                block.push(held);
-                (full + block.len() - 1) as Slot
-            }
+            Some(block) => block.push(held),
             None => {
-                let slot = (self.blocks.len() * BLOCK) as Slot;
                 // The first block grows as it must: most spaces of a fleet are small.
                 let mut block = Vec::with_capacity(if slot == 0 { 1 } else { BLOCK });
                 block.push(held);
                 self.blocks.push(block);
-                slot
             }
         }
+        slot
     }
 }
 

@@ -10,7 +10,7 @@ use crate::codec::{Reader, VERSION, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
-use crate::store::delta::{Delta, Keys, check_keys};
+use crate::store::delta::{Delta, Keys};
 use crate::store::entry::Key;
 use crate::store::fence::Fence;
 use crate::store::keys::{decode_keys, encode_keys};
@@ -560,8 +560,7 @@ fn decode_slice(reader: &mut Reader<'_>) -> Result<Slice, SessionError> {
     let after = reader.optional(Reader::text)?.map(Key::from);
     let last = reader.bool()?;
     let hlc = Hlc::from_bits(reader.u64()?);
-    let keys = decode_keys(reader, hlc)?;
-    check_keys(&keys, &from, None, hlc)?;
+    let keys = decode_keys(reader, hlc)?.within(&from, None, hlc)?;
     let first = keys.first().map(|(key, _)| key);
     if matches!((&after, first), (Some(after), Some(first)) if first <= after) || (keys.is_empty() && !last) {
         return Err(SessionError::malformed("a slice outside of its range"));

@@ -300,7 +300,7 @@ impl Peer {
                 if let Some(incoming) = whole.then(|| self.incoming.remove(&delta.space)).flatten() {
                     let whole = incoming.stage.finish(delta);
                     // Each part was sound in itself; only now is it known which vector all of them must lie in.
-                    match check_keys(&whole.keys, &whole.from, Some(&whole.to), whole.hlc) {
+                    match check_keys(&whole) {
                         Ok(()) => self.take(whole, store, now, step),
                         Err(error) => step.refuse(whole.space, error, Vec::new()),
                     }

@@ -76,7 +76,7 @@ fn any_keys() -> impl Strategy<Value = (Keys, VersionVector, VersionVector, Hlc)
                 });
             }
         }
-        let keys = listed.into_iter().map(|(key, set)| (key.into(), set)).collect();
+        let keys = listed.into_iter().map(|(key, set)| (key.into(), set.into())).collect();
         (keys, from, to, Hlc::from_bits(hlc))
     })
 }

@@ -21,7 +21,7 @@ fn values(site: &Site, delta: &Delta, key: &str, without: Rules) -> [Vec<String>
     };
     let mut store = site.clone();
     // An error leaves the store as it was, which is what is looked at.
-    let _ = store.store.apply(delta);
+    let _ = store.store.apply(delta.clone());
     [store.values(key), apply(ALL), apply(without)]
 }
 

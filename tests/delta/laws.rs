@@ -50,7 +50,7 @@ proptest! {
             for delta in history.deltas.iter().filter(|delta| site.takes(delta)) {
                 let once = after(site, &[delta]);
                 let mut twice = once.clone();
-                prop_assert!(twice.store.apply(delta).unwrap().is_empty(), "and tells of no change");
+                prop_assert!(twice.store.apply(delta.clone()).unwrap().is_empty(), "and tells of no change");
                 assert_same(&once, &twice, "idempotent");
             }
         }
@@ -91,7 +91,7 @@ proptest! {
         for site in &history.sites {
             for delta in history.deltas.iter().filter(|delta| !site.takes(delta)) {
                 let mut other = site.clone();
-                prop_assert_eq!(common::code(other.store.apply(delta)), ErrorCode::StaleReplica);
+                prop_assert_eq!(common::code(other.store.apply(delta.clone())), ErrorCode::StaleReplica);
                 assert_same(site, &other, "refused");
                 prop_assert_eq!(site.store.clock(), other.store.clock());
             }
@@ -173,7 +173,7 @@ proptest! {
                 let mut site = history.sites[to].clone();
                 let before = site.live();
                 let mut told: Vec<String> =
-                    site.store.apply(&delta).unwrap().into_iter().map(|changed| changed.key.to_string()).collect();
+                    site.store.apply(delta).unwrap().into_iter().map(|changed| changed.key.to_string()).collect();
                 let now = site.live();
                 let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
                 let mut changed: Vec<String> = keys.filter(|key| before.get(*key) != now.get(*key)).cloned().collect();

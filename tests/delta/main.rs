@@ -88,7 +88,7 @@ impl Site {
     }
 
     fn apply(&mut self, delta: &Delta) {
-        self.store.apply(delta).unwrap();
+        self.store.apply(delta.clone()).unwrap();
     }
 
     /// Brings this store up to another.

@@ -50,7 +50,7 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Frame>> {
 fn frames(steps: &[Step]) -> Vec<Frame> {
     let ids = [peer(), ReplicaId::new("tab", [2; 10]).unwrap()];
     let mut stores = [0, 1].map(|_| SessionConsistentStore::new(Limits::default()));
-    stores[0].apply(&first_delta()).unwrap();
+    stores[0].apply(first_delta()).unwrap();
     let (mut past, mut frames) = (vec![VersionVector::new(), first_delta().to], Vec::new());
     for step in steps {
         match step {
@@ -62,7 +62,7 @@ fn frames(steps: &[Step]) -> Vec<Frame> {
             Step::Pull(at) => {
                 let vector = stores[*at].vector(&space()).clone();
                 let delta = stores[1 - at].extract(&space(), &vector);
-                delta.into_iter().for_each(|delta| _ = stores[*at].apply(&delta).unwrap());
+                delta.into_iter().for_each(|delta| _ = stores[*at].apply(delta).unwrap());
             }
             Step::Tell(at, since) => {
                 let store = &stores[*at];

@@ -144,7 +144,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
         let content = Content::Text("\n\nADMIN\n0\n0\n0".into());
         let hlc = Hlc::new(START, 0);
         let entry = DataEntry { content, dot: Dot::new(id, 1), hlc, session: None, expires_at: None };
-        let keys = vec![("role/shop/eve".into(), vec![Listed::Entry(entry)])];
+        let keys = vec![("role/shop/eve".into(), vec![Listed::Entry(entry)].into())];
         let mut to = held.clone();
         to.advance(Dot::new(id, 1));
         let delta = |from: &VersionVector| Delta {
@@ -187,8 +187,13 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
             session: None,
             expires_at: None,
         };
-        let data =
-            Delta { space: shop(), from: at, to: from, hlc, keys: vec![("k".into(), vec![Listed::Entry(entry)])] };
+        let data = Delta {
+            space: shop(),
+            from: at,
+            to: from,
+            hlc,
+            keys: vec![("k".into(), vec![Listed::Entry(entry)].into())],
+        };
         client.says(vec![Message::Under { space: system(), vector: unheard }, Message::Delta(data)]);
         let taken = client.edge.replica.store().vector(&shop()).get(id) == 1;
         assert_eq!(taken, user != "eve", "{user}");

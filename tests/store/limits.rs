@@ -186,7 +186,7 @@ fn siblings_count_against_the_limit_of_bytes() {
     peer.set(bob, "k", &value);
     let delta = peer.replica.store().extract(&peer.space(), &VersionVector::new()).unwrap();
     let mut store = host.replica.store().clone();
-    assert_eq!(code(store.apply(&delta)), ErrorCode::QuotaExceeded);
+    assert_eq!(code(store.apply(delta)), ErrorCode::QuotaExceeded);
     assert_eq!(store.bytes(), host.replica.store().bytes());
 }
 
@@ -201,7 +201,7 @@ fn an_old_delta_is_no_burden_to_a_full_store() {
     let mut host = limited(Limits { bytes: 200, ..Limits::default() });
     host.pull(&mut peer);
     let mut store = host.replica.store().clone();
-    assert_eq!(store.apply(&old), Ok(vec![]));
+    assert_eq!(store.apply(old), Ok(vec![]));
 }
 
 #[test]

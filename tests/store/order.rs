@@ -54,11 +54,11 @@ impl Site {
         let mut to = from.clone();
         to.advance(edge_session::id::Dot::new(self.origins[2], from.get(self.origins[2]) + 1));
         let gone: BTreeMap<_, _> = keys.iter().map(|key| (key.clone(), ())).collect();
-        let keys = gone.keys().map(|key| (key.as_str().into(), vec![])).collect();
+        let keys = gone.keys().map(|key| (key.as_str().into(), vec![].into())).collect();
         let hlc = self.store.clock().last();
         let delta = Delta { space: self.space.clone(), from, to, hlc, keys };
-        self.store.apply(&delta).unwrap();
-        self.mirror.apply(&delta).unwrap();
+        self.store.apply(delta.clone()).unwrap();
+        self.mirror.apply(delta).unwrap();
         self.held.retain(|key, _| !gone.contains_key(key));
     }
 
@@ -81,7 +81,7 @@ impl Site {
 
     fn reflect(&mut self) {
         let Some(delta) = self.store.extract(&self.space, self.mirror.vector(&self.space)) else { return };
-        self.mirror.apply(&delta).unwrap();
+        self.mirror.apply(delta).unwrap();
         assert_eq!(self.mirror.space(&self.space), self.store.space(&self.space));
     }
 

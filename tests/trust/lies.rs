@@ -35,7 +35,7 @@ pub(super) fn writing_under_anothers_id() {
         let forged = Dot::new(honest(world), 2);
         dot = Some(forged);
         let entry = DataEntry { dot: forged, ..liar.entry(1, "forged") };
-        liar.delta(world, &[(forged.replica, 2)], vec![("honest".into(), vec![Listed::Entry(entry)])])
+        liar.delta(world, &[(forged.replica, 2)], vec![("honest".into(), vec![Listed::Entry(entry)].into())])
     };
     assert_eq!(told(lie), ("STALE_REPLICA".into(), vec![dot.unwrap()]));
 }
@@ -57,7 +57,11 @@ pub(super) fn advancing_an_id_that_nobody_has() {
 pub(super) fn a_huge_to_of_the_own_id() {
     let lie = |world: &World, liar: &Liar| {
         let sequence = edge_session::id::SEQUENCE_MAX;
-        liar.delta(world, &[(liar.id, sequence)], vec![("k".into(), vec![Listed::Entry(liar.entry(sequence, "v"))])])
+        liar.delta(
+            world,
+            &[(liar.id, sequence)],
+            vec![("k".into(), vec![Listed::Entry(liar.entry(sequence, "v"))].into())],
+        )
     };
     assert_eq!(told(lie).0, "QUOTA_EXCEEDED");
 }
@@ -67,7 +71,7 @@ pub(super) fn an_emptied_live_set() {
     let mut gone = None;
     let lie = |world: &World, liar: &Liar| {
         gone = Some(Dot::new(honest(world), 1));
-        liar.delta(world, &[(liar.id, 1)], vec![("honest".into(), vec![])])
+        liar.delta(world, &[(liar.id, 1)], vec![("honest".into(), vec![].into())])
     };
     assert_eq!(told(lie), ("PERMISSION_DENIED".into(), vec![gone.unwrap()]));
 }
@@ -155,7 +159,7 @@ pub(super) fn values_keys_and_batches_beyond_the_limits() {
     let key = |world: &World, liar: &Liar| liar.write(world, &"k".repeat(1025), liar.entry(1, "v"));
     assert_eq!(told(key).0, "KEY_INVALID");
     let batch = |world: &World, liar: &Liar| {
-        let keys = (0..1001).map(|n| (format!("k{n:04}").into(), vec![Listed::Entry(liar.entry(1, "v"))]));
+        let keys = (0..1001).map(|n| (format!("k{n:04}").into(), vec![Listed::Entry(liar.entry(1, "v"))].into()));
         liar.delta(world, &[(liar.id, 1)], keys.collect())
     };
     let (code, dots) = told(batch);
@@ -196,8 +200,8 @@ pub(super) fn what_is_said_of_others_entries_is_not_listened_to() {
     let dot = Dot::new(honest(&world), 1);
     let forged = DataEntry { dot, ..liar.entry(1, "forged") };
     let keys = vec![
-        ("honest".into(), vec![Listed::Entry(forged.clone())]),
-        ("k".into(), vec![Listed::Entry(liar.entry(1, "v"))]),
+        ("honest".into(), vec![Listed::Entry(forged.clone())].into()),
+        ("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into()),
     ];
     let delta = Delta { from: VersionVector::new(), ..liar.delta(&world, &[(liar.id, 1)], keys) };
     let said = liar.says(&mut world, vec![Message::Delta(delta)]);
@@ -246,7 +250,7 @@ pub(super) fn writing_where_one_may_only_read() {
         after: None,
         last: true,
         hlc: Hlc::new(START, 0),
-        keys: vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))])],
+        keys: vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into())],
     };
     let said = liar.says(&mut world, vec![Message::Slice(slice)]);
     assert_eq!(refused(&said).0, "PERMISSION_DENIED");
@@ -284,7 +288,7 @@ pub(super) fn more_ids_than_one_client_may_have() {
         let id = secret.id("liar").unwrap();
         liar.says(&mut world, vec![Message::Bind { ids: vec![(id, secret)] }]);
         let entry = DataEntry { dot: Dot::new(id, 1), ..liar.entry(1, "v") };
-        let delta = liar.delta(&world, &[(id, 1)], vec![("k".into(), vec![Listed::Entry(entry)])]);
+        let delta = liar.delta(&world, &[(id, 1)], vec![("k".into(), vec![Listed::Entry(entry)].into())]);
         let said = liar.says(&mut world, vec![Message::Delta(delta)]);
         let expected = if seed + 1 < most { vec![] } else { vec!["STALE_REPLICA"] };
         assert_eq!(refusals(&said).iter().map(|(code, _)| *code).collect::<Vec<_>>(), expected, "id {seed}");
@@ -328,7 +332,7 @@ pub(super) fn keys_without_entries_take_room_while_they_are_staged() {
     let mut after: Option<edge_session::store::entry::Key> = None;
     let mut codes = Vec::new();
     for slice in 0..8 {
-        let keys: Keys = (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![])).collect();
+        let keys: Keys = (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![].into())).collect();
         let last = keys.last().map(|(key, _)| key.clone());
         let hlc = Hlc::new(START, 0);
         let (from, base) = (from.clone(), base.clone());

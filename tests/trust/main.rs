@@ -165,7 +165,7 @@ impl Liar {
 
     /// The delta of one write of one key.
     fn write(&self, world: &World, key: &str, entry: DataEntry) -> Delta {
-        self.delta(world, &[(self.id, entry.dot.sequence)], vec![(key.into(), vec![Listed::Entry(entry)])])
+        self.delta(world, &[(self.id, entry.dot.sequence)], vec![(key.into(), vec![Listed::Entry(entry)].into())])
     }
 }
 

@@ -65,7 +65,7 @@ fn lies(from: ReplicaId) -> Vec<Message> {
         expires_at: None,
     };
     let (from, to) = (VersionVector::new(), VersionVector::from_iter([(from, 1)]));
-    let keys = vec![("lie".into(), vec![Listed::Entry(entry)])];
+    let keys = vec![("lie".into(), vec![Listed::Entry(entry)].into())];
     let delta = Delta { space: default(), from, to, hlc: Hlc::new(START, 0), keys };
     vec![Message::hello(vec![(default(), delta.to.clone())], true), Message::Delta(delta)]
 }

@@ -92,7 +92,7 @@ pub(super) fn a_hidden_space_is_answered_as_one_that_does_not_exist() {
         let owner = Liar::join_as(&mut world, &pass(&bob), LinkId(98), 67);
         let entry = owner.entry(1, "v");
         let to = VersionVector::from_iter([(owner.id, 1)]);
-        let keys = vec![("k".into(), vec![Listed::Entry(entry)])];
+        let keys = vec![("k".into(), vec![Listed::Entry(entry)].into())];
         let hlc = Hlc::new(START, 0);
         let delta = Delta { space: space("hidden"), from: VersionVector::new(), to, hlc, keys };
         assert!(refusals(&owner.says(&mut world, vec![Message::Delta(delta)])).is_empty());
@@ -100,7 +100,7 @@ pub(super) fn a_hidden_space_is_answered_as_one_that_does_not_exist() {
         let eve = token(&mut world.net.hosts[EDGE], "eve", None);
         let liar = Liar::join(&mut world, &pass(&eve));
         let (none, one) = (VersionVector::new(), VersionVector::from_iter([(liar.id, 1)]));
-        let keys = vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))])];
+        let keys = vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into())];
         let delta = Delta { space: space(name), from: none.clone(), to: one.clone(), hlc, keys: keys.clone() };
         let asked = [
             Message::Delta(delta.clone()),
@@ -137,7 +137,7 @@ pub(super) fn the_system_space_is_given_to_no_client() {
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);
     let pass = Pass { token: eve, spaces: vec![(space("$system"), Right::Write)] };
     let liar = Liar::join(&mut world, &pass);
-    let keys = vec![("user/root".into(), vec![Listed::Entry(liar.entry(1, "eve"))])];
+    let keys = vec![("user/root".into(), vec![Listed::Entry(liar.entry(1, "eve"))].into())];
     let delta =
         Delta { space: space("$system"), from: VersionVector::new(), ..liar.delta(&world, &[(liar.id, 1)], keys) };
     assert_eq!(refused(&liar.says(&mut world, vec![Message::Delta(delta)])).0, "SPACE_NOT_FOUND");

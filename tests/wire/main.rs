@@ -23,7 +23,7 @@ mod size;
 
 use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;
-use edge_session::store::delta::{Delta, Listed};
+use edge_session::store::delta::{Delta, Listed, ListedSet};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
 use edge_session::store::roster::{Row, Running};
@@ -78,8 +78,8 @@ fn entry(content: Content, dot: Dot, millis: u64) -> DataEntry {
 }
 
 /// A text entry without session and end.
-fn plain(value: &str, dot: Dot, millis: u64) -> Vec<Listed> {
-    vec![Listed::Entry(entry(Content::Text(value.into()), dot, millis))]
+fn plain(value: &str, dot: Dot, millis: u64) -> ListedSet {
+    vec![Listed::Entry(entry(Content::Text(value.into()), dot, millis))].into()
 }
 
 fn frame(messages: Vec<Message>) -> Frame {
@@ -102,11 +102,14 @@ fn delta() -> Delta {
         to: vector(&[(fra1(), 5), (tab(), 3)]),
         hlc: hlc(30),
         keys: vec![
-            ("cart/1".into(), vec![Listed::Entry(with_session)]),
-            ("cart/2".into(), vec![Listed::Entry(with_end)]),
-            ("cart/23".into(), vec![Listed::Entry(entry(Content::Tombstone, Dot::new(fra1(), 5), 30))]),
-            ("prefs".into(), vec![Listed::Entry(json), Listed::Known(Dot::new(fra1(), 1))]),
-            ("ä".into(), vec![Listed::Entry(entry(Content::Bytes([0, 255].as_slice().into()), Dot::new(tab(), 3), 6))]),
+            ("cart/1".into(), vec![Listed::Entry(with_session)].into()),
+            ("cart/2".into(), vec![Listed::Entry(with_end)].into()),
+            ("cart/23".into(), vec![Listed::Entry(entry(Content::Tombstone, Dot::new(fra1(), 5), 30))].into()),
+            ("prefs".into(), vec![Listed::Entry(json), Listed::Known(Dot::new(fra1(), 1))].into()),
+            (
+                "ä".into(),
+                vec![Listed::Entry(entry(Content::Bytes([0, 255].as_slice().into()), Dot::new(tab(), 3), 6))].into(),
+            ),
         ],
     }
 }

@@ -38,17 +38,17 @@ impl Peer {
             news = delta.keys.iter().flat_map(|(_, set)| set).map(Listed::dot).filter(own).take(NAMED_MAX).collect();
         }
         self.gate.iter_mut().for_each(|gate| gate.note_stamp(delta.hlc, store.clock().last(), now));
-        let space = delta.space.clone();
-        match store.apply(&delta) {
+        let (space, to) = (delta.space.clone(), delta.to.clone());
+        match store.apply(delta) {
             Ok(changed) => {
                 self.gate.iter_mut().for_each(|gate| gate.note_births(born, now));
-                self.learn(&space, &delta.to, store);
+                self.learn(&space, &to, store);
                 self.owed.put(space.clone(), self.heard_at);
                 step.applied.push((space, changed));
             }
             Err(error) if error.code() == ErrorCode::StaleReplica => {
                 // What cannot be taken yet tells as well what its sender holds.
-                self.learn(&space, &delta.to, store);
+                self.learn(&space, &to, store);
                 let vector = store.vector(&space).clone();
                 step.behind(space, vector);
             }

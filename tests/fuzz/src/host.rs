@@ -136,6 +136,9 @@ pub fn first_delta() -> Delta {
         from: VersionVector::new(),
         to: VersionVector::from_iter([(peer(), 2)]),
         hlc: Hlc::new(NOW + 2, 0),
-        keys: vec![("prefs".into(), vec![Listed::Entry(entry(1, 1))]), ("q".into(), vec![Listed::Entry(entry(2, 2))])],
+        keys: vec![
+            ("prefs".into(), vec![Listed::Entry(entry(1, 1))].into()),
+            ("q".into(), vec![Listed::Entry(entry(2, 2))].into()),
+        ],
     }
 }

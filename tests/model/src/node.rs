@@ -106,7 +106,7 @@ impl Node {
     #[must_use]
     pub fn apply(&self, delta: &Delta, held: Set) -> Option<Self> {
         let mut next = self.clone();
-        next.store.apply(delta).ok()?;
+        next.store.apply(delta.clone()).ok()?;
         next.held |= held;
         next.digest = next.compute();
         (next != *self).then_some(next)
