@@ -40,10 +40,10 @@ try {
   });
   await page.goto('http://localhost/');
   await page.waitForFunction(() => globalThis.bench !== undefined);
-  const { results, rows } = await page.evaluate((how) => globalThis.bench(how), asked);
   const machine = { place: `Chromium ${browser.version()}`, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
   console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds`);
-  console.log(table(rows));
+  await page.exposeFunction('show', (title, rows) => console.log(`\n${table(title, rows)}`));
+  const results = await page.evaluate((how) => globalThis.bench(how), asked);
   if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds: asked.rounds, entries: asked.entries, results }, null, 2)}\n`);
 } finally {
   await browser.close();

@@ -69,9 +69,9 @@ export function ratios(by, peers) {
   };
 }
 
-/** One line a figure. */
-export function table(rows) {
-  const head = ['', 'unit', OURS, '× Map', 'best peer', '', 'ahead ×', 'goal', ''];
+/** One line a figure, under a title. */
+export function table(title, rows) {
+  const head = [title, 'unit', OURS, '× Map', 'best peer', '', 'ahead ×', 'goal', ''];
   const cells = [head, ...rows];
   const widths = head.map((_, at) => Math.max(...cells.map((row) => String(row[at] ?? '').length)));
   return cells.map((row) => row.map((cell, at) => String(cell ?? '').padEnd(widths[at])).join('  ').trimEnd()).join('\n');

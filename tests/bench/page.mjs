@@ -8,5 +8,5 @@ import { suite } from './suite.mjs';
 
 globalThis.bench = async (asked) => {
   const module = await (await fetch('/vectors.wasm')).arrayBuffer();
-  return suite({ ...asked, stores: [map, ours, yjs, loro, tinybase.plain, tinybase.mergeable], tell: () => {}, module });
+  return suite({ ...asked, stores: [map, ours, yjs, loro, tinybase.plain, tinybase.mergeable], tell: () => {}, show: globalThis.show, module });
 };

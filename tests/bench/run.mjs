@@ -41,17 +41,19 @@ if (!deno && !bun) {
   extra.W10 = (rounds) => [['the package', single(startup(rounds))]];
 }
 
-const { results, rows } = await suite({
+const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
+console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds`);
+const results = await suite({
   ...asked,
   stores: [map, ours, yjs, ywasm, loro, tinybase.plain, tinybase.mergeable, automerge],
   rivals: ['Loro', 'Yjs', 'fast-jwt', 'jose', 'iron-session'],
   tell,
+  show(title, rows) {
+    tell('');
+    console.log(`\n${table(title, rows)}`);
+  },
   extra,
   module: readFileSync(new URL('./vectors.wasm', import.meta.url)),
 });
-tell('');
 
-const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
-console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds`);
-console.log(table(rows));
 if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds: asked.rounds, entries: asked.entries, results }, null, 2)}\n`);

@@ -54,34 +54,33 @@ export function options(args) {
 }
 
 /**
- * Measures, and answers the figures and the rows of a table. `stores` are the contenders, the floor among them; `extra` makes
- * more figures, by workload; `module` are the bytes of the vectors' module.
+ * Measures, and answers the figures; `show` gets the rows of each part's table when it is done. `stores` are the contenders, the
+ * floor among them; `extra` makes more figures, by workload; `module` are the bytes of the vectors' module.
  */
-export async function suite({ stores, rivals = [], rounds, entries, largest, chosen, tell, extra = {}, module }) {
+export async function suite({ stores, rivals = [], rounds, entries, largest, chosen, tell, show, extra = {}, module }) {
   const wanted = (...names) => chosen.length === 0 || names.some((name) => chosen.includes(name));
   const peers = new Set([...stores.map(({ name }) => name), ...rivals].filter((name) => name !== 'Map' && name !== OURS));
   const syncing = stores.filter((store) => store.vector !== undefined || store.replicate !== undefined);
   const slow = new Set(stores.filter((store) => store.slow).map((store) => store.name));
   const round = (list, work, ...rest) => interleave(new Map(list.map((store) => [store.name, work(store, ...rest)])), rounds, tell, slow);
   const results = {};
-  const rows = [];
 
-  const add = (title, { figures, failed = {} }) => {
+  const add = async (title, { figures, failed = {} }) => {
     results[title] = { figures, failed };
-    rows.push([title]);
-    for (const [what, by] of Object.entries(figures)) rows.push(row(what, by, peers));
+    const rows = Object.entries(figures).map(([what, by]) => row(what, by, peers));
     for (const [name, why] of Object.entries(failed)) rows.push([`  ${name} did not run: ${why.split('\n')[0].slice(0, 60)}`]);
+    await show(title, rows);
   };
 
   if (wanted('W1', 'W2', 'W3', 'W4', 'W6')) {
-    for (const kind of ['ascii', 'unicode', 'object']) add(`${entries} entries, ${kind}`, await round(stores, workload, entries, kind));
+    for (const kind of ['ascii', 'unicode', 'object']) await add(`${entries} entries, ${kind}`, await round(stores, workload, entries, kind));
   }
-  if (wanted('W4b')) add(`${entries} entries of three origins`, await round(syncing, pull, entries));
-  if (wanted('W5')) add('10,000 concurrent writes on each side', await round(syncing, concurrent, 10_000));
-  if (wanted('W7')) for (const count of [8, 100, 10_000]) add(`vectors of ${count} replicas`, await interleave(await vectors(module, count), rounds, tell));
-  for (const [name, make] of Object.entries(extra)) if (wanted(name)) for (const [title, figures] of await make(rounds, tell)) add(title, figures);
-  if (chosen.includes('curve')) add('curves: ns an operation over so many entries', await curve(stores.filter(({ name }) => name === 'Map' || name === OURS), largest, rounds, tell));
-  return { results, rows };
+  if (wanted('W4b')) await add(`${entries} entries of three origins`, await round(syncing, pull, entries));
+  if (wanted('W5')) await add('10,000 concurrent writes on each side', await round(syncing, concurrent, 10_000));
+  if (wanted('W7')) for (const count of [8, 100, 10_000]) await add(`vectors of ${count} replicas`, await interleave(await vectors(module, count), rounds, tell));
+  for (const [name, make] of Object.entries(extra)) if (wanted(name)) for (const [title, figures] of await make(rounds, tell)) await add(title, figures);
+  if (chosen.includes('curve')) await add('curves: ns an operation over so many entries', await curve(stores.filter(({ name }) => name === 'Map' || name === OURS), largest, rounds, tell));
+  return results;
 }
 
 function row(what, by, peers) {

@@ -122,6 +122,6 @@ const rows = [
 ];
 const machine = { node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
 console.log(`Node ${machine.node} on ${machine.cores} × ${machine.cpu}, medians of ${ROUNDS} interleaved rounds`);
-console.log(table(rows));
+console.log(table('', rows));
 if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds: ROUNDS, results: { ...first.figures, ...second.figures } }, null, 2)}\n`);
 process.exit(0);
