@@ -98,6 +98,15 @@ pub enum Effect {
     Event(Event),
 }
 
+/// Which events the host wants of those that are many and cost something each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Interest {
+    /// [`Event::Change`].
+    pub changes: bool,
+    /// [`Event::Conflict`].
+    pub conflicts: bool,
+}
+
 /// Something that an application may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -108,7 +117,7 @@ pub enum Event {
         /// What the key shows now.
         change: Change,
     },
-    /// A key has entries that did not see each other.
+    /// A key has entries that did not see each other. Told only if the host asked for conflicts.
     Conflict {
         /// In this space.
         space: Space,

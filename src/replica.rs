@@ -66,7 +66,7 @@ use crate::entropy::Entropy;
 use crate::error::SessionError;
 use crate::id::{ReplicaId, SYSTEM, SessionId, Space};
 use crate::identity::{Identities, Secret};
-use crate::io::{Effect, Event, SessionHandle, WaitId};
+use crate::io::{Effect, Event, Interest, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
 use crate::service::manager::SessionLimits;
 use crate::session::seal::{Keyring, LEEWAY_MAX};
@@ -207,8 +207,8 @@ pub struct Replica {
     suspect: bool,
     /// Keys with more siblings than the limit.
     crowded: LiteMap<(Space, Key), ()>,
-    /// Whether the host wants to hear of every change.
-    interest: bool,
+    /// What the host wants to hear of.
+    interest: Interest,
     now: Millis,
     /// An input has come since the last drain.
     stirred: bool,
@@ -271,7 +271,7 @@ impl Replica {
             amnesia: false,
             suspect: false,
             crowded: LiteMap::new(),
-            interest: false,
+            interest: Interest::default(),
             now,
             stirred: true,
             timeout_told: None,
@@ -289,9 +289,9 @@ impl Replica {
         self.timeout_told = None;
     }
 
-    /// Says whether [`Event::Change`] is wanted; it costs a version and a value each.
-    pub const fn interest(&mut self, change: bool) {
-        self.interest = change;
+    /// Says which events are wanted of those that cost a version or two, and some a value, each: none at first.
+    pub const fn interest(&mut self, interest: Interest) {
+        self.interest = interest;
     }
 
     /// Takes a retirement record: nobody will ever hold more than `last` of `replica` in `space`.
@@ -467,7 +467,7 @@ impl Replica {
             if *space == self.service.system {
                 self.heed_system(&key);
             }
-            if self.interest {
+            if self.interest.changes {
                 let change = self.change(space, &key, self.now);
                 self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));
             }
@@ -480,13 +480,15 @@ impl Replica {
     fn note_conflict(&mut self, space: &Space, key: &Key, limit: u64) {
         let entries = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default();
         let [winner, loser, ..] = entries else { return };
-        let (kept, dropped) = (winner.version(), loser.version());
+        let told = self.interest.conflicts.then(|| (winner.version(), loser.version()));
         // Siblings of the fleet's records all count: the last of them must not undo the others.
         if entries.len() as u64 > limit && *space != self.service.system {
             self.crowded.insert((space.clone(), key.clone()), ());
         }
-        let (space, key) = (space.clone(), key.clone());
-        self.fresh.push(Effect::Event(Event::Conflict { space, key, kept, dropped }));
+        if let Some((kept, dropped)) = told {
+            let (space, key) = (space.clone(), key.clone());
+            self.fresh.push(Effect::Event(Event::Conflict { space, key, kept, dropped }));
+        }
     }
 
     /// Takes a new id: the old one's history may go on elsewhere.

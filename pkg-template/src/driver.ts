@@ -59,9 +59,10 @@ interface News {
 export class Driver {
   readonly storage: StorageAdapter;
   readonly events = new Emitter((type, wanted) => {
-    if (type !== 'change') return;
-    this.#listening = wanted;
-    this.#unlessOver((core) => core.interest(wanted));
+    if (type === 'change') this.#listening = wanted;
+    else if (type === 'conflict') this.#contested = wanted;
+    else return;
+    this.#unlessOver((core) => core.interest(this.#listening, this.#contested));
   });
   /** What is answered and accepted before the core is asked. */
   readonly front: Front;
@@ -83,7 +84,9 @@ export class Driver {
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new Set<CoreSession>();
   readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.#free(raw)) : undefined;
+  // Whether somebody listens to changes, and to conflicts.
   #listening = false;
+  #contested = false;
   #performing = false;
   #links = 0;
   #peers = 0;

@@ -14,7 +14,7 @@ use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
 use crate::error::{Details, ErrorCode, SessionError};
-use crate::io::{CallId, LinkId, Progress, Terms, WaitId, WatchId};
+use crate::io::{CallId, Interest, LinkId, Progress, Terms, WaitId, WatchId};
 use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
@@ -273,12 +273,12 @@ impl Replica {
         Ok(numbers.iter().map(|number| *number as f64).collect())
     }
 
-    /// Says whether `change` events are wanted.
+    /// Says whether `change` and `conflict` events are wanted.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn interest(&self, change: bool) -> Result<(), SessionError> {
-        borrow(&self.core)?.interest(change);
+    pub fn interest(&self, changes: bool, conflicts: bool) -> Result<(), SessionError> {
+        borrow(&self.core)?.interest(Interest { changes, conflicts });
         Ok(())
     }
 

@@ -26,7 +26,7 @@ use common::host::{Host, PLAIN, SYNC, THROW, sync};
 use common::{START, batch, code, edge, missing, put, stored, string, tab};
 use edge_session::error::ErrorCode;
 use edge_session::id::{Dot, ReplicaId};
-use edge_session::io::{Answer, Event, LinkId, Operation, Range, Scope, Terms};
+use edge_session::io::{Answer, Event, Interest, LinkId, Operation, Range, Scope, Terms};
 use edge_session::session::seal::Keyring;
 use edge_session::session::token::SessionToken;
 use edge_session::session::vector::SessionVector;
@@ -41,7 +41,7 @@ const LINK: LinkId = LinkId(1);
 /// An edge whose storage is late, with a peer that listens on a link.
 fn edge_with_a_peer() -> (Host, Host) {
     let (mut host, mut peer) = (Host::new(stored(edge("paris"))), Host::new(edge("tokyo")));
-    host.replica.interest(true);
+    host.replica.interest(Interest { changes: true, conflicts: false });
     host.replica.link_up(LINK, START);
     host.drain();
     peer.replica.link_up(LINK, START);

@@ -2,7 +2,7 @@
 
 use crate::common::host::{Host, SYNC, THROW, sync};
 use crate::common::{START, batch, edge, put, strings, tab};
-use edge_session::io::{Event, Outcome};
+use edge_session::io::{Event, Interest, Outcome};
 use edge_session::replica::Config;
 use edge_session::store::Mutation;
 use edge_session::store::entry::LiveSet;
@@ -34,7 +34,7 @@ fn entries(host: &Host) -> usize {
 fn the_latest_shows_all_are_told_and_the_next_write_resolves() {
     let mut hosts = crowd(3);
     let mut edge = Host::new(edge("fra1"));
-    edge.replica.interest(true);
+    edge.replica.interest(Interest { changes: false, conflicts: true });
     for host in &mut hosts {
         edge.pull(host);
     }
@@ -52,6 +52,19 @@ fn the_latest_shows_all_are_told_and_the_next_write_resolves() {
         sync(&mut edge, host);
         assert_eq!(conflicts(host), ["resolved"]);
     }
+}
+
+#[test]
+fn who_does_not_ask_for_conflicts_hears_of_none() {
+    let mut hosts = crowd(3);
+    let mut edge = Host::new(edge("fra1"));
+    for host in &mut hosts {
+        edge.pull(host);
+    }
+    let ann = edge.session();
+    assert_eq!(conflicts(&mut edge).len(), 3);
+    assert_eq!(edge.get(ann, "k", THROW), Ok(Some("02".into())));
+    assert!(!edge.events.iter().any(|event| matches!(event, Event::Conflict { .. })));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Opening replicas, and what goes wrong around them: bad networks, wrong clocks.
 
 use edge_session::id::Space;
-use edge_session::io::LinkId;
+use edge_session::io::{Interest, LinkId};
 use edge_session::replica::Config;
 use edge_session::store::limits::Limits;
 
@@ -28,6 +28,7 @@ impl World {
         let own = &mut self.nodes[node];
         let now = own.look(self.now);
         let mut replica = Replica::open(config, now).map_err(|error| contract(node, "does not open", &error))?;
+        replica.interest(Interest { changes: false, conflicts: true });
         for frame in own.storage.frames() {
             replica.load(frame, now).map_err(|error| contract(node, "does not take its own record back", &error))?;
         }

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use edge_session::error::SessionError;
 use edge_session::id::{Dot, ReplicaId, Space};
 use edge_session::io::{
-    Answer, Change, Effect, LinkId, Operation, Progress, Scope, SessionHandle, Terms, WaitId, WatchId,
+    Answer, Change, Effect, Interest, LinkId, Operation, Progress, Scope, SessionHandle, Terms, WaitId, WatchId,
 };
 use edge_session::replica::{Ahead, Config, Glance, Replica as Core, SessionInit};
 use edge_session::store::Mutation;
@@ -127,6 +127,12 @@ impl Replica {
     pub fn tick(&mut self, now: Millis) {
         self.core.tick(now);
         self.note("tick", || vec![json!(now)], || Value::Null);
+    }
+
+    /// See [`Core::interest`].
+    pub fn interest(&mut self, interest: Interest) {
+        self.core.interest(interest);
+        self.note("interest", || vec![json!(interest.changes), json!(interest.conflicts)], || Value::Null);
     }
 
     /// See [`Core::retire`].

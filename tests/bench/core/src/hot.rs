@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use edge_session::error::SessionError;
 use edge_session::id::Space;
-use edge_session::io::{Effect, LinkId, Operation, SessionHandle, Terms};
+use edge_session::io::{Effect, Interest, LinkId, Operation, SessionHandle, Terms};
 use edge_session::replica::{Config, Replica, SessionInit};
 use edge_session::store::Mutation;
 use edge_session::store::entry::Content;
@@ -206,7 +206,7 @@ impl Room {
         let mut room = Self { clients: [Host::open("one")?, Host::open("two")?], server: Host::open("server")? };
         for (link, client) in (0..).zip(&mut room.clients) {
             client.replica.link_up(LinkId(0), NOW);
-            client.replica.interest(true);
+            client.replica.interest(Interest { changes: true, conflicts: false });
             room.server.replica.link_up(LinkId(link), NOW);
         }
         // Until nobody has anything to say.
