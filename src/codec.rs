@@ -6,15 +6,17 @@
 //! The byte layout is documented in the protocol page of [`crate::docs`].
 
 pub(crate) mod cbor;
+mod table;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use litemap::LiteMap;
-
 use self::cbor::{Input, Output};
+use self::table::{FEW_IDS, Replicas, Table};
 use crate::error::{ErrorCode, SessionError};
-use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
+use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::vector::VersionVector;
+use crate::vector::ids::{IdList, ascend};
 
 /// The version of the bytes.
 pub const VERSION: u64 = 1;
@@ -22,47 +24,15 @@ pub const VERSION: u64 = 1;
 /// Writes the body of a frame and collects the ids that it names.
 pub struct Writer {
     cbor: Output,
-    replicas: Table<ReplicaId>,
+    replicas: Replicas,
     sessions: Table<SessionId>,
     items: u64,
 }
 
 /// Room for one change and its vectors, which most frames are: without it, eight growths of the buffer.
 const FIRST_BYTES: usize = 256;
-
-/// Ids in the order of their first use, and the place of each.
-struct Table<T> {
-    ids: Vec<T>,
-    places: LiteMap<T, u64>,
-    /// The place that was asked for last.
-    last: usize,
-}
-
-impl<T: Copy + Ord> Table<T> {
-    const fn new() -> Self {
-        Self { ids: Vec::new(), places: LiteMap::new(), last: 0 }
-    }
-
-    fn place(&mut self, id: T) -> u64 {
-        // Entries often have the origin of the one before, and vectors name the same ids in the same order.
-        for near in [self.last, self.last + 1] {
-            if self.ids.get(near) == Some(&id) {
-                self.last = near;
-                return near as u64;
-            }
-        }
-        let next = self.ids.len() as u64;
-        let place = match self.places.try_append(id, next) {
-            None => next,
-            Some((id, next)) => *self.places.entry(id).or_insert(next),
-        };
-        if place == next {
-            self.ids.push(id);
-        }
-        self.last = place as usize;
-        place
-    }
-}
+/// About as much as an entry of a vector takes.
+const ENTRY_BYTES: usize = 6;
 
 impl Default for Writer {
     fn default() -> Self {
@@ -74,7 +44,19 @@ impl Writer {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        Self { cbor: Output::with_capacity(FIRST_BYTES), replicas: Table::new(), sessions: Table::new(), items: 0 }
+        Self::with(None, FIRST_BYTES)
+    }
+
+    /// As [`Writer::new`], for a body that holds this vector: the ids of a long one come first, and are written in one piece.
+    #[must_use]
+    pub fn about(vector: &VersionVector) -> Self {
+        let ids = vector.ids().filter(|ids| ids.is_long());
+        Self::with(ids.cloned(), FIRST_BYTES + ids.map_or(0, |ids| ENTRY_BYTES * ids.list().len()))
+    }
+
+    fn with(first: Option<Arc<IdList>>, bytes: usize) -> Self {
+        let (cbor, replicas) = (Output::with_capacity(bytes), Replicas::new(first));
+        Self { cbor, replicas, sessions: Table::new(), items: 0 }
     }
 
     /// Opens an array of exactly `len` items.
@@ -143,9 +125,14 @@ impl Writer {
     /// Writes a vector: an array of place, sequence, place, sequence, ….
     pub fn vector(&mut self, vector: &VersionVector) {
         self.array(vector.len() * 2);
-        for (replica, sequence) in vector.iter() {
-            self.replica(replica);
-            self.u64(sequence);
+        match (&self.replicas.first, vector.ids()) {
+            (Some(first), Some(ids)) if Arc::ptr_eq(first, ids) => self.cbor.numbered(vector.sequences()),
+            _ => {
+                for (replica, sequence) in vector.iter() {
+                    self.replica(replica);
+                    self.u64(sequence);
+                }
+            }
         }
     }
 
@@ -171,14 +158,15 @@ impl Writer {
     /// The whole frame: version, tables, body.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
-        let ids = 32 * (self.replicas.ids.len() + self.sessions.ids.len() + 1);
-        let mut frame = Output::with_capacity(self.cbor.len() + ids);
+        let (first, others) = (self.replicas.first, self.replicas.others.ids);
+        let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
+        let ids = 32 * (others.len() + self.sessions.ids.len() + 1);
+        let mut frame = Output::with_capacity(self.cbor.len() + wire.len() + ids);
         frame.array(3 + self.items);
         frame.u64(VERSION);
-        frame.array(self.replicas.ids.len() as u64);
-        for id in self.replicas.ids {
-            id.with_bytes(|bytes| frame.bytes(bytes));
-        }
+        frame.array((first.as_ref().map_or(0, |ids| ids.list().len()) + others.len()) as u64);
+        frame.items(wire);
+        others.iter().for_each(|id| frame.replica(*id));
         frame.array(self.sessions.ids.len() as u64);
         for id in self.sessions.ids {
             frame.bytes(id.as_bytes());
@@ -191,6 +179,8 @@ impl Writer {
 /// The ids of a frame, by their places.
 #[derive(Default)]
 pub(crate) struct Ids {
+    /// The list of a vector that the frame's ids begin with, and the others.
+    first: Option<Arc<IdList>>,
     replicas: Vec<ReplicaId>,
     sessions: Vec<SessionId>,
 }
@@ -198,7 +188,9 @@ pub(crate) struct Ids {
 impl Ids {
     /// The replica id at a place, if there is one.
     pub(crate) fn replica(&self, at: u64) -> Option<ReplicaId> {
-        self.replicas.get(usize::try_from(at).ok()?).copied()
+        let at = usize::try_from(at).ok()?;
+        let first = self.first.as_ref().map_or(&[][..], |ids| ids.list());
+        first.get(at).or_else(|| self.replicas.get(at - first.len())).copied()
     }
 
     /// The session id at a place, if there is one.
@@ -211,6 +203,10 @@ impl Ids {
 pub struct Reader<'b> {
     cbor: Input<'b>,
     ids: Ids,
+    /// The list of the last vector: the next one is often of the same.
+    shared: Option<Arc<IdList>>,
+    /// The bytes of the ids that are not in a list yet.
+    wire: &'b [u8],
     items: u64,
 }
 
@@ -225,7 +221,17 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `PROTOCOL_MISMATCH` for another version, `MESSAGE_MALFORMED` for what is not a frame.
     pub fn open(frame: &'b [u8]) -> Result<Self, SessionError> {
-        let mut reader = Self { cbor: Input::new(frame), ids: Ids::default(), items: 0 };
+        Self::open_beside(frame, None)
+    }
+
+    /// As [`Reader::open`], by somebody who has a vector at hand: where the frame's ids begin with all that it names, they need
+    /// not be read, only compared.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_beside(frame: &'b [u8], known: Option<&VersionVector>) -> Result<Self, SessionError> {
+        let cbor = Input::new(frame);
+        let mut reader = Self { cbor, ids: Ids::default(), shared: None, wire: &[], items: 0 };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -237,13 +243,28 @@ impl<'b> Reader<'b> {
             ));
         }
         reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
-        let replicas = reader.array()?;
+        let mut replicas = reader.array()? as usize;
+        let known = known.and_then(VersionVector::ids);
+        reader.shared = known.cloned();
+        let whole = known.filter(|ids| ids.is_long() && ids.list().len() <= replicas);
+        if let Some(ids) = whole.filter(|ids| reader.cbor.passes(ids.wire())) {
+            replicas -= ids.list().len();
+            reader.ids.first = Some(Arc::clone(ids));
+        }
         // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
-        reader.ids.replicas.reserve((replicas as usize).min(reader.cbor.left() / 11));
+        reader.ids.replicas.reserve(replicas.min(reader.cbor.left() / 11));
+        let from = reader.cbor.rest();
         for _ in 0..replicas {
-            let id = ReplicaId::from_bytes(reader.bytes()?)?;
+            let id = match ReplicaId::read_wire(reader.cbor.rest()) {
+                Some((id, len)) => {
+                    reader.cbor.pass(len);
+                    id
+                }
+                None => ReplicaId::from_bytes(reader.bytes()?)?,
+            };
             reader.ids.replicas.push(id);
         }
+        reader.wire = from.get(..from.len() - reader.cbor.left()).unwrap_or_default();
         for _ in 0..reader.array()? {
             let bytes = sound(reader.bytes()?.try_into().ok(), "a session id")?;
             reader.ids.sessions.push(SessionId::from_bytes(bytes));
@@ -403,20 +424,63 @@ impl<'b> Reader<'b> {
             return Err(SessionError::malformed("a vector of odd length"));
         }
         // The length is one of bytes that are there, and an entry takes two of them.
-        let mut vector = VersionVector::with_capacity(len as usize / 2);
-        for _ in 0..len / 2 {
-            if !vector.append(sound(self.entry(), "an entry of a vector")?) {
-                return Err(SessionError::malformed("a vector out of order"));
+        let count = len as usize / 2;
+        if count >= FEW_IDS && self.ids.first.is_none() {
+            self.share(count);
+        }
+        if let Some(first) = self.ids.first.as_ref().filter(|first| first.list().len() == count) {
+            let mut cbor = self.cbor;
+            if let Some(sequences) = cbor.numbered(count, SEQUENCE_MAX) {
+                self.cbor = cbor;
+                return sound(VersionVector::of(Some(Arc::clone(first)), sequences), "a vector");
             }
         }
-        Ok(vector)
+        if count == 0 {
+            return Ok(VersionVector::new());
+        }
+        let mut sequences = Vec::with_capacity(count);
+        let shared = self.shared.clone().filter(|ids| ids.list().len() == count);
+        let mut likely = shared.as_ref().map_or(&[][..], |ids| ids.list()).iter();
+        let mut ids = Vec::new();
+        for at in 0..count {
+            let (id, sequence) = sound(self.entry(), "an entry of a vector")?;
+            sequences.push(sequence);
+            if likely.next().is_none_or(|likely| *likely != id) {
+                if ids.is_empty() {
+                    ids.reserve_exact(count);
+                    ids.extend_from_slice(shared.as_ref().and_then(|ids| ids.list().get(..at)).unwrap_or_default());
+                }
+                likely = [].iter();
+                ids.push(id);
+            }
+        }
+        if !ids.is_empty() {
+            self.shared = Some(Arc::new(sound(IdList::new(ids), "a vector out of order")?));
+        }
+        sound(VersionVector::of(self.shared.clone(), sequences), "a vector")
+    }
+
+    /// Makes so many ids at the beginning of the table the list of the vectors that name them, if they ascend.
+    #[inline(never)]
+    fn share(&mut self, count: usize) {
+        if !self.ids.replicas.get(..count).is_some_and(ascend) {
+            return;
+        }
+        let bytes = |ids: &[ReplicaId]| ids.iter().map(ReplicaId::wire_len).sum::<usize>();
+        // A head may be longer than it need be, and then these are not the bytes that would be written.
+        let shortest = bytes(&self.ids.replicas) == self.wire.len();
+        let others = self.ids.replicas.split_off(count);
+        let list = core::mem::replace(&mut self.ids.replicas, others);
+        let wire = self.wire.get(..bytes(&list)).filter(|_| shortest);
+        let ids = if let Some(wire) = wire { IdList::read(list, wire) } else { IdList::new(list) };
+        self.ids.first = ids.map(Arc::new);
     }
 
     /// A place of the table, and a sequence of it.
-    fn entry(&mut self) -> Option<Dot> {
-        let replica = self.ids.replica(self.cbor.u64()?)?;
-        let sequence = self.cbor.u64()?;
-        (1..=SEQUENCE_MAX).contains(&sequence).then(|| Dot::new(replica, sequence))
+    fn entry(&mut self) -> Option<(ReplicaId, u64)> {
+        let at = self.cbor.u64()?;
+        let (replica, sequence) = (self.ids.replica(at)?, self.cbor.u64()?);
+        (1..=SEQUENCE_MAX).contains(&sequence).then_some((replica, sequence))
     }
 
     /// Reads a byte string that holds a CBOR sequence: `each` is called until it is used up.

@@ -5,6 +5,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
@@ -28,6 +29,29 @@ const PAD: u8 = b'~';
 /// Eight of them.
 const PADDING: u64 = u64::from_be_bytes([PAD; 8]);
 
+/// A byte string's head (RFC 8949): its length is added, below this one, or follows.
+const WIRE_BYTES: u8 = 0x40;
+const WIRE_SHORT: usize = 24;
+/// Eight of a character that a label may have.
+const PLACEHOLDER: u64 = u64::from_be_bytes([b'a'; 8]);
+/// The most bytes that the compact form of an id has.
+const COMPACT_MAX: usize = LABEL_MAX + RANDOM_LEN;
+/// Which bits of eight bytes lie behind so many of them.
+const LABEL_BITS: [u64; 8] = [!0, !0 >> 8, !0 >> 16, !0 >> 24, !0 >> 32, !0 >> 40, !0 >> 48, !0 >> 56];
+
+/// Whether eight bytes are of `a-z`, `0-9` and `-`, all at once.
+const fn are_legal(bytes: u64) -> bool {
+    const HIGH: u64 = u64::from_be_bytes([128; 8]);
+    // The high bit of each byte that is at least `least`: with theirs set none borrows from another.
+    const fn at_least(bytes: u64, least: u8) -> u64 {
+        (bytes | HIGH) - u64::from_be_bytes([least; 8])
+    }
+    let letters = at_least(bytes, b'a') & !at_least(bytes, b'z' + 1);
+    let digits = at_least(bytes, b'0') & !at_least(bytes, b'9' + 1);
+    let hyphens = at_least(bytes, b'-') & !at_least(bytes, b'-' + 1);
+    (letters | digits | hyphens) & HIGH & !bytes == HIGH
+}
+
 /// How many of the last bytes of eight are padding. No character of a label is.
 const fn pads(half: u64) -> usize {
     ((half ^ PADDING).trailing_zeros() / 8) as usize
@@ -45,12 +69,33 @@ const fn pads(half: u64) -> usize {
 /// assert_eq!(id.to_string(), "fra1~7k2m9qxd3h5w8b1c");
 /// # Ok::<(), edge_session::error::SessionError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplicaId {
+    // First, because it is what tells ids apart.
+    random: (u64, u16),
     // Big-endian numbers compare like the bytes that they are made of, in a few instructions: comparing the bytes was a
     // kilobyte of module at every search, and the most of its time.
     label: [u64; 2],
-    random: (u64, u16),
+}
+
+impl Ord for ReplicaId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most are of one label, or of one by its first eight characters.
+        match (self.label == other.label, self.random.0 == other.random.0) {
+            (true, false) => self.random.0.cmp(&other.random.0),
+            _ => (self.label, self.random).cmp(&(other.label, other.random)),
+        }
+    }
+}
+
+impl PartialOrd for ReplicaId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    fn lt(&self, other: &Self) -> bool {
+        if self.label == other.label { self.random < other.random } else { self.label < other.label }
+    }
 }
 
 /// The label of a replica id, as text.
@@ -71,21 +116,30 @@ impl ReplicaId {
         })
     }
 
-    fn of(label: &[u8], [head @ .., a, b]: [u8; RANDOM_LEN]) -> Option<Self> {
-        let legal = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
-        if label.is_empty() || label.len() > LABEL_MAX {
+    fn of(label: &[u8], random: [u8; RANDOM_LEN]) -> Option<Self> {
+        // Into a text that is long enough to be taken apart in whole numbers.
+        let mut text = [0; TEXT_MAX];
+        text.get_mut(..label.len())?.copy_from_slice(label);
+        text.get_mut(label.len()..label.len() + RANDOM_LEN)?.copy_from_slice(&random);
+        Self::at_head(&text, label.len())
+    }
+
+    /// The id whose label has so many bytes, and whose compact form the bytes begin with. They are [`COMPACT_MAX`] at least:
+    /// what is read reaches beyond the id.
+    fn at_head(bytes: &[u8], label: usize) -> Option<Self> {
+        let number = |at: usize| bytes.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        let label_at = |at: usize| {
+            let others = LABEL_BITS.get(label.saturating_sub(at)).copied().unwrap_or(0);
+            let own = number(at)? & !others;
+            // What is no part of the label is judged as if it were a legal one.
+            are_legal(own | PLACEHOLDER & others).then_some(own | PADDING & others)
+        };
+        if label == 0 || label > LABEL_MAX {
             return None;
         }
-        let mut padded = [PAD; LABEL_MAX];
-        for (slot, byte) in padded.iter_mut().zip(label) {
-            if !legal(byte) {
-                return None;
-            }
-            *slot = *byte;
-        }
-        let number = |at: usize| padded.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-        let random = (u64::from_be_bytes(head), u16::from_be_bytes([a, b]));
-        Some(Self { label: [number(0)?, number(8)?], random })
+        let second = if label <= 8 { PADDING } else { label_at(8)? };
+        let least = bytes.get(label + 8..)?.first_chunk()?;
+        Some(Self { label: [label_at(0)?, second], random: (number(label)?, u16::from_be_bytes(*least)) })
     }
 
     /// The label, for people.
@@ -104,23 +158,54 @@ impl ReplicaId {
     /// The compact form of the wire: the label's characters, then the ten random bytes.
     #[must_use]
     pub fn to_bytes(self) -> alloc::vec::Vec<u8> {
-        self.with_bytes(<[u8]>::to_vec)
+        let mut bytes = alloc::vec::Vec::with_capacity(2 + COMPACT_MAX);
+        self.append_wire(&mut bytes);
+        bytes.drain(..self.wire_len() - self.label_len() - RANDOM_LEN);
+        bytes
     }
 
-    /// Shows the compact form.
-    pub(crate) fn with_bytes<T>(self, show: impl FnOnce(&[u8]) -> T) -> T {
+    const fn label_len(&self) -> usize {
+        let [first, second] = self.label;
+        LABEL_MAX - if second == PADDING { 8 + pads(first) } else { pads(second) }
+    }
+
+    /// How many bytes [`ReplicaId::append_wire`] appends.
+    pub(crate) const fn wire_len(&self) -> usize {
+        let compact = self.label_len() + RANDOM_LEN;
+        compact + if compact < WIRE_SHORT { 1 } else { 2 }
+    }
+
+    /// Appends the compact form as frames and tokens hold it: as a CBOR byte string.
+    pub(crate) fn append_wire(&self, bytes: &mut alloc::vec::Vec<u8>) {
         // The label with its padding, over which the random part is then put: copies of a length that is known take a few
         // instructions, others a call each.
-        let mut bytes = [PAD; LABEL_MAX + RANDOM_LEN];
-        let [first, second] = self.label;
-        let label = LABEL_MAX - if second == PADDING { 8 + pads(first) } else { pads(second) };
-        if let Some((slots, _)) = bytes.split_first_chunk_mut::<LABEL_MAX>() {
+        let label = self.label_len();
+        let compact = label + RANDOM_LEN;
+        if compact >= WIRE_SHORT {
+            bytes.push(WIRE_BYTES | 24);
+        }
+        let head = if compact < WIRE_SHORT { WIRE_BYTES | compact as u8 } else { compact as u8 };
+        let mut wire = [head; 1 + COMPACT_MAX];
+        if let Some(slots) = wire.get_mut(1..).and_then(<[u8]>::first_chunk_mut::<LABEL_MAX>) {
             *slots = self.label().padded;
         }
-        if let Some(slots) = bytes.get_mut(label..).and_then(<[u8]>::first_chunk_mut::<RANDOM_LEN>) {
+        if let Some(slots) = wire.get_mut(1 + label..).and_then(<[u8]>::first_chunk_mut::<RANDOM_LEN>) {
             *slots = self.random();
         }
-        show(bytes.get(..label + RANDOM_LEN).unwrap_or_default())
+        let end = bytes.len() + 1 + compact;
+        bytes.extend_from_slice(&wire);
+        bytes.truncate(end);
+    }
+
+    /// Reads what [`ReplicaId::append_wire`] wrote from the beginning of the bytes, as nearly all ids are: a short one, and more
+    /// bytes behind it. Also how many bytes it was. Whatever else stands there is left to [`ReplicaId::from_bytes`].
+    pub(crate) fn read_wire(bytes: &[u8]) -> Option<(Self, usize)> {
+        let (first, rest) = bytes.split_first()?;
+        let compact = usize::from(first ^ WIRE_BYTES);
+        if compact >= WIRE_SHORT || rest.len() < COMPACT_MAX {
+            return None;
+        }
+        Some((Self::at_head(rest, compact.checked_sub(RANDOM_LEN)?)?, 1 + compact))
     }
 
     /// Appends the id's text. Each version has one, so it is made without the machinery of formatting.

@@ -459,7 +459,7 @@ impl Replica {
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changed: Vec<Changed>) {
         let limit = self.store.limits().siblings;
-        let told = self.interest || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
+        let told = self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
         // A replica that only passes on what others write has nobody to tell.
         for Changed { key, conflict } in changed.into_iter().filter(|changed| told || changed.conflict) {
             self.watches.touch(space, &key);

@@ -1,14 +1,21 @@
 //! Version vectors: what a replica holds, what a session depends on.
 //!
 //! Invariant: entries are sorted by replica id, one an id, none is zero; so equal vectors are equal values and give
-//! equal bytes. Sources: Parker et al., *Detection of Mutual Inconsistency*, 1983; Preguiça et al., *Dotted Version
+//! equal bytes. The list of ids is shared by the vectors that name the same ones ([`ids`]). Sources: Parker et al., *Detection of Mutual Inconsistency*, 1983; Preguiça et al., *Dotted Version
 //! Vectors*, 2012.
 
+pub(crate) mod ids;
+
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 
+use self::ids::IdList;
 use crate::id::{Dot, ReplicaId};
+
+/// So many entries are joined one by one: to walk through a long vector for them would cost more.
+const FEW: usize = 4;
 
 /// A map from replica id to the highest contiguous sequence applied; an id that is not listed stands at 0.
 ///
@@ -28,7 +35,9 @@ use crate::id::{Dot, ReplicaId};
 /// ```
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct VersionVector {
-    entries: Vec<(ReplicaId, u64)>,
+    /// Whose the sequences are; nothing where there is none.
+    ids: Option<Arc<IdList>>,
+    sequences: Vec<u64>,
 }
 
 /// One thing that a vector lacks: it stands at `have` for `replica`, and `need` is asked for.
@@ -46,30 +55,38 @@ impl VersionVector {
     /// The empty vector: nothing is held, nothing is asked for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { ids: None, sequences: Vec::new() }
     }
 
-    /// An empty vector with room for so many entries.
-    pub(crate) fn with_capacity(entries: usize) -> Self {
-        Self { entries: Vec::with_capacity(entries) }
+    /// Of ids that ascend and as many sequences, none of which is 0; nothing if they are not so.
+    pub(crate) fn of(ids: Option<Arc<IdList>>, sequences: Vec<u64>) -> Option<Self> {
+        let count = ids.as_ref().map_or(0, |ids| ids.list().len());
+        (count == sequences.len() && !sequences.contains(&0)).then_some(Self { ids, sequences })
     }
 
-    /// Adds an entry behind all others; false, and nothing is done, if its place is not there or its sequence is 0.
-    pub(crate) fn append(&mut self, dot: Dot) -> bool {
-        let follows = dot.sequence > 0 && self.entries.last().is_none_or(|(last, _)| *last < dot.replica);
-        if follows {
-            self.entries.push((dot.replica, dot.sequence));
-        }
-        follows
+    /// The ids, where there is one, for who writes or reads them in one piece.
+    pub(crate) const fn ids(&self) -> Option<&Arc<IdList>> {
+        self.ids.as_ref()
+    }
+
+    /// The sequences in the order of ids.
+    pub(crate) fn sequences(&self) -> &[u64] {
+        &self.sequences
+    }
+
+    fn list(&self) -> &[ReplicaId] {
+        self.ids.as_ref().map_or(&[], |ids| ids.list())
+    }
+
+    /// Whether both name the same replicas, as far as that is seen at a glance.
+    fn is_beside(&self, other: &Self) -> bool {
+        matches!((&self.ids, &other.ids), (Some(ids), Some(others)) if Arc::ptr_eq(ids, others))
     }
 
     /// The sequence of `replica`, 0 if none.
     #[must_use]
     pub fn get(&self, replica: ReplicaId) -> u64 {
-        match self.find(replica) {
-            Ok(at) => self.entries.get(at).map_or(0, |(_, sequence)| *sequence),
-            Err(_) => 0,
-        }
+        self.find(replica).ok().and_then(|at| self.sequences.get(at)).copied().unwrap_or(0)
     }
 
     /// Whether the write `dot` is in the past that this vector names.
@@ -84,65 +101,115 @@ impl VersionVector {
             return;
         }
         match self.find(dot.replica) {
-            Ok(at) => {
-                if let Some((_, sequence)) = self.entries.get_mut(at) {
-                    *sequence = (*sequence).max(dot.sequence);
+            Ok(at) => self.raise(at, dot.sequence),
+            Err(at) => {
+                match &mut self.ids {
+                    Some(ids) => Arc::make_mut(ids).insert(at, dot.replica),
+                    none => *none = IdList::new(alloc::vec![dot.replica]).map(Arc::new),
                 }
+                self.sequences.insert(at, dot.sequence);
             }
-            Err(at) => self.entries.insert(at, (dot.replica, dot.sequence)),
+        }
+    }
+
+    fn raise(&mut self, at: usize, sequence: u64) {
+        if let Some(held) = self.sequences.get_mut(at) {
+            *held = (*held).max(sequence);
         }
     }
 
     /// Lowers the entry of `replica` to at most `sequence`; at 0 it goes.
     pub fn cap(&mut self, replica: ReplicaId, sequence: u64) {
-        if let Ok(at) = self.find(replica) {
-            if sequence == 0 {
-                self.entries.remove(at);
-            } else if let Some((_, held)) = self.entries.get_mut(at) {
-                *held = (*held).min(sequence);
-            }
+        let Ok(at) = self.find(replica) else { return };
+        if sequence > 0 {
+            self.sequences.iter_mut().skip(at).take(1).for_each(|held| *held = (*held).min(sequence));
+            return;
+        }
+        self.sequences.remove(at);
+        if self.sequences.is_empty() {
+            self.ids = None;
+        } else if let Some(ids) = &mut self.ids {
+            Arc::make_mut(ids).remove(at);
         }
     }
 
     /// Joins `other` into this vector: the pointwise maximum, in time linear in both.
     pub fn join(&mut self, other: &Self) {
-        if other.entries.len() <= 4 {
-            for (replica, sequence) in other.iter() {
-                self.advance(Dot::new(replica, sequence));
+        if self.is_empty() {
+            self.clone_from(other);
+        } else if self.is_beside(other) {
+            self.sequences.iter_mut().zip(&other.sequences).for_each(|(held, theirs)| *held = (*held).max(*theirs));
+        } else if other.len() <= FEW {
+            other.iter().for_each(|(replica, sequence)| self.advance(Dot::new(replica, sequence)));
+        } else {
+            let strangers = self.join_known(other);
+            if !strangers.is_empty() {
+                self.add(&strangers);
             }
-            return;
         }
-        let mine = core::mem::take(&mut self.entries);
-        self.entries.reserve(mine.len().max(other.entries.len()));
-        let mut left = mine.into_iter().peekable();
-        let mut right = other.entries.iter().copied().peekable();
-        while let (Some(l), Some(r)) = (left.peek().copied(), right.peek().copied()) {
-            let least = l.0.min(r.0);
-            let mut sequence = 0;
-            if l.0 == least {
-                sequence = l.1;
-                left.next();
+    }
+
+    /// Joins what `other` says of the replicas that are named here, and answers the rest of it.
+    fn join_known(&mut self, other: &Self) -> Vec<(ReplicaId, u64)> {
+        let mut strangers = Vec::new();
+        let ids = self.ids.as_ref().map_or(&[][..], |ids| ids.list());
+        let mut own = ids.iter().zip(&mut self.sequences);
+        let mut next = own.next();
+        for (replica, theirs) in other.list().iter().zip(&other.sequences) {
+            loop {
+                match next {
+                    Some((id, held)) if id == replica => {
+                        *held = (*held).max(*theirs);
+                        next = own.next();
+                    }
+                    Some((id, _)) if id < replica => {
+                        next = own.next();
+                        continue;
+                    }
+                    stands => {
+                        next = stands;
+                        strangers.push((*replica, *theirs));
+                    }
+                }
+                break;
             }
-            if r.0 == least {
-                sequence = sequence.max(r.1);
-                right.next();
-            }
-            self.entries.push((least, sequence));
         }
-        self.entries.extend(left);
-        self.entries.extend(right);
+        strangers
+    }
+
+    /// Adds entries that ascend, of replicas that are not named here.
+    fn add(&mut self, strangers: &[(ReplicaId, u64)]) {
+        let count = self.len() + strangers.len();
+        let (mut ids, mut sequences) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut strangers = strangers.iter().copied().peekable();
+        for (replica, sequence) in self.iter() {
+            while let Some((stranger, theirs)) = strangers.next_if(|(stranger, _)| *stranger < replica) {
+                ids.push(stranger);
+                sequences.push(theirs);
+            }
+            ids.push(replica);
+            sequences.push(sequence);
+        }
+        for (stranger, theirs) in strangers {
+            ids.push(stranger);
+            sequences.push(theirs);
+        }
+        (self.ids, self.sequences) = (IdList::new(ids).map(Arc::new), sequences);
     }
 
     /// Whether everything in `other` is in this vector: `self ≥ other`.
     #[must_use]
     pub fn dominates(&self, other: &Self) -> bool {
-        self.gaps(other).next().is_none()
+        if self.is_beside(other) {
+            return self.sequences.iter().zip(&other.sequences).all(|(held, theirs)| held >= theirs);
+        }
+        self.len() >= other.len() && self.gaps(other).next().is_none()
     }
 
     /// What this vector lacks of `needed`, in the order of ids. Linear in both.
     pub fn gaps<'a>(&'a self, needed: &'a Self) -> impl Iterator<Item = Gap> + 'a {
-        let mut mine = self.entries.iter().copied().peekable();
-        needed.entries.iter().filter_map(move |&(replica, need)| {
+        let mut mine = self.iter().peekable();
+        needed.iter().filter_map(move |(replica, need)| {
             while mine.next_if(|(id, _)| *id < replica).is_some() {}
             let have = mine.peek().filter(|(id, _)| *id == replica).map_or(0, |(_, sequence)| *sequence);
             (have < need).then_some(Gap { replica, have, need })
@@ -151,23 +218,23 @@ impl VersionVector {
 
     /// The entries in the order of ids.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (ReplicaId, u64)> + '_ {
-        self.entries.iter().copied()
+        self.list().iter().copied().zip(self.sequences.iter().copied())
     }
 
     /// The number of replicas named.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.entries.len()
+        self.sequences.len()
     }
 
     /// Whether no replica is named.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.sequences.is_empty()
     }
 
     fn find(&self, replica: ReplicaId) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(id, _)| id.cmp(&replica))
+        self.list().binary_search(&replica)
     }
 }
 
@@ -199,26 +266,49 @@ impl<'a> Near<'a> {
 
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(entries: I) -> Self {
-        let mut vector = Self::new();
-        for (replica, sequence) in entries {
-            // Mostly in order already; and sorting code is the largest part of a small module.
-            match vector.entries.last() {
-                Some((last, _)) if *last >= replica => vector.advance(Dot::new(replica, sequence)),
-                Some(_) | None if sequence > 0 => vector.entries.push((replica, sequence)),
-                Some(_) | None => {}
-            }
+        let mut entries = entries.into_iter().filter(|(_, sequence)| *sequence > 0).peekable();
+        let (mut ids, mut sequences) = (Vec::new(), Vec::new());
+        // Mostly in order already; and sorting code is the largest part of a small module.
+        while let Some((replica, sequence)) = entries.next_if(|(id, _)| ids.last().is_none_or(|last| last < id)) {
+            ids.push(replica);
+            sequences.push(sequence);
         }
+        let mut vector = Self { ids: IdList::new(ids).map(Arc::new), sequences };
+        entries.for_each(|(replica, sequence)| vector.advance(Dot::new(replica, sequence)));
         vector
     }
 }
 
 impl PartialOrd for VersionVector {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        match (self.dominates(other), other.dominates(self)) {
-            (true, true) => Some(Ordering::Equal),
+        let (mut ahead, mut behind) = (false, false);
+        let mut own = self.list().iter().zip(&self.sequences);
+        let mut others = other.list().iter().zip(&other.sequences);
+        let (mut one, mut two) = (own.next(), others.next());
+        // Once each has what the other lacks, the rest need not be looked at.
+        while !(ahead && behind) {
+            match (one, two) {
+                (Some((left, held)), Some((right, theirs))) if left == right => {
+                    ahead |= held > theirs;
+                    behind |= held < theirs;
+                    (one, two) = (own.next(), others.next());
+                }
+                (Some((left, _)), right) if right.is_none_or(|(right, _)| left < right) => {
+                    ahead = true;
+                    one = own.next();
+                }
+                (_, Some(_)) => {
+                    behind = true;
+                    two = others.next();
+                }
+                (_, None) => break,
+            }
+        }
+        match (ahead, behind) {
+            (false, false) => Some(Ordering::Equal),
             (true, false) => Some(Ordering::Greater),
             (false, true) => Some(Ordering::Less),
-            (false, false) => None,
+            (true, true) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use edge_session::codec::{Reader, VERSION, Writer};
 use edge_session::error::{ErrorCode, SessionError};
-use edge_session::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
+use edge_session::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use edge_session::vector::VersionVector;
 use proptest::prelude::*;
 
@@ -241,6 +241,119 @@ fn a_vector_out_of_order_or_out_of_range_is_refused() {
     assert_eq!(code(read(&[(a, 0)], 2)), ErrorCode::MessageMalformed, "sequence 0");
     assert_eq!(code(read(&[(a, SEQUENCE_MAX + 1)], 2)), ErrorCode::MessageMalformed, "a sequence above the greatest");
     assert_eq!(code(read(&[(a, 1), (b, 1)], 3)), ErrorCode::MessageMalformed, "an odd length");
+}
+
+/// Entries of many replicas, some of them of one label, so that the lists of vectors are long and often alike.
+fn many() -> impl Strategy<Value = Vec<(ReplicaId, u64)>> {
+    let label = prop::sample::select(vec!["a", "edge", "edge-fra", "edge-fra1", "a-label-of-13-c", "a-label-of-16-ch"]);
+    let replica = (label, 0..4u8).prop_map(|(label, number)| ReplicaId::new(label, [number; 10]).unwrap());
+    let sequence = prop_oneof![1..30u64, 250..260u64, 65_530..65_540u64, Just(SEQUENCE_MAX)];
+    prop::collection::vec((replica, sequence), 0..40)
+}
+
+proptest! {
+    /// Long lists of ids are written and read in one piece: whoever writes and whoever reads, it is the same.
+    #[test]
+    fn vectors_are_read_alike_by_whoever_holds_what(one in many(), two in many(), speaker in any_replica()) {
+        let about: VersionVector = one.iter().copied().collect();
+        let mut joined: VersionVector = two.iter().copied().collect();
+        joined.join(&about);
+        let other: VersionVector = two.into_iter().collect();
+        let mut shorter = about.clone();
+        shorter.cap(one.first().map_or(speaker, |(id, _)| *id), 0);
+        let vectors = [&other, &about, &shorter, &joined];
+        for mut writer in [Writer::new(), Writer::about(&about), Writer::about(&joined), Writer::about(&shorter)] {
+            writer.item();
+            writer.replica(speaker);
+            for vector in vectors {
+                writer.item();
+                writer.vector(vector);
+            }
+            let frame = writer.finish();
+            for known in [None, Some(&other), Some(&about), Some(&shorter), Some(&joined)] {
+                let mut reader = Reader::open_beside(&frame, known).unwrap();
+                prop_assert_eq!(reader.replica().unwrap(), speaker);
+                for vector in vectors {
+                    prop_assert_eq!(&reader.vector().unwrap(), vector);
+                }
+                prop_assert!(reader.end().is_ok());
+            }
+        }
+    }
+
+    /// However a vector came about: equal ones have equal bytes.
+    #[test]
+    fn a_vector_has_one_form(entries in many(), gone in many()) {
+        let vector: VersionVector = entries.iter().copied().collect();
+        let mut other = VersionVector::new();
+        entries.iter().rev().chain(&gone).for_each(|(id, sequence)| other.advance(Dot::new(*id, *sequence)));
+        for (id, _) in &gone {
+            other.cap(*id, 0);
+            other.advance(Dot::new(*id, vector.get(*id)));
+        }
+        let mut read = Reader::open(&about(&other)).unwrap().vector().unwrap();
+        read.join(&vector);
+        prop_assert_eq!(about(&other), about(&vector));
+        prop_assert_eq!(about(&read), about(&vector));
+    }
+}
+
+fn about(vector: &VersionVector) -> Vec<u8> {
+    let mut writer = Writer::about(vector);
+    writer.item();
+    writer.vector(vector);
+    writer.finish()
+}
+
+/// Another head than the shortest is read, but what is written after it is as ever.
+#[test]
+fn an_id_with_a_longer_head_leaves_no_trace() {
+    let ids: Vec<ReplicaId> = (0..9).map(|number| ReplicaId::new("edge", [number; 10]).unwrap()).collect();
+    let vector: VersionVector = ids.iter().map(|id| (*id, 7)).collect();
+    let frame = about(&vector);
+    for at in 0..ids.len() {
+        // Behind the heads of the frame, its version and the table.
+        let (before, after) = frame.split_at(3 + 15 * at);
+        assert_eq!(after[0], 0x40 | 14);
+        let longer = [before, &[0x58, 14], &after[1..]].concat();
+        for known in [None, Some(&vector)] {
+            let read = Reader::open_beside(&longer, known).unwrap().vector().unwrap();
+            assert_eq!(read, vector);
+            assert_eq!(about(&read), frame, "the head of number {at}");
+        }
+    }
+}
+
+/// Eight characters of a label are judged at once; each must be judged as if it were alone.
+#[test]
+fn an_id_is_refused_for_each_byte_that_no_label_has() {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    for len in 1..=16 {
+        for at in 0..len {
+            for byte in 0..=u8::MAX {
+                let mut compact = vec![b'a'; len];
+                compact[at] = byte;
+                compact.extend([0xff; 10]);
+                assert_eq!(ReplicaId::from_bytes(&compact).is_ok(), legal(byte), "{byte:#x} at {at} of {len}");
+                let mut frame = if len < 14 {
+                    vec![0x84, 1, 0x81, 0x40 | compact.len() as u8]
+                } else {
+                    vec![0x84, 1, 0x81, 0x58, compact.len() as u8]
+                };
+                frame.extend(&compact);
+                frame.extend([0x81, 0x50].into_iter().chain([0; 16]).chain([0]));
+                let read = Reader::open(&frame).and_then(|mut reader| reader.replica());
+                assert_eq!(
+                    read.map(ReplicaId::to_bytes).ok(),
+                    legal(byte).then_some(compact),
+                    "{byte:#x} at {at} of {len}"
+                );
+            }
+        }
+    }
+    for len in [0, 17, 18, 23, 24, 200] {
+        assert!(ReplicaId::from_bytes(&vec![b'a'; len + 10]).is_err(), "a label of {len}");
+    }
 }
 
 #[test]

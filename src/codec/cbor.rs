@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::id::ReplicaId;
+
 const UNSIGNED: u8 = 0;
 const NEGATIVE: u8 = 1;
 const BYTES: u8 = 2;
@@ -47,6 +49,17 @@ fn long_head(bytes: &mut Vec<u8>, major: u8, value: u64) {
     } else {
         bytes.push(major | 27);
         bytes.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+/// The bytes of a number below 2¹⁶, the first of them lowest, and how many they are.
+#[inline(always)]
+const fn short(value: u64) -> Option<(u64, usize)> {
+    match value {
+        0..24 => Some((value, 1)),
+        24..0x100 => Some((24 | value << 8, 2)),
+        0x100..0x1_0000 => Some((25 | value & 0xff00 | (value & 0xff) << 16, 3)),
+        _ => None,
     }
 }
 
@@ -100,6 +113,34 @@ impl Output {
         head(&mut self.bytes, ARRAY, len);
     }
 
+    /// A replica id, as bytes.
+    pub(crate) fn replica(&mut self, id: ReplicaId) {
+        id.append_wire(&mut self.bytes);
+    }
+
+    /// What was written before, elsewhere.
+    pub(crate) fn items(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Numbers, each after its place among them.
+    pub(crate) fn numbered(&mut self, values: &[u64]) {
+        for (place, value) in (0..).zip(values) {
+            // Both at once: eight bytes, of which as many are kept as are meant.
+            let ((first, len), (second, more)) = match (short(place), short(*value)) {
+                (Some(first), Some(second)) => (first, second),
+                _ => {
+                    self.u64(place);
+                    self.u64(*value);
+                    continue;
+                }
+            };
+            let end = self.bytes.len() + len + more;
+            self.bytes.extend_from_slice(&(first | second << (8 * len)).to_le_bytes());
+            self.bytes.truncate(end);
+        }
+    }
+
     /// Makes everything after the first `start` bytes one byte string.
     pub(crate) fn wrap(&mut self, start: usize) {
         let end = self.bytes.len();
@@ -134,6 +175,51 @@ impl<'b> Input<'b> {
     /// How many bytes are left.
     pub(crate) const fn left(&self) -> usize {
         self.left.len()
+    }
+
+    /// What is left.
+    pub(crate) const fn rest(&self) -> &'b [u8] {
+        self.left
+    }
+
+    /// Passes over so many bytes, or all that are left.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.left = self.left.get(bytes..).unwrap_or_default();
+    }
+
+    /// Passes over bytes if they are next; tells whether they were.
+    pub(crate) fn passes(&mut self, bytes: &[u8]) -> bool {
+        let Some((next, after)) = self.left.split_at_checked(bytes.len()) else { return false };
+        // Eight by eight: what wasm32 has for comparing slices goes byte by byte.
+        let ((next, last), (wanted, rest)) = (next.as_chunks::<8>(), bytes.as_chunks::<8>());
+        let same = last == rest && next.iter().zip(wanted).all(|(next, wanted)| next == wanted);
+        if same {
+            self.left = after;
+        }
+        same
+    }
+
+    /// So many numbers from 1 to `most`, each after its place among them.
+    pub(crate) fn numbered(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
+        let mut values = Vec::with_capacity(count.min(self.left()));
+        for place in 0..count as u64 {
+            let value = (self.number()? == place).then(|| self.number())??;
+            values.push(Some(value).filter(|value| (1..=most).contains(value))?);
+        }
+        Some(values)
+    }
+
+    /// As [`Input::u64`], for loops: by the shortest way if the number is below 2¹⁶.
+    #[inline(always)]
+    fn number(&mut self) -> Option<u64> {
+        let (value, left) = match self.left {
+            [value @ 0..24, left @ ..] => (u64::from(*value), left),
+            [24, value, left @ ..] => (u64::from(*value), left),
+            [25, a, b, left @ ..] => (u64::from(*a) << 8 | u64::from(*b), left),
+            _ => return self.u64(),
+        };
+        self.left = left;
+        Some(value)
     }
 
     fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {

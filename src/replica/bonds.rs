@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
-use super::exchange::{Request, read_request};
+use super::exchange::Request;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::ReplicaId;
 use crate::io::{Effect, Event, LinkId};
@@ -328,7 +328,7 @@ impl Replica {
     pub fn exchange_proved(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let most = if self.keyring.is_some() { UNPROVED_MESSAGES.into() } else { u64::MAX };
-        let frame = read_request(bytes, most)?;
+        let frame = self.read_request(bytes, most)?;
         match self.answer_proof(reply, frame)? {
             None => Ok(()),
             Some(frame) if self.keyring.is_none() => self.answer_exchange(reply, frame),
@@ -367,7 +367,7 @@ impl Replica {
                     let (theirs, heard) = (proof.nonce, proof.count);
                     bonds.conversations.push(Conversation { with: from, theirs, ours, heard });
                     bonds.reply = Some((reply, from, theirs, ours, heard));
-                    let inner = read_request(&proof.frame, u64::MAX);
+                    let inner = self.read_request(&proof.frame, u64::MAX);
                     let answered = inner.and_then(|frame| self.answer_exchange(reply, frame));
                     self.links.bonds.reply = None;
                     return answered.map(|()| None);

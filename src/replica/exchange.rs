@@ -57,7 +57,7 @@ impl Replica {
     /// As [`Replica::receive`]; then there is no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = read_request(bytes, u64::MAX)?;
+        let frame = self.read_request(bytes, u64::MAX)?;
         match self.answer_proof(reply, frame)? {
             Some(frame) => self.answer_exchange(reply, frame),
             None => Ok(()),
@@ -85,7 +85,7 @@ impl Replica {
         let admitted = gate.admit_bytes(bytes.len(), late, self.now);
         let most = gate.most_messages();
         let mut gate = Some(gate);
-        let frame = admitted.and_then(|()| read_request(bytes, most));
+        let frame = admitted.and_then(|()| self.read_request(bytes, most));
         let answered = frame.and_then(|frame| self.answer_request(frame, Some(client.session), &mut gate));
         if let Some(gate) = gate {
             self.links.close_account(client, gate.account(), self.now);
@@ -93,6 +93,12 @@ impl Replica {
         let (to, messages) = answered?;
         self.transmit(reply, to, messages);
         Ok(())
+    }
+
+    /// Reads a request of at most so many messages.
+    pub(super) fn read_request(&self, bytes: &[u8], most: u64) -> Result<Request, SessionError> {
+        let known = self.store.vector(&self.space);
+        if bytes.is_empty() { Ok(None) } else { Frame::receive_beside(bytes, most, Some(known)).map(Some) }
     }
 
     /// What is said in return to a request, and to whom. The gate of a client comes back with what it has spent.
@@ -141,11 +147,6 @@ impl Replica {
         *gate = peer.gate().cloned();
         (None, alloc::vec![hello])
     }
-}
-
-/// Reads a request of at most so many messages.
-pub(super) fn read_request(bytes: &[u8], most: u64) -> Result<Request, SessionError> {
-    if bytes.is_empty() { Ok(None) } else { Frame::receive_few(bytes, most).map(Some) }
 }
 
 fn wanted(message: &Message) -> Option<Space> {

@@ -271,7 +271,8 @@ impl Replica {
                 return Ok((Vec::new(), Denied::new()));
             }
         }
-        let frame = Frame::receive_few(bytes, peer.gate().map_or(u64::MAX, Gate::most_messages))?;
+        let most = peer.gate().map_or(u64::MAX, Gate::most_messages);
+        let frame = Frame::receive_beside(bytes, most, Some(self.store.vector(&self.space)))?;
         // A client must not make this replica doubt its past.
         if peer.gate().is_none() {
             self.look_for_amnesia(&frame.messages);

@@ -72,7 +72,7 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
 
 fn write(cbor: &mut Output, dependencies: &Dependencies, replicas: &VersionVector) {
     for (replica, _) in replicas.iter() {
-        replica.with_bytes(|bytes| cbor.bytes(bytes));
+        cbor.replica(replica);
         cbor.u64(dependencies.reads.get(replica));
         cbor.u64(dependencies.writes.get(replica));
     }

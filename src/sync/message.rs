@@ -227,7 +227,9 @@ impl Frame {
     /// The bytes of the frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
+        // Where a long vector is told, its ids are written in one piece.
+        let told = self.messages.iter().flat_map(Message::vectors).map(|(_, vector)| vector);
+        let mut writer = told.max_by_key(|vector| vector.len()).map_or_else(Writer::new, Writer::about);
         writer.item();
         writer.replica(self.from);
         writer.item();
@@ -255,10 +257,18 @@ impl Frame {
     /// # Errors
     /// As [`Frame::receive`].
     pub fn receive_few(bytes: &[u8], most: u64) -> Result<Self, SessionError> {
+        Self::receive_beside(bytes, most, None)
+    }
+
+    /// As [`Frame::receive_few`], by a replica that holds `known`: peers mostly name the same replicas.
+    ///
+    /// # Errors
+    /// As [`Frame::receive`].
+    pub fn receive_beside(bytes: &[u8], most: u64, known: Option<&VersionVector>) -> Result<Self, SessionError> {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(SessionError::malformed("a message longer than any that a replica sends"));
         }
-        Self::read(bytes, most)
+        Self::read(bytes, most, known)
     }
 
     /// Reads a frame as a whole.
@@ -266,11 +276,11 @@ impl Frame {
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
     pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
-        Self::read(bytes, u64::MAX)
+        Self::read(bytes, u64::MAX, None)
     }
 
-    fn read(bytes: &[u8], most: u64) -> Result<Self, SessionError> {
-        let mut reader = Reader::open(bytes)?;
+    fn read(bytes: &[u8], most: u64, known: Option<&VersionVector>) -> Result<Self, SessionError> {
+        let mut reader = Reader::open_beside(bytes, known)?;
         let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
         if count > most {
             return Err(SessionError::malformed("more messages at once than a client has to say"));

@@ -3,7 +3,8 @@
  * (maps of numbers, merged and compared as its users do), Loro's version vectors, which are wasm objects and do not merge.
  * Automerge and TinyBase have none.
  *
- * Ours name replicas by up to 26 bytes, 80 bits of them random; Yjs by 32 bits, Loro by 64.
+ * Ours are decoded by a replica that holds a vector of the same replicas, as all of a fleet do, and by one that knows none of
+ * them: the others keep numbers, and have no such difference. Ours name replicas by up to 26 bytes, 80 bits of them random; Yjs by 32 bits, Loro by 64.
  */
 import assert from 'node:assert/strict';
 import { VersionVector } from 'loro-crdt';
@@ -11,7 +12,7 @@ import * as Y from 'yjs';
 import { timeSync } from '../harness.mjs';
 import { OURS } from '../suite.mjs';
 
-const WHAT = ['encode', 'decode', 'merge', 'compare'];
+const WHAT = ['encode', 'decode', 'decode unknown', 'merge', 'compare'];
 
 /** Contenders for vectors of `count` replicas; figures in ns a vector. */
 export async function vectors(module, count) {
@@ -28,9 +29,9 @@ async function ours(module, count) {
   // What the core imports belongs to its bindings, which nothing here calls.
   const imports = new Proxy({}, { get: () => new Proxy({}, { get: (_, name) => () => assert.fail(`${String(name)} was called`), has: () => true }) });
   const { instance } = await WebAssembly.instantiate(module, imports);
-  const { prepare, encode, decode, merge, compare } = instance.exports;
+  const { prepare, encode, decode, decode_unknown: unknown, merge, compare } = instance.exports;
   assert(prepare(count) > count, 'the laws of vectors hold');
-  return { encode, decode, merge, compare };
+  return { encode, decode, 'decode unknown': unknown, merge, compare };
 }
 
 // As many times as asked, and the sum of what comes out, so that nothing is optimised away.
@@ -50,13 +51,15 @@ function yjs(count) {
   const [left, right] = sequences(count, (at) => Math.imul(at + 1, 0x9e3779b1) >>> 0);
   const bytes = Y.encodeStateVector(left);
   assert.equal(Y.decodeStateVector(bytes).size, count);
+  const decode = loop(() => Y.decodeStateVector(bytes).size);
   const ahead = (a, b) => {
     for (const [id, clock] of b) if ((a.get(id) ?? 0) < clock) return false;
     return true;
   };
   return {
     encode: loop(() => Y.encodeStateVector(left).length),
-    decode: loop(() => Y.decodeStateVector(bytes).size),
+    decode,
+    'decode unknown': decode,
     merge: loop(() => {
       const both = new Map(left);
       for (const [id, clock] of right) if ((both.get(id) ?? 0) < clock) both.set(id, clock);
@@ -70,13 +73,15 @@ function loro(count) {
   const [left, right] = sequences(count, (at) => String(BigInt.asUintN(63, BigInt(at + 1) * 0x9e3779b97f4a7c15n))).map((map) => new VersionVector(map));
   const bytes = left.encode();
   assert.equal(VersionVector.decode(bytes).length(), count);
+  const decode = loop(() => {
+    const vector = VersionVector.decode(bytes);
+    vector.free();
+    return 1;
+  });
   return {
     encode: loop(() => left.encode().length),
-    decode: loop(() => {
-      const vector = VersionVector.decode(bytes);
-      vector.free();
-      return 1;
-    }),
+    decode,
+    'decode unknown': decode,
     compare: loop(() => (left.compare(right) === undefined ? 1 : 0)),
   };
 }

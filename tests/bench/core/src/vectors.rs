@@ -29,14 +29,14 @@ fn id(number: u32) -> ReplicaId {
 }
 
 fn frame(vector: &VersionVector) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::about(vector);
     writer.item();
     writer.vector(vector);
     writer.finish()
 }
 
-fn read(frame: &[u8]) -> VersionVector {
-    Reader::open(frame).and_then(|mut reader| reader.vector()).expect("what was written is read")
+fn read(frame: &[u8], known: Option<&VersionVector>) -> VersionVector {
+    Reader::open_beside(frame, known).and_then(|mut reader| reader.vector()).expect("what was written is read")
 }
 
 fn with(times: u32, work: impl Fn(&Pair) -> u32) -> u32 {
@@ -55,7 +55,12 @@ pub extern "C" fn prepare(replicas: u32) -> u32 {
     let frame = frame(&left);
     let mut both = left.clone();
     both.join(&right);
-    let lawful = read(&frame) == left && both.dominates(&left) && both.dominates(&right) && !left.dominates(&right);
+    let lawful = read(&frame, None) == left
+        && read(&frame, Some(&right)) == left
+        && read(&frame, Some(&left)) == left
+        && both.dominates(&left)
+        && both.dominates(&right)
+        && !left.dominates(&right);
     let bytes = frame.len() as u32;
     PAIR.set(Some(Pair { left, right, frame }));
     if lawful { bytes } else { 0 }
@@ -67,10 +72,16 @@ pub extern "C" fn encode(times: u32) -> u32 {
     with(times, |pair| frame(&pair.left).len() as u32)
 }
 
-/// Reads the frame, every check of it included.
+/// Reads the frame, every check of it included, as a replica does that holds a vector of the same replicas.
 #[unsafe(no_mangle)]
 pub extern "C" fn decode(times: u32) -> u32 {
-    with(times, |pair| read(&pair.frame).len() as u32)
+    with(times, |pair| read(&pair.frame, Some(&pair.left)).len() as u32)
+}
+
+/// The same by a replica that knows none of them.
+#[unsafe(no_mangle)]
+pub extern "C" fn decode_unknown(times: u32) -> u32 {
+    with(times, |pair| read(&pair.frame, None).len() as u32)
 }
 
 /// Joins the second vector into a copy of the first.
