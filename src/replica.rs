@@ -23,6 +23,7 @@ mod limits;
 mod links;
 mod lists;
 mod login;
+mod open;
 mod operate;
 mod operations;
 mod profile;
@@ -337,6 +338,7 @@ impl Replica {
     }
 
     /// The next effect, or `None` when all is done.
+    #[inline(never)]
     pub fn poll(&mut self) -> Option<Effect> {
         self.work();
         if let Some((n, bytes)) = self.records.pop_front() {
@@ -380,6 +382,9 @@ impl Replica {
     }
 
     /// Does what the inputs since the last drain ask for: waits, watches, siblings, the record, news for the peers.
+    ///
+    /// Its parts are functions by themselves, passed over where there is nothing for them: an engine compiles anew what is
+    /// hot, which for one large function takes many times as long as for those of its parts that really run.
     fn work(&mut self) {
         if !core::mem::take(&mut self.stirred) {
             return;
@@ -389,18 +394,30 @@ impl Replica {
             self.rename();
         }
         self.dismiss_clients();
-        self.dismiss_unproved();
-        self.tend_recovery();
+        if !self.links.bonds.is_empty() {
+            self.dismiss_unproved();
+        }
+        if self.recovery.is_some() {
+            self.tend_recovery();
+        }
         self.tend_service();
-        self.relieve_crowds();
-        self.tend_folds();
+        if !self.crowded.is_empty() {
+            self.relieve_crowds();
+        }
+        if self.folds.is_busy() {
+            self.tend_folds();
+        }
         self.make_record();
         // An operation that settles may write, and a write may let others settle.
-        while self.settle() {
+        while self.waits.any() && self.settle() {
             self.make_record();
         }
-        self.tend_calls();
-        self.notify_watches();
+        if !self.calls.is_empty() {
+            self.tend_calls();
+        }
+        if !self.watches.is_empty() {
+            self.notify_watches();
+        }
         self.judge_standing();
         // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
         self.speak(self.is_blocked());
@@ -408,7 +425,11 @@ impl Replica {
     }
 
     /// Puts what the present call has led to in the outbox. What waits there for storage is counted for who will hear it.
+    #[inline(never)]
     fn fill_outbox(&mut self) {
+        if self.fresh.is_empty() {
+            return self.links.asking.clear();
+        }
         let gate = self.journal.gate();
         let late = self.is_blocked() || !self.journal.open(gate);
         for effect in self.fresh.drain(..) {
@@ -440,6 +461,9 @@ impl Replica {
     }
 
     fn make_record(&mut self) {
+        if !self.journal.has_storage() {
+            return;
+        }
         // A replica with a key proves itself by that.
         let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };
         self.records.extend(self.journal.record(self.id, secrets, &self.store));
@@ -450,6 +474,7 @@ impl Replica {
         self.outbox.front().is_some_and(|waiting| !self.journal.open(waiting.gate))
     }
 
+    #[inline(never)]
     fn next_timeout(&self) -> Option<Millis> {
         let links = if self.is_blocked() { None } else { self.links.deadline() };
         let own = [self.waits.deadline(), self.service.deadline(), self.watches.deadline(), self.folds.deadline()];
@@ -459,7 +484,8 @@ impl Replica {
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changed: Vec<Changed>) {
         let limit = self.store.limits().siblings;
-        let told = self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
+        let told =
+            self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
         // A replica that only passes on what others write has nobody to tell.
         for Changed { key, conflict } in changed.into_iter().filter(|changed| told || changed.conflict) {
             self.watches.touch(space, &key);
@@ -477,6 +503,8 @@ impl Replica {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn note_conflict(&mut self, space: &Space, key: &Key, limit: u64) {
         let entries = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default();
         let [winner, loser, ..] = entries else { return };
@@ -492,6 +520,8 @@ impl Replica {
     }
 
     /// Takes a new id: the old one's history may go on elsewhere.
+    #[cold]
+    #[inline(never)]
     fn rename(&mut self) {
         let old = self.id;
         // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.

@@ -64,6 +64,8 @@ pub struct SessionConsistentStore {
     roster: Roster,
     /// The generations of spaces that are over, by name: these and those before are open no more.
     ended: LiteMap<String, u32>,
+    /// Goes up with whatever may have changed what is held.
+    changes: u64,
 }
 
 impl SessionConsistentStore {
@@ -72,7 +74,7 @@ impl SessionConsistentStore {
     pub fn new(limits: Limits) -> Self {
         let (fences, ended) = (Fences::new(false), LiteMap::new());
         let (clock, roster) = (HlcClock::default(), Roster::default());
-        Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended }
+        Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended, changes: 0 }
     }
 
     /// The same store at a replica that holds the key of its fleet, or does not.
@@ -93,8 +95,20 @@ impl SessionConsistentStore {
         let spaces = self.spaces.iter().filter_map(|(space, state)| Some((space.clone(), state.emptied()?)));
         let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
         let (fences, ended) = (self.fences.clone(), self.ended.clone());
-        let (limits, seed) = (self.limits, self.seed);
-        Self { spaces, clock: HlcClock::default(), limits, seed, fences, roster: self.roster.clone(), ended }
+        let (limits, seed, changes) = (self.limits, self.seed, self.changes);
+        Self { spaces, clock: HlcClock::default(), limits, seed, fences, roster: self.roster.clone(), ended, changes }
+    }
+
+    /// This store in the place of another one, which is a change.
+    #[must_use]
+    pub fn in_place_of(self, other: &Self) -> Self {
+        Self { changes: self.changes.max(other.changes) + 1, ..self }
+    }
+
+    /// A number that is another one after every change of what is held, vectors and the fleet's sessions included.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The sessions that are over by somebody's word.
@@ -105,6 +119,7 @@ impl SessionConsistentStore {
 
     /// As [`SessionConsistentStore::fences`], to take more in.
     pub const fn fences_mut(&mut self) -> &mut Fences {
+        self.changes += 1;
         &mut self.fences
     }
 
@@ -116,6 +131,7 @@ impl SessionConsistentStore {
 
     /// As [`SessionConsistentStore::roster`], to take more in.
     pub const fn roster_mut(&mut self) -> &mut Roster {
+        self.changes += 1;
         &mut self.roster
     }
 
@@ -125,8 +141,15 @@ impl SessionConsistentStore {
         self.ended.get(space.name()).is_some_and(|over| space.generation() <= *over)
     }
 
+    /// Whether some generation of some space is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
     /// Ends a generation of a space, and those before it: what they hold goes, and nothing of them is taken again.
     pub fn end_space(&mut self, name: &str, generation: u32) {
+        self.changes += 1;
         let ended = self.ended.entry(name.into()).or_insert(0);
         *ended = (*ended).max(generation);
         let over = *ended;
@@ -153,6 +176,7 @@ impl SessionConsistentStore {
 
     fn space_mut(&mut self, space: &Space) -> &mut SpaceState {
         let seed = self.seed;
+        self.changes += 1;
         self.spaces.entry(space.clone()).or_insert_with(|| SpaceState::new(seed))
     }
 
@@ -248,6 +272,7 @@ impl SessionConsistentStore {
     pub fn checkpoint(&mut self, space: &Space, replica: ReplicaId) -> Result<Dot, SessionError> {
         let dot = self.next_dot(space, replica)?;
         let nothing = || SessionError::new(ErrorCode::SpaceNotFound, "nothing of the space is held here");
+        self.changes += 1;
         self.spaces.get_mut(space).ok_or_else(nothing)?.write(dot, core::iter::empty());
         Ok(dot)
     }
@@ -303,6 +328,7 @@ impl SessionConsistentStore {
             self.check_growth(state.growth_by_delta(&delta))?;
         }
         let hlc = delta.hlc;
+        self.changes += 1;
         let changed = match self.spaces.get_mut(&delta.space) {
             Some(state) => state.apply(delta)?,
             None => {

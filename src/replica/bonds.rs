@@ -84,6 +84,16 @@ pub(super) struct Bonds {
 }
 
 impl Bonds {
+    /// Whether no link has anything to do with proofs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Whether no message needs one.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.reply.is_none()
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.links.values().filter_map(|bond| bond.until).min()
     }
@@ -156,6 +166,7 @@ impl Replica {
     }
 
     /// Closes the links that were to be proved by now.
+    #[inline(never)]
     pub(super) fn dismiss_unproved(&mut self) {
         let now = self.now;
         let late = |(_, bond): &(&LinkId, &Bond)| bond.until.is_some_and(|until| until <= now);
@@ -169,7 +180,7 @@ impl Replica {
 
     fn break_bond(&mut self, link: LinkId, error: SessionError) {
         self.links.bonds.forget(link);
-        if self.links.open.remove(&link).is_some() {
+        if self.links.open.remove(&link) {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
         self.fresh.push(Effect::Close { link, error });
@@ -179,6 +190,7 @@ impl Replica {
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
+    #[inline(never)]
     pub(super) fn unseal(&mut self, link: LinkId, bytes: &[u8]) -> Result<Unsealed, SessionError> {
         let (own, keyring) = (self.id, self.keyring.as_ref());
         let bonds = &mut self.links.bonds.links;
@@ -243,7 +255,7 @@ impl Replica {
                         peer.greet();
                         self.lapse(link);
                     }
-                    _ => _ = self.links.open.insert(link, Peer::new(timing, self.now)),
+                    _ => self.links.open.insert(link, Peer::new(timing, self.now)),
                 }
             }
             (End::Requester, _, Some(proof)) if bond.with == Some((from, proof.nonce)) => {
@@ -283,6 +295,7 @@ impl Replica {
     }
 
     /// The bytes of a message for a link, with the proof that each one carries in a conversation by request.
+    #[inline(never)]
     pub(super) fn sealed(&mut self, link: LinkId, frame: Vec<u8>) -> Vec<u8> {
         let (own, bonds) = (self.id, &mut self.links.bonds);
         let (calls, (to, theirs, ours, count)) = match (&bonds.reply, bonds.links.get_mut(&link)) {
@@ -381,6 +394,7 @@ impl Replica {
     }
 
     /// What a peer on a link of the host's own asking is answered, that wants to see a proof all the same.
+    #[inline(never)]
     pub(super) fn prove_unasked(&mut self, to: ReplicaId, messages: &[Message]) -> Option<Message> {
         let asked =
             messages.iter().find_map(|m| if let Message::Challenge { nonce } = m { Some(nonce) } else { None })?;

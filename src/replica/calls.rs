@@ -75,6 +75,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Whether nothing is asked, to be said, or remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.over.is_empty() && self.taken.is_empty()
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         let again = self.asked.values().filter_map(|asked| asked.due);
         again.chain(self.taken.iter().map(|taken| taken.until)).min()
@@ -172,6 +177,7 @@ impl Replica {
     }
 
     /// Says what was not said yet, and again what was not answered; lets go of what is over.
+    #[inline(never)]
     pub(super) fn tend_calls(&mut self) {
         let now = self.now;
         for (number, running) in
@@ -204,6 +210,7 @@ impl Replica {
     }
 
     /// Takes calls and replies; what is to be answered at once.
+    #[inline(never)]
     pub(super) fn hear_calls(
         &mut self,
         link: Option<LinkId>,

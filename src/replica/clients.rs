@@ -123,20 +123,33 @@ impl Replica {
     }
 
     /// Closes the links of clients whose time is over.
+    #[inline(never)]
     pub(super) fn dismiss_clients(&mut self) {
-        let now = self.now;
-        let cause = "the token has expired; come again with a later one";
-        self.close_clients(|client| (client.until <= now).then(|| SessionError::new(ErrorCode::TokenExpired, cause)));
+        let (now, clients) = (self.now, &self.links.clients);
+        let over = |link: &&LinkId| clients.get(link).is_some_and(|client| client.until <= now);
+        // A link is looked at when its client's time is over.
+        self.links.open.wake(now);
+        let over: Vec<LinkId> = self.links.open.stirred().iter().filter(over).copied().collect();
+        for link in over {
+            let cause = "the token has expired; come again with a later one";
+            self.close_client(link, SessionError::new(ErrorCode::TokenExpired, cause));
+        }
     }
 
     pub(super) fn close_clients(&mut self, over: impl Fn(&Client) -> Option<SessionError>) {
         let ended = self.links.clients.iter().filter_map(|(link, client)| Some((*link, over(client)?)));
         for (link, error) in ended.collect::<Vec<_>>() {
-            self.links.clients.remove(&link);
-            self.links.open.remove(&link);
-            self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
-            self.fresh.push(Effect::Close { link, error });
+            self.close_client(link, error);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_client(&mut self, link: LinkId, error: SessionError) {
+        self.links.clients.remove(&link);
+        self.links.open.remove(&link);
+        self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
+        self.fresh.push(Effect::Close { link, error });
     }
 
     /// Who comes with a pass, and what they may do.
@@ -179,6 +192,7 @@ impl Replica {
     }
 
     /// Looks up anew what the clients on links may do.
+    #[inline(never)]
     pub(super) fn judge_clients(&mut self) {
         let allowed: Vec<_> = self.links.clients.iter().map(|(link, client)| (*link, self.allowed(client))).collect();
         for (link, spaces) in allowed {
@@ -192,6 +206,7 @@ impl Replica {
 
     /// Takes what a peer says of ids: a client proves them to an edge, and an edge asks a client for them. What is to be
     /// answered at once.
+    #[inline(never)]
     pub(super) fn hear_of_ids(
         &mut self,
         link: Option<LinkId>,
@@ -230,6 +245,7 @@ impl Replica {
     /// The proofs that go along with a message to an edge that asks for them anyway: of the present id with each greeting, for
     /// a new id must not cost a refusal; and `by_request`, where a proof holds for the request alone, of the ids whose writes
     /// it brings.
+    #[inline(never)]
     pub(super) fn proofs(&self, messages: &[Message], by_request: bool) -> Option<Message> {
         let greets = messages.iter().any(|message| matches!(message, Message::Hello { .. }));
         let mut ids: Vec<ReplicaId> = greets.then_some(self.id).into_iter().collect();
@@ -259,6 +275,7 @@ impl Replica {
     }
 
     /// The question for ids that a client has not proved to be its own.
+    #[inline(never)]
     pub(super) fn ask(
         &self,
         gate: &Gate,

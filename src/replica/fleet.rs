@@ -58,6 +58,7 @@ impl Replica {
     }
 
     /// Tells the others of sessions, where it is time to.
+    #[inline(never)]
     pub(super) fn tell_fleet(&mut self) {
         let Some(interval) = self.service.fleet.interval.filter(|_| self.keyring.is_some()) else { return };
         self.service.fleet.heard = self.links.has_trusted();
@@ -134,6 +135,7 @@ impl Replica {
     }
 
     /// Another replica has told of sessions: those that are known here may be its now.
+    #[inline(never)]
     pub(super) fn heed_rows(&mut self, sessions: &[SessionId]) {
         for id in sessions {
             self.heed_stops(id);

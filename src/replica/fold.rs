@@ -26,6 +26,8 @@ pub(super) struct Folds {
     /// The sync interval: how much time lies at least between two checkpoints of a space.
     interval: Millis,
     spaces: LiteMap<Space, Folding>,
+    /// Something may be wanted, or on its way.
+    busy: bool,
 }
 
 /// The anchors of one space.
@@ -47,12 +49,18 @@ struct Folding {
 
 impl Folds {
     pub(super) const fn new(interval: Millis) -> Self {
-        Self { interval, spaces: LiteMap::new() }
+        Self { interval, spaces: LiteMap::new(), busy: false }
+    }
+
+    /// Whether something may be wanted, or on its way.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.busy
     }
 
     /// When the next checkpoint is due, if one is wanted.
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.spaces.values().filter(|folding| folding.wanted).map(|folding| folding.due(self.interval)).min()
+        let folding = self.spaces.values().filter(|_| self.busy);
+        folding.filter(|folding| folding.wanted).map(|folding| folding.due(self.interval)).min()
     }
 
     /// The clock was set back by so much.
@@ -68,6 +76,7 @@ impl Folds {
     }
 
     /// Something of others is about to be applied to `store`: the past of the last own dots ends with what is held now.
+    #[inline(never)]
     pub(super) fn keep_pasts(&mut self, store: &SessionConsistentStore) {
         for (space, folding) in self.spaces.iter_mut() {
             if folding.last.is_some() && folding.past.is_none() {
@@ -145,6 +154,7 @@ impl Replica {
             let most = best.replicas().len().max(FEW);
             let suffices = |anchor: &Anchor| fold(&current, anchor).is_some_and(|own| own.replicas().len() <= most);
             let last = self.folds.spaces.get(space).and_then(|folding| folding.last(self.id, held)).filter(suffices);
+            self.folds.busy = true;
             let folding = self.folds.folding(space);
             match last {
                 Some(last) => (folding.pending, folding.wanted) = (Some(last), false),
@@ -155,10 +165,12 @@ impl Replica {
     }
 
     /// Settles what storage and peers have confirmed, and makes the checkpoints that are due.
+    #[inline(never)]
     pub(super) fn tend_folds(&mut self) {
         let busy = |(_, folding): &(&Space, &Folding)| folding.wanted || folding.pending.is_some();
         let spaces: Vec<Space> = self.folds.spaces.iter().filter(busy).map(|(space, _)| space.clone()).collect();
         spaces.iter().for_each(|space| self.tend_fold(space));
+        self.folds.busy = self.folds.spaces.iter().any(|folding| busy(&folding));
     }
 
     fn tend_fold(&mut self, space: &Space) {

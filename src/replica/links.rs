@@ -12,6 +12,7 @@ use super::accounts::Accounts;
 use super::bonds::{Bonds, Unsealed};
 use super::clients::Client;
 use super::late::Late;
+use super::open::Open;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
@@ -30,7 +31,9 @@ use crate::vector::VersionVector;
 #[derive(Debug)]
 pub(super) struct Links {
     pub(super) timing: Timing,
-    pub(super) open: LiteMap<LinkId, Peer>,
+    pub(super) open: Open,
+    /// The store's changes of which everybody was told who is to be.
+    told: u64,
     /// What is to be answered on links, to go with what else there is to say.
     replies: LiteMap<LinkId, Vec<Message>>,
     /// Who is at the other end of the links that are not trusted.
@@ -49,10 +52,10 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(timing: Timing, limits: ClientLimits) -> Self {
-        let (open, clients) = (LiteMap::new(), LiteMap::new());
+        let (open, clients) = (Open::default(), LiteMap::new());
         let (replies, bonds, exchanges) = (LiteMap::new(), Bonds::default(), Vec::new());
         let (accounts, late, asking) = (Accounts::new(limits), Late::default(), Vec::new());
-        Self { timing, open, replies, clients, bonds, exchanges, accounts, late, asking }
+        Self { timing, open, told: 0, replies, clients, bonds, exchanges, accounts, late, asking }
     }
 
     /// Opens a client's account at its gate.
@@ -88,19 +91,18 @@ impl Links {
     }
 
     pub(super) fn greet(&mut self) {
-        self.open.iter_mut().for_each(|(_, peer)| peer.greet());
+        self.open.for_each(Peer::greet);
     }
 
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, back: Millis) {
-        self.open.iter_mut().for_each(|(_, peer)| peer.set_back(back));
+        self.open.for_each(|peer| peer.set_back(back));
         self.exchanges.iter_mut().for_each(|(_, _, peer)| peer.set_back(back));
         self.bonds.set_back(back);
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let ends = self.clients.values().map(|client| client.until);
-        self.open.values().map(Peer::deadline).chain(ends).chain(self.bonds.deadline()).min()
+        self.open.deadline().into_iter().chain(self.bonds.deadline()).min()
     }
 
     /// Trusted peers known to hold `need` of `replica`: of clients nobody is told.
@@ -124,7 +126,8 @@ impl Links {
 
     /// Whether a trusted peer is there.
     pub(super) fn has_trusted(&self) -> bool {
-        self.trusted().any(|peer| peer.remote().is_some())
+        self.open.has_trusted()
+            || self.exchanges.iter().any(|(_, _, peer)| peer.gate().is_none() && peer.remote().is_some())
     }
 
     fn trusted(&self) -> impl Iterator<Item = &Peer> {
@@ -136,12 +139,16 @@ impl Links {
     /// not sent to it once more.
     pub(super) fn hear_of(&mut self, from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) {
         let held = || messages.iter().flat_map(Message::held);
-        let same = self.open.iter_mut().filter(|(_, peer)| peer.remote() == Some(from));
-        same.for_each(|(_, peer)| held().for_each(|(space, vector)| peer.learn(space, vector, store)));
+        let same: Vec<LinkId> =
+            self.open.iter().filter(|(_, peer)| peer.remote() == Some(from)).map(|(link, _)| *link).collect();
+        for link in same {
+            let Some(peer) = self.open.get_mut(&link) else { continue };
+            held().for_each(|(space, vector)| peer.learn(space, vector, store));
+        }
     }
 
-    pub(super) fn known(&self) -> u32 {
-        self.open.values().filter(|peer| peer.remote().is_some()).count() as u32
+    pub(super) const fn known(&self) -> u32 {
+        self.open.known()
     }
 }
 
@@ -178,7 +185,7 @@ impl Replica {
         self.links.bonds.forget(link);
         self.calls.link_down(link);
         self.recovery.take_if(|recovery| recovery.link == link);
-        if self.links.open.remove(&link).is_some() {
+        if self.links.open.remove(&link) {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
     }
@@ -232,7 +239,8 @@ impl Replica {
     pub fn receive(&mut self, link: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let inner;
-        let bytes = match self.unseal(link, bytes)? {
+        let unsealed = if self.links.bonds.is_empty() { Unsealed::Plain } else { self.unseal(link, bytes)? };
+        let bytes = match unsealed {
             Unsealed::Plain => bytes,
             Unsealed::Spent => return Ok(()),
             Unsealed::Frame(frame) => {
@@ -241,7 +249,7 @@ impl Replica {
             }
         };
         // What still comes over a link that is closed is not read: nobody counts it.
-        let Some(mut peer) = self.links.open.remove(&link) else {
+        let Some(mut peer) = self.links.open.take(link) else {
             return if off(Mutant::Trust(Trust::Closed)) { Frame::receive(bytes).map(drop) } else { Ok(()) };
         };
         let before = peer.remote();
@@ -253,13 +261,17 @@ impl Replica {
             self.links.accounts.put(client.session, client.user.as_deref(), gate.account(), now);
         }
         let changed = before != peer.remote();
-        self.links.open.insert(link, peer);
+        self.links.open.put_back(link, peer);
         if changed {
             self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         }
         let (replies, denied) = heard?;
-        self.links.replies.entry(link).or_default().extend(replies);
-        self.hear_denials(link, denied);
+        if !replies.is_empty() {
+            self.links.replies.entry(link).or_default().extend(replies);
+        }
+        if !denied.is_empty() {
+            self.hear_denials(link, denied);
+        }
         Ok(())
     }
 
@@ -283,7 +295,9 @@ impl Replica {
             }
             return Ok((Vec::new(), Denied::new()));
         }
-        self.hear_snapshot(link, &frame.messages);
+        if self.recovery.is_some() {
+            self.hear_snapshot(link, &frame.messages);
+        }
         let client = self.links.clients.get(&link).map(|client| client.session);
         Ok(self.act_on(Some(link), client, peer, frame))
     }
@@ -296,19 +310,8 @@ impl Replica {
         peer: &mut Peer,
         frame: Frame,
     ) -> (Vec<Message>, Denied) {
-        if let Some((client, gate)) = client.zip(peer.gate_mut())
-            && frame.messages.iter().any(|message| matches!(message, Message::Slice(_)))
-        {
-            gate.note_staged(self.links.staged(client));
-        }
-        let mut replies = self.hear_of_ids(link, peer.gate_mut(), &frame.messages);
-        if !replies.is_empty() {
-            peer.was_answered();
-        }
-        if peer.gate().is_none() {
-            replies.extend(self.prove_unasked(frame.from, &frame.messages));
-        }
-        replies.extend(self.hear_calls(link, client, peer.asks(), &frame.messages));
+        let rare = frame.messages.iter().any(|message| !talks(message));
+        let mut replies = if rare { self.hear_rare(link, client, peer, &frame) } else { Vec::new() };
         if frame.messages.iter().any(applies) {
             self.folds.keep_pasts(&self.store);
         }
@@ -326,8 +329,36 @@ impl Replica {
         let unbound = core::mem::take(&mut step.unbound);
         let denied = core::mem::take(&mut step.denied);
         replies.extend(self.take_step(step));
-        replies.extend(peer.gate().and_then(|gate| self.ask(gate, frame.from, greets, unbound)));
+        if greets || !unbound.is_empty() {
+            replies.extend(peer.gate().and_then(|gate| self.ask(gate, frame.from, greets, unbound)));
+        }
         (replies, denied)
+    }
+
+    /// What of a frame concerns ids, proofs, calls and slices. What is to be answered.
+    #[cold]
+    #[inline(never)]
+    fn hear_rare(
+        &mut self,
+        link: Option<LinkId>,
+        client: Option<SessionId>,
+        peer: &mut Peer,
+        frame: &Frame,
+    ) -> Vec<Message> {
+        if let Some((client, gate)) = client.zip(peer.gate_mut())
+            && frame.messages.iter().any(|message| matches!(message, Message::Slice(_)))
+        {
+            gate.note_staged(self.links.staged(client));
+        }
+        let mut replies = self.hear_of_ids(link, peer.gate_mut(), &frame.messages);
+        if !replies.is_empty() {
+            peer.was_answered();
+        }
+        if peer.gate().is_none() {
+            replies.extend(self.prove_unasked(frame.from, &frame.messages));
+        }
+        replies.extend(self.hear_calls(link, client, peer.asks(), &frame.messages));
+        replies
     }
 
     /// A frame of one's own that comes back, or one for somebody else, is not acted on.
@@ -347,8 +378,12 @@ impl Replica {
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {
         let Step { replies, applied, refused, drifts, denied: _, unbound: _, fenced, rows } = step;
-        self.heed_fences(&fenced);
-        self.heed_rows(&rows);
+        if !fenced.is_empty() {
+            self.heed_fences(&fenced);
+        }
+        if !rows.is_empty() {
+            self.heed_rows(&rows);
+        }
         for (space, changed) in applied {
             // Also where no key has changed: somebody may have waited for the vector.
             self.service.stirred |= space == self.service.system;
@@ -360,10 +395,16 @@ impl Replica {
     }
 
     /// Says what is to be answered and, unless `hushed`, what is to be said of this replica's own accord.
+    #[inline(never)]
     pub(super) fn speak(&mut self, hushed: bool) {
         let mut spoken = Vec::new();
         let mut replies = core::mem::take(&mut self.links.replies);
-        for (link, peer) in self.links.open.iter_mut() {
+        if !hushed && core::mem::replace(&mut self.links.told, self.store.changes()) != self.store.changes() {
+            self.links.open.stir_all();
+        }
+        let stirred = self.links.open.take_stirred();
+        for link in &stirred {
+            let Some(peer) = self.links.open.visit(*link) else { continue };
             let (to, mut messages) = (peer.addressee(), replies.remove(link).unwrap_or_default());
             if !hushed {
                 let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == *link);
@@ -376,16 +417,24 @@ impl Replica {
             }
         }
         for (link, to, asked, mut messages) in spoken {
-            let proofs = asked.and_then(|by_request| self.proofs(&messages, by_request));
-            messages.splice(0..0, proofs);
+            if let Some(proofs) = asked.and_then(|by_request| self.proofs(&messages, by_request)) {
+                messages.insert(0, proofs);
+            }
             self.transmit(link, to, messages);
+        }
+        if hushed {
+            self.links.open.wait(stirred);
+        } else {
+            let clients = &self.links.clients;
+            self.links.open.rest(stirred, |link| clients.get(&link).map(|client| client.until));
         }
     }
 
+    #[inline(never)]
     pub(super) fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
         if !messages.is_empty() {
             let bytes = Frame { from: self.id, to, messages }.encode();
-            let bytes = self.sealed(link, bytes);
+            let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes) };
             self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });
         }
@@ -393,6 +442,8 @@ impl Replica {
 
     /// Writes the winner of each key with too many siblings anew, so that its live set is one entry again. Only a
     /// trusted replica does: a client's rewriting would be one sibling more.
+    #[cold]
+    #[inline(never)]
     pub(super) fn relieve_crowds(&mut self) {
         let crowded = core::mem::take(&mut self.crowded);
         if self.keyring.is_none() {
@@ -416,6 +467,11 @@ type Denied = Vec<(Space, alloc::string::String, Vec<Dot>)>;
 /// Whether acting on the message may change what is held.
 const fn applies(message: &Message) -> bool {
     matches!(message, Message::Delta(_) | Message::TopUp { .. })
+}
+
+/// Whether a message is one of those of which conversations consist; of ids, proofs, calls and slices they tell nothing.
+const fn talks(message: &Message) -> bool {
+    matches!(message, Message::Hello { .. } | Message::Delta(_) | Message::Ack { .. })
 }
 
 /// The changed keys of a local write.

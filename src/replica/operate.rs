@@ -56,6 +56,11 @@ pub(super) struct Waits {
 }
 
 impl Waits {
+    /// Whether something waits.
+    pub(super) fn any(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.waiting.values().map(|wait| wait.deadline).min().filter(|_| !off(Mutant::Deadline))
     }
@@ -306,6 +311,7 @@ impl Replica {
 
     /// Tries what waits, in order; tells whether something was written. Who waits for storage alone is not tried before
     /// storage has confirmed: a thousand writes that are under way would else be tried again with every call.
+    #[inline(never)]
     pub(super) fn settle(&mut self) -> bool {
         let may = |wait: &Wait| match &wait.phase {
             Phase::Durable { gate, .. } | Phase::Seal { gate } => self.journal.open(*gate) || wait.deadline <= self.now,

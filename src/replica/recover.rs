@@ -77,6 +77,8 @@ impl Recovery {
 impl Replica {
     /// What an edge has refused of this replica's writes, over `link`. What is refused for a time only is tried again by
     /// itself.
+    #[cold]
+    #[inline(never)]
     pub(super) fn hear_denials(&mut self, link: LinkId, denied: Vec<(Space, String, Vec<Dot>)>) {
         if self.keyring.is_some() {
             return;
@@ -109,6 +111,7 @@ impl Replica {
     }
 
     /// Takes note of what the edge says that it holds, while its snapshot is fetched.
+    #[inline(never)]
     pub(super) fn hear_snapshot(&mut self, link: LinkId, messages: &[Message]) {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.link == link) else { return };
         for message in messages {
@@ -119,6 +122,7 @@ impl Replica {
     }
 
     /// Ends a recovery whose snapshot is whole.
+    #[inline(never)]
     pub(super) fn tend_recovery(&mut self) {
         let aside = |id| self.identities.secret(id).or_else(|| self.siblings.secret(id)).is_some();
         let whole = self.recovery.as_ref().is_some_and(|recovery| recovery.is_whole(&self.store, aside));
@@ -130,6 +134,7 @@ impl Replica {
     fn recover(&mut self, mut recovery: Recovery) {
         self.rename();
         let snapshot = core::mem::take(&mut recovery.store);
+        let snapshot = snapshot.in_place_of(&self.store);
         let old = core::mem::replace(&mut self.store, snapshot);
         let (mut aliases, mut rejected) = (Vec::new(), LiteMap::<(Space, String), Vec<RejectedWrite>>::new());
         for (space, state) in old.spaces() {

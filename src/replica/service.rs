@@ -261,6 +261,8 @@ impl Replica {
     }
 
     /// Takes note of sessions that are over by somebody's word.
+    #[cold]
+    #[inline(never)]
     pub(super) fn heed_fences(&mut self, sessions: &[SessionId]) {
         for id in sessions {
             if let Some(fence) = self.store.fences().get(id).cloned() {
@@ -285,6 +287,7 @@ impl Replica {
     }
 
     /// Takes note of a record of the fleet that has come or was written here.
+    #[inline(never)]
     pub(super) fn heed_system(&mut self, key: &Key) {
         if let Some(user) = key.strip_prefix("since/") {
             let held = |state: &&SessionState| state.user.as_deref() == Some(user);
@@ -345,24 +348,37 @@ impl Replica {
     }
 
     /// Ends what the clock says is over.
+    #[inline(never)]
     pub(super) fn tend_service(&mut self) {
         if core::mem::take(&mut self.service.stirred) {
             self.judge_clients();
         }
         if self.service.prune_at <= self.now {
-            self.service.prune_at = self.now.saturating_add(PRUNE_MS);
-            self.store.fences_mut().prune(self.now);
-            self.store.roster_mut().sweep(self.now);
-            let roster = self.store.roster();
-            self.service.crowd.retain(|id| roster.get(id).is_some());
+            self.prune();
         }
         self.tell_fleet();
         for plan in self.service.queries.due(self.now) {
             self.stop_query(plan, QueryStatus::Timeout);
         }
-        if self.service.manager.deadline().is_none_or(|at| at > self.now) {
-            return;
+        if self.service.manager.deadline().is_some_and(|at| at <= self.now) {
+            self.expire_sessions();
         }
+    }
+
+    /// Lets go of what the fleet's records need no longer.
+    #[cold]
+    #[inline(never)]
+    fn prune(&mut self) {
+        self.service.prune_at = self.now.saturating_add(PRUNE_MS);
+        self.store.fences_mut().prune(self.now);
+        self.store.roster_mut().sweep(self.now);
+        let roster = self.store.roster();
+        self.service.crowd.retain(|id| roster.get(id).is_some());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expire_sessions(&mut self) {
         for (session, status) in self.service.manager.expire(self.now) {
             let id = session.id;
             self.fresh.push(Effect::Event(Event::Session { status, session }));
@@ -437,6 +453,8 @@ impl Replica {
     }
 
     /// Stops a query; false if it does not run.
+    #[cold]
+    #[inline(never)]
     pub(super) fn stop_query(&mut self, plan: u64, status: QueryStatus) -> bool {
         let reason = if status == QueryStatus::Timeout { ErrorCode::QueryTimeout } else { ErrorCode::QueryKilled };
         let Some(over) = self.service.queries.stop(plan, status, self.now) else { return false };

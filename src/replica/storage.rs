@@ -112,7 +112,7 @@ impl Replica {
                 return Err(SessionError::malformed("a snapshot or record holds fences and deltas only"));
             }
         }
-        self.store = joined;
+        self.store = joined.in_place_of(&self.store);
         secrets.into_iter().for_each(|(id, secret)| self.identities.keep(id, secret));
         for (space, changed) in applied {
             self.note(&space, changed);

@@ -33,11 +33,15 @@ pub(super) struct Upstream {
     /// Whether something is unsynced, as the host was told last, and whether it is to be told anew.
     unsynced: bool,
     news: bool,
+    /// What is acknowledged has changed, or whose writes count; and the store's changes as they were when that was looked at.
+    stirred: bool,
+    judged: u64,
 }
 
 impl Upstream {
     pub(super) fn renamed(&mut self, old: ReplicaId) {
         self.former.push(old);
+        self.stirred = true;
     }
 
     /// The clock was set back by so much.
@@ -46,6 +50,7 @@ impl Upstream {
     }
 
     /// Takes note of what `peer` is known to hold, now that it has been heard.
+    #[inline(never)]
     pub(super) fn hear(&mut self, own: ReplicaId, peer: &Peer, store: &SessionConsistentStore, now: Millis) {
         let mut caught_up = true;
         for (space, holds) in peer.held() {
@@ -53,8 +58,10 @@ impl Upstream {
             caught_up &= vector.dominates(holds);
             for id in self.former.iter().chain([&own]) {
                 let sequence = holds.get(*id).min(vector.get(*id));
-                if sequence > 0 {
-                    self.acknowledged.entry(space.clone()).or_default().advance(Dot::new(*id, sequence));
+                let dot = Dot::new(*id, sequence);
+                if sequence > 0 && !self.acknowledged.get(space).is_some_and(|known| known.contains(dot)) {
+                    self.acknowledged.entry(space.clone()).or_default().advance(dot);
+                    self.stirred = true;
                 }
             }
         }
@@ -103,7 +110,13 @@ impl Replica {
     }
 
     /// Looks whether what is to be told of the own writes has changed.
+    #[inline(never)]
     pub(super) fn judge_standing(&mut self) {
+        let changes = self.store.changes();
+        let same = core::mem::replace(&mut self.upstream.judged, changes) == changes;
+        if !core::mem::take(&mut self.upstream.stirred) && same {
+            return;
+        }
         let unsynced = !self.own_dots().all(|(space, dot)| self.upstream.covers(space, dot));
         self.upstream.news |= unsynced != self.upstream.unsynced;
         self.upstream.unsynced = unsynced;

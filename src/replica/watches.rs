@@ -181,6 +181,7 @@ impl Replica {
     }
 
     /// Tells the host of subscriptions that have something to fetch, or have waited too long.
+    #[inline(never)]
     pub(super) fn notify_watches(&mut self) {
         let due: Vec<WatchId> = self
             .watches

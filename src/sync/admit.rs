@@ -70,6 +70,7 @@ impl Refusal {
 
 /// Judges the delta of a client at `now`. Costs what the delta lists.
 #[must_use]
+#[inline(never)]
 pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, now: Millis) -> Verdict {
     let own = |id: ReplicaId| sender.bound.contains(&id) || off(Mutant::Trust(Trust::Origin));
     let vector = store.vector(&delta.space);

@@ -76,7 +76,7 @@ impl Gate {
     #[must_use]
     pub fn new(spaces: Option<Vec<(Space, Right)>>, limits: ClientLimits, now: Millis) -> Self {
         let undecided = spaces.is_none();
-        let spaces = spaces.unwrap_or_default();
+        let spaces = sorted(spaces);
         let room_at = now.saturating_add(ROOM_MS);
         let account = Account::default();
         let (bound, staged_elsewhere, answered, quiet_until, told) = (Vec::new(), 0, 0, 0, false);
@@ -107,7 +107,7 @@ impl Gate {
     pub fn allow(&mut self, spaces: Option<Vec<(Space, Right)>>) -> bool {
         let waited = self.undecided && spaces.is_some();
         self.undecided = spaces.is_none();
-        self.spaces = spaces.unwrap_or_default();
+        self.spaces = sorted(spaces);
         waited
     }
 
@@ -118,6 +118,11 @@ impl Gate {
             return Some(Right::Write);
         }
         self.spaces.iter().find(|(known, _)| known == space).map(|(_, right)| *right)
+    }
+
+    /// The spaces that the client may see, in the order of their names; none where it sees all.
+    pub(super) fn spaces(&self) -> Option<impl Iterator<Item = &Space>> {
+        (!off(Mutant::Trust(Trust::Space))).then(|| self.spaces.iter().map(|(space, _)| space))
     }
 
     /// Takes note that an id is the client's, as its secret has proved. Where there are enough, the one that was proved
@@ -327,6 +332,17 @@ impl Gate {
         let dots = keys.iter().flat_map(|(_, set)| set).map(Listed::dot);
         dots.filter(|dot| self.bound.contains(&dot.replica)).take(NAMED_MAX).collect()
     }
+}
+
+/// In the order of their names, each once: what is said first of one holds.
+fn sorted(spaces: Option<Vec<(Space, Right)>>) -> Vec<(Space, Right)> {
+    let mut sorted: Vec<(Space, Right)> = Vec::new();
+    for (space, right) in spaces.unwrap_or_default() {
+        if let Err(place) = sorted.binary_search_by(|(known, _)| known.cmp(&space)) {
+            sorted.insert(place, (space, right));
+        }
+    }
+    sorted
 }
 
 /// What of a told vector matters: what this replica holds as well.

@@ -298,10 +298,6 @@ impl Frame {
 
 impl Message {
     fn encode(&self, writer: &mut Writer) {
-        let head = |writer: &mut Writer, kind: u64, fields: usize| {
-            writer.array(fields + 1);
-            writer.u64(kind);
-        };
         match self {
             Self::Hello { protocol, answer, vectors } => {
                 head(writer, HELLO, 3);
@@ -441,6 +437,16 @@ impl Message {
             HELLO => Self::Hello { protocol: reader.u64()?, answer: reader.bool()?, vectors: decode_vectors(reader)? },
             DELTA => Self::Delta(Delta::decode(reader)?),
             ACK => Self::Ack { space: reader.space()?, vector: reader.vector()? },
+            _ => Self::decode_rare(reader, kind, fields)?,
+        })
+    }
+
+    /// What a conversation consists of stands by itself: an engine compiles it again, while it runs, once it is hot, and that takes
+    /// the longer the more code there is.
+    #[cold]
+    #[inline(never)]
+    fn decode_rare(reader: &mut Reader<'_>, kind: u64, fields: u64) -> Result<Self, SessionError> {
+        Ok(match kind {
             BEHIND => Self::Behind { space: reader.space()?, vector: reader.vector()? },
             SLICE => Self::Slice(decode_slice(reader)?),
             WANT => Self::Want {
@@ -525,6 +531,12 @@ impl Message {
     pub fn hello(vectors: Vec<(Space, VersionVector)>, answer: bool) -> Self {
         Self::Hello { protocol: VERSION, answer, vectors }
     }
+}
+
+/// The beginning of a message with so many fields.
+fn head(writer: &mut Writer, kind: u64, fields: usize) {
+    writer.array(fields + 1);
+    writer.u64(kind);
 }
 
 pub(super) fn optional_text(writer: &mut Writer, text: Option<&str>) {

@@ -18,6 +18,7 @@ use crate::error::ErrorCode;
 use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
 use crate::store::delta::check_keys;
+use crate::store::space::SpaceState;
 use crate::sync::gate::{Gate, Screened};
 use crate::sync::incoming::Incoming;
 use crate::sync::message::Message;
@@ -127,14 +128,15 @@ impl Peer {
         self.gate.as_mut()
     }
 
-    fn sees(&self, space: &Space) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.right(space).is_some())
-    }
-
     /// What this replica holds, in all spaces that the peer may see.
     pub(crate) fn hello(&self, store: &SessionConsistentStore, answer: bool) -> Message {
-        let seen = store.spaces().filter(|(space, _)| self.sees(space));
-        Message::hello(seen.map(|(space, state)| (space.clone(), state.vector().clone())).collect(), answer)
+        let told = |(space, state): (&Space, &SpaceState)| (space.clone(), state.vector().clone());
+        // A client sees few of them, however many there are.
+        let vectors = match self.gate.as_ref().and_then(Gate::spaces) {
+            Some(seen) => seen.filter_map(|space| Some(told((space, store.space(space)?)))).collect(),
+            None => store.spaces().map(told).collect(),
+        };
+        Message::hello(vectors, answer)
     }
 
     /// Forgets what the peer holds and what is under way, and greets it so that it answers: it will send everything.
@@ -283,14 +285,41 @@ impl Peer {
                 }
             }
             Message::Ack { space, vector } => self.learn(&space, &vector, store),
+            Message::Delta(delta) if overtakes(&self.under, &delta.space, store) => {}
+            Message::Delta(delta) => self.take(delta, store, now, step),
+            rare @ (Message::Behind { .. }
+            | Message::Slice(_)
+            | Message::Want { .. }
+            | Message::TopUp { .. }
+            | Message::Refused { .. }
+            | Message::Reset
+            | Message::Ask { .. }
+            | Message::Bind { .. }
+            | Message::Fence { .. }
+            | Message::Under { .. }
+            | Message::Call(_)
+            | Message::Reply(_)
+            | Message::Challenge { .. }
+            | Message::Proof(_)
+            | Message::Roster { .. }
+            | Message::Unknown { .. }
+            | Message::Foreign { .. }) => self.act_rarely(rare, store, now, step),
+        }
+    }
+
+    /// What no conversation consists of: apart, so that an engine which compiles what is hot has little to compile.
+    #[cold]
+    #[inline(never)]
+    fn act_rarely(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
+        match message {
+            // See `act`.
+            Message::Hello { .. } | Message::Ack { .. } | Message::Delta(_) => {}
             Message::Behind { space, vector } if self.has_room(&space, store) => {
                 let progress = self.spaces.entry(space).or_default();
                 progress.holds = vector;
                 progress.under_way = None;
             }
             Message::Behind { .. } => {}
-            Message::Delta(delta) if overtakes(&self.under, &delta.space, store) => {}
-            Message::Delta(delta) => self.take(delta, store, now, step),
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
             Message::TopUp { delta, .. } if overtakes(&self.under, &delta.space, store) => {}
             Message::TopUp { base, delta } => {

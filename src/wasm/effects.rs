@@ -77,6 +77,7 @@ pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
     }
 }
 
+#[inline(never)]
 fn forget(keys: &[(Space, Key)], sink: &Sink) {
     let (mut text, mut lengths) = (String::new(), Vec::with_capacity(2 * keys.len()));
     for (space, key) in keys {
@@ -85,6 +86,7 @@ fn forget(keys: &[(Space, Key)], sink: &Sink) {
     sink.forget(&text, &lengths);
 }
 
+#[inline(never)]
 fn change(space: &Space, change: &Change, sink: &Sink) {
     let mut text = String::new();
     let space = append_space(&mut text, space);
@@ -114,6 +116,8 @@ fn append_space(text: &mut String, space: &Space) -> u32 {
 }
 
 /// An effect that is rare, as JavaScript sees it.
+#[cold]
+#[inline(never)]
 fn plain(effect: &Effect) -> JsValue {
     match effect {
         Effect::Forget(_) => object([("kind", "forget".into()), ("keys", JsValue::NULL)]),

@@ -30,6 +30,7 @@ pub(super) enum Clock {
 
 impl Peer {
     /// Whether what a trusted peer brings is not taken, because of the clock that it shows.
+    #[inline(never)]
     pub(super) fn is_held(
         &mut self,
         space: &Space,

@@ -20,9 +20,11 @@ use crate::time::Millis;
 impl Peer {
     /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
     pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
-        // Of a space that is over there is nothing to say, and nothing to wait for.
-        self.spaces.retain(|space, _| !store.is_over(space));
-        self.incoming.retain(|space, _| !store.is_over(space));
+        if store.has_ended() {
+            // Of a space that is over there is nothing to say, and nothing to wait for.
+            self.spaces.retain(|space, _| !store.is_over(space));
+            self.incoming.retain(|space, _| !store.is_over(space));
+        }
         let mut messages = Vec::new();
         if self.requests.is_waiting(now) {
             return messages;
@@ -105,22 +107,35 @@ impl Peer {
         if self.gate.as_mut().is_some_and(|gate| gate.is_quiet(now)) {
             return messages;
         }
-        let turn = self.turn.take();
-        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
-        let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
-        let (next, later) = (store.spaces().filter(|s| is_next(s.0)), store.spaces().filter(|s| !is_next(s.0)));
-        for (space, state) in next.chain(later).filter(|(space, _)| !fetching.contains(space)) {
-            if !self.sees(space) {
-                continue;
-            }
-            let Some((message, bytes)) = self.news(space, state, store, now) else { continue };
+        let (turn, gate) = (self.turn.take(), self.gate.take());
+        let mut tell = |(space, state): (&Space, &SpaceState)| {
+            let news = if fetching.contains(space) { None } else { self.news(space, state, store, now) };
+            let Some((message, bytes)) = news else { return false };
             messages.push(message);
             weight += bytes;
-            if weight >= SLICE_BYTES {
+            let full = weight >= SLICE_BYTES;
+            if full {
                 self.turn = Some(space.clone());
+            }
+            full
+        };
+        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
+        let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
+        let rounds: &[bool] = if turn.is_some() { &[true, false] } else { &[true] };
+        for next in rounds {
+            let full = match gate.as_ref().and_then(Gate::spaces) {
+                // A client sees few of them, however many there are.
+                Some(seen) => seen
+                    .filter(|space| is_next(space) == *next)
+                    .filter_map(|space| Some((space, store.space(space)?)))
+                    .any(&mut tell),
+                None => store.spaces().filter(|(space, _)| is_next(space) == *next).any(&mut tell),
+            };
+            if full {
                 break;
             }
         }
+        self.gate = gate;
         messages
     }
 

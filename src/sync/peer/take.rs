@@ -61,6 +61,7 @@ impl Peer {
         self.incoming.values().map(|incoming| incoming.stage.bytes()).sum()
     }
 
+    #[inline(never)]
     pub(super) fn take_slice(&mut self, slice: Slice, store: &SessionConsistentStore, now: Millis, step: &mut Step) {
         if self.is_held(&slice.space, slice.hlc, store, now, step) {
             return;

@@ -6,11 +6,12 @@
 use std::hint::black_box;
 
 use edge_session::error::SessionError;
-use edge_session::id::Space;
+use edge_session::id::{ReplicaId, Space};
 use edge_session::io::{Effect, Interest, LinkId, Operation, SessionHandle, Terms};
-use edge_session::replica::{Config, Replica, SessionInit};
+use edge_session::replica::{Config, Pass, Replica, SessionInit};
 use edge_session::store::Mutation;
 use edge_session::store::entry::Content;
+use edge_session::sync::message::{Frame, Message};
 
 use crate::vectors;
 
@@ -35,6 +36,9 @@ pub const PATHS: &[Path] = &[
     Path { name: "pull of one change", operations: 256, run: pull },
     Path { name: "pass a change on", operations: 256, run: pass_on },
     Path { name: "hear a change and answer it", operations: 256, run: answer },
+    Path { name: "read a key, 1,000 clients linked", operations: 256, run: read_in_crowd },
+    Path { name: "hear a client of 1,000", operations: 256, run: hear_one },
+    Path { name: "tell 1,000 clients a change, each", operations: CLIENTS, run: tell_all },
     Path { name: "save a snapshot, an entry", operations: 8_192, run: save },
     Path { name: "load a snapshot, an entry", operations: 8_192, run: load },
     Path { name: "begin a session by its token", operations: 256, run: open_token },
@@ -281,6 +285,71 @@ fn answer(times: u32) -> Result<(), SessionError> {
         }
         while room.pass()? {}
     }
+    Ok(())
+}
+
+/// How many clients a server has whose links are many.
+const CLIENTS: u32 = 1_000;
+
+/// A server and its clients, each with a session of its own, which all hold what it holds.
+fn crowd() -> Result<Host, SessionError> {
+    let mut server = Host::filled("server", 64)?;
+    for link in 0..CLIENTS {
+        let session = server.replica.open_session(SessionInit::default(), NOW);
+        let pass = Pass { token: server.replica.token(session, NOW)?, spaces: Vec::new() };
+        server.replica.close_session(session);
+        server.replica.link_admit(LinkId(link), &pass, NOW)?;
+        server.hear(link, server.vectors(false))?;
+    }
+    Ok(server)
+}
+
+/// The id that the client on a link says it has.
+fn stranger(link: u32) -> Result<ReplicaId, SessionError> {
+    let [a, b, c, d] = link.to_be_bytes();
+    ReplicaId::new("client", [a, b, c, d, 0, 0, 0, 0, 0, 0])
+}
+
+impl Host {
+    /// A message of a client's.
+    fn hear(&mut self, link: u32, message: Message) -> Result<(), SessionError> {
+        let frame = Frame { from: stranger(link)?, to: None, messages: vec![message] };
+        self.replica.receive(LinkId(link), &frame.encode(), NOW)?;
+        self.sent();
+        Ok(())
+    }
+
+    /// What is held here, as somebody else would say it of himself.
+    fn vectors(&self, answer: bool) -> Message {
+        let held = self.replica.store().spaces().map(|(space, state)| (space.clone(), state.vector().clone()));
+        Message::hello(held.collect(), answer)
+    }
+}
+
+fn read_in_crowd(times: u32) -> Result<(), SessionError> {
+    let mut server = crowd()?;
+    measured(|| (0..times).try_for_each(|at| server.read(&key(at % 64))))
+}
+
+fn hear_one(times: u32) -> Result<(), SessionError> {
+    let mut server = crowd()?;
+    let (space, at) = (Space::first("default")?, CLIENTS / 2);
+    let vector = server.replica.store().vector(&space).clone();
+    let bytes = Frame { from: stranger(at)?, to: None, messages: vec![Message::Ack { space, vector }] }.encode();
+    measured(|| {
+        (0..times).try_for_each(|_| {
+            server.replica.receive(LinkId(at), &bytes, NOW)?;
+            server.sent();
+            Ok(())
+        })
+    })
+}
+
+fn tell_all(times: u32) -> Result<(), SessionError> {
+    let mut server = crowd()?;
+    server.set(1)?;
+    let told = measured(|| server.said());
+    assert_eq!(told.len(), times as usize, "each client is told");
     Ok(())
 }
 
