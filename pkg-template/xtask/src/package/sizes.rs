@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 317_000),
-    ("openReplica, inline", 349_500),
-    ("openReplica, workerd", 341_500),
+    ("the module", 329_500),
+    ("openReplica, inline", 361_000),
+    ("openReplica, workerd", 353_800),
     (".", 31_500),
     ("./browser", 9_000),
     ("./cloudflare", 27_800),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 29_600),
-    ("./bundle", 359_500),
+    ("./bundle", 372_800),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
