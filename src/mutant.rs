@@ -70,6 +70,10 @@ pub enum Service {
     Creation,
     /// Only the wrong passwords of one replica count.
     Failures,
+    /// Wrong passwords lock only where a replica has counted the fifth.
+    Sides,
+    /// Wrong passwords that have locked an account once count on.
+    Settled,
     /// A role that the token's bearer has seen is not waited for.
     Authority,
     /// Without accounts every session is a User everywhere.
@@ -228,7 +232,7 @@ mod switch {
         ];
 
         /// The rules of the session service that the simulator notices.
-        pub const SERVICE: [Self; 20] = [
+        pub const SERVICE: [Self; 22] = [
             Self::Service(Service::Under),
             Self::Service(Service::Fence),
             Self::Service(Service::Judge),
@@ -237,6 +241,8 @@ mod switch {
             Self::Service(Service::Twice),
             Self::Service(Service::Creation),
             Self::Service(Service::Failures),
+            Self::Service(Service::Sides),
+            Self::Service(Service::Settled),
             Self::Service(Service::Authority),
             Self::Service(Service::Permit),
             Self::Service(Service::Generation),
@@ -288,6 +294,8 @@ mod switch {
                 Self::Service(Service::Twice) => "no-service-twice",
                 Self::Service(Service::Creation) => "no-service-creation",
                 Self::Service(Service::Failures) => "no-service-failures",
+                Self::Service(Service::Sides) => "no-service-sides",
+                Self::Service(Service::Settled) => "no-service-settled",
                 Self::Service(Service::Authority) => "no-service-authority",
                 Self::Service(Service::Begun) => "no-service-begun",
                 Self::Service(Service::Fleet) => "no-service-fleet",

@@ -46,7 +46,6 @@ pub use self::clients::Pass;
 pub use self::console::Hashing;
 pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
-pub use self::login::{FAILURES_MAX, LOCK_MS};
 pub use self::profile::{SessionProfile, StateChange};
 pub use self::roles::Asking;
 pub use self::session::{SessionInit, SessionView};
@@ -64,11 +63,12 @@ use self::session::SessionState;
 use self::upstream::Upstream;
 use self::watches::Watches;
 use crate::entropy::Entropy;
-use crate::error::SessionError;
+use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SYSTEM, SessionId, Space};
 use crate::identity::{Identities, Secret};
 use crate::io::{Effect, Event, Interest, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
+pub use crate::service::failures::{FAILURES_MAX, LOCK_MS};
 use crate::service::manager::SessionLimits;
 use crate::session::seal::{Keyring, LEEWAY_MAX};
 use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
@@ -214,10 +214,12 @@ pub struct Replica {
     /// An input has come since the last drain.
     stirred: bool,
     timeout_told: Option<Millis>,
-    /// Orders to storage: the only ones that do not wait for storage.
+    /// Orders to storage.
     records: VecDeque<(u64, Vec<u8>)>,
     /// Answers that are ready: decided by what is durable, or by the session's own writes.
     settled: VecDeque<WaitId>,
+    /// Queries that are to stop. That tells nobody anything, so it waits for nothing.
+    aborts: VecDeque<(u64, ErrorCode)>,
     /// Everything else, in order, each with the record that must be durable first.
     outbox: VecDeque<Waiting>,
     /// Effects of the present call, which get their gate once the record of their cause is made.
@@ -278,6 +280,7 @@ impl Replica {
             timeout_told: None,
             records: VecDeque::new(),
             settled: VecDeque::new(),
+            aborts: VecDeque::new(),
             outbox: VecDeque::new(),
             fresh: Vec::new(),
         })
@@ -341,6 +344,9 @@ impl Replica {
     #[inline(never)]
     pub fn poll(&mut self) -> Option<Effect> {
         self.work();
+        if let Some((plan, reason)) = self.aborts.pop_front() {
+            return Some(Effect::Abort { plan, reason });
+        }
         if let Some((n, bytes)) = self.records.pop_front() {
             return Some(Effect::Persist { n, bytes });
         }

@@ -21,6 +21,7 @@ pub mod audit;
 pub mod cache;
 pub mod crowd;
 pub mod expiry;
+pub mod failures;
 pub mod hosted;
 pub mod manager;
 pub mod password;

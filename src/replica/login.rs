@@ -13,14 +13,10 @@ use super::Replica;
 use super::session::SessionInit;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::io::SessionHandle;
+use crate::service::failures::{FAILURES_MAX, Failures, LOCK_MS};
 use crate::service::role::ROOT;
-use crate::service::system::Failures;
 use crate::time::Millis;
 
-/// So many wrong passwords lock an account.
-pub const FAILURES_MAX: u64 = 5;
-/// For so long, in milliseconds.
-pub const LOCK_MS: Millis = 60_000;
 /// The most names whose failures here are counted.
 const GUESSED_MAX: usize = 256;
 
@@ -67,9 +63,8 @@ impl Replica {
             self.count_failure(user, known.is_some())?;
             return Err(wrong());
         }
-        if self.failures(user).of(&self.own_name()) > 0 {
-            let clear = Failures::record(user, &self.own_name(), 0, 0);
-            self.write_system(alloc::vec![clear])?;
+        if let Some(settled) = self.failures(user).right(user, &self.own_name()) {
+            self.write_system(alloc::vec![settled])?;
         }
         self.service.guessed.remove(user);
         Ok(self.open_session(SessionInit { token: None, user: Some(user.into()), ..init }, now))
@@ -79,8 +74,10 @@ impl Replica {
         format!("{}", self.id)
     }
 
+    /// The wrong passwords that count here: everybody's, but of root those that were guessed here.
     fn failures(&self, user: &str) -> Failures {
-        self.directory().failures(user)
+        let failures = self.directory().failures(user);
+        if user == ROOT { failures.only(&self.own_name()) } else { failures }
     }
 
     /// Throws where a name was guessed here too often.
@@ -98,9 +95,7 @@ impl Replica {
 
     /// Whether an account is locked by what was guessed anywhere; root by what was guessed here.
     pub(super) fn is_locked(&self, user: &str) -> bool {
-        let failures = self.failures(user);
-        let until = if user == ROOT { failures.until_of(&self.own_name()) } else { failures.until() };
-        until > self.now
+        self.failures(user).until() > self.now
     }
 
     /// Counts a wrong password: here for every name alike, in memory, and for all replicas that of an account that is not locked.
@@ -120,10 +115,7 @@ impl Replica {
         if !counts {
             return Ok(());
         }
-        let failures = self.failures(user);
-        let own = failures.of(&self.own_name()) + 1;
-        let sum = if user == ROOT { own } else { failures.sum() + 1 };
-        let until = lock(sum, self.now).max(failures.until_of(&self.own_name()));
-        self.write_system(alloc::vec![Failures::record(user, &self.own_name(), own, until)])
+        let counted = self.failures(user).wrong(user, &self.own_name(), self.now);
+        self.write_system(alloc::vec![counted])
     }
 }

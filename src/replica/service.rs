@@ -459,7 +459,7 @@ impl Replica {
         let reason = if status == QueryStatus::Timeout { ErrorCode::QueryTimeout } else { ErrorCode::QueryKilled };
         let Some(over) = self.service.queries.stop(plan, status, self.now) else { return false };
         self.query_over(over);
-        self.fresh.push(Effect::Abort { plan, reason });
+        self.aborts.push_back((plan, reason));
         true
     }
 

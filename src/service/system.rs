@@ -22,19 +22,21 @@ use crate::time::Millis;
 /// What an entry may say; each kind of record uses some of it. One form for all, so that one reader and one writer do: a
 /// text of a line each, in this order, empty where there is nothing. Lines that follow are a later version's.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Record {
+pub(super) struct Record {
     /// The write that created the account; in a role, that of its holder.
-    created: Option<String>,
+    pub(super) created: Option<String>,
     /// The hash of its password, in PHC's form; without one nobody logs in.
-    hash: Option<String>,
+    pub(super) hash: Option<String>,
     /// A role's keyword.
-    role: Option<String>,
+    pub(super) role: Option<String>,
     /// The generation of a space; a count of wrong passwords.
-    number: u64,
+    pub(super) number: u64,
     /// A time: until which an account is locked; from which its sessions count.
-    at: Millis,
+    pub(super) at: Millis,
     /// Whether a space is over.
-    over: bool,
+    pub(super) over: bool,
+    /// Which wrong passwords count no more: replicas, with counts.
+    pub(super) settled: Option<String>,
 }
 
 /// An account, as it stands.
@@ -51,25 +53,30 @@ pub struct Account {
 /// What the records of `$system` mean. A view: it holds nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Directory<'a> {
-    store: &'a SessionConsistentStore,
-    system: &'a Space,
+    pub(super) store: &'a SessionConsistentStore,
+    pub(super) system: &'a Space,
 }
 
 /// The value of an entry, if it can be read; what cannot is as if it were not there.
-fn read(entry: &DataEntry) -> Option<Record> {
+pub(super) fn read(entry: &DataEntry) -> Option<Record> {
     let Content::Text(text) = &entry.content else { return None };
     let mut lines = text.split('\n');
     let mut line = || Some(lines.next()?).map(|line| Some(line).filter(|line| !line.is_empty()).map(String::from));
     let (created, hash, role) = (line()?, line()?, line()?);
     let mut number = || line()?.map_or(Some(0), |line| line.parse().ok());
-    Some(Record { created, hash, role, number: number()?, at: number()?, over: number()? > 0 })
+    let (number, at, over) = (number()?, number()?, number()? > 0);
+    Some(Record { created, hash, role, number, at, over, settled: line().flatten() })
 }
 
-fn write(key: String, record: &Record) -> Mutation {
+pub(super) fn write(key: String, record: &Record) -> Mutation {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().replace('\n', " ");
-    let Record { created, hash, role, number, at, over } = record;
+    let Record { created, hash, role, number, at, over, settled } = record;
     let (created, hash, role) = (text(created), text(hash), text(role));
-    let text = format!("{created}\n{hash}\n{role}\n{number}\n{at}\n{}", u8::from(*over));
+    let mut text = format!("{created}\n{hash}\n{role}\n{number}\n{at}\n{}", u8::from(*over));
+    if let Some(settled) = settled {
+        text += "\n";
+        text += settled;
+    }
     Mutation { key: Key::from(key), content: Content::Text(text.into()), expires_at: None }
 }
 
@@ -254,61 +261,6 @@ impl<'a> Directory<'a> {
         let last = self.generation(space).map_or(u32::from(over), |(generation, _)| generation);
         let generation = if over { last } else { last.saturating_add(1) };
         write(space_key(space), &Record { number: generation.into(), over, ..Record::default() })
-    }
-}
-
-/// Wrong passwords for an account: one record a replica, so that nobody's are lost.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Failures(Vec<(String, u64, Millis)>);
-
-impl Failures {
-    /// How many there were, everywhere.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
-        let own = if off(Mutant::Service(Service::Failures)) { 1 } else { self.0.len() };
-        self.0.iter().take(own).map(|(_, count, _)| count).sum()
-    }
-
-    /// How many a replica has counted.
-    #[must_use]
-    pub fn of(&self, replica: &str) -> u64 {
-        self.0.iter().find(|(own, ..)| own == replica).map_or(0, |(_, count, _)| *count)
-    }
-
-    /// Until when the account is locked: the greatest that any replica has said.
-    #[must_use]
-    pub fn until(&self) -> Millis {
-        self.0.iter().map(|(_, _, until)| *until).max().unwrap_or(0)
-    }
-
-    /// Until when it is locked by one replica.
-    #[must_use]
-    pub fn until_of(&self, replica: &str) -> Millis {
-        self.0.iter().find(|(own, ..)| own == replica).map_or(0, |(_, _, until)| *until)
-    }
-
-    /// A replica's record.
-    #[must_use]
-    pub fn record(user: &str, replica: &str, count: u64, until: Millis) -> Mutation {
-        write(format!("fail/{user}/{replica}"), &Record { number: count, at: until, ..Record::default() })
-    }
-}
-
-impl Directory<'_> {
-    /// Wrong passwords for an account.
-    #[must_use]
-    pub fn failures(&self, user: &str) -> Failures {
-        let prefix = format!("fail/{user}/");
-        let keys = self.store.space(self.system).map(|state| state.range(Some(&prefix), None));
-        let keys = keys.into_iter().flatten().map_while(|(key, set)| Some((key.strip_prefix(prefix.as_str())?, set)));
-        // Names may hold what stands between the parts of a key; ids of replicas do not.
-        let records = keys.filter(|(replica, _)| !replica.contains('/')).filter_map(|(replica, set)| {
-            // One replica writes its record alone, so there is one; if its id is another's by now, the greatest counts.
-            let told = set.entries().iter().filter_map(read);
-            let own = told.max_by_key(|record| (record.at, record.number))?;
-            Some((replica.to_string(), own.number, own.at))
-        });
-        Failures(records.collect())
     }
 }
 

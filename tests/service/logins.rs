@@ -90,6 +90,117 @@ pub(super) fn failures_of_two_replicas_are_summed_and_none_is_lost() {
     assert!(login(&mut fra, "root", true).is_ok());
 }
 
+/// The hosts hear from each other, without a login between.
+fn heal(hosts: &mut [Host]) {
+    for _ in 0..2 {
+        for one in 1..hosts.len() {
+            let (before, rest) = hosts.split_at_mut(one);
+            before.iter_mut().for_each(|other| sync(other, &mut rest[0]));
+        }
+    }
+}
+
+fn guess(host: &mut Host, times: u64) {
+    (0..times).for_each(|_| drop(words(login(host, "ann", false))));
+}
+
+/// Whether the account is locked at each host: there no password is compared.
+fn locked(hosts: &mut [Host]) -> Vec<bool> {
+    hosts.iter_mut().map(|host| host.replica.login_hash("ann", host.now).map_or(true, |hash| hash.is_none())).collect()
+}
+
+fn three() -> Vec<Host> {
+    let (fra, nrt) = fleet();
+    let mut hosts = vec![fra, nrt, Host::new(edge("gru1"))];
+    heal(&mut hosts);
+    hosts
+}
+
+#[test]
+pub(super) fn three_wrong_passwords_on_each_of_two_sides_lock_once_they_meet() {
+    let mut hosts = three();
+    let start = hosts[0].now;
+    guess(&mut hosts[0], 3);
+    hosts[1].at(start + 10_000);
+    guess(&mut hosts[1], 3);
+    hosts.iter_mut().for_each(|host| host.at(start + 20_000));
+    assert_eq!(locked(&mut hosts), [false, false, false], "neither side knows of five");
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [true, true, true], "at the one that was never guessed at as well");
+    assert_eq!(words(login(&mut hosts[2], "ann", true)), "wrong user or password");
+    // For a minute after the last of them, however often they tell each other.
+    hosts.iter_mut().for_each(|host| host.at(start + 10_000 + LOCK_MS - 1));
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [true, true, true]);
+    hosts.iter_mut().for_each(|host| host.at(start + 10_000 + LOCK_MS));
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [false, false, false]);
+    assert!(login(&mut hosts[2], "ann", true).is_ok());
+}
+
+#[test]
+pub(super) fn what_has_locked_an_account_does_not_count_for_the_next_lock() {
+    for sides in [vec![5, 0], vec![3, 3], vec![5, 5], vec![2, 4]] {
+        let mut hosts = three();
+        sides.iter().enumerate().for_each(|(at, times)| guess(&mut hosts[at], *times));
+        heal(&mut hosts);
+        let over = hosts[0].now + LOCK_MS;
+        hosts.iter_mut().for_each(|host| host.at(over));
+        assert_eq!(locked(&mut hosts), [false, false, false], "{sides:?}");
+        // Four more, on two sides again.
+        guess(&mut hosts[0], 1);
+        guess(&mut hosts[2], 3);
+        heal(&mut hosts);
+        assert_eq!(locked(&mut hosts), [false, false, false], "{sides:?}: four are not five");
+        // One of them knows of all four, and locks.
+        guess(&mut hosts[2], 1);
+        heal(&mut hosts);
+        assert_eq!(locked(&mut hosts), [true, true, true], "{sides:?}");
+    }
+}
+
+#[test]
+fn whoever_comes_in_ends_the_count_of_all_that_his_replica_has_heard_of() {
+    let mut hosts = three();
+    guess(&mut hosts[0], 2);
+    guess(&mut hosts[1], 2);
+    heal(&mut hosts);
+    // One more on a side that has not heard of it, at the same time.
+    assert!(login(&mut hosts[2], "ann", true).is_ok());
+    guess(&mut hosts[1], 1);
+    assert_eq!(locked(&mut hosts), [false, true, false], "the fifth, as far as is known there");
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [true, true, true], "a lock is not undone by who came in beside it");
+    let over = hosts[0].now + LOCK_MS;
+    hosts.iter_mut().for_each(|host| host.at(over));
+    guess(&mut hosts[2], 4);
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [false, false, false]);
+    assert!(login(&mut hosts[1], "ann", true).is_ok());
+    heal(&mut hosts);
+    guess(&mut hosts[1], 4);
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [false, false, false], "the four before are over");
+}
+
+/// Two say the same; then each writes again, and knows that the other says it too. Were both to leave it to the other, nobody would.
+#[test]
+fn what_is_settled_stays_settled_whoever_leaves_it_to_another_to_say() {
+    let mut hosts = three();
+    guess(&mut hosts[2], 3);
+    heal(&mut hosts);
+    (0..2).for_each(|at| _ = login(&mut hosts[at], "ann", true).unwrap());
+    heal(&mut hosts);
+    (0..2).for_each(|at| guess(&mut hosts[at], 1));
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [false, false, false], "two have come since");
+    guess(&mut hosts[2], 2);
+    heal(&mut hosts);
+    guess(&mut hosts[1], 1);
+    heal(&mut hosts);
+    assert_eq!(locked(&mut hosts), [true, true, true], "five");
+}
+
 #[test]
 fn a_lock_does_not_tell_across_edges_who_has_an_account() {
     // So often at the first edge, then at the second: all there, or some here and some there.

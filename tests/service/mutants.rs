@@ -30,4 +30,6 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Stop, running::a_kill_reaches_a_query_that_runs_two_edges_away_whatever_its_home_says_meanwhile);
     notices(Service::Looks, running::a_console_that_refreshes_its_lists_does_not_wash_out_what_has_ended);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
+    notices(Service::Sides, logins::three_wrong_passwords_on_each_of_two_sides_lock_once_they_meet);
+    notices(Service::Settled, logins::what_has_locked_an_account_does_not_count_for_the_next_lock);
 }

@@ -72,6 +72,27 @@ fn a_query_whose_deadline_passes_is_stopped_then_and_not_before() {
 }
 
 #[test]
+fn a_query_is_stopped_at_once_though_storage_never_answers() {
+    let mut host = Host::new(Config { storage: true, ..edge("fra1") });
+    let session = host.session();
+    let [late, killed, of_killed] = [within(100), PLAIN, PLAIN].map(|terms| begin(&mut host, session, terms));
+    let say = |host: &mut Host, session, text: &str| {
+        drop(host.replica.run(session, text, &[], PLAIN, host.now).unwrap());
+        host.drain();
+    };
+    // What is told of this waits for storage, and for nothing else what is told after it.
+    say(&mut host, None, "CREATE SPACE shop");
+    host.at(START + 100);
+    assert_eq!(host.aborted, [(late, ErrorCode::QueryTimeout)]);
+    say(&mut host, Some(session), &format!("KILL QUERY (PLAN = {killed})"));
+    assert_eq!(host.aborted[1..], [(killed, ErrorCode::QueryKilled)]);
+    host.replica.end_session(session, host.now).unwrap();
+    host.drain();
+    assert_eq!(host.aborted[2..], [(of_killed, ErrorCode::QueryKilled)]);
+    assert!(!host.replica.is_settled(), "storage has said nothing");
+}
+
+#[test]
 fn a_result_that_comes_after_the_deadline_is_late_even_if_no_timer_rang() {
     let mut host = Host::new(edge("fra1"));
     let session = host.session();

@@ -7,9 +7,7 @@
 use edge_session::error::{ErrorCode, SessionError};
 use edge_session::id::{SYSTEM, SessionId, Space};
 use edge_session::io::{Answer, Progress, SessionHandle, Terms, WaitId};
-use edge_session::replica::{LOCK_MS, SessionInit};
 use edge_session::service::table::Table;
-use edge_session::time::Millis;
 
 use crate::checker::alarm::{Alarm, Kind};
 use crate::checker::ledger::Ledger;
@@ -23,8 +21,6 @@ pub const USERS: [&str; 3] = ["ann", "bob", "eve"];
 /// The fleet's spaces; the second comes and goes.
 pub const SPACES: [&str; 2] = ["shop", "yard"];
 const ROLES: [&str; 4] = ["GUEST", "USER", "DBA", "ADMIN"];
-/// So many wrong passwords lock an account.
-const GUESSES: u64 = 5;
 
 /// A statement that is answered once storage has what it did.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +104,7 @@ impl World {
             Deed::Role => self.change_role(node, other),
             Deed::Account => self.change_account(node, other),
             Deed::Space => self.change_space(node, other),
-            Deed::Login => self.guess(node),
+            Deed::Login => self.guess(node, other),
             Deed::Enemy => self.revoke_and_write(node),
             Deed::Look => self.look(node),
         };
@@ -207,7 +203,8 @@ impl World {
         (rank > 0).then(|| ROLES[usize::from(rank) - 1])
     }
 
-    fn held(&self, node: usize) -> Option<edge_session::vector::VersionVector> {
+    /// What a node holds of the fleet's records.
+    pub fn held(&self, node: usize) -> Option<edge_session::vector::VersionVector> {
         let system = &self.fleet.as_ref()?.ledger.system;
         Some(self.nodes[node].replica.as_ref()?.store().vector(system).clone())
     }
@@ -250,77 +247,6 @@ impl World {
         Ok(())
     }
 
-    /// Somebody logs in, with the right password or with a wrong one. Wrong ones are counted by each replica, and summed.
-    fn guess(&mut self, node: usize) -> Result<(), Alarm> {
-        let (user, right) = (*self.rng.pick(&USERS[..2]), self.rng.chance(200));
-        for _ in 0..self.rng.within(1..=4) {
-            let Some(before) = self.held(node) else { return Ok(()) };
-            let space = self.space_at(node, "shop");
-            let opened = self.call(node, |replica, now| {
-                let init = SessionInit { space, ..SessionInit::default() };
-                let handle = replica.core_mut().login(user, right, init, now);
-                handle.map(|handle| (handle, replica.session(handle)))
-            })?;
-            let (Some(opened), Some(after)) = (opened, self.held(node)) else { return Ok(()) };
-            let code = opened.as_ref().err().map(SessionError::code);
-            self.tell(|| format!("   {user} logs in at n{node} ({right}): {code:?}"));
-            let (now, own) = (self.now, self.nodes[node].id.map(|id| id.to_string()).unwrap_or_default());
-            self.judge_guess(node, user, right, code, &own, [&before, &after])?;
-            if let Ok((handle, Some(view))) = opened {
-                let ends = now + self.expires_in();
-                self.sit(node, handle, view, user, ends, None)?;
-            }
-            self.carry_out(node)?;
-        }
-        Ok(())
-    }
-
-    fn judge_guess(
-        &mut self,
-        node: usize,
-        user: &'static str,
-        right: bool,
-        code: Option<ErrorCode>,
-        own: &str,
-        [before, after]: [&edge_session::vector::VersionVector; 2],
-    ) -> Result<(), Alarm> {
-        let now = self.now;
-        let guesses = self.fleet().ledger.places[node].guesses.entry(user).or_default();
-        *guesses += u64::from(code.is_some());
-        let guessed = *guesses >= GUESSES;
-        let records = &self.fleet().ledger.records;
-        let (was, is) = (records.failures(user, before), records.failures(user, after));
-        let locked = was.values().any(|(_, until)| *until > now);
-        let known = matches!(records.account(user, before), Standing::Held { password: true, .. });
-        let count = |of: &std::collections::BTreeMap<String, (u64, Millis)>| of.get(own).map_or(0, |(count, _)| *count);
-        let wrong = |text: String| Alarm::raise(Kind::Lock, format!("n{node}, {user}: {text}"));
-        match code {
-            None if locked || !right || !known => {
-                wrong(format!("is let in (locked {locked}, right {right}, known {known})"))
-            }
-            None => Ok(()),
-            Some(ErrorCode::BadCredentials) if locked && count(&is) != count(&was) => {
-                wrong("is counted while locked".into())
-            }
-            Some(ErrorCode::BadCredentials) if locked || guessed => Ok(()),
-            Some(ErrorCode::BadCredentials) if right && known => wrong("is kept out with the right password".into()),
-            Some(ErrorCode::BadCredentials) if known => {
-                let sum: u64 = is.values().map(|(count, _)| count).sum();
-                let until = is.values().map(|(_, until)| *until).max().unwrap_or(0);
-                if count(&is) != count(&was) + 1 {
-                    return wrong(format!("a wrong password is not counted: {was:?}, {is:?}"));
-                }
-                match sum.is_multiple_of(GUESSES) && until < now + LOCK_MS {
-                    true => wrong(format!("{sum} wrong passwords lock nothing: {is:?}")),
-                    false => Ok(()),
-                }
-            }
-            // Who has no account may be locked as well, and looks the same.
-            Some(ErrorCode::BadCredentials) => Ok(()),
-            Some(code) => wrong(format!("{code:?}")),
-        }
-    }
-
     /// The new enemy: a role is revoked, and who knows that writes at once what its holder is not to see.
     fn revoke_and_write(&mut self, node: usize) -> Result<(), Alarm> {
         let (user, space) = (*self.rng.pick(&USERS[..2]), *self.rng.pick(&SPACES));
@@ -358,6 +284,7 @@ impl World {
             }))
         };
         let Some(Ok(users)) = shown(self, "SHOW USERS")? else { return Ok(()) };
+        self.look_at_locks(node, &held)?;
         let records = &self.fleet().ledger.records;
         let mut there: Vec<&str> =
             USERS.into_iter().filter(|user| records.account(user, &held) != Standing::None).collect();

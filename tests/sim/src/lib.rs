@@ -2,7 +2,7 @@
 //!
 //! One seed decides everything. [`profile`] draws what a run is like; [`world`] lets time pass and composes the rest:
 //! [`workload`] is what clients do, [`faults`] what goes wrong, [`step`] one call of a replica with its effects,
-//! [`answers`] what clients are told, [`fleet`] and [`seats`] the service and its users, [`quiescence`] the end. [`checker`] judges. [`mutant`] breaks things on purpose, to
+//! [`answers`] what clients are told, [`fleet`], [`guesses`] and [`seats`] the service and its users, [`quiescence`] the end. [`checker`] judges. [`mutant`] breaks things on purpose, to
 //! test the test. [`lines`] are what clients were told, to be judged by anybody. [`run`] is the door.
 //! Every replica is a [`replica::Replica`], the core's own with a recorder ([`trace`]) for whoever plays a run again on the
 //! wasm module.
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod faults;
 pub mod fleet;
 pub mod front;
+pub mod guesses;
 pub mod history;
 pub mod lines;
 pub mod mutant;

@@ -107,7 +107,7 @@ fn ruled(rule: Service, kind: Kind) -> bool {
         }
         Service::Authority => matches!(kind, Kind::Role | Kind::Overtaken),
         Service::Generation => kind == Kind::Space,
-        Service::Failures => kind == Kind::Lock,
+        Service::Failures | Service::Sides | Service::Settled => kind == Kind::Lock,
         Service::Identity => matches!(kind, Kind::Identity | Kind::Count | Kind::Limit | Kind::Expiry),
         Service::Limit => kind == Kind::Limit,
         Service::Count | Service::Handover => kind == Kind::Count,

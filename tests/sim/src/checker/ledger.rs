@@ -40,8 +40,8 @@ pub struct Place {
     pub entered: BTreeMap<SessionId, Millis>,
     /// How many handles each has there.
     pub handles: BTreeMap<SessionId, u32>,
-    /// How often each name was guessed at there: a replica locks by itself too, whoever has an account.
-    pub guesses: BTreeMap<&'static str, u64>,
+    /// How often each name was guessed at there, and until when it is locked there for that.
+    pub guesses: BTreeMap<&'static str, (u64, Millis)>,
     /// The queries that each runs there, and until when at most: of those that were stopped the host hears later.
     pub queries: BTreeMap<SessionId, BTreeMap<u64, Option<Millis>>>,
 }

@@ -19,6 +19,39 @@ struct Record {
     past: VersionVector,
     /// What it says, line by line; none: that there is nothing any more.
     says: Option<Vec<String>>,
+    /// The login that has written it.
+    attempt: Option<Attempt>,
+}
+
+/// A login that counts for a lock, or ends what has counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// When.
+    pub at: Millis,
+    /// It is a wrong password that counts on.
+    pub counts: bool,
+    /// What its replica had heard of counts no more.
+    pub settles: bool,
+    /// It has locked the account.
+    pub locks: bool,
+}
+
+/// The attempts on an account that a replica has heard of.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts {
+    /// When the wrong passwords were tried that count.
+    pub wrong: Vec<Millis>,
+    /// When one has locked the account.
+    locked: Vec<Millis>,
+}
+
+impl Attempts {
+    /// Until when the account is locked: by one that was one too many, or because too many count together.
+    #[must_use]
+    pub fn locked(&self, most: usize, lock: Millis) -> Millis {
+        let many = self.wrong.iter().filter(|_| self.wrong.len() >= most);
+        self.locked.iter().chain(many).max().map_or(0, |at| at + lock)
+    }
 }
 
 impl Record {
@@ -75,7 +108,12 @@ impl Records {
                     Content::Text(text) => Some(text.split('\n').map(String::from).collect()),
                     _ => None,
                 };
-                self.written.entry(key.to_string()).or_default().push(Record { dot: entry.dot, past, says });
+                self.written.entry(key.to_string()).or_default().push(Record {
+                    dot: entry.dot,
+                    past,
+                    says,
+                    attempt: None,
+                });
             }
         }
     }
@@ -151,18 +189,40 @@ impl Records {
         self.live(&format!("since/{user}"), held).iter().map(|record| record.number(4)).max().unwrap_or(0)
     }
 
-    /// The wrong passwords for an account, by who has counted: how many, and until when it is locked.
-    #[must_use]
-    pub fn failures(&self, user: &str, held: &VersionVector) -> BTreeMap<String, (u64, Millis)> {
-        let prefix = format!("fail/{user}/");
-        let mut failures = BTreeMap::new();
-        for (key, _) in self.written.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)) {
-            let told = self.live(key, held).iter().map(|record| (record.number(4), record.number(3))).max();
-            if let Some((until, count)) = told {
-                failures.insert(key[prefix.len()..].to_owned(), (count, until));
+    /// What was written at a replica since it held `before` is due to a login, or to nothing; whether it is so.
+    pub fn note_attempt(
+        &mut self,
+        user: &str,
+        replica: &str,
+        before: &VersionVector,
+        attempt: Option<Attempt>,
+    ) -> bool {
+        let written = self.written.get_mut(&format!("fail/{user}/{replica}"));
+        let last = written.and_then(|records| records.last_mut()).filter(|record| !before.contains(record.dot));
+        match (last, attempt) {
+            (None, None) => true,
+            (Some(record), Some(_)) => {
+                record.attempt = attempt;
+                true
             }
+            _ => false,
         }
-        failures
+    }
+
+    /// The attempts on an account, as far as they are held: of each what its replica had heard of says what it has settled.
+    #[must_use]
+    pub fn attempts(&self, user: &str, held: &VersionVector) -> Attempts {
+        let prefix = format!("fail/{user}/");
+        let keys = self.written.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let all = keys.flat_map(|(_, records)| records).filter(|record| held.contains(record.dot));
+        let all: Vec<(&Record, Attempt)> = all.filter_map(|record| Some((record, record.attempt?))).collect();
+        let settled = |dot: Dot| all.iter().any(|(later, attempt)| attempt.settles && later.past.contains(dot));
+        let wrong = all.iter().filter(|(record, attempt)| attempt.counts && !settled(record.dot));
+        let locked = all.iter().filter(|(_, attempt)| attempt.locks);
+        Attempts {
+            wrong: wrong.map(|(_, attempt)| attempt.at).collect(),
+            locked: locked.map(|(_, attempt)| attempt.at).collect(),
+        }
     }
 
     /// The writes that decide what a user may do in a space, where `held` is held.

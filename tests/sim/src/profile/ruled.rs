@@ -49,7 +49,8 @@ impl Profile {
             Service::Role => &[(Deed::Role, 60), (Deed::Look, 20)],
             Service::Drop | Service::Creation => &[(Deed::Account, 60), (Deed::Role, 20), (Deed::Look, 20)],
             Service::Twice => &[(Deed::Account, 120), (Deed::Look, 40), (Deed::Use, 20)],
-            Service::Failures => &[(Deed::Login, 120), (Deed::Account, 0)],
+            Service::Failures | Service::Settled => &[(Deed::Login, 120), (Deed::Account, 0)],
+            Service::Sides => &[(Deed::Login, 240), (Deed::Look, 120), (Deed::Account, 0)],
             Service::Authority => &[(Deed::Role, 60), (Deed::Return, 80), (Deed::Depart, 80), (Deed::Use, 120)],
             Service::Permit => &[(Deed::Role, 30)],
             Service::Generation => &[(Deed::Space, 30)],
@@ -75,6 +76,13 @@ impl Profile {
             Service::Ends => (fleet.expires, self.pause) = (2_000, 200),
             Service::Stay => self.pause = 800,
             Service::Failures => self.pause = 600,
+            Service::Sides => {
+                self.pause = 600;
+                self.emphasise(Act::Partition, 20);
+                self.emphasise(Act::Heal, 20);
+            }
+            // A lock is to be over before the run is.
+            Service::Settled => self.pause = 6_000,
             Service::Under | Service::Authority => {
                 // Records that are late, and whatever is not.
                 self.weather = Weather { drop: 350, duplicate: 50, jitter: 400 };
