@@ -24,7 +24,7 @@ use crate::service::crowd::Crowd;
 use crate::service::hosted::Hosted;
 use crate::service::manager::{SessionManager, expired};
 use crate::service::query::{Queries, QueryPlan, QueryStatus};
-use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
+use crate::service::record::{SessionInfo, SessionStats, SessionStatus, Told};
 use crate::service::role::ROOT;
 use crate::service::system::{Directory, shared};
 use crate::session::seal::LEEWAY_MAX;
@@ -75,7 +75,7 @@ impl Service {
             hosted: Hosted::new(config.host_roles),
             system,
             crowd: Crowd::default(),
-            fleet: Fleet::new(config.publish),
+            fleet: Fleet::new(config.publish, config.sessions.idle),
             logged: None,
             prune_at: 0,
             stirred: false,
@@ -155,7 +155,7 @@ impl Replica {
             stats: SessionStats::default(),
             queries: 0,
             handles: 0,
-            stirred: false,
+            told: Told::default(),
         };
         let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
         self.check_fleet_limits(&info)?;
@@ -168,8 +168,9 @@ impl Replica {
             }
             return Err(error);
         }
+        self.service.manager.touch(&state.id, self.now)?;
         self.stir(state.id);
-        self.service.manager.touch(&state.id, self.now)
+        Ok(())
     }
 
     /// Whether a session may do this now, by its role. Asked at every attempt, also of what has waited.
@@ -232,7 +233,7 @@ impl Replica {
             self.shut(&id, &error);
             return Err(error);
         }
-        self.stir(id);
+        self.used(&id);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 
 use super::cache::{CacheStats, SessionCache};
 use super::expiry::TimerQueue;
-use super::record::{Over, SessionInfo, SessionStatus};
+use super::record::{Over, SessionInfo, SessionStatus, Told};
 use super::role::ROOT;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::SessionId;
@@ -263,9 +263,10 @@ impl SessionManager {
         self.timers.set(at, due);
     }
 
-    /// Notes that others are to be told of a session; false if that was noted already, or the session is not known.
-    pub fn stir(&mut self, id: &SessionId) -> bool {
-        self.find_mut(id).is_some_and(|known| !core::mem::replace(&mut known.stirred, true))
+    /// Notes what the others know of a session; what it was before, if that is another.
+    pub fn note_told(&mut self, id: &SessionId, told: Told) -> Option<Told> {
+        let known = self.find_mut(id)?;
+        Some(core::mem::replace(&mut known.told, told)).filter(|before| *before != told)
     }
 
     /// Lets go of a session that is another replica's now.

@@ -54,6 +54,20 @@ pub struct SessionStats {
     pub bytes: u64,
 }
 
+/// What other replicas know of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Told {
+    /// How it stands, or when it was used is all that they do not.
+    #[default]
+    Current,
+    /// It was used since, and they are told in good time.
+    Touched,
+    /// It has changed since.
+    Changed,
+    /// They take it for another's. If it is used here, that is a change.
+    Elsewhere,
+}
+
 /// A session, as a replica keeps it. The words of the mission: `SessionInfo`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionInfo {
@@ -81,8 +95,8 @@ pub struct SessionInfo {
     pub queries: u32,
     /// Handles in use: a session in use is not evicted.
     pub handles: u32,
-    /// Others are to be told of it.
-    pub stirred: bool,
+    /// What the others know of it.
+    pub told: Told,
 }
 
 impl SessionInfo {

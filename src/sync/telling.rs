@@ -191,7 +191,18 @@ impl Telling {
             self.answered(heard);
             return None;
         }
-        changed.extend(said.into_iter().filter_map(|(session, row)| known.put(session, row).then_some(session)));
+        let level = self.under_way.is_none() && self.heard.unwrap_or(0) >= known.last();
+        let mut same = true;
+        for (session, row) in said {
+            if known.put(session, row.clone()) {
+                same &= known.get(&session) == Some(&row);
+                changed.push(session);
+            }
+        }
+        // What the peer has said, and nothing else, has changed: it need not be told.
+        if level && same {
+            self.heard = Some(known.last());
+        }
         Some(Message::Roster { told: 0, heard: told, rows: Vec::new() })
     }
 }

@@ -95,25 +95,85 @@ fn an_ordinary_user_sees_and_kills_their_own_everywhere_and_nobody_elses() {
     assert_eq!(net.with(1, |nrt| count(&run(nrt, here, &format!("KILL SESSION '{ann}'")).unwrap())), 1);
 }
 
+/// Counts what is sent from now on: words about sessions, and messages.
+fn listen(net: &mut Net) -> Rc<Cell<(usize, usize)>> {
+    let said = Rc::new(Cell::new((0, 0)));
+    let counter = Rc::clone(&said);
+    net.fate = Box::new(move |flight| {
+        let messages = Frame::decode(&flight.bytes).unwrap().messages;
+        let told = messages.iter().filter(|message| matches!(message, Message::Roster { told: 1.., .. })).count();
+        let (words, all) = counter.get();
+        counter.set((words + told, all + 1));
+        vec![(5, flight.clone())]
+    });
+    said
+}
+
 #[test]
-fn a_session_is_told_of_no_more_often_than_the_interval_and_not_while_nobody_uses_it() {
+fn what_changes_of_a_session_is_told_once_an_interval_and_that_it_is_used_in_time_for_its_idle_end() {
     let mut net = net(&["fra1", "nrt1"]);
     let session = net.with(0, Host::session);
-    net.run(5_000);
+    net.run(1_100);
+    let id = net.hosts[0].replica.session(session).unwrap().id;
+    let row = |net: &Net| net.hosts[1].replica.store().roster().get(&id).cloned().unwrap();
     let last = |net: &Net| net.hosts[0].replica.store().roster().last();
-    let before = last(&net);
-    for _ in 0..500 {
+    let mut before = last(&net);
+    // For a minute without a pause: told in each third of the minute after which it would be over.
+    for second in 0..60 {
         net.with(0, |fra| fra.get(session, "k", PLAIN).unwrap());
-        net.run(10);
+        net.run(1_000);
+        let late = net.hosts[1].now - row(&net).active;
+        assert!(late <= 23_000, "after {second} s the last use that is known is {late} ms ago");
+    }
+    assert!((2..=3).contains(&(last(&net) - before)), "{} rows in a minute", last(&net) - before);
+    // Queries that are over before anybody could be told of them change nothing.
+    before = last(&net);
+    for _ in 0..100 {
+        net.with(0, |fra| {
+            let plan = fra.replica.begin_query(session, "work", PLAIN, fra.now).unwrap().0;
+            fra.replica.end_query(plan, Ok(1), fra.now).unwrap();
+        });
+        net.run(50);
+    }
+    assert!(last(&net) - before <= 1, "{} rows in five seconds", last(&net) - before);
+    // What changes all the time is told once a second.
+    before = last(&net);
+    for _ in 0..100 {
+        net.with(0, |fra| fra.replica.begin_query(session, "work", PLAIN, fra.now).unwrap());
+        net.run(50);
     }
     assert!((4..=7).contains(&(last(&net) - before)), "{} rows in five seconds", last(&net) - before);
-    net.run(2_000);
-    let (settled, sent) = (last(&net), net.sent);
-    net.run(60_000);
-    assert_eq!(last(&net), settled);
-    let told = net.hosts[0].sent.iter().flat_map(|(_, bytes)| Frame::decode(bytes).unwrap().messages);
-    assert_eq!(told.filter(|message| matches!(message, Message::Roster { .. })).count(), 0);
-    assert!(net.sent - sent < 200);
+}
+
+#[test]
+fn an_idle_fleet_says_nothing_and_sleeps_until_a_third_of_the_lease_is_over() {
+    let tells = |label: &&str| {
+        let mut config = edge(label);
+        // Links as those of Durable Objects: nobody is asked for news before long.
+        (config.publish, config.timing.heartbeat) = (Some(1_000), 24 * 3_600_000);
+        Host::new(config)
+    };
+    let mut net = Net::new(["fra1", "nrt1", "gru1"].iter().map(tells).collect());
+    (1..3).for_each(|at| net.connect(at - 1, at));
+    let sessions = [net.with(0, |fra| fra.open(user("ann"))), net.with(0, |fra| fra.open(user("bob")))];
+    net.run(10_000);
+    let said = listen(&mut net);
+    let slept = |net: &Net, at: usize| net.hosts[at].timeout.map_or(u64::MAX, |until| until - net.hosts[at].now);
+    assert!(
+        [1, 2].iter().all(|at| slept(&net, *at) > 23 * 3_600_000),
+        "whoever has no session waits for the heartbeat"
+    );
+    assert!(slept(&net, 0) >= LEASE / 3 - 11_000, "{}", slept(&net, 0));
+    // One of them is used all the time: that sets no timer, and is told to nobody before.
+    for _ in 0..180 {
+        net.with(0, |fra| fra.get(sessions[0], "k", PLAIN).unwrap());
+        net.run(1_000);
+    }
+    assert_eq!(said.get(), (0, 0), "nothing is said, of sessions or else");
+    // The rows stand: in an hour of nothing one word over each link, in each third of the lease.
+    net.run(3_600_000);
+    assert!((30..=38).contains(&said.get().0), "{:?}", said.get());
+    assert_eq!(net.with(2, |gru| homes(gru, "SHOW SESSIONS")), ["ann@fra1", "bob@fra1"]);
 }
 
 /// A network that repeats messages repeats answers as well. Were each of them taken for the answer to what was told after it, each

@@ -9,7 +9,7 @@ use edge_session::replica::{Config, SessionInit};
 use edge_session::service::cache::SessionCache;
 use edge_session::service::expiry::TimerQueue;
 use edge_session::service::manager::{SessionLimits, SessionManager};
-use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus};
+use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus, Told};
 use edge_session::service::role::RoleType;
 use edge_session::service::system::shared;
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn info(number: u8, user: Option<&str>) -> SessionInfo {
         stats: SessionStats::default(),
         queries: 0,
         handles: 0,
-        stirred: false,
+        told: Told::default(),
     }
 }
 

@@ -85,8 +85,9 @@ export interface SessionDefaults {
   /** A query that takes as long is told of with `slow`; a second unless said otherwise. */
   slow?: Duration | undefined;
   /**
-   * How often, at most, the other replicas with a secret are told of a session that is used here, so that `SHOW SESSIONS` lists it
-   * there; 5 s unless said otherwise, `false`: never. A replica without a secret tells nobody.
+   * How soon, and how often at most, the other replicas with a secret are told of a session here that is new or has changed, so that
+   * `SHOW SESSIONS` lists it there; 5 s unless said otherwise, `false`: never. That it is used they hear later: once in 200 s, and in a
+   * third of `idleTimeout`. A replica without a secret tells nobody.
    */
   publishEvery?: Duration | false | undefined;
   /** How much longer than its end a token is taken, for clocks that differ; not at all unless said otherwise, a minute at most. */

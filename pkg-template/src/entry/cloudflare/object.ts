@@ -77,8 +77,8 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   /**
    * How the replica is opened, as for `openReplica`. Called once, after the constructor. The storage is the object's own,
    * and the heartbeat 10 minutes, unless said otherwise: whatever is written is sent at once all the same, and each
-   * heartbeat wakes the object. For the same reason clients of objects do well with a `heartbeat` of minutes, and edges that are
-   * linked to objects with a `session.publishEvery` of minutes: each word of sessions that are used there wakes it as well.
+   * heartbeat wakes the object. For the same reason clients of objects do well with a `heartbeat` of minutes. Edges that are linked
+   * to objects wake them when they tell of sessions that are new or have changed, and once in 200 s of all that they have.
    */
   protected options(): ReplicaOptions {
     return {};

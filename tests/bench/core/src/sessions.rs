@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use edge_session::id::{ReplicaId, SessionId, Space};
 use edge_session::service::manager::{SessionLimits, SessionManager};
-use edge_session::service::record::{SessionInfo, SessionStats};
+use edge_session::service::record::{SessionInfo, SessionStats, Told};
 
 const NOW: u64 = 1_790_000_000_000;
 /// How long a session may stay unused, in milliseconds.
@@ -51,7 +51,7 @@ impl Sessions {
             stats: SessionStats::default(),
             queries: 0,
             handles: 0,
-            stirred: false,
+            told: Told::default(),
         };
         self.manager.enter(info, self.now).expect("there is no limit");
         // As a server does between requests.
