@@ -1,8 +1,12 @@
 //! What the whole fleet knows: kills that nobody undoes, and changes of two replicas at once, decided restrictively.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::Space;
 use edge_session::replica::SessionInit;
+use edge_session::sync::message::{Frame, Message};
 
 use super::common::host::{Host, PLAIN, sync};
 use super::common::net::{Net, down};
@@ -247,4 +251,39 @@ fn a_delta_under_way_when_its_space_is_dropped_wakes_nobody() {
     net.run(60_000);
     let (now, timeout) = (net.hosts[0].now, net.hosts[0].timeout);
     assert!(timeout.is_none_or(|at| at > now), "{timeout:?} at {now}");
+}
+
+/// The same at the other end: of a large delta that comes in slices no further one is asked for.
+#[test]
+fn slices_of_a_dropped_space_are_asked_for_no_more() {
+    let (mut fra, nrt) = pair();
+    let init = ann(&mut fra);
+    let mut net = Net::new(vec![fra, nrt]);
+    net.connect(0, 1);
+    net.run(1_000);
+    // The first slice comes, no other one does, and each that is asked for is counted.
+    let asked = Rc::new(Cell::new(0));
+    let (counter, mut slices) = (Rc::clone(&asked), 0);
+    net.fate = Box::new(move |flight| {
+        let messages = Frame::decode(&flight.bytes).unwrap().messages;
+        let has = |is: fn(&Message) -> bool| messages.iter().any(is);
+        counter.set(counter.get() + usize::from(has(|message| matches!(message, Message::Want { .. }))));
+        slices += usize::from(has(|message| matches!(message, Message::Slice(_))));
+        if slices > 1 && has(|message| matches!(message, Message::Slice(_))) {
+            vec![]
+        } else {
+            vec![(5, flight.clone())]
+        }
+    });
+    net.with(0, |fra| {
+        let session = fra.open(init);
+        (0..100).for_each(|n| drop(fra.set(session, &format!("k{n}"), &"v".repeat(40_000))));
+    });
+    net.run(20_000);
+    assert!(asked.get() >= 2, "it is asked for again and again: {}", asked.get());
+    net.with(1, |nrt| run(nrt, None, "DROP SPACE shop").unwrap());
+    net.run(100);
+    asked.set(0);
+    net.run(120_000);
+    assert_eq!(asked.get(), 0);
 }
