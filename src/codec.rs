@@ -59,6 +59,11 @@ impl Writer {
         Self { cbor, replicas, sessions: Table::new(), items: 0 }
     }
 
+    /// Makes room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.cbor.reserve(bytes);
+    }
+
     /// Opens an array of exactly `len` items.
     pub fn array(&mut self, len: usize) {
         self.cbor.array(len as u64);
@@ -161,7 +166,7 @@ impl Writer {
         let (first, others) = (self.replicas.first, self.replicas.others.ids);
         let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
         let ids = 32 * (others.len() + self.sessions.ids.len() + 1);
-        let mut frame = Output::with_capacity(self.cbor.len() + wire.len() + ids);
+        let mut frame = Output::with_capacity(wire.len() + ids);
         frame.array(3 + self.items);
         frame.u64(VERSION);
         frame.array((first.as_ref().map_or(0, |ids| ids.list().len()) + others.len()) as u64);
@@ -171,8 +176,10 @@ impl Writer {
         for id in self.sessions.ids {
             frame.bytes(id.as_bytes());
         }
-        frame.append(&self.cbor);
-        frame.into_bytes()
+        // The body is the larger part by far, and stays where it is.
+        let mut body = self.cbor.into_bytes();
+        body.splice(..0, frame.into_bytes());
+        body
     }
 }
 

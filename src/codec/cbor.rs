@@ -69,6 +69,11 @@ impl Output {
         Self { bytes: Vec::with_capacity(bytes) }
     }
 
+    /// Makes room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// How many bytes there are.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()
@@ -153,11 +158,6 @@ impl Output {
     /// What was written.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
-    }
-
-    /// Adds what was written elsewhere.
-    pub(crate) fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
     }
 }
 

@@ -166,9 +166,6 @@ fn fences(store: &SessionConsistentStore, after: &mut u64) -> Vec<Message> {
 /// The snapshot: the fences, and the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
 /// own storage alone.
 pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Vec<u8> {
-    let empty = VersionVector::new();
-    let deltas =
-        store.spaces().map(|(space, state)| Message::Delta(state.extract(space, &empty, store.clock().last())));
-    let messages = secrets.map(bind).into_iter().chain(fences(store, &mut 0)).chain(deltas).collect();
-    Frame { from: id, to: None, messages }.encode()
+    let messages: Vec<Message> = secrets.map(bind).into_iter().chain(fences(store, &mut 0)).collect();
+    Frame::encode_all(id, &messages, store)
 }

@@ -12,7 +12,8 @@ use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
 use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
-use crate::store::keys::{Decoded, decode_keys, encode_keys};
+use crate::store::keys::{Decoded, Member, decode_keys, encode_keys};
+use crate::store::space::SpaceState;
 use crate::time::{Hlc, MILLIS_MAX};
 use crate::vector::{Near, VersionVector};
 
@@ -156,11 +157,17 @@ pub struct Delta {
 impl Delta {
     /// Writes the delta: `space, generation, from, to, hlc, keys` (six items).
     pub fn encode(&self, writer: &mut Writer) {
-        writer.space(&self.space);
-        writer.vector(&self.from);
-        writer.vector(&self.to);
-        writer.u64(self.hlc.to_bits());
-        encode_keys(writer, &self.keys, self.hlc);
+        head(writer, &self.space, [&self.from, &self.to], self.hlc);
+        encode_keys(writer, members(&self.keys), self.hlc);
+    }
+
+    /// Writes the delta since nothing as [`Delta::encode`] does, out of what is held: a snapshot need not be in memory twice.
+    pub(crate) fn encode_all(writer: &mut Writer, space: &Space, state: &SpaceState, hlc: Hlc) {
+        // Beside key and value an entry takes less than a third of what the limits count for it.
+        let overhead = ENTRY_OVERHEAD * state.len() as u64 * 2 / 3;
+        writer.reserve(state.bytes().saturating_sub(overhead) as usize);
+        head(writer, space, [&VersionVector::new(), state.vector()], hlc);
+        encode_keys(writer, state.iter().map(|(key, set)| (key, set.entries().iter().map(Member::Entry))), hlc);
     }
 
     /// Reads what [`Delta::encode`] wrote.
@@ -175,6 +182,19 @@ impl Delta {
         let keys = decoded.within(&from, Some(&to), hlc)?;
         Ok(Self { space, from, to, hlc, keys })
     }
+}
+
+fn head(writer: &mut Writer, space: &Space, vectors: [&VersionVector; 2], hlc: Hlc) {
+    writer.space(space);
+    vectors.into_iter().for_each(|vector| writer.vector(vector));
+    writer.u64(hlc.to_bits());
+}
+
+/// Keys as they are written.
+pub(crate) fn members<'a>(
+    keys: &'a Keys,
+) -> impl Iterator<Item = (&'a Key, impl ExactSizeIterator<Item = Member<'a>> + use<'a>)> {
+    keys.iter().map(|(key, set)| (key, set.iter().map(Member::from)))
 }
 
 /// The greatest clock that is believed, and written with: bytes that hold a greater one are not read.

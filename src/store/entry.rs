@@ -168,7 +168,11 @@ impl LiveSet {
     pub(crate) fn insert(&mut self, entry: DataEntry) {
         let mut entries = match core::mem::take(&mut self.entries) {
             Entries::None => return *self = Self::of(entry),
-            Entries::One(only) => alloc::vec![only],
+            Entries::One(only) => {
+                let mut two = Vec::with_capacity(2);
+                two.push(only);
+                two
+            }
             Entries::Several(entries) => entries,
         };
         let at = entries.partition_point(|held| held.rank() > entry.rank());

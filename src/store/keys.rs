@@ -44,47 +44,71 @@ struct Origin {
     known: u64,
 }
 
-/// The origins so far. Entries often have the origin of the one before, which is looked for in no map.
+/// The origins so far, in the order in which they came. Entries often have the origin of the one before, or the next one: then
+/// it is looked for in no map.
 #[derive(Default)]
 struct Origins {
-    last: Option<Origin>,
-    others: LiteMap<ReplicaId, Origin>,
+    known: Vec<Origin>,
+    places: LiteMap<ReplicaId, usize>,
+    last: usize,
 }
 
 impl Origins {
-    /// What is remembered of an origin, which may be new. The number of a key is never the greatest there is.
+    /// What is remembered of an origin, which may be new; none where nothing can be.
     #[inline]
-    fn at(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> &mut Origin {
-        if self.last.is_none_or(|last| last.id != id) {
-            self.change(id, place());
+    fn at(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> Option<&mut Origin> {
+        let is = |at: usize| self.known.get(at).is_some_and(|origin| origin.id == id);
+        if !is(self.last) {
+            let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
+            self.last = if is(next) { next } else { self.find(id, place) };
         }
-        self.last.get_or_insert(Origin { id, place: 0, sequence: 0, key: usize::MAX, full: 0, known: 0 })
+        self.known.get_mut(self.last)
     }
 
     #[inline(never)]
-    fn change(&mut self, id: ReplicaId, place: u64) {
-        let new = Origin { id, place, sequence: 0, key: usize::MAX, full: 0, known: 0 };
-        let next = self.others.get(&id).copied().unwrap_or(new);
-        if let Some(last) = self.last.replace(next) {
-            self.others.insert(last.id, last);
+    fn find(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> usize {
+        let next = self.known.len();
+        let at = *self.places.entry(id).or_insert(next);
+        if at == next {
+            self.known.push(Origin { id, place: place(), sequence: 0, key: usize::MAX, full: 0, known: 0 });
         }
+        at
     }
 
     /// Up to where full entries reach, and bare dots.
-    fn reach(mut self) -> (VersionVector, VersionVector) {
-        if let Some(last) = self.last {
-            self.others.insert(last.id, last);
-        }
-        let all = |sequence: fn(&Origin) -> u64| self.others.iter().map(move |(id, origin)| (*id, sequence(origin)));
-        (all(|origin| origin.full).collect(), all(|origin| origin.known).collect())
+    fn reach(self) -> (VersionVector, VersionVector) {
+        let all = |sequence: fn(&Origin) -> u64| {
+            let dots = self.places.iter().filter_map(|(id, at)| Some((*id, sequence(self.known.get(*at)?))));
+            dots.collect()
+        };
+        (all(|origin| origin.full), all(|origin| origin.known))
     }
 }
 
-/// Writes keys and their live sets; `hlc` is the delta's.
-pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
+/// A member of a live set, as it is written.
+pub(crate) enum Member<'a> {
+    Entry(&'a DataEntry),
+    Known(Dot),
+}
+
+impl<'a> From<&'a Listed> for Member<'a> {
+    fn from(listed: &'a Listed) -> Self {
+        match listed {
+            Listed::Entry(entry) => Self::Entry(entry),
+            Listed::Known(dot) => Self::Known(*dot),
+        }
+    }
+}
+
+/// Writes keys, ascending, and their live sets; `hlc` is the delta's.
+pub(crate) fn encode_keys<'a, S: ExactSizeIterator<Item = Member<'a>>>(
+    writer: &mut Writer,
+    keys: impl Iterator<Item = (&'a Key, S)>,
+    hlc: Hlc,
+) {
     writer.sequence(|writer| {
         let (mut origins, mut before, mut clock) = (Origins::default(), "", hlc.to_bits());
-        for (at, (key, set)) in keys.iter().enumerate() {
+        for (at, (key, set)) in keys.enumerate() {
             let shared = shared_prefix(before, key);
             // One entry is the rule: then the count is left out, and the sign of `shared` says so.
             if set.len() == 1 {
@@ -94,27 +118,27 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
                 writer.u64(set.len() as u64);
             }
             writer.text(key.get(shared..).unwrap_or_default());
-            for listed in set {
-                encode_listed(writer, listed, at, &mut origins, &mut clock);
+            for member in set {
+                encode_member(writer, &member, at, &mut origins, &mut clock);
             }
             before = key;
         }
     });
 }
 
-fn encode_listed(writer: &mut Writer, listed: &Listed, key: usize, origins: &mut Origins, clock: &mut u64) {
-    let dot = listed.dot();
-    let origin = origins.at(dot.replica, || writer.replica_index(dot.replica));
+fn encode_member(writer: &mut Writer, member: &Member<'_>, key: usize, origins: &mut Origins, clock: &mut u64) {
+    let dot = match member {
+        Member::Entry(entry) => entry.dot,
+        Member::Known(dot) => *dot,
+    };
+    let Some(origin) = origins.at(dot.replica, || writer.replica_index(dot.replica)) else { return };
     let ahead = difference(dot.sequence, origin.sequence);
     (origin.sequence, origin.key) = (dot.sequence, key);
     let place = origin.place;
-    let entry = match listed {
-        Listed::Known(_) => {
-            writer.u64(place * HEADS + KNOWN * 4);
-            writer.i64(ahead);
-            return;
-        }
-        Listed::Entry(entry) => entry,
+    let Member::Entry(entry) = member else {
+        writer.u64(place * HEADS + KNOWN * 4);
+        writer.i64(ahead);
+        return;
     };
     let kind = match entry.content {
         Content::Tombstone => TOMBSTONE,
@@ -161,12 +185,19 @@ const ROOM: usize = 4096;
 /// `MESSAGE_MALFORMED`.
 pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
     let (input, ids) = reader.sequence_of_ids()?;
+    let all = input.left();
     // As many as there are if each takes 64 bytes: what is there bounds it, and no claim.
-    let mut keys = Keys::with_capacity((input.left() / 64).clamp(1, ROOM));
+    let mut keys = Keys::with_capacity((all / 64).clamp(1, ROOM));
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let mut decoding = Decoding { input, ids, known: String::new(), clock, latest, origins };
     while decoding.input.left() > 0 {
         let key = decoding.key(keys.len()).map_err(SessionError::malformed)?;
+        if keys.len() == keys.capacity() {
+            // As many more as there are if the others are as long, and at most three times what was read.
+            let (held, left) = (keys.len(), decoding.input.left());
+            let others = held as u64 * left as u64 / (all - left).max(1) as u64;
+            keys.reserve_exact((others as usize + others as usize / 16).min(3 * held) + 1);
+        }
         keys.push(key);
     }
     let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
@@ -209,7 +240,7 @@ impl Decoding<'_, '_> {
             return Ok((key, ListedSet::of(self.listed(at)?)));
         }
         // The count is a claim of the sender's: the set grows with what is really there.
-        let mut several: Vec<Listed> = Vec::new();
+        let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
         for _ in 0..count {
             several.push(self.listed(at)?);
         }
@@ -221,7 +252,7 @@ impl Decoding<'_, '_> {
         let head = self.input.u64().ok_or(DAMAGED)?;
         let replica = self.ids.replica(head / HEADS).ok_or("a replica id that is not in the table")?;
         let (kind, flags) = (head % HEADS / 4, head % 4);
-        let origin = self.origins.at(replica, || 0);
+        let origin = self.origins.at(replica, || 0).ok_or(DAMAGED)?;
         if origin.key == key {
             return Err("an origin listed twice");
         }

@@ -249,8 +249,8 @@ impl SpaceState {
         let before = VersionVector::new();
         self.table = self.table.emptied();
         self.table.reserve(delta.keys.len());
-        let keys = delta.keys.into_iter();
-        let changed = keys.filter_map(|(key, set)| self.begin(key, set, &before, None)).collect();
+        let mut changed = Vec::with_capacity(delta.keys.len());
+        changed.extend(delta.keys.into_iter().filter_map(|(key, set)| self.begin(key, set, &before, None)));
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
@@ -430,6 +430,6 @@ fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
     };
     match set.entries() {
         [one] => ListedSet::of(entry(one)),
-        several => several.iter().map(entry).collect(),
+        several => several.iter().map(entry).collect::<Vec<_>>().into(),
     }
 }

@@ -10,7 +10,8 @@ use crate::codec::{Reader, VERSION, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
-use crate::store::delta::{Delta, Keys};
+use crate::store::SessionConsistentStore;
+use crate::store::delta::{Delta, Keys, members};
 use crate::store::entry::Key;
 use crate::store::fence::Fence;
 use crate::store::keys::{decode_keys, encode_keys};
@@ -229,17 +230,38 @@ impl Frame {
     pub fn encode(&self) -> Vec<u8> {
         // Where a long vector is told, its ids are written in one piece.
         let told = self.messages.iter().flat_map(Message::vectors).map(|(_, vector)| vector);
-        let mut writer = told.max_by_key(|vector| vector.len()).map_or_else(Writer::new, Writer::about);
-        writer.item();
-        writer.replica(self.from);
-        writer.item();
-        match self.to {
-            Some(to) => writer.replica(to),
-            None => writer.null(),
-        }
+        let mut writer = Self::begin(self.from, self.to, told.max_by_key(|vector| vector.len()));
         for message in &self.messages {
             writer.item();
             message.encode(&mut writer);
+        }
+        writer.finish()
+    }
+
+    fn begin(from: ReplicaId, to: Option<ReplicaId>, about: Option<&VersionVector>) -> Writer {
+        let mut writer = about.map_or_else(Writer::new, Writer::about);
+        writer.item();
+        writer.replica(from);
+        writer.item();
+        match to {
+            Some(to) => writer.replica(to),
+            None => writer.null(),
+        }
+        writer
+    }
+
+    /// The bytes of a frame to nobody by name of these messages and, for each space of `store`, a delta since nothing.
+    pub(crate) fn encode_all(from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) -> Vec<u8> {
+        let longest = store.spaces().map(|(_, state)| state.vector()).max_by_key(|vector| vector.len());
+        let mut writer = Self::begin(from, None, longest);
+        for message in messages {
+            writer.item();
+            message.encode(&mut writer);
+        }
+        for (space, state) in store.spaces() {
+            writer.item();
+            head(&mut writer, DELTA, 6);
+            Delta::encode_all(&mut writer, space, state, store.clock().last());
         }
         writer.finish()
     }
@@ -331,7 +353,7 @@ impl Message {
                 optional_text(writer, slice.after.as_deref());
                 writer.bool(slice.last);
                 writer.u64(slice.hlc.to_bits());
-                encode_keys(writer, &slice.keys, slice.hlc);
+                encode_keys(writer, members(&slice.keys), slice.hlc);
             }
             Self::Want { space, from, base, after } => {
                 head(writer, WANT, 5);

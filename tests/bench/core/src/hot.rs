@@ -33,6 +33,7 @@ pub const PATHS: &[Path] = &[
     Path { name: "read a key", operations: 8_192, run: read },
     Path { name: "answer a pull of all, an entry", operations: 8_192, run: encode },
     Path { name: "apply a delta, an entry", operations: 8_192, run: apply },
+    Path { name: "merge a concurrent write of a key", operations: 8_192, run: merge },
     Path { name: "pull of one change", operations: 256, run: pull },
     Path { name: "pass a change on", operations: 256, run: pass_on },
     Path { name: "hear a change and answer it", operations: 256, run: answer },
@@ -183,6 +184,20 @@ fn apply(times: u32) -> Result<(), SessionError> {
     measured(|| answers.iter().try_for_each(|answer| to.exchange(answer).map(drop)))?;
     assert!(to.holds(&from)?, "the answers of the twin are the reader's");
     Ok(())
+}
+
+fn merge(times: u32) -> Result<(), SessionError> {
+    let half = times / 2;
+    let (mut one, mut other) = (Host::filled("one", half)?, Host::open("other")?);
+    other.write(logs(half, |at| half - 1 - at))?;
+    // Each has all of the other's: two writes of each key, one of them new to each.
+    measured(|| {
+        let mut said = other.exchange(&[])?;
+        while !(one.holds(&other)? && other.holds(&one)?) {
+            said = other.exchange(&one.exchange(&said)?)?;
+        }
+        Ok(())
+    })
 }
 
 fn pull(times: u32) -> Result<(), SessionError> {
