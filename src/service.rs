@@ -8,6 +8,7 @@
 //! | [`hosted`] | the roles that the host answers itself |
 //! | [`record`] | what a replica knows of a session |
 //! | [`cache`], [`expiry`] | where sessions are found, and when they are looked at |
+//! | [`slab`] | a list that grows in pieces, for both |
 //! | [`manager`] | the sessions of a replica: begun, found, touched, evicted, over |
 //! | [`query`] | what they have run and are running |
 //! | [`system`] | what the whole fleet knows: accounts, roles, spaces, kills |
@@ -28,6 +29,7 @@ pub mod password;
 pub mod query;
 pub mod record;
 pub mod role;
+pub mod slab;
 pub mod statement;
 pub mod system;
 pub mod table;

@@ -36,6 +36,8 @@ use crate::time::{MILLIS_MAX, Millis};
 
 /// How often fences whose time has passed are let go of, in milliseconds.
 const PRUNE_MS: Millis = 60_000;
+/// How many sessions whose time is over are ended in one go: where a million are, others have their turn in between.
+const EXPIRED_MAX: usize = 4_096;
 
 /// Sessions, queries, and what was done.
 #[derive(Debug)]
@@ -159,6 +161,9 @@ impl Replica {
         };
         let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
         self.check_fleet_limits(&info)?;
+        if self.service.manager.is_full() {
+            self.end_overdue(usize::MAX);
+        }
         let known = self.service.manager.get(&state.id).is_some();
         if let Err(error) = self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)
         {
@@ -333,17 +338,29 @@ impl Replica {
 
     /// Refuses every handle of a session from now on, and stops what it runs.
     fn shut(&mut self, id: &SessionId, reason: &SessionError) {
-        for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.id == *id) {
-            if state.refused.is_none() {
+        self.shut_all(alloc::vec![(*id, reason.clone())]);
+    }
+
+    /// The same of several, each with its reason: one look at what is open, however many they are.
+    fn shut_all(&mut self, mut ids: Vec<(SessionId, SessionError)>) {
+        if ids.is_empty() {
+            return;
+        }
+        ids.sort_unstable_by_key(|(id, _)| *id);
+        let reason = |id: &SessionId| {
+            let at = ids.binary_search_by_key(id, |(id, _)| *id).ok()?;
+            ids.get(at).map(|(_, reason)| reason)
+        };
+        for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.refused.is_none()) {
+            if let Some(reason) = reason(&state.id) {
                 state.refused = Some(reason.clone());
                 self.watches.tell(*handle);
             }
         }
         self.front.forget_all();
-        self.close_clients(|client| (client.session == *id).then(|| reason.clone()));
-        let running: Vec<u64> =
-            self.service.queries.running().filter(|query| query.session == *id).map(|query| query.plan).collect();
-        for plan in running {
+        self.close_clients(|client| reason(&client.session).cloned());
+        let running = self.service.queries.running().filter(|query| reason(&query.session).is_some());
+        for plan in running.map(|query| query.plan).collect::<Vec<u64>>() {
             self.stop_query(plan, QueryStatus::Killed);
         }
     }
@@ -362,7 +379,7 @@ impl Replica {
             self.stop_query(plan, QueryStatus::Timeout);
         }
         if self.service.manager.deadline().is_some_and(|at| at <= self.now) {
-            self.expire_sessions();
+            self.end_overdue(EXPIRED_MAX);
         }
     }
 
@@ -377,14 +394,16 @@ impl Replica {
         self.service.crowd.retain(|id| roster.get(id).is_some());
     }
 
+    /// Ends sessions whose time is over, at most so many.
     #[cold]
     #[inline(never)]
-    fn expire_sessions(&mut self) {
-        for (session, status) in self.service.manager.expire(self.now) {
-            let id = session.id;
-            self.fresh.push(Effect::Event(Event::Session { status, session }));
-            self.shut(&id, &expired(status));
-        }
+    fn end_overdue(&mut self, most: usize) {
+        let mut shut: Vec<(SessionId, SessionError)> = Vec::new();
+        self.service.manager.expire(self.now, most, |session, status| {
+            shut.push((session.id, expired(status)));
+            self.fresh.push(Effect::Event(Event::Session { status, session: session.clone() }));
+        });
+        self.shut_all(shut);
     }
 
     /// A query of a session begins: any work of the host's. [`Effect::Abort`] tells when it is to stop.

@@ -1,19 +1,17 @@
 //! The sessions that are known, the one used last at the head: a slab, a hash table of its slots, and a list through them.
 //!
+//! What the table goes by stands in a list of its own: it grows without a look at the sessions.
+//!
 //! Invariants: finding, adding, touching and removing cost O(1); the list holds every slot in use exactly once; the bytes
 //! are those of what is held. It drops nothing of its own accord: it names who was not used for longest.
-
-use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
 use super::record::SessionInfo;
+use super::slab::{Slab, ask_ahead};
 use crate::id::SessionId;
 use crate::mutant::{Mutant, Service, off};
 
-/// Slots are made so many at a time: a slab that doubled would copy itself, and linear memory never shrinks. The first
-/// session pays for all of its chunk: with 1,024 that was more memory than the rest of an instance.
-const CHUNK: usize = 32;
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -40,12 +38,16 @@ pub struct CacheStats {
 /// Sessions by id, and in the order of their last use.
 #[derive(Debug)]
 pub struct SessionCache {
-    chunks: Vec<Vec<Slot>>,
+    slots: Slab<Slot>,
+    /// The [`tag`] of each slot.
+    tags: Slab<u32>,
     table: HashTable<u32>,
     free: u32,
     newest: u32,
     oldest: u32,
     extra: usize,
+    /// The pages of memory that there were when the last session came.
+    pages: usize,
     /// Counted by whoever asks and drops.
     pub stats: CacheStats,
 }
@@ -53,30 +55,28 @@ pub struct SessionCache {
 impl Default for SessionCache {
     fn default() -> Self {
         Self {
-            chunks: Vec::new(),
+            slots: Slab::default(),
+            tags: Slab::default(),
             table: HashTable::new(),
             free: NONE,
             newest: NONE,
             oldest: NONE,
             extra: 0,
+            pages: 0,
             stats: CacheStats::default(),
         }
     }
 }
 
-/// The random half of an id: ids are made by replicas, or come in under their signature.
-fn hash(id: &SessionId) -> u64 {
-    let (_, random) = id.as_bytes().split_at(8);
-    let bytes: [u8; 8] = random.try_into().unwrap_or_default();
-    u64::from_le_bytes(bytes).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// Of the random half of an id: ids are made by replicas, or come in under their signature.
+fn tag(id: &SessionId) -> u32 {
+    let [.., a, b, c, d] = *id.as_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
-fn slot(chunks: &[Vec<Slot>], at: u32) -> Option<&Slot> {
-    chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
-}
-
-fn session(chunks: &[Vec<Slot>], at: u32) -> Option<&SessionInfo> {
-    slot(chunks, at)?.session.as_ref()
+/// What the table goes by: tags differ in all of their bits, and it looks at the highest and the lowest of this.
+fn hash(tag: u32) -> u64 {
+    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl SessionCache {
@@ -95,67 +95,69 @@ impl SessionCache {
     /// The bytes of what is held: what the limit counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.len() * (size_of::<Slot>() + 8) + self.extra
+        self.len() * (size_of::<Slot>() + 16) + self.extra
     }
 
     /// Where a session is.
     #[must_use]
     pub fn find(&self, id: &SessionId) -> Option<u32> {
         let same = |held: &SessionInfo| held.id == *id || off(Mutant::Service(Service::Identity));
-        self.table.find(hash(id), |at| session(&self.chunks, *at).is_some_and(same)).copied()
+        self.table.find(hash(tag(id)), |at| self.get(*at).is_some_and(same)).copied()
     }
 
     /// What is at a place.
     #[must_use]
+    #[inline]
     pub fn get(&self, at: u32) -> Option<&SessionInfo> {
-        session(&self.chunks, at)
+        self.slots.get(at)?.session.as_ref()
     }
 
     /// What is at a place, to be changed; its texts only through [`SessionCache::insert`].
+    #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut SessionInfo> {
-        self.slot_mut(at)?.session.as_mut()
+        self.slots.get_mut(at)?.session.as_mut()
     }
 
     /// All sessions, the one used last first.
     pub fn iter(&self) -> impl Iterator<Item = &SessionInfo> {
-        let slots = core::iter::successors(slot(&self.chunks, self.newest), |held| slot(&self.chunks, held.older));
+        let slots = core::iter::successors(self.slots.get(self.newest), |held| self.slots.get(held.older));
         slots.filter_map(|held| held.session.as_ref())
     }
 
     /// The places of all sessions, the one used longest ago first.
     pub fn oldest(&self) -> impl Iterator<Item = u32> {
         let first = Some(self.oldest).filter(|at| *at != NONE);
-        core::iter::successors(first, |at| slot(&self.chunks, *at).map(|held| held.newer).filter(|at| *at != NONE))
+        core::iter::successors(first, |at| self.slots.get(*at).map(|held| held.newer).filter(|at| *at != NONE))
     }
 
     /// Adds a session that is not known, as the one used last; its place.
     pub fn insert(&mut self, new: SessionInfo) -> u32 {
-        let key = hash(&new.id);
+        let tag = tag(&new.id);
         self.extra += new.extra();
         let at = self.vacant();
-        if let Some(own) = self.slot_mut(at) {
-            own.session = Some(new);
+        if let (Some(own), Some(held)) = (self.slots.get_mut(at), self.tags.get_mut(at)) {
+            (own.session, *held) = (Some(new), tag);
         }
         self.attach(at);
-        let chunks = &self.chunks;
-        self.table.insert_unique(key, at, |at| session(chunks, *at).map_or(0, |held| hash(&held.id)));
+        let tags = &self.tags;
+        self.table.insert_unique(hash(tag), at, |at| tags.get(*at).map_or(0, |tag| hash(*tag)));
+        self.pages = ask_ahead(self.pages);
         at
     }
 
     /// Removes what is at a place.
     pub fn remove(&mut self, at: u32) -> Option<SessionInfo> {
-        let key = hash(&session(&self.chunks, at)?.id);
-        if let Ok(entry) = self.table.find_entry(key, |held| *held == at) {
+        let session = self.get(at)?;
+        let (tag, extra) = (tag(&session.id), session.extra());
+        if let Ok(entry) = self.table.find_entry(hash(tag), |held| *held == at) {
             entry.remove();
         }
         self.detach(at);
-        let free = self.free;
-        let own = self.slot_mut(at)?;
-        let gone = own.session.take()?;
+        self.extra -= extra;
+        let free = core::mem::replace(&mut self.free, at);
+        let own = self.slots.get_mut(at)?;
         own.newer = free;
-        self.free = at;
-        self.extra -= gone.extra();
-        Some(gone)
+        own.session.take()
     }
 
     /// Makes what is at a place the one used last.
@@ -166,46 +168,35 @@ impl SessionCache {
         }
     }
 
-    fn slot_mut(&mut self, at: u32) -> Option<&mut Slot> {
-        self.chunks.get_mut(at as usize / CHUNK)?.get_mut(at as usize % CHUNK)
-    }
-
     /// A place where nothing is.
     fn vacant(&mut self) -> u32 {
-        if let Some(own) = slot(&self.chunks, self.free) {
+        if let Some(own) = self.slots.get(self.free) {
             let at = self.free;
             self.free = own.newer;
             return at;
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let before = (self.chunks.len() - 1) * CHUNK;
-        let chunk = self.chunks.last_mut();
-        chunk.map_or(NONE, |chunk| {
-            chunk.push(Slot { session: None, newer: NONE, older: NONE });
-            (before + chunk.len() - 1) as u32
-        })
+        self.tags.push(0);
+        self.slots.push(Slot { session: None, newer: NONE, older: NONE })
     }
 
     fn attach(&mut self, at: u32) {
         let before = core::mem::replace(&mut self.newest, at);
-        if let Some(own) = self.slot_mut(at) {
+        if let Some(own) = self.slots.get_mut(at) {
             (own.newer, own.older) = (NONE, before);
         }
-        match self.slot_mut(before) {
+        match self.slots.get_mut(before) {
             Some(older) => older.newer = at,
             None => self.oldest = at,
         }
     }
 
     fn detach(&mut self, at: u32) {
-        let Some((newer, older)) = slot(&self.chunks, at).map(|own| (own.newer, own.older)) else { return };
-        match self.slot_mut(newer) {
+        let Some((newer, older)) = self.slots.get(at).map(|own| (own.newer, own.older)) else { return };
+        match self.slots.get_mut(newer) {
             Some(own) => own.older = older,
             None => self.newest = older,
         }
-        match self.slot_mut(older) {
+        match self.slots.get_mut(older) {
             Some(own) => own.newer = newer,
             None => self.oldest = newer,
         }

@@ -9,7 +9,6 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -162,11 +161,17 @@ impl SessionManager {
         self.timers.earliest()
     }
 
+    /// Whether no session more may begin here, until some are over: those whose time is over are to be ended first.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() as u64 >= self.limits.sessions
+    }
+
     /// Takes a session in: a new one, or one that comes with its token. One handle more uses it.
     ///
     /// # Errors
     /// `SESSION_EXPIRED` for one that is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit. Nothing has changed.
-    pub fn enter(&mut self, new: SessionInfo, now: Millis) -> Result<(), SessionError> {
+    pub fn enter(&mut self, mut new: SessionInfo, now: Millis) -> Result<(), SessionError> {
         if let Some(at) = self.cache.find(&new.id) {
             self.cache.stats.hits += 1;
             // A token is taken a little longer than its session lives, where clocks differ. It also tells of uses elsewhere.
@@ -195,7 +200,8 @@ impl SessionManager {
         self.check_limits(&new, now)?;
         self.make_room();
         let (due, key) = (new.due(self.limits.idle), self.key(&new));
-        let at = self.cache.insert(SessionInfo { handles: 1, ..new });
+        new.handles = 1;
+        let at = self.cache.insert(new);
         if let Some(key) = key {
             let cache = &self.cache;
             self.by_user.insert_unique(key, at, |at| cache.get(*at).map_or(0, |held| hash(held.user.as_deref())));
@@ -286,29 +292,41 @@ impl SessionManager {
         now: Millis,
     ) -> Option<SessionInfo> {
         let at = self.cache.find(id)?;
-        let session = self.drop_at(at)?;
         let text = |text: Option<&str>| text.map(String::from);
-        if self.over.len() == OVER_MAX {
-            self.over.pop_front();
-        }
-        self.over.push_back(Over { session: session.clone(), status, at: now, by: text(by), why: text(why) });
-        Some(session)
+        self.end_at(at, status, text(by), text(why), now).cloned()
     }
 
-    /// Ends the sessions whose time is over; O(log n) each, never a scan.
-    pub fn expire(&mut self, now: Millis) -> Vec<(SessionInfo, SessionStatus)> {
-        let mut gone = Vec::new();
-        while let Some(at) = self.timers.pop(now) {
+    /// Ends sessions whose time is over, at most so many, and tells of each; O(1) each, never a scan. Where more are over,
+    /// [`SessionManager::deadline`] has passed still.
+    pub fn expire(&mut self, now: Millis, most: usize, mut tell: impl FnMut(&SessionInfo, SessionStatus)) {
+        for _ in 0..most {
+            let Some(at) = self.timers.pop(now) else { return };
             let Some(known) = self.cache.get(at) else { continue };
-            let (id, status, due) = (known.id, known.status(self.limits.idle, now), known.due(self.limits.idle));
+            let (status, due) = (known.status(self.limits.idle, now), known.due(self.limits.idle));
             if status == SessionStatus::Active {
                 // It was used since: the timer was too early.
                 self.timers.set(at, due.max(now.saturating_add(1)));
-            } else {
-                gone.extend(self.finish(&id, status, None, None, now).map(|session| (session, status)));
+            } else if let Some(session) = self.end_at(at, status, None, None, now) {
+                tell(session, status);
             }
         }
-        gone
+    }
+
+    /// The session at a place is over; its last state is remembered for a while.
+    fn end_at(
+        &mut self,
+        at: u32,
+        status: SessionStatus,
+        by: Option<String>,
+        why: Option<String>,
+        now: Millis,
+    ) -> Option<&SessionInfo> {
+        let session = self.drop_at(at)?;
+        if self.over.len() == OVER_MAX {
+            self.over.pop_front();
+        }
+        self.over.push_back(Over { session, status, at: now, by, why });
+        self.over.back().map(|over| &over.session)
     }
 
     fn find_mut(&mut self, id: &SessionId) -> Option<&mut SessionInfo> {
@@ -330,19 +348,16 @@ impl SessionManager {
         session.user.as_deref().filter(|_| self.limits.by_user()).map(|user| hash(Some(user)))
     }
 
-    fn check_limits(&mut self, new: &SessionInfo, now: Millis) -> Result<(), SessionError> {
+    fn check_limits(&self, new: &SessionInfo, now: Millis) -> Result<(), SessionError> {
         if off(Mutant::Service(Rule::Limit)) {
             return Ok(());
         }
         let SessionLimits { sessions, user, address, .. } = self.limits;
-        if self.len() as u64 >= sessions {
-            self.expire(now);
-        }
         let refuse = |limit: Limited, of: &dyn Fn(&SessionInfo) -> bool| {
             let oldest = self.cache.oldest().filter_map(|at| self.cache.get(at)).find(|held| of(held));
             Err(limit.exceeded(oldest, new.user.as_ref(), now))
         };
-        if self.len() as u64 >= sessions {
+        if self.is_full() {
             return refuse(Limited { limit: "sessions", allowed: sessions }, &|_| true);
         }
         let Some(name) = &new.user else { return Ok(()) };

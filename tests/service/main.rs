@@ -29,6 +29,7 @@ mod roster;
 mod running;
 mod sessions;
 mod statements;
+mod timers;
 
 use common::host::{Host, PLAIN};
 use edge_session::error::SessionError;

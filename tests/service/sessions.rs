@@ -7,7 +7,6 @@ use edge_session::id::{ReplicaId, SessionId, Space};
 use edge_session::io::{Event, Policy, Terms};
 use edge_session::replica::{Config, SessionInit};
 use edge_session::service::cache::SessionCache;
-use edge_session::service::expiry::TimerQueue;
 use edge_session::service::manager::{SessionLimits, SessionManager};
 use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus, Told};
 use edge_session::service::role::RoleType;
@@ -88,31 +87,6 @@ proptest! {
             prop_assert_eq!(cache.len(), model.len());
             prop_assert_eq!(cache.bytes() == 0, model.is_empty());
         }
-    }
-
-    #[test]
-    fn the_queue_gives_what_is_due_in_order(sets in prop::collection::vec((0..30_u32, 1..100_u64, any::<bool>()), 0..200)) {
-        let mut queue = TimerQueue::default();
-        let mut model = std::collections::BTreeMap::<u32, u64>::new();
-        for (slot, at, removes) in sets {
-            if removes {
-                queue.remove(slot);
-                model.remove(&slot);
-            } else {
-                queue.set(slot, at);
-                model.insert(slot, at);
-            }
-            prop_assert_eq!(queue.earliest(), model.values().min().copied());
-            prop_assert_eq!(queue.len(), model.len());
-        }
-        let mut last = 0;
-        while let Some(earliest) = queue.earliest() {
-            prop_assert!(earliest >= last && queue.pop(earliest - 1).is_none());
-            last = earliest;
-            let slot = queue.pop(earliest).unwrap();
-            prop_assert_eq!(model.remove(&slot), Some(earliest));
-        }
-        prop_assert!(model.is_empty());
     }
 }
 
@@ -369,4 +343,47 @@ fn a_session_that_is_found_to_be_over_is_over_in_every_handle() {
     let again = host.resume(&token);
     assert_eq!(host.get(again, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
     assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+}
+
+/// Whoever begins where all places are taken ends those that are over: they are told of, and refused in every handle.
+#[test]
+fn who_made_place_because_its_time_was_over_is_told_so() {
+    let mut config = edge("fra1");
+    (config.sessions.sessions, config.sessions.idle) = (1, Some(1_000));
+    let mut host = Host::new(config);
+    let ann = host.session();
+    // No timer has rung.
+    host.now = START + 1_000;
+    let bob = host.session();
+    assert_eq!(host.replica.session(bob).unwrap().refused, None);
+    host.drain();
+    assert_eq!(host.get(ann, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    let told = |event: &&Event| matches!(event, Event::Session { status: SessionStatus::IdleExpired, .. });
+    assert_eq!(host.events.iter().filter(told).count(), 1);
+}
+
+/// Thousands that are over at one time do not keep the others waiting: they end in several goes, and are over in between.
+#[test]
+fn a_crowd_ends_in_several_goes() {
+    const CROWD: usize = 5_000;
+    let mut config = edge("fra1");
+    config.sessions.idle = Some(1_000);
+    let mut host = Host::new(config);
+    let sessions: Vec<_> = (0..CROWD).map(|_| host.session()).collect();
+    host.drain();
+    let due = host.timeout.unwrap();
+    assert_eq!(due, START + 1_000);
+    host.at(due);
+    let ended = |host: &Host| host.events.iter().filter(|event| matches!(event, Event::Session { .. })).count();
+    let first = ended(&host);
+    assert!(0 < first && first < CROWD, "{first}");
+    assert_eq!(host.replica.service().0.len(), CROWD - first);
+    assert!(host.timeout.is_some_and(|at| at <= host.now), "the others have their turn at once");
+    for session in sessions.iter().step_by(500) {
+        assert_eq!(host.get(*session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+    }
+    while host.timeout.is_some_and(|at| at <= host.now) {
+        host.at(due);
+    }
+    assert_eq!((ended(&host), host.replica.service().0.len()), (CROWD, 0));
 }
