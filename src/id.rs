@@ -126,6 +126,7 @@ impl ReplicaId {
 
     /// The id whose label has so many bytes, and whose compact form the bytes begin with. They are [`COMPACT_MAX`] at least:
     /// what is read reaches beyond the id.
+    #[inline(never)]
     fn at_head(bytes: &[u8], label: usize) -> Option<Self> {
         let number = |at: usize| bytes.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
         let label_at = |at: usize| {
@@ -176,6 +177,7 @@ impl ReplicaId {
     }
 
     /// Appends the compact form as frames and tokens hold it: as a CBOR byte string.
+    #[inline(never)]
     pub(crate) fn append_wire(&self, bytes: &mut alloc::vec::Vec<u8>) {
         // The label with its padding, over which the random part is then put: copies of a length that is known take a few
         // instructions, others a call each.

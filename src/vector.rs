@@ -96,6 +96,7 @@ impl VersionVector {
     }
 
     /// Raises the entry of the dot's replica to the dot's sequence; never lowers it.
+    #[inline(never)]
     pub fn advance(&mut self, dot: Dot) {
         if dot.sequence == 0 {
             return;
@@ -134,6 +135,7 @@ impl VersionVector {
     }
 
     /// Joins `other` into this vector: the pointwise maximum, in time linear in both.
+    #[inline(never)]
     pub fn join(&mut self, other: &Self) {
         if self.is_empty() {
             self.clone_from(other);
@@ -178,6 +180,7 @@ impl VersionVector {
     }
 
     /// Adds entries that ascend, of replicas that are not named here.
+    #[inline(never)]
     fn add(&mut self, strangers: &[(ReplicaId, u64)]) {
         let count = self.len() + strangers.len();
         let (mut ids, mut sequences) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -264,18 +267,41 @@ impl<'a> Near<'a> {
     }
 }
 
+/// A vector in the making. Apart from whatever iterator brings the entries, so that the module has it once.
+#[derive(Default)]
+struct Making {
+    ids: Vec<ReplicaId>,
+    sequences: Vec<u64>,
+    /// Those that did not come in order.
+    others: Vec<Dot>,
+}
+
+impl Making {
+    #[inline(never)]
+    fn put(&mut self, replica: ReplicaId, sequence: u64) {
+        // Mostly in order already; and sorting code is the largest part of a small module.
+        if self.ids.last().is_some_and(|last| *last >= replica) {
+            self.others.push(Dot::new(replica, sequence));
+        } else if sequence > 0 {
+            self.ids.push(replica);
+            self.sequences.push(sequence);
+        }
+    }
+
+    #[inline(never)]
+    fn finish(self) -> VersionVector {
+        let ids = IdList::new(self.ids).map(Arc::new);
+        let mut vector = VersionVector { ids, sequences: self.sequences };
+        self.others.into_iter().for_each(|dot| vector.advance(dot));
+        vector
+    }
+}
+
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(entries: I) -> Self {
-        let mut entries = entries.into_iter().filter(|(_, sequence)| *sequence > 0).peekable();
-        let (mut ids, mut sequences) = (Vec::new(), Vec::new());
-        // Mostly in order already; and sorting code is the largest part of a small module.
-        while let Some((replica, sequence)) = entries.next_if(|(id, _)| ids.last().is_none_or(|last| last < id)) {
-            ids.push(replica);
-            sequences.push(sequence);
-        }
-        let mut vector = Self { ids: IdList::new(ids).map(Arc::new), sequences };
-        entries.for_each(|(replica, sequence)| vector.advance(Dot::new(replica, sequence)));
-        vector
+        let mut making = Making::default();
+        entries.into_iter().for_each(|(replica, sequence)| making.put(replica, sequence));
+        making.finish()
     }
 }
 

@@ -38,11 +38,13 @@ impl Replica {
         let resumed = token.is_some();
         let token = token.unwrap_or_else(SessionToken::anonymous);
         let claims = token.claims().cloned();
-        let fresh = SessionId::new(now, self.entropy.draw());
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
         let begun = init.space.or(claims.as_ref().map(|c| c.space.clone())).unwrap_or_else(|| self.space.clone());
         let mut state = SessionState {
-            id: claims.as_ref().map_or(fresh, |claims| claims.session),
+            id: match &claims {
+                Some(claims) => claims.session,
+                None => SessionId::new(now, self.entropy.draw()),
+            },
             user: if refused.is_some() { None } else { init.user },
             client: init.client,
             space: init.visit.unwrap_or_else(|| begun.clone()),
@@ -262,8 +264,11 @@ impl Replica {
             let other = other.get(space);
             for (replica, sequence) in own.reads.iter().chain(own.writes.iter()) {
                 let known = |vector: Option<&VersionVector>| vector.unwrap_or(&empty).get(replica);
-                let most = durable
-                    .get(replica)
+                let held = durable.get(replica);
+                if sequence <= held {
+                    continue;
+                }
+                let most = held
                     .max(known(other.map(|dependencies| &dependencies.reads)))
                     .max(known(other.map(|dependencies| &dependencies.writes)));
                 if sequence > most {

@@ -139,6 +139,11 @@ impl<'a> Directory<'a> {
         Self { store, system }
     }
 
+    /// Whether nothing was ever written: then no key need be made to ask for.
+    fn is_empty(&self) -> bool {
+        self.store.vector(self.system).is_empty()
+    }
+
     fn entries(&self, key: &str) -> &'a [DataEntry] {
         self.store.live(self.system, key).map(LiveSet::entries).unwrap_or_default()
     }
@@ -187,6 +192,9 @@ impl<'a> Directory<'a> {
     /// because others have one: the first of those decides. Without `roles`, because others say those, the space's alone.
     #[must_use]
     pub fn authority(&self, user: Option<&str>, space: &Space, roles: bool) -> Vec<Dot> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let own = user.filter(|_| roles).map(|user| [account_key(user), role_key(&space.to_string(), user)]);
         let own = own.iter().flatten().flat_map(|key| self.entries(key)).map(|entry| entry.dot);
         let mut dots: Vec<Dot> = own.collect();
@@ -216,6 +224,9 @@ impl<'a> Directory<'a> {
     /// From when on a session of this user must have begun to count: the last change of its password, or its drop.
     #[must_use]
     pub fn since(&self, user: &str) -> Option<Millis> {
+        if self.is_empty() {
+            return None;
+        }
         self.entries(&since_key(user)).iter().filter_map(read).map(|record| record.at).max()
     }
 

@@ -59,6 +59,7 @@ fn quartet(a: u8, b: u8, c: u8) -> [u8; 4] {
 pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let (groups, rest) = text.as_chunks::<4>();
     let from = bytes.len();
+    bytes.reserve_exact(3 * groups.len() + rest.len());
     bytes.resize(from + 3 * groups.len(), 0);
     let (places, _) = bytes.get_mut(from..).unwrap_or_default().as_chunks_mut::<3>();
     // One look at the end: what is no character has its two highest bits set.

@@ -48,7 +48,8 @@ const SPACE: &str = "default";
 pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Vec<u8>> {
     let (issued_at, expires_at, ends_at) =
         (seconds(claims.issued_at)?, seconds(claims.expires_at)?, seconds(claims.ends_at)?);
-    let mut json = Vec::with_capacity(256);
+    let dependencies_bytes: usize = dependencies.iter().map(|(_, own)| own.reads.len() + own.writes.len()).sum();
+    let mut json = Vec::with_capacity(256 + 32 * dependencies_bytes);
     json.extend_from_slice(br#"{"iss":"#);
     json::write_string(&claims.issuer, &mut json);
     let mut text = |name: &str, value: Option<&str>| {
@@ -80,8 +81,13 @@ pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Vec
     let mut before: &[u8] = br#","dep":{"#;
     for (space, own) in dependencies.iter().filter(|(_, own)| !own.is_empty()) {
         json.extend_from_slice(before);
-        json::write_string(&space.to_string(), &mut json);
-        json.extend_from_slice(br#":""#);
+        json.push(b'"');
+        json.extend_from_slice(space.name().as_bytes());
+        if space.generation() > 1 {
+            json.push(b':');
+            json::write_number(space.generation().into(), &mut json);
+        }
+        json.extend_from_slice(br#"":""#);
         base64url::encode(&pack::pack(own), &mut json);
         json.push(b'"');
         before = b",";
@@ -124,7 +130,7 @@ pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
         subject: sub.map(Cow::into_owned),
         session: SessionId::from_bytes(session.try_into().ok()?),
         client: cid.map(Cow::into_owned),
-        space: spc.map_or(Ok(Space::first(SPACE).ok()?), |text| text.parse()).ok()?,
+        space: spc.map_or_else(|| Space::first(SPACE), |text| text.parse()).ok()?,
         guarantees: match gua {
             None => Guarantees::ALL,
             Some(bits) => Guarantees::from_bits(bits.try_into().ok()?).ok()?,

@@ -44,6 +44,11 @@ impl Anchor {
 /// ```
 #[must_use]
 pub fn fold(dependencies: &Dependencies, anchor: &Anchor) -> Option<Dependencies> {
+    let covered =
+        |(replica, sequence): (_, u64)| replica != anchor.dot.replica && anchor.covers(Dot::new(replica, sequence));
+    if !dependencies.reads.iter().chain(dependencies.writes.iter()).any(covered) {
+        return None;
+    }
     let one = |vector: &VersionVector| {
         let stays = |(replica, sequence): &(_, u64)| {
             *replica == anchor.dot.replica || !anchor.covers(Dot::new(*replica, *sequence))

@@ -45,14 +45,12 @@ impl<'t> Reader<'t> {
     pub(super) fn string(&mut self) -> Option<Cow<'t, str>> {
         self.must(b'"')?;
         let mut whole: Option<String> = None;
-        let mut from = self.at;
         loop {
-            let byte = self.byte()?;
-            if byte != b'"' && byte != b'\\' {
-                (byte >= b' ').then_some(())?;
-                continue;
-            }
-            let part = self.text.get(from..self.at - 1)?;
+            let from = self.at;
+            let left = self.text.as_bytes().get(from..)?;
+            self.at += left.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+            let part = self.text.get(from..self.at)?;
+            let byte = self.byte().filter(|byte| *byte >= b' ')?;
             if byte == b'"' {
                 return Some(match whole {
                     None => Cow::Borrowed(part),
@@ -62,7 +60,6 @@ impl<'t> Reader<'t> {
             let whole = whole.get_or_insert_default();
             whole.push_str(part);
             whole.push(self.escaped()?);
-            from = self.at;
         }
     }
 
@@ -218,6 +215,11 @@ impl<'t> Reader<'t> {
 /// Appends `text` as a string.
 pub(super) fn write_string(text: &str, json: &mut Vec<u8>) {
     json.push(b'"');
+    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),

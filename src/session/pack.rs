@@ -16,39 +16,42 @@ use crate::vector::VersionVector;
 /// The version of both forms.
 const VERSION: u64 = 1;
 
+/// About as much as an entry takes.
+const ENTRY_BYTES: usize = 24;
+
 /// Writes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
-    let mut cbor = Output::default();
-    let replicas = dependencies.replicas();
-    cbor.array(1 + 3 * replicas.len() as u64);
+    let replicas = entries(dependencies).count();
+    let mut cbor = Output::with_capacity(ENTRY_BYTES * replicas + ENTRY_BYTES);
+    cbor.array(1 + 3 * replicas as u64);
     cbor.u64(VERSION);
-    write(&mut cbor, dependencies, &replicas);
+    write(&mut cbor, dependencies);
     cbor.into_bytes()
 }
 
 /// Reads what [`pack`] writes, if it is that and asks for something.
 pub(super) fn unpack(bytes: &[u8]) -> Option<Dependencies> {
-    let mut cbor = Input::new(bytes);
+    let mut cbor = Strict::new(bytes);
     let items = cbor.array()?.checked_sub(1)?;
-    let dependencies = version(&mut cbor).and_then(|()| read(&mut cbor, items))?;
-    (!dependencies.is_empty() && pack(&dependencies) == bytes).then_some(dependencies)
+    let dependencies = cbor.version().and_then(|()| cbor.dependencies(items))?;
+    (!dependencies.is_empty() && cbor.is_done()).then_some(dependencies)
 }
 
 /// Writes the dependencies in every space that has some; nothing at all if none has.
 pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
-    let mut cbor = Output::default();
-    let spaces: Vec<_> = vector.iter().filter(|(_, own)| !own.is_empty()).collect();
-    if spaces.is_empty() {
+    let spaces = || vector.iter().filter(|(_, own)| !own.is_empty());
+    let count = spaces().count();
+    if count == 0 {
         return Vec::new();
     }
-    cbor.array(1 + 3 * spaces.len() as u64);
+    let mut cbor = Output::with_capacity(4 * ENTRY_BYTES);
+    cbor.array(1 + 3 * count as u64);
     cbor.u64(VERSION);
-    for (space, own) in spaces {
-        let replicas = own.replicas();
+    for (space, own) in spaces() {
         cbor.text(space.name());
         cbor.u64(u64::from(space.generation()));
-        cbor.array(3 * replicas.len() as u64);
-        write(&mut cbor, own, &replicas);
+        cbor.array(3 * entries(own).count() as u64);
+        write(&mut cbor, own);
     }
     cbor.into_bytes()
 }
@@ -59,41 +62,129 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
     if bytes.is_empty() {
         return Some(vector);
     }
-    let mut cbor = Input::new(bytes);
+    let mut cbor = Strict::new(bytes);
     let items = cbor.array()?.checked_sub(1)?;
-    version(&mut cbor)?;
-    for _ in 0..items / 3 {
-        let space = Space::new(cbor.text()?, u32::try_from(cbor.u64()?).ok()?).ok()?;
-        let entries = cbor.array()?;
-        *vector.dependencies(&space) = read(&mut cbor, entries)?;
+    cbor.version()?;
+    if items == 0 || !items.is_multiple_of(3) {
+        return None;
     }
-    (pack_all(&vector) == bytes).then_some(vector)
+    for _ in 0..items / 3 {
+        let space = cbor.space()?;
+        let last = vector.iter().last().map(|(last, _)| last);
+        last.is_none_or(|last| *last < space).then_some(())?;
+        let items = cbor.array()?;
+        *vector.dependencies(&space) = cbor.dependencies(items).filter(|own| !own.is_empty())?;
+    }
+    cbor.is_done().then_some(vector)
 }
 
-fn write(cbor: &mut Output, dependencies: &Dependencies, replicas: &VersionVector) {
-    for (replica, _) in replicas.iter() {
+/// Every replica that is depended on, with what was read and what was written of it, in order.
+fn entries(dependencies: &Dependencies) -> impl Iterator<Item = (ReplicaId, u64, u64)> {
+    let mut reads = dependencies.reads.iter().peekable();
+    let mut writes = dependencies.writes.iter().peekable();
+    core::iter::from_fn(move || {
+        let id = match (reads.peek(), writes.peek()) {
+            (Some((read, _)), Some((written, _))) => *read.min(written),
+            (Some((id, _)), None) | (None, Some((id, _))) => *id,
+            (None, None) => return None,
+        };
+        let read = reads.next_if(|(read, _)| *read == id).map_or(0, |(_, sequence)| sequence);
+        let written = writes.next_if(|(written, _)| *written == id).map_or(0, |(_, sequence)| sequence);
+        Some((id, read, written))
+    })
+}
+
+fn write(cbor: &mut Output, dependencies: &Dependencies) {
+    for (replica, read, written) in entries(dependencies) {
         cbor.replica(replica);
-        cbor.u64(dependencies.reads.get(replica));
-        cbor.u64(dependencies.writes.get(replica));
+        cbor.u64(read);
+        cbor.u64(written);
     }
 }
 
-fn version(cbor: &mut Input<'_>) -> Option<()> {
-    (cbor.u64()? == VERSION).then_some(())
+/// Reads one form of each value: it keeps count of the bytes that writing would have made. Whoever reads what is as long
+/// has read nothing that has a longer form than it need have.
+struct Strict<'b> {
+    cbor: Input<'b>,
+    bytes: usize,
+    written: usize,
 }
 
-/// Reads `items / 3` entries. The order and the rest of the form are held by the callers, who write the value again
-/// and compare.
-fn read(cbor: &mut Input<'_>, items: u64) -> Option<Dependencies> {
-    let (mut reads, mut writes) = (Vec::new(), Vec::new());
-    for _ in 0..items / 3 {
-        let replica = ReplicaId::from_bytes(cbor.bytes()?).ok()?;
-        reads.push((replica, sequence(cbor)?));
-        writes.push((replica, sequence(cbor)?));
+impl<'b> Strict<'b> {
+    const fn new(bytes: &'b [u8]) -> Self {
+        Self { cbor: Input::new(bytes), bytes: bytes.len(), written: 0 }
     }
-    Some(Dependencies { reads: reads.into_iter().collect(), writes: writes.into_iter().collect() })
+
+    /// Whether nothing is left, and nothing was longer than it need be.
+    const fn is_done(&self) -> bool {
+        self.cbor.left() == 0 && self.bytes == self.written
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let value = self.cbor.u64()?;
+        self.written += head_len(value);
+        Some(value)
+    }
+
+    fn array(&mut self) -> Option<u64> {
+        let len = self.cbor.array()?;
+        self.written += head_len(len);
+        Some(len)
+    }
+
+    fn version(&mut self) -> Option<()> {
+        (self.number()? == VERSION).then_some(())
+    }
+
+    fn space(&mut self) -> Option<Space> {
+        let name = self.cbor.text()?;
+        self.written += head_len(name.len() as u64) + name.len();
+        Space::new(name, u32::try_from(self.number()?).ok()?).ok()
+    }
+
+    fn replica(&mut self) -> Option<ReplicaId> {
+        let id = match ReplicaId::read_wire(self.cbor.rest()) {
+            Some((id, len)) => {
+                self.cbor.pass(len);
+                id
+            }
+            None => ReplicaId::from_bytes(self.cbor.bytes()?).ok()?,
+        };
+        self.written += id.wire_len();
+        Some(id)
+    }
+
+    fn sequence(&mut self) -> Option<u64> {
+        self.number().filter(|sequence| *sequence <= SEQUENCE_MAX)
+    }
+
+    /// As many entries as these items are, ascending, each of which asks for something.
+    fn dependencies(&mut self, items: u64) -> Option<Dependencies> {
+        // The length is a claim: an entry has fourteen bytes at least.
+        let most = self.cbor.left() / 14;
+        let room = (items as usize / 3).min(most);
+        let (mut reads, mut writes) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let mut last = None;
+        items.is_multiple_of(3).then_some(())?;
+        for _ in 0..items / 3 {
+            let (id, read, written) = (self.replica()?, self.sequence()?, self.sequence()?);
+            (last.is_none_or(|last| last < id) && (read > 0 || written > 0)).then_some(())?;
+            last = Some(id);
+            reads.push((id, read));
+            writes.push((id, written));
+        }
+        let vector = |entries: Vec<(ReplicaId, u64)>| entries.into_iter().collect::<VersionVector>();
+        Some(Dependencies { reads: vector(reads), writes: vector(writes) })
+    }
 }
 
-fn sequence(cbor: &mut Input<'_>) -> Option<u64> {
-    cbor.u64().filter(|sequence| *sequence <= SEQUENCE_MAX)
+/// How many bytes the shortest head has that says so much.
+const fn head_len(value: u64) -> usize {
+    match value {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        0x1_0000..0x1_0000_0000 => 5,
+        _ => 9,
+    }
 }

@@ -27,6 +27,7 @@ impl IdList {
     }
 
     /// As [`IdList::new`], with their bytes, where those are at hand.
+    #[inline(never)]
     pub(crate) fn read(list: Vec<ReplicaId>, wire: &[u8]) -> Option<Self> {
         if list.is_empty() || !ascend(&list) {
             return None;
@@ -67,6 +68,7 @@ impl IdList {
     }
 
     /// Puts an id where [`IdList::find`] says that it would stand.
+    #[inline(never)]
     pub(super) fn insert(&mut self, at: usize, id: ReplicaId) {
         if self.is_long() {
             let (from, mut bytes) = (self.offset(at), Vec::new());
@@ -78,6 +80,7 @@ impl IdList {
     }
 
     /// Takes out the id at a place where one stands.
+    #[inline(never)]
     pub(super) fn remove(&mut self, at: usize) {
         if self.is_long() {
             let (from, to) = (self.offset(at), self.offset(at + 1));

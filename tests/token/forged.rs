@@ -177,7 +177,7 @@ fn packed_dependencies_have_one_form() {
     assert_eq!(dependencies.reads, VersionVector::from_iter([(replica("a"), 1)]));
     assert_eq!(dependencies.writes, VersionVector::from_iter([(replica("a"), 2), (replica("b"), 3)]));
 
-    let cases: [(&str, Vec<u8>); 14] = [
+    let cases: [(&str, Vec<u8>); 15] = [
         ("no bytes", vec![]),
         ("not an array", vec![0x01]),
         ("an empty array", vec![0x80]),
@@ -186,6 +186,7 @@ fn packed_dependencies_have_one_form() {
         ("another order", [&[0x87, 1][..], &entry(&b, &[0, 3]), &entry(&a, &[1, 2])].concat()),
         ("a repeated id", [&[0x87, 1][..], &entry(&a, &[1, 2]), &entry(&a, &[1, 2])].concat()),
         ("an entry of nothing", [&[0x84, 1][..], &entry(&a, &[0, 0])].concat()),
+        ("an entry of nothing beside another", [&[0x87, 1][..], &entry(&a, &[1, 2]), &entry(&b, &[0, 0])].concat()),
         ("a longer number", [&[0x84, 1][..], &entry(&a, &[0x18, 1, 2])].concat()),
         ("a sequence above the greatest", [&[0x84, 1][..], &entry(&a, &[1]), &above].concat()),
         ("an entry cut short", [&[0x83, 1][..], &entry(&a, &[1])].concat()),
