@@ -487,11 +487,15 @@ impl Replica {
         own.into_iter().chain([self.calls.deadline(), links]).flatten().min()
     }
 
+    /// Whether anybody here is to be told which keys of a space have changed.
+    fn heeds(&self, space: &Space) -> bool {
+        self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system
+    }
+
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changed: Vec<Changed>) {
         let limit = self.store.limits().siblings;
-        let told =
-            self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system;
+        let told = self.heeds(space);
         // A replica that only passes on what others write has nobody to tell.
         for Changed { key, conflict } in changed.into_iter().filter(|changed| told || changed.conflict) {
             self.watches.touch(space, &key);

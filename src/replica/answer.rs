@@ -3,6 +3,7 @@
 //! Invariant: an answer is given only if the replica's vector dominates what the session's guarantees ask for (or
 //! the policy says to serve), and only if every entry that decided it is durable or the session's own.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -101,7 +102,7 @@ impl Replica {
     pub(super) fn attempt_write(
         &mut self,
         handle: SessionHandle,
-        batch: &[Mutation],
+        batch: Cow<'_, [Mutation]>,
         checks: &[Check],
         guarantees: Guarantees,
         now: Millis,
@@ -131,13 +132,14 @@ impl Replica {
         }
         self.learn(handle, &space, &deciding);
         self.store.check_versions(&space, checks, at)?;
-        let (dot, changed) = self.write(&space, Some(session), batch.to_vec())?;
-        let first = batch.first().and_then(|mutation| self.store.live(&space, &mutation.key));
-        let version = first.map(LiveSet::version).unwrap_or_default();
+        let first = batch.first().map(|mutation| mutation.key.clone()).unwrap_or_default();
+        let bytes = batch.iter().map(|mutation| mutation.content.len()).sum();
+        let (dot, changed) = self.write(&space, Some(session), batch.into_owned())?;
+        let version = self.store.live(&space, &first).map(LiveSet::version).unwrap_or_default();
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.record_write(&space, dot);
         }
-        self.tally_write(session, batch);
+        self.tally_write(session, bytes);
         self.note(&space, changed);
         Ok(Attempt::Done(Answer::Version(version)))
     }
@@ -152,7 +154,9 @@ impl Replica {
         if core::mem::take(&mut self.suspect) {
             self.rename();
         }
-        let changed = written(batch.iter().map(|mutation| mutation.key.clone()));
+        // Nobody to be told is the rule where a host hands its log over.
+        let told = if self.heeds(space) { &*batch } else { &[] };
+        let changed = written(told.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, &[], self.stamp_at())?;
         self.note_own(space, dot);
         Ok((dot, changed))

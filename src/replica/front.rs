@@ -6,6 +6,7 @@
 //! falsifies a check (reading what this replica holds keeps `V ≥ r`), so its dot is recorded later, but before
 //! anything of the session leaves. A write that was not handed over has no dot, so nothing can depend on it elsewhere.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -158,7 +159,7 @@ impl Replica {
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
         // The host's copies are of these very writes.
         self.front.on = false;
-        let attempt = self.attempt_write(session, &batch, &[], guarantees, now);
+        let attempt = self.attempt_write(session, Cow::Owned(batch), &[], guarantees, now);
         self.front.on = true;
         if let Attempt::Blocked { space, gaps, .. } = attempt? {
             return Err(self.stale(&space, gaps));

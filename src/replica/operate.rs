@@ -3,6 +3,7 @@
 //! Invariant: no operation waits without a deadline; what waits is tried again in the order in which it began; a
 //! retry drops no guarantee.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -215,7 +216,9 @@ impl Replica {
         serve: bool,
     ) -> Result<Attempt, SessionError> {
         match operation {
-            Operation::Write { batch, checks } => self.attempt_write(session, batch, checks, guarantees, self.now),
+            Operation::Write { batch, checks } => {
+                self.attempt_write(session, Cow::Borrowed(batch), checks, guarantees, self.now)
+            }
             Operation::Get(_) | Operation::Read(_) | Operation::Conflicts(_) | Operation::List(_) | Operation::Seal => {
                 self.attempt_read(session, operation, guarantees, serve, self.now)
             }

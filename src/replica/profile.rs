@@ -11,7 +11,6 @@ use crate::io::{Answer, Outcome, Policy, SessionHandle};
 use crate::service::access::Actor;
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
 use crate::service::role::RoleType;
-use crate::store::Mutation;
 use crate::time::Millis;
 
 /// A state that a session has come into.
@@ -101,9 +100,8 @@ impl Replica {
         });
     }
 
-    /// Counts a write that was accepted.
-    pub(super) fn tally_write(&mut self, session: SessionId, batch: &[Mutation]) {
-        let bytes: usize = batch.iter().map(|mutation| mutation.content.len()).sum();
+    /// Counts a write that was accepted, of so many bytes.
+    pub(super) fn tally_write(&mut self, session: SessionId, bytes: usize) {
         self.service.manager.update(&session, |SessionInfo { stats, .. }| {
             stats.writes = stats.writes.saturating_add(1);
             stats.bytes = stats.bytes.saturating_add(bytes as u64);
