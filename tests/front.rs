@@ -201,3 +201,20 @@ fn neighbours_that_are_not_durable_do_not_come() {
     host.confirm_all();
     assert_eq!(host.replica.ahead(ann, "a", 64).len(), 1);
 }
+
+#[test]
+fn neighbours_weigh_no_more_than_short_ones_would() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    let value = |n| "v".repeat(if n < 1_000 { 8 } else { 2_000 });
+    let log: Vec<_> = (0..2_000).map(|n| put(&format!("k{n:04}"), &value(n))).collect();
+    for log in log.chunks(500) {
+        host.replica.hand_over(ann, log.to_vec(), PLAIN, START).unwrap();
+    }
+    let ahead = |key: &str, most| host.replica.ahead(ann, key, most).len();
+    assert_eq!(ahead("k0000", 64), 64);
+    assert_eq!(ahead("k0000", usize::MAX), 999 + 25, "never more than 1,024");
+    assert_eq!(ahead("k1000", 64), 8, "16 KiB");
+    assert_eq!(ahead("k1000", usize::MAX), 32, "64 KiB");
+    assert_eq!(ahead("k0000", 0), 0);
+}

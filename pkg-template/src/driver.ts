@@ -39,6 +39,8 @@ export interface Parts {
   readonly core: CoreReplica;
   readonly keyed: boolean;
   readonly clock: () => number;
+  /** Whether the application has said the time itself. */
+  readonly ownClock: boolean;
   readonly timer: Timers;
   /** Answers roles instead of the core's records. */
   readonly roleOf?: ReplicaOptions['roleOf'];
@@ -107,6 +109,8 @@ export class Driver {
     this.#persisted = parts.storage.durable !== false;
     this.front = new Front({
       enabled: !this.#persisted,
+      clock: parts.clock,
+      ownClock: parts.ownClock,
       listening: () => this.#listening || this.#watches.size > 0,
       room: () => this.call((core) => core.room()),
       settle: () => this.call(() => undefined),

@@ -8,48 +8,7 @@
  * is not visible to others before it is durable, and that is the core's to judge.
  */
 import type { CoreSession, Glance } from './binding.js';
-
-/** A write as the core names it: a number that it gave to a replica, and a sequence. */
-type Dot = readonly [origin: number, sequence: number];
-
-/** What a key's copy has as its sequence while its write is in the log: one less than minus its place there. */
-const IN_LOG = -1;
-
-/**
- * The values of a space that may be answered until they are to be forgotten. A key has a slot, by which the rest of it is found:
- * an object for each copy would be most of what a write costs.
- */
-export class Copies {
-  readonly slots = new Map<string, number>();
-  /** Strings, or JSON text. */
-  readonly values: string[] = [];
-  /** The replica of each's write, shifted left by one, and 1 for JSON text. */
-  readonly origins: number[] = [];
-  readonly sequences: number[] = [];
-  readonly #free: number[] = [];
-
-  put(key: string, kind: 0 | 1, value: string, origin: number, sequence: number): number {
-    let slot = this.slots.get(key);
-    if (slot === undefined) this.slots.set(key, (slot = this.#free.pop() ?? this.values.length));
-    this.values[slot] = value;
-    this.origins[slot] = (origin << 1) | kind;
-    this.sequences[slot] = sequence;
-    return slot;
-  }
-
-  delete(key: string): void {
-    const slot = this.slots.get(key);
-    if (slot === undefined) return;
-    this.slots.delete(key);
-    this.values[slot] = '';
-    this.#free.push(slot);
-  }
-
-  clear(): void {
-    this.slots.clear();
-    this.values.length = this.#free.length = 0;
-  }
-}
+import { type Copies, Copy, Mark, Shelf, type Stored } from './copies.js';
 
 /** The most keys in the log: as many as a batch may have, unless the limits say less. */
 const LOG_WRITES = 1_000;
@@ -58,12 +17,16 @@ const LOG_UNITS = 160_000;
 const TEXT_UNITS = 48_000;
 /** How long the log stays open while the application never lets go of the thread: its writes share one stamp. */
 const LOG_MS = 20;
+/** Of so many looks at the clock one may be the first of many in one task; then a look serves so many reads and writes. */
+const LOOKS = 8;
+const LOOK_SERVES = 64;
 /** No character takes more bytes of UTF-8 for one UTF-16 unit. */
 const BYTES_A_UNIT = 3;
 /** What the limits count for an entry beside its key and value, in bytes. */
 const OVERHEAD = 64;
-/** The most copies that are fetched with one read. */
+/** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
 const AHEAD = 64;
+const WALK = 1_024;
 /** What is longer is handed over by itself: joining it to others would cost more than it saves. */
 const KEY_UNITS = 256;
 const VALUE_UNITS = 4_096;
@@ -74,8 +37,10 @@ export class Account {
   readonly #front: Front;
   /** The greatest sequence read of each origin. */
   #reads: number[] = [];
-  /** A write was read that is in the log. */
-  #pending = false;
+  /** What was read of the log: whose dot is told with the log. */
+  #pending: Mark | undefined;
+  /** What was read last, where it was a copy: who reads one of a write often reads the next one of it. */
+  last: Mark | undefined;
   #open = false;
 
   constructor(raw: CoreSession, front: Front) {
@@ -83,23 +48,24 @@ export class Account {
     this.#front = front;
   }
 
-  note(origin: number, sequence: number): void {
-    if (sequence < 0) this.#pending = true;
-    else if (sequence > (this.#reads[origin] ?? 0)) this.#reads[origin] = sequence;
+  /** A copy of this write was read, of another than `last`. */
+  note(mark: Mark): void {
+    this.last = mark;
+    if (mark.sequence === 0) this.#pending = mark;
+    else if (mark.sequence > (this.#reads[mark.origin] ?? 0)) this.#reads[mark.origin] = mark.sequence;
     else return;
     if (this.#open) return;
     this.#open = true;
     this.#front.owe(this);
   }
 
-  /** Tells the core. The log is empty: its writes have had the dot `handed`. */
-  settle(handed: Dot | undefined): void {
+  /** Tells the core. The log is empty. */
+  settle(): void {
     this.#open = false;
-    if (this.#pending && handed !== undefined) {
-      const [origin, sequence] = handed;
-      this.#reads[origin] = Math.max(this.#reads[origin] ?? 0, sequence);
-    }
-    this.#pending = false;
+    this.last = undefined;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending !== undefined) this.#reads[pending.origin] = Math.max(this.#reads[pending.origin] ?? 0, pending.sequence);
     const dots: number[] = [];
     this.#reads.forEach((sequence, origin) => {
       if (sequence > 0) dots.push(origin, sequence);
@@ -118,6 +84,10 @@ export class Account {
 export interface Host {
   /** Whether copies may be kept at all. */
   readonly enabled: boolean;
+  /** The time, in milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Whether the clock is the application's own: it may say anything at any time, and is always asked. */
+  readonly ownClock: boolean;
   /** Whether somebody listens to changes: they are told before the write returns. */
   listening(): boolean;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
@@ -137,17 +107,15 @@ export class Front {
   readonly #spaces = new Map<string, Copies>();
   readonly #owing = new Set<Account>();
   readonly #lengths = new Uint32Array(2 * LOG_WRITES);
-  /** The slot of each write in the log; none for a deletion. */
-  readonly #places = new Int32Array(LOG_WRITES);
-  #texts: string[] = [];
+  /** The log: keys, and for each its copy. Of a key that is deleted and written anew there are several. */
+  #keys: string[] = [];
+  #log: Copy[] = [];
+  /** The marks of its copies. */
+  #marks = LOGS();
   #units = 0;
   #account: Account | undefined;
   #bits = 0;
   #now = 0;
-  /** Of the space that the log is of. */
-  #copies: Copies | undefined;
-  /** The write that the last log has become. */
-  #handed: Dot | undefined;
   // What is surely within the limits, counted in the units of strings; all 0 until the core has been asked.
   #keysLeft = 0;
   #bytesLeft = 0;
@@ -158,6 +126,12 @@ export class Front {
   #over = false;
   /** How many neighbours the next read that crosses asks for: one that reads a few keys pays for none, a walk for few crossings. */
   #ahead = 0;
+  /** What was fetched ahead last. */
+  #shelf: Shelf | undefined;
+  /** The last look at the clock, how many reads and writes it serves yet, and how many looks there were in vain. */
+  time = 0;
+  serves = 0;
+  #looks = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -172,41 +146,69 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Copies()));
+    if (copies === undefined) this.#spaces.set(space, (copies = new Map()));
     return copies;
   }
 
-  /** How many copies of neighbours the core is asked for now. */
-  ahead(): number {
-    return this.#over ? 0 : this.#ahead;
+  /** How many copies of neighbours the core is asked for now, by who has read the copy of `last`. */
+  ahead(last: Mark | undefined): number {
+    if (this.#over) return 0;
+    const ahead = this.#ahead;
+    this.#ahead = Math.min(this.#shelf?.empty && last === this.#shelf.mark ? WALK : AHEAD, 2 * ahead + 1);
+    return ahead;
+  }
+
+  /**
+   * The time for a read of a copy or a write. Where the clock is the platform's, one look at it serves many of them within one
+   * task: whatever else ends a session comes between tasks too.
+   */
+  now(): number {
+    if (this.serves > 0) {
+      this.serves -= 1;
+      return this.time;
+    }
+    const now = this.#host.clock();
+    this.time = now;
+    if (this.#host.ownClock) return now;
+    this.#looks += 1;
+    if (this.#looks < LOOKS) return now;
+    // The task may be over soon, or read and write on for long.
+    if (this.#looks === LOOKS) void Promise.resolve().then(() => (this.serves = this.#looks = 0));
+    this.serves = LOOK_SERVES;
+    return now;
   }
 
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
   keep(copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
-    copies.put(key, kind, value as string, origin, sequence);
-    this.#ahead = Math.min(AHEAD, 2 * this.#ahead + 1);
-    if (text === undefined || numbers === undefined) return;
-    for (let at = 0, from = 0; at < numbers.length; at += 4) {
-      const [lengthOfKey, packed] = [numbers[at] as number, numbers[at + 1] as number];
-      const until = from + lengthOfKey;
-      const [name, end] = [text.slice(from, until), until + (packed >>> 2)];
-      if (!copies.slots.has(name)) copies.put(name, (packed & 3) as 0 | 1, text.slice(until, end), numbers[at + 2] as number, numbers[at + 3] as number);
-      from = end;
-    }
+    this.#shelf?.clear();
+    const mark = new Mark(kind, origin, sequence);
+    copies.set(key, new Copy(value as string, mark));
+    this.#shelf = text === undefined || numbers === undefined ? undefined : new Shelf(copies, mark, text, numbers);
+  }
+
+  /** The copy of a key that has none in its place, if it was fetched ahead. */
+  fetched(copies: Copies, key: string): Copy | undefined {
+    const shelf = this.#shelf;
+    if (shelf === undefined || shelf.empty) return undefined;
+    const copy = shelf.take(copies, key);
+    if (copy !== undefined) return copy;
+    // No walk: the others are looked for as any copy is.
+    shelf.clear();
+    return copies.get(key);
   }
 
   /**
    * Accepts a write at `now` (true), or refuses (false): then the core must be asked. `kind` 3 deletes. Undefined where the core
    * was told or asked something meanwhile: what has followed from that, listeners included, decides whether it may be tried again.
    */
-  write(account: Account, copies: Copies, bits: number, key: string, kind: 0 | 1 | 3, value: string, now: number): boolean | undefined {
+  write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, value: string, now: number): boolean | undefined {
     if (this.#over || key.length === 0 || this.#host.listening()) return false;
-    const slot = copies.slots.get(key);
-    if (slot !== undefined && kind !== 3 && this.#rewrite(account, copies, slot, bits, kind, value, now)) return true;
+    const held = copies.get(key);
+    if (held !== undefined && held.mark.sequence === 0 && kind !== 3 && this.#rewrite(account, held, bits, kind, value, now)) return true;
     const units = key.length + value.length;
-    const { length } = this.#texts;
-    if (length > 0 && (length >= 2 * this.#logWrites || this.#units + units > this.#logUnits || now - this.#now >= LOG_MS || this.#account !== account || this.#bits !== bits)) {
+    const { length } = this.#keys;
+    if (length > 0 && (length >= this.#logWrites || this.#units + units > this.#logUnits || now - this.#now >= LOG_MS || this.#account !== account || this.#bits !== bits)) {
       this.#host.settle();
       return undefined;
     }
@@ -217,32 +219,40 @@ export class Front {
     }
     if (key.length > this.#keyUnits || value.length > this.#valueUnits) return false;
     if (length === 0) {
-      [this.#account, this.#copies, this.#bits, this.#now] = [account, copies, bits, now];
+      this.#account = account;
+      this.#bits = bits;
+      this.#now = now;
       this.#host.soon();
     }
-    this.#texts.push(key, value);
-    this.#lengths[length] = key.length;
-    this.#lengths[length + 1] = (value.length << 2) | kind;
     this.#units += units;
     this.#keysLeft -= 1;
     this.#bytesLeft -= bytes;
-    if (kind === 3) copies.delete(key);
-    this.#places[length >> 1] = kind === 3 ? -1 : copies.put(key, kind, value, 0, IN_LOG - length);
+    let copy = held;
+    if (copy === undefined || kind === 3) copy = new Copy(value, this.#marks[kind]);
+    else {
+      copy.value = value;
+      copy.mark = this.#marks[kind];
+    }
+    this.#keys.push(key);
+    this.#log.push(copy);
+    if (kind === 3) {
+      this.#shelf?.clear();
+      copies.delete(key);
+    } else if (held === undefined) copies.set(key, copy);
     return true;
   }
 
-  /** Puts a value in the place of one that is still in the log; false where it is not, or does not fit there. */
-  #rewrite(account: Account, copies: Copies, slot: number, bits: number, kind: 0 | 1, value: string, now: number): boolean {
-    const at = IN_LOG - (copies.sequences[slot] as number);
-    if (at < 0 || this.#account !== account || this.#bits !== bits) return false;
-    const more = value.length - (copies.values[slot] as string).length;
-    const [units, bytes] = [this.#units + more, this.#bytesLeft - more * BYTES_A_UNIT];
+  /** Puts a value in the place of one that is still in the log; false where it does not fit there. */
+  #rewrite(account: Account, held: Copy, bits: number, kind: 0 | 1, value: string, now: number): boolean {
+    if (this.#account !== account || this.#bits !== bits) return false;
+    const more = value.length - held.value.length;
+    const units = this.#units + more;
+    const bytes = this.#bytesLeft - more * BYTES_A_UNIT;
     if (units > this.#logUnits || bytes < 0 || value.length > this.#valueUnits || now - this.#now >= LOG_MS) return false;
-    [this.#units, this.#bytesLeft] = [units, bytes];
-    this.#texts[at + 1] = value;
-    this.#lengths[at + 1] = (value.length << 2) | kind;
-    copies.values[slot] = value;
-    copies.origins[slot] = kind;
+    this.#units = units;
+    this.#bytesLeft = bytes;
+    held.value = value;
+    held.mark = this.#marks[kind];
     return true;
   }
 
@@ -250,15 +260,15 @@ export class Front {
   settle(): void {
     // Whatever the core is asked now may take room: what is left is asked for anew.
     this.#keysLeft = 0;
-    if (this.#texts.length > 0) this.#handOver();
+    if (this.#keys.length > 0) this.#handOver();
     if (this.#owing.size === 0) return;
-    for (const account of this.#owing) account.settle(this.#handed);
+    for (const account of this.#owing) account.settle();
     this.#owing.clear();
   }
 
   /** Whether there is something to tell the core. */
   get owes(): boolean {
-    return this.#texts.length > 0 || this.#owing.size > 0;
+    return this.#keys.length > 0 || this.#owing.size > 0;
   }
 
   owe(account: Account): void {
@@ -273,16 +283,21 @@ export class Front {
   forget(keys: readonly (readonly [space: string, key: string])[] | null): void {
     if (keys === null) {
       this.revoked += 1;
+      this.#shelf = undefined;
       for (const copies of this.#spaces.values()) copies.clear();
+      return;
     }
-    else for (const [space, key] of keys) this.#spaces.get(space)?.delete(key);
+    this.#shelf?.clear();
+    for (const [space, key] of keys) this.#spaces.get(space)?.delete(key);
   }
 
   /** Nothing is answered or accepted any more. */
   end(): void {
     this.#over = true;
-    this.#texts = [];
+    this.#keys = [];
+    this.#log = [];
     this.#owing.clear();
+    this.forget(null);
     this.#spaces.clear();
   }
 
@@ -291,7 +306,8 @@ export class Front {
     // First what is under way, and what listeners do on hearing of it; then nothing happens between the answer and its use.
     this.#host.settle();
     const [keys = 0, bytes = 0, keyBytes = 0, valueBytes = 0, batchKeys = 0, batchBytes = 0] = this.#host.room();
-    [this.#keysLeft, this.#bytesLeft] = [keys, bytes];
+    this.#keysLeft = keys;
+    this.#bytesLeft = bytes;
     this.#logWrites = Math.min(LOG_WRITES, batchKeys);
     // Half of what a batch may hold, so that a value that grows in its place never makes it more than that.
     this.#logUnits = Math.min(LOG_UNITS, batchBytes / BYTES_A_UNIT / 2);
@@ -300,26 +316,24 @@ export class Front {
   }
 
   #handOver(): void {
-    const [texts, account, copies] = [this.#texts, this.#account, this.#copies];
-    this.#handed = undefined;
-    if (texts.length === 0 || account === undefined) return;
-    this.#texts = [];
+    const [keys, log, marks, account] = [this.#keys, this.#log, this.#marks, this.#account];
+    if (account === undefined) return;
+    this.#keys = [];
+    this.#log = [];
+    this.#marks = LOGS();
     this.#units = 0;
     try {
-      let from = 0;
-      for (let [at, units] = [0, 0]; at < texts.length; at += 2) {
-        units += (texts[at] as string).length + (texts[at + 1] as string).length;
-        if (units < TEXT_UNITS || at + 2 === texts.length) continue;
-        account.raw.log(texts.slice(from, at + 2).join(''), this.#lengths.subarray(from, at + 2));
-        [from, units] = [at + 2, 0];
+      const { raw } = account;
+      let [from, [text, end]] = [0, joined(keys, log, this.#lengths, 0)];
+      while (end < keys.length) {
+        raw.log(text, this.#lengths.subarray(2 * from, 2 * end));
+        from = end;
+        [text, end] = joined(keys, log, this.#lengths, from);
       }
-      const [origin = 0, sequence = 0] = account.raw.handOver(texts.slice(from).join(''), this.#lengths.subarray(from, texts.length), this.#bits, this.#now);
-      this.#handed = [origin, sequence];
-      // A slot that is free meanwhile says nothing.
-      for (const slot of this.#places.subarray(0, texts.length >> 1)) {
-        if (slot < 0 || copies === undefined) continue;
-        copies.origins[slot] = (origin << 1) | ((copies.origins[slot] as number) & 1);
-        copies.sequences[slot] = sequence;
+      const [origin = 0, sequence = 0] = raw.handOver(text, this.#lengths.subarray(2 * from, 2 * end), this.#bits, this.#now);
+      for (const mark of [marks[0], marks[1]]) {
+        mark.origin = origin;
+        mark.sequence = sequence;
       }
     } catch (cause) {
       this.forget(null);
@@ -327,3 +341,25 @@ export class Front {
     }
   }
 }
+
+/**
+ * The keys and values of a log joined, from `at` on, as far as one crossing takes them, and where that ends; and their lengths. It
+ * names nothing of one replica, so that what the engine makes of it outlives every replica.
+ */
+function joined(keys: readonly string[], log: readonly Copy[], lengths: Uint32Array, at: number): [text: string, end: number] {
+  const texts: string[] = [];
+  let [end, units] = [at, 0];
+  while (end < keys.length && units < TEXT_UNITS) {
+    const key = keys[end] as string;
+    const { value, mark } = log[end] as Copy;
+    texts.push(key, value);
+    lengths[2 * end] = key.length;
+    lengths[2 * end + 1] = (value.length << 2) | mark.kind;
+    units += key.length + value.length;
+    end += 1;
+  }
+  return [texts.join(''), end];
+}
+
+/** The marks of a log, by the kind of its copies. */
+const LOGS = () => ({ 0: new Mark(0), 1: new Mark(1), 3: new Mark(3) }) as const;

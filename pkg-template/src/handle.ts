@@ -4,10 +4,11 @@
  * Invariant: after `release` no call reaches it; each throws `SESSION_NOT_FOUND` (or why the replica is over).
  */
 import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
+import type { Copies } from './copies.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, type ErrorCode } from './errors.js';
-import { Account, type Copies, type Front } from './front.js';
-import type { Asking } from './roles.js';
+import { Account, type Front } from './front.js';
+import type { Asking, Roles } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Role } from './types/service.js';
 
@@ -15,7 +16,7 @@ export class Handle {
   readonly driver: Driver;
   readonly front: Front;
   readonly account: Account;
-  readonly clock: () => number;
+  readonly roles: Roles | undefined;
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
   // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
@@ -48,13 +49,13 @@ export class Handle {
     this.#text = text;
     driver.adopt(this, raw);
     this.front = driver.front;
+    this.roles = driver.roles;
     this.account = new Account(raw, driver.front);
-    this.clock = driver.clock;
   }
 
   /** As `epoch`, once the host was asked again for the role by which the core has answered. */
   heed(): number {
-    const { roles } = this.driver;
+    const { roles } = this;
     if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.asked += 1;
     return this.epoch;
   }
@@ -123,7 +124,7 @@ export class Handle {
 
   /** Whether the session's time is not over. */
   alive(): boolean {
-    return this.clock() < this.expiresAt;
+    return this.front.now() < this.expiresAt;
   }
 
   call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {

@@ -33,13 +33,14 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
-    if (this.#mayRead === handle.heed() && handle.front.open) {
+    if (this.#mayRead === handle.heed()) {
       const { copies } = handle;
-      const slot = copies.slots.get(key);
-      if (slot !== undefined && handle.alive()) {
-        const [value, origin] = [copies.values[slot] as string, copies.origins[slot] as number];
-        handle.account.note(origin >>> 1, copies.sequences[slot] as number);
-        return (origin & 1 ? JSON.parse(value) : value) as M[K];
+      const copy = copies.get(key) ?? handle.front.fetched(copies, key);
+      if (copy !== undefined && handle.alive()) {
+        const { value, mark } = copy;
+        const { account } = handle;
+        if (mark !== account.last) account.note(mark);
+        return (mark.kind === 0 ? value : JSON.parse(value)) as M[K];
       }
     }
     const raw = this.#glance(key);
@@ -54,7 +55,8 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
     const { kind, value: encoded } = encode(value);
-    const [name, ttl] = [toKey(key), toTtl(options)];
+    const name = toKey(key);
+    const ttl = options === undefined ? -1 : toTtl(options);
     if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string)) return;
     this.#handle.call((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now));
     this.#mayWrite = this.#handle.epoch;
@@ -83,7 +85,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     const handle = this.#handle;
     for (;;) {
       if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
-      const now = handle.clock();
+      const now = handle.front.now();
       if (now >= handle.expiresAt) return false;
       const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
       if (written !== undefined) return written;
@@ -94,8 +96,9 @@ export class SyncHandle<M> implements SyncSession<M> {
   #glance(key: string): Encoded | undefined {
     const [name, handle] = [toKey(key), this.#handle];
     const { front } = handle;
+    const ahead = front.ahead(handle.account.last);
     const found = handle.call<Glance | undefined>(
-      (raw, now) => raw.glance(name, this.#bits, front.ahead(), now),
+      (raw, now) => raw.glance(name, this.#bits, ahead, now),
       // At once: what follows from the call may already forget it again.
       (seen) => seen && front.keep(handle.copies, name, seen),
     );

@@ -20,9 +20,11 @@ use crate::store::Mutation;
 use crate::store::entry::{Content, DataEntry, Key, LiveSet};
 use crate::time::Millis;
 
-/// The most copies that are handed over with one read, and the most bytes of them.
-const AHEAD_MAX: usize = 64;
-const AHEAD_BYTES_MAX: usize = 16 * 1024;
+/// The most copies that are handed over with one read.
+const AHEAD_MAX: usize = 1024;
+/// The most bytes of them: so many for each that is asked for, and in all. A copy in JavaScript may keep all of them in memory.
+const AHEAD_BYTES: usize = 256;
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Above so many forgotten keys at once the host is told to forget all.
 const FORGET_MAX: usize = 1024;
 
@@ -112,29 +114,39 @@ impl Replica {
 
     /// The keys that follow a key, in their order, as far as their copies may be kept: whoever reads one key for the first
     /// time will often read its neighbours, and one crossing then serves them all. At most `most` keys are looked at (and
-    /// never more than 64). Nothing is read by it: the session learns nothing. To be called right after
+    /// never more than 1,024). Nothing is read by it: the session learns nothing. To be called right after
     /// [`Replica::glance`].
     #[must_use]
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
-        let Some(state) = self.sessions.get(&session) else { return Vec::new() };
-        let Some(space) = self.store.space(&state.space) else { return Vec::new() };
-        let durable = self.durable(&state.space);
-        let mut bytes = 0;
-        let neighbours = space.range(Some(key), None).filter(|(next, _)| &***next != key).take(most.min(AHEAD_MAX));
-        let copyable = neighbours.filter_map(|(key, set)| {
-            let entry = alone(set).filter(|entry| durable.contains(entry.dot))?;
-            let content = match &entry.content {
-                Content::Text(_) | Content::Json(_) => entry.content.clone(),
-                Content::Bytes(_) | Content::Tombstone => return None,
-            };
-            Some(Ahead { key: key.clone(), content, dot: entry.dot })
-        });
-        copyable
-            .take_while(|copy| {
-                bytes += copy.key.len() + copy.content.len();
-                bytes <= AHEAD_BYTES_MAX
+        let copy = |(key, entry): (&Key, &DataEntry)| Ahead {
+            key: key.clone(),
+            content: entry.content.clone(),
+            dot: entry.dot,
+        };
+        self.neighbours(session, key, most).map(copy).collect()
+    }
+
+    /// The same without a copy of any.
+    pub fn neighbours<'a>(
+        &'a self,
+        session: SessionHandle,
+        key: &'a str,
+        most: usize,
+    ) -> impl Iterator<Item = (&'a Key, &'a DataEntry)> {
+        let space = self.sessions.get(&session).map(|state| &state.space);
+        let held = space.and_then(|space| Some((self.durable(space), self.store.space(space)?)));
+        let (mut bytes, enough) = (0, most.saturating_mul(AHEAD_BYTES).min(AHEAD_BYTES_MAX));
+        let all = held.into_iter().filter(move |_| most > 0).flat_map(move |(durable, space)| {
+            let keys = space.range(Some(key), None).filter(move |(next, _)| !next.is(key)).take(most.min(AHEAD_MAX));
+            keys.filter_map(move |(key, set)| {
+                let entry = alone(set).filter(|entry| durable.contains(entry.dot))?;
+                matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((key, entry))
             })
-            .collect()
+        });
+        all.take_while(move |(key, entry)| {
+            bytes += key.len() + entry.content.len();
+            bytes <= enough
+        })
     }
 
     /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.

@@ -12,13 +12,14 @@ use super::error::{argument, missing};
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
+use crate::id::ReplicaId;
 use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
-use crate::replica::{Ahead, SessionView};
+use crate::replica::SessionView;
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::RoleType;
 use crate::service::table::{Cell, Table};
-use crate::store::entry::{Content, Key};
+use crate::store::entry::{Content, DataEntry, Key};
 use crate::store::{Check, Mutation};
 use crate::time::{MILLIS_MAX, Millis};
 
@@ -201,27 +202,52 @@ pub(super) fn change(change: &Change) -> JsValue {
 /// A read for the cache: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` where a copy may be kept;
 /// and behind these, where there are copies ahead, their keys and values joined and for each the length of its key, the
 /// length of its value shifted left by two bits with its kind under them, its origin and its sequence.
-pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, ahead: &[(u32, Ahead)]) -> JsValue {
+pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, ahead: &Copies) -> JsValue {
     let Some((kind, value)) = content.and_then(bare) else { return JsValue::UNDEFINED };
     let Some((origin, sequence)) = keep else { return Array::of2(&kind.into(), &value).into() };
     let seen = Array::of4(&kind.into(), &value, &origin.into(), &JsValue::from_f64(sequence as f64));
-    if !ahead.is_empty() {
-        let (mut text, mut numbers) = (String::new(), Vec::with_capacity(4 * ahead.len()));
-        for (origin, copy) in ahead {
-            let (kind, value) = match &copy.content {
-                Content::Text(value) => (TEXT, &**value),
-                Content::Json(value) => (JSON, &**value),
-                Content::Bytes(_) | Content::Tombstone => continue,
-            };
-            text.push_str(&copy.key);
-            text.push_str(value);
-            let value = u64::from(units(value)) << 2 | u64::from(kind);
-            numbers.extend([f64::from(units(&copy.key)), value as f64, f64::from(*origin), copy.dot.sequence as f64]);
-        }
-        seen.push(&JsValue::from_str(&text));
-        seen.push(&Float64Array::from(&*numbers).into());
+    if !ahead.numbers.is_empty() {
+        seen.push(&JsValue::from_str(&ahead.text));
+        seen.push(&Float64Array::from(&*ahead.numbers).into());
     }
     seen.into()
+}
+
+/// Copies on their way out, as `glance` hands them over.
+#[derive(Default)]
+pub(super) struct Copies {
+    text: String,
+    numbers: Vec<f64>,
+    /// Whose writes they are; numbers have places here until `number`.
+    origins: Vec<ReplicaId>,
+}
+
+impl Copies {
+    pub(super) fn add(&mut self, key: &Key, entry: &DataEntry) {
+        let (kind, value) = match &entry.content {
+            Content::Text(value) => (TEXT, &**value),
+            Content::Json(value) => (JSON, &**value),
+            Content::Bytes(_) | Content::Tombstone => return,
+        };
+        // Mostly the writer of the one before.
+        let place = self.origins.iter().rposition(|origin| *origin == entry.dot.replica).unwrap_or_else(|| {
+            self.origins.push(entry.dot.replica);
+            self.origins.len() - 1
+        });
+        self.text.push_str(key);
+        self.text.push_str(value);
+        let packed = u64::from(units(value)) << 2 | u64::from(kind);
+        self.numbers.extend([f64::from(units(key)), packed as f64, place as f64, entry.dot.sequence as f64]);
+    }
+
+    /// Gives the writers the numbers by which they are known outside.
+    pub(super) fn number(&mut self, number: impl FnMut(ReplicaId) -> u32) {
+        let numbers: Vec<u32> = self.origins.iter().copied().map(number).collect();
+        for copy in self.numbers.chunks_exact_mut(4) {
+            let [_, _, origin, _] = copy else { continue };
+            *origin = numbers.get(*origin as usize).copied().map_or(0.0, f64::from);
+        }
+    }
 }
 
 /// The length in UTF-16 units.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
+use super::convert::{Copies, batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
 use super::error::{argument, missing};
 use super::replica::{borrow, pairs};
 use super::{Shared, inspect, options};
@@ -83,8 +83,10 @@ impl Session {
         let mut core = borrow(&self.core)?;
         let seen = core.glance(self.handle, key.into(), terms(bits, -1.0)?, millis(now))?;
         let keep = seen.keep.map(|dot| (core.origin(dot.replica), dot.sequence));
-        let copies = if keep.is_some() { core.ahead(self.handle, key, ahead as usize) } else { Vec::new() };
-        let copies: Vec<_> = copies.into_iter().map(|copy| (core.origin(copy.dot.replica), copy)).collect();
+        let ahead = if keep.is_some() { ahead as usize } else { 0 };
+        let mut copies = Copies::default();
+        core.neighbours(self.handle, key, ahead).for_each(|(key, entry)| copies.add(key, entry));
+        copies.number(|replica| core.origin(replica));
         Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &copies))
     }
 

@@ -206,6 +206,34 @@ test('a session whose time is over reads and writes nothing, copies or not', asy
   assert.equal(await warm(tokyo).get('a'), 'one', 'what it had written before stays written');
 });
 
+test('many reads and writes of one task look at the platform\'s clock once, and a session that ends meanwhile is over by the next task', async (t) => {
+  const now = clock();
+  const own = t.mock.method(Date, 'now', () => now.now);
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo, { expiresIn: '1m' }), warm(tokyo, { expiresIn: '1m' })];
+  ann.sync.set('a', 'one');
+  const looks = own.mock.callCount();
+  for (let n = 0; n < 1_000; n += 1) assert.equal(ann.sync.get('a'), 'one');
+  assert(own.mock.callCount() - looks < 50, 'the clock is not asked at each read');
+  now.now += 60_000;
+  await null;
+  assert.equal(thrown(() => ann.sync.get('a')).code, 'SESSION_EXPIRED');
+  assert.equal(thrown(() => bob.sync.set('a', 'two')).code, 'SESSION_EXPIRED');
+});
+
+test('a session that ends while a task reads and writes without end is not served for long', async (t) => {
+  const now = clock();
+  t.mock.method(Date, 'now', () => now.now);
+  const tokyo = await open(t, { id: 'tokyo' });
+  const ann = warm(tokyo, { expiresIn: '1m' });
+  for (let n = 0; n < 1_000; n += 1) ann.sync.set('a', n);
+  now.now += 60_000;
+  const over = thrown(() => {
+    for (let n = 0; n < 100; n += 1) ann.sync.get('a');
+  });
+  assert.equal(over.code, 'SESSION_EXPIRED');
+});
+
 test('the first that a session hears of its end may be a write', async (t) => {
   const now = clock();
   const tokyo = await open(t, { id: 'tokyo', clock: now });
@@ -383,4 +411,37 @@ test('neighbours that came with a read are true, are forgotten like any copy, an
   assert.equal(read(), writesOf(ann, tokyo), 'a copy that was read counts');
   for (const key of keys.slice(0, 3)) paris.session().sync.delete(key);
   for (const key of keys.slice(0, 3)) assert.equal(bob.sync.get(key), undefined);
+});
+
+test('what was fetched ahead and not looked at yet gives way to whatever is newer', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const key = (n) => `key ${String(n).padStart(5, '0')}`;
+  const expected = new Map();
+  const put = (session, n, value) => {
+    session.sync.set(key(n), value);
+    expected.set(key(n), value);
+  };
+  for (let n = 0; n < 4_000; n += 1) put(ann, n, n % 5 ? `value ${n}` : { n });
+  await pull(paris, tokyo);
+  const [bob, eve] = [paris.session(), warm(paris)];
+  for (let n = 0; n < 4_000; n += 1) {
+    // Some keys further on, which a walk has fetched by now, change here, elsewhere, or go.
+    if (n % 100 === 50) put(eve, n + 3, 'written here');
+    if (n % 100 === 60) {
+      eve.sync.delete(key(n + 3));
+      expected.delete(key(n + 3));
+    }
+    if (n % 100 === 70) {
+      await eve.set(key(n + 3), 'by promise');
+      expected.set(key(n + 3), 'by promise');
+    }
+    if (n % 500 === 80) {
+      put(ann, n + 3, 'elsewhere');
+      await pull(paris, tokyo);
+    }
+    if (n % 100 === 90) assert.deepEqual(bob.sync.get(key(n + 5)), expected.get(key(n + 5)), 'out of order');
+    assert.deepEqual(bob.sync.get(key(n)), expected.get(key(n)), key(n));
+  }
+  for (const bad of [[key(3)], 7, null, undefined, '\ud800']) assert.equal(thrown(() => bob.sync.get(bad)).code, 'KEY_INVALID');
 });
