@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 333_500),
-    ("openReplica, inline", 365_700),
-    ("openReplica, workerd", 358_100),
+    ("the module", 336_100),
+    ("openReplica, inline", 368_600),
+    ("openReplica, workerd", 360_700),
     (".", 31_600),
     ("./browser", 9_000),
     ("./cloudflare", 28_200),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 29_800),
-    ("./bundle", 377_200),
+    ("./bundle", 377_900),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
