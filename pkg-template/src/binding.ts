@@ -135,6 +135,8 @@ export interface CoreSession {
   log(text: string, lengths: Uint32Array): void;
   handOver(text: string, lengths: Uint32Array, terms: number, now: number): Float64Array;
   recordReads(dots: Float64Array): void;
+  /** Reads of copies are use as well. */
+  noteUse(now: number): void;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
   conflicts(key: string, terms: number, now: number): RawEntry[];
   peek(key: string, now: number): RawEntry | undefined;

@@ -44,6 +44,8 @@ export interface Parts {
   readonly timer: Timers;
   /** Answers roles instead of the core's records. */
   readonly roleOf?: ReplicaOptions['roleOf'];
+  /** Whether sessions end that nobody uses. */
+  readonly idles: boolean;
   readonly storage: StorageAdapter;
   readonly unlock: () => void;
   readonly logged: number;
@@ -114,6 +116,7 @@ export class Driver {
       listening: () => this.#listening || this.#watches.size > 0,
       room: () => this.call((core) => core.room()),
       settle: () => this.call(() => undefined),
+      used: parts.idles ? () => parts.clock() : undefined,
       soon: () => void Promise.resolve().then(() => this.settle()),
       lost: (cause) => this.#lost(cause),
     });

@@ -72,6 +72,8 @@ export class Account {
     });
     this.#reads = [];
     if (dots.length > 0) this.raw.recordReads(new Float64Array(dots));
+    const now = this.#front.usedAt();
+    if (now !== undefined) this.raw.noteUse(now);
   }
 
   /** The session was let go of: what it has read concerns nobody any more. */
@@ -96,6 +98,8 @@ export interface Host {
   settle(): void;
   /** The same, after the current task. */
   soon(): void;
+  /** The time, where sessions end that nobody uses. Then the core is told of reads right after the task that has made them. */
+  readonly used: (() => number) | undefined;
   /** Writes that were accepted could not be applied. */
   lost(cause: unknown): void;
 }
@@ -272,7 +276,13 @@ export class Front {
   }
 
   owe(account: Account): void {
+    if (this.#host.used !== undefined && this.#owing.size === 0) this.#host.soon();
     this.#owing.add(account);
+  }
+
+  /** When what is settled now has been read, if that matters. */
+  usedAt(): number | undefined {
+    return this.#host.used?.();
   }
 
   forgive(account: Account): void {

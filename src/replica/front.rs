@@ -194,6 +194,15 @@ impl Replica {
         Ok(())
     }
 
+    /// The host has answered a session from its copies at `now`: that is use, and keeps it from its idle end.
+    ///
+    /// # Errors
+    /// The reason of a session that is over.
+    pub fn note_use(&mut self, session: SessionHandle, now: Millis) -> Result<(), SessionError> {
+        self.input(now);
+        self.use_session(session)
+    }
+
     /// How many keys and bytes the store has place for.
     #[must_use]
     pub fn room(&self) -> (u64, u64) {

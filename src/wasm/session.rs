@@ -130,6 +130,15 @@ impl Session {
         core.record_reads(self.handle, &dots.ok_or_else(|| argument("an origin that was never told"))?)
     }
 
+    /// Notes that the session was used at `now`: the host has answered it from copies.
+    #[wasm_bindgen(js_name = noteUse)]
+    pub fn note_use(&self, now: f64) {
+        // A session that is over, or was let go of, is told so where it asks for something.
+        if let Ok(mut core) = borrow(&self.core) {
+            let _ = core.note_use(self.handle, millis(now));
+        }
+    }
+
     /// What a key shows, as the whole outcome.
     ///
     /// # Errors

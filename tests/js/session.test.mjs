@@ -51,6 +51,24 @@ test('the operations without a promise do the same', async (t) => {
   assert.equal(await session.get('c'), 3);
 });
 
+test('who reads from copies alone uses the session, and who reads nothing does not', async (t) => {
+  let now = Date.now();
+  const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
+  const [read, idle] = [replica.session(), replica.session()];
+  read.sync.set('key', 1);
+  idle.sync.set('other', 1);
+  for (let n = 0; n < 4; n += 1) {
+    now += 40_000;
+    assert.equal(read.sync.get('key'), 1);
+    // What is read is told to the core after the task.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  assert.deepEqual((await all(read.list())).map(({ key }) => key), ['key', 'other']);
+  await assert.rejects(all(idle.list()), { code: 'SESSION_EXPIRED' });
+  now += 60_000;
+  await assert.rejects(all(read.list()), { code: 'SESSION_EXPIRED' });
+});
+
 test('a listing is in key order, within its bounds', async (t) => {
   const session = (await open(t)).session();
   for (const key of ['b:2', 'a', 'b:10', 'c', 'b:1', 'b', 'é']) await session.set(key, key);

@@ -147,7 +147,7 @@ async function hibernates(t, options) {
     async () => {
       for (let second = 0; second < 15; second += 1) {
         await new Promise((resolve) => setTimeout(resolve, 1_000));
-        assert.equal(used.sync.get('before'), 1);
+        assert.equal(used.sync.list({ prefix: 'before' }).length, 1);
       }
       messages.length = 0;
       used.sync.set('after', (sent += 1));
