@@ -137,7 +137,7 @@ export interface ReplicaOptions {
    * ```
    */
   roleOf?: ((user: string | null, space: string) => Role | null) | undefined;
-  /** Decides about passwords instead of the accounts of the replica; `login` asks it. */
+  /** Decides about passwords instead of the accounts of the replica; `login` asks it. It counts wrong ones itself: nothing is locked here. */
   authenticate?: ((user: string, password: string) => boolean | Promise<boolean>) | undefined;
   /** Ends the opening with `ABORTED`, and later closes the replica. */
   signal?: AbortSignalLike | undefined;
