@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// A page, in bytes.
 const PAGE: usize = 64 << 10;
-/// What an entry takes in memory, as a multiple of its bytes in a message: keys, index and values' headers.
-const GROWTH: usize = 12;
+/// What an entry takes in memory, as a multiple of its bytes in a message: as it was read, and as it is held.
+const GROWTH: usize = 6;
 /// About what replicas send at once, in bytes.
 const SLICE: usize = 256 << 10;
 
