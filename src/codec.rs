@@ -165,8 +165,11 @@ impl Writer {
     pub fn finish(self) -> Vec<u8> {
         let (first, others) = (self.replicas.first, self.replicas.others.ids);
         let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
-        let ids = 32 * (others.len() + self.sessions.ids.len() + 1);
-        let mut frame = Output::with_capacity(wire.len() + ids);
+        let ids = wire.len() + 32 * (others.len() + self.sessions.ids.len() + 1);
+        let mut body = self.cbor.into_bytes();
+        // A head that is short beside its body comes before it where that is: a snapshot need not be in memory twice.
+        let stays = body.len() > 64 * ids;
+        let mut frame = Output::with_capacity(if stays { ids } else { ids + body.len() });
         frame.array(3 + self.items);
         frame.u64(VERSION);
         frame.array((first.as_ref().map_or(0, |ids| ids.list().len()) + others.len()) as u64);
@@ -176,9 +179,13 @@ impl Writer {
         for id in self.sessions.ids {
             frame.bytes(id.as_bytes());
         }
-        // The body is the larger part by far, and stays where it is.
-        let mut body = self.cbor.into_bytes();
-        body.splice(..0, frame.into_bytes());
+        if !stays {
+            frame.items(&body);
+            return frame.into_bytes();
+        }
+        let head = frame.into_bytes();
+        body.extend_from_slice(&head);
+        body.rotate_right(head.len());
         body
     }
 }
