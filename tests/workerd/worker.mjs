@@ -13,6 +13,8 @@ export class Edge extends ReplicaObject {
   #told;
   // Statements that only the host knows: how many have begun, and those that wait for `/release`.
   #ran = 0;
+  // Where the environment says so the object answers roles itself: of each space, by user.
+  #members = {};
   #held = [];
 
   constructor(ctx, env) {
@@ -27,7 +29,7 @@ export class Edge extends ReplicaObject {
       if (statement === 'count slowly') await new Promise((resolve) => this.#held.push(resolve));
       return [{ ran: this.#ran }];
     };
-    return { id: this.label, execute, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }) };
+    return { id: this.label, execute, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }), ...(this.env.HOST_ROLES && { roleOf: (user, space) => this.#members[space]?.[user] ?? null }) };
   }
 
   async fetch(request) {
@@ -35,6 +37,7 @@ export class Edge extends ReplicaObject {
     if (pathname === '/do') return this.#do(await request.json());
     if (pathname === '/inspect') return this.#inspect();
     if (pathname === '/admin') return Response.json(await (await this.replica).admin.run(await request.text()));
+    if (pathname === '/members') return Response.json((this.#members = await request.json()));
     if (pathname === '/ran') return Response.json(this.#ran);
     if (pathname === '/release') return Response.json(this.#held.splice(0).map((go) => go()).length);
     return super.fetch(request);
@@ -57,6 +60,7 @@ export class Edge extends ReplicaObject {
 
   async #step(session, name, args) {
     if (name === 'meet') return this.#meet(...args);
+    if (name === 'members') return (this.#members = args[0]);
     if (name === 'sync') return session.sync[args[0]](...args.slice(1));
     if (name === 'list') return Array.fromAsync(session.list(...args), ({ key, value, version }) => [key, value, version]);
     return session[name](...args);
