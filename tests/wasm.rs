@@ -76,7 +76,7 @@ const SINK: &str = "
 
 fn drain(replica: &Replica) -> Vec<JsValue> {
     let sink = Function::new_no_args(&format!("return {{ {SINK} }};")).call0(&JsValue::NULL).unwrap();
-    while replica.poll(sink.unchecked_ref::<Sink>()).unwrap() {}
+    replica.poll(sink.unchecked_ref::<Sink>()).unwrap();
     Array::from(&at(&sink, "list")).iter().collect()
 }
 

@@ -55,8 +55,8 @@ export interface CoreReplica {
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
   persisted(n: number, now: number): void;
-  /** Hands the next effect to `sink`; false where there is none. */
-  poll(sink: CoreSink): boolean;
+  /** Hands every effect to `sink`. */
+  poll(sink: CoreSink): void;
   interest(changes: boolean, conflicts: boolean): void;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;

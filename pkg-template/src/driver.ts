@@ -283,7 +283,7 @@ export class Driver {
   #drain(): boolean {
     if (this.#over !== undefined) return true;
     try {
-      while (this.#parts.core.poll(this.#effects));
+      this.#parts.core.poll(this.#effects);
     } catch (thrown) {
       this.#crash(thrown);
       return false;

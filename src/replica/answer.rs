@@ -285,7 +285,9 @@ impl Replica {
     pub(super) fn change(&self, space: &Space, key: &Key, at: Millis) -> Change {
         let set = self.store.live(space, key);
         let item = set.and_then(|set| shown(key, set, at));
-        Change { key: key.clone(), item, version: set.map(LiveSet::version).unwrap_or_default() }
+        let version = item.as_ref().map(|item| item.version.clone());
+        let version = version.or_else(|| set.map(LiveSet::version)).unwrap_or_default();
+        Change { key: key.clone(), item, version }
     }
 
     /// What of the fleet's records the session has seen and this replica lacks: before it has them it does not know what

@@ -66,7 +66,7 @@ impl Owed {
         } else if late && !waits {
             self.talking = false;
         }
-        if messages.is_empty() && !late {
+        if self.spaces.is_empty() || (messages.is_empty() && !late) {
             return Vec::new();
         }
         // A hello tells all vectors, and a delta that of its space.
@@ -74,8 +74,10 @@ impl Owed {
             matches!(message, Message::Hello { .. })
                 || matches!(message, Message::Delta(delta) if delta.space == *space)
         };
-        let owed = core::mem::take(&mut self.spaces).into_iter().map(|(space, _)| space);
-        let untold = owed.filter(|space| !messages.iter().any(|message| tells(message, space)));
-        untold.map(|space| Message::Ack { vector: store.vector(&space).clone(), space }).collect()
+        let untold = self.spaces.keys().filter(|space| !messages.iter().any(|message| tells(message, space)));
+        let acks = untold.map(|space| Message::Ack { vector: store.vector(space).clone(), space: space.clone() });
+        let acks = acks.collect();
+        self.spaces.clear();
+        acks
     }
 }

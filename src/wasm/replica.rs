@@ -251,14 +251,16 @@ impl Replica {
         Ok(())
     }
 
-    /// Hands the next effect to `sink`; false where there is none.
+    /// Hands every effect to `sink`, each after the borrow was given back.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn poll(&self, sink: &Sink) -> Result<bool, SessionError> {
-        let next = borrow(&self.core)?.poll();
-        next.iter().for_each(|effect| hand_over(effect, sink));
-        Ok(next.is_some())
+    pub fn poll(&self, sink: &Sink) -> Result<(), SessionError> {
+        loop {
+            let next = borrow(&self.core)?.poll();
+            let Some(effect) = next else { return Ok(()) };
+            hand_over(&effect, sink);
+        }
     }
 
     /// How many keys and bytes the store has place for, and the limits: bytes of a key, bytes of a value, keys of a

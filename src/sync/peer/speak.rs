@@ -40,11 +40,14 @@ impl Peer {
             messages.extend(incoming.want_again(space, self.timing.retry, now));
         }
         if self.remote.is_some() {
-            messages.extend(self.tell(store, now).into_iter().flatten());
-            messages.extend(self.all_news(&[], store, now));
+            self.tell(store, now, &mut messages);
+            self.all_news(&[], store, now, &mut messages);
         }
         let waits = self.waits();
         let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
+        if owed.is_empty() {
+            return messages;
+        }
         owed.append(&mut messages);
         owed
     }
@@ -65,7 +68,7 @@ impl Peer {
         let slices = self.requests.made(now);
         let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Slice(_));
         let end = messages.iter().enumerate().filter(is_slice).nth(slices).map(|(at, _)| at);
-        let others = messages.split_off(end.unwrap_or(messages.len()));
+        let others = end.map(|end| messages.split_off(end)).unwrap_or_default();
         let mut frame = core::mem::replace(messages, others);
         self.name_records(&mut frame, store);
         frame
@@ -79,33 +82,38 @@ impl Peer {
         self.owed.clear();
         let mut messages = alloc::vec![self.hello(store, false)];
         self.told.ask_anew();
-        messages.extend(self.tell(store, now).into_iter().flatten());
-        messages.extend(self.all_news(fetching, store, now));
+        self.tell(store, now, &mut messages);
+        self.all_news(fetching, store, now, &mut messages);
         self.name_records(&mut messages, store);
         messages
     }
 
     /// The fences and rows that a trusted peer lacks.
-    fn tell(&mut self, store: &SessionConsistentStore, now: Millis) -> [Option<Message>; 2] {
-        if self.gate.is_some() || !store.fences().is_shared() {
-            return [None, None];
+    fn tell(&mut self, store: &SessionConsistentStore, now: Millis, messages: &mut Vec<Message>) {
+        if self.gate.is_none() && store.fences().is_shared() {
+            let pause = |attempts| backoff(self.timing.retry, attempts);
+            messages.extend(self.told.tell(store, now, pause).into_iter().flatten());
         }
-        let pause = |attempts| backoff(self.timing.retry, attempts);
-        self.told.tell(store, now, pause)
     }
 
     pub(super) fn name_records(&self, messages: &mut Vec<Message>, store: &SessionConsistentStore) {
-        if self.gate.is_none() {
+        if self.gate.is_none() && store.fences().is_shared() {
             name_records(messages, store, |records| self.holds(records));
         }
     }
 
     /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
     /// of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
-    fn all_news(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
-        let (mut messages, mut weight) = (Vec::new(), 0);
+    fn all_news(
+        &mut self,
+        fetching: &[Space],
+        store: &SessionConsistentStore,
+        now: Millis,
+        messages: &mut Vec<Message>,
+    ) {
+        let mut weight = 0;
         if self.gate.as_mut().is_some_and(|gate| gate.is_quiet(now)) {
-            return messages;
+            return;
         }
         let (turn, gate) = (self.turn.take(), self.gate.take());
         let mut tell = |(space, state): (&Space, &SpaceState)| {
@@ -136,7 +144,6 @@ impl Peer {
             }
         }
         self.gate = gate;
-        messages
     }
 
     /// The next delta of a space and about how long it is, if the peer lacks something and none is under way.
