@@ -9,6 +9,7 @@ mod common;
 
 mod calls;
 mod clocks;
+mod crowd;
 mod lies;
 mod limits;
 mod links;
