@@ -10,6 +10,7 @@ pub mod message;
 mod owed;
 pub mod peer;
 mod progress;
+mod proof;
 mod requests;
 mod run;
 pub mod step;

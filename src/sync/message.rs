@@ -17,6 +17,7 @@ use crate::store::fence::Fence;
 use crate::store::keys::{decode_keys, encode_keys};
 use crate::store::roster::Row;
 pub use crate::sync::call::{Call, Reply};
+pub use crate::sync::proof::{MAC_LEN, NONCE_LEN, Proof};
 use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
 use crate::time::{Hlc, Millis};
 use crate::vector::VersionVector;
@@ -44,11 +45,6 @@ const ROSTER: u64 = 24;
 
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
-
-/// The length of a nonce, in bytes.
-pub const NONCE_LEN: usize = 16;
-/// The length of a MAC, in bytes.
-pub const MAC_LEN: usize = 32;
 
 /// One thing that a replica says to a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -173,21 +169,6 @@ pub enum Message {
         /// The kind's number.
         kind: u64,
     },
-}
-
-/// That the sender holds a key of the cluster, and where messages go one by one, that this one is its own.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Proof {
-    /// The name of the key.
-    pub kid: alloc::string::String,
-    /// The sender's own nonce.
-    pub nonce: [u8; NONCE_LEN],
-    /// Which message of the conversation this is; 0 where it proves the sender alone.
-    pub count: u64,
-    /// Over ids, nonces, count and frame.
-    pub mac: [u8; MAC_LEN],
-    /// What is said: a frame, or nothing.
-    pub frame: Vec<u8>,
 }
 
 /// A range of keys of a large delta.
