@@ -13,6 +13,7 @@ mod progress;
 mod proof;
 mod requests;
 mod run;
+mod slice;
 pub mod step;
 mod telling;
 mod told;

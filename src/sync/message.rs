@@ -11,15 +11,15 @@ use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::store::SessionConsistentStore;
-use crate::store::delta::{Delta, Keys, members};
+use crate::store::delta::Delta;
 use crate::store::entry::Key;
 use crate::store::fence::Fence;
-use crate::store::keys::{decode_keys, encode_keys};
 use crate::store::roster::Row;
 pub use crate::sync::call::{Call, Reply};
 pub use crate::sync::proof::{MAC_LEN, NONCE_LEN, Proof};
+pub use crate::sync::slice::Slice;
 use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
-use crate::time::{Hlc, Millis};
+use crate::time::Millis;
 use crate::vector::VersionVector;
 
 const UNKNOWN: u64 = 0;
@@ -171,25 +171,6 @@ pub enum Message {
     },
 }
 
-/// A range of keys of a large delta.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Slice {
-    /// The space.
-    pub space: Space,
-    /// The vector since which the delta is.
-    pub from: VersionVector,
-    /// The sender's vector when the first slice was cut.
-    pub base: VersionVector,
-    /// The last key of the slice before; `None` for the first.
-    pub after: Option<Key>,
-    /// Whether this is the last slice.
-    pub last: bool,
-    /// The clock that the entries are coded against.
-    pub hlc: Hlc,
-    /// The touched keys of the range.
-    pub keys: Keys,
-}
-
 /// The longest message from a peer that is read, in bytes. Replicas cut what they send at 256 KiB; one key with all its
 /// siblings may be longer. A snapshot that is restored has no such limit.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -328,13 +309,7 @@ impl Message {
             }
             Self::Slice(slice) => {
                 head(writer, SLICE, 8);
-                writer.space(&slice.space);
-                writer.vector(&slice.from);
-                writer.vector(&slice.base);
-                optional_text(writer, slice.after.as_deref());
-                writer.bool(slice.last);
-                writer.u64(slice.hlc.to_bits());
-                encode_keys(writer, members(&slice.keys), slice.hlc);
+                slice.encode(writer);
             }
             Self::Want { space, from, base, after } => {
                 head(writer, WANT, 5);
@@ -451,7 +426,7 @@ impl Message {
     fn decode_rare(reader: &mut Reader<'_>, kind: u64, fields: u64) -> Result<Self, SessionError> {
         Ok(match kind {
             BEHIND => Self::Behind { space: reader.space()?, vector: reader.vector()? },
-            SLICE => Self::Slice(decode_slice(reader)?),
+            SLICE => Self::Slice(Slice::decode(reader)?),
             WANT => Self::Want {
                 space: reader.space()?,
                 from: reader.vector()?,
@@ -577,18 +552,4 @@ fn decode_vectors(reader: &mut Reader<'_>) -> Result<Vec<(Space, VersionVector)>
         vectors.push((reader.space()?, reader.vector()?));
     }
     Ok(vectors)
-}
-
-fn decode_slice(reader: &mut Reader<'_>) -> Result<Slice, SessionError> {
-    let space = reader.space()?;
-    let (from, base) = (reader.vector()?, reader.vector()?);
-    let after = reader.optional(Reader::text)?.map(Key::from);
-    let last = reader.bool()?;
-    let hlc = Hlc::from_bits(reader.u64()?);
-    let keys = decode_keys(reader, hlc)?.within(&from, None, hlc)?;
-    let first = keys.first().map(|(key, _)| key);
-    if matches!((&after, first), (Some(after), Some(first)) if first <= after) || (keys.is_empty() && !last) {
-        return Err(SessionError::malformed("a slice outside of its range"));
-    }
-    Ok(Slice { space, from, base, after, last, hlc, keys })
 }
