@@ -105,6 +105,8 @@ pub struct Interest {
     pub changes: bool,
     /// [`Event::Conflict`].
     pub conflicts: bool,
+    /// [`Event::Session`].
+    pub sessions: bool,
 }
 
 /// Something that an application may want to know.
@@ -135,7 +137,7 @@ pub enum Event {
         /// The id from now on.
         new: ReplicaId,
     },
-    /// A session is over.
+    /// A session is over. Told only if the host asked for sessions.
     Session {
         /// How it ended.
         status: SessionStatus,

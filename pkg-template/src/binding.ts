@@ -57,7 +57,7 @@ export interface CoreReplica {
   persisted(n: number, now: number): void;
   /** Hands every effect to `sink`. */
   poll(sink: CoreSink): void;
-  interest(changes: boolean, conflicts: boolean): void;
+  interest(changes: boolean, conflicts: boolean, sessions: boolean): void;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;

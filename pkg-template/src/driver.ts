@@ -16,7 +16,7 @@ import { Journal } from './journal.js';
 import type { Timers } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import { type Asking, Roles } from './roles.js';
-import type { ReplicaOptions, Status } from './types/replica.js';
+import type { Events, ReplicaOptions, Status } from './types/replica.js';
 import { Waits } from './waits.js';
 
 /** Where goes what the core sends to one link, or in reply to one exchange. */
@@ -63,10 +63,10 @@ interface News {
 export class Driver {
   readonly storage: StorageAdapter;
   readonly events = new Emitter((type, wanted) => {
-    if (type === 'change') this.#listening = wanted;
-    else if (type === 'conflict') this.#contested = wanted;
-    else return;
-    this.#unlessOver((core) => core.interest(this.#listening, this.#contested));
+    if (wanted) this.#heard.add(type);
+    else this.#heard.delete(type);
+    this.#listening = this.#heard.has('change');
+    this.#unlessOver((core) => core.interest(this.#listening, this.#heard.has('conflict'), this.#heard.has('session')));
   });
   /** What is answered and accepted before the core is asked. */
   readonly front: Front;
@@ -88,9 +88,10 @@ export class Driver {
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new Set<CoreSession>();
   readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.#free(raw)) : undefined;
-  // Whether somebody listens to changes, and to conflicts.
+  /** The events to which somebody listens. */
+  readonly #heard = new Set<keyof Events>();
+  /** Whether changes are among them: each write asks. */
   #listening = false;
-  #contested = false;
   #performing = false;
   #links = 0;
   #peers = 0;

@@ -30,7 +30,8 @@ export function toOpening(options: ReplicaOptions): Opening {
   }
   if (options.clock !== undefined && typeof options.clock !== 'function') throw invalid('clock is a function');
   for (const hook of ['execute', 'authenticate', 'roleOf'] as const) {
-    if (options[hook] !== undefined && typeof options[hook] !== 'function') throw invalid(`${hook} is a function`);
+    const known = hook === 'authenticate' && options[hook] === 'accounts';
+    if (options[hook] !== undefined && typeof options[hook] !== 'function' && !known) throw invalid(`${hook} is a function`);
   }
   const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
   if (options.roleOf !== undefined) config.roles = true;

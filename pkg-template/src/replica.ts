@@ -57,7 +57,8 @@ export class ReplicaHandle<M> implements Replica<M> {
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
     if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
     const raw = toInit({ ...init, token: undefined, user: undefined });
-    const { authenticate, execute } = this.#hooks;
+    const { execute } = this.#hooks;
+    const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;
     if (!this.#driver.keyed && authenticate === undefined) {
       const token = await ask<string>(this.#driver, this, 'login', [user, password], '', { timeout: LOGIN_MS });
       return new SessionHandle<M>(this.#driver, toBegin({ ...init, token, user: undefined }), execute);

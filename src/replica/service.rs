@@ -331,7 +331,9 @@ impl Replica {
 
     fn close_down(&mut self, id: &SessionId, status: SessionStatus, by: Option<&str>, why: &str) {
         let why = Some(why).filter(|why| !why.is_empty());
-        if let Some(session) = self.service.manager.finish(id, status, by, why, self.now) {
+        if let Some(session) = self.service.manager.finish(id, status, by, why, self.now)
+            && self.interest.sessions
+        {
             self.fresh.push(Effect::Event(Event::Session { status, session }));
         }
     }
@@ -401,7 +403,9 @@ impl Replica {
         let mut shut: Vec<(SessionId, SessionError)> = Vec::new();
         self.service.manager.expire(self.now, most, |session, status| {
             shut.push((session.id, expired(status)));
-            self.fresh.push(Effect::Event(Event::Session { status, session: session.clone() }));
+            if self.interest.sessions {
+                self.fresh.push(Effect::Event(Event::Session { status, session: session.clone() }));
+            }
         });
         self.shut_all(shut);
     }

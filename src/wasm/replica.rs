@@ -275,12 +275,12 @@ impl Replica {
         Ok(numbers.iter().map(|number| *number as f64).collect())
     }
 
-    /// Says whether `change` and `conflict` events are wanted.
+    /// Says whether `change`, `conflict` and `session` events are wanted.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
-    pub fn interest(&self, changes: bool, conflicts: bool) -> Result<(), SessionError> {
-        borrow(&self.core)?.interest(Interest { changes, conflicts });
+    pub fn interest(&self, changes: bool, conflicts: bool, sessions: bool) -> Result<(), SessionError> {
+        borrow(&self.core)?.interest(Interest { changes, conflicts, sessions });
         Ok(())
     }
 

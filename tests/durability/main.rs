@@ -41,7 +41,7 @@ const LINK: LinkId = LinkId(1);
 /// An edge whose storage is late, with a peer that listens on a link.
 fn edge_with_a_peer() -> (Host, Host) {
     let (mut host, mut peer) = (Host::new(stored(edge("paris"))), Host::new(edge("tokyo")));
-    host.replica.interest(Interest { changes: true, conflicts: false });
+    host.replica.interest(Interest { changes: true, ..Interest::default() });
     host.replica.link_up(LINK, START);
     host.drain();
     peer.replica.link_up(LINK, START);

@@ -55,7 +55,7 @@ fn a_write_that_has_not_seen_what_was_read_is_not_folded_onto() {
 #[test]
 fn a_checkpoint_touches_no_key_and_travels_like_any_write() {
     let (mut edge, mut tabs) = (Host::new(stored(edge("fra1"))), writers(MANY));
-    edge.replica.interest(edge_session::io::Interest { changes: true, conflicts: true });
+    edge.replica.interest(edge_session::io::Interest { changes: true, conflicts: true, sessions: false });
     let session = reader(&mut edge, &mut tabs);
     let keys = edge.replica.store().len();
     assert_eq!(code(edge.replica.token(session, START)), ErrorCode::TokenTooLarge);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { EdgeSessionError, pair } from 'edge-session';
+import { EdgeSessionError, openReplica, pair } from 'edge-session';
 import { SECRET, clock, converge, next, open, openAll, pull, rejection, thrown, within } from './support.mjs';
 
 const table = readFileSync(new URL('../data/service/statements.txt', import.meta.url), 'utf8')
@@ -258,6 +258,7 @@ test('accounts: who knows the password is the user, a guess is a guess, and five
 });
 
 test('the host may decide about passwords itself', async (t) => {
+  assert.equal((await rejection(openReplica({ authenticate: 'account' }))).code, 'ARGUMENT_INVALID');
   const replica = await open(t, { authenticate: async (user, password) => user === 'ann' && password === 'yes' });
   assert.equal((await replica.login('ann', 'yes')).user, 'ann');
   assert.equal((await rejection(replica.login('ann', 'no'))).code, 'BAD_CREDENTIALS');

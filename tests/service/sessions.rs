@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::{ReplicaId, SessionId, Space};
-use edge_session::io::{Event, Policy, Terms};
+use edge_session::io::{Event, Interest, Policy, Terms};
 use edge_session::replica::{Config, SessionInit};
 use edge_session::service::cache::SessionCache;
 use edge_session::service::manager::{SessionLimits, SessionManager};
@@ -16,6 +16,9 @@ use proptest::prelude::*;
 use super::common::host::{Host, PLAIN};
 use super::common::{START, edge, stored, tab};
 use super::run;
+
+/// Of a host that wants to hear which sessions end.
+const SESSIONS: Interest = Interest { changes: false, conflicts: false, sessions: true };
 
 fn info(number: u8, user: Option<&str>) -> SessionInfo {
     SessionInfo {
@@ -188,6 +191,7 @@ fn a_session_that_nobody_uses_is_over_at_its_next_use_and_is_told_of() {
     assert_eq!(host.replica.session(again).unwrap().refused.unwrap().code(), ErrorCode::SessionExpired);
 
     let watched = host.session();
+    host.replica.interest(SESSIONS);
     host.drain();
     let due = host.timeout.expect("a timer is asked for");
     host.at(due);
@@ -351,6 +355,7 @@ fn who_made_place_because_its_time_was_over_is_told_so() {
     let mut config = edge("fra1");
     (config.sessions.sessions, config.sessions.idle) = (1, Some(1_000));
     let mut host = Host::new(config);
+    host.replica.interest(SESSIONS);
     let ann = host.session();
     // No timer has rung.
     host.now = START + 1_000;
@@ -362,6 +367,21 @@ fn who_made_place_because_its_time_was_over_is_told_so() {
     assert_eq!(host.events.iter().filter(told).count(), 1);
 }
 
+#[test]
+fn who_does_not_ask_which_sessions_end_hears_of_none() {
+    for (interest, told) in [(Interest::default(), 0), (SESSIONS, 1)] {
+        let mut config = edge("fra1");
+        config.sessions.idle = Some(1_000);
+        let mut host = Host::new(config);
+        host.replica.interest(interest);
+        let ann = host.session();
+        host.drain();
+        host.at(START + 1_000);
+        assert_eq!(host.get(ann, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
+        assert_eq!(host.events.iter().filter(|event| matches!(event, Event::Session { .. })).count(), told);
+    }
+}
+
 /// Thousands that are over at one time do not keep the others waiting: they end in several goes, and are over in between.
 #[test]
 fn a_crowd_ends_in_several_goes() {
@@ -369,6 +389,7 @@ fn a_crowd_ends_in_several_goes() {
     let mut config = edge("fra1");
     config.sessions.idle = Some(1_000);
     let mut host = Host::new(config);
+    host.replica.interest(SESSIONS);
     let sessions: Vec<_> = (0..CROWD).map(|_| host.session()).collect();
     host.drain();
     let due = host.timeout.unwrap();

@@ -34,7 +34,7 @@ fn entries(host: &Host) -> usize {
 fn the_latest_shows_all_are_told_and_the_next_write_resolves() {
     let mut hosts = crowd(3);
     let mut edge = Host::new(edge("fra1"));
-    edge.replica.interest(Interest { changes: false, conflicts: true });
+    edge.replica.interest(Interest { conflicts: true, ..Interest::default() });
     for host in &mut hosts {
         edge.pull(host);
     }

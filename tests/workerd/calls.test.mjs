@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join } from './client.mjs';
-import { Workerd, until, within } from './support.mjs';
+import { SECRET, Workerd, until, within } from './support.mjs';
 
 const PATIENT = { timeout: '50s' };
 
@@ -29,6 +29,16 @@ test("a tab logs in at an object, and the object knows the account's session", a
   const [wrong, nobody] = [await refusal(tab.login('ann', 'wrong', PATIENT)), await refusal(tab.login('nobody', 'wrong', PATIENT))];
   assert.deepEqual([wrong.code, nobody.code], ['BAD_CREDENTIALS', 'BAD_CREDENTIALS']);
   assert.equal(wrong.message, nobody.message);
+});
+
+test('an object that was not told who decides about passwords refuses a login, and says what it needs', async (t) => {
+  const edge = await Workerd.start(t, './worker.mjs', { EDGE: 'Edge' }, { TOKEN_SECRET: SECRET, PASSWORDS_UNSAID: 'yes' });
+  const before = (await edge.json('/do', {})).token;
+  await admin(edge, "CREATE USER ann WITH PASSWORD 'a long password'");
+  const tab = await join(t, edge, { token: before });
+  const refused = await refusal(tab.login('ann', 'a long password', PATIENT));
+  assert.equal(refused.code, 'UNSUPPORTED');
+  assert.match(refused.message, /authenticate: a function, or 'accounts'/);
 });
 
 test("a tab's statements run in the object, under its own session and role", async (t) => {

@@ -29,7 +29,8 @@ export class Edge extends ReplicaObject {
       if (statement === 'count slowly') await new Promise((resolve) => this.#held.push(resolve));
       return [{ ran: this.#ran }];
     };
-    return { id: this.label, execute, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }), ...(this.env.HOST_ROLES && { roleOf: (user, space) => this.#members[space]?.[user] ?? null }) };
+    const passwords = !this.env.PASSWORDS_UNSAID && { authenticate: 'accounts' };
+    return { id: this.label, execute, ...passwords, ...(this.env.TOKEN_SECRET && { secret: { kid: '1', key: this.env.TOKEN_SECRET } }), ...(this.env.HOST_ROLES && { roleOf: (user, space) => this.#members[space]?.[user] ?? null }) };
   }
 
   async fetch(request) {

@@ -137,8 +137,11 @@ export interface ReplicaOptions {
    * ```
    */
   roleOf?: ((user: string | null, space: string) => Role | null) | undefined;
-  /** Decides about passwords instead of the accounts of the replica; `login` asks it. It counts wrong ones itself: nothing is locked here. */
-  authenticate?: ((user: string, password: string) => boolean | Promise<boolean>) | undefined;
+  /**
+   * Decides about passwords instead of the accounts of the replica; `login` asks it. It counts wrong ones itself: nothing is locked here.
+   * `'accounts'`, which is what goes unsaid: the accounts decide. An object of Cloudflare's that has a secret must say one or the other.
+   */
+  authenticate?: 'accounts' | ((user: string, password: string) => boolean | Promise<boolean>) | undefined;
   /** Ends the opening with `ABORTED`, and later closes the replica. */
   signal?: AbortSignalLike | undefined;
 }

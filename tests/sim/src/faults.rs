@@ -28,7 +28,7 @@ impl World {
         let own = &mut self.nodes[node];
         let now = own.look(self.now);
         let mut replica = Replica::open(config, now).map_err(|error| contract(node, "does not open", &error))?;
-        replica.interest(Interest { changes: false, conflicts: true });
+        replica.interest(Interest { changes: false, conflicts: true, sessions: true });
         for frame in own.storage.frames() {
             replica.load(frame, now).map_err(|error| contract(node, "does not take its own record back", &error))?;
         }

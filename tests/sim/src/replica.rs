@@ -132,7 +132,11 @@ impl Replica {
     /// See [`Core::interest`].
     pub fn interest(&mut self, interest: Interest) {
         self.core.interest(interest);
-        self.note("interest", || vec![json!(interest.changes), json!(interest.conflicts)], || Value::Null);
+        self.note(
+            "interest",
+            || vec![json!(interest.changes), json!(interest.conflicts), json!(interest.sessions)],
+            || Value::Null,
+        );
     }
 
     /// See [`Core::retire`].

@@ -24,6 +24,11 @@ const TAG = 'edge-session';
 // Peers on sockets that hibernate hear from this object when there is something to hear.
 const HEARTBEAT = '10m';
 
+/** What answers a login where the options say nothing of passwords. */
+function unsaid(): never {
+  throw new EdgeSessionError('UNSUPPORTED', "this object was not told who decides about passwords; its options() need authenticate: a function, or 'accounts'");
+}
+
 /** What there is once the replica is open. */
 interface Live<M> {
   readonly replica: Replica<M>;
@@ -79,6 +84,10 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
    * and the heartbeat 10 minutes, unless said otherwise: whatever is written is sent at once all the same, and each
    * heartbeat wakes the object. For the same reason clients of objects do well with a `heartbeat` of minutes. Edges that are linked
    * to objects wake them when they tell of sessions that are new or have changed, and once in 200 s of all that they have.
+   *
+   * An object with a secret says who decides about passwords: `authenticate` is a function of yours, or `'accounts'`, and then each
+   * `login` hashes here, which takes 20 ms of the processor and 20 MB of the 128 that an object has. Without it `login` is refused
+   * with `UNSUPPORTED`.
    */
   protected options(): ReplicaOptions {
     return {};
@@ -145,6 +154,8 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     await this.#clock.wake();
     const options = this.options();
     const given: ReplicaOptions = { storage: durableObjectStorage(this.ctx.storage), heartbeat: HEARTBEAT, ...options };
+    // Without a secret it asks one that has: there is nothing to say.
+    if (options.secret !== undefined) given.authenticate ??= unsaid;
     const { replica, driver } = await open<M>(given, this.#clock.timers);
     // An instance that trapped is over: the platform makes a new object of what is stored.
     replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));

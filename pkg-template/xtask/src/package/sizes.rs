@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 360_900),
     (".", 31_700),
     ("./browser", 9_000),
-    ("./cloudflare", 28_300),
+    ("./cloudflare", 28_400),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),

@@ -225,7 +225,7 @@ impl Room {
         let mut room = Self { clients: [Host::open("one")?, Host::open("two")?], server: Host::open("server")? };
         for (link, client) in (0..).zip(&mut room.clients) {
             client.replica.link_up(LinkId(0), NOW);
-            client.replica.interest(Interest { changes: true, conflicts: false });
+            client.replica.interest(Interest { changes: true, ..Interest::default() });
             room.server.replica.link_up(LinkId(link), NOW);
         }
         // Until nobody has anything to say.
