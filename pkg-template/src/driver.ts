@@ -44,8 +44,8 @@ export interface Parts {
   readonly timer: Timers;
   /** Answers roles instead of the core's records. */
   readonly roleOf?: ReplicaOptions['roleOf'];
-  /** Whether sessions end that nobody uses. */
-  readonly idles: boolean;
+  /** After how many milliseconds sessions end that nobody uses. */
+  readonly idle: number | undefined;
   readonly storage: StorageAdapter;
   readonly unlock: () => void;
   readonly logged: number;
@@ -117,7 +117,7 @@ export class Driver {
       listening: () => this.#listening || this.#watches.size > 0,
       room: () => this.call((core) => core.room()),
       settle: () => this.call(() => undefined),
-      used: parts.idles ? () => parts.clock() : undefined,
+      used: parts.idle === undefined ? undefined : () => parts.clock(),
       soon: () => void Promise.resolve().then(() => this.settle()),
       lost: (cause) => this.#lost(cause),
     });
@@ -166,6 +166,11 @@ export class Driver {
   /** The time, in milliseconds since 1970. */
   get clock(): () => number {
     return this.#parts.clock;
+  }
+
+  /** After how many milliseconds sessions end that nobody uses. */
+  get idle(): number | undefined {
+    return this.#parts.idle;
   }
 
   /** The alarm clocks of the place where this replica lives. */

@@ -24,6 +24,8 @@ export class Handle {
   #info: CoreSessionInfo | undefined;
   #copies: Copies | undefined;
   #expiresAt: number | undefined;
+  /** The idle end that follows from what the core has answered last: from then on it is asked again. */
+  #idleEnd = Number.POSITIVE_INFINITY;
   #raw: CoreSession | undefined;
   /** The role by which the core has answered this handle last, where the host says roles. */
   #role: Role | null | undefined;
@@ -122,9 +124,15 @@ export class Handle {
     return toInfo(this.call((raw) => raw.info()));
   }
 
-  /** Whether the session's time is not over. */
-  alive(): boolean {
-    return this.front.now() < this.expiresAt;
+  /** Whether the session's time is not over, as far as that is known without the core. */
+  alive(now = this.front.now()): boolean {
+    return now < this.expiresAt && now < this.#idleEnd;
+  }
+
+  /** The core has let the session operate at `now`. */
+  allowed(now: number): void {
+    const { idle } = this.driver;
+    if (idle !== undefined) this.#idleEnd = now + idle;
   }
 
   call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {

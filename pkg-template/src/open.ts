@@ -66,7 +66,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
       hold = nowhere(cause);
       begun = await begin(opening, module, hold.storage);
     }
-    driver = new Driver({ ...begun, ...hold, clock: opening.clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idles: options.session?.idleTimeout !== undefined });
+    driver = new Driver({ ...begun, ...hold, clock: opening.clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle: opening.config.session?.idleTimeout });
     heed(signal);
     const { refusal } = hold;
     // Once whoever opens it had the time to listen.

@@ -5,7 +5,7 @@
  * on this side of the boundary; see `front.ts`.
  */
 import { collect } from './batch.js';
-import type { Glance, RawEntry } from './binding.js';
+import type { CoreSession, Glance, RawEntry } from './binding.js';
 import type { Handle } from './handle.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
@@ -58,15 +58,13 @@ export class SyncHandle<M> implements SyncSession<M> {
     const name = toKey(key);
     const ttl = options === undefined ? -1 : toTtl(options);
     if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string)) return;
-    this.#handle.call((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now));
-    this.#mayWrite = this.#handle.epoch;
+    this.#mayWrite = this.#operate((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now));
   }
 
   delete(key: Key<M>): void {
     const name = toKey(key);
     if (this.#write(name, 3, '')) return;
-    this.#handle.call((raw, now) => raw.delete(name, this.#bits, NO_TIMEOUT, now));
-    this.#mayWrite = this.#handle.epoch;
+    this.#mayWrite = this.#operate((raw, now) => raw.delete(name, this.#bits, NO_TIMEOUT, now));
   }
 
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[] {
@@ -86,7 +84,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     for (;;) {
       if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
       const now = handle.front.now();
-      if (now >= handle.expiresAt) return false;
+      if (!handle.alive(now)) return false;
       const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
       if (written !== undefined) return written;
     }
@@ -97,12 +95,21 @@ export class SyncHandle<M> implements SyncSession<M> {
     const [name, handle] = [toKey(key), this.#handle];
     const { front } = handle;
     const ahead = front.ahead(handle.account.last);
-    const found = handle.call<Glance | undefined>(
-      (raw, now) => raw.glance(name, this.#bits, ahead, now),
+    let found: Glance | undefined;
+    this.#mayRead = this.#operate(
+      (raw, now) => (found = raw.glance(name, this.#bits, ahead, now)),
       // At once: what follows from the call may already forget it again.
       (seen) => seen && front.keep(handle.copies, name, seen),
     );
-    this.#mayRead = handle.epoch;
     return found && { kind: found[0], value: found[1] };
+  }
+
+  /** Asks the core; the epoch in which its word holds. */
+  #operate<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): number {
+    const handle = this.#handle;
+    let at = 0;
+    handle.call((raw, now) => run(raw, (at = now)), keep);
+    handle.allowed(at);
+    return handle.epoch;
   }
 }

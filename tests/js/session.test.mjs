@@ -69,6 +69,21 @@ test('who reads from copies alone uses the session, and who reads nothing does n
   await assert.rejects(all(read.list()), { code: 'SESSION_EXPIRED' });
 });
 
+test('no copy is answered and no write accepted after the idle end, though no timer has rung', async (t) => {
+  let now = Date.now();
+  const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
+  const [reader, writer, other] = [replica.session(), replica.session(), replica.session()];
+  for (const session of [reader, writer, other]) session.sync.set('key', 1);
+  for (const session of [reader, writer]) assert.equal(session.sync.get('key'), 1);
+  now += 59_999;
+  assert.equal(other.sync.get('key'), 1);
+  // In the same task: whatever waits for its time has not had its turn.
+  now += 1;
+  assert.throws(() => reader.sync.get('key'), { code: 'SESSION_EXPIRED' });
+  assert.throws(() => writer.sync.set('key', 2), { code: 'SESSION_EXPIRED' });
+  assert.equal(other.sync.get('key'), 1);
+});
+
 test('a listing is in key order, within its bounds', async (t) => {
   const session = (await open(t)).session();
   for (const key of ['b:2', 'a', 'b:10', 'c', 'b:1', 'b', 'é']) await session.set(key, key);
