@@ -252,6 +252,8 @@ fn many() -> impl Strategy<Value = Vec<(ReplicaId, u64)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
     /// Long lists of ids are written and read in one piece: whoever writes and whoever reads, it is the same.
     #[test]
     fn vectors_are_read_alike_by_whoever_holds_what(one in many(), two in many(), speaker in any_replica()) {
@@ -328,9 +330,11 @@ fn an_id_with_a_longer_head_leaves_no_trace() {
 #[test]
 fn an_id_is_refused_for_each_byte_that_no_label_has() {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    for len in 1..=16 {
+    // Under Miri all of them take a quarter of an hour.
+    let (lengths, step) = if cfg!(miri) { (vec![3, 8, 16], 51) } else { ((1..=16).collect(), 1) };
+    for len in lengths {
         for at in 0..len {
-            for byte in 0..=u8::MAX {
+            for byte in (0..=u8::MAX).step_by(step) {
                 let mut compact = vec![b'a'; len];
                 compact[at] = byte;
                 compact.extend([0xff; 10]);
