@@ -22,7 +22,7 @@ export async function replay(trace, instantiate) {
     try {
       if (method === 'open') {
         const { Replica } = await instantiate();
-        replicas.set(number, { core: new Replica(...args), sessions: new Map() });
+        replicas.set(number, { core: new Replica(...args), sessions: new Map(), sink: new Sink() });
         counts.replicas += 1;
       }
       result = shown(call(replicas.get(number), method, args), expected);
@@ -43,7 +43,7 @@ export async function replay(trace, instantiate) {
 /** The methods of a session: their first argument is its number in the trace. */
 const OF_SESSION = ['get', 'read', 'list', 'conflicts', 'set', 'delete', 'batch', 'watch', 'merge', 'missing', 'token', 'sealed', 'glance', 'handOver', 'recordReads'];
 
-function call({ core, sessions }, method, args) {
+function call({ core, sessions, sink }, method, args) {
   if (method === 'open') return core.id;
   if (method === 'session') {
     const [handle, init, now] = args;
@@ -59,9 +59,9 @@ function call({ core, sessions }, method, args) {
     return undefined;
   }
   if (method === 'poll') {
-    const sink = new Sink();
-    core.poll(sink);
-    return sink.effect;
+    // The module hands over all that there is, the trace has one effect a line.
+    if (sink.effects.length === 0) core.poll(sink);
+    return sink.effects.shift();
   }
   if (!OF_SESSION.includes(method)) return core[method](...args);
   const [handle, ...rest] = args;
@@ -71,24 +71,24 @@ function call({ core, sessions }, method, args) {
   return numbers(method === 'glance' && result !== undefined ? result.map(numbers) : result);
 }
 
-/** Makes of what is told of an effect the object that the trace has. */
+/** Makes of what is told of each effect the object that the trace has. */
 class Sink {
-  effect = undefined;
-  persist = (n, bytes) => (this.effect = { kind: 'persist', n, bytes });
-  transmit = (link, bytes) => (this.effect = { kind: 'transmit', link, bytes });
-  settled = (wait) => (this.effect = { kind: 'settled', wait });
-  watch = (watch) => (this.effect = { kind: 'watch', watch });
-  unsynced = (unsynced) => (this.effect = { kind: 'unsynced', unsynced });
-  timeout = (at) => (this.effect = { kind: 'timeout', at: at < 0 ? null : at });
-  other = (effect) => (this.effect = effect);
+  effects = [];
+  persist = (n, bytes) => this.effects.push({ kind: 'persist', n, bytes });
+  transmit = (link, bytes) => this.effects.push({ kind: 'transmit', link, bytes });
+  settled = (wait) => this.effects.push({ kind: 'settled', wait });
+  watch = (watch) => this.effects.push({ kind: 'watch', watch });
+  unsynced = (unsynced) => this.effects.push({ kind: 'unsynced', unsynced });
+  timeout = (at) => this.effects.push({ kind: 'timeout', at: at < 0 ? null : at });
+  other = (effect) => this.effects.push(effect);
   forget = (text, lengths) => {
     const parts = cut(text, [...lengths]);
-    this.effect = { kind: 'forget', keys: parts.slice(0, -1).flatMap((space, at) => (at % 2 === 0 ? [[space, parts[at + 1]]] : [])) };
+    this.effects.push({ kind: 'forget', keys: parts.slice(0, -1).flatMap((space, at) => (at % 2 === 0 ? [[space, parts[at + 1]]] : [])) });
   };
   change = (text, space, key, version, kind, expires, bytes) => {
     const [spaceText, keyText, versionText, rest] = cut(text, [space, key, version]);
     const entry = kind === 3 ? undefined : { key: keyText, kind, value: bytes ?? rest, version: versionText, expiresAt: expires < 0 ? null : expires };
-    this.effect = { kind: 'event', event: { type: 'change', space: spaceText, key: keyText, entry, version: versionText } };
+    this.effects.push({ kind: 'event', event: { type: 'change', space: spaceText, key: keyText, entry, version: versionText } });
   };
 }
 
