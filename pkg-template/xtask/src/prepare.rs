@@ -68,7 +68,8 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
     answer.clone().map_err(|error| anyhow!("{need:?} cannot be had: {error}"))
 }
 
-/// The active toolchain gets the target; which toolchain that is, is the user's choice (`rust-version` is the floor).
+/// The active toolchain gets the target, and the sources of the standard library, which the module is compiled with; which
+/// toolchain that is, is the user's choice (`rust-version` is the floor).
 fn wasm_target() -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
     let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
@@ -76,6 +77,11 @@ fn wasm_target() -> Result<PathBuf> {
     if !libdir.is_dir() {
         say("adding the wasm32 target to the Rust toolchain (about 20 MB, seconds)");
         run(command("rustup").args(["target", "add", TARGET])).context("rustc has no wasm32 target")?;
+    }
+    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
+    if !Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").is_file() {
+        say("adding the sources of the standard library to the Rust toolchain (about 3 MB, seconds)");
+        run(command("rustup").args(["component", "add", "rust-src"])).context("rustc has no sources of its library")?;
     }
     Ok(libdir)
 }

@@ -23,6 +23,11 @@ const NAME: &str = "edge_session";
 /// that takes them several times as long as for the small ones that are really hot. The module is 2 % smaller, too.
 const ONCE_CALLED: &str = "--one-caller-inline-max-function-size=20";
 
+/// The standard library is compiled with the crate, so that a panic is one instruction that traps: its texts, the places in
+/// the sources that they name, and what formats them are in no module (a thirtieth of its size). The compiler is the one of all other
+/// builds, told that it may do so; an instance that has trapped is never called again (`REPLICA_CRASHED`).
+const WITHOUT_PANICS: &[&str] = &["-Zbuild-std=std,panic_abort"];
+
 /// What rustc 1.95 enables for wasm32 and wasm-bindgen adds; every engine that we name has all of it.
 const FEATURES: &[&str] = &[
     "--enable-bulk-memory",
@@ -76,7 +81,7 @@ pub(super) fn build(out: &Path) -> Result<String> {
 /// Compiles the crate in a build directory of its own: its flags differ from every other build's, and sharing one
 /// would rebuild all dependencies at every change of command.
 fn compile() -> Result<PathBuf> {
-    say("compiling the crate for wasm32 (half a minute the first time)");
+    say("compiling the crate for wasm32 (a minute or two the first time)");
     run(&mut cargo()?)?;
     Ok(target().join(format!("wasm/wasm32-unknown-unknown/release/{NAME}.wasm")))
 }
@@ -97,11 +102,12 @@ fn build_of(package: &str) -> Result<Command> {
     let mut cargo = command("cargo");
     cargo
         .args(["build", "--release", "--package", package, "--lib", "--target", "wasm32-unknown-unknown"])
-        .arg("--target-dir")
-        .arg(target().join("wasm"))
+        .args(["--target-dir".as_ref(), target().join("wasm").as_os_str()])
+        .args(WITHOUT_PANICS)
+        .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            [remapped()?, vec![format!("-Clink-arg=-zstack-size={STACK}")]].concat().join("\x1f"),
+            [flags()?, vec![format!("-Clink-arg=-zstack-size={STACK}")]].concat().join("\x1f"),
         );
     Ok(cargo)
 }
@@ -114,9 +120,11 @@ pub(crate) fn refuses_mutants() -> Result<()> {
     Ok(())
 }
 
-/// Panic messages carry source paths. These flags make them the same on every machine.
-fn remapped() -> Result<Vec<String>> {
+/// What the module is compiled with. Whatever names a source names it alike on every machine.
+fn flags() -> Result<Vec<String>> {
     let mut flags = vec![
+        "-Zunstable-options".into(),
+        "-Cpanic=immediate-abort".into(),
         // SHA-256 of a token takes two thirds of the time with it.
         "-Ctarget-feature=+simd128".into(),
         // A quarter of what opt-level 2 asks for: at 75 the module is 1.5 % larger and a token takes 6 % less time, at 225 a twelfth
@@ -159,9 +167,9 @@ fn bind(wasm: &Path, name: &str, mode: fn(&mut Bindgen) -> Result<&mut Bindgen>)
     Ok(dir)
 }
 
-/// Holds the module to what the flags above promise.
+/// Holds the module to what the flags above promise: no path of this machine, and no source, as every panic names one.
 fn names_no_path(module: &[u8]) -> Result<()> {
-    let mut forbidden = vec![root(), target(), sysroot()?, PathBuf::from("xtask")];
+    let mut forbidden = vec![root(), target(), sysroot()?, PathBuf::from("xtask"), PathBuf::from("src/")];
     forbidden.extend(cargo_home().into_iter().chain(home()));
     for path in forbidden {
         let path = path.to_string_lossy();
