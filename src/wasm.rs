@@ -8,7 +8,7 @@ mod convert;
 mod effects;
 mod error;
 mod inspect;
-mod memory;
+pub mod memory;
 mod options;
 mod password;
 mod replica;

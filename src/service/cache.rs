@@ -8,7 +8,7 @@
 use hashbrown::HashTable;
 
 use super::record::SessionInfo;
-use super::slab::{Slab, ask_ahead};
+use super::slab::Slab;
 use crate::id::SessionId;
 use crate::mutant::{Mutant, Service, off};
 
@@ -46,8 +46,6 @@ pub struct SessionCache {
     newest: u32,
     oldest: u32,
     extra: usize,
-    /// The pages of memory that there were when the last session came.
-    pages: usize,
     /// Counted by whoever asks and drops.
     pub stats: CacheStats,
 }
@@ -62,7 +60,6 @@ impl Default for SessionCache {
             newest: NONE,
             oldest: NONE,
             extra: 0,
-            pages: 0,
             stats: CacheStats::default(),
         }
     }
@@ -141,7 +138,6 @@ impl SessionCache {
         self.attach(at);
         let tags = &self.tags;
         self.table.insert_unique(hash(tag), at, |at| tags.get(*at).map_or(0, |tag| hash(*tag)));
-        self.pages = ask_ahead(self.pages);
         at
     }
 

@@ -1,7 +1,7 @@
 //! A list that grows in pieces: what it holds is never moved, and never copied to grow.
 //!
 //! A vector that doubles copies itself, and for a while holds itself twice; linear memory never shrinks. Invariant: places are
-//! numbered from 0 without a gap, and an item keeps its place. [`ask_ahead`] is how the memory comes for many pieces at once.
+//! numbered from 0 without a gap, and an item keeps its place.
 
 use alloc::vec::Vec;
 
@@ -55,31 +55,4 @@ impl<T> Slab<T> {
         }
         at
     }
-}
-
-/// Where linear memory has grown since it had `seen` pages, has it grow by a sixteenth more, which the allocator holds from then
-/// on; answers the pages that there are.
-///
-/// An allocator asks for a page of 64 KiB at a time. To an engine each time is a new buffer of the whole length, which it enters in
-/// its books, and collects garbage for: of beginning a million sessions seven tenths were that.
-#[cfg(target_arch = "wasm32")]
-#[must_use]
-pub fn ask_ahead(seen: usize) -> usize {
-    let pages = core::arch::wasm32::memory_size::<0>();
-    if pages == seen {
-        return pages;
-    }
-    let mut step: Vec<u8> = Vec::new();
-    // Where there is not so much, it comes page by page.
-    if step.try_reserve_exact((pages / 16) << 16).is_ok() {
-        drop(core::hint::black_box(step));
-    }
-    core::arch::wasm32::memory_size::<0>()
-}
-
-/// Elsewhere memory comes as it is used.
-#[cfg(not(target_arch = "wasm32"))]
-#[must_use]
-pub const fn ask_ahead(seen: usize) -> usize {
-    seen
 }

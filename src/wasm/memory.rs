@@ -2,7 +2,9 @@
 //!
 //! The allocator asks the engine for one page of 64 KiB at a time, and an engine may collect garbage at each: in Node 20
 //! a profile of 100,000 writes and their restoring showed 71 % of the time in the garbage collector and 21 % in growing.
-//! Taking a large block and letting go of it leaves the allocator with room that it then cuts up without asking.
+//! To it each time is a new buffer of the whole length, which it enters in its books: of beginning a million sessions seven
+//! tenths were that. Taking a large block and letting go of it leaves the allocator with room that it then cuts up without asking.
+//! Invariant: this is the only place that knows of memory; what fills it, the core, does not.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +25,7 @@ pub(super) fn size() -> usize {
 }
 
 /// Called before each call's work: where the memory has grown since the last one, makes room for a quarter more.
-pub(super) fn tend() {
+pub fn tend() {
     let pages = core::arch::wasm32::memory_size(0);
     let seen = SEEN.swap(pages, Ordering::Relaxed);
     if seen != 0 && pages > seen {

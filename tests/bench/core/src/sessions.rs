@@ -32,6 +32,9 @@ thread_local! {
 
 impl Sessions {
     fn begin(&mut self) {
+        // As the package does at each crossing, of which a session that begins is one.
+        #[cfg(target_arch = "wasm32")]
+        edge_session::wasm::memory::tend();
         let number = self.ids.len() as u64;
         let spread = u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let mut random = [0; 10];
