@@ -2,41 +2,60 @@
  * Measuring: interleaved rounds, medians, one table.
  *
  * Machines are noisy, so a figure by itself means little: contenders take turns within each round, a machine that slows down
- * slows all of them, and what counts is the ratio of medians. The first round warms up and is not counted.
+ * slows all of them, and what counts is the ratio of medians. Before the rounds that count each warms up, for as
+ * long as the others. In Node each contender of `cargo xtask bench` has a process of its own, with the same flags (see
+ * apart.mjs): in one process they share a heap, whose garbage and fragmentation one leaves to the next, and inline caches,
+ * which see the shapes of all. On Linux the clock stands still while the thread is ready and gets no processor.
  */
 import { performance } from 'node:perf_hooks';
 
+/** Milliseconds: the clock's, less those that this thread has waited for a processor where the system tells. */
+export const clock = await (async () => {
+  const now = () => performance.now();
+  if (globalThis.process?.platform !== 'linux') return now;
+  const { openSync, readSync } = await import(/* not on a page */ ['node', 'fs'].join(':'));
+  const file = openSync('/proc/thread-self/schedstat', 'r');
+  const bytes = Buffer.alloc(64);
+  return () => now() - Number(bytes.latin1Slice(0, readSync(file, bytes, 0, 64, 0)).split(' ')[1]) / 1e6;
+})();
+
 /** Runs `work` and answers nanoseconds an operation. */
 export async function time(operations, work) {
-  const start = performance.now();
+  const start = clock();
   await work();
-  return ((performance.now() - start) * 1e6) / operations;
+  return ((clock() - start) * 1e6) / operations;
 }
 
 /** The same for work without a promise: nothing but the work stands between the two looks at the clock. */
 export function timeSync(operations, work) {
-  const start = performance.now();
+  const start = clock();
   work();
-  return ((performance.now() - start) * 1e6) / operations;
+  return ((clock() - start) * 1e6) / operations;
 }
 
 export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
+/** How long each contender may warm up, in milliseconds; a round it does in any case. An engine compiles what has run for a while. */
+export const WARMING = 3_000;
+const MOST_WARMING = 10;
+
 /**
- * Runs every contender in turn, `rounds` times after a round of warming up; those in `slow` once, cold. A contender answers
- * figures by name; one that throws is a contender that cannot do the work, and its reason is kept instead.
+ * Runs every contender in turn, `rounds` times after it has warmed up, of which it is told; those in `slow` once. A contender
+ * answers figures by name; one that throws is a contender that cannot do the work, and its reason is kept instead.
  */
-export async function interleave(contenders, rounds, tell, slow = new Set()) {
+export async function interleave(contenders, rounds, tell, { slow = new Set(), warming = 0 } = {}) {
   const seen = new Map();
   const failed = new Map();
   for (let round = 0; round <= rounds; round += 1) {
     for (const [name, run] of contenders) {
-      if (failed.has(name) || (slow.has(name) && round !== 1)) continue;
+      if (failed.has(name) || (slow.has(name) && round > 1)) continue;
       globalThis.gc?.();
       tell(`round ${round} of ${rounds}: ${name}`);
       let figures;
       try {
-        figures = await run();
+        const begun = performance.now();
+        figures = await run(round === 0);
+        if (round === 0) for (let turn = 1; turn < MOST_WARMING && performance.now() - begun < warming; turn += 1) await run(true);
       } catch (error) {
         failed.set(name, String(error?.message ?? error));
         continue;
@@ -51,7 +70,8 @@ export async function interleave(contenders, rounds, tell, slow = new Set()) {
   }
   const figures = {};
   for (const [what, by] of seen) figures[what] = Object.fromEntries([...by].map(([name, list]) => [name, median(list)]));
-  return { figures, failed: Object.fromEntries(failed) };
+  const all = Object.fromEntries([...seen].map(([what, by]) => [what, Object.fromEntries(by)]));
+  return { figures, failed: Object.fromEntries(failed), all };
 }
 
 const OURS = 'edge-session';

@@ -1,24 +1,18 @@
 /**
  * `cargo xtask bench`: the store, its tokens and its package beside what users would otherwise pick, in one run.
  *
- * What the figures mean: `× Map` is how many times the floor ours costs, `ahead ×` how many times ours the best peer costs.
+ * What the figures mean: `× Map` is how many times the floor ours costs, `ahead ×` how many times ours a peer costs.
  * Peers carry richer types, and most of them history; ours carries the guarantees, all of them on. Options: `--quick` (three
- * rounds of a tenth), `--entries N`, `--rounds N`, `--json FILE`, and names of workloads (`W1 W8 curve …`); the curves run by
- * name alone, up to `--largest N` entries. The same file runs in Deno and Bun, but for what measures Node's processes.
+ * rounds of a tenth), `--entries N`, `--rounds N`, `--json FILE`, `--together` (all contenders in one process), `--only A,B`
+ * (these contenders), and names of workloads (`W1 W8 curve …`); the curves run by name alone, up to `--largest N` entries. The same file runs in Deno and Bun,
+ * but for what measures Node's processes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
-import { interleave, table } from './harness.mjs';
-import * as automerge from './stores/automerge.mjs';
-import * as ours from './stores/edge-session.mjs';
-import * as loro from './stores/loro.mjs';
-import * as map from './stores/map.mjs';
-import * as tinybase from './stores/tinybase.mjs';
-import * as yjs from './stores/yjs.mjs';
-import * as ywasm from './stores/ywasm.mjs';
+import { apart } from './apart.mjs';
+import { table } from './harness.mjs';
+import { prepare } from './parts.mjs';
 import { options, single, suite } from './suite.mjs';
-import { memory, startup } from './workloads/footprint.mjs';
-import { contenders } from './workloads/tokens.mjs';
 
 const args = process.argv.slice(2);
 const asked = options(args);
@@ -27,33 +21,32 @@ const tell = (what) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${w
 const { deno, bun } = process.versions;
 const place = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${process.version}`;
 
-const extra = {
-  async W8(rounds) {
-    const titled = async (count) => [`tokens, ${count} dependencies`, await interleave(await contenders(count, 2_000), rounds, tell)];
-    const tables = [];
-    for (const count of [3, 16, 256]) tables.push(await titled(count));
-    return tables;
-  },
-};
-// Both start processes of Node's, with its flags.
+// In Node each contender has a process of its own; elsewhere all share this one.
+const sharing = deno || bun || args.includes('--together');
+const module = () => readFileSync(new URL('./vectors.wasm', import.meta.url));
+const here = async (...part) => ({ run: await prepare(...part, module), close() {} });
+
+const extra = {};
+// All three start processes of Node's, with its flags.
 if (!deno && !bun) {
-  extra.W9 = () => [['memory', single(memory(asked.entries))]];
-  extra.W10 = (rounds) => [['the package', single(startup(rounds))]];
+  const { memory, sizes, startup } = await import('./workloads/footprint.mjs');
+  extra['W2 W9'] = () => [['memory', single(memory(asked.entries))]];
+  extra.W10 = async (rounds) => [['the package', single({ ...(await sizes()), ...startup(rounds) })]];
 }
 
+const begun = performance.now();
 const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
-console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds`);
+const load = () => os.loadavg()[0].toFixed(1);
+console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds, ${sharing ? 'one process' : 'a process for each contender'}, load ${load()}`);
 const results = await suite({
   ...asked,
-  stores: [map, ours, yjs, ywasm, loro, tinybase.plain, tinybase.mergeable, automerge],
-  rivals: ['Loro', 'Yjs', 'fast-jwt', 'jose', 'iron-session'],
+  start: sharing ? here : apart,
   tell,
   show(title, rows) {
     tell('');
-    console.log(`\n${table(title, rows)}`);
+    console.log(`\n${table(title, rows)}\n  (after ${Math.round((performance.now() - begun) / 1_000)} s, load ${load()})`);
   },
   extra,
-  module: readFileSync(new URL('./vectors.wasm', import.meta.url)),
 });
 
 if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds: asked.rounds, entries: asked.entries, results }, null, 2)}\n`);

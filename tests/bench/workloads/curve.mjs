@@ -1,41 +1,79 @@
-/** Curves: what one operation costs among 10³ … 10⁶ entries. Flat or logarithmic is the goal, without a cliff. */
+/**
+ * Curves: what one operation costs among 10³ … 10⁶ entries. Flat or logarithmic is the goal, without a cliff.
+ *
+ * The operations have run on a small store before, often enough for the engine to have compiled them: what is seen is what the
+ * size costs (memory that is not in a cache among it, which `Map` pays as well), not a cold start.
+ */
 import assert from 'node:assert/strict';
-import { key } from '../data.mjs';
-import { interleave, timeSync } from '../harness.mjs';
+import { performance } from 'node:perf_hooks';
+import { key, shuffled } from '../data.mjs';
+import { time, timeSync } from '../harness.mjs';
 
-const OPERATIONS = 1_000;
+const OPERATIONS = 10_000;
+const WARMING = 5;
+const PULLS = 100;
+const text = (what, at) => `${what} ${at} `.padEnd(64, '.');
 
-/** Figures of `stores` by size, from a thousand to `largest`. */
-export async function curve(stores, largest, rounds, tell) {
-  const all = { figures: {}, failed: {} };
-  for (let size = 1_000; size <= largest; size *= 10) {
-    // A million entries take seconds to fill: half a dozen rounds of them are enough.
-    const turns = size > 100_000 ? Math.min(rounds, 3) : rounds;
-    const { figures, failed } = await interleave(new Map(stores.map((store) => [store.name, () => measure(store, size)])), turns, tell);
-    for (const [what, by] of Object.entries(figures)) all.figures[`${what} among ${size}`] = by;
-    for (const [name, why] of Object.entries(failed)) all.failed[`${name} among ${size}`] = why;
-  }
-  return all;
+/** A round among `size` entries. */
+export function curve(contender, size) {
+  return async () => {
+    for (let turn = 0; turn < WARMING; turn += 1) await measure(contender, 1_000);
+    return measure(contender, size);
+  };
 }
 
-async function measure(store, size) {
-  const held = await store.open();
-  for (let at = 0; at < size; at += 1) store.put(held, key(at), `value ${at} `.padEnd(64, '.'));
-  store.done(held);
-  // Anywhere among them, the same places at every size.
-  const places = Array.from({ length: OPERATIONS }, (_, at) => key(Math.floor((at * size) / OPERATIONS)));
+async function measure(contender, size) {
+  const held = await contender.open();
+  const names = Array.from({ length: size }, (_, at) => key(at));
+  const values = names.map((_, at) => text('value', at));
   const figures = {};
+  figures['write all'] = timeSync(size, () => {
+    for (let at = 0; at < size; at += 1) contender.put(held, names[at], values[at]);
+    contender.done(held);
+  });
+  // Anywhere among them, as often at every size.
+  const order = shuffled(size);
+  const places = Array.from({ length: OPERATIONS }, (_, at) => names[order[at % size]]);
   figures.read = timeSync(OPERATIONS, () => {
-    for (const name of places) assert(store.get(held, name) !== undefined);
+    for (const name of places) assert(contender.get(held, name) !== undefined);
   });
+  const others = places.map((_, at) => text('another', at));
   figures.overwrite = timeSync(OPERATIONS, () => {
-    for (const name of places) store.put(held, name, 'another value');
-    store.done(held);
+    for (let at = 0; at < OPERATIONS; at += 1) contender.put(held, places[at], others[at]);
+    contender.done(held);
   });
+  const fresh = Array.from({ length: OPERATIONS }, (_, at) => key(size + at));
   figures['write new'] = timeSync(OPERATIONS, () => {
-    for (let at = 0; at < OPERATIONS; at += 1) store.put(held, key(size + at), 'a new value');
-    store.done(held);
+    for (let at = 0; at < OPERATIONS; at += 1) contender.put(held, fresh[at], others[at]);
+    contender.done(held);
   });
-  await store.close(held);
+  if (contender.replicate !== undefined) await copies(contender, held, { size: size + OPERATIONS, names, figures });
+  await contender.close(held);
   return figures;
+}
+
+/** Saved, loaded and replicated whole, each by the entry; then the answers to single changes. */
+async function copies(contender, held, { size, names, figures }) {
+  let bytes;
+  figures.save = await time(size, async () => (bytes = await contender.save(held)));
+  const loaded = await contender.open();
+  figures.load = await time(size, () => contender.load(loaded, bytes));
+  assert.equal(contender.get(loaded, names.at(-1)), contender.get(held, names.at(-1)));
+  await contender.close(loaded);
+
+  const peer = await contender.open();
+  await contender.replicate(held, peer, () => performance.now());
+  let spent = 0;
+  for (let at = 0; at < PULLS; at += 1) {
+    const question = await peer.replica.exchange(new Uint8Array());
+    contender.put(held, names[at], text('change', at));
+    contender.done(held);
+    const start = performance.now();
+    const answer = await held.replica.exchange(question);
+    spent += performance.now() - start;
+    await peer.replica.exchange(answer);
+    assert.equal(contender.get(peer, names[at]), text('change', at));
+  }
+  await contender.close(peer);
+  figures['answer to one change'] = (spent * 1e6) / PULLS;
 }

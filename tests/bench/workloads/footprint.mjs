@@ -1,19 +1,29 @@
 /** W9 memory an entry, W10 what the package weighs and how long it takes to be there. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { entries } from '../data.mjs';
+import { build } from 'esbuild';
 import { median } from '../harness.mjs';
+
+const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+const child = (...args) => JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 
 /** Bytes an entry, in wasm alone and in all, of a process that does nothing else. */
 export function memory(count) {
-  const figures = JSON.parse(execFileSync(process.execPath, ['--expose-gc', new URL('./memory.mjs', import.meta.url).pathname, String(count)], { encoding: 'utf8' }));
-  return { 'W9 bytes an entry, wasm': figures.wasm, 'W9 bytes an entry, in all': figures.all, 'W2 bytes of memory an overwrite': figures.overwrite };
+  const figures = child('--expose-gc', file('./memory.mjs'), String(count));
+  return {
+    'W9 bytes an entry, wasm': figures.wasm,
+    'W9 bytes an entry, in all': figures.all,
+    'W9 bytes an entry, texts that nobody else holds included': figures.texts,
+    'W2 bytes of memory an overwrite': figures.overwrite,
+  };
 }
 
-/** Sizes as gzip sends them, and milliseconds of fresh processes. */
+/** Milliseconds of fresh processes, and the memory of an instance. */
 export function startup(rounds) {
-  const spent = Array.from({ length: rounds }, () => JSON.parse(execFileSync(process.execPath, [new URL('./startup.mjs', import.meta.url).pathname], { encoding: 'utf8' })));
+  const spent = Array.from({ length: rounds }, () => child(file('./startup.mjs')));
   const of = (name) => median(spent.map((one) => one[name]));
   return {
     'W10 import + first operation, ms': of('first'),
@@ -22,9 +32,26 @@ export function startup(rounds) {
   };
 }
 
-/** Gzipped bytes of files of the installed package. */
-export function sizes(files) {
-  return Object.fromEntries(Object.entries(files).map(([what, paths]) => [what, paths.reduce((sum, path) => sum + gzipSync(readFileSync(path), { level: 9 }).length, 0)]));
+/** KB of gzip: what a bundler makes of the smallest import, on workerd with the module that is a file of its own there. */
+export async function sizes() {
+  const module = new URL('./wasm/edge_session.wasm', import.meta.resolve('edge-session'));
+  const gzip = (bytes) => gzipSync(bytes, { level: 9 }).length / 1_000;
+  const bundle = async (options) => {
+    const { outputFiles } = await build({
+      stdin: { contents: "export { openReplica } from 'edge-session';", resolveDir: dirname(file('.')) },
+      bundle: true,
+      write: false,
+      minify: true,
+      format: 'esm',
+      target: 'es2022',
+      legalComments: 'none',
+      outdir: '/out',
+      ...options,
+    });
+    return gzip(outputFiles.find(({ path }) => path.endsWith('.js')).contents);
+  };
+  return {
+    'W10 workerd entry with its module, KB of gzip': (await bundle({ conditions: ['workerd'], loader: { '.wasm': 'copy' } })) + gzip(readFileSync(module)),
+    'W10 minimal import, module inline, KB of gzip': await bundle({ platform: 'browser' }),
+  };
 }
-
-export { entries };

@@ -1,43 +1,27 @@
 /** W8: a token sealed and opened. Ours carries dependencies as packed vectors; the others carry the same bytes as one claim. */
 import assert from 'node:assert/strict';
-import { createSigner, createVerifier } from 'fast-jwt';
-import { sealData, unsealData } from 'iron-session';
-import { SignJWT, jwtVerify } from 'jose';
 import { openReplica } from 'edge-session';
-import { time } from '../harness.mjs';
+import { OURS } from '../contenders.mjs';
+import { time, timeSync } from '../harness.mjs';
 
 const key = new Uint8Array(32).fill(7);
 const secret = { kid: 'bench', key };
+const MAKERS = { [OURS]: ours, 'fast-jwt': fastJwt, jose, 'iron-session': ironSession };
 
-/** Contenders for tokens with so many dependencies; figures in ns a seal and open. */
-export async function contenders(dependencies, count) {
-  const token = await depending(dependencies).catch((error) => error);
+/** A contender's tokens with so many dependencies; figures in ns a seal and open. */
+export async function tokens(name, dependencies, count) {
   // As many bytes as our packed dependencies take: an id of 15 and a sequence each, in base64.
-  const claims = { sub: 'ann', sid: '0192f0a0-0000-7000-8000-000000000001', dep: 'a'.repeat(Math.ceil(dependencies * 17 * 4 / 3)) };
-  const seal = createSigner({ key: Buffer.from(key), algorithm: 'HS256', kid: 'bench', expiresIn: 3_600_000 });
-  const open = createVerifier({ key: Buffer.from(key), algorithms: ['HS256'] });
-  const what = `W8 seal + open, ${dependencies} dependencies`;
-  const loop = (run) => async () => ({ [what]: await time(count, async () => { for (let at = 0; at < count; at += 1) await run(); }) });
-  return new Map([
-    ['edge-session', await ours(token, what, count)],
-    ['fast-jwt', async () => ({ [what]: await time(count, () => { for (let at = 0; at < count; at += 1) assert.equal(open(seal(claims)).sub, 'ann'); }) })],
-    ['jose', loop(async () => {
-      const jwt = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: 'bench' }).setExpirationTime('1h').sign(key);
-      assert.equal((await jwtVerify(jwt, key)).payload.sub, 'ann');
-    })],
-    ['iron-session', loop(async () => {
-      const sealed = await sealData(claims, { password: 'p'.repeat(32) });
-      assert.equal((await unsealData(sealed, { password: 'p'.repeat(32) })).sub, 'ann');
-    })],
-  ]);
+  const claims = { sub: 'ann', sid: '0192f0a0-0000-7000-8000-000000000001', dep: 'a'.repeat(Math.ceil((dependencies * 17 * 4) / 3)) };
+  return MAKERS[name]({ dependencies, count, claims, what: `W8 seal + open, ${dependencies} dependencies` });
 }
 
-async function ours(token, what, count) {
-  if (token instanceof Error) return () => Promise.reject(token);
+async function ours({ dependencies, count, what }) {
+  const token = await depending(dependencies);
   const replica = await openReplica({ secret });
-  return async () => {
+  return () => {
     let bytes = 0;
-    const spent = await time(count, () => {
+    // Without a promise: `timeSync` would not wait for one.
+    const spent = timeSync(count, () => {
       for (let at = 0; at < count; at += 1) {
         const session = replica.session(token);
         assert(session.resumed);
@@ -45,8 +29,43 @@ async function ours(token, what, count) {
         session[Symbol.dispose ?? Symbol.for('Symbol.dispose')]();
       }
     });
-    return { [what]: spent, [`W8 bytes, ${what.split(', ')[1]}`]: bytes };
+    return { [what]: spent, [`W8 bytes, ${dependencies} dependencies`]: bytes };
   };
+}
+
+async function fastJwt({ count, claims, what }) {
+  const { createSigner, createVerifier } = await import('fast-jwt');
+  const seal = createSigner({ key: Buffer.from(key), algorithm: 'HS256', kid: 'bench', expiresIn: 3_600_000 });
+  const open = createVerifier({ key: Buffer.from(key), algorithms: ['HS256'] });
+  return () => ({
+    [what]: timeSync(count, () => {
+      for (let at = 0; at < count; at += 1) assert.equal(open(seal(claims)).sub, 'ann');
+    }),
+  });
+}
+
+async function jose({ count, claims, what }) {
+  const { SignJWT, jwtVerify } = await import('jose');
+  // A key of the platform's: bytes would be imported anew for each token.
+  const own = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+  return async () => ({
+    [what]: await time(count, async () => {
+      for (let at = 0; at < count; at += 1) {
+        const jwt = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: 'bench' }).setExpirationTime('1h').sign(own);
+        assert.equal((await jwtVerify(jwt, own)).payload.sub, 'ann');
+      }
+    }),
+  });
+}
+
+async function ironSession({ count, claims, what }) {
+  const { sealData, unsealData } = await import('iron-session');
+  const password = 'p'.repeat(32);
+  return async () => ({
+    [what]: await time(count, async () => {
+      for (let at = 0; at < count; at += 1) assert.equal((await unsealData(await sealData(claims, { password }), { password })).sub, 'ann');
+    }),
+  });
 }
 
 /**

@@ -7,22 +7,18 @@
  * them: the others keep numbers, and have no such difference. Ours name replicas by up to 26 bytes, 80 bits of them random; Yjs by 32 bits, Loro by 64.
  */
 import assert from 'node:assert/strict';
-import { VersionVector } from 'loro-crdt';
-import * as Y from 'yjs';
+import { OURS } from '../contenders.mjs';
 import { timeSync } from '../harness.mjs';
-import { OURS } from '../suite.mjs';
 
 const WHAT = ['encode', 'decode', 'decode unknown', 'merge', 'compare'];
 
-/** Contenders for vectors of `count` replicas; figures in ns a vector. */
-export async function vectors(module, count) {
+const MAKERS = { [OURS]: (module, count) => ours(module, count), Yjs: (_, count) => yjs(count), Loro: (_, count) => loro(count) };
+
+/** A contender's vectors of `count` replicas; figures in ns a vector. */
+export async function vectors(name, module, count) {
   const times = Math.max(20, Math.round(200_000 / count));
-  const run = (work) => () => Object.fromEntries(WHAT.filter((what) => work[what] !== undefined).map((what) => [`W7 ${what}, ${count} replicas`, timeSync(times, () => work[what](times))]));
-  return new Map([
-    [OURS, run(await ours(module, count))],
-    ['Yjs', run(yjs(count))],
-    ['Loro', run(loro(count))],
-  ]);
+  const work = await MAKERS[name](module, count);
+  return () => Object.fromEntries(WHAT.filter((what) => work[what] !== undefined).map((what) => [`W7 ${what}, ${count} replicas`, timeSync(times, () => work[what](times))]));
 }
 
 async function ours(module, count) {
@@ -47,7 +43,8 @@ const sequences = (count, name) => {
   return [new Map(left), new Map(right)];
 };
 
-function yjs(count) {
+async function yjs(count) {
+  const Y = await import('yjs');
   const [left, right] = sequences(count, (at) => Math.imul(at + 1, 0x9e3779b1) >>> 0);
   const bytes = Y.encodeStateVector(left);
   assert.equal(Y.decodeStateVector(bytes).size, count);
@@ -69,7 +66,8 @@ function yjs(count) {
   };
 }
 
-function loro(count) {
+async function loro(count) {
+  const { VersionVector } = await import('loro-crdt');
   const [left, right] = sequences(count, (at) => String(BigInt.asUintN(63, BigInt(at + 1) * 0x9e3779b97f4a7c15n))).map((map) => new VersionVector(map));
   const bytes = left.encode();
   assert.equal(VersionVector.decode(bytes).length(), count);

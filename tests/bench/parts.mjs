@@ -1,0 +1,34 @@
+/**
+ * One contender's part in a workload: made ready by the place in which it runs (a process of its own, a page, or the bench's
+ * process), and run there round after round.
+ */
+import { SLOW, STORES } from './contenders.mjs';
+import { curve } from './workloads/curve.mjs';
+import { workload } from './workloads/store.mjs';
+import { concurrent, pull } from './workloads/sync.mjs';
+import { tokens } from './workloads/tokens.mjs';
+import { vectors } from './workloads/vectors.mjs';
+
+const store = (work) => async (name, _, count, ...rest) => {
+  const contender = await STORES[name]();
+  const run = await work(contender, count, ...rest);
+  return { run, warm: SLOW.has(name) ? await work(contender, Math.ceil(count / 10), ...rest) : run };
+};
+
+const PARTS = {
+  store: store(workload),
+  pull: store(pull),
+  concurrent: store(concurrent),
+  curve: store(curve),
+  vectors: async (name, module, count) => ({ run: await vectors(name, await module(), count) }),
+  tokens: async (name, _, dependencies) => ({ run: await tokens(name, dependencies, 2_000) }),
+};
+
+/** What runs a round of it; `module` answers the bytes of the vectors' module. */
+export async function prepare(name, part, args, module) {
+  const { run, warm = run } = await PARTS[part](name, module, ...args);
+  return async (warming) => {
+    globalThis.gc?.();
+    return (warming ? warm : run)();
+  };
+}
