@@ -10,10 +10,10 @@
 import { performance } from 'node:perf_hooks';
 
 /** Milliseconds: the clock's, less those that this thread has waited for a processor where the system tells. */
-export const clock = await (async () => {
+export const clock = (() => {
   const now = () => performance.now();
   if (globalThis.process?.platform !== 'linux') return now;
-  const { openSync, readSync } = await import(/* not on a page */ ['node', 'fs'].join(':'));
+  const { openSync, readSync } = process.getBuiltinModule('node:fs');
   const file = openSync('/proc/thread-self/schedstat', 'r');
   const bytes = Buffer.alloc(64);
   return () => now() - Number(bytes.latin1Slice(0, readSync(file, bytes, 0, 64, 0)).split(' ')[1]) / 1e6;

@@ -7,17 +7,14 @@
  * (these contenders), and names of workloads (`W1 W8 curve …`); the curves run by name alone, up to `--largest N` entries. The same file runs in Deno and Bun,
  * but for what measures Node's processes.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { readFileSync } from 'node:fs';
 import { apart } from './apart.mjs';
-import { table } from './harness.mjs';
 import { prepare } from './parts.mjs';
+import { report } from './report.mjs';
 import { options, single, suite } from './suite.mjs';
 
 const args = process.argv.slice(2);
 const asked = options(args);
-const file = args.includes('--json') ? args[args.indexOf('--json') + 1] : undefined;
-const tell = (what) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${what}`);
 const { deno, bun } = process.versions;
 const place = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${process.version}`;
 
@@ -34,19 +31,5 @@ if (!deno && !bun) {
   extra.W10 = async (rounds) => [['the package', single({ ...(await sizes()), ...startup(rounds) })]];
 }
 
-const begun = performance.now();
-const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length };
-const load = () => os.loadavg()[0].toFixed(1);
-console.log(`${machine.place} on ${machine.cores} × ${machine.cpu}, medians of ${asked.rounds} interleaved rounds, ${sharing ? 'one process' : 'a process for each contender'}, load ${load()}`);
-const results = await suite({
-  ...asked,
-  start: sharing ? here : apart,
-  tell,
-  show(title, rows) {
-    tell('');
-    console.log(`\n${table(title, rows)}\n  (after ${Math.round((performance.now() - begun) / 1_000)} s, load ${load()})`);
-  },
-  extra,
-});
-
-if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds: asked.rounds, entries: asked.entries, results }, null, 2)}\n`);
+const { tell, show, end } = report({ ...asked, place, how: sharing ? 'one process' : 'a process for each contender' }, args);
+end(await suite({ ...asked, start: sharing ? here : apart, tell, show, extra }));

@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { entries } from '../data.mjs';
-import { clock, median } from '../harness.mjs';
+import { clock } from '../harness.mjs';
 
 // A round ends after so many, or after so many milliseconds: a contender that walks through everything for one change takes long.
 const PULLS = 200;
 const PATIENCE = 3_000;
 const now = () => performance.now();
 
-/** ns of the median pull (what was asked is at hand, the answer is made), and its bytes. The stores are made once for all rounds. */
+/** ns a pull (what was asked is at hand, the answer is made), and its bytes. The stores are made once for all rounds. */
 export async function pull(contender, count) {
   const { keys } = entries(count, 'ascii');
   const { first, peer } = await threeOrigins(contender, count);
@@ -35,12 +35,18 @@ export async function pull(contender, count) {
       await take(contender, peer, answer);
       assert.equal(contender.get(peer, key), value);
     }
-    return { 'W4b pull of one change': median(spent) * 1e6, 'W4b bytes': bytes / spent.length };
+    return { 'W4b pull of one change': usual(spent) * 1e6, 'W4b bytes': bytes / spent.length };
   };
 }
 
+/** The mean of the faster nine tenths: what interrupts a single answer is not its cost, and a page's clock has steps. */
+function usual(times) {
+  const faster = times.sort((a, b) => a - b).slice(0, Math.ceil(times.length * 0.9));
+  return faster.reduce((sum, one) => sum + one, 0) / faster.length;
+}
+
 /** A store that holds what three have written, and a peer that holds the same. */
-export async function threeOrigins(contender, count) {
+async function threeOrigins(contender, count) {
   const { keys, values } = entries(count, 'ascii');
   const stores = [await contender.open(), await contender.open(), await contender.open()];
   const [first] = stores;
