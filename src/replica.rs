@@ -497,7 +497,7 @@ impl Replica {
         let limit = self.store.limits().siblings;
         let told = self.heeds(space);
         // A replica that only passes on what others write has nobody to tell.
-        for Changed { key, conflict } in changed.into_iter().filter(|changed| told || changed.conflict) {
+        for Changed { key, siblings } in changed.into_iter().filter(|changed| told || changed.siblings > 0) {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);
             if *space == self.service.system {
@@ -507,7 +507,7 @@ impl Replica {
                 let change = self.change(space, &key, self.now);
                 self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));
             }
-            if conflict {
+            if siblings > 0 && (self.interest.conflicts || siblings as u64 > limit) {
                 self.note_conflict(space, &key, limit);
             }
         }

@@ -476,5 +476,5 @@ const fn talks(message: &Message) -> bool {
 
 /// The changed keys of a local write.
 pub(super) fn written(keys: impl Iterator<Item = crate::store::entry::Key>) -> Vec<Changed> {
-    keys.map(|key| Changed { key, conflict: false }).collect()
+    keys.map(|key| Changed { key, siblings: 0 }).collect()
 }

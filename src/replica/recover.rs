@@ -217,7 +217,7 @@ impl Replica {
             let new = after.into_iter().flat_map(SpaceState::iter).filter(|(key, _)| !held(key));
             let keys = before.into_iter().flat_map(SpaceState::iter).chain(new).map(|(key, _)| key);
             let differs = |key: &&Key| before.and_then(|s| s.live(key)) != after.and_then(|s| s.live(key));
-            let changed = keys.filter(differs).map(|key| Changed { key: key.clone(), conflict: false });
+            let changed = keys.filter(differs).map(|key| Changed { key: key.clone(), siblings: 0 });
             let changed: Vec<Changed> = changed.collect();
             self.note(&space, changed);
         }

@@ -44,6 +44,14 @@ impl Listed {
         }
     }
 
+    /// The entry, where it came in full.
+    pub(crate) const fn full(&self) -> Option<&DataEntry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Known(_) => None,
+        }
+    }
+
     /// Bytes of the value, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
         self.content().map_or(0, Content::len) as u64 + ENTRY_OVERHEAD
@@ -77,7 +85,7 @@ impl ListedSet {
     }
 
     /// The live set of the full entries that `comes` names.
-    pub(crate) fn live(self, comes: impl Fn(&DataEntry) -> bool) -> LiveSet {
+    pub(crate) fn live(self, mut comes: impl FnMut(&DataEntry) -> bool) -> LiveSet {
         match self.0 {
             Members::One(Listed::Entry(entry)) if comes(&entry) => LiveSet::of(entry),
             Members::One(_) => LiveSet::default(),

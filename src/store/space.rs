@@ -44,8 +44,9 @@ impl Eq for SpaceState {}
 pub struct Changed {
     /// The key.
     pub key: Key,
-    /// Whether an entry that this replica held has gained a sibling, or lost to one.
-    pub conflict: bool,
+    /// Where an entry that this replica held has gained a sibling, or lost to one: how many entries the key has now.
+    /// Otherwise 0.
+    pub siblings: usize,
 }
 
 /// By how much a step would change what the limits count.
@@ -159,14 +160,20 @@ impl SpaceState {
         self.table.change(slot, |set| set.remove(goes, |entry| index.remove(entry.dot)));
     }
 
-    /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes, what is [`unseen`]
-    /// comes. Tells whether an entry stays beside one that comes.
-    fn merge(&mut self, slot: Slot, set: ListedSet, to: &VersionVector, before: &VersionVector) -> bool {
+    /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes (clause 1, for listed
+    /// keys), what [`is_unseen`] comes (clause 2). Tells as [`Changed`] how many siblings there are, if anything changes.
+    fn merge(&mut self, slot: Slot, set: ListedSet, to: &mut Near<'_>, before: &mut Near<'_>) -> Option<usize> {
         let index = &mut self.index;
-        let conflict = self.table.change(slot, |live| {
-            live.remove(|entry| superseded(to, &set, entry), |entry| index.remove(entry.dot));
+        let merged = self.table.change(slot, |live| {
+            let (mut gone, mut joined) = (false, false);
+            live.remove(
+                |entry| superseded(to, &set, entry),
+                |entry| {
+                    gone = true;
+                    index.remove(entry.dot);
+                },
+            );
             let stays = !live.is_empty();
-            let mut joined = false;
             set.each(|listed| {
                 if let Some(entry) = listed.entry().filter(|entry| is_unseen(before, entry, Some(live))) {
                     joined = true;
@@ -174,9 +181,9 @@ impl SpaceState {
                     live.insert(entry);
                 }
             });
-            stays && joined
+            (gone || joined).then(|| if stays && joined { live.entries().len() } else { 0 })
         });
-        conflict.unwrap_or_default()
+        merged.flatten()
     }
 
     /// Ends a step: the index is in order, and neither it nor the table holds much that is over.
@@ -218,23 +225,18 @@ impl SpaceState {
         for slot in gone {
             self.withdraw(slot, |entry| to.contains(entry.dot) && !from.contains(entry.dot));
             let key = self.table.slots().key(slot).cloned();
-            changed.extend(key.map(|key| Changed { key, conflict: false }));
+            changed.extend(key.map(|key| Changed { key, siblings: 0 }));
         }
+        let (mut seen, mut sent) = (Near::new(&before), Near::new(&to));
         for (key, set) in keys {
             let place = self.table.place(&key);
-            let held = place.and_then(|slot| Some((slot, self.table.slots().at(slot)?.1)));
-            let Some((slot, held)) = held else {
-                changed.extend(self.begin(key, set, &before, place));
-                continue;
-            };
-            // Clause 1, for listed keys: an entry that the sender has seen and does not list goes.
-            let goes = |entry: &DataEntry| superseded(&to, &set, entry);
-            // Clause 2: an entry that this replica had already seen does not come back.
-            if unseen(&before, &set, Some(held)).next().is_none() && !held.entries().iter().any(goes) {
-                continue;
+            match place.filter(|slot| self.table.slots().at(*slot).is_some()) {
+                Some(slot) => {
+                    let merged = self.merge(slot, set, &mut sent, &mut seen);
+                    changed.extend(merged.map(|siblings| Changed { key, siblings }));
+                }
+                None => changed.extend(self.begin(key, set, &mut seen, place)),
             }
-            let conflict = self.merge(slot, set, &to, &before);
-            changed.push(Changed { key, conflict });
         }
         // Clause 3.
         if !off(Mutant::Clause3) {
@@ -246,11 +248,12 @@ impl SpaceState {
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: Delta) -> Vec<Changed> {
-        let before = VersionVector::new();
+        let nothing = VersionVector::new();
+        let mut before = Near::new(&nothing);
         self.table = self.table.emptied();
         self.table.reserve(delta.keys.len());
         let mut changed = Vec::with_capacity(delta.keys.len());
-        changed.extend(delta.keys.into_iter().filter_map(|(key, set)| self.begin(key, set, &before, None)));
+        changed.extend(delta.keys.into_iter().filter_map(|(key, set)| self.begin(key, set, &mut before, None)));
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
@@ -260,14 +263,14 @@ impl SpaceState {
 
     /// Takes a key that has no entries here, if `set` has one that whoever stands at `before` has not seen. `place`: its
     /// slot, where it has one.
-    fn begin(&mut self, key: Key, set: ListedSet, before: &VersionVector, place: Option<Slot>) -> Option<Changed> {
+    fn begin(&mut self, key: Key, set: ListedSet, before: &mut Near<'_>, place: Option<Slot>) -> Option<Changed> {
         let live = set.live(|entry| is_unseen(before, entry, None));
         if live.is_empty() {
             return None;
         }
         let next = place.unwrap_or(self.table.slots().next());
         live.entries().iter().for_each(|entry| self.index.insert(entry.dot, next));
-        let changed = Changed { key: key.clone(), conflict: false };
+        let changed = Changed { key: key.clone(), siblings: 0 };
         if place.is_some() {
             self.table.change(next, |set| *set = live);
         } else {
@@ -312,10 +315,12 @@ impl SpaceState {
     /// What the counts would grow by if a delta that applies here were applied. What goes unlisted is not counted.
     pub(crate) fn growth_by_delta(&self, delta: &Delta) -> Growth {
         let mut growth = Growth::default();
+        let (mut seen, mut sent) = (Near::new(&self.vector), Near::new(&delta.to));
         for (key, set) in &delta.keys {
             let held = self.table.live(key);
-            let bytes = unseen(&self.vector, set, held).map(DataEntry::bytes).sum();
-            growth.count(key, held, |entry| superseded(&delta.to, set, entry), bytes);
+            let full = set.iter().filter_map(Listed::full);
+            let bytes = full.filter(|entry| is_unseen(&mut seen, entry, held)).map(DataEntry::bytes).sum();
+            growth.count(key, held, |entry| superseded(&mut sent, set, entry), bytes);
         }
         growth
     }
@@ -388,7 +393,7 @@ impl Growth {
     }
 
     /// Counts a key of which some entries go and some bytes come.
-    fn count(&mut self, key: &Key, held: Option<&LiveSet>, goes: impl Fn(&DataEntry) -> bool, comes: u64) {
+    fn count(&mut self, key: &Key, held: Option<&LiveSet>, mut goes: impl FnMut(&DataEntry) -> bool, comes: u64) {
         if held.is_none() && comes > 0 {
             self.keys += 1;
             self.more += key.len() as u64;
@@ -400,26 +405,14 @@ impl Growth {
 }
 
 /// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
-fn superseded(to: &VersionVector, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = to.contains(entry.dot) && !set.iter().any(|listed| listed.dot() == entry.dot);
+fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
+    let gone = !set.iter().any(|listed| listed.dot() == entry.dot) && to.contains(entry.dot);
     gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
 /// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
-fn is_unseen(vector: &VersionVector, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
+fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
     !vector.contains(entry.dot) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot)))
-}
-
-/// The entries of `set` of which [`is_unseen`] holds.
-fn unseen<'a>(
-    vector: &VersionVector,
-    set: &'a [Listed],
-    held: Option<&LiveSet>,
-) -> impl Iterator<Item = &'a DataEntry> {
-    set.iter().filter_map(move |listed| match listed {
-        Listed::Entry(entry) if is_unseen(vector, entry, held) => Some(entry),
-        Listed::Entry(_) | Listed::Known(_) => None,
-    })
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.

@@ -48,6 +48,11 @@ impl Incoming {
         now.saturating_sub(self.since) >= pause
     }
 
+    /// Whether a slice of it has come within the pause: it is being fetched, and will soon be whole.
+    pub(crate) const fn is_growing(&self, pause: Millis, now: Millis) -> bool {
+        now.saturating_sub(self.grown_at) < pause
+    }
+
     /// Asks for what follows.
     pub(crate) fn want(&self, space: &Space) -> Message {
         let (from, base, after) = (self.stage.from().clone(), self.stage.base().clone(), self.stage.after().cloned());

@@ -86,6 +86,41 @@ fn a_large_state_comes_over_as_many_exchanges_as_it_takes() {
     assert!(message.len() < 200, "{} bytes", message.len());
 }
 
+/// Values that both have under the same keys are told in turns: neither is told twice.
+#[test]
+fn two_that_wrote_the_same_keys_send_each_value_once() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 4);
+    fill(&mut net, 1, "a", 4);
+    let (mut message, mut rounds, mut bytes) = (Vec::new(), 0, 0);
+    while !net.agrees() {
+        message = net.hosts[rounds % 2].exchange(&message);
+        bytes += message.len() as u64;
+        rounds += 1;
+        assert!(rounds < 60, "{:?}", net.vectors());
+    }
+    assert_converged(&net);
+    assert!(bytes < 9 * SLICE_BYTES, "{bytes} bytes for eight slices");
+}
+
+/// Who begins to tell much and does not go on is told what there is all the same.
+#[test]
+fn a_run_that_stops_keeps_nobody_from_telling() {
+    let mut net = net(2, &[]);
+    fill(&mut net, 0, "a", 3);
+    fill(&mut net, 1, "b", 3);
+    let [sender, other] = &mut net.hosts[..] else { panic!() };
+    let tells = |message: &[u8]| {
+        let frame = Frame::decode(message).unwrap();
+        frame.messages.iter().any(|message| matches!(message, Message::Slice(_)))
+    };
+    let first = sender.exchange(&other.exchange(&[]));
+    assert!(tells(&first));
+    assert!(!tells(&other.exchange(&first)), "the other's come first");
+    other.now += 60_000;
+    assert!(tells(&other.exchange(&sender.exchange(&[]))));
+}
+
 /// The edge remembers a bounded number of those who come by request; it forgets who has not come for longest.
 #[test]
 fn a_large_state_is_handed_in_while_many_others_come_and_go() {

@@ -155,6 +155,7 @@ impl Peer {
         now: Millis,
     ) -> Option<(Message, u64)> {
         let retry = self.timing.retry;
+        let growing = self.incoming.get(space).is_some_and(|incoming| incoming.is_growing(retry, now));
         let progress = match self.spaces.get_mut(space) {
             Some(progress) => progress,
             None => self.spaces.entry(space.clone()).or_default(),
@@ -168,10 +169,15 @@ impl Peer {
             }
             progress.attempts = progress.attempts.saturating_add(1);
         }
-        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
         let hlc = store.clock().last();
         let from = &progress.holds;
         let weight = state.weight(from, SLICE_BYTES);
+        if growing && weight >= SLICE_BYTES && progress.under_way.is_none() {
+            // Two that have much for each other tell it in turns: the entries that are coming would else have to be named
+            // once more, behind slices that went before.
+            return None;
+        }
+        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
         if weight < SLICE_BYTES {
             return Some((Message::Delta(state.extract(space, from, hlc)), weight));
         }
