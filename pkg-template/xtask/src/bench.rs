@@ -7,11 +7,10 @@
 mod instructions;
 
 use crate::consumer;
-use crate::layout::matrix;
 use crate::package::module;
-use crate::prepare::{Need, need};
+use crate::prepare::{Need, bun, need};
 use crate::process::{command as program, run, say};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 
@@ -39,10 +38,6 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     consumer::link(&peers, &bench.join("node_modules"))?;
     fs::copy(module::of_bench()?, bench.join("vectors.wasm"))?;
     say("measuring: some minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
-    let tool = |name: &str| -> Result<_> {
-        need(Need::Matrix)?;
-        Ok(program(matrix().join("node_modules/.bin").join(name)))
-    };
     let mut run_by = match places.first().map(|place| place.as_str()) {
         None => {
             let mut node = program("node");
@@ -50,13 +45,14 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
             node
         }
         Some("--deno") => {
-            let mut deno = tool("deno")?;
+            let mut deno = program(need(Need::Matrix)?.join(".bin/deno"));
             deno.args(["run", "--allow-all", "--no-check", "--v8-flags=--expose-gc,--max-old-space-size=8192"]);
             deno.arg("bench/run.mjs");
             deno
         }
         Some("--bun") => {
-            let mut bun = tool("bun")?;
+            need(Need::Matrix)?;
+            let mut bun = program(bun().context("npm has no Bun for this machine")?);
             bun.arg("bench/run.mjs");
             bun
         }

@@ -99,6 +99,12 @@ fn npm() -> Result<PathBuf> {
     npm_project(&root().join("tests"), "tests", "about 350 MB, up to a minute")
 }
 
+/// Bun of the matrix, if npm has one for this machine: `node_modules/.bin` has but a script that would fetch it.
+pub(crate) fn bun() -> Option<PathBuf> {
+    let of_this_machine = fs::read_dir(matrix().join("node_modules/@oven")).into_iter().flatten();
+    of_this_machine.filter_map(|dir| Some(dir.ok()?.path().join("bin/bun"))).find(|file| file.is_file())
+}
+
 /// Installed where they are used: a bundler looks upwards from its project, and not through links.
 fn matrix_tools() -> Result<PathBuf> {
     fs::create_dir_all(matrix())?;

@@ -18,6 +18,7 @@ export function memory(count) {
     'W9 bytes an entry, in all': figures.all,
     'W9 bytes an entry, texts that nobody else holds included': figures.texts,
     'W2 bytes of memory an overwrite': figures.overwrite,
+    [`W2 the same among ${count} entries, memory grows in steps: bytes`]: figures.among,
   };
 }
 

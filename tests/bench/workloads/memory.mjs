@@ -1,10 +1,12 @@
 /**
- * A process of its own for W9: one replica, so many entries, and what they take. The texts are the application's, which holds
+ * A process of its own for W9: one replica, so many entries, and what they take; and before, for W2, what a thousand take more
+ * when they have been overwritten as many times. The texts are the application's, which holds
  * them anyhow; what the store keeps of them once nobody else does is told apart.
  */
 import { openReplica } from 'edge-session';
 import { entries } from '../data.mjs';
 
+const OVERWRITES = 100_000;
 const count = Number(process.argv[2]);
 const replica = await openReplica();
 const session = replica.session();
@@ -21,31 +23,35 @@ function write(names, texts) {
 }
 /** Texts of their own, each in one piece. */
 const whole = (list) => list.map((text) => Buffer.from(text).toString('latin1'));
-function texts() {
-  const { keys, values } = entries(count, 'ascii');
+function texts(many = count) {
+  const { keys, values } = entries(many, 'ascii');
   return [whole(keys), whole(values)];
 }
 
-// The code that runs below is compiled before; in a function, for a module's frame would hold the values.
-const warm = () => write(['warm', 'up'], entries(20_000, 'ascii').values);
-warm();
+// In a function, for a module's frame would hold the values. The first time the code is compiled that runs below.
+const hot = entries(1_000, 'ascii').keys.map((name) => `hot ${name}`);
+const overwrite = () => write(hot, texts(OVERWRITES)[1]);
+overwrite();
+const begun = used();
+overwrite();
 const empty = used();
 let [keys, values] = texts();
 const bare = used();
 write(keys, values);
 const filled = used();
-write(keys.slice(0, 1_000), values);
+write(hot, values);
 const after = used();
 keys = values = undefined;
 const left = used();
 
-const grown = (from, to, what) => (to[what] - from[what]) / count;
+const grown = (from, to, what, by = count) => (to[what] - from[what]) / by;
 const wasm = grown(bare, filled, 'wasm');
 console.log(
   JSON.stringify({
     wasm,
     all: wasm + grown(bare, filled, 'heap'),
     texts: wasm + grown(empty, left, 'heap'),
-    overwrite: Math.max(0, grown(filled, after, 'wasm') + grown(filled, after, 'heap')),
+    overwrite: Math.max(0, grown(begun, empty, 'wasm', OVERWRITES) + grown(begun, empty, 'heap', OVERWRITES)),
+    among: Math.max(0, grown(filled, after, 'wasm') + grown(filled, after, 'heap')),
   }),
 );

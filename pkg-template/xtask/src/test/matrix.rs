@@ -6,7 +6,7 @@
 use super::scripts::node_tests;
 use super::tally::{Tally, of_cargo, of_junit};
 use crate::layout::{matrix, root, toolbox};
-use crate::prepare::{Need, need};
+use crate::prepare::{Need, bun, need};
 use crate::process::{command, run, stream};
 use crate::{consumer, demo};
 use anyhow::{Result, ensure};
@@ -55,9 +55,7 @@ pub(super) fn in_deno() -> Result<Tally> {
 }
 
 pub(super) fn in_bun() -> Result<Tally> {
-    let of_this_machine = fs::read_dir(matrix().join("node_modules/@oven")).into_iter().flatten();
-    let bun = of_this_machine.filter_map(|dir| Some(dir.ok()?.path().join("bin/bun"))).find(|file| file.is_file());
-    let Some(bun) = bun else { return Ok(Tally::absent("npm has no Bun for this machine")) };
+    let Some(bun) = bun() else { return Ok(Tally::absent("npm has no Bun for this machine")) };
     let report = matrix().join("bun.xml");
     let mut bun = command(bun);
     bun.args(["test", "--timeout=120000", "--reporter=junit"]).arg(format!("--reporter-outfile={}", report.display()));
