@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { entries } from '../data.mjs';
-import { clock } from '../harness.mjs';
+import { clock, usual } from '../harness.mjs';
 
 // A round ends after so many, or after so many milliseconds: a contender that walks through everything for one change takes long.
 const PULLS = 200;
@@ -37,12 +37,6 @@ export async function pull(contender, count) {
     }
     return { 'W4b pull of one change': usual(spent) * 1e6, 'W4b bytes': bytes / spent.length };
   };
-}
-
-/** The mean of the faster nine tenths: what interrupts a single answer is not its cost, and a page's clock has steps. */
-function usual(times) {
-  const faster = times.sort((a, b) => a - b).slice(0, Math.ceil(times.length * 0.9));
-  return faster.reduce((sum, one) => sum + one, 0) / faster.length;
 }
 
 /** A store that holds what three have written, and a peer that holds the same. */
