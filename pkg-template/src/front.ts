@@ -8,7 +8,8 @@
  * is not visible to others before it is durable, and that is the core's to judge.
  */
 import type { CoreSession, Glance } from './binding.js';
-import { type Copies, Copy, Mark, Shelf, type Stored } from './copies.js';
+import { Copies } from './copies.js';
+import { Copy, Mark, type Stored } from './copy.js';
 
 /** The most keys in the log: as many as a batch may have, unless the limits say less. */
 const LOG_WRITES = 1_000;
@@ -115,7 +116,7 @@ export class Front {
   #keys: string[] = [];
   #log: Copy[] = [];
   /** The marks of its copies. */
-  #marks = LOGS();
+  #marks = marksOfLog();
   #units = 0;
   #account: Account | undefined;
   #bits = 0;
@@ -130,8 +131,6 @@ export class Front {
   #over = false;
   /** How many neighbours the next read that crosses asks for: one that reads a few keys pays for none, a walk for few crossings. */
   #ahead = 0;
-  /** What was fetched ahead last. */
-  #shelf: Shelf | undefined;
   /** The last look at the clock, how many reads and writes it serves yet, and how many looks there were in vain. */
   time = 0;
   serves = 0;
@@ -150,15 +149,15 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Map()));
+    if (copies === undefined) this.#spaces.set(space, (copies = new Copies()));
     return copies;
   }
 
-  /** How many copies of neighbours the core is asked for now, by who has read the copy of `last`. */
-  ahead(last: Mark | undefined): number {
+  /** How many copies of neighbours the core is asked for now. */
+  ahead(copies: Copies): number {
     if (this.#over) return 0;
     const ahead = this.#ahead;
-    this.#ahead = Math.min(this.#shelf?.empty && last === this.#shelf.mark ? WALK : AHEAD, 2 * ahead + 1);
+    this.#ahead = Math.min(copies.walked ? WALK : AHEAD, 2 * ahead + 1);
     return ahead;
   }
 
@@ -185,21 +184,8 @@ export class Front {
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
   keep(copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
-    this.#shelf?.clear();
-    const mark = new Mark(kind, origin, sequence);
-    copies.set(key, new Copy(value as string, mark));
-    this.#shelf = text === undefined || numbers === undefined ? undefined : new Shelf(copies, mark, text, numbers);
-  }
-
-  /** The copy of a key that has none in its place, if it was fetched ahead. */
-  fetched(copies: Copies, key: string): Copy | undefined {
-    const shelf = this.#shelf;
-    if (shelf === undefined || shelf.empty) return undefined;
-    const copy = shelf.take(copies, key);
-    if (copy !== undefined) return copy;
-    // No walk: the others are looked for as any copy is.
-    shelf.clear();
-    return copies.get(key);
+    copies.set(key, new Copy(value as string, new Mark(kind, origin, sequence)));
+    if (text !== undefined && numbers !== undefined) copies.add(text, numbers);
   }
 
   /**
@@ -208,7 +194,7 @@ export class Front {
    */
   write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, value: string, now: number): boolean | undefined {
     if (this.#over || key.length === 0 || this.#host.listening()) return false;
-    const held = copies.get(key);
+    const held = copies.placed(key);
     if (held !== undefined && held.mark.sequence === 0 && kind !== 3 && this.#rewrite(account, held, bits, kind, value, now)) return true;
     const units = key.length + value.length;
     const { length } = this.#keys;
@@ -239,17 +225,16 @@ export class Front {
     }
     this.#keys.push(key);
     this.#log.push(copy);
-    if (kind === 3) {
-      this.#shelf?.clear();
-      copies.delete(key);
-    } else if (held === undefined) copies.set(key, copy);
+    if (kind === 3) copies.delete(key);
+    else if (held === undefined) copies.set(key, copy);
     return true;
   }
 
   /** Puts a value in the place of one that is still in the log; false where it does not fit there. */
   #rewrite(account: Account, held: Copy, bits: number, kind: 0 | 1, value: string, now: number): boolean {
     if (this.#account !== account || this.#bits !== bits) return false;
-    const more = value.length - held.value.length;
+    // What is in the log is text.
+    const more = value.length - (held.value as string).length;
     const units = this.#units + more;
     const bytes = this.#bytesLeft - more * BYTES_A_UNIT;
     if (units > this.#logUnits || bytes < 0 || value.length > this.#valueUnits || now - this.#now >= LOG_MS) return false;
@@ -293,11 +278,9 @@ export class Front {
   forget(keys: readonly (readonly [space: string, key: string])[] | null): void {
     if (keys === null) {
       this.revoked += 1;
-      this.#shelf = undefined;
       for (const copies of this.#spaces.values()) copies.clear();
       return;
     }
-    this.#shelf?.clear();
     for (const [space, key] of keys) this.#spaces.get(space)?.delete(key);
   }
 
@@ -330,7 +313,7 @@ export class Front {
     if (account === undefined) return;
     this.#keys = [];
     this.#log = [];
-    this.#marks = LOGS();
+    this.#marks = marksOfLog();
     this.#units = 0;
     try {
       const { raw } = account;
@@ -361,7 +344,7 @@ function joined(keys: readonly string[], log: readonly Copy[], lengths: Uint32Ar
   let [end, units] = [at, 0];
   while (end < keys.length && units < TEXT_UNITS) {
     const key = keys[end] as string;
-    const { value, mark } = log[end] as Copy;
+    const { value, mark } = log[end] as { value: string; mark: Mark };
     texts.push(key, value);
     lengths[2 * end] = key.length;
     lengths[2 * end + 1] = (value.length << 2) | mark.kind;
@@ -372,4 +355,4 @@ function joined(keys: readonly string[], log: readonly Copy[], lengths: Uint32Ar
 }
 
 /** The marks of a log, by the kind of its copies. */
-const LOGS = () => ({ 0: new Mark(0), 1: new Mark(1), 3: new Mark(3) }) as const;
+const marksOfLog = () => ({ 0: new Mark(0), 1: new Mark(1), 3: new Mark(3) }) as const;

@@ -6,6 +6,7 @@
  */
 import { collect } from './batch.js';
 import type { CoreSession, Glance, RawEntry } from './binding.js';
+import { own } from './copy.js';
 import type { Handle } from './handle.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
@@ -34,13 +35,12 @@ export class SyncHandle<M> implements SyncSession<M> {
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
     if (this.#mayRead === handle.heed()) {
-      const { copies } = handle;
-      const copy = copies.get(key) ?? handle.front.fetched(copies, key);
+      const copy = handle.copies.get(key);
       if (copy !== undefined && handle.alive()) {
-        const { value, mark } = copy;
+        const { mark } = copy;
         const { account } = handle;
         if (mark !== account.last) account.note(mark);
-        return (mark.kind === 0 ? value : JSON.parse(value)) as M[K];
+        return (mark.kind === 0 ? copy.value : own(copy)) as M[K];
       }
     }
     const raw = this.#glance(key);
@@ -94,7 +94,7 @@ export class SyncHandle<M> implements SyncSession<M> {
   #glance(key: string): Encoded | undefined {
     const [name, handle] = [toKey(key), this.#handle];
     const { front } = handle;
-    const ahead = front.ahead(handle.account.last);
+    const ahead = front.ahead(handle.copies);
     let found: Glance | undefined;
     this.#mayRead = this.#operate(
       (raw, now) => (found = raw.glance(name, this.#bits, ahead, now)),

@@ -1,0 +1,145 @@
+// Copies in front of the core: on the pages on which they came, in the map, kept as what came out of their text. None is answered
+// once it is no longer true, and nobody's object is another's.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openAll, pull } from './support.mjs';
+
+/** A session that reads and writes in front of the core: the core has answered it both. */
+function warm(replica) {
+  const session = replica.session();
+  session.sync.set('warm', 'up');
+  session.sync.get('warm');
+  return session;
+}
+
+/** Numbers that are the same in each run, from 0 to below `end`. */
+function numbers(seed) {
+  let state = seed;
+  return (end) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((state / 2 ** 32) * end);
+  };
+}
+
+test('walks and reads here and there, by several at once, show what is true, whatever is written, deleted or changes elsewhere', async (t) => {
+  for (const seed of [1, 2, 3]) {
+    const below = numbers(seed);
+    const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+    const ann = warm(tokyo);
+    // Of the length of the others' and behind a common beginning, not of ASCII alone; and some that sort otherwise in UTF-16.
+    const key = (n) => `${['key', 'ключ', '\u{1d11e}', '\uff5e'][n % 4]} ${String(n).padStart(5, '0')}`;
+    const value = (n) => (n % 3 ? `${'value '.repeat(n % 7)}${n}` : { n, list: [n, { n }] });
+    const expected = new Map();
+    const put = (session, n, what) => {
+      session.sync.set(key(n), what);
+      expected.set(key(n), what);
+    };
+    const take = (session, n) => {
+      session.sync.delete(key(n));
+      expected.delete(key(n));
+    };
+    const count = 3_000;
+    for (let n = 0; n < count; n += 1) put(ann, n, value(n));
+    await pull(paris, tokyo);
+    const order = [...expected.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const readers = [paris.session(), paris.session(), warm(paris)];
+    const at = [0, 1_000, below(count)];
+    const look = (reader, name) => assert.deepEqual(reader.sync.get(name), expected.get(name), `${name}, seed ${seed}`);
+    for (let step = 0; step < 12_000; step += 1) {
+      const who = below(3);
+      const chance = below(1_000);
+      if (chance < 2) {
+        for (let n = below(40); n > 0; n -= 1) put(ann, below(count), `elsewhere ${step} ${n}`);
+        if (chance === 0) for (let n = below(count); n < count && below(400) > 0; n += 1) take(ann, n);
+        await pull(paris, tokyo);
+        await pull(tokyo, paris);
+      } else if (chance < 20) {
+        put(readers[who], below(count), step % 2 ? `here ${step}` : { step });
+        // What is written here in the log, what it is there: the next pull may not make siblings of them.
+        await pull(tokyo, paris);
+      } else if (chance < 30) {
+        take(readers[who], below(count));
+        await pull(tokyo, paris);
+      } else if (chance < 32) {
+        at[who] = below(count);
+      } else if (chance < 300) look(readers[who], order[below(count)]);
+      else {
+        look(readers[who], order[at[who]]);
+        at[who] = (at[who] + 1) % count;
+      }
+    }
+    for (const name of order) look(readers[0], name);
+  }
+});
+
+test('a page of copies of which most have changed elsewhere is let go of, and what is left is read again', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const key = (n) => `key ${String(n).padStart(5, '0')}`;
+  for (let n = 0; n < 500; n += 1) ann.sync.set(key(n), 'old');
+  await pull(paris, tokyo);
+  const bob = paris.session();
+  for (let n = 0; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), 'old');
+  // The first time the reader goes on in the middle of what is let go of.
+  for (const [word, from] of [['new', 250], ['newer', 0]]) {
+    for (let n = 0; n < 500; n += 1) if (n % 4) ann.sync.set(key(n), word);
+    for (let n = 0; n < from; n += 1) bob.sync.get(key(n));
+    await pull(paris, tokyo);
+    for (let n = from; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
+    for (let n = 0; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
+  }
+});
+
+test('whoever changes an object that was read changes it for nobody else, however often it is read and however deep', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  let deep = { end: [1] };
+  for (let n = 0; n < 300; n += 1) deep = n % 2 ? [deep] : { deep };
+  const values = {
+    fields: { id: 1, name: 'item', price: 0.5, tags: ['a', 'b'], stock: false, nothing: null, zero: -0, day: new Date(0), left: undefined },
+    nested: { list: [[1, [2, { three: [3] }]], {}, []], 2: 'two', 1: { one: [] } },
+    list: [{ a: 1 }, { a: { b: [] } }],
+    names: JSON.parse('{"__proto__":{"polluted":[1]},"constructor":{"x":{}},"toString":[],"hasOwnProperty":{}}'),
+    deep,
+    text: '\ud800',
+    number: 7,
+    nothing: null,
+  };
+  const texts = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, JSON.stringify(value)]));
+  for (const [name, value] of Object.entries(values)) ann.sync.set(name, value);
+  const spoil = (value) => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const part of Object.values(value)) spoil(part);
+    if (Array.isArray(value)) value.push('spoilt');
+    else for (const name of Object.keys(value)) Object.defineProperty(value, name, { value: 'spoilt' });
+  };
+  for (const value of Object.values(values)) spoil(value);
+  await pull(paris, tokyo);
+  for (const session of [ann, warm(tokyo), warm(paris), paris.session()]) {
+    for (let n = 0; n < 40; n += 1) {
+      for (const [name, text] of Object.entries(texts)) {
+        const got = session.sync.get(name);
+        const parsed = JSON.parse(text);
+        assert.deepStrictEqual(got, parsed, `${name}, read ${n} times`);
+        assert.equal(JSON.stringify(got), text, 'in the order of its fields');
+        if (typeof got === 'object' && got !== null) assert.equal(Object.getPrototypeOf(got), Object.getPrototypeOf(parsed));
+        spoil(got);
+      }
+    }
+  }
+  assert.equal({}.polluted, undefined);
+  // What others have put on every object is no field of one.
+  ann.sync.set('plain', { own: {} });
+  void ann.token;
+  t.after(() => delete Object.prototype.everywhere);
+  Object.prototype.everywhere = [];
+  for (let n = 0; n < 20; n += 1) assert.deepEqual(Object.keys(ann.sync.get('plain')), ['own']);
+  delete Object.prototype.everywhere;
+  // What is kept of it is not in the way of what is written then.
+  for (const written of [{ id: 2 }, { id: 3, tags: [] }]) {
+    ann.sync.set('fields', written);
+    for (let n = 0; n < 20; n += 1) assert.deepEqual(ann.sync.get('fields'), written, 'while it is in the log');
+  }
+  await pull(paris, tokyo);
+  assert.deepEqual(paris.session({ token: ann.token }).sync.get('fields'), { id: 3, tags: [] });
+});
