@@ -16,6 +16,7 @@ pub mod space;
 pub mod stage;
 mod table;
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -244,10 +245,11 @@ impl SessionConsistentStore {
         let most = Growth::at_most(batch.iter().map(|mutation| (&mutation.key, writes(mutation))));
         if self.check_growth(most).is_err() {
             // The last mutation of a key is the one that counts: one write leaves one entry a key.
-            let latest: LiteMap<&Key, u64> = batch.iter().map(|mutation| (&mutation.key, writes(mutation))).collect();
+            let mut written = BTreeSet::new();
+            let latest = batch.iter().rev().filter(|mutation| written.insert(mutation.key.clone()));
             let nothing = SpaceState::default();
             let state = self.spaces.get(space).unwrap_or(&nothing);
-            self.check_growth(state.growth_by_write(latest.iter().map(|(key, bytes)| (*key, *bytes))))?;
+            self.check_growth(state.growth_by_write(latest.map(|mutation| (&mutation.key, writes(mutation)))))?;
         }
         let dot = self.next_dot(space, replica)?;
         // Bytes with a greater clock would be read by nobody, this replica's own journal included.

@@ -52,7 +52,10 @@ impl<T: Copy + Ord> Table<T> {
     #[inline(never)]
     fn look_up(&mut self, id: T) -> usize {
         if self.places.is_empty() {
-            self.places = self.ids.iter().copied().zip(0..).collect();
+            // They are few: to collect them would bring a sort into the module.
+            for (id, place) in self.ids.iter().zip(0..) {
+                self.places.entry(*id).or_insert(place);
+            }
         }
         let next = self.ids.len() as u64;
         let place = match self.places.try_append(id, next) {

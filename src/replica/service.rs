@@ -4,6 +4,7 @@
 //! every subscription, in the host's copies, and its queries are stopped; whoever knows of a kill never lets the session in
 //! again. Roles are looked up at every operation. Whether somebody may do something is decided in [`crate::service`].
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -344,24 +345,24 @@ impl Replica {
     }
 
     /// The same of several, each with its reason: one look at what is open, however many they are.
-    fn shut_all(&mut self, mut ids: Vec<(SessionId, SessionError)>) {
+    fn shut_all(&mut self, ids: Vec<(SessionId, SessionError)>) {
         if ids.is_empty() {
             return;
         }
-        ids.sort_unstable_by_key(|(id, _)| *id);
-        let reason = |id: &SessionId| {
-            let at = ids.binary_search_by_key(id, |(id, _)| *id).ok()?;
-            ids.get(at).map(|(_, reason)| reason)
-        };
+        // One by one: to collect them would bring a sort into the module.
+        let mut reasons = BTreeMap::new();
+        for (id, reason) in ids {
+            reasons.insert(id, reason);
+        }
         for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.refused.is_none()) {
-            if let Some(reason) = reason(&state.id) {
+            if let Some(reason) = reasons.get(&state.id) {
                 state.refused = Some(reason.clone());
                 self.watches.tell(*handle);
             }
         }
         self.front.forget_all();
-        self.close_clients(|client| reason(&client.session).cloned());
-        let running = self.service.queries.running().filter(|query| reason(&query.session).is_some());
+        self.close_clients(|client| reasons.get(&client.session).cloned());
+        let running = self.service.queries.running().filter(|query| reasons.contains_key(&query.session));
         for plan in running.map(|query| query.plan).collect::<Vec<u64>>() {
             self.stop_query(plan, QueryStatus::Killed);
         }
