@@ -60,7 +60,9 @@ fn make() -> Result<String> {
     fs::copy(template().join("package.json"), next.join("package.json"))?;
     typescript(&next)?;
     copy_flat(&wasm, &next.join("wasm"), |_| true)?;
-    copy_flat(&template().join("src/wasm"), &next.join("wasm"), |name| name.ends_with(".d.ts"))?;
+    copy_flat(&template().join("src/wasm"), &next.join("wasm"), |name| {
+        name.ends_with(".d.ts") && name != "base64.d.ts"
+    })?;
     bundle(&next)?;
     join(&next)?;
     for name in DOCUMENTS.iter().filter(|name| root().join(name).is_file()) {
@@ -111,36 +113,61 @@ fn bundle(package: &Path) -> Result<()> {
         .arg(format!("--outfile={}", package.join("bundle.js").display())))
 }
 
-/// What a program may import, what is imported in one's place by condition, and two parts that tests take by themselves;
-/// each gets a file of its own.
-const ENTRIES: &[&str] = &[
-    "index.js",
-    "testing.js",
-    "entry/browser.js",
-    "entry/cloudflare.js",
-    "entry/hono.js",
-    "entry/http.js",
-    "entry/node.js",
-    "http/context.js",
-    "http/context.browser.js",
+/// What entries that open replicas share beyond the rest.
+const OPENING: &str = "open.js";
+/// What all entries share: those that open replicas, and those that do not.
+const SHARED: &[&str] = &[
+    "claims.js",
+    "duration.js",
+    "errors.js",
+    "platform.js",
+    "transport/admit.js",
+    "transport/channel.js",
     "transport/socket.js",
-    "wasm/glue.js",
+];
+
+/// What a program may import, what is imported in one's place by condition, and two parts that tests take by themselves;
+/// each gets a file of its own. Whether it opens replicas.
+const ENTRIES: &[(&str, bool)] = &[
+    ("index.js", true),
+    ("testing.js", true),
+    ("entry/browser.js", false),
+    ("entry/cloudflare.js", true),
+    ("entry/hono.js", false),
+    ("entry/http.js", false),
+    ("entry/node.js", false),
+    ("http/context.js", false),
+    ("http/context.browser.js", false),
+    ("transport/socket.js", false),
+    ("wasm/glue.js", true),
 ];
 
 /// Few files in place of one a concept: without a bundler every file costs a millisecond at least, in Node as over a
-/// network. What entries share lies in `chunks/`, so that there is one of everything.
+/// network. What entries share lies in `chunks/`, so that there is one of everything. Parts that the same entries reach are
+/// one chunk: so each entry is made to reach all that others like it do. The module's text lies with what unpacks it.
 fn join(package: &Path) -> Result<()> {
+    for (entry, opens) in ENTRIES {
+        let (path, up) = (package.join(entry), if entry.contains('/') { "../" } else { "./" });
+        let reached = SHARED.iter().chain(opens.then_some(&OPENING));
+        let reached: String = reached.map(|part| format!("import \"{up}{part}\";\n")).collect();
+        let text = fs::read_to_string(&path)?;
+        fs::write(path, reached + &text)?;
+    }
     let joined = target().join("package/joined");
     let _ = fs::remove_dir_all(&joined);
     run(npm_tool("esbuild/bin/esbuild")
         .current_dir(package)
-        .args(ENTRIES)
+        .args(["wasm/inline.js", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
+        .arg(format!("--outfile={}", joined.join("wasm/inline.js").display())))?;
+    run(npm_tool("esbuild/bin/esbuild")
+        .current_dir(package)
+        .args(ENTRIES.iter().map(|(entry, _)| entry))
         .args(["--bundle", "--splitting", "--format=esm", "--platform=neutral", "--target=es2022", "--outbase=."])
         .args(["--packages=external", "--external:#wasm", "--external:#context", "--external:cloudflare:*"])
         .args(["--chunk-names=chunks/[hash]", "--legal-comments=none", "--log-level=warning"])
+        .arg("--log-override:ignored-bare-import=silent")
         .arg(format!("--outdir={}", joined.display())))?;
-    // What `#wasm` stands for is text or a module, and stays as it is.
-    let stays = ["bundle.js", "wasm/base64.js", "wasm/inline.js", "wasm/workerd.js"].map(|name| package.join(name));
+    let stays = ["bundle.js", "wasm/workerd.js"].map(|name| package.join(name));
     remove_scripts(package, &stays)?;
     for_each_script(&joined, &|script| {
         // An import for its effects, of what by the manifest has none: bundlers warn of it.

@@ -124,7 +124,7 @@ fn workerd_imports_the_module(project: &Path) -> Result<()> {
         .arg(format!("--outdir={}", out.display()))
         .arg(format!("--metafile={}", list.display())))?;
     let list = fs::read_to_string(list)?;
-    ensure!(list.contains("wasm/edge_session.wasm") && !list.contains("wasm/base64.js"), "{list}");
+    ensure!(list.contains("wasm/edge_session.wasm") && !list.contains("wasm/inline.js"), "{list}");
     Ok(())
 }
 
