@@ -256,6 +256,11 @@ export class Driver {
     if (this.#sinks.delete(link)) this.#unlessOver((core, now) => core.linkDown(link, now));
   }
 
+  /** The reply to one exchange has come, or is not waited for: of its link the core keeps nothing. */
+  forgo(link: number): void {
+    this.#sinks.delete(link);
+  }
+
   /** Keeps a session of the core's until its handle is let go of, by hand or by the garbage collector. */
   adopt(handle: object, raw: CoreSession): void {
     this.#sessions.add(raw);

@@ -129,7 +129,12 @@ impl Replica {
         }
         let (mut messages, _) = self.act_on(None, client, &mut peer, frame);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));
-        messages.extend(peer.answer(&fetching, &self.store, now));
+        let answer = peer.answer(&fetching, &self.store, now);
+        if messages.is_empty() {
+            messages = answer;
+        } else {
+            messages.extend(answer);
+        }
         if peer.asks() {
             messages.splice(0..0, self.proofs(&messages, true));
         }

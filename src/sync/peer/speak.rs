@@ -80,7 +80,8 @@ impl Peer {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         self.owed.clear();
-        let mut messages = alloc::vec![self.hello(store, false)];
+        let mut messages = Vec::with_capacity(4);
+        messages.push(self.hello(store, false));
         self.told.ask_anew();
         self.tell(store, now, &mut messages);
         self.all_news(fetching, store, now, &mut messages);
