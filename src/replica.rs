@@ -75,7 +75,7 @@ use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
 use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
 use crate::store::limits::Limits;
-use crate::store::space::Changed;
+use crate::store::space::{Changed, Changes};
 use crate::sync::gate::ClientLimits;
 use crate::sync::peer::Timing;
 use crate::time::{MILLIS_MAX, Millis};
@@ -493,10 +493,14 @@ impl Replica {
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
-    fn note(&mut self, space: &Space, changed: Vec<Changed>) {
+    fn note(&mut self, space: &Space, changes: Changes) {
         let limit = self.store.limits().siblings;
         let told = self.heeds(space);
         // A replica that only passes on what others write has nobody to tell.
+        if !told && changes == Changes::All {
+            return;
+        }
+        let changed = changes.keys(self.store.space(space));
         for Changed { key, siblings } in changed.into_iter().filter(|changed| told || changed.siblings > 0) {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);

@@ -18,6 +18,7 @@ mod table;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -25,12 +26,12 @@ use litemap::LiteMap;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::store::delta::{Delta, HLC_MAX};
-use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::fence::Fences;
 use crate::store::limits::Limits;
 use crate::store::roster::Roster;
-use crate::store::space::{Changed, Growth, SpaceState};
-use crate::time::{Hlc, HlcClock, MILLIS_MAX, Millis};
+use crate::store::space::{Changed, Changes, Growth, SpaceState};
+use crate::time::{Hlc, HlcClock, Millis};
 use crate::vector::VersionVector;
 
 /// One key's part of a batch.
@@ -67,6 +68,7 @@ pub struct SessionConsistentStore {
     ended: LiteMap<String, u32>,
     /// Goes up with whatever may have changed what is held.
     changes: u64,
+    authors: Authors,
 }
 
 impl SessionConsistentStore {
@@ -75,7 +77,8 @@ impl SessionConsistentStore {
     pub fn new(limits: Limits) -> Self {
         let (fences, ended) = (Fences::new(false), LiteMap::new());
         let (clock, roster) = (HlcClock::default(), Roster::default());
-        Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended, changes: 0 }
+        let authors = Authors::default();
+        Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended, changes: 0, authors }
     }
 
     /// The same store at a replica that holds the key of its fleet, or does not.
@@ -97,7 +100,8 @@ impl SessionConsistentStore {
         let spaces = LiteMap::from_sorted_store_unchecked(spaces.collect());
         let (fences, ended) = (self.fences.clone(), self.ended.clone());
         let (limits, seed, changes) = (self.limits, self.seed, self.changes);
-        Self { spaces, clock: HlcClock::default(), limits, seed, fences, roster: self.roster.clone(), ended, changes }
+        let (clock, roster, authors) = (HlcClock::default(), self.roster.clone(), Authors::default());
+        Self { spaces, clock, limits, seed, fences, roster, ended, changes, authors }
     }
 
     /// This store in the place of another one, which is a change.
@@ -257,10 +261,9 @@ impl SessionConsistentStore {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "clock", HLC_MAX.millis()));
         }
         let hlc = self.clock.tick(now);
-        // No entry may end later than its bytes can tell.
-        let end = |at: Millis| at.min(MILLIS_MAX);
+        let author = self.authors.of(replica, session);
         let entries = batch.into_iter().map(|Mutation { key, content, expires_at }| {
-            (key, DataEntry { content, dot, hlc, session, expires_at: expires_at.map(end) })
+            (key, DataEntry::by(Arc::clone(&author), dot.sequence, hlc, content, expires_at))
         });
         self.space_mut(space).write(dot, entries);
         Ok(dot)
@@ -313,15 +316,19 @@ impl SessionConsistentStore {
     /// As [`SpaceState::apply`]; `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED` for the limits, `SPACE_NOT_FOUND` for
     /// another generation. State is unchanged.
     pub fn apply(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
+        let space = delta.space.clone();
+        let changes = self.take(delta)?;
+        Ok(changes.keys(self.space(&space)))
+    }
+
+    /// As [`SessionConsistentStore::apply`], for who need not know which keys there are.
+    pub(crate) fn take(&mut self, delta: Delta) -> Result<Changes, SessionError> {
         self.admit_space(&delta.space)?;
         self.take_back(delta)
     }
 
-    /// As [`SessionConsistentStore::apply`], for what was held before: its space was open then.
-    ///
-    /// # Errors
-    /// As [`SessionConsistentStore::apply`], but for the generation.
-    pub fn take_back(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
+    /// As [`SessionConsistentStore::take`], for what was held before: its space was open then.
+    pub(crate) fn take_back(&mut self, mut delta: Delta) -> Result<Changes, SessionError> {
         let most = self.limits.check_delta(&delta)?;
         if self.check_growth(most).is_err() {
             let nothing = SpaceState::default();
@@ -329,6 +336,7 @@ impl SessionConsistentStore {
             state.admit(&delta)?;
             self.check_growth(state.growth_by_delta(&delta))?;
         }
+        delta.share_authors(&mut self.authors);
         let hlc = delta.hlc;
         self.changes += 1;
         let changed = match self.spaces.get_mut(&delta.space) {

@@ -45,7 +45,7 @@ fn a_flood_leaves_nothing_behind() {
     let id = secret.id("liar").unwrap();
     let space = Space::first("default").unwrap();
     let hlc = Hlc::new(host.now, 0);
-    let entry = |dot: Dot| DataEntry { content: text(&"v".repeat(2_000)), dot, hlc, session: None, expires_at: None };
+    let entry = |dot: Dot| DataEntry::new(text(&"v".repeat(2_000)), dot, hlc, None, None);
     let says = |host: &mut Host, messages: Vec<Message>| {
         let bytes = Frame { from: id, to: None, messages }.encode();
         let heard = host.receive(LINK, &bytes).is_ok();

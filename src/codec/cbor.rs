@@ -222,6 +222,43 @@ impl<'b> Input<'b> {
         Some(value)
     }
 
+    /// As [`Input::of`], for loops: by the shortest way if the argument is below 2⁸.
+    #[inline(always)]
+    fn near(&mut self, major: u8) -> Option<u64> {
+        let (value, left) = match self.left {
+            [first, left @ ..] if first ^ (major << 5) < 24 => (first & 31, left),
+            [first, value, left @ ..] if first ^ (major << 5) == 24 => (*value, left),
+            _ => return self.of(major),
+        };
+        self.left = left;
+        Some(u64::from(value))
+    }
+
+    /// As [`Input::u64`], for loops.
+    #[inline(always)]
+    pub(crate) fn near_u64(&mut self) -> Option<u64> {
+        self.near(UNSIGNED)
+    }
+
+    /// As [`Input::i64`], for loops.
+    #[inline(always)]
+    pub(crate) fn near_i64(&mut self) -> Option<i64> {
+        match self.left {
+            [value @ 0..24, left @ ..] => {
+                self.left = left;
+                Some(i64::from(*value))
+            }
+            _ => self.i64(),
+        }
+    }
+
+    /// The bytes of text, for loops. Whether they are text is left to who takes them.
+    #[inline(always)]
+    pub(crate) fn near_text_bytes(&mut self) -> Option<&'b [u8]> {
+        let len = self.near(TEXT)?;
+        self.take(len)
+    }
+
     fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (fixed, left) = self.left.split_first_chunk::<N>()?;
         self.left = left;

@@ -17,7 +17,7 @@ use crate::io::{Answer, Change, Item, Operation, Outcome, Range, SessionHandle};
 use crate::mutant::{Mutant, Service, off};
 use crate::service::access::Right;
 use crate::store::entry::{Key, LiveSet};
-use crate::store::space::Changed;
+use crate::store::space::Changes;
 use crate::store::{Check, Mutation};
 use crate::time::Millis;
 use crate::vector::{Gap, VersionVector};
@@ -50,8 +50,8 @@ impl Deciding {
     fn winner(&mut self, set: Option<&LiveSet>) {
         match set.map(LiveSet::entries) {
             Some([winner, others @ ..]) => {
-                self.dots.push((winner.dot, winner.session));
-                self.named.extend(others.iter().map(|entry| (entry.dot, entry.session)));
+                self.dots.push((winner.dot(), winner.session()));
+                self.named.extend(others.iter().map(|entry| (entry.dot(), entry.session())));
             }
             Some([]) | None => self.absence = true,
         }
@@ -62,7 +62,7 @@ impl Deciding {
             self.absence = true;
             return;
         };
-        self.dots.extend(set.entries().iter().map(|entry| (entry.dot, entry.session)));
+        self.dots.extend(set.entries().iter().map(|entry| (entry.dot(), entry.session())));
     }
 }
 
@@ -150,7 +150,7 @@ impl Replica {
         space: &Space,
         session: Option<SessionId>,
         batch: Vec<Mutation>,
-    ) -> Result<(Dot, Vec<Changed>), SessionError> {
+    ) -> Result<(Dot, Changes), SessionError> {
         if core::mem::take(&mut self.suspect) {
             self.rename();
         }
@@ -331,7 +331,7 @@ fn undurable(
 
 fn shown(key: &Key, set: &LiveSet, at: Millis) -> Option<Item> {
     let entry = set.shown(at)?;
-    let (content, expires_at) = (entry.content.clone(), entry.expires_at);
+    let (content, expires_at) = (entry.content.clone(), entry.expires_at());
     Some(Item { key: key.clone(), content, version: set.version(), expires_at })
 }
 
@@ -340,7 +340,7 @@ fn siblings(key: &Key, set: &LiveSet, at: Millis) -> Vec<Item> {
         key: key.clone(),
         content: entry.content.clone(),
         version: entry.version(),
-        expires_at: entry.expires_at,
+        expires_at: entry.expires_at(),
     };
     set.siblings(at).map(item).collect()
 }

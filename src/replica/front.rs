@@ -106,7 +106,7 @@ impl Replica {
         let begun = self.begin(session, Operation::Get(key.clone()), Terms { sync: true, ..terms }, now)?;
         let Progress::Done(Answer::Item(item)) = begun else { return Ok(Glance { item: None, keep: None }) };
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
-        let keep = self.store.live(&state.space, &key).and_then(alone).filter(|_| item.is_some()).map(|only| only.dot);
+        let keep = self.store.live(&state.space, &key).and_then(alone).filter(|_| item.is_some()).map(DataEntry::dot);
         let durable = self.durable(&state.space);
         let keep = keep.filter(|dot| durable.contains(*dot));
         Ok(Glance { item, keep })
@@ -121,7 +121,7 @@ impl Replica {
         let copy = |(key, entry): (&Key, &DataEntry)| Ahead {
             key: key.clone(),
             content: entry.content.clone(),
-            dot: entry.dot,
+            dot: entry.dot(),
         };
         self.neighbours(session, key, most).map(copy).collect()
     }
@@ -137,9 +137,12 @@ impl Replica {
         let held = space.and_then(|space| Some((self.durable(space), self.store.space(space)?)));
         let (mut bytes, enough) = (0, most.saturating_mul(AHEAD_BYTES).min(AHEAD_BYTES_MAX));
         let all = held.into_iter().filter(move |_| most > 0).flat_map(move |(durable, space)| {
-            let keys = space.range(Some(key), None).filter(move |(next, _)| !next.is(key)).take(most.min(AHEAD_MAX));
+            let keys = space
+                .range(Some(key), None)
+                .filter(move |(next, _)| !next.is(key.as_bytes()))
+                .take(most.min(AHEAD_MAX));
             keys.filter_map(move |(key, set)| {
-                let entry = alone(set).filter(|entry| durable.contains(entry.dot))?;
+                let entry = alone(set).filter(|entry| durable.contains(entry.dot()))?;
                 matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((key, entry))
             })
         });
@@ -229,5 +232,5 @@ impl Replica {
 /// The entry of a key, if it is the only one and never ends: nothing but a write takes it away.
 fn alone(set: &LiveSet) -> Option<&DataEntry> {
     let [only] = set.entries() else { return None };
-    Some(only).filter(|only| only.expires_at.is_none())
+    Some(only).filter(|only| only.expires_at().is_none())
 }

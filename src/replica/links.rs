@@ -18,7 +18,7 @@ use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
 use crate::mutant::{Mutant, Trust, off};
 use crate::store::SessionConsistentStore;
-use crate::store::space::Changed;
+use crate::store::space::{Changed, Changes};
 use crate::sync::account::Account;
 use crate::sync::gate::{ClientLimits, Gate};
 use crate::sync::message::{Frame, Message};
@@ -452,9 +452,10 @@ impl Replica {
         for ((space, key), ()) in crowded {
             let winner = self.store.live(&space, &key).and_then(|set| set.winner().cloned());
             let Some(winner) = winner else { continue };
-            let mutation = crate::store::Mutation { key, content: winner.content, expires_at: winner.expires_at };
+            let (session, expires_at) = (winner.session(), winner.expires_at());
+            let mutation = crate::store::Mutation { key, content: winner.content, expires_at };
             // A store that is full keeps its siblings; nothing is lost by that.
-            if let Ok((_, changed)) = self.write(&space, winner.session, alloc::vec![mutation]) {
+            if let Ok((_, changed)) = self.write(&space, session, alloc::vec![mutation]) {
                 self.note(&space, changed);
             }
         }
@@ -475,6 +476,6 @@ const fn talks(message: &Message) -> bool {
 }
 
 /// The changed keys of a local write.
-pub(super) fn written(keys: impl Iterator<Item = crate::store::entry::Key>) -> Vec<Changed> {
-    keys.map(|key| Changed { key, siblings: 0 }).collect()
+pub(super) fn written(keys: impl Iterator<Item = crate::store::entry::Key>) -> Changes {
+    Changes::Keys(keys.map(|key| Changed { key, siblings: 0 }).collect())
 }

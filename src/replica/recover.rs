@@ -18,7 +18,7 @@ use crate::session::vector::SessionVector;
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{DataEntry, Key, LiveSet};
-use crate::store::space::{Changed, SpaceState};
+use crate::store::space::{Changed, Changes, SpaceState};
 use crate::sync::message::Message;
 use crate::time::Hlc;
 use crate::vector::VersionVector;
@@ -177,8 +177,8 @@ impl Replica {
         let mut writes = Writes::new();
         for (key, set) in state.iter() {
             for entry in set.entries() {
-                if !held.contains(entry.dot) && self.identities.secret(entry.dot.replica).is_some() {
-                    writes.entry((entry.hlc, entry.dot)).or_default().push((key.clone(), entry.clone()));
+                if !held.contains(entry.dot()) && self.identities.secret(entry.dot().replica).is_some() {
+                    writes.entry((entry.hlc, entry.dot())).or_default().push((key.clone(), entry.clone()));
                 }
             }
         }
@@ -196,11 +196,12 @@ impl Replica {
             hlc = hlc.max(entry.hlc);
             let known = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default().iter();
             let stays = |held: &&DataEntry| {
-                !old.vector().contains(held.dot) || old.live(key).is_some_and(|set| set.has(held.dot))
+                !old.vector().contains(held.dot()) || old.live(key).is_some_and(|set| set.has(held.dot()))
             };
-            let known = known.filter(stays).map(|held| Listed::Known(held.dot));
-            let made = Listed::Entry(DataEntry { dot, ..entry.clone() });
-            (key.clone(), known.chain([made]).collect())
+            let known = known.filter(stays).map(|held| Listed::Known(held.dot()));
+            let made = Listed::Entry(entry.clone().with_dot(dot));
+            // The key may be in one text with another value.
+            (Key::from(&**key), known.chain([made]).collect())
         });
         let keys = keys.collect();
         let delta = Delta { space: space.clone(), from, to, hlc, keys };
@@ -219,7 +220,7 @@ impl Replica {
             let differs = |key: &&Key| before.and_then(|s| s.live(key)) != after.and_then(|s| s.live(key));
             let changed = keys.filter(differs).map(|key| Changed { key: key.clone(), siblings: 0 });
             let changed: Vec<Changed> = changed.collect();
-            self.note(&space, changed);
+            self.note(&space, Changes::Keys(changed));
         }
     }
 }

@@ -196,12 +196,12 @@ impl<'a> Directory<'a> {
             return Vec::new();
         }
         let own = user.filter(|_| roles).map(|user| [account_key(user), role_key(&space.to_string(), user)]);
-        let own = own.iter().flatten().flat_map(|key| self.entries(key)).map(|entry| entry.dot);
+        let own = own.iter().flatten().flat_map(|key| self.entries(key)).map(|entry| entry.dot());
         let mut dots: Vec<Dot> = own.collect();
         if dots.is_empty() && roles {
-            dots.extend(self.list("account/").next().and_then(|(_, entries)| entries.first()).map(|entry| entry.dot));
+            dots.extend(self.list("account/").next().and_then(|(_, entries)| entries.first()).map(|entry| entry.dot()));
         }
-        dots.extend(self.entries(&space_key(space.name())).iter().map(|entry| entry.dot));
+        dots.extend(self.entries(&space_key(space.name())).iter().map(|entry| entry.dot()));
         dots
     }
 
@@ -292,7 +292,7 @@ impl Directory<'_> {
     pub fn last_logged(&self, replica: &str) -> Option<u64> {
         let own = self.list("log/").filter_map(|(key, entries)| {
             let (of, place) = key.split_once('/')?;
-            let dot = entries.first()?.dot;
+            let dot = entries.first()?.dot();
             (of == replica).then_some((dot.sequence, place.parse::<u64>().ok()?))
         });
         own.max().map(|(_, place)| place)

@@ -11,7 +11,7 @@ use core::ops::Deref;
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
-use crate::store::entry::{Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::keys::{Decoded, Member, decode_keys, encode_keys};
 use crate::store::space::SpaceState;
 use crate::time::{Hlc, MILLIS_MAX};
@@ -29,9 +29,9 @@ pub enum Listed {
 impl Listed {
     /// The dot of the entry.
     #[must_use]
-    pub const fn dot(&self) -> Dot {
+    pub fn dot(&self) -> Dot {
         match self {
-            Self::Entry(entry) => entry.dot,
+            Self::Entry(entry) => entry.dot(),
             Self::Known(dot) => *dot,
         }
     }
@@ -96,6 +96,18 @@ impl ListedSet {
                 live
             }
         }
+    }
+
+    /// The full entries, to be changed.
+    fn entries_mut(&mut self) -> impl Iterator<Item = &mut DataEntry> {
+        let members = match &mut self.0 {
+            Members::One(listed) => core::slice::from_mut(listed),
+            Members::Several(several) => several,
+        };
+        members.iter_mut().filter_map(|listed| match listed {
+            Listed::Entry(entry) => Some(entry),
+            Listed::Known(_) => None,
+        })
     }
 
     /// Hands over the members, in their order.
@@ -192,6 +204,19 @@ impl Delta {
     }
 }
 
+/// A delta of fewer keys is one of many; of a larger one each author has been read once.
+const FEW_KEYS: usize = 64;
+
+impl Delta {
+    /// Lets the entries of a small delta share their authors with those of others.
+    pub(crate) fn share_authors(&mut self, authors: &mut Authors) {
+        if self.keys.len() < FEW_KEYS {
+            let entries = self.keys.iter_mut().flat_map(|(_, set)| set.entries_mut());
+            entries.for_each(|entry| entry.share_author(authors));
+        }
+    }
+}
+
 fn head(writer: &mut Writer, space: &Space, vectors: [&VersionVector; 2], hlc: Hlc) {
     writer.space(space);
     vectors.into_iter().for_each(|vector| writer.vector(vector));
@@ -231,7 +256,7 @@ impl Decoded {
 pub(crate) fn check_keys(delta: &Delta) -> Result<(), SessionError> {
     let (mut from, mut to) = (Near::new(&delta.from), Near::new(&delta.to));
     let mut sound = |listed: &Listed| match listed {
-        Listed::Entry(entry) => entry.hlc <= delta.hlc && to.contains(entry.dot),
+        Listed::Entry(entry) => entry.hlc <= delta.hlc && to.contains(entry.dot()),
         Listed::Known(dot) => from.contains(*dot),
     };
     if delta.hlc <= HLC_MAX && delta.keys.iter().flat_map(|(_, set)| set).all(&mut sound) {

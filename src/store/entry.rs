@@ -3,16 +3,20 @@
 //! Invariant: a live set has no two entries of one dot and lists its winner first; entries are ordered by
 //! `(hlc, replica id)`, which is total, so that equal sets are equal lists. Knows nothing of vectors or spaces.
 
+mod author;
 mod key;
+mod text;
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub(crate) use self::author::{Author, Authors};
 pub use self::key::Key;
+pub use self::text::Text;
 use crate::id::{Dot, ReplicaId, SessionId, TEXT_MAX};
 use crate::mutant::{Mutant, off};
-use crate::time::{Hlc, Millis};
+use crate::time::{Hlc, MILLIS_MAX, Millis};
 
 /// The hexadecimal digits of a clock in a version.
 const CLOCK_DIGITS: usize = 16;
@@ -23,9 +27,9 @@ pub enum Content {
     /// Nothing: the key was deleted.
     Tombstone,
     /// A plain string.
-    Text(Arc<str>),
+    Text(Text),
     /// A JSON text (RFC 8259), as the host serialized it.
-    Json(Arc<str>),
+    Json(Text),
     /// Bytes.
     Bytes(Arc<[u8]>),
 }
@@ -46,6 +50,14 @@ impl Content {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// What is text.
+    pub(crate) const fn text(&self) -> Option<&Text> {
+        match self {
+            Self::Text(text) | Self::Json(text) => Some(text),
+            Self::Tombstone | Self::Bytes(_) => None,
+        }
+    }
 }
 
 /// One write of one key, as replicas hold it. The key itself is the map's.
@@ -53,21 +65,87 @@ impl Content {
 pub struct DataEntry {
     /// The value, or the mark of its deletion.
     pub content: Content,
-    /// The write that made it.
-    pub dot: Dot,
     /// When it was made; decides between siblings.
     pub hlc: Hlc,
-    /// The session that wrote it, if one did.
-    pub session: Option<SessionId>,
-    /// When it ends, in milliseconds since 1970; from then on the entry is a tombstone that keeps its dot and clock.
-    pub expires_at: Option<Millis>,
+    sequence: u64,
+    /// When it ends, or [`ENDLESS`]: an option would take eight bytes more.
+    ends: Millis,
+    author: Arc<Author>,
 }
 
+/// The end of what does not end; no time is as great.
+const ENDLESS: Millis = Millis::MAX;
+
 impl DataEntry {
+    /// The entry of the write `dot`, which `session` made, if one did. From `expires_at` on, in milliseconds since 1970 (cut to
+    /// [`MILLIS_MAX`]), it is a tombstone that keeps its dot and clock.
+    #[must_use]
+    pub fn new(content: Content, dot: Dot, hlc: Hlc, session: Option<SessionId>, expires_at: Option<Millis>) -> Self {
+        let author = Arc::new(Author { replica: dot.replica, session });
+        Self::by(author, dot.sequence, hlc, content, expires_at)
+    }
+
+    /// As [`DataEntry::new`], of an author who may have made others.
+    pub(crate) fn by(
+        author: Arc<Author>,
+        sequence: u64,
+        hlc: Hlc,
+        content: Content,
+        expires_at: Option<Millis>,
+    ) -> Self {
+        let ends = expires_at.map_or(ENDLESS, |end| end.min(MILLIS_MAX));
+        Self { content, hlc, sequence, ends, author }
+    }
+
+    /// The same, made by another write.
+    #[must_use]
+    pub fn with_dot(self, dot: Dot) -> Self {
+        let author = Arc::new(Author { replica: dot.replica, session: self.author.session });
+        Self { author, sequence: dot.sequence, ..self }
+    }
+
+    /// The write that made it.
+    #[must_use]
+    pub fn dot(&self) -> Dot {
+        Dot::new(self.author.replica, self.sequence)
+    }
+
+    /// Who accepted the write that made it.
+    pub(crate) fn origin(&self) -> &ReplicaId {
+        &self.author.replica
+    }
+
+    /// Which one of its origin's writes made it.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether this is the write that made it.
+    pub(crate) fn is_of(&self, dot: Dot) -> bool {
+        self.sequence == dot.sequence && self.author.replica == dot.replica
+    }
+
+    /// The session that wrote it, if one did.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.author.session
+    }
+
+    /// When it ends, in milliseconds since 1970; from then on it is a tombstone that keeps its dot and clock.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Millis> {
+        if self.ends == ENDLESS { None } else { Some(self.ends) }
+    }
+
+    /// Lets it share its author with the entries that `authors` has given theirs.
+    pub(crate) fn share_author(&mut self, authors: &mut Authors) {
+        self.author = authors.of(self.author.replica, self.author.session);
+    }
+
     /// The place in arbitration: the greater one wins.
     #[must_use]
-    pub const fn rank(&self) -> (Hlc, ReplicaId) {
-        (self.hlc, self.dot.replica)
+    pub fn rank(&self) -> (Hlc, ReplicaId) {
+        (self.hlc, self.author.replica)
     }
 
     /// The version of a live set that is this entry alone: its clock, in a width that compares as text, and its origin.
@@ -90,7 +168,7 @@ impl DataEntry {
         }
         version.push_str(core::str::from_utf8(&digits).unwrap_or_default());
         version.push('.');
-        self.dot.replica.append_to(version);
+        self.author.replica.append_to(version);
     }
 
     /// Bytes of the value, for the limits.
@@ -101,7 +179,7 @@ impl DataEntry {
     /// Whether the entry shows nothing at the time `at`: a tombstone, or expired.
     #[must_use]
     pub fn is_gone(&self, at: Millis) -> bool {
-        matches!(self.content, Content::Tombstone) || self.expires_at.is_some_and(|end| end <= at)
+        matches!(self.content, Content::Tombstone) || (self.ends <= at && self.ends != ENDLESS)
     }
 }
 
@@ -146,7 +224,7 @@ impl LiveSet {
     #[must_use]
     pub fn shown(&self, at: Millis) -> Option<&DataEntry> {
         if off(Mutant::ExpiryMask) {
-            let over = |entry: &&DataEntry| entry.expires_at.is_some_and(|end| end <= at);
+            let over = |entry: &&DataEntry| entry.expires_at().is_some_and(|end| end <= at);
             return self.entries().iter().find(|entry| !over(entry)).filter(|entry| !entry.is_gone(at));
         }
         self.winner().filter(|entry| !entry.is_gone(at))
@@ -161,7 +239,7 @@ impl LiveSet {
     /// Whether the entry of `dot` is here.
     #[must_use]
     pub fn has(&self, dot: Dot) -> bool {
-        self.entries().iter().any(|entry| entry.dot == dot)
+        self.entries().iter().any(|entry| entry.is_of(dot))
     }
 
     /// Puts an entry in its place.
@@ -222,6 +300,11 @@ impl LiveSet {
     /// Bytes of values, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
         self.entries().iter().map(DataEntry::bytes).sum()
+    }
+
+    /// Whether an entry has its value in one text with the key.
+    pub(crate) fn is_beside(&self, key: &Key) -> bool {
+        self.entries().iter().filter_map(|entry| entry.content.text()).any(|text| key.is_before(text))
     }
 
     /// Whether no entry is left.

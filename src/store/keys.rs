@@ -5,7 +5,7 @@
 //! six bytes an entry beside its key and value. Invariant: keys ascend strictly, and a key lists each origin once:
 //! whoever writes a key has seen its own earlier entry go.
 
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -13,9 +13,9 @@ use litemap::LiteMap;
 use crate::codec::cbor::Input;
 use crate::codec::{Ids, Reader, Writer};
 use crate::error::SessionError;
-use crate::id::{Dot, ReplicaId, SEQUENCE_MAX, SessionId};
+use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::delta::{Keys, Listed, ListedSet};
-use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::entry::{Author, Content, DataEntry, Key, Text};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
@@ -31,7 +31,6 @@ const HAS_SESSION: u64 = 1;
 const HAS_EXPIRY: u64 = 2;
 
 /// What is remembered of an origin: what its next entry is coded against, and how far it reaches.
-#[derive(Clone, Copy)]
 struct Origin {
     id: ReplicaId,
     /// Its place in the table of the frame.
@@ -42,6 +41,8 @@ struct Origin {
     /// The greatest sequence of a full entry, and of a bare dot.
     full: u64,
     known: u64,
+    /// Who wrote what is of no session.
+    alone: Option<Arc<Author>>,
 }
 
 /// The origins so far, in the order in which they came. Entries often have the origin of the one before, or the next one: then
@@ -56,23 +57,44 @@ struct Origins {
 impl Origins {
     /// What is remembered of an origin, which may be new; none where nothing can be.
     #[inline]
-    fn at(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> Option<&mut Origin> {
-        let is = |at: usize| self.known.get(at).is_some_and(|origin| origin.id == id);
-        if !is(self.last) {
-            let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
-            self.last = if is(next) { next } else { self.find(id, place) };
+    fn at(&mut self, id: &ReplicaId, place: impl FnOnce() -> u64) -> Option<&mut Origin> {
+        if !self.is_near(|origin| origin.id == *id) {
+            self.find(*id, place);
         }
         self.known.get_mut(self.last)
     }
 
-    #[inline(never)]
-    fn find(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) -> usize {
-        let next = self.known.len();
-        let at = *self.places.entry(id).or_insert(next);
-        if at == next {
-            self.known.push(Origin { id, place: place(), sequence: 0, key: usize::MAX, full: 0, known: 0 });
+    /// As [`Origins::at`], for who knows the place alone.
+    #[inline]
+    fn at_place(&mut self, place: u64, ids: &Ids) -> Option<(&mut Origin, usize)> {
+        if !self.is_near(|origin| origin.place == place) {
+            self.find(ids.replica(place)?, || place);
         }
-        at
+        Some((self.known.get_mut(self.last)?, self.last))
+    }
+
+    /// Whether it is the last one, or the one after it.
+    #[inline]
+    fn is_near(&mut self, is: impl Fn(&Origin) -> bool) -> bool {
+        if self.known.get(self.last).is_some_and(&is) {
+            return true;
+        }
+        let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
+        let near = self.known.get(next).is_some_and(is);
+        if near {
+            self.last = next;
+        }
+        near
+    }
+
+    #[inline(never)]
+    fn find(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) {
+        let next = self.known.len();
+        self.last = *self.places.entry(id).or_insert(next);
+        if self.last == next {
+            let place = place();
+            self.known.push(Origin { id, place, sequence: 0, key: usize::MAX, full: 0, known: 0, alone: None });
+        }
     }
 
     /// Up to where full entries reach, and bare dots.
@@ -127,13 +149,13 @@ pub(crate) fn encode_keys<'a, S: ExactSizeIterator<Item = Member<'a>>>(
 }
 
 fn encode_member(writer: &mut Writer, member: &Member<'_>, key: usize, origins: &mut Origins, clock: &mut u64) {
-    let dot = match member {
-        Member::Entry(entry) => entry.dot,
-        Member::Known(dot) => *dot,
+    let (replica, sequence) = match member {
+        Member::Entry(entry) => (entry.origin(), entry.sequence()),
+        Member::Known(dot) => (&dot.replica, dot.sequence),
     };
-    let Some(origin) = origins.at(dot.replica, || writer.replica_index(dot.replica)) else { return };
-    let ahead = difference(dot.sequence, origin.sequence);
-    (origin.sequence, origin.key) = (dot.sequence, key);
+    let Some(origin) = origins.at(replica, || writer.replica_index(*replica)) else { return };
+    let ahead = difference(sequence, origin.sequence);
+    (origin.sequence, origin.key) = (sequence, key);
     let place = origin.place;
     let Member::Entry(entry) = member else {
         writer.u64(place * HEADS + KNOWN * 4);
@@ -146,8 +168,8 @@ fn encode_member(writer: &mut Writer, member: &Member<'_>, key: usize, origins: 
         Content::Json(_) => JSON,
         Content::Bytes(_) => BYTES,
     };
-    let flags =
-        if entry.session.is_some() { HAS_SESSION } else { 0 } | if entry.expires_at.is_some() { HAS_EXPIRY } else { 0 };
+    let (session, expires_at) = (entry.session(), entry.expires_at());
+    let flags = if session.is_some() { HAS_SESSION } else { 0 } | if expires_at.is_some() { HAS_EXPIRY } else { 0 };
     writer.u64(place * HEADS + kind * 4 + flags);
     writer.i64(ahead);
     writer.i64(difference(entry.hlc.to_bits(), *clock));
@@ -157,10 +179,10 @@ fn encode_member(writer: &mut Writer, member: &Member<'_>, key: usize, origins: 
         Content::Text(text) | Content::Json(text) => writer.text(text),
         Content::Bytes(bytes) => writer.bytes(bytes),
     }
-    if let Some(session) = entry.session {
+    if let Some(session) = session {
         writer.session(session);
     }
-    if let Some(end) = entry.expires_at {
+    if let Some(end) = expires_at {
         writer.i64(difference(end, entry.hlc.millis()));
     }
 }
@@ -189,16 +211,15 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     // As many as there are if each takes 64 bytes: what is there bounds it, and no claim.
     let mut keys = Keys::with_capacity((all / 64).clamp(1, ROOM));
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
-    let mut decoding = Decoding { input, ids, known: String::new(), clock, latest, origins };
+    let mut decoding = Decoding { input, ids, text: Both::default(), clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
-        let key = decoding.key(keys.len()).map_err(SessionError::malformed)?;
         if keys.len() == keys.capacity() {
             // As many more as there are if the others are as long, and at most three times what was read.
             let (held, left) = (keys.len(), decoding.input.left());
             let others = held as u64 * left as u64 / (all - left).max(1) as u64;
             keys.reserve_exact((others as usize + others as usize / 16).min(3 * held) + 1);
         }
-        keys.push(key);
+        decoding.key(&mut keys).map_err(SessionError::malformed)?;
     }
     let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
     Ok(Decoded { keys, full, known, latest })
@@ -208,89 +229,166 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
 struct Decoding<'a, 'b> {
     input: Input<'b>,
     ids: &'a Ids,
-    /// The key before.
-    known: String,
+    text: Both,
     /// The clock of the entry before, and the latest of all.
     clock: u64,
     latest: Hlc,
     origins: Origins,
+    /// By the place of a session: who wrote for it last, and which of the origins that is.
+    authors: Vec<Option<(usize, Arc<Author>)>>,
+}
+
+/// A longer value has a text of its own, so that it is not copied twice.
+const BESIDE_MAX: usize = 4_096;
+
+/// The key that was read last, and behind it its value, where both come to be of one text: that is looked at in one go, which
+/// begins where a word does.
+#[derive(Default)]
+struct Both {
+    bytes: Vec<u8>,
+    /// How long the key is.
+    key: usize,
+}
+
+impl Both {
+    /// Goes on to the key that shares so many bytes with the last one, and has other ones behind them.
+    #[inline]
+    fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<(), &'static str> {
+        self.bytes.truncate(self.key);
+        let Some((_, known)) = self.bytes.split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
+            return Err("a key's prefix");
+        };
+        // What both share decides nothing about their order, which is that of their bytes.
+        if suffix <= known {
+            return Err("keys out of order");
+        }
+        self.bytes.truncate(shared);
+        self.bytes.extend_from_slice(suffix);
+        self.key = self.bytes.len();
+        Ok(())
+    }
+
+    /// Reads the text of a value; `beside`: in one with the key, if it is not long.
+    #[inline]
+    fn value(&mut self, input: &mut Input<'_>, beside: bool) -> Result<Text, &'static str> {
+        let value = input.near_text_bytes().ok_or("text")?;
+        if !beside || value.is_empty() || value.len() > BESIDE_MAX {
+            return Ok(core::str::from_utf8(value).map_err(|_| "text")?.into());
+        }
+        self.bytes.extend_from_slice(value);
+        let both = core::str::from_utf8(&self.bytes).ok().filter(|both| both.is_char_boundary(self.key));
+        Ok(Text::after_key(both.ok_or("text")?, self.key))
+    }
+
+    /// Whether the value is here too.
+    const fn is_whole(&self) -> bool {
+        self.bytes.len() > self.key
+    }
 }
 
 /// That something else stands there.
 const DAMAGED: &str = "an entry";
 
 impl Decoding<'_, '_> {
-    /// The key number `at`, with its set.
+    /// Reads the next key with its set.
     #[inline]
-    fn key(&mut self, at: usize) -> Result<(Key, ListedSet), &'static str> {
-        let shared = self.input.i64().ok_or(DAMAGED)?;
+    fn key(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+        let shared = self.input.near_i64().ok_or(DAMAGED)?;
         let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
-        let known = &mut self.known;
-        let shared = usize::try_from(shared).ok().filter(|shared| known.is_char_boundary(*shared));
-        let shared = shared.ok_or("a key's prefix")?;
-        let suffix = self.input.text().ok_or("a key")?;
-        // What both share decides nothing about their order.
-        if known.get(shared..).is_none_or(|known| suffix <= known) {
-            return Err("keys out of order");
-        }
-        known.truncate(shared);
-        known.push_str(suffix);
-        let key = Key::from(known.as_str());
-        if count == 1 {
-            return Ok((key, ListedSet::of(self.listed(at)?)));
-        }
-        // The count is a claim of the sender's: the set grows with what is really there.
-        let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
-        for _ in 0..count {
-            several.push(self.listed(at)?);
-        }
-        Ok((key, several.into()))
+        let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
+        self.text.turn_to(shared, self.input.near_text_bytes().ok_or("a key")?)?;
+        let at = keys.len();
+        let set = if count == 1 { ListedSet::of(self.listed(at, true)?) } else { self.several(at, count)? };
+        let value = set.first().and_then(Listed::content).and_then(Content::text);
+        let key = match value.filter(|_| self.text.is_whole()) {
+            Some(value) => Key::before(value),
+            None => Key::from(core::str::from_utf8(&self.text.bytes).map_err(|_| "a key")?),
+        };
+        keys.push((key, set));
+        Ok(())
     }
 
-    #[inline]
-    fn listed(&mut self, key: usize) -> Result<Listed, &'static str> {
-        let head = self.input.u64().ok_or(DAMAGED)?;
-        let replica = self.ids.replica(head / HEADS).ok_or("a replica id that is not in the table")?;
+    /// So many members. The count is a claim of the sender's: the set grows with what is really there.
+    #[inline(never)]
+    fn several(&mut self, key: usize, count: u64) -> Result<ListedSet, &'static str> {
+        let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
+        for _ in 0..count {
+            several.push(self.listed(key, false)?);
+        }
+        Ok(several.into())
+    }
+
+    #[inline(always)]
+    fn listed(&mut self, key: usize, beside: bool) -> Result<Listed, &'static str> {
+        let head = self.input.near_u64().ok_or(DAMAGED)?;
         let (kind, flags) = (head % HEADS / 4, head % 4);
-        let origin = self.origins.at(replica, || 0).ok_or(DAMAGED)?;
+        let origin = self.origins.at_place(head / HEADS, self.ids);
+        let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
         if origin.key == key {
             return Err("an origin listed twice");
         }
-        let sequence = apply(origin.sequence, self.input.i64().ok_or(DAMAGED)?);
+        let sequence = apply(origin.sequence, self.input.near_i64().ok_or(DAMAGED)?);
         if !(1..=SEQUENCE_MAX).contains(&sequence) {
             return Err("a sequence out of range");
         }
         (origin.sequence, origin.key) = (sequence, key);
-        let dot = Dot::new(replica, sequence);
         if kind == KNOWN {
             origin.known = origin.known.max(sequence);
-            return if flags == 0 { Ok(Listed::Known(dot)) } else { Err("a bare dot with flags") };
+            return if flags == 0 {
+                Ok(Listed::Known(Dot::new(origin.id, sequence)))
+            } else {
+                Err("a bare dot with flags")
+            };
         }
         origin.full = origin.full.max(sequence);
-        let hlc = Hlc::from_bits(apply(self.clock, self.input.i64().ok_or(DAMAGED)?));
+        let hlc = Hlc::from_bits(apply(self.clock, self.input.near_i64().ok_or(DAMAGED)?));
         self.clock = hlc.to_bits();
         self.latest = self.latest.max(hlc);
         let content = match kind {
             TOMBSTONE => Content::Tombstone,
-            TEXT => Content::Text(self.input.text().ok_or("text")?.into()),
-            JSON => Content::Json(self.input.text().ok_or("text")?.into()),
+            TEXT => Content::Text(self.text.value(&mut self.input, beside)?),
+            JSON => Content::Json(self.text.value(&mut self.input, beside)?),
             BYTES => Content::Bytes(self.input.bytes().ok_or("bytes")?.into()),
             _ => return Err("an unknown kind of entry"),
         };
-        let session = if flags & HAS_SESSION == 0 { None } else { Some(self.session()?) };
+        let author = if flags & HAS_SESSION == 0 {
+            let alone = || Arc::new(Author { replica: origin.id, session: None });
+            Arc::clone(origin.alone.get_or_insert_with(alone))
+        } else {
+            let place = self.input.near_u64().ok_or(DAMAGED)?;
+            match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
+                Some(Some((by, author))) if *by == number => Arc::clone(author),
+                Some(_) | None => self.author(place, number)?,
+            }
+        };
         let expires_at = if flags & HAS_EXPIRY == 0 { None } else { Some(self.expiry(hlc)?) };
-        Ok(Listed::Entry(DataEntry { content, dot, hlc, session, expires_at }))
+        Ok(Listed::Entry(DataEntry::by(author, sequence, hlc, content, expires_at)))
     }
 
-    fn session(&mut self) -> Result<SessionId, &'static str> {
-        let at = self.input.u64().ok_or(DAMAGED)?;
-        self.ids.session(at).ok_or("a session id that is not in the table")
+    /// Whoever writes for the session at a place of the table, at the origin of this number.
+    #[inline(never)]
+    fn author(&mut self, place: u64, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let session = self.ids.session(place).ok_or("a session id that is not in the table")?;
+        let replica = self.origins.known.get(origin).ok_or(DAMAGED)?.id;
+        let author = Arc::new(Author { replica, session: Some(session) });
+        let place = usize::try_from(place).map_err(|_| DAMAGED)?;
+        // No more than the table has.
+        if self.authors.len() <= place {
+            self.authors.resize(place + 1, None);
+        }
+        self.authors.get_mut(place).into_iter().for_each(|held| *held = Some((origin, Arc::clone(&author))));
+        Ok(author)
     }
 
     fn expiry(&mut self, hlc: Hlc) -> Result<Millis, &'static str> {
         let end = apply(hlc.millis(), self.input.i64().ok_or(DAMAGED)?);
         if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
     }
+}
+
+/// Whether bytes of text begin with a character, or are none.
+fn is_edge(text: &[u8]) -> bool {
+    text.first().is_none_or(|byte| byte & 0xc0 != 0x80)
 }
 
 /// `to − from`, which wraps at 64 bits as [`apply`] does.

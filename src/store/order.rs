@@ -42,6 +42,19 @@ impl Order {
         self.fresh.push(slot);
     }
 
+    /// Adds a slot whose key follows all that are here, which are in order.
+    pub(crate) fn follow(&mut self, slot: Slot) {
+        match self.runs.as_mut_slice() {
+            [run] => run.push(slot),
+            _ => self.runs.push(alloc::vec![slot]),
+        }
+    }
+
+    /// Makes room for so many slots that follow each other.
+    pub(crate) fn make_room(&mut self, slots: usize) {
+        self.runs.push(Vec::with_capacity(slots));
+    }
+
     /// Makes a run of what was put in order.
     #[inline(never)]
     fn settle(&mut self, slots: &Slots) {

@@ -15,7 +15,7 @@ use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::sort;
-use crate::store::table::{Slot, Table};
+use crate::store::table::{Slot, Table, Vacancy};
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
@@ -47,6 +47,28 @@ pub struct Changed {
     /// Where an entry that this replica held has gained a sibling, or lost to one: how many entries the key has now.
     /// Otherwise 0.
     pub siblings: usize,
+}
+
+/// Which keys a step changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// These.
+    Keys(Vec<Changed>),
+    /// All that are held, for there were none: who wants them looks for them. None is in conflict.
+    All,
+}
+
+impl Changes {
+    /// The keys, in a space that has changed so.
+    pub(crate) fn keys(self, state: Option<&SpaceState>) -> Vec<Changed> {
+        match self {
+            Self::Keys(keys) => keys,
+            Self::All => {
+                let keys = state.into_iter().flat_map(SpaceState::iter);
+                keys.map(|(key, _)| Changed { key: key.clone(), siblings: 0 }).collect()
+            }
+        }
+    }
 }
 
 /// By how much a step would change what the limits count.
@@ -140,15 +162,19 @@ impl SpaceState {
     /// key that comes twice the last entry counts.
     pub(crate) fn write(&mut self, dot: Dot, entries: impl IntoIterator<Item = (Key, DataEntry)>) {
         for (key, entry) in entries {
-            let slot = self.table.slot(&key);
             let index = &mut self.index;
-            self.table.change(slot, |set| {
-                if !set.has(dot) {
-                    set.entries().iter().for_each(|gone| index.remove(gone.dot));
-                    index.insert(dot, slot);
+            match self.table.seek(&key) {
+                Ok(slot) => {
+                    self.table.change(slot, None, |set| {
+                        if !set.has(dot) {
+                            set.entries().iter().for_each(|gone| index.remove(gone.dot()));
+                            index.insert(dot, slot);
+                        }
+                        *set = LiveSet::of(entry);
+                    });
                 }
-                *set = LiveSet::of(entry);
-            });
+                Err(vacancy) => index.insert(dot, self.table.append(vacancy, key, LiveSet::of(entry))),
+            }
         }
         self.vector.advance(dot);
         self.tidy();
@@ -157,27 +183,34 @@ impl SpaceState {
     /// Takes out of a key's live set what `goes` names, keeping the index.
     fn withdraw(&mut self, slot: Slot, goes: impl FnMut(&DataEntry) -> bool) {
         let index = &mut self.index;
-        self.table.change(slot, |set| set.remove(goes, |entry| index.remove(entry.dot)));
+        self.table.change(slot, None, |set| set.remove(goes, |entry| index.remove(entry.dot())));
     }
 
     /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes (clause 1, for listed
     /// keys), what [`is_unseen`] comes (clause 2). Tells as [`Changed`] how many siblings there are, if anything changes.
-    fn merge(&mut self, slot: Slot, set: ListedSet, to: &mut Near<'_>, before: &mut Near<'_>) -> Option<usize> {
+    fn merge(
+        &mut self,
+        slot: Slot,
+        key: &Key,
+        set: ListedSet,
+        to: &mut Near<'_>,
+        before: &mut Near<'_>,
+    ) -> Option<usize> {
         let index = &mut self.index;
-        let merged = self.table.change(slot, |live| {
+        let merged = self.table.change(slot, Some(key), |live| {
             let (mut gone, mut joined) = (false, false);
             live.remove(
                 |entry| superseded(to, &set, entry),
                 |entry| {
                     gone = true;
-                    index.remove(entry.dot);
+                    index.remove(entry.dot());
                 },
             );
             let stays = !live.is_empty();
             set.each(|listed| {
                 if let Some(entry) = listed.entry().filter(|entry| is_unseen(before, entry, Some(live))) {
                     joined = true;
-                    index.insert(entry.dot, slot);
+                    index.insert(entry.dot(), slot);
                     live.insert(entry);
                 }
             });
@@ -192,10 +225,10 @@ impl SpaceState {
         if !self.table.is_hollow() {
             return;
         }
-        let (mut table, mut index) = (self.table.emptied(), Index::default());
+        let (mut table, mut index) = (self.table.for_keys(self.len()), Index::default());
         for (key, set) in self.iter() {
-            let slot = table.append(key.clone(), set.clone());
-            set.entries().iter().for_each(|entry| index.insert(entry.dot, slot));
+            set.entries().iter().for_each(|entry| index.insert(entry.dot(), table.slots().next()));
+            table.follow(key.clone(), set.clone());
         }
         index.tidy(&table);
         (self.table, self.index) = (table, index);
@@ -206,7 +239,7 @@ impl SpaceState {
     /// # Errors
     /// `STALE_REPLICA` if this vector does not dominate `from`; `DEPENDENCY_LOST` if it holds dots of a retired
     /// replica above its last. State is unchanged.
-    pub fn apply(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
+    pub fn apply(&mut self, delta: Delta) -> Result<Changes, SessionError> {
         self.admit(&delta)?;
         if self.is_empty() && self.vector.is_empty() {
             return Ok(self.fill(delta));
@@ -223,16 +256,16 @@ impl SpaceState {
         }
         sort(&mut gone, self.table.slots());
         for slot in gone {
-            self.withdraw(slot, |entry| to.contains(entry.dot) && !from.contains(entry.dot));
+            self.withdraw(slot, |entry| to.contains(entry.dot()) && !from.contains(entry.dot()));
             let key = self.table.slots().key(slot).cloned();
             changed.extend(key.map(|key| Changed { key, siblings: 0 }));
         }
         let (mut seen, mut sent) = (Near::new(&before), Near::new(&to));
         for (key, set) in keys {
-            let place = self.table.place(&key);
-            match place.filter(|slot| self.table.slots().at(*slot).is_some()) {
+            let place = self.table.seek(&key);
+            match place.ok().filter(|slot| self.table.slots().at(*slot).is_some()) {
                 Some(slot) => {
-                    let merged = self.merge(slot, set, &mut sent, &mut seen);
+                    let merged = self.merge(slot, &key, set, &mut sent, &mut seen);
                     changed.extend(merged.map(|siblings| Changed { key, siblings }));
                 }
                 None => changed.extend(self.begin(key, set, &mut seen, place)),
@@ -243,38 +276,46 @@ impl SpaceState {
             self.vector.join(&to);
         }
         self.tidy();
-        Ok(changed)
+        Ok(Changes::Keys(changed))
     }
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
-    fn fill(&mut self, delta: Delta) -> Vec<Changed> {
-        let nothing = VersionVector::new();
-        let mut before = Near::new(&nothing);
-        self.table = self.table.emptied();
-        self.table.reserve(delta.keys.len());
-        let mut changed = Vec::with_capacity(delta.keys.len());
-        changed.extend(delta.keys.into_iter().filter_map(|(key, set)| self.begin(key, set, &mut before, None)));
+    fn fill(&mut self, delta: Delta) -> Changes {
+        let mut table = self.table.for_keys(delta.keys.len());
+        for (key, set) in delta.keys {
+            let live = set.live(|_| true);
+            live.entries().iter().for_each(|entry| self.index.insert(entry.dot(), table.slots().next()));
+            if !live.is_empty() {
+                table.follow(key, live);
+            }
+        }
+        self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
         self.tidy();
-        changed
+        if self.is_empty() { Changes::Keys(Vec::new()) } else { Changes::All }
     }
 
     /// Takes a key that has no entries here, if `set` has one that whoever stands at `before` has not seen. `place`: its
     /// slot, where it has one.
-    fn begin(&mut self, key: Key, set: ListedSet, before: &mut Near<'_>, place: Option<Slot>) -> Option<Changed> {
+    fn begin(
+        &mut self,
+        key: Key,
+        set: ListedSet,
+        before: &mut Near<'_>,
+        place: Result<Slot, Vacancy>,
+    ) -> Option<Changed> {
         let live = set.live(|entry| is_unseen(before, entry, None));
         if live.is_empty() {
             return None;
         }
-        let next = place.unwrap_or(self.table.slots().next());
-        live.entries().iter().for_each(|entry| self.index.insert(entry.dot, next));
+        let next = place.unwrap_or_else(|_| self.table.slots().next());
+        live.entries().iter().for_each(|entry| self.index.insert(entry.dot(), next));
         let changed = Changed { key: key.clone(), siblings: 0 };
-        if place.is_some() {
-            self.table.change(next, |set| *set = live);
-        } else {
-            self.table.append(key, live);
+        match place {
+            Ok(slot) => _ = self.table.change(slot, Some(&key), |set| *set = live),
+            Err(vacancy) => _ = self.table.append(vacancy, key, live),
         }
         Some(changed)
     }
@@ -366,7 +407,7 @@ impl SpaceState {
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
         let (mut keys, mut weight, mut near) = (Keys::new(), 0, Near::new(from));
         for (key, set) in self.table.walk(after.map_or(Unbounded, Excluded), Unbounded) {
-            if set.entries().iter().all(|entry| near.contains(entry.dot)) {
+            if set.entries().iter().all(|entry| near.contains(entry.dot())) {
                 continue;
             }
             if weight >= budget && !keys.is_empty() {
@@ -406,19 +447,19 @@ impl Growth {
 
 /// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
 fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = !set.iter().any(|listed| listed.dot() == entry.dot) && to.contains(entry.dot);
+    let gone = !set.iter().any(|listed| entry.is_of(listed.dot())) && to.contains(entry.dot());
     gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
 /// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
 fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
-    !vector.contains(entry.dot) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot)))
+    !vector.contains(entry.dot()) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.
 fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
-    let mut entry = |entry: &DataEntry| match from.contains(entry.dot) {
-        true => Listed::Known(entry.dot),
+    let mut entry = |entry: &DataEntry| match from.contains(entry.dot()) {
+        true => Listed::Known(entry.dot()),
         false => Listed::Entry(entry.clone()),
     };
     match set.entries() {

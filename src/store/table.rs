@@ -32,6 +32,22 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Sees to it that the key keeps no text in memory of which nothing else is held; it may be in one with what has come.
+    #[inline]
+    fn settle(&mut self, came: Option<&Key>) {
+        if came.is_some_and(|came| !came.is_alone() && self.set.is_beside(came)) {
+            self.key = came.cloned().unwrap_or_default();
+        } else if !self.key.is_alone() && !self.set.is_beside(&self.key) {
+            self.key = Key::from(&*self.key);
+        }
+    }
+}
+
+/// A hash of a key that has no slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vacancy(u32);
+
 /// What stands in the slots.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
@@ -130,54 +146,73 @@ impl Table {
 
     /// The live set of a key, if it has entries.
     pub(crate) fn live(&self, key: &str) -> Option<&LiveSet> {
-        Some(self.slots.at(self.find(key, hash(self.seed, key))?)?.1)
+        Some(self.slots.at(self.place(key)?)?.1)
     }
 
     /// The slot of a key, if it has one.
     pub(crate) fn place(&self, key: &str) -> Option<Slot> {
-        self.find(key, hash(self.seed, key))
+        self.find(key.as_bytes(), hash(self.seed, key.as_bytes()))
     }
 
-    fn find(&self, key: &str, hash: u32) -> Option<Slot> {
+    fn find(&self, key: &[u8], hash: u32) -> Option<Slot> {
         let is = |place: &Place| place.hash == hash && self.slots.key(place.slot).is_some_and(|held| held.is(key));
         self.places.find(spread(hash), is).map(|place| place.slot)
     }
 
-    /// The slot of a key, which gets one if it had none.
-    pub(crate) fn slot(&mut self, key: &Key) -> Slot {
-        let hash = hash(self.seed, key);
-        let known = self.find(key, hash);
-        known.unwrap_or_else(|| self.add(Held { key: key.clone(), set: LiveSet::default() }, hash))
+    /// The slot of a key, or where it may get one.
+    pub(crate) fn seek(&self, key: &Key) -> Result<Slot, Vacancy> {
+        let hash = hash(self.seed, key.as_bytes());
+        self.find(key.as_bytes(), hash).ok_or(Vacancy(hash))
     }
 
-    /// Adds a key that has no slot yet, with its live set.
-    pub(crate) fn append(&mut self, key: Key, set: LiveSet) -> Slot {
-        let (hash, held) = (hash(self.seed, &key), Held { key, set });
-        self.bytes += held.bytes();
-        self.len += usize::from(!held.set.is_empty());
-        self.add(held, hash)
-    }
-
-    fn add(&mut self, held: Held, hash: u32) -> Slot {
-        let slot = self.slots.push(held);
-        self.places.insert_unique(spread(hash), Place { slot, hash }, |place| spread(place.hash));
+    /// Adds a key that has no slot yet, with its live set, which is not empty.
+    pub(crate) fn append(&mut self, Vacancy(hash): Vacancy, key: Key, set: LiveSet) -> Slot {
+        let mut held = Held { key, set };
+        held.settle(None);
+        let slot = self.put(held, hash);
         self.order.add(slot, &self.slots);
         slot
     }
 
-    /// Makes room for so many more keys.
-    pub(crate) fn reserve(&mut self, keys: usize) {
-        self.places.reserve(keys, |place| spread(place.hash));
+    #[inline]
+    fn put(&mut self, held: Held, hash: u32) -> Slot {
+        self.bytes += held.bytes();
+        self.len += 1;
+        let slot = self.slots.push(held);
+        self.places.insert_unique(spread(hash), Place { slot, hash }, |place| spread(place.hash));
+        slot
     }
 
-    /// Changes the live set of a slot, and counts what becomes of it.
-    pub(crate) fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut LiveSet) -> T) -> Option<T> {
+    /// An empty table of the same seed with room for so many keys, which come by [`Table::follow`] alone.
+    pub(crate) fn for_keys(&self, keys: usize) -> Self {
+        let mut table = self.emptied();
+        table.places.reserve(keys, |place| spread(place.hash));
+        table.order.make_room(keys);
+        table
+    }
+
+    /// As [`Table::append`], of a key that follows all that are here, and is in one text with none but a value of its own.
+    #[inline]
+    pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
+        let hash = hash(self.seed, key.as_bytes());
+        let slot = self.put(Held { key, set }, hash);
+        self.order.follow(slot);
+    }
+
+    /// Changes the live set of a slot, and counts what becomes of it. `key` is the key as it came with the entries, if it did.
+    pub(crate) fn change<T>(
+        &mut self,
+        slot: Slot,
+        key: Option<&Key>,
+        change: impl FnOnce(&mut LiveSet) -> T,
+    ) -> Option<T> {
         let held = self.slots.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)?;
         self.bytes -= held.bytes();
         self.len -= usize::from(!held.set.is_empty());
         let changed = change(&mut held.set);
         self.bytes += held.bytes();
         self.len += usize::from(!held.set.is_empty());
+        held.settle(key);
         Some(changed)
     }
 
@@ -188,12 +223,12 @@ impl Table {
 }
 
 /// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019).
-fn hash(seed: u64, key: &str) -> u32 {
+fn hash(seed: u64, key: &[u8]) -> u32 {
     let fold = |state: u64, by: u64| {
         let product = u128::from(state) * u128::from(by);
         (product as u64) ^ ((product >> 64) as u64)
     };
-    let (words, rest) = key.as_bytes().as_chunks::<8>();
+    let (words, rest) = key.as_chunks::<8>();
     let mut state = seed ^ key.len() as u64;
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f);
@@ -207,4 +242,48 @@ fn hash(seed: u64, key: &str) -> u32 {
 /// it looks at the lower half alone.
 const fn spread(hash: u32) -> u64 {
     (hash as u64) << 32 | hash as u64
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::id::ReplicaId;
+    use crate::store::entry::{Content, DataEntry, Text};
+    use crate::time::Hlc;
+
+    /// A key and its entry, in one text or in two.
+    fn held(sequence: u64, value: &str, together: bool) -> Option<(Key, DataEntry)> {
+        let text = if together { Text::after_key(&alloc::format!("key{value}"), 3) } else { Text::from(value) };
+        let key = if together { Key::before(&text) } else { Key::from("key") };
+        let dot = Dot::new(ReplicaId::new("a", [0; 10]).ok()?, sequence);
+        Some((key, DataEntry::new(Content::Text(text), dot, Hlc::new(sequence, 0), None, None)))
+    }
+
+    #[test]
+    fn a_key_keeps_no_value_in_memory_that_has_gone() {
+        let (Some((key, first)), Some((_, second))) = (held(1, "first", true), held(2, "second", false)) else {
+            return;
+        };
+        let mut table = Table::default();
+        table.follow(key.clone(), LiveSet::of(first.clone()));
+        let alone = |table: &Table| table.slots().key(0).map(Key::is_alone);
+        assert_eq!(alone(&table), Some(false), "they came as one text, and stay one");
+        table.change(0, None, |set| set.insert(second.clone()));
+        assert_eq!(alone(&table), Some(false));
+        table.change(0, None, |set| *set = LiveSet::of(second.clone()));
+        assert_eq!(alone(&table), Some(true));
+        // What comes as one text is held as one, and what is not taken is not.
+        let Some((came, third)) = held(3, "third", true) else { return };
+        table.change(0, Some(&came), |_| ());
+        assert_eq!(alone(&table), Some(true));
+        table.change(0, Some(&came), |set| *set = LiveSet::of(third));
+        assert_eq!(alone(&table), Some(false));
+        table.change(0, None, |set| *set = LiveSet::default());
+        assert_eq!((alone(&table), table.place("key")), (Some(true), Some(0)));
+        // A key that came with another value than its own keeps none either.
+        let mut other = Table::default();
+        let Err(vacancy) = other.seek(&key) else { return };
+        other.append(vacancy, key, LiveSet::of(second));
+        assert_eq!(alone(&other), Some(true));
+    }
 }

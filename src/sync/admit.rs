@@ -86,12 +86,12 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
         let error = SessionError::limit(ErrorCode::QuotaExceeded, "clientSequences", allowed);
         return Verdict::Refuse(Refusal::of(error, [Dot::new(id, sequence)]));
     }
-    let is_new = |entry: &&DataEntry| own(entry.dot.replica) && !vector.contains(entry.dot);
+    let is_new = |entry: &&DataEntry| own(entry.dot().replica) && !vector.contains(entry.dot());
     let news = || delta.keys.iter().flat_map(|(key, set)| full(set).filter(is_new).map(move |entry| (key, entry)));
     let advances = delta.to.iter().any(|entry| ahead(&entry));
     if advances && sender.right != Right::Write && !off(Mutant::Trust(Trust::Role)) {
         let error = SessionError::new(ErrorCode::PermissionDenied, "the session may read this space, not write it");
-        return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot)));
+        return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot())));
     }
     let newborn = || delta.to.iter().filter(|(id, sequence)| *sequence > 0 && vector.get(*id) == 0);
     if !sender.births && newborn().next().is_some() {
@@ -106,7 +106,7 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
     let mut hlc = Hlc::default();
     for (key, entry) in news() {
         if let Err(error) = check_entry(key, entry, store, latest) {
-            bad.note(entry.dot, error);
+            bad.note(entry.dot(), error);
         }
         hlc = hlc.max(entry.hlc);
     }
@@ -172,13 +172,13 @@ fn check_batches<'d>(
     let limits = store.limits();
     let mut batches = LiteMap::<Dot, (u64, u64)>::new();
     for (key, entry) in news {
-        let (keys, bytes) = batches.entry(entry.dot).or_insert((0, 0));
+        let (keys, bytes) = batches.entry(entry.dot()).or_insert((0, 0));
         *keys += 1;
         *bytes += key.len() as u64 + entry.content.len() as u64;
         if *keys > limits.batch_keys {
-            bad.note(entry.dot, SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", limits.batch_keys));
+            bad.note(entry.dot(), SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", limits.batch_keys));
         } else if *bytes > limits.batch_bytes {
-            bad.note(entry.dot, SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", limits.batch_bytes));
+            bad.note(entry.dot(), SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", limits.batch_bytes));
         }
     }
 }
@@ -195,8 +195,8 @@ fn check_removals(delta: &Delta, store: &SessionConsistentStore, is_new: impl Fn
             continue;
         }
         let held = state.live(key).into_iter().flat_map(|held| held.entries());
-        let goes = |entry: &&DataEntry| delta.to.contains(entry.dot) && !set.iter().any(|l| l.dot() == entry.dot);
-        held.filter(goes).for_each(|entry| bad.note(entry.dot, denied()));
+        let goes = |entry: &&DataEntry| delta.to.contains(entry.dot()) && !set.iter().any(|l| l.dot() == entry.dot());
+        held.filter(goes).for_each(|entry| bad.note(entry.dot(), denied()));
     }
     let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
     for (dot, _) in state.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key)).take(NAMED_MAX) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
-use crate::store::space::Changed;
+use crate::store::space::Changes;
 use crate::sync::message::Message;
 use crate::vector::VersionVector;
 
@@ -15,7 +15,7 @@ pub struct Step {
     /// What to answer, in order.
     pub replies: Vec<Message>,
     /// What was applied, and which keys it changed.
-    pub applied: Vec<(Space, Vec<Changed>)>,
+    pub applied: Vec<(Space, Changes)>,
     /// What was not taken, and why; state is unchanged by it.
     pub refused: Vec<SessionError>,
     /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.

@@ -230,14 +230,14 @@ impl Copies {
             Content::Bytes(_) | Content::Tombstone => return,
         };
         // Mostly the writer of the one before.
-        let place = self.origins.iter().rposition(|origin| *origin == entry.dot.replica).unwrap_or_else(|| {
-            self.origins.push(entry.dot.replica);
+        let place = self.origins.iter().rposition(|origin| *origin == entry.dot().replica).unwrap_or_else(|| {
+            self.origins.push(entry.dot().replica);
             self.origins.len() - 1
         });
         self.text.push_str(key);
         self.text.push_str(value);
         let packed = u64::from(units(value)) << 2 | u64::from(kind);
-        self.numbers.extend([f64::from(units(key)), packed as f64, place as f64, entry.dot.sequence as f64]);
+        self.numbers.extend([f64::from(units(key)), packed as f64, place as f64, entry.dot().sequence as f64]);
     }
 
     /// Gives the writers the numbers by which they are known outside.

@@ -69,7 +69,7 @@ fn any_keys() -> impl Strategy<Value = (Keys, VersionVector, VersionVector, Hlc)
                     to.advance(dot);
                     hlc = hlc.max(stamp);
                     let session = session.map(SessionId::from_bytes);
-                    Listed::Entry(DataEntry { content, dot, hlc: Hlc::from_bits(stamp), session, expires_at })
+                    Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(stamp), session, expires_at))
                 } else {
                     from.advance(dot);
                     Listed::Known(dot)

@@ -129,7 +129,7 @@ proptest! {
         for site in &history.sites {
             for past in &history.vectors {
                 let delta = site.since(past);
-                let touched = |set: &LiveSet| set.entries().iter().any(|entry| !past.contains(entry.dot));
+                let touched = |set: &LiveSet| set.entries().iter().any(|entry| !past.contains(entry.dot()));
                 let expected: Vec<String> =
                     site.live().into_iter().filter(|(_, set)| touched(set)).map(|(key, _)| key).collect();
                 let keys: Vec<String> = delta.keys.iter().map(|(key, _)| key.to_string()).collect();
@@ -137,7 +137,7 @@ proptest! {
                 for (key, set) in &delta.keys {
                     let known = set.iter().all(|listed| match listed {
                         Listed::Known(dot) => past.contains(*dot),
-                        Listed::Entry(entry) => !past.contains(entry.dot),
+                        Listed::Entry(entry) => !past.contains(entry.dot()),
                     });
                     prop_assert!(known, "what is known comes as a bare dot");
                     prop_assert_eq!(set.len(), site.live()[&**key].entries().len(), "the full live set");

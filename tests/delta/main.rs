@@ -227,7 +227,7 @@ impl History {
             let site = &mut self.sites[*at];
             let past = site.vector();
             let dot = site.write(keys.iter().map(mutation).collect(), START + late);
-            let mine = |set: &LiveSet| set.entries().iter().find(|entry| entry.dot == dot).cloned();
+            let mine = |set: &LiveSet| set.entries().iter().find(|entry| entry.dot() == dot).cloned();
             let entries = site.live().into_iter().filter_map(|(key, set)| Some((key, mine(&set)?))).collect();
             self.truth.writes.push(Written { dot, past, entries });
             self.vectors.push(site.vector());

@@ -44,18 +44,18 @@ impl Reference {
         for (key, set) in &mut self.keys {
             let sent = listed.get(key.as_str());
             set.retain(|entry| {
-                let here = sent.is_some_and(|sent| sent.iter().any(|listed| listed.dot() == entry.dot));
-                let unlisted = rules.unlisted && (!rules.stays || !delta.from.contains(entry.dot));
+                let here = sent.is_some_and(|sent| sent.iter().any(|listed| listed.dot() == entry.dot()));
+                let unlisted = rules.unlisted && (!rules.stays || !delta.from.contains(entry.dot()));
                 let goes = if sent.is_some() { rules.listed || unlisted } else { unlisted };
-                !(delta.to.contains(entry.dot) && !here && goes)
+                !(delta.to.contains(entry.dot()) && !here && goes)
             });
         }
         for (key, sent) in listed {
             let set = self.keys.entry(key.into()).or_default();
             for listed in sent {
                 let Listed::Entry(entry) = listed else { continue };
-                let seen = if rules.seen { before.contains(entry.dot) } else { false };
-                if !seen && !set.iter().any(|held| held.dot == entry.dot) {
+                let seen = if rules.seen { before.contains(entry.dot()) } else { false };
+                if !seen && !set.iter().any(|held| held.dot() == entry.dot()) {
                     set.push(entry.clone());
                 }
             }

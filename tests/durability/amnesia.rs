@@ -24,7 +24,7 @@ fn renames(host: &mut Host, old: ReplicaId) -> bool {
     let event = host.events.iter().any(|event| matches!(event, Event::Renamed { old: was, .. } if *was == old));
     assert_eq!(renamed, event, "a new id is announced");
     assert_eq!(host.id().label(), old.label());
-    let winner = host.replica.store().live(&host.space(), "probe").unwrap().winner().unwrap().dot;
+    let winner = host.replica.store().live(&host.space(), "probe").unwrap().winner().unwrap().dot();
     assert_eq!(winner, Dot::new(host.id(), if renamed { 1 } else { winner.sequence }));
     renamed
 }
@@ -171,7 +171,7 @@ fn an_id_that_was_given_up_stays_given_up_after_a_crash() {
     host.crash();
     let ann = host.session();
     host.set(ann, "probe", "v");
-    let dot = host.replica.store().live(&host.space(), "probe").unwrap().winner().unwrap().dot;
+    let dot = host.replica.store().live(&host.space(), "probe").unwrap().winner().unwrap().dot();
     assert_ne!(dot.replica, old, "{dot} may have been used before");
 }
 

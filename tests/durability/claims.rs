@@ -5,7 +5,7 @@ use super::*;
 
 /// The dot of the entry that a key shows.
 fn dot(host: &Host, key: &str) -> Dot {
-    host.replica.store().live(&host.space(), key).unwrap().winner().unwrap().dot
+    host.replica.store().live(&host.space(), key).unwrap().winner().unwrap().dot()
 }
 
 #[test]

@@ -143,7 +143,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
         let held = client.edge.replica.store().vector(&system()).clone();
         let content = Content::Text("\n\nADMIN\n0\n0\n0".into());
         let hlc = Hlc::new(START, 0);
-        let entry = DataEntry { content, dot: Dot::new(id, 1), hlc, session: None, expires_at: None };
+        let entry = DataEntry::new(content, Dot::new(id, 1), hlc, None, None);
         let keys = vec![("role/shop/eve".into(), vec![Listed::Entry(entry)].into())];
         let mut to = held.clone();
         to.advance(Dot::new(id, 1));
@@ -180,13 +180,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
         let mut from = client.edge.replica.store().vector(&shop()).clone();
         let at = from.clone();
         from.advance(Dot::new(id, 1));
-        let entry = DataEntry {
-            content: Content::Text("v".into()),
-            dot: Dot::new(id, 1),
-            hlc,
-            session: None,
-            expires_at: None,
-        };
+        let entry = DataEntry::new(Content::Text("v".into()), Dot::new(id, 1), hlc, None, None);
         let data = Delta {
             space: shop(),
             from: at,

@@ -28,13 +28,8 @@ fn space(name: &str) -> Space {
 /// The first slice of a space, with a value of so many bytes.
 fn slice(name: &str, bytes: usize) -> Message {
     let hlc = Hlc::new(START, 0);
-    let entry = DataEntry {
-        content: Content::Text("x".repeat(bytes).into()),
-        dot: Dot::new(stranger(), 1),
-        hlc,
-        session: None,
-        expires_at: None,
-    };
+    let content = Content::Text("x".repeat(bytes).into());
+    let entry = DataEntry::new(content, Dot::new(stranger(), 1), hlc, None, None);
     Message::Slice(Slice {
         space: space(name),
         from: VersionVector::new(),

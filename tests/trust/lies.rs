@@ -34,7 +34,7 @@ pub(super) fn writing_under_anothers_id() {
     let lie = |world: &World, liar: &Liar| {
         let forged = Dot::new(honest(world), 2);
         dot = Some(forged);
-        let entry = DataEntry { dot: forged, ..liar.entry(1, "forged") };
+        let entry = liar.entry(1, "forged").with_dot(forged);
         liar.delta(world, &[(forged.replica, 2)], vec![("honest".into(), vec![Listed::Entry(entry)].into())])
     };
     assert_eq!(told(lie), ("STALE_REPLICA".into(), vec![dot.unwrap()]));
@@ -104,7 +104,8 @@ pub(super) fn a_live_set_emptied_in_favour_of_an_old_write_of_ones_own() {
 #[test]
 pub(super) fn a_clock_of_the_future() {
     let lie = |world: &World, liar: &Liar| {
-        let entry = DataEntry { hlc: Hlc::new(START + 70_000, 0), ..liar.entry(1, "v") };
+        let mut entry = liar.entry(1, "v");
+        entry.hlc = Hlc::new(START + 70_000, 0);
         let delta = liar.write(world, "k", entry);
         Delta { hlc: Hlc::new(START + 70_000, 0), ..delta }
     };
@@ -133,7 +134,8 @@ pub(super) fn stamps_that_creep_ahead_of_the_time() {
     for n in 0..200 {
         let last = world.edge().replica.store().clock().last();
         let hlc = Hlc::new(limit.max(last.millis() + 1), 0);
-        let entry = DataEntry { hlc, ..liar.entry(sequence + 1, "v") };
+        let mut entry = liar.entry(sequence + 1, "v");
+        entry.hlc = hlc;
         let delta = Delta { hlc, ..liar.write(&world, "k", entry) };
         let said = liar.says(&mut world, vec![Message::Delta(delta)]);
         match refusals(&said)[..] {
@@ -147,7 +149,8 @@ pub(super) fn stamps_that_creep_ahead_of_the_time() {
     // Who has seen that stamp writes after it, and is not refused for it.
     world.goes_on();
     let hlc = world.edge().replica.store().clock().last().next();
-    let entry = DataEntry { hlc, ..liar.entry(sequence + 1, "after") };
+    let mut entry = liar.entry(sequence + 1, "after");
+    entry.hlc = hlc;
     let after = Delta { hlc, ..liar.write(&world, "k", entry) };
     assert!(refusals(&liar.says(&mut world, vec![Message::Delta(after)])).is_empty());
 }
@@ -198,7 +201,7 @@ pub(super) fn what_is_said_of_others_entries_is_not_listened_to() {
     let token = token(&mut world.net.hosts[EDGE], "eve", None);
     let liar = Liar::join(&mut world, &pass(&token));
     let dot = Dot::new(honest(&world), 1);
-    let forged = DataEntry { dot, ..liar.entry(1, "forged") };
+    let forged = liar.entry(1, "forged").with_dot(dot);
     let keys = vec![
         ("honest".into(), vec![Listed::Entry(forged.clone())].into()),
         ("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into()),
@@ -287,7 +290,7 @@ pub(super) fn more_ids_than_one_client_may_have() {
         let secret = Secret::from_bytes([seed; 16]);
         let id = secret.id("liar").unwrap();
         liar.says(&mut world, vec![Message::Bind { ids: vec![(id, secret)] }]);
-        let entry = DataEntry { dot: Dot::new(id, 1), ..liar.entry(1, "v") };
+        let entry = liar.entry(1, "v").with_dot(Dot::new(id, 1));
         let delta = liar.delta(&world, &[(id, 1)], vec![("k".into(), vec![Listed::Entry(entry)].into())]);
         let said = liar.says(&mut world, vec![Message::Delta(delta)]);
         let expected = if seed + 1 < most { vec![] } else { vec!["STALE_REPLICA"] };

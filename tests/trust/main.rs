@@ -153,7 +153,7 @@ impl Liar {
     fn entry(&self, sequence: u64, value: &str) -> DataEntry {
         let content = Content::Text(value.into());
         let hlc = Hlc::new(START, 0);
-        DataEntry { content, dot: Dot::new(self.id, sequence), hlc, session: None, expires_at: None }
+        DataEntry::new(content, Dot::new(self.id, sequence), hlc, None, None)
     }
 
     /// A delta of the default space since what the edge holds.
@@ -166,7 +166,7 @@ impl Liar {
 
     /// The delta of one write of one key.
     fn write(&self, world: &World, key: &str, entry: DataEntry) -> Delta {
-        self.delta(world, &[(self.id, entry.dot.sequence)], vec![(key.into(), vec![Listed::Entry(entry)].into())])
+        self.delta(world, &[(self.id, entry.dot().sequence)], vec![(key.into(), vec![Listed::Entry(entry)].into())])
     }
 }
 

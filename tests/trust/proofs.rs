@@ -57,13 +57,7 @@ fn closed(host: &Host, link: LinkId) -> Option<ErrorCode> {
 
 /// A hello and a delta of one write, as a stranger would say them.
 fn lies(from: ReplicaId) -> Vec<Message> {
-    let entry = DataEntry {
-        content: text("a lie"),
-        dot: Dot::new(from, 1),
-        hlc: Hlc::new(START, 0),
-        session: None,
-        expires_at: None,
-    };
+    let entry = DataEntry::new(text("a lie"), Dot::new(from, 1), Hlc::new(START, 0), None, None);
     let (from, to) = (VersionVector::new(), VersionVector::from_iter([(from, 1)]));
     let keys = vec![("lie".into(), vec![Listed::Entry(entry)].into())];
     let delta = Delta { space: default(), from, to, hlc: Hlc::new(START, 0), keys };

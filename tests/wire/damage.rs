@@ -247,6 +247,25 @@ fn a_claimed_number_of_entries_is_a_claim() {
     assert_refused(&bytes, "a count");
 }
 
+/// Key and value are looked at as one text, but each is to be text.
+#[test]
+fn a_character_half_of_the_key_and_half_of_the_value_is_refused() {
+    let bytes = with_keys(|keys| {
+        keys.i64(0);
+        keys.text("\u{e9}");
+        keys.u64(4); // origin 0, text
+        keys.i64(1);
+        keys.i64(0);
+        keys.text("v");
+    });
+    assert!(Frame::decode(&bytes).is_ok());
+    let whole = [0x62, 0xc3, 0xa9, 4, 1, 0, 0x61, b'v'];
+    let at = bytes.windows(whole.len()).position(|window| window == whole).unwrap();
+    let mut halved = bytes;
+    halved[at..at + whole.len()].copy_from_slice(&[0x61, 0xc3, 4, 1, 0, 0x62, 0xa9, b'v']);
+    assert_refused(&halved, "half a character");
+}
+
 // ── Contradictions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[test]

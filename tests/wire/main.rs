@@ -74,7 +74,7 @@ fn hlc(millis: u64) -> Hlc {
 }
 
 fn entry(content: Content, dot: Dot, millis: u64) -> DataEntry {
-    DataEntry { content, dot, hlc: hlc(millis), session: None, expires_at: None }
+    DataEntry::new(content, dot, hlc(millis), None, None)
 }
 
 /// A text entry without session and end.
@@ -89,13 +89,10 @@ fn frame(messages: Vec<Message>) -> Frame {
 /// A delta with an entry of each kind, siblings, a bare dot, a session and an end.
 fn delta() -> Delta {
     let text = |value: &str| Content::Text(value.into());
-    let with_session = DataEntry { session: Some(session()), ..entry(text("v"), Dot::new(fra1(), 3), 10) };
-    let with_end = DataEntry { expires_at: Some(TIME + 60_020), ..entry(text("brief"), Dot::new(fra1(), 4), 20) };
-    let json = DataEntry {
-        session: Some(session()),
-        expires_at: Some(TIME + 3_600_000),
-        ..entry(Content::Json("{\"n\":1}".into()), Dot::new(tab(), 2), 5)
-    };
+    let with_session = DataEntry::new(text("v"), Dot::new(fra1(), 3), hlc(10), Some(session()), None);
+    let with_end = DataEntry::new(text("brief"), Dot::new(fra1(), 4), hlc(20), None, Some(TIME + 60_020));
+    let json = Content::Json("{\"n\":1}".into());
+    let json = DataEntry::new(json, Dot::new(tab(), 2), hlc(5), Some(session()), Some(TIME + 3_600_000));
     Delta {
         space: space(),
         from: vector(&[(fra1(), 2)]),

@@ -1,4 +1,5 @@
-//! A key: shared text, because the index and deltas name it too.
+//! A key: shared text, because deltas and events name it too. An entry that was read from bytes has key and value in one
+//! text: two of them would cost a fifth more time and memory.
 //!
 //! Invariant: keys are ordered as their bytes are, which is how text is ordered, so that one may be looked for by its
 //! text. They are compared eight bytes at a time: wasm has no instruction for it, and comparing them byte by byte was a
@@ -9,16 +10,55 @@ use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 
+use crate::store::entry::text::Text;
+
 /// The key of an entry, as its owner wrote it.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Key(Arc<str>);
+#[derive(Clone, Default)]
+pub struct Key {
+    /// Begins with the key.
+    text: Arc<str>,
+    len: usize,
+}
 
 impl Key {
+    /// The key that stands before a value in one text.
+    pub(crate) fn before(text: &Text) -> Self {
+        Self { text: Arc::clone(&text.text), len: text.from }
+    }
+
+    /// Whether its text is its own: no value is kept in memory by it.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.text.len() == self.len
+    }
+
+    /// Whether it is in one text with a value.
+    pub(crate) fn is_before(&self, text: &Text) -> bool {
+        Arc::ptr_eq(&self.text, &text.text)
+    }
+
+    /// The bytes of the key: to take them looks at no character, as to take its text does.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes().get(..self.len).unwrap_or_default()
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it is the empty text.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Whether this is the text of the key: eight bytes at a time, as keys are compared.
-    pub(crate) fn is(&self, text: &str) -> bool {
-        let (one, other) = (self.0.as_bytes(), text.as_bytes());
+    pub(crate) fn is(&self, text: &[u8]) -> bool {
+        let (one, other) = (self.as_bytes(), text);
         let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
         let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
         one.len() == other.len() && words.iter().map(word).eq(other_words.iter().map(word)) && rest == other_rest
@@ -27,7 +67,7 @@ impl Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let (one, other) = (self.as_bytes(), other.as_bytes());
         let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
         for (word, other_word) in words.iter().zip(other_words) {
             if word != other_word {
@@ -37,6 +77,20 @@ impl Ord for Key {
         // The rest of one of them has fewer than eight bytes.
         let same = 8 * words.len().min(other_words.len());
         one.get(same..).cmp(&other.get(same..))
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.as_bytes())
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        str::hash(self, state);
     }
 }
 
@@ -50,43 +104,43 @@ impl Deref for Key {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        self.text.get(..self.len).unwrap_or_default()
     }
 }
 
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
-        &self.0
+        self
     }
 }
 
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
-        &self.0
+        self
     }
 }
 
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self { text: text.into(), len: text.len() }
     }
 }
 
 impl From<String> for Key {
     fn from(text: String) -> Self {
-        Self(text.into())
+        Self::from(&*text)
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&**self, f)
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

@@ -39,7 +39,7 @@ impl Peer {
         }
         self.gate.iter_mut().for_each(|gate| gate.note_stamp(delta.hlc, store.clock().last(), now));
         let (space, to) = (delta.space.clone(), delta.to.clone());
-        match store.apply(delta) {
+        match store.take(delta) {
             Ok(changed) => {
                 self.gate.iter_mut().for_each(|gate| gate.note_births(born, now));
                 self.learn(&space, &to, store);

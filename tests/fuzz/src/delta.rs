@@ -52,7 +52,10 @@ fn apply(store: &mut SessionConsistentStore, delta: &Delta) {
     assert_eq!(store.vector(&delta.space), &join, "the vector is the join");
     assert!(store.clock().last() >= delta.hlc.max(before.clock().last()), "the clock is received");
     let state = store.space(&delta.space).unwrap();
-    assert!(state.iter().all(|(_, set)| set.entries().iter().all(|entry| join.contains(entry.dot))), "no entry beyond");
+    assert!(
+        state.iter().all(|(_, set)| set.entries().iter().all(|entry| join.contains(entry.dot()))),
+        "no entry beyond"
+    );
 
     let mut again = store.clone();
     assert_eq!(again.apply(delta.clone()), Ok(Vec::new()), "a delta is taken once");

@@ -124,13 +124,9 @@ impl Host {
 
 /// What the peer sent first.
 pub fn first_delta() -> Delta {
-    let entry = |sequence, millis| DataEntry {
-        content: Content::Text("early".into()),
-        dot: Dot::new(peer(), sequence),
-        hlc: Hlc::new(NOW + millis, 0),
-        session: None,
-        expires_at: None,
-    };
+    let text = || Content::Text("early".into());
+    let entry =
+        |sequence, millis| DataEntry::new(text(), Dot::new(peer(), sequence), Hlc::new(NOW + millis, 0), None, None);
     Delta {
         space: space(),
         from: VersionVector::new(),

@@ -125,7 +125,7 @@ impl Node {
         for (key, set) in self.store.space(&SPACE).into_iter().flat_map(|space| space.iter()) {
             key.hash(&mut hasher);
             for entry in set.entries() {
-                (entry.dot, entry.hlc, entry.session).hash(&mut hasher);
+                (entry.dot(), entry.hlc, entry.session()).hash(&mut hasher);
             }
         }
         hasher.finish()

@@ -74,7 +74,7 @@ impl Session {
     /// Whether an entry may decide an answer to this session: it is durable, or the session's own.
     #[must_use]
     pub fn may_see(&self, number: usize, place: Place<'_>, entry: &DataEntry) -> bool {
-        place.durable.vector().contains(entry.dot) || entry.session == Some(SESSION_IDS[number])
+        place.durable.vector().contains(entry.dot()) || entry.session() == Some(SESSION_IDS[number])
     }
 
     /// The session as its token tells of it elsewhere: without what the storage of `slow` does not have yet.

@@ -56,9 +56,9 @@ impl State {
             alarm = Some(Alarm::MonotonicReads);
         }
         if let Some(winner) = entries.first() {
-            session.vector.record_read(&crate::node::SPACE, winner.dot);
-            session.unsettled |= !place.durable.vector().contains(winner.dot);
-            match self.truth.of(winner.dot) {
+            session.vector.record_read(&crate::node::SPACE, winner.dot());
+            session.unsettled |= !place.durable.vector().contains(winner.dot());
+            match self.truth.of(winner.dot()) {
                 Some(slot) => session.read |= 1 << slot,
                 None => alarm = Some(Alarm::State),
             }

@@ -120,7 +120,7 @@ impl Truth {
         debug_assert!(key < KEYS.len());
         let live = self.live(held, key as u8);
         let same = |((slot, write), entry): (&(Slot, &Write), &DataEntry)| {
-            entry.dot == write.dot && entry.hlc == write.hlc && entry.content == content(*slot)
+            entry.dot() == write.dot && entry.hlc == write.hlc && entry.content == content(*slot)
         };
         live.len() == entries.len() && live.iter().zip(entries).all(same)
     }

@@ -267,7 +267,7 @@ impl Checker {
             .into_iter()
             .flat_map(SpaceState::iter)
             .flat_map(|(key, set)| set.entries().iter().map(move |entry| (key, entry)))
-            .filter(|(_, entry)| entry.dot == dot)
+            .filter(|(_, entry)| entry.dot() == dot)
             .collect();
         let write = match self.proposed(node, &entries) {
             Some(write) => write,
@@ -346,7 +346,7 @@ impl Checker {
         let (key, first) = entries.first()?;
         let deletes = |write: &Write| {
             waits(write)
-                && write.session == first.session
+                && write.session == first.session()
                 && write.parts.contains_key(*key)
                 && write.parts.values().all(|part| part.content == Content::Tombstone)
         };
@@ -355,11 +355,11 @@ impl Checker {
 
     /// A write that nobody asked for: the replica has relieved a key of its siblings.
     fn unasked(&mut self, node: usize, entries: &[(&Key, &DataEntry)]) -> WriteId {
-        let part = |entry: &DataEntry| Part { content: entry.content.clone(), expires_at: entry.expires_at };
+        let part = |entry: &DataEntry| Part { content: entry.content.clone(), expires_at: entry.expires_at() };
         self.writes.add(Write {
             client: None,
             node,
-            session: entries.first().and_then(|(_, entry)| entry.session),
+            session: entries.first().and_then(|(_, entry)| entry.session()),
             parts: entries.iter().map(|(key, entry)| ((*key).clone(), part(entry))).collect(),
             checks: Checked::new(),
             fate: Fate::Proposed,

@@ -140,7 +140,7 @@ impl Mirror {
             for entry in set.entries() {
                 content(key, entry, writes)?;
             }
-            let live: Vec<_> = set.entries().iter().filter_map(|entry| writes.of_dot(entry.dot)).collect();
+            let live: Vec<_> = set.entries().iter().filter_map(|entry| writes.of_dot(entry.dot())).collect();
             if live != self.live(key) {
                 return Alarm::raise(Kind::State, format!("{key} has {live:?} and must have {:?}", self.live(key)));
             }
@@ -155,19 +155,19 @@ impl Mirror {
 
 /// An entry is exactly what the write of its dot wrote: a dot never stands for two writes.
 pub fn content(key: &Key, entry: &DataEntry, writes: &Writes) -> Result<(), Alarm> {
-    let Some(write) = writes.of_dot(entry.dot) else {
-        return Alarm::raise(Kind::State, format!("{key} has the entry {}, which nobody wrote", entry.dot));
+    let Some(write) = writes.of_dot(entry.dot()) else {
+        return Alarm::raise(Kind::State, format!("{key} has the entry {}, which nobody wrote", entry.dot()));
     };
     let own = writes.get(write);
     let fits = own.rank == Some(entry.rank())
-        && own.session == entry.session
+        && own.session == entry.session()
         && own
             .parts
             .get(key)
-            .is_some_and(|part| same(&part.content, &entry.content) && part.expires_at == entry.expires_at);
+            .is_some_and(|part| same(&part.content, &entry.content) && part.expires_at == entry.expires_at());
     if fits {
         return Ok(());
     }
-    let (dot, other) = (entry.dot, number(&entry.content));
+    let (dot, other) = (entry.dot(), number(&entry.content));
     Alarm::raise(Kind::DotReused, format!("{key} has {dot} with the value of {other:?}, and that dot is w{write}"))
 }

@@ -101,15 +101,17 @@ impl Records {
             return;
         }
         for (key, set) in replica.store().space(system).into_iter().flat_map(|state| state.iter()) {
-            for entry in set.entries().iter().filter(|entry| entry.dot.replica == id && entry.dot.sequence > reached) {
-                let before = |(of, last)| (of, if of == id { entry.dot.sequence - 1 } else { last });
+            for entry in
+                set.entries().iter().filter(|entry| entry.dot().replica == id && entry.dot().sequence > reached)
+            {
+                let before = |(of, last)| (of, if of == id { entry.dot().sequence - 1 } else { last });
                 let past = held.iter().map(before).filter(|(_, last)| *last > 0).collect();
                 let says = match &entry.content {
                     Content::Text(text) => Some(text.split('\n').map(String::from).collect()),
                     _ => None,
                 };
                 self.written.entry(key.to_string()).or_default().push(Record {
-                    dot: entry.dot,
+                    dot: entry.dot(),
                     past,
                     says,
                     attempt: None,

@@ -1,0 +1,102 @@
+//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one.
+//!
+//! Invariant: entries compare by what an author says, never by which of two equal ones they have; so [`Authors`] may forget,
+//! which costs memory and nothing else.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::id::{ReplicaId, SessionId};
+
+/// The replica, and the session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Author {
+    pub(crate) replica: ReplicaId,
+    pub(crate) session: Option<SessionId>,
+}
+
+/// Authors of late, so that those who write often are held once. Each has one place, which the next one of that place takes:
+/// nobody can make it slow by the ids that he chooses.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authors {
+    known: Vec<Option<Arc<Author>>>,
+}
+
+const FEWEST: usize = 4;
+const MOST: usize = 1_024;
+
+impl Authors {
+    /// The author of these.
+    pub(crate) fn of(&mut self, replica: ReplicaId, session: Option<SessionId>) -> Arc<Author> {
+        let is = |author: &Author| author.replica == replica && author.session == session;
+        let place = self.place(session);
+        match self.known.get(place) {
+            Some(Some(author)) if is(author) => return Arc::clone(author),
+            Some(None) => {}
+            Some(Some(_)) | None => self.grow(),
+        }
+        let author = Arc::new(Author { replica, session });
+        let place = self.place(session);
+        if let Some(known) = self.known.get_mut(place) {
+            *known = Some(Arc::clone(&author));
+        }
+        author
+    }
+
+    /// The last byte of a session's id is random.
+    const fn place(&self, session: Option<SessionId>) -> usize {
+        match session {
+            Some(session) => {
+                let [.., more, last] = *session.as_bytes();
+                u16::from_le_bytes([last, more]) as usize & self.known.len().saturating_sub(1)
+            }
+            None => 0,
+        }
+    }
+
+    #[inline(never)]
+    fn grow(&mut self) {
+        let places = (2 * self.known.len()).clamp(FEWEST, MOST);
+        if places == self.known.len() {
+            return;
+        }
+        let known = core::mem::take(&mut self.known);
+        self.known.resize(places, None);
+        for author in known.into_iter().flatten() {
+            let place = self.place(author.session);
+            self.known.get_mut(place).into_iter().for_each(|known| *known = Some(Arc::clone(&author)));
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_writes_again_is_held_once() {
+        let mut authors = Authors::default();
+        let replica = |n: u8| ReplicaId::new("a", [n; 10]);
+        let session = |n: u8| Some(SessionId::from_bytes([n; 16]));
+        for n in 0..40 {
+            let Ok(replica) = replica(n % 2) else { return };
+            let first = authors.of(replica, session(n));
+            assert_eq!(*first, Author { replica, session: session(n) });
+            assert!(Arc::ptr_eq(&first, &authors.of(replica, session(n))));
+        }
+        let last = authors.known.iter().flatten().filter(|author| Arc::strong_count(author) == 1).count();
+        assert_eq!(last, 40, "and places come as authors do");
+    }
+
+    #[test]
+    fn they_take_bounded_room() {
+        let mut authors = Authors::default();
+        for n in 0..10_000_u16 {
+            let ([a, b], Ok(replica)) = (n.to_le_bytes(), ReplicaId::new("a", [0; 10])) else { return };
+            let mut id = [0; 16];
+            (id[14], id[15]) = (a, b);
+            authors.of(replica, Some(SessionId::from_bytes(id)));
+        }
+        assert_eq!(authors.known.len(), MOST);
+    }
+}
