@@ -24,7 +24,7 @@ const module = () => readFileSync(new URL('./vectors.wasm', import.meta.url));
 const here = async (...part) => ({ run: await prepare(...part, module), close() {} });
 
 const extra = {};
-// All three start processes of Node's, with its flags.
+// These start processes of Node's, with its flags.
 if (!deno && !bun) {
   const { memory, sizes, startup } = await import('./workloads/footprint.mjs');
   // Among fewer, the steps in which memory grows are all that is seen.
