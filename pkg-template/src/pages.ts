@@ -109,7 +109,7 @@ export class Pages {
   add(text: string, numbers: Float64Array): void {
     if (this.#pages.length === PAGES) this.clear();
     const page = new Page(text, numbers);
-    while (8 * (this.#taken + page.size) > 3 * this.#table.length) this.#grow();
+    if (8 * (this.#taken + page.size) > 3 * this.#table.length) this.#rebuild(page.size);
     const first = PAGE * (this.#pages.push(page) - 1) + 1;
     for (let at = 0; at < page.size; at += 1) this.#put(page, at, first + at);
     this.#open = page;
@@ -188,20 +188,20 @@ export class Pages {
     if (this.#open === page) this.#open = NONE;
   }
 
-  /** Twice as many rows; those of pages that are gone are free again. */
-  #grow(): void {
+  /** A table with place for some more, at most half full then. The rows of pages that are gone are not in it. */
+  #rebuild(more: number): void {
     const old = this.#table;
-    const table = new Int32Array(Math.max(2 * ROWS, 2 * old.length));
-    let taken = 0;
+    let rows = more;
+    for (let row = 0; row < old.length; row += 2) if (this.#page(row) !== undefined) rows += 1;
+    this.#taken = rows - more;
+    const table = new Int32Array(Math.max(2 * ROWS, 4 * 2 ** Math.ceil(Math.log2(rows))));
     for (let row = 0; row < old.length; row += 2) {
-      if (old[row + 1] === 0 || this.#page(row) === undefined) continue;
+      if (this.#page(row) === undefined) continue;
       let to = (2 * (old[row] as number)) & (table.length - 1);
       while (table[to + 1] !== 0) to = (to + 2) & (table.length - 1);
       table[to] = old[row] as number;
       table[to + 1] = old[row + 1] as number;
-      taken += 1;
     }
     this.#table = table;
-    this.#taken = taken;
   }
 }

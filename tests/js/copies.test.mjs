@@ -2,6 +2,9 @@
 // once it is no longer true, and nobody's object is another's.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { openAll, pull } from './support.mjs';
 
 /** A session that reads and writes in front of the core: the core has answered it both. */
@@ -88,6 +91,32 @@ test('a page of copies of which most have changed elsewhere is let go of, and wh
     for (let n = from; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
     for (let n = 0; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
   }
+});
+
+test('copies that come and go take no more memory than those that there are', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const buffers = () => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const bob = warm(paris);
+  let before = 0;
+  for (let round = 0; round < 160; round += 1) {
+    if (round === 20) before = buffers();
+    for (let n = 0; n < 1_000; n += 1) ann.sync.set(`key ${n + 1_000}`, round);
+    await pull(paris, tokyo);
+    for (let n = 0; n < 1_000; n += 1) assert.equal(bob.sync.get(`key ${n + 1_000}`), round);
+  }
+  // The engine lets go of buffers beside the program.
+  let more = buffers() - before;
+  for (let tries = 0; tries < 100 && more > 300_000; tries += 1) {
+    await setImmediate();
+    more = buffers() - before;
+  }
+  assert(more <= 300_000, `140,000 copies that came and went have left ${more} bytes`);
 });
 
 test('whoever changes an object that was read changes it for nobody else, however often it is read and however deep', async (t) => {
