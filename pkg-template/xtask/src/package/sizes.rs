@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 314_500),
-    ("openReplica, inline", 333_500),
-    ("openReplica, workerd", 339_800),
+    ("the module", 319_400),
+    ("openReplica, inline", 336_800),
+    ("openReplica, workerd", 345_300),
     (".", 32_900),
     ("./browser", 9_000),
     ("./cloudflare", 29_700),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 31_200),
-    ("./bundle", 344_500),
+    ("./bundle", 350_100),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
