@@ -19,6 +19,8 @@ pub const RANDOM_LEN: usize = 10;
 pub(crate) const TEXT_MAX: usize = LABEL_MAX + 1 + RANDOM_LEN * 8 / 5;
 /// The longest name of a space, in bytes.
 pub const SPACE_NAME_MAX: usize = 64;
+/// The length of a session id's text, in bytes.
+pub(crate) const SESSION_TEXT: usize = uuid::fmt::Hyphenated::LENGTH;
 /// The greatest sequence: JavaScript sees a sequence as a number, which is exact up to 2⁵³ − 1.
 pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
 
@@ -448,7 +450,14 @@ impl SessionId {
     /// The id as text, with hyphens.
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.to_string()
+        let mut text = String::with_capacity(SESSION_TEXT);
+        self.append_to(&mut text);
+        text
+    }
+
+    /// Appends the id's text, without the machinery of formatting.
+    pub(crate) fn append_to(&self, text: &mut String) {
+        text.push_str(self.0.as_hyphenated().encode_lower(&mut [0; SESSION_TEXT]));
     }
 }
 

@@ -48,7 +48,7 @@ pub use self::front::{Ahead, Glance};
 pub use self::links::PeerView;
 pub use self::profile::{SessionProfile, StateChange};
 pub use self::roles::Asking;
-pub use self::session::{SessionInit, SessionView};
+pub use self::session::{Identity, SessionInit, SessionView};
 pub use self::upstream::Standing;
 
 use self::calls::Calls;

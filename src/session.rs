@@ -6,6 +6,7 @@ pub mod fold;
 mod json;
 pub mod listing;
 mod pack;
+mod scan;
 pub mod seal;
 pub mod token;
 pub mod vector;

@@ -12,6 +12,7 @@ import { Effects } from './effects.js';
 import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
 import { Front } from './front.js';
+import { type Held, HeldSessions } from './held.js';
 import { Journal } from './journal.js';
 import type { Timers } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
@@ -86,8 +87,7 @@ export class Driver {
   readonly #waits: Waits;
   readonly #sinks = new Map<number, Sink>();
   readonly #watches = new Map<number, Watcher>();
-  readonly #sessions = new Set<CoreSession>();
-  readonly #abandoned = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry<CoreSession>((raw) => this.#free(raw)) : undefined;
+  readonly #sessions = new HeldSessions((held) => this.#free(held));
   /** The events to which somebody listens. */
   readonly #heard = new Set<keyof Events>();
   /** Whether changes are among them: each write asks. */
@@ -262,20 +262,18 @@ export class Driver {
   }
 
   /** Keeps a session of the core's until its handle is let go of, by hand or by the garbage collector. */
-  adopt(handle: object, raw: CoreSession): void {
-    this.#sessions.add(raw);
-    this.#abandoned?.register(handle, raw, raw);
+  adopt(handle: object, raw: CoreSession): Held {
+    return this.#sessions.add(handle, raw);
   }
 
   /** Lets go of a session; who still waits or watches through `handle` is told the error that `why` makes. */
-  release(handle: object, raw: CoreSession, why: () => EdgeSessionError): void {
-    this.#abandoned?.unregister(raw);
+  release(handle: object, held: Held, why: () => EdgeSessionError): void {
     if (this.#waits.any || this.#watches.size > 0) {
       const error = why();
       this.#waits.end(error, handle);
       for (const watcher of [...this.#watches.values()]) if (watcher.handle === handle) watcher.fail(error);
     }
-    this.#free(raw);
+    this.#free(held);
   }
 
   /** Tells what went wrong outside of any call. */
@@ -400,8 +398,18 @@ export class Driver {
     }
   }
 
-  #free(raw: CoreSession): void {
-    if (this.#sessions.delete(raw)) this.#unlessOver(() => raw.free());
+  #free(held: Held): void {
+    if (!this.#sessions.remove(held)) return;
+    // What copies have answered this session, and its writes, are the core's before it goes.
+    if (this.roles !== undefined || this.front.owes) return void this.#unlessOver(() => held.raw.free());
+    if (this.#over !== undefined) return;
+    try {
+      held.raw.free();
+    } catch (thrown) {
+      this.#crash(thrown);
+      return;
+    }
+    this.#drain();
   }
 
   #crash(cause: unknown): void {
@@ -431,8 +439,7 @@ export class Driver {
     for (const teller of [...this.#sinks.values(), ...this.#watches.values()]) teller.fail(error);
     this.#sinks.clear();
     this.#watches.clear();
-    for (const raw of [...this.#sessions, this.#parts.core]) discard(raw);
-    this.#sessions.clear();
+    for (const raw of [...this.#sessions.clear(), this.#parts.core]) discard(raw);
     this.#tellStatus();
     await this.#journal?.close();
     try {

@@ -8,6 +8,7 @@ import type { Copies } from './copies.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, type ErrorCode } from './errors.js';
 import { Account, type Front } from './front.js';
+import type { Held } from './held.js';
 import type { Asking, Roles } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Role } from './types/service.js';
@@ -15,7 +16,6 @@ import type { Role } from './types/service.js';
 export class Handle {
   readonly driver: Driver;
   readonly front: Front;
-  readonly account: Account;
   readonly roles: Roles | undefined;
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
@@ -27,19 +27,15 @@ export class Handle {
   /** The idle end that follows from what the core has answered last: from then on it is asked again. */
   #idleEnd = Number.POSITIVE_INFINITY;
   #raw: CoreSession | undefined;
+  #held: Held | undefined;
+  #account: Account | undefined;
   /** The role by which the core has answered this handle last, where the host says roles. */
   #role: Role | null | undefined;
 
-  /** The handles of what applications hold. */
-  static readonly #of = new WeakMap<object, Handle>();
+  /** The handle of a session that an application holds; whoever makes such sessions says how it is found. */
+  static of: (session: unknown) => Handle | undefined = () => undefined;
 
-  /** The handle of a session that an application holds. */
-  static of(session: unknown): Handle | undefined {
-    return typeof session === 'object' && session !== null ? Handle.#of.get(session) : undefined;
-  }
-
-  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, owner?: object) {
-    if (owner !== undefined) Handle.#of.set(owner, this);
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession) {
     this.driver = driver;
     let text = '';
     const raw = driver.call((core, now) => {
@@ -49,10 +45,14 @@ export class Handle {
     });
     this.#raw = raw;
     this.#text = text;
-    driver.adopt(this, raw);
+    this.#held = driver.adopt(this, raw);
     this.front = driver.front;
     this.roles = driver.roles;
-    this.account = new Account(raw, driver.front);
+  }
+
+  /** What it has read from copies. */
+  get account(): Account {
+    return (this.#account ??= new Account(this.raw, this.front));
   }
 
   /** As `epoch`, once the host was asked again for the role by which the core has answered. */
@@ -82,6 +82,11 @@ export class Handle {
   /** Who it is. It stays readable after the end, for the sake of logs. */
   get info(): CoreSessionInfo {
     return (this.#info ??= toInfo(this.#text));
+  }
+
+  /** Whether it goes on from a token. */
+  get resumed(): boolean {
+    return this.#text[ID] === '1';
   }
 
   /** The copies of the session's space. */
@@ -146,14 +151,15 @@ export class Handle {
   }
 
   release(): void {
-    const raw = this.#raw;
-    if (raw === undefined) return;
+    const held = this.#held;
+    if (held === undefined) return;
     // What it has written is the core's before it goes; no copy is answered any more.
     this.asked += 1;
     if (this.front.owes) this.driver.settle();
     this.#raw = undefined;
-    this.account.drop();
-    this.driver.release(this, raw, released);
+    this.#held = undefined;
+    this.#account?.drop();
+    this.driver.release(this, held, released);
   }
 }
 
@@ -161,20 +167,27 @@ function released(): EdgeSessionError {
   return new EdgeSessionError('SESSION_NOT_FOUND', 'this handle of the session was let go of; begin one with its token');
 }
 
-/** Reads `CoreSession.info`: words, of which the last two are the lengths of user and client; these, and the space. */
+/** The length of an id; two characters follow it, and words, of which the last two are the lengths of user and client. */
+const ID = 36;
+
+/** Reads `CoreSession.info`. By hand: of a session that a server begins for a single answer little else is asked. */
 function toInfo(text: string): CoreSessionInfo {
-  const [id = '', reason = '-', ends = '-', guarantees = '0', resumed, user = '-', client = '-'] = text.split(' ', 7);
-  const rest = text.slice(id.length + reason.length + ends.length + guarantees.length + 1 + user.length + client.length + 7);
-  let at = 0;
-  const name = (length: string) => (length === '-' ? null : rest.slice(at, (at += Number(length))));
+  let at = ID + 2;
+  const word = () => {
+    const from = at;
+    at = text.indexOf(' ', from) + 1;
+    return text.charCodeAt(from) === 0x2d ? undefined : text.slice(from, at - 1);
+  };
+  const [reason, ends, user, client] = [word(), word(), word(), word()];
+  const name = (length: string | undefined) => (length === undefined ? null : text.slice(at, (at += Number(length))));
   return {
-    id,
-    reason: reason === '-' ? null : (reason as ErrorCode),
-    expiresAt: ends === '-' ? null : Number(ends),
-    guarantees: Number(guarantees),
-    resumed: resumed === '1',
+    id: text.slice(0, ID),
+    reason: (reason ?? null) as ErrorCode | null,
+    expiresAt: ends === undefined ? null : Number(ends),
+    guarantees: Number.parseInt(text[ID + 1] ?? '0', 16),
+    resumed: text[ID] === '1',
     user: name(user),
     client: name(client),
-    space: rest.slice(at),
+    space: text.slice(at),
   };
 }

@@ -25,14 +25,22 @@ import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
 import { Watch } from './watch.js';
 
 export class SessionHandle<M> implements Session<M> {
-  readonly sync: SyncSession<M>;
   readonly #handle: Handle;
+  #sync: SyncSession<M> | undefined;
   readonly #execute: Execute | undefined;
 
   constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, execute?: Execute) {
-    this.#handle = new Handle(driver, begin, this);
+    this.#handle = new Handle(driver, begin);
     this.#execute = execute;
-    this.sync = new SyncHandle<M>(this.#handle);
+  }
+
+  static {
+    // No map that is keyed by sessions: to put one there costs more than to begin it.
+    Handle.of = (session) => (typeof session === 'object' && session !== null && #handle in session ? session.#handle : undefined);
+  }
+
+  get sync(): SyncSession<M> {
+    return (this.#sync ??= new SyncHandle<M>(this.#handle));
   }
 
   get id(): string {
@@ -57,7 +65,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get resumed(): boolean {
-    return this.#handle.info.resumed;
+    return this.#handle.resumed;
   }
 
   get reason(): ErrorCode | null {

@@ -143,7 +143,10 @@ impl Replica {
                 "no session uses a space whose name begins with $",
             ));
         }
-        self.judge(&state.id, state.user.as_deref())?;
+        // A token's session was judged when its token was opened.
+        if state.token.claims().is_none() {
+            self.judge(&state.id, state.user.as_deref())?;
+        }
         let info = SessionInfo {
             id: state.id,
             user: state.user.as_deref().map(shared),

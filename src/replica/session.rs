@@ -113,6 +113,27 @@ impl SessionState {
     }
 }
 
+/// Who a session is, without what it has read and written, and without a copy of anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'r> {
+    /// The session's id.
+    pub id: SessionId,
+    /// The user, if it has one.
+    pub user: Option<&'r str>,
+    /// The client application, if it is named.
+    pub client: Option<&'r str>,
+    /// The current space.
+    pub space: &'r Space,
+    /// What it is promised.
+    pub guarantees: Guarantees,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_at: Millis,
+    /// Whether a token was accepted.
+    pub resumed: bool,
+    /// Why every operation of it is refused, if it is.
+    pub refused: Option<&'r SessionError>,
+}
+
 /// A session, as an application may see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionView {

@@ -6,7 +6,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::session::{SessionInit, SessionState, SessionView};
+use super::session::{Identity, SessionInit, SessionState, SessionView};
 use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::{Access, Guarantees};
 use crate::id::{Dot, SessionId, Space};
@@ -37,38 +37,41 @@ impl Replica {
         }
         let resumed = token.is_some();
         let token = token.unwrap_or_else(SessionToken::anonymous);
-        let claims = token.claims().cloned();
+        let claims = token.claims();
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
-        let begun = init.space.or(claims.as_ref().map(|c| c.space.clone())).unwrap_or_else(|| self.space.clone());
+        let begun =
+            init.space.or_else(|| claims.map(|claims| claims.space.clone())).unwrap_or_else(|| self.space.clone());
+        let (user, client, issued_at, expires_at, ends_at) = match claims {
+            Some(claims) => {
+                let expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
+                let client = claims.client.clone().or(init.client);
+                (claims.subject.clone(), client, claims.issued_at, expires_at, claims.ends_at)
+            }
+            None if refused.is_some() => (None, init.client, 0, ends_at, ends_at),
+            None => (init.user, init.client, 0, ends_at, ends_at),
+        };
         let mut state = SessionState {
-            id: match &claims {
+            id: match claims {
                 Some(claims) => claims.session,
                 None => SessionId::new(now, self.entropy.draw()),
             },
-            user: if refused.is_some() { None } else { init.user },
-            client: init.client,
+            user,
+            client,
             space: init.visit.unwrap_or_else(|| begun.clone()),
             begun,
-            guarantees: init.guarantees.or(claims.as_ref().map(|c| c.guarantees)).unwrap_or_default(),
+            guarantees: init.guarantees.or(claims.map(|claims| claims.guarantees)).unwrap_or_default(),
             on_stale: init.on_stale.unwrap_or_default(),
             timeout: init.timeout.unwrap_or(self.timeout),
             vector: token.dependencies().clone(),
             token,
-            issued_at: 0,
-            expires_at: ends_at,
+            issued_at,
+            expires_at,
             ends_at,
             leeway: if resumed { self.leeway } else { 0 },
             resumed,
             refused,
             waits: 0,
         };
-        if let Some(claims) = claims {
-            state.user = claims.subject;
-            state.client = claims.client.or(state.client);
-            state.issued_at = claims.issued_at;
-            state.ends_at = claims.ends_at;
-            state.expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
-        }
         if state.refused.is_none() {
             state.refused = self.enter(&state, init.address.as_deref()).err();
         }
@@ -171,13 +174,6 @@ impl Replica {
     /// A session, as an application may see it.
     #[must_use]
     pub fn session(&self, handle: SessionHandle) -> Option<SessionView> {
-        let vector = self.portable(self.sessions.get(&handle)?).into_owned();
-        Some(SessionView { vector, ..self.identity(handle)? })
-    }
-
-    /// As [`Replica::session`], but without what the session has read and written.
-    #[must_use]
-    pub fn identity(&self, handle: SessionHandle) -> Option<SessionView> {
         let state = self.sessions.get(&handle)?;
         Some(SessionView {
             id: state.id,
@@ -188,7 +184,23 @@ impl Replica {
             expires_at: state.expires_at,
             resumed: state.resumed,
             refused: state.refused.clone(),
-            vector: SessionVector::default(),
+            vector: self.portable(state).into_owned(),
+        })
+    }
+
+    /// As [`Replica::session`], but without what the session has read and written.
+    #[must_use]
+    pub fn identity(&self, handle: SessionHandle) -> Option<Identity<'_>> {
+        let state = self.sessions.get(&handle)?;
+        Some(Identity {
+            id: state.id,
+            user: state.user.as_deref(),
+            client: state.client.as_deref(),
+            space: &state.space,
+            guarantees: state.guarantees,
+            expires_at: state.expires_at,
+            resumed: state.resumed,
+            refused: state.refused.as_ref(),
         })
     }
 
@@ -258,6 +270,9 @@ impl Replica {
     /// What of `vector` is durable here or in `other`.
     pub(super) fn covered<'a>(&self, vector: &'a SessionVector, other: &SessionVector) -> Cow<'a, SessionVector> {
         let mut covered = Cow::Borrowed(vector);
+        if vector.is_copy_of(other) {
+            return covered;
+        }
         let empty = VersionVector::new();
         for (space, own) in vector.iter() {
             let durable = self.journal.durable(space, &self.store);

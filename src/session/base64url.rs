@@ -1,7 +1,7 @@
 //! base64url without padding (RFC 4648 §5), as JWS and the suffix of a token have it.
 //!
 //! Invariant: bytes have one text. What writing would not have written (padding, other characters, bits behind the last
-//! byte) is refused. By tables, and not in constant time: what passes here stands in the token for everybody to read,
+//! byte) is refused. By tables, in the module by lanes as far as they go, and not in constant time: what passes here stands in the token for everybody to read,
 //! and a MAC is compared elsewhere. In constant time it was a third of opening a token.
 
 use alloc::string::String;
@@ -24,6 +24,21 @@ const BITS: [u8; 256] = {
     table
 };
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod lanes;
+
+/// Where there are no lanes, tables do all.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod lanes {
+    pub(super) const fn encode(_: &[u8], _: &mut [u8]) -> usize {
+        0
+    }
+
+    pub(super) const fn decode(_: &[u8], _: &mut [u8]) -> Option<usize> {
+        Some(0)
+    }
+}
+
 /// How many characters so many bytes take.
 pub(super) const fn chars(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
@@ -38,8 +53,10 @@ pub(super) fn text(bytes: Vec<u8>) -> String {
 pub(super) fn encode(bytes: &[u8], text: &mut Vec<u8>) {
     let from = text.len();
     text.resize(from + chars(bytes.len()), NONE);
-    let (groups, rest) = bytes.as_chunks::<3>();
-    let (places, last) = text.get_mut(from..).unwrap_or_default().as_chunks_mut::<4>();
+    let places = text.get_mut(from..).unwrap_or_default();
+    let done = lanes::encode(bytes, places);
+    let (groups, rest) = bytes.get(12 * done..).unwrap_or_default().as_chunks::<3>();
+    let (places, last) = places.get_mut(16 * done..).unwrap_or_default().as_chunks_mut::<4>();
     for ([a, b, c], place) in groups.iter().zip(&mut *places) {
         *place = quartet(*a, *b, *c);
     }
@@ -49,32 +66,59 @@ pub(super) fn encode(bytes: &[u8], text: &mut Vec<u8>) {
     }
 }
 
+// Four by four and by hand: `map` over an array stays a call for each group in a module that is built to be small.
 #[inline(always)]
 fn quartet(a: u8, b: u8, c: u8) -> [u8; 4] {
     let bits = u32::from_be_bytes([0, a, b, c]);
-    [18, 12, 6, 0].map(|shift| ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(NONE))
+    [char(bits >> 18), char(bits >> 12), char(bits >> 6), char(bits)]
+}
+
+#[inline(always)]
+fn char(bits: u32) -> u8 {
+    ALPHABET.get((bits & 63) as usize).copied().unwrap_or(NONE)
 }
 
 /// Appends the bytes of `text`; nothing if it is not the text of any. What was appended until then stays.
 pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
-    let (groups, rest) = text.as_chunks::<4>();
     let from = bytes.len();
-    bytes.reserve_exact(3 * groups.len() + rest.len());
-    bytes.resize(from + 3 * groups.len(), 0);
-    let (places, _) = bytes.get_mut(from..).unwrap_or_default().as_chunks_mut::<3>();
+    let len = length(text);
+    bytes.reserve_exact(len);
+    bytes.resize(from + len, 0);
+    decode_into(text, bytes.get_mut(from..)?)
+}
+
+/// The bytes of `text`, if it is the text of so many.
+pub(super) fn array<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if length(text) != N {
+        return None;
+    }
+    decode_into(text, &mut bytes)?;
+    Some(bytes)
+}
+
+/// How many bytes so long a text has.
+const fn length(text: &[u8]) -> usize {
+    text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1)
+}
+
+fn decode_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
+    let done = lanes::decode(text, bytes)?;
+    let (groups, rest) = text.get(16 * done..)?.as_chunks::<4>();
+    let (places, last) = bytes.get_mut(12 * done..)?.as_chunks_mut::<3>();
     // One look at the end: what is no character has its two highest bits set.
     let mut seen = 0;
     for ([a, b, c, d], place) in groups.iter().zip(places) {
         *place = triplet(*a, *b, *c, *d, &mut seen);
     }
-    match rest {
-        [] => {}
-        [a, b] => match triplet(*a, *b, b'A', b'A', &mut seen) {
-            [one, 0, _] => bytes.push(one),
+    match (rest, last) {
+        ([], []) => {}
+        ([a, b], [one]) => match triplet(*a, *b, b'A', b'A', &mut seen) {
+            [first, 0, _] => *one = first,
             _ => return None,
         },
-        [a, b, c] => match triplet(*a, *b, *c, b'A', &mut seen) {
-            [one, two, 0] => bytes.extend_from_slice(&[one, two]),
+        ([a, b, c], [one, two]) => match triplet(*a, *b, *c, b'A', &mut seen) {
+            [first, second, 0] => [*one, *two] = [first, second],
             _ => return None,
         },
         _ => return None,
@@ -84,12 +128,14 @@ pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
 
 #[inline(always)]
 fn triplet(a: u8, b: u8, c: u8, d: u8, seen: &mut u8) -> [u8; 3] {
-    let bits = [a, b, c, d].map(|char| BITS.get(usize::from(char)).copied().unwrap_or(NONE));
-    let [a, b, c, d] = bits;
+    let [a, b, c, d] = [bits(a), bits(b), bits(c), bits(d)];
     *seen |= a | b | c | d;
-    let [_, one, two, three] =
-        (u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d)).to_be_bytes();
-    [one, two, three]
+    [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]
+}
+
+#[inline(always)]
+fn bits(char: u8) -> u8 {
+    BITS.get(usize::from(char)).copied().unwrap_or(NONE)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -52,19 +52,19 @@ pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Vec
     let mut json = Vec::with_capacity(256 + 32 * dependencies_bytes);
     json.extend_from_slice(br#"{"iss":"#);
     json::write_string(&claims.issuer, &mut json);
-    let mut text = |name: &str, value: Option<&str>| {
+    let text = |json: &mut Vec<u8>, name: &str, value: Option<&str>| {
         if let Some(value) = value {
             json.extend_from_slice(name.as_bytes());
-            json::write_string(value, &mut json);
+            json::write_string(value, json);
         }
     };
-    text(r#","sub":"#, claims.subject.as_deref());
-    let mut session = Vec::new();
-    base64url::encode(claims.session.as_bytes(), &mut session);
-    text(r#","sid":"#, Some(&base64url::text(session)));
-    text(r#","cid":"#, claims.client.as_deref());
+    text(&mut json, r#","sub":"#, claims.subject.as_deref());
+    json.extend_from_slice(br#","sid":""#);
+    base64url::encode(claims.session.as_bytes(), &mut json);
+    json.push(b'"');
+    text(&mut json, r#","cid":"#, claims.client.as_deref());
     if claims.space.name() != SPACE || claims.space.generation() != 1 {
-        text(r#","spc":"#, Some(&claims.space.to_string()));
+        text(&mut json, r#","spc":"#, Some(&claims.space.to_string()));
     }
     let mut number = |name: &str, value: u64| {
         json.extend_from_slice(name.as_bytes());
@@ -122,15 +122,18 @@ pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
     if !json.is_done() {
         return None;
     }
-    let mut session = Vec::new();
-    base64url::decode(sid?.as_bytes(), &mut session)?;
     let exp = exp?;
     let claims = Claims {
         issuer: iss?.into_owned(),
         subject: sub.map(Cow::into_owned),
-        session: SessionId::from_bytes(session.try_into().ok()?),
+        session: SessionId::from_bytes(base64url::array(sid?.as_bytes())?),
         client: cid.map(Cow::into_owned),
-        space: spc.map_or_else(|| Space::first(SPACE), |text| text.parse()).ok()?,
+        space: match (spc, dep.as_ref().and_then(|dep| dep.iter().next())) {
+            (Some(text), _) => text.parse().ok()?,
+            // Mostly the same, and then there once.
+            (None, Some((space, _))) if space.name() == SPACE && space.generation() == 1 => space.clone(),
+            (None, _) => Space::first(SPACE).ok()?,
+        },
         guarantees: match gua {
             None => Guarantees::ALL,
             Some(bits) => Guarantees::from_bits(bits.try_into().ok()?).ok()?,
@@ -155,9 +158,7 @@ fn read_dependencies(json: &mut Reader<'_>) -> Option<SessionVector> {
         let mut packed = Vec::new();
         base64url::decode(json.string()?.as_bytes(), &mut packed)?;
         let own = pack::unpack(&packed)?;
-        vector.get(&space).is_none().then_some(())?;
-        *vector.dependencies(&space) = own;
-        Some(())
+        vector.get(&space).is_none().then(|| *vector.dependencies(&space) = own)
     })?;
     Some(vector)
 }

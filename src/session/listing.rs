@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use crate::error::{Details, ErrorCode, SessionError};
+use crate::session::scan;
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid};
 use crate::time::Millis;
 
@@ -35,7 +36,7 @@ pub fn open(
     now: Millis,
     open: impl Fn(&str, Millis) -> Result<SessionToken, SessionError>,
 ) -> Result<SessionToken, SessionError> {
-    if !text.contains(',') {
+    if scan::byte(text.as_bytes(), b',').is_none() {
         return open(text, now);
     }
     if text.len() > LISTING_BYTES_MAX || text.split(',').filter(|one| is_signed(one)).count() > SIGNED_MAX {

@@ -6,12 +6,14 @@
 //! repeated id, an entry or a space that asks for nothing, a longer number, bytes after the end), and allocates by
 //! what it has read, never by a length field.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::cbor::{Input, Output};
 use crate::id::{ReplicaId, SEQUENCE_MAX, Space};
 use crate::session::vector::{Dependencies, SessionVector};
 use crate::vector::VersionVector;
+use crate::vector::ids::IdList;
 
 /// The version of both forms.
 const VERSION: u64 = 1;
@@ -21,7 +23,7 @@ const ENTRY_BYTES: usize = 24;
 
 /// Writes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
-    let replicas = entries(dependencies).count();
+    let replicas = how_many(dependencies);
     let mut cbor = Output::with_capacity(ENTRY_BYTES * replicas + ENTRY_BYTES);
     cbor.array(1 + 3 * replicas as u64);
     cbor.u64(VERSION);
@@ -50,7 +52,7 @@ pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
     for (space, own) in spaces() {
         cbor.text(space.name());
         cbor.u64(u64::from(space.generation()));
-        cbor.array(3 * entries(own).count() as u64);
+        cbor.array(3 * how_many(own) as u64);
         write(&mut cbor, own);
     }
     cbor.into_bytes()
@@ -78,6 +80,12 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
     cbor.is_done().then_some(vector)
 }
 
+/// How many replicas are depended on.
+fn how_many(dependencies: &Dependencies) -> usize {
+    let Dependencies { reads, writes } = dependencies;
+    if reads.is_empty() || writes.is_empty() { reads.len() + writes.len() } else { entries(dependencies).count() }
+}
+
 /// Every replica that is depended on, with what was read and what was written of it, in order.
 fn entries(dependencies: &Dependencies) -> impl Iterator<Item = (ReplicaId, u64, u64)> {
     let mut reads = dependencies.reads.iter().peekable();
@@ -95,6 +103,15 @@ fn entries(dependencies: &Dependencies) -> impl Iterator<Item = (ReplicaId, u64,
 }
 
 fn write(cbor: &mut Output, dependencies: &Dependencies) {
+    // Mostly it is one of the two, and nothing is to be put in order.
+    if dependencies.writes.is_empty() {
+        for (replica, read) in dependencies.reads.iter() {
+            cbor.replica(replica);
+            cbor.u64(read);
+            cbor.u64(0);
+        }
+        return;
+    }
     for (replica, read, written) in entries(dependencies) {
         cbor.replica(replica);
         cbor.u64(read);
@@ -163,18 +180,42 @@ impl<'b> Strict<'b> {
         // The length is a claim: an entry has fourteen bytes at least.
         let most = self.cbor.left() / 14;
         let room = (items as usize / 3).min(most);
-        let (mut reads, mut writes) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let (mut reads, mut writes) = (Half::default(), Half::default());
         let mut last = None;
         items.is_multiple_of(3).then_some(())?;
         for _ in 0..items / 3 {
             let (id, read, written) = (self.replica()?, self.sequence()?, self.sequence()?);
             (last.is_none_or(|last| last < id) && (read > 0 || written > 0)).then_some(())?;
             last = Some(id);
-            reads.push((id, read));
-            writes.push((id, written));
+            reads.put(id, read, room);
+            writes.put(id, written, room);
         }
-        let vector = |entries: Vec<(ReplicaId, u64)>| entries.into_iter().collect::<VersionVector>();
-        Some(Dependencies { reads: vector(reads), writes: vector(writes) })
+        Some(Dependencies { reads: reads.vector()?, writes: writes.vector()? })
+    }
+}
+
+/// One of the two vectors in the making. Ids come in order.
+#[derive(Default)]
+struct Half {
+    ids: Vec<ReplicaId>,
+    sequences: Vec<u64>,
+}
+
+impl Half {
+    fn put(&mut self, id: ReplicaId, sequence: u64, room: usize) {
+        if sequence == 0 {
+            return;
+        }
+        if self.ids.is_empty() {
+            self.ids.reserve_exact(room);
+            self.sequences.reserve_exact(room);
+        }
+        self.ids.push(id);
+        self.sequences.push(sequence);
+    }
+
+    fn vector(self) -> Option<VersionVector> {
+        VersionVector::of(IdList::new(self.ids).map(Arc::new), self.sequences)
     }
 }
 

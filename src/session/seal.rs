@@ -29,6 +29,8 @@ pub const LEEWAY_MAX: Millis = 60_000;
 const PEER_DOMAIN: &[u8] = b"edge-session peer 1\0";
 /// The length of a MAC, in bytes.
 const MAC_BYTES: usize = 32;
+/// The same in characters of a token.
+const MAC_CHARS: usize = base64url::chars(MAC_BYTES);
 
 /// The keys of a cluster: the first signs, all verify.
 ///
@@ -113,7 +115,7 @@ impl Keyring {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
         let header = self.signing.header.as_bytes();
-        let length = header.len() + base64url::chars(json.len()) + base64url::chars(MAC_BYTES) + 3;
+        let length = header.len() + base64url::chars(json.len()) + MAC_CHARS + 3;
         let mut text = Vec::with_capacity(length);
         text.extend_from_slice(header);
         text.push(b'.');
@@ -153,14 +155,12 @@ impl Keyring {
 
     /// The payload of a JWS whose MAC holds.
     fn verified(&self, jws: &str) -> Option<Vec<u8>> {
-        let (signed, signature) = jws.rsplit_once('.')?;
-        let (header, payload) = signed.split_once('.')?;
-        let key = self.keys().find(|key| key.header == header)?;
+        let (signed, signature) = jws.as_bytes().split_last_chunk::<MAC_CHARS>()?;
+        let (key, payload) = self.keys().find_map(|key| Some((key, key.payload(signed.strip_suffix(b".")?)?)))?;
+        let mac: [u8; MAC_BYTES] = base64url::array(signature)?;
+        key.mac(payload).verify_slice(&mac).ok()?;
         let mut bytes = Vec::new();
-        base64url::decode(signature.as_bytes(), &mut bytes)?;
-        key.mac(payload.as_bytes()).verify_slice(&bytes).ok()?;
-        bytes.clear();
-        base64url::decode(payload.as_bytes(), &mut bytes)?;
+        base64url::decode(payload, &mut bytes)?;
         Some(bytes)
     }
 
@@ -209,6 +209,11 @@ impl Key {
         mac.update(header.as_bytes());
         mac.update(b".");
         Ok(Self { kid: kid.into(), header, mac, peer })
+    }
+
+    /// The payload of what this key would have signed.
+    fn payload<'j>(&self, signed: &'j [u8]) -> Option<&'j [u8]> {
+        signed.strip_prefix(self.header.as_bytes())?.strip_prefix(b".")
     }
 
     fn vouch(&self, claim: &[u8], frame: &[u8]) -> Hmac<Sha256> {

@@ -16,8 +16,8 @@ use crate::id::Space;
 use crate::session::base64url;
 use crate::session::claims::{self, Claims};
 use crate::session::json::Reader;
-use crate::session::pack;
 use crate::session::vector::SessionVector;
+use crate::session::{pack, scan};
 use crate::vector::{Gap, VersionVector};
 
 /// The longest token that there is, in bytes: none is minted above it, and none is looked at.
@@ -89,13 +89,14 @@ impl SessionToken {
         suffix: &str,
         verified: bool,
     ) -> Result<Self, SessionError> {
-        let mut packed = Vec::new();
-        base64url::decode(suffix.as_bytes(), &mut packed).ok_or_else(invalid)?;
-        let unsigned = pack::unpack_all(&packed).ok_or_else(invalid)?;
         let (claims, signed) = claims.unzip();
         let signed = signed.unwrap_or_default();
         let mut dependencies = signed.clone();
-        dependencies.merge(&unsigned);
+        if !suffix.is_empty() {
+            let mut packed = Vec::new();
+            base64url::decode(suffix.as_bytes(), &mut packed).ok_or_else(invalid)?;
+            dependencies.merge(&pack::unpack_all(&packed).ok_or_else(invalid)?);
+        }
         Ok(Self { jws: jws.into(), verified: verified && claims.is_some(), claims, signed, dependencies })
     }
 
@@ -256,7 +257,8 @@ pub(super) fn split(text: &str) -> Result<(&str, &str), SessionError> {
     if text.len() > TOKEN_BYTES_MAX {
         return Err(too_large());
     }
-    Ok(text.split_once('~').unwrap_or((text, "")))
+    let parts = scan::byte(text.as_bytes(), b'~').and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)));
+    Ok(parts.unwrap_or((text, "")))
 }
 
 fn unverified_claims(jws: &str) -> Option<(Claims, SessionVector)> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: vectors only grow; merging is a lossless join. Knows nothing of the store or of tokens.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -52,8 +53,15 @@ impl Dependencies {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SessionVector {
-    spaces: LiteMap<Space, Dependencies>,
+    /// Shared by copies until one of them changes: a session, its token, and what of it was signed are mostly the same.
+    /// None where there is no space.
+    spaces: Option<Arc<Spaces>>,
 }
+
+type Spaces = LiteMap<Space, Dependencies>;
+
+/// What a session depends on that has done nothing yet.
+static NOWHERE: Spaces = LiteMap::new();
 
 impl SessionVector {
     /// Takes note of a write: `w[o] := max(w[o], n)`.
@@ -78,7 +86,7 @@ impl SessionVector {
     /// if it may. This is the table of [`crate::guarantee`], applied.
     #[must_use]
     pub fn missing(&self, space: &Space, guarantees: Guarantees, access: Access, vector: &VersionVector) -> Vec<Gap> {
-        let Some(own) = self.spaces.get(space) else { return Vec::new() };
+        let Some(own) = self.get(space) else { return Vec::new() };
         let reads = guarantees.checks(access, Dependency::Reads).then_some(&own.reads);
         let writes = guarantees.checks(access, Dependency::Writes).then_some(&own.writes);
         match (reads, writes) {
@@ -96,7 +104,14 @@ impl SessionVector {
 
     /// Joins everything that `other` depends on; nothing is lost, and the order of merges does not matter.
     pub fn merge(&mut self, other: &Self) {
-        for (space, theirs) in other.spaces.iter().filter(|(_, theirs)| !theirs.is_empty()) {
+        if self.is_copy_of(other) {
+            return;
+        }
+        if self.spaces.is_none() && other.iter().all(|(_, theirs)| !theirs.is_empty()) {
+            self.spaces.clone_from(&other.spaces);
+            return;
+        }
+        for (space, theirs) in other.iter().filter(|(_, theirs)| !theirs.is_empty()) {
             let own = self.dependencies(space);
             own.reads.join(&theirs.reads);
             own.writes.join(&theirs.writes);
@@ -110,43 +125,64 @@ impl SessionVector {
             theirs.gaps(own).map(|gap| (gap.replica, gap.need)).collect::<VersionVector>()
         };
         let none = Dependencies::default();
-        let spaces = self.spaces.iter().map(|(space, own)| {
-            let theirs = other.spaces.get(space).unwrap_or(&none);
+        let spaces = self.iter().map(|(space, own)| {
+            let theirs = other.get(space).unwrap_or(&none);
             let reads = rest(&own.reads, &theirs.reads);
             (space.clone(), Dependencies { reads, writes: rest(&own.writes, &theirs.writes) })
         });
-        Self { spaces: LiteMap::from_sorted_store_unchecked(spaces.filter(|(_, own)| !own.is_empty()).collect()) }
+        Self::of(LiteMap::from_sorted_store_unchecked(spaces.filter(|(_, own)| !own.is_empty()).collect()))
     }
 
     /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and
     /// that therefore must not leave in a token (invariant I5).
     pub fn cap(&mut self, space: &Space, replica: crate::id::ReplicaId, sequence: u64) {
-        if let Some(own) = self.spaces.get_mut(space) {
+        let Some(shared) = &mut self.spaces else { return };
+        let spaces = Arc::make_mut(shared);
+        if let Some(own) = spaces.get_mut(space) {
             own.reads.cap(replica, sequence);
             own.writes.cap(replica, sequence);
         }
-        self.spaces.retain(|_, own| !own.is_empty());
+        spaces.retain(|_, own| !own.is_empty());
+        if spaces.is_empty() {
+            self.spaces = None;
+        }
+    }
+
+    fn of(spaces: Spaces) -> Self {
+        Self { spaces: if spaces.is_empty() { None } else { Some(Arc::new(spaces)) } }
+    }
+
+    fn spaces(&self) -> &Spaces {
+        self.spaces.as_deref().unwrap_or(&NOWHERE)
+    }
+
+    /// Whether one is a copy of the other that has not changed since, as far as that is seen at a glance.
+    pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
+        match (&self.spaces, &other.spaces) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            (_, others) => others.is_none() && self.spaces.is_none(),
+        }
     }
 
     /// The dependencies in `space`, if there are any.
     #[must_use]
     pub fn get(&self, space: &Space) -> Option<&Dependencies> {
-        self.spaces.get(space)
+        self.spaces().get(space)
     }
 
     /// Every space with its dependencies, in the order of spaces.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Space, &Dependencies)> {
-        self.spaces.iter()
+        self.spaces().iter()
     }
 
     /// Whether nothing is depended on.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.spaces.is_empty()
+        self.spaces.is_none()
     }
 
     /// The dependencies in `space`, made empty where there are none yet.
     pub fn dependencies(&mut self, space: &Space) -> &mut Dependencies {
-        self.spaces.entry(space.clone()).or_default()
+        Arc::make_mut(self.spaces.get_or_insert_default()).entry(space.clone()).or_default()
     }
 }

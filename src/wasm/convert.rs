@@ -14,7 +14,7 @@ use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::id::ReplicaId;
 use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
-use crate::replica::SessionView;
+use crate::replica::Identity;
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::RoleType;
@@ -305,27 +305,45 @@ fn bytes(text: &str, units: usize, ascii: bool) -> Option<usize> {
 /// Whether an operation must not wait.
 const SYNC: u32 = 1 << 7;
 const GUARANTEES_GIVEN: u32 = 1 << 4;
+/// About as much as `brief` takes.
+const BRIEF: usize = 96;
 
 /// Who a session is, as one text: see `Session::info`.
-pub(super) fn brief(view: &SessionView) -> String {
-    let length = |text: Option<&String>| text.map_or_else(|| String::from("-"), |text| units(text).to_string());
-    let ends = Some(view.expires_at).filter(|at| *at < MILLIS_MAX);
-    let parts = [
-        view.id.to_text(),
-        view.refused.as_ref().map_or("-", |error| error.code().as_str()).into(),
-        ends.map_or_else(|| String::from("-"), |at| at.to_string()),
-        view.guarantees.bits().to_string(),
-        u8::from(view.resumed).to_string(),
-        length(view.user.as_ref()),
-        length(view.client.as_ref()),
-        String::new(),
+pub(super) fn brief(session: &Identity<'_>) -> String {
+    let mut text = String::with_capacity(BRIEF);
+    session.id.append_to(&mut text);
+    text.push(if session.resumed { '1' } else { '0' });
+    text.push(char::from_digit(session.guarantees.bits().into(), 16).unwrap_or('f'));
+    text.push_str(session.refused.map_or("-", |error| error.code().as_str()));
+    text.push(' ');
+    let numbers = [
+        Some(session.expires_at).filter(|at| *at < MILLIS_MAX),
+        session.user.map(|name| units(name).into()),
+        session.client.map(|name| units(name).into()),
     ];
-    let mut text = parts.join(" ");
-    for name in [&view.user, &view.client] {
-        text.push_str(name.as_deref().unwrap_or_default());
+    for number in numbers {
+        match number {
+            Some(number) => append_number(&mut text, number),
+            None => text.push('-'),
+        }
+        text.push(' ');
     }
-    text.push_str(&view.space.to_string());
+    text.push_str(session.user.unwrap_or_default());
+    text.push_str(session.client.unwrap_or_default());
+    text.push_str(session.space.name());
+    if session.space.generation() > 1 {
+        text.push(':');
+        append_number(&mut text, session.space.generation().into());
+    }
     text
+}
+
+/// Appends a number, without the machinery of formatting.
+fn append_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        append_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// The terms of one operation, from a number (bits 0–3 guarantees, 4 whether they are given, 5–6 the policy or 0,

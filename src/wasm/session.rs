@@ -48,9 +48,10 @@ impl Drop for Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Who the session is, as one text, because text crosses in a fraction of an object's time: its id, why it is
-    /// refused, when it ends, its guarantees' bits, 1 if a token was accepted, the lengths of user and client in UTF-16
-    /// units, each followed by a space, `-` where there is none; then user, client and current space.
+    /// Who the session is, as one text, because text crosses in a fraction of an object's time: its id, 1 or 0 for whether a
+    /// token was accepted, its guarantees' bits as one hexadecimal digit; then, each followed by a space and `-` where there
+    /// is none, why it is refused, when it ends, the lengths of user and client in UTF-16 units; then user, client and
+    /// current space.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.

@@ -99,6 +99,28 @@ test('a forged, damaged or foreign token gives a session that refuses everything
   }
 });
 
+test('a token has the letters that base64url gives its bytes, and with any other letter in any place it is refused', async (t) => {
+  const tab = await open(t, { id: 'tab' });
+  // Without a secret no signature stands before the letters: what they are made of is judged by itself. Of all lengths, because
+  // long texts are read many letters at a time, and their ends one by one.
+  for (let number = 1; number <= 5; number += 1) {
+    const other = await open(t, { id: 'other'.slice(0, number) });
+    await other.session().set(`k${number}`, number);
+    await pull(tab, other);
+    const session = tab.session();
+    session.sync.list();
+    const [, suffix] = (await session.sealed()).split('~');
+    assert.equal(Buffer.from(suffix, 'base64url').toString('base64url'), suffix);
+    assert.equal(tab.session(`~${suffix}`).resumed, true);
+    for (let place = 0; place < suffix.length; place += 1) {
+      for (const letter of '+/=@[`{.: ^\0\x7fé') {
+        const damaged = `~${suffix.slice(0, place)}${letter}${suffix.slice(place + 1)}`;
+        assert.equal(tab.session(damaged).reason, 'TOKEN_INVALID', `${JSON.stringify(letter)} in place ${place} of ${suffix.length}`);
+      }
+    }
+  }
+});
+
 test('a token that has expired is refused, and so is a session whose time is over', async (t) => {
   const now = clock();
   const replica = await open(t, { secret: SECRET, clock: now, session: { expiresIn: '1h' } });

@@ -49,8 +49,9 @@ function call({ core, sessions, sink }, method, args) {
     const [handle, init, now] = args;
     const session = core.session(init, now);
     sessions.set(handle, session);
-    const [id, reason, , guarantees, resumed] = session.info().split(' ');
-    return { id, resumed: resumed === '1', guarantees: Number(guarantees), reason: reason === '-' ? null : reason };
+    const text = session.info();
+    const reason = text.slice(38, text.indexOf(' '));
+    return { id: text.slice(0, 36), resumed: text[36] === '1', guarantees: Number.parseInt(text[37], 16), reason: reason === '-' ? null : reason };
   }
   if (method === 'close') {
     const [handle] = args;

@@ -1,0 +1,63 @@
+//! Looking for bytes in text, eight at a time: every token is looked through for what parts it.
+//!
+//! What wasm32 has for that goes by four bytes, or one by one. Knows nothing of tokens.
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Where the first byte of this value stands.
+pub(super) fn byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let wanted = ONES * u64::from(wanted);
+    position(bytes, |eight| below(eight ^ wanted, 1))
+}
+
+/// Where the first byte stands that a string of JSON does not hold as it is: a quote, a backslash, a control character.
+pub(super) fn special(bytes: &[u8]) -> Option<usize> {
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    position(bytes, |eight| below(eight, b' ') | below(eight ^ QUOTES, 1) | below(eight ^ BACKSLASHES, 1))
+}
+
+/// The high bit of the first byte that is below `least`, which is no more than 128, if one is.
+#[inline(always)]
+const fn below(eight: u64, least: u8) -> u64 {
+    eight.wrapping_sub(ONES * least as u64) & !eight & HIGHS
+}
+
+/// The first byte that `mask` finds among eight: its lowest bit that is set lies in it, those above may be mistaken.
+#[inline(always)]
+fn position(bytes: &[u8], mask: impl Fn(u64) -> u64) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let place = |found: u64| found.trailing_zeros() as usize / 8;
+    let mut at = 0;
+    for word in words {
+        let found = mask(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + place(found));
+        }
+        at += 8;
+    }
+    // Behind the end stands what nobody looks for.
+    let mut last = [0xff; 8];
+    last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+    let found = mask(u64::from_le_bytes(last));
+    (found != 0).then(|| at + place(found))
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_one_is_found_whatever_stands_around_it(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b','), Just(b'-'), Just(b'"'), Just(b'!'), Just(31), Just(32)], 0..40),
+            wanted in prop_oneof![Just(b','), Just(b'~'), Just(b'.')],
+        ) {
+            prop_assert_eq!(byte(&bytes, wanted), bytes.iter().position(|one| *one == wanted));
+            let is_special = |one: &u8| matches!(one, b'"' | b'\\' | 0..b' ');
+            prop_assert_eq!(special(&bytes), bytes.iter().position(is_special));
+        }
+    }
+}
