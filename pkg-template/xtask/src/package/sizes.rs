@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 319_400),
-    ("openReplica, inline", 336_800),
-    ("openReplica, workerd", 345_300),
-    (".", 32_900),
+    ("the module", 320_300),
+    ("openReplica, inline", 337_900),
+    ("openReplica, workerd", 346_500),
+    (".", 33_200),
     ("./browser", 9_000),
-    ("./cloudflare", 29_700),
+    ("./cloudflare", 30_000),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 31_200),
-    ("./bundle", 350_100),
+    ("./testing", 31_500),
+    ("./bundle", 351_300),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
