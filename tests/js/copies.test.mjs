@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collect } from './garbage.mjs';
 import { openAll, pull } from './support.mjs';
 
 /** A session that reads and writes in front of the core: the core has answered it both. */
@@ -94,8 +93,6 @@ test('a page of copies of which most have changed elsewhere is let go of, and wh
 });
 
 test('copies that come and go take no more memory than those that there are', async (t) => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc');
   const buffers = () => {
     collect();
     return process.memoryUsage().arrayBuffers;

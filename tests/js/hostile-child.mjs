@@ -1,10 +1,9 @@
 // An edge in a process of its own, so that its memory is its own: behind a real server, with a key, and a file storage where one is
 // named. It tells what it holds, what it was told went wrong, and how much memory it takes.
 import { createServer } from 'node:http';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { openReplica } from 'edge-session';
 import { fileStorage, serveReplica } from 'edge-session/node';
+import { collect } from './garbage.mjs';
 
 const [directory] = process.argv.slice(2);
 const secret = { kid: 'k1', key: new Uint8Array(32).fill(7) };
@@ -18,11 +17,6 @@ serveReplica(replica, server);
 
 // What is held counts, and not what waits for a collector that comes when it likes: garbage goes before each look. Twice, because the
 // memory behind an array is let go of in another thread, which the second time waits for.
-const collect = globalThis.Bun ? () => globalThis.Bun.gc(true) : collector();
-function collector() {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc');
-}
 function held() {
   collect();
   collect();
