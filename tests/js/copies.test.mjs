@@ -92,7 +92,8 @@ test('a page of copies of which most have changed elsewhere is let go of, and wh
   }
 });
 
-test('copies that come and go take no more memory than those that there are', async (t) => {
+const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
+test('copies that come and go take no more memory than those that there are', { skip: untold }, async (t) => {
   const buffers = () => {
     collect();
     return process.memoryUsage().arrayBuffers;
