@@ -10,21 +10,22 @@
 import type { CoreSession, Glance } from './binding.js';
 import { Copies } from './copies.js';
 import { Copy, Mark, type Stored } from './copy.js';
+import { LOG_WRITES, Log } from './log.js';
 
-/** The most keys in the log: as many as a batch may have, unless the limits say less. */
-const LOG_WRITES = 1_000;
-/** The most UTF-16 units of text in the log; and in one crossing, because larger strings cost twice as much. */
+/** The most UTF-16 units of text in the log. */
 const LOG_UNITS = 160_000;
-const TEXT_UNITS = 48_000;
 /** How long the log stays open while the application never lets go of the thread: its writes share one stamp. */
 const LOG_MS = 20;
 /** Of so many looks at the clock one may be the first of many in one task; then a look serves so many reads and writes. */
 const LOOKS = 8;
 const LOOK_SERVES = 64;
-/** No character takes more bytes of UTF-8 for one UTF-16 unit. */
-const BYTES_A_UNIT = 3;
+/** The most bytes of a UTF-16 unit: a character of UTF-8 takes three of one; half of a pair is stored as an escape of JSON. */
+const KEY_BYTES = 3;
+const BYTES_A_UNIT = 6;
+/** Around a text that is stored as JSON. */
+const QUOTES = 2;
 /** What the limits count for an entry beside its key and value, in bytes. */
-const OVERHEAD = 64;
+const OVERHEAD = 64 + QUOTES;
 /** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
 const AHEAD = 64;
 const WALK = 1_024;
@@ -111,13 +112,9 @@ export class Front {
   readonly #host: Host;
   readonly #spaces = new Map<string, Copies>();
   readonly #owing = new Set<Account>();
-  readonly #lengths = new Uint32Array(2 * LOG_WRITES);
-  /** The log: keys, and for each its copy. Of a key that is deleted and written anew there are several. */
-  #keys: string[] = [];
-  #log: Copy[] = [];
-  /** The marks of its copies. */
-  #marks = marksOfLog();
-  #units = 0;
+  readonly #log = new Log();
+  /** The copies of the space to which the log writes, while there is something in it. */
+  logged: Copies | undefined;
   #account: Account | undefined;
   #bits = 0;
   #now = 0;
@@ -188,60 +185,57 @@ export class Front {
     if (text !== undefined && numbers !== undefined) copies.add(text, numbers);
   }
 
+  /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
+  read(copies: Copies, key: string): Copy | undefined {
+    const at = this.#log.find(key);
+    return at < 0 ? copies.get(key) : this.#log.read(at);
+  }
+
   /**
    * Accepts a write at `now` (true), or refuses (false): then the core must be asked. `kind` 3 deletes. Undefined where the core
    * was told or asked something meanwhile: what has followed from that, listeners included, decides whether it may be tried again.
    */
   write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, value: string, now: number): boolean | undefined {
     if (this.#over || key.length === 0 || this.#host.listening()) return false;
-    const held = copies.placed(key);
-    if (held !== undefined && held.mark.sequence === 0 && kind !== 3 && this.#rewrite(account, held, bits, kind, value, now)) return true;
+    const log = this.#log;
+    const { size } = log;
+    if (size > 0 && (this.#account !== account || this.#bits !== bits || now - this.#now >= LOG_MS)) return this.#anew();
+    const at = log.again(key);
+    if (at >= 0 && this.#rewrite(at, kind, value)) return true;
     const units = key.length + value.length;
-    const { length } = this.#keys;
-    if (length > 0 && (length >= this.#logWrites || this.#units + units > this.#logUnits || now - this.#now >= LOG_MS || this.#account !== account || this.#bits !== bits)) {
-      this.#host.settle();
-      return undefined;
-    }
+    if (size > 0 && (size >= this.#logWrites || log.units + units > this.#logUnits)) return this.#anew();
     const bytes = units * BYTES_A_UNIT + OVERHEAD;
     if (this.#keysLeft < 1 || this.#bytesLeft < bytes) {
       this.#ask();
       return this.#keysLeft < 1 || this.#bytesLeft < bytes ? false : undefined;
     }
     if (key.length > this.#keyUnits || value.length > this.#valueUnits) return false;
-    if (length === 0) {
+    if (size === 0) {
       this.#account = account;
       this.#bits = bits;
       this.#now = now;
+      this.logged = copies;
       this.#host.soon();
     }
-    this.#units += units;
     this.#keysLeft -= 1;
     this.#bytesLeft -= bytes;
-    let copy = held;
-    if (copy === undefined || kind === 3) copy = new Copy(value, this.#marks[kind]);
-    else {
-      copy.value = value;
-      copy.mark = this.#marks[kind];
-    }
-    this.#keys.push(key);
-    this.#log.push(copy);
-    if (kind === 3) copies.delete(key);
-    else if (held === undefined) copies.set(key, copy);
+    log.add(key, kind, value);
     return true;
   }
 
+  /** Hands the log over, so that another may begin. */
+  #anew(): undefined {
+    this.#host.settle();
+    return undefined;
+  }
+
   /** Puts a value in the place of one that is still in the log; false where it does not fit there. */
-  #rewrite(account: Account, held: Copy, bits: number, kind: 0 | 1, value: string, now: number): boolean {
-    if (this.#account !== account || this.#bits !== bits) return false;
-    // What is in the log is text.
-    const more = value.length - (held.value as string).length;
-    const units = this.#units + more;
+  #rewrite(at: number, kind: Stored, value: string): boolean {
+    const more = value.length - this.#log.valueUnits(at);
     const bytes = this.#bytesLeft - more * BYTES_A_UNIT;
-    if (units > this.#logUnits || bytes < 0 || value.length > this.#valueUnits || now - this.#now >= LOG_MS) return false;
-    this.#units = units;
+    if (this.#log.units + more > this.#logUnits || bytes < 0 || value.length > this.#valueUnits) return false;
     this.#bytesLeft = bytes;
-    held.value = value;
-    held.mark = this.#marks[kind];
+    this.#log.replace(at, kind, value);
     return true;
   }
 
@@ -249,7 +243,7 @@ export class Front {
   settle(): void {
     // Whatever the core is asked now may take room: what is left is asked for anew.
     this.#keysLeft = 0;
-    if (this.#keys.length > 0) this.#handOver();
+    if (this.logged !== undefined) this.#handOver(this.logged);
     if (this.#owing.size === 0) return;
     for (const account of this.#owing) account.settle();
     this.#owing.clear();
@@ -257,7 +251,7 @@ export class Front {
 
   /** Whether there is something to tell the core. */
   get owes(): boolean {
-    return this.#keys.length > 0 || this.#owing.size > 0;
+    return this.logged !== undefined || this.#owing.size > 0;
   }
 
   owe(account: Account): void {
@@ -287,8 +281,8 @@ export class Front {
   /** Nothing is answered or accepted any more. */
   end(): void {
     this.#over = true;
-    this.#keys = [];
-    this.#log = [];
+    this.logged = undefined;
+    this.#log.clear();
     this.#owing.clear();
     this.forget(null);
     this.#spaces.clear();
@@ -302,57 +296,24 @@ export class Front {
     this.#keysLeft = keys;
     this.#bytesLeft = bytes;
     this.#logWrites = Math.min(LOG_WRITES, batchKeys);
-    // Half of what a batch may hold, so that a value that grows in its place never makes it more than that.
+    // Half of what a batch may hold, so that neither a value that grows in its place nor quotes make it more than that.
     this.#logUnits = Math.min(LOG_UNITS, batchBytes / BYTES_A_UNIT / 2);
-    this.#keyUnits = Math.min(KEY_UNITS, keyBytes / BYTES_A_UNIT, this.#logUnits / 2);
-    this.#valueUnits = Math.min(VALUE_UNITS, valueBytes / BYTES_A_UNIT, this.#logUnits / 2);
+    this.#keyUnits = Math.min(KEY_UNITS, keyBytes / KEY_BYTES, this.#logUnits / 2);
+    this.#valueUnits = Math.min(VALUE_UNITS, (valueBytes - QUOTES) / BYTES_A_UNIT, this.#logUnits / 2);
   }
 
-  #handOver(): void {
-    const [keys, log, marks, account] = [this.#keys, this.#log, this.#marks, this.#account];
+  #handOver(copies: Copies): void {
+    const account = this.#account;
+    this.logged = undefined;
     if (account === undefined) return;
-    this.#keys = [];
-    this.#log = [];
-    this.#marks = marksOfLog();
-    this.#units = 0;
     try {
-      const { raw } = account;
-      let [from, [text, end]] = [0, joined(keys, log, this.#lengths, 0)];
-      while (end < keys.length) {
-        raw.log(text, this.#lengths.subarray(2 * from, 2 * end));
-        from = end;
-        [text, end] = joined(keys, log, this.#lengths, from);
-      }
-      const [origin = 0, sequence = 0] = raw.handOver(text, this.#lengths.subarray(2 * from, 2 * end), this.#bits, this.#now);
-      for (const mark of [marks[0], marks[1]]) {
-        mark.origin = origin;
-        mark.sequence = sequence;
-      }
+      this.#log.send(account.raw, this.#bits, this.#now);
+      this.#log.leave(copies);
+      this.#log.clear();
     } catch (cause) {
+      this.#log.clear();
       this.forget(null);
       this.#host.lost(cause);
     }
   }
 }
-
-/**
- * The keys and values of a log joined, from `at` on, as far as one crossing takes them, and where that ends; and their lengths. It
- * names nothing of one replica, so that what the engine makes of it outlives every replica.
- */
-function joined(keys: readonly string[], log: readonly Copy[], lengths: Uint32Array, at: number): [text: string, end: number] {
-  const texts: string[] = [];
-  let [end, units] = [at, 0];
-  while (end < keys.length && units < TEXT_UNITS) {
-    const key = keys[end] as string;
-    const { value, mark } = log[end] as { value: string; mark: Mark };
-    texts.push(key, value);
-    lengths[2 * end] = key.length;
-    lengths[2 * end + 1] = (value.length << 2) | mark.kind;
-    units += key.length + value.length;
-    end += 1;
-  }
-  return [texts.join(''), end];
-}
-
-/** The marks of a log, by the kind of its copies. */
-const marksOfLog = () => ({ 0: new Mark(0), 1: new Mark(1), 3: new Mark(3) }) as const;

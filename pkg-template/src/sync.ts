@@ -35,7 +35,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
     if (this.#mayRead === handle.heed()) {
-      const copy = handle.copies.get(key);
+      const { copies, front } = handle;
+      const copy = front.logged === copies ? front.read(copies, key) : copies.get(key);
       if (copy !== undefined && handle.alive()) {
         const { mark } = copy;
         const { account } = handle;
@@ -54,6 +55,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
+    // A string is looked into when it is handed over, together with others.
+    if (typeof value === 'string' && options === undefined && this.#write(toKey(key), 0, value)) return;
     const { kind, value: encoded } = encode(value);
     const name = toKey(key);
     const ttl = options === undefined ? -1 : toTtl(options);

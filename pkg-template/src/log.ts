@@ -1,0 +1,162 @@
+/**
+ * Writes that were accepted in front of the core, in their order, until it is given them.
+ *
+ * Invariants: what is found of a key is the last that was written of it; and a string that has no UTF-8 leaves as JSON text,
+ * which has. A table of the keys is made only where somebody reads, or writes a key again: most keys are written once, and to
+ * look each up, were it in vain, would cost more than to hand one over twice.
+ */
+import type { CoreSession } from './binding.js';
+import type { Copies } from './copies.js';
+import { Copy, Mark, type Stored } from './copy.js';
+import { wellFormed } from './value.js';
+
+/** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
+export const LOG_WRITES = 1_000;
+/** The most UTF-16 units of text in one crossing, because larger strings cost twice as much. */
+const TEXT_UNITS = 48_000;
+/** For so many writes one key is watched for: whether keys come again is seen by whether it does. */
+const WATCHED = 2 * LOG_WRITES;
+/** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
+const WORTH = 8;
+/** So many writes at once are piled up for whoever reads them. */
+const PILED = 128;
+
+export class Log {
+  /** How many writes there are, and the units of their keys and values. */
+  size = 0;
+  units = 0;
+  /** Key, value, key, value, …: of a key that was written again there may be several. */
+  #texts: string[] = [];
+  readonly #kinds = new Uint8Array(LOG_WRITES);
+  /** Of each key its length, and of each value, shifted left by two bits, with the kind below. */
+  readonly #lengths = new Uint32Array(2 * LOG_WRITES);
+  /** The last write of each key among the first `#known` writes. */
+  readonly #places = new Map<string, number>();
+  #known = 0;
+  /** The marks of its writes, by their kind. */
+  #marks = marksOfLog();
+  /** Whether keys come again, so that each is looked up; and how many were found. */
+  #hot = false;
+  #found = 0;
+  #watched: string | undefined;
+  #watching = 0;
+
+  /** Where the value of a key stands that is about to be written, or -1: as far as keys are looked up at all. */
+  again(key: string): number {
+    if (!this.#hot) {
+      if (key !== this.#watched) return -1;
+      this.#hot = true;
+    }
+    return this.find(key);
+  }
+
+  /** Where the last write of a key stands, or -1. */
+  find(key: string): number {
+    for (; this.#known < this.size; this.#known += 1) this.#places.set(this.#texts[2 * this.#known] as string, this.#known);
+    return this.#places.get(key) ?? -1;
+  }
+
+  add(key: string, kind: Stored, value: string): void {
+    this.#texts.push(key, value);
+    this.#lengths[2 * this.size] = key.length;
+    this.#say(this.size, kind, value);
+    this.units += key.length + value.length;
+    this.size += 1;
+    this.#watching -= 1;
+    if (this.#watching > 0) return;
+    this.#watched = key;
+    this.#watching = WATCHED;
+  }
+
+  /** Puts a value in the place of another. */
+  replace(at: number, kind: Stored, value: string): void {
+    this.#found += 1;
+    this.units += value.length - this.valueUnits(at);
+    this.#texts[2 * at + 1] = value;
+    this.#say(at, kind, value);
+  }
+
+  valueUnits(at: number): number {
+    return (this.#lengths[2 * at + 1] as number) >>> 2;
+  }
+
+  /** What was written of a key, to a reader: undefined where nothing was, or where it was deleted. */
+  read(at: number): Copy | undefined {
+    const kind = this.#kinds[at] as Stored;
+    if (kind === 3) return undefined;
+    return new Copy(this.#texts[2 * at + 1] as string, this.#marks[kind]);
+  }
+
+  /** Gives everything to the core, which makes one write of it. */
+  send(raw: CoreSession, bits: number, now: number): void {
+    let from = 0;
+    let end = this.#end(from);
+    for (; end < this.size; end = this.#end(from)) {
+      raw.log(this.#joined(from, end), this.#lengths.subarray(2 * from, 2 * end));
+      from = end;
+    }
+    const text = this.#joined(from, end);
+    const [origin = 0, sequence = 0] = raw.handOver(text, this.#lengths.subarray(2 * from, 2 * end), bits, now);
+    for (const mark of [this.#marks[0], this.#marks[1]]) {
+      mark.origin = origin;
+      mark.sequence = sequence;
+    }
+  }
+
+  /** What was sent is from now on answered by copies: many, and of keys that do not come again, are piled up. */
+  leave(copies: Copies): void {
+    const piled = !this.#hot && this.size >= PILED;
+    if (!piled || copies.any) {
+      for (let at = 0; at < this.size; at += 1) {
+        const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
+        if (kind === 3) copies.delete(key);
+        else if (!piled) copies.put(key, value, this.#marks[kind]);
+        else if (!copies.renew(key, value, this.#marks[kind])) copies.unpage(key);
+      }
+    }
+    if (piled) copies.pile(this.#texts, this.#kinds.slice(0, this.size), this.#marks, this.units);
+  }
+
+  /** Nothing is in it any more, whatever has become of it. */
+  clear(): void {
+    this.#hot = WORTH * this.#found > this.size + this.#found;
+    this.#found = 0;
+    this.size = 0;
+    this.units = 0;
+    this.#texts = [];
+    this.#marks = marksOfLog();
+    if (this.#known > 0) this.#places.clear();
+    this.#known = 0;
+  }
+
+  /** Notes of what kind a value is and how long. */
+  #say(at: number, kind: Stored, { length }: string): void {
+    this.#kinds[at] = kind;
+    this.#lengths[2 * at + 1] = (length << 2) | kind;
+  }
+
+  /** Where the part of the log ends that begins at `from`. */
+  #end(from: number): number {
+    if (from === 0 && this.units < TEXT_UNITS) return this.size;
+    let end = from;
+    for (let units = 0; end < this.size && units < TEXT_UNITS; end += 1) units += (this.#lengths[2 * end] as number) + this.valueUnits(end);
+    return end;
+  }
+
+  #joined(from: number, end: number): string {
+    const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
+    const text = texts.join('');
+    // Every second text is a key, which is well formed: no two halves meet that were apart.
+    if (wellFormed(text)) return text;
+    for (let at = from; at < end; at += 1) {
+      const value = this.#texts[2 * at + 1] as string;
+      if (wellFormed(value)) continue;
+      this.#texts[2 * at + 1] = JSON.stringify(value);
+      this.#say(at, 1, this.#texts[2 * at + 1] as string);
+    }
+    return this.#joined(from, end);
+  }
+}
+
+/** The marks of a log, by the kind of its copies. */
+const marksOfLog = () => ({ 0: new Mark(0), 1: new Mark(1) }) as const;

@@ -1,0 +1,72 @@
+/**
+ * Copies of what was written, piled up log by log for whoever reads, if anybody does: then they are put into their places, the newest
+ * first. To put each into a map when it is written would cost more than to write it.
+ *
+ * Invariants: what comes from the pile takes nobody's place, for what has one is at least as new; of a key the newest is taken; and
+ * what is no longer true is not taken, which the pile is told of each key, for it does not know which it has.
+ */
+import { Copy, type Mark, type Stored } from './copy.js';
+
+/** The most on the pile, in UTF-16 units of text, where a write counts as some more. What is below is let go of. */
+const UNITS = 1 << 24;
+const WRITE_UNITS = 32;
+
+/** The marks of a log, by the kind of what it has written. */
+export type Marks = Readonly<Record<0 | 1, Mark>>;
+
+/** A log that the core was given. */
+interface Layer {
+  /** Key, value, key, value, …. */
+  readonly texts: readonly string[];
+  readonly kinds: Uint8Array;
+  readonly marks: Marks;
+  readonly weight: number;
+  /** How many writes were piled up before. */
+  readonly from: number;
+}
+
+export class Pile {
+  #layers: Layer[] = [];
+  #weight = 0;
+  /** How many writes were ever piled up. */
+  #count = 0;
+  /** Of keys whose copies are no longer true: where true ones begin. */
+  readonly #gone = new Map<string, number>();
+
+  get empty(): boolean {
+    return this.#layers.length === 0;
+  }
+
+  add(texts: readonly string[], kinds: Uint8Array, marks: Marks, units: number): void {
+    const weight = units + WRITE_UNITS * kinds.length;
+    this.#layers.push({ texts, kinds, marks, weight, from: this.#count });
+    this.#count += kinds.length;
+    this.#weight += weight;
+    while (this.#weight > UNITS) this.#weight -= this.#layers.shift()?.weight ?? this.#weight;
+  }
+
+  /** The copies of a key, if there are any, are no longer true. */
+  delete(key: string): void {
+    if (!this.empty) this.#gone.set(key, this.#count);
+  }
+
+  clear(): void {
+    this.#layers = [];
+    this.#weight = 0;
+    this.#gone.clear();
+  }
+
+  /** Puts the newest log's copies into their places. */
+  place(places: Map<string, Copy>): void {
+    const layer = this.#layers.pop();
+    if (layer === undefined) return;
+    const { texts, kinds, marks, weight, from } = layer;
+    this.#weight -= weight;
+    for (let at = kinds.length - 1; at >= 0; at -= 1) {
+      const [key, kind] = [texts[2 * at] as string, kinds[at] as Stored];
+      if (kind === 3) this.#gone.set(key, Math.max(this.#gone.get(key) ?? 0, from + at));
+      else if (!(from + at < (this.#gone.get(key) ?? 0)) && !places.has(key)) places.set(key, new Copy(texts[2 * at + 1] as string, marks[kind]));
+    }
+    if (this.empty) this.#gone.clear();
+  }
+}

@@ -1,0 +1,230 @@
+// The log of writes in front of the core, and what becomes of it: what was written blindly, many keys at once or one by one, is read as
+// it is by now, from wherever it is answered, and leaves as it was written.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { open, openAll, pull, thrown } from './support.mjs';
+
+/** A session that reads and writes in front of the core: the core has answered it both. */
+function warm(replica, init) {
+  const session = replica.session(init);
+  session.sync.set('warm', 'up');
+  session.sync.get('warm');
+  return session;
+}
+
+/** Numbers that are the same in each run, from 0 to below `end`. */
+function numbers(seed) {
+  let state = seed;
+  return (end) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((state / 2 ** 32) * end);
+  };
+}
+
+const key = (n) => `key ${String(n).padStart(5, '0')}`;
+/** Everything that was accepted is the core's. */
+const handOver = (session) => void session.satisfied();
+
+/** Writes so many keys at once that nobody looks each of them up. */
+function flood(session, value, keys = Array.from({ length: 600 }, (_, n) => n)) {
+  for (const n of keys) session.sync.set(key(n), `${value} ${n}`);
+}
+
+test('a key that is written again and again, and deleted, before the core is told, is read as it was written last', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob, other] = [warm(tokyo), warm(tokyo), warm(tokyo, { space: 'other' })];
+  for (const before of [0, 300]) {
+    flood(ann, 'before', Array.from({ length: before }, (_, n) => n + 100));
+    ann.sync.set(key(1), 'one');
+    assert.equal(ann.sync.get(key(1)), 'one');
+    ann.sync.set(key(1), 'two');
+    assert.equal(bob.sync.get(key(1)), 'two', 'by whoever reads');
+    ann.sync.set(key(1), { three: 3 });
+    assert.deepEqual(ann.sync.get(key(1)), { three: 3 });
+    ann.sync.delete(key(1));
+    assert.equal(ann.sync.get(key(1)), undefined);
+    ann.sync.set(key(1), 'four');
+    ann.sync.delete(key(1));
+    ann.sync.set(key(1), 'five');
+    assert.equal(ann.sync.get(key(1)), 'five');
+    assert.equal(other.sync.get(key(1)), undefined, 'and not in another space');
+    assert.equal(await bob.get(key(1)), 'five');
+    assert.equal(ann.sync.get(key(1)), 'five');
+    ann.sync.delete(key(1));
+    handOver(ann);
+    assert.equal(bob.sync.get(key(1)), undefined);
+  }
+});
+
+test('what was read, or came with a read, gives way to what is written blindly and handed over', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  flood(warm(tokyo), 'elsewhere');
+  await pull(paris, tokyo);
+  const bob = warm(paris);
+  // Some are in their places, more are on pages, and some are not here.
+  for (let n = 0; n < 60; n += 1) bob.sync.get(key(n * 7 % 300));
+  for (let n = 300; n < 320; n += 1) bob.sync.get(key(n));
+  flood(bob, 'here');
+  for (let n = 3; n < 600; n += 10) bob.sync.delete(key(n));
+  handOver(bob);
+  for (let n = 0; n < 600; n += 1) assert.equal(bob.sync.get(key(n)), n % 10 === 3 ? undefined : `here ${n}`);
+  // One by one as well.
+  for (let n = 0; n < 600; n += 50) {
+    bob.sync.set(key(n), 'alone');
+    handOver(bob);
+    assert.equal(bob.sync.get(key(n)), 'alone');
+  }
+});
+
+test('what was written many at once and read by nobody is not answered once it has changed, wherever that was', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [ann, bob] = [warm(tokyo), warm(paris)];
+  for (const round of [1, 2]) {
+    flood(ann, `first ${round}`);
+    // Not the first one again, by which it would be seen that keys come again.
+    flood(ann, `second ${round}`, Array.from({ length: 299 }, (_, n) => n + 1));
+    for (let n = 1; n < 20; n += 1) ann.sync.delete(key(n));
+    handOver(ann);
+    await pull(paris, tokyo);
+    bob.sync.set(key(100), 'elsewhere');
+    bob.sync.delete(key(101));
+    await pull(tokyo, paris);
+    await ann.set(key(102), 'by promise');
+    ann.sync.batch((tx) => tx.set(key(103), 'by batch').delete(key(104)));
+    ann.sync.set(key(105), 'alone');
+    handOver(ann);
+    ann.sync.set(key(106), 'with a ttl', { ttl: '1h' });
+    // And written many at once again, over what has changed.
+    flood(ann, `third ${round}`, Array.from({ length: 200 }, (_, n) => n + 110));
+    ann.sync.delete(key(300));
+    ann.sync.set(key(300), 'again');
+    handOver(ann);
+    const expected = new Map([[100, 'elsewhere'], [101], [102, 'by promise'], [103, 'by batch'], [104], [105, 'alone'], [106, 'with a ttl'], [300, 'again']]);
+    const value = (n) => {
+      if (expected.has(n)) return expected.get(n);
+      if (n > 0 && n < 20) return undefined;
+      if (n >= 110 && n < 310) return `third ${round} ${n}`;
+      return `${n > 0 && n < 300 ? 'second' : 'first'} ${round} ${n}`;
+    };
+    for (let n = 599; n >= 0; n -= 1) assert.equal(ann.sync.get(key(n)), value(n), `${key(n)}, round ${round}`);
+  }
+  flood(ann, 'old', Array.from({ length: 2_000 }, (_, n) => n + 5_000));
+  handOver(ann);
+  await pull(paris, tokyo);
+  flood(bob, 'new', Array.from({ length: 2_000 }, (_, n) => n + 5_000));
+  await pull(tokyo, paris);
+  for (let n = 5_000; n < 7_000; n += 1) assert.equal(ann.sync.get(key(n)), `new ${n}`, 'more than are named one by one');
+});
+
+test('the reader of what was written many at once depends on that write, and on no other', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob, eve] = [warm(tokyo), warm(tokyo), warm(tokyo)];
+  const last = (session, of) => session.inspect()[of][tokyo.id] ?? 0;
+  flood(ann, 'first');
+  handOver(ann);
+  const first = last(ann, 'writes');
+  flood(ann, 'second', [7, ...Array.from({ length: 300 }, (_, n) => n + 1_000)]);
+  handOver(ann);
+  assert.equal(bob.sync.get(key(8)), 'first 8');
+  assert.equal(last(bob, 'reads'), first);
+  assert.equal(bob.sync.get(key(7)), 'second 7');
+  assert.equal(last(bob, 'reads'), last(ann, 'writes'));
+  assert(last(eve, 'reads') < first);
+});
+
+test('halves of pairs come back as they were, however they are written, and change nothing beside them', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const values = ['\ud83d', '\ude00', '\ud83d\ude00', 'a\ud800', '\udc00b', '', 'ä', `\ud800${'x'.repeat(3_000)}"\n\u0001`, 'plain', '\ude00\ud83d'];
+  const expected = new Map();
+  for (const many of [1, 300]) {
+    for (let n = 0; n < many; n += 1) {
+      values.forEach((value, at) => {
+        // A value stands between two keys, and after a delete two keys stand together.
+        const name = `${at % 2 ? '\u{1f600}' : ''}${n} ${at} ${many}\u{1f600}`;
+        ann.sync.set(name, value);
+        expected.set(name, value);
+        if (n % 50 === 7) ann.sync.delete(`${name} gone`);
+      });
+    }
+    for (const [name, value] of expected) assert.equal(ann.sync.get(name), value);
+    handOver(ann);
+    for (const [name, value] of expected) assert.equal(ann.sync.get(name), value);
+  }
+  await pull(paris, tokyo);
+  const bob = paris.session({ token: ann.token });
+  for (const [name, value] of expected) assert.equal(await bob.get(name), value);
+});
+
+test('half of a pair is refused where the text that stands for it is too large', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', limits: { valueBytes: 602 } });
+  const failures = [];
+  tokyo.on('error', (error) => failures.push(error.code));
+  const ann = warm(tokyo);
+  ann.sync.set('fits', '\ud800'.repeat(100));
+  assert.equal(thrown(() => ann.sync.set('large', '\ud800'.repeat(101))).code, 'VALUE_TOO_LARGE');
+  ann.sync.set('long', 'x'.repeat(602));
+  handOver(ann);
+  assert.deepEqual(failures, []);
+  assert.equal(await ann.get('fits'), '\ud800'.repeat(100));
+  assert.equal(await ann.get('large'), undefined);
+  assert.equal((await ann.get('long')).length, 602);
+});
+
+test('a store that is nearly full takes no half of a pair for which it has no place, and loses nothing that it took', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', limits: { bytes: 20_000 } });
+  const failures = [];
+  tokyo.on('error', (error) => failures.push(error.code));
+  const ann = warm(tokyo);
+  const accepted = [];
+  const refused = thrown(() => {
+    for (let n = 0; n < 1_000; n += 1) {
+      ann.sync.set(key(n), '\udc00'.repeat(20));
+      accepted.push(n);
+    }
+  });
+  assert.equal(refused.code, 'QUOTA_EXCEEDED');
+  for (const n of accepted) assert.equal(await ann.get(key(n)), '\udc00'.repeat(20));
+  assert.deepEqual(failures, []);
+});
+
+test('whatever is written, read, deleted and handed over, many keys or few, here or elsewhere, shows what is true', async (t) => {
+  for (const seed of [1, 2, 3, 4]) {
+    const below = numbers(seed);
+    const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+    const here = [warm(tokyo), warm(tokyo), warm(tokyo, { space: 'other' })];
+    const there = [warm(paris), warm(paris), warm(paris, { space: 'other' })];
+    const expected = [new Map(), new Map()];
+    const of = (who) => expected[who === 2 ? 1 : 0];
+    const put = (sessions, who, n, value) => {
+      if (value === undefined) sessions[who].sync.delete(key(n));
+      else sessions[who].sync.set(key(n), value);
+      of(who).set(key(n), value);
+    };
+    const some = (step, n) => [undefined, `text ${step} ${n}`, { step, n }, `text ${step} ${n}`, `\ud800${step} ${n}`][below(5)];
+    const look = (n) => {
+      const who = below(3);
+      assert.deepEqual(here[who].sync.get(key(n)), of(who).get(key(n)), `${key(n)}, seed ${seed}`);
+    };
+    const count = 3_000;
+    for (let step = 0; step < 3_000; step += 1) {
+      const [who, chance, from] = [below(3), below(1_000), below(count)];
+      if (chance < 10) for (let n = 0; n < 700; n += 1) put(here, who, (from + n) % count, some(step, n));
+      else if (chance < 20) for (let n = 0; n < 500; n += 1) put(here, who, from - (n % 40) + 40, some(step, n));
+      else if (chance < 300) put(here, who, from, some(step, 0));
+      else if (chance < 320) handOver(here[who]);
+      else if (chance < 325) await null;
+      else if (chance < 335) {
+        // Nobody writes here what changes there: nothing becomes a sibling.
+        await pull(paris, tokyo);
+        for (let n = below(60); n > 0; n -= 1) put(there, who, below(count), some(step, n));
+        await pull(tokyo, paris);
+      } else if (chance < 340) for (let n = 0; n < 300; n += 1) look((from + n) % count);
+      else if (chance < 345) for (let n = 0; n < 300; n += 1) look(below(count));
+      else look(below(4) ? below(count) : from);
+    }
+    for (let n = 0; n < count; n += 1) look(n);
+    await pull(paris, tokyo);
+    for (const who of [0, 2]) for (const [name, value] of of(who)) assert.deepEqual(there[who].sync.get(name), value);
+  }
+});
