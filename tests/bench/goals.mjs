@@ -44,40 +44,43 @@ const GOALS = [
   ['grown: ', { grown: 2 }],
 ];
 
-/** The lines of one figure: the first holds ours. `share` is how much of the ratios is asked for (0.7 in a browser). */
-export function lines(title, what, by, share) {
-  const goals = (GOALS.find(([name]) => what.startsWith(name))?.slice(1) ?? []).filter((goal) => goal !== undefined);
-  const own = by[OURS];
-  const floor = by[FLOOR] === undefined || own === undefined ? undefined : own / by[FLOOR];
-  const cells = [];
-  const told = new Set();
-  for (const goal of goals) {
-    if (goal.of !== undefined && !title.includes(goal.of)) continue;
-    const rival = goal.ahead === undefined ? undefined : fastest(by, goal.peers);
-    if (rival !== undefined) told.add(rival);
-    cells.push([...beside(by, own, rival), ...judge(goal, share, by, own, floor, rival)]);
-  }
-  // Whoever is the fastest of all is named, whether or not a goal speaks of it.
-  const best = fastest(by);
-  if (best !== undefined && !told.has(best)) cells.push([...beside(by, own, best), '', '']);
-  if (cells.length === 0) cells.push(['', '', '', '', '']);
-  const unit = /bytes|ms|KiB|KB|×|grown/.test(what) ? '' : 'ns';
-  return cells.map((rest, at) => (at === 0 ? [`  ${what}`, unit, digits(own), digits(floor), ...rest] : ['', '', '', '', ...rest]));
+/**
+ * The verdicts on one figure: each goal, the peer that it is held beside, and whether it is met (undefined where a figure is
+ * missing). `share` is how much of the ratios is asked for (0.7 in a browser).
+ */
+export function verdicts(title, what, by, share) {
+  const goals = GOALS.find(([name]) => what.startsWith(name))?.slice(1) ?? [];
+  return goals.filter((goal) => goal !== undefined && (goal.of === undefined || title.includes(goal.of))).map((goal) => judge(goal, share, by));
 }
 
-const beside = (by, own, rival) => (rival === undefined ? ['', '', ''] : [rival, digits(by[rival]), own === undefined ? '' : digits(by[rival] / own)]);
+/** The lines of one figure: the first holds ours. */
+export function lines(what, by, judged) {
+  const own = by[OURS];
+  const cells = judged.map(({ goal, beside, met }) => [...besides(by, beside), goal, met === undefined ? '' : met ? 'met' : 'missed']);
+  // Whoever is the fastest of all is named, whether or not a goal speaks of it.
+  const best = fastest(by);
+  if (best !== undefined && !judged.some(({ beside }) => beside === best)) cells.push([...besides(by, best), '', '']);
+  if (cells.length === 0) cells.push(['', '', '', '', '']);
+  const unit = /bytes|ms|KiB|KB|×|grown/.test(what) ? '' : 'ns';
+  const floor = digits(ratio(own, by[FLOOR]));
+  return cells.map((rest, at) => (at === 0 ? [`  ${what}`, unit, digits(own), floor, ...rest] : ['', '', '', '', ...rest]));
+}
+
+const ratio = (a, b) => (a === undefined || b === undefined ? undefined : a / b);
+const besides = (by, rival) => (rival === undefined ? ['', '', ''] : [rival, digits(by[rival]), digits(ratio(by[rival], by[OURS]))]);
 
 function fastest(by, peers = Object.keys(by).filter((name) => name !== OURS && name !== FLOOR)) {
   const there = peers.filter((name) => by[name] !== undefined);
   return there.reduce((least, name) => (least === undefined || by[name] < by[least] ? name : least), undefined);
 }
 
-function judge(goal, share, by, own, floor, rival) {
-  const say = (text, measured, met) => [text, measured === undefined ? '' : met ? 'met' : 'missed'];
-  if (goal.toMap !== undefined) return say(`≤ ${digits(goal.toMap / share)}× Map`, floor, floor <= goal.toMap / share);
-  if (goal.most !== undefined) return say(`≤ ${digits(goal.most)}`, own, own <= goal.most);
+function judge(goal, share, by) {
+  const own = by[OURS];
+  const say = (text, measured, holds, beside) => ({ goal: text, beside, met: measured === undefined ? undefined : holds(measured) });
+  if (goal.toMap !== undefined) return say(`≤ ${digits(goal.toMap / share)}× Map`, ratio(own, by[FLOOR]), (times) => times <= goal.toMap / share);
+  if (goal.most !== undefined) return say(`≤ ${digits(goal.most)}`, own, (figure) => figure <= goal.most);
   // Logarithmic, or as much as the memory of the machine slows a `Map` down.
-  if (goal.grown !== undefined) return say(`≤ ${goal.grown}, or as Map`, own, own <= Math.max(goal.grown, by[FLOOR] ?? 0));
-  const times = rival === undefined || own === undefined ? undefined : by[rival] / own;
-  return say(`≥ ${digits(goal.ahead * share)}× ${goal.whom}`, times, times >= goal.ahead * share);
+  if (goal.grown !== undefined) return say(`≤ ${goal.grown}, or as Map`, own, (times) => times <= Math.max(goal.grown, by[FLOOR] ?? 0));
+  const rival = fastest(by, goal.peers);
+  return say(`≥ ${digits(goal.ahead * share)}× ${goal.whom}`, ratio(by[rival], own), (times) => times >= goal.ahead * share, rival);
 }

@@ -41,20 +41,18 @@ export function usual(times) {
   return faster.reduce((sum, one) => sum + one, 0) / faster.length;
 }
 
-/** How long each contender may warm up, in milliseconds; a round it does in any case. An engine compiles what has run for a while. */
-export const WARMING = 3_000;
 const MOST_WARMING = 10;
 
 /**
- * Runs every contender in turn, `rounds` times after it has warmed up, of which it is told; those in `slow` once. A contender
+ * Runs every contender in turn, `rounds` times after it has warmed up for `warming` milliseconds, of which it is told. A contender
  * answers figures by name; one that throws is a contender that cannot do the work, and its reason is kept instead.
  */
-export async function interleave(contenders, rounds, tell, { slow = new Set(), warming = 0 } = {}) {
+export async function interleave(contenders, rounds, tell, { warming = 0 } = {}) {
   const seen = new Map();
   const failed = new Map();
   for (let round = 0; round <= rounds; round += 1) {
     for (const [name, run] of contenders) {
-      if (failed.has(name) || (slow.has(name) && round > 1)) continue;
+      if (failed.has(name)) continue;
       globalThis.gc?.();
       tell(`round ${round} of ${rounds}: ${name}`);
       let figures;

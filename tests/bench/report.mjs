@@ -1,26 +1,50 @@
-/** What a run of the suite prints, table by table as they are done, and the file that it writes in the end. */
-import { writeFileSync } from 'node:fs';
+/** What a run of the suite prints, table by table as they are done, and the file that it writes in the end: all of it. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
-import { table } from './harness.mjs';
+import { digits, table } from './harness.mjs';
+
+const OFTEN = 20_000;
+const json = (url) => JSON.parse(readFileSync(url, 'utf8'));
+
+/** The package that is measured, and who stands beside it. */
+const versions = () => ({
+  'edge-session': json(new URL('./package.json', import.meta.resolve('edge-session'))).version,
+  ...json(new URL('./package.json', import.meta.url)).devDependencies,
+});
 
 export function report({ place, how, rounds, entries }, args) {
   const begun = performance.now();
+  const since = () => performance.now() - begun;
   const load = () => os.loadavg()[0].toFixed(1);
-  const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length, load: load() };
+  const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length, memory: os.totalmem(), load: load() };
   const met = { met: 0, missed: 0 };
-  const tell = (what) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${what}`);
   console.log(`${place} on ${machine.cores} × ${machine.cpu}, medians of ${rounds} interleaved rounds, ${how}, load ${machine.load}`);
+  let told = since();
   return {
-    tell,
-    show(title, rows) {
-      tell('');
-      for (const verdict of rows.map((row) => row.at(-1))) if (verdict in met) met[verdict] += 1;
-      console.log(`\n${table(title, rows)}\n  (after ${Math.round((performance.now() - begun) / 1_000)} s, load ${load()})`);
+    /** What is being done: on a terminal at once, in a log now and then. */
+    tell(what) {
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
+      else if (since() - told > OFTEN) {
+        told = since();
+        process.stderr.write(`… ${what} (${Math.round(told / 1_000)} s)\n`);
+      }
     },
+    show(title, rows, note, seconds) {
+      if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+      for (const verdict of rows.map((row) => row.at(-1))) if (verdict in met) met[verdict] += 1;
+      const below = [note, `${seconds} s, load ${load()}`].filter((line) => line !== undefined);
+      console.log(`\n${table(title, rows)}\n${below.map((line) => `  (${line})`).join('\n')}`);
+    },
+    /** A contender that failed its checks, or did not run, fails the run. */
     end(results) {
-      console.log(`\n${met.met} goals met, ${met.missed} missed`);
+      const failed = Object.entries(results).flatMap(([title, part]) => Object.keys(part.failed).map((name) => `${name} (${title})`));
+      console.log(`\n${met.met} goals met, ${met.missed} missed, after ${digits(since() / 60_000)} minutes`);
       const file = args.includes('--json') ? args[args.indexOf('--json') + 1] : undefined;
-      if (file !== undefined) writeFileSync(file, `${JSON.stringify({ machine, rounds, entries, results }, null, 2)}\n`);
+      const all = { date: new Date().toISOString(), machine, versions: versions(), how, rounds, entries, ...met, seconds: Math.round(since() / 1_000), results };
+      if (file !== undefined) writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
+      if (failed.length === 0) return;
+      console.error(`without a right result: ${failed.join(', ')}`);
+      process.exitCode = 1;
     },
   };
 }

@@ -4,14 +4,14 @@
  * What the figures mean: `× Map` is how many times the floor ours costs, `ahead ×` how many times ours a peer costs.
  * Peers carry richer types, and most of them history; ours carries the guarantees, all of them on. Options: `--quick` (three
  * rounds of a tenth), `--entries N`, `--rounds N`, `--json FILE`, `--together` (all contenders in one process), `--only A,B`
- * (these contenders), and names of workloads (`W1 W8 curve …`); the curves run by name alone, up to `--largest N` entries. The same file runs in Deno and Bun,
+ * (these contenders), and names of workloads (`W1 W8 curve …`); `--largest N` is where the curves end. The same file runs in Deno and Bun,
  * but for what measures Node's processes.
  */
 import { readFileSync } from 'node:fs';
 import { apart } from './apart.mjs';
 import { prepare } from './parts.mjs';
 import { report } from './report.mjs';
-import { options, single, suite } from './suite.mjs';
+import { options, suite } from './suite.mjs';
 
 const args = process.argv.slice(2);
 const asked = options(args);
@@ -28,8 +28,8 @@ const extra = {};
 if (!deno && !bun) {
   const { memory, sizes, startup } = await import('./workloads/footprint.mjs');
   // Among fewer, the steps in which memory grows are all that is seen.
-  extra['W2 W9'] = () => [['memory', single(memory(Math.max(asked.entries, 10_000)))]];
-  extra.W10 = async (rounds) => [['the package', single({ ...(await sizes()), ...startup(rounds) })]];
+  extra.memory = { names: ['W2', 'W9'], work: () => memory(Math.max(asked.entries, 10_000)) };
+  extra['the package'] = { names: ['W10'], work: async (rounds) => ({ ...(await sizes()), ...startup(rounds) }) };
 }
 
 const { tell, show, end } = report({ ...asked, place, how: sharing ? 'one process' : 'a process for each contender' }, args);

@@ -2,9 +2,9 @@
  * The workloads: what is measured with which contenders, in rounds. Where a contender runs is handed in: `start` makes its part
  * of a workload ready in a process, a page, or here. So are figures that need files or processes, as `extra`.
  */
-import { FLOOR, OURS, SLOW, STORES, TOKENS, VECTORS } from './contenders.mjs';
-import { lines } from './goals.mjs';
-import { interleave, WARMING } from './harness.mjs';
+import { few, FLOOR, OURS, STORES, TOKENS, VECTORS } from './contenders.mjs';
+import { lines, verdicts } from './goals.mjs';
+import { interleave } from './harness.mjs';
 
 /** What the command line asks for. */
 export function options(args) {
@@ -12,6 +12,8 @@ export function options(args) {
   const quick = args.includes('--quick');
   return {
     rounds: option('--rounds', quick ? 3 : 9),
+    // Milliseconds; one round it is in any case. An engine compiles what has run for a while.
+    warming: quick ? 1_000 : 3_000,
     entries: option('--entries', quick ? 10_000 : 100_000),
     only: args.includes('--only') ? args[args.indexOf('--only') + 1].split(',') : undefined,
     largest: option('--largest', quick ? 100_000 : 1_000_000),
@@ -20,10 +22,10 @@ export function options(args) {
 }
 
 /**
- * Measures, and answers the figures; `show` gets the rows of each part's table when it is done. `absent` are contenders that
- * do not run in this place, `share` is how much of the goals' ratios is asked for.
+ * Measures, and answers all that it knows of each part; `show` gets the rows of a part's table when it is done. `absent` are
+ * contenders that do not run in this place, `share` is how much of the goals' ratios is asked for.
  */
-export async function suite({ start, absent = [], only, share = 1, rounds, entries, largest, chosen, tell, show, extra = {} }) {
+export async function suite({ start, absent = [], only, share = 1, rounds, warming, entries, largest, chosen, tell, show, extra = {} }) {
   const wanted = (...names) => chosen.length === 0 || names.some((name) => chosen.includes(name));
   const results = {};
 
@@ -32,47 +34,54 @@ export async function suite({ start, absent = [], only, share = 1, rounds, entri
     try {
       for (const name of names.filter((name) => !absent.includes(name) && (only?.includes(name) ?? true))) {
         tell(`${name} makes itself ready`);
-        const started = await start(name, part, args).catch((error) => ({ run: () => Promise.reject(error), close() {} }));
+        const started = await start(name, part, args(name)).catch((error) => ({ run: () => Promise.reject(error), close() {} }));
         running.set(name, started);
       }
-      return await interleave(new Map([...running].map(([name, { run }]) => [name, run])), turns, tell, { slow: SLOW, warming: WARMING });
+      return await interleave(new Map([...running].map(([name, { run }]) => [name, run])), turns, tell, { warming });
     } finally {
       for (const { close } of running.values()) await close();
     }
   };
-  const add = async (title, { figures, failed = {}, all }) => {
-    results[title] = { figures, failed, rounds: all };
-    const rows = Object.entries(figures).flatMap(([what, by]) => lines(title, what, by, share));
+  const add = async (title, work, note) => {
+    const begun = performance.now();
+    tell(title);
+    const { figures, failed = {}, all } = await work();
+    const judged = Object.fromEntries(Object.entries(figures).map(([what, by]) => [what, verdicts(title, what, by, share)]));
+    const seconds = Math.round((performance.now() - begun) / 1_000);
+    results[title] = { seconds, note, figures, verdicts: judged, failed, rounds: all };
+    const rows = Object.entries(figures).flatMap(([what, by]) => lines(what, by, judged[what]));
     for (const [name, why] of Object.entries(failed)) rows.push([`  ${name} did not run: ${why.split('\n')[0].slice(0, 60)}`]);
-    await show(title, rows);
+    show(title, rows, note, seconds);
   };
 
   const stores = Object.keys(STORES);
   const syncing = stores.filter((name) => name !== FLOOR && name !== 'TinyBase');
+  const fewer = stores.filter((name) => few(name, entries) < entries).map((name) => `${name}: ${few(name, entries)} entries`).join(', ');
   if (wanted('W1', 'W2', 'W3', 'W4', 'W6')) {
-    for (const kind of ['ascii', 'unicode', 'object']) await add(`${entries} entries, ${kind}`, await measure(stores, 'store', [entries, kind]));
+    for (const kind of ['ascii', 'unicode', 'object']) {
+      await add(`${entries} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, entries), kind, entries]), `${fewer}, but for reused and fresh keys`);
+    }
   }
-  if (wanted('W4b')) await add(`${entries} entries of three origins`, await measure(syncing, 'pull', [entries]));
-  if (wanted('W5')) await add('10,000 concurrent writes on each side', await measure(syncing, 'concurrent', [10_000]));
-  if (wanted('W7')) for (const count of [8, 100, 10_000]) await add(`vectors of ${count} replicas`, await measure(VECTORS, 'vectors', [count]));
-  if (wanted('W8')) for (const count of [3, 16, 256]) await add(`tokens, ${count} dependencies`, await measure(TOKENS, 'tokens', [count]));
-  for (const [name, make] of Object.entries(extra)) if (wanted(...name.split(' '))) for (const [title, figures] of await make(rounds)) await add(title, figures);
-  if (chosen.includes('curve')) await add('curves: ns an operation among so many entries', await curves(measure, largest, rounds));
+  if (wanted('W4b')) await add(`${entries} entries of three origins`, () => measure(syncing, 'pull', (name) => [few(name, entries)]), fewer);
+  if (wanted('W5')) await add('10,000 concurrent writes on each side', () => measure(syncing, 'concurrent', () => [10_000]));
+  if (wanted('W7')) for (const count of [8, 100, 10_000]) await add(`vectors of ${count} replicas`, () => measure(VECTORS, 'vectors', () => [count]));
+  if (wanted('W8')) for (const count of [3, 16, 256]) await add(`tokens, ${count} dependencies`, () => measure(TOKENS, 'tokens', () => [count]));
+  for (const [title, { names, work }] of Object.entries(extra)) if (wanted(...names)) await add(title, async () => single(await work(rounds)));
+  if (wanted('curve')) await add('curves: ns an operation among so many entries', () => curves(measure, largest, rounds));
   return results;
 }
 
 /** Figures by size, from a thousand to `largest`, and how much they have grown on the way. */
 async function curves(measure, largest, rounds) {
-  const all = { figures: {}, failed: {} };
-  const sizes = [];
-  for (let size = 1_000; size <= largest; size *= 10) sizes.push(size);
+  const all = { figures: {}, failed: {}, all: {} };
   const seen = new Map();
-  for (const size of sizes) {
+  for (let size = 1_000; size <= largest; size *= 10) {
     // A million entries take seconds to fill: three rounds of them are enough.
-    const { figures, failed } = await measure([FLOOR, OURS], 'curve', [size], size > 100_000 ? Math.min(rounds, 3) : rounds);
+    const { figures, failed, all: each } = await measure([FLOOR, OURS], 'curve', () => [size], size > 100_000 ? Math.min(rounds, 3) : rounds);
     for (const [what, by] of Object.entries(figures)) {
       seen.set(what, [...(seen.get(what) ?? []), by]);
       all.figures[`${what} among ${size}`] = by;
+      all.all[`${what} among ${size}`] = each[what];
     }
     for (const [name, why] of Object.entries(failed)) all.failed[`${name} among ${size}`] = why;
   }
@@ -89,4 +98,4 @@ async function curves(measure, largest, rounds) {
 }
 
 /** Figures of ours alone. */
-export const single = (figures) => ({ figures: Object.fromEntries(Object.entries(figures).map(([what, figure]) => [what, { [OURS]: figure }])) });
+const single = (figures) => ({ figures: Object.fromEntries(Object.entries(figures).map(([what, figure]) => [what, { [OURS]: figure }])) });

@@ -37,7 +37,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     let bench = project.join("bench");
     consumer::link(&peers, &bench.join("node_modules"))?;
     fs::copy(module::of_bench()?, bench.join("vectors.wasm"))?;
-    say("measuring: up to half an hour with every workload, less with `--quick` or the names of some (W1 W8 …)");
+    say("measuring: about twenty minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
     let mut run_by = match places.first().map(|place| place.as_str()) {
         None => {
             let mut node = program("node");

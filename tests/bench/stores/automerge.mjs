@@ -6,7 +6,8 @@
 import * as Automerge from '@automerge/automerge';
 
 const { ImmutableString } = Automerge;
-// Its fastest, by measurement: fewer cost up to twice as much, more no less.
+// Its fastest, by measurement: fewer cost up to twice as much, more no less. But an object that is put into the same place
+// twice in one change costs ten times as much: where a key comes again, the next change begins.
 const TOGETHER = 10_000;
 
 /** The same value, its texts whole. */
@@ -21,9 +22,10 @@ export const name = 'Automerge';
 export const open = () => ({ doc: Automerge.init() });
 export const put = (store, key, value) => fill(store, [key], [value]);
 export function fill(store, keys, values) {
-  for (let from = 0; from < keys.length; from += TOGETHER) {
+  for (let from = 0, to = 0; from < keys.length; from = to) {
+    const written = new Set();
+    while (to < keys.length && written.size < TOGETHER && !written.has(keys[to])) written.add(keys[to++]);
     store.doc = Automerge.change(store.doc, (draft) => {
-      const to = Math.min(from + TOGETHER, keys.length);
       for (let at = from; at < to; at += 1) draft[keys[at]] = whole(values[at]);
     });
   }
