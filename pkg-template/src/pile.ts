@@ -45,9 +45,12 @@ export class Pile {
     while (this.#weight > UNITS) this.#weight -= this.#layers.shift()?.weight ?? this.#weight;
   }
 
-  /** The copies of a key, if there are any, are no longer true. */
+  /** The copies of a key, if there are any, are no longer true. Once more keys are not than were piled up, all are let go of. */
   delete(key: string): void {
-    if (!this.empty) this.#gone.set(key, this.#count);
+    const [lowest] = this.#layers;
+    if (lowest === undefined) return;
+    this.#gone.set(key, this.#count);
+    if (this.#gone.size > this.#count - lowest.from) this.clear();
   }
 
   clear(): void {

@@ -2,6 +2,7 @@
 // it is by now, from wherever it is answered, and leaves as it was written.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { collect } from './garbage.mjs';
 import { open, openAll, pull, thrown } from './support.mjs';
 
 /** A session that reads and writes in front of the core: the core has answered it both. */
@@ -114,6 +115,31 @@ test('what was written many at once and read by nobody is not answered once it h
   flood(bob, 'new', Array.from({ length: 2_000 }, (_, n) => n + 5_000));
   await pull(tokyo, paris);
   for (let n = 5_000; n < 7_000; n += 1) assert.equal(ann.sync.get(key(n)), `new ${n}`, 'more than are named one by one');
+});
+
+test('what was written many at once and is never read remembers no more of what changes elsewhere than was written', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const [ann, bob] = [warm(tokyo), warm(paris)];
+  const held = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  flood(bob, 'bob');
+  handOver(bob);
+  let before = 0;
+  for (let round = 0; round < 60; round += 1) {
+    if (round === 10) before = held();
+    // Few a turn: what comes with many would be forgotten without a list.
+    for (let turn = 0; turn < 4; turn += 1) {
+      ann.sync.batch((tx) => {
+        for (let n = 0; n < 100; n += 1) tx.set(`${'far away '.repeat(20)} ${round} ${turn} ${n}`, 'ann');
+      });
+      await pull(paris, tokyo);
+    }
+  }
+  const more = held() - before;
+  assert(more < 1_000_000, `of 20,000 keys that changed elsewhere ${more} bytes have stayed`);
+  assert.equal(bob.sync.get(key(1)), 'bob 1');
 });
 
 test('the reader of what was written many at once depends on that write, and on no other', async (t) => {
