@@ -23,9 +23,10 @@ export function options(args) {
 
 /**
  * Measures, and answers all that it knows of each part; `show` gets the rows of a part's table when it is done. `absent` are
- * contenders that do not run in this place, `share` is how much of the goals' ratios is asked for.
+ * contenders that do not run in this place, `share` is how much of the goals' ratios is asked for, `others` how many entries
+ * there are of other values than ASCII.
  */
-export async function suite({ start, absent = [], only, share = 1, rounds, warming, entries, largest, chosen, tell, show, extra = {} }) {
+export async function suite({ start, absent = [], only, share = 1, rounds, warming, entries, others = entries, largest, chosen, tell, show, extra = {} }) {
   const wanted = (...names) => chosen.length === 0 || names.some((name) => chosen.includes(name));
   const results = {};
 
@@ -56,13 +57,14 @@ export async function suite({ start, absent = [], only, share = 1, rounds, warmi
 
   const stores = Object.keys(STORES);
   const syncing = stores.filter((name) => name !== FLOOR && name !== 'TinyBase');
-  const fewer = stores.filter((name) => few(name, entries) < entries).map((name) => `${name}: ${few(name, entries)} entries`).join(', ');
+  const fewer = (count) => stores.filter((name) => few(name, count) < count).map((name) => `${name}: ${few(name, count)} entries`).join(', ');
   if (wanted('W1', 'W2', 'W3', 'W4', 'W6')) {
-    for (const kind of ['ascii', 'unicode', 'object']) {
-      await add(`${entries} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, entries), kind, entries]), `${fewer}, but for reused and fresh keys`);
+    for (const [kind, count] of Object.entries({ ascii: entries, unicode: others, object: others })) {
+      const note = `${fewer(count)}, but for reused and fresh keys`;
+      await add(`${count} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, count), kind, count]), note);
     }
   }
-  if (wanted('W4b')) await add(`${entries} entries of three origins`, () => measure(syncing, 'pull', (name) => [few(name, entries)]), fewer);
+  if (wanted('W4b')) await add(`${entries} entries of three origins`, () => measure(syncing, 'pull', (name) => [few(name, entries)]), fewer(entries));
   if (wanted('W5')) await add('10,000 concurrent writes on each side', () => measure(syncing, 'concurrent', () => [10_000]));
   if (wanted('W7')) for (const count of [8, 100, 10_000]) await add(`vectors of ${count} replicas`, () => measure(VECTORS, 'vectors', () => [count]));
   if (wanted('W8')) for (const count of [3, 16, 256]) await add(`tokens, ${count} dependencies`, () => measure(TOKENS, 'tokens', () => [count]));
