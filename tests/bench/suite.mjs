@@ -57,11 +57,11 @@ export async function suite({ start, absent = [], only, share = 1, rounds, warmi
 
   const stores = Object.keys(STORES);
   const syncing = stores.filter((name) => name !== FLOOR && name !== 'TinyBase');
-  const fewer = (count) => stores.filter((name) => few(name, count) < count).map((name) => `${name}: ${few(name, count)} entries`).join(', ');
+  const fewer = (count, kind) => `${stores.filter((name) => few(name, count, kind) < count).join(', ')}: ${Math.ceil(count / 10)} entries`;
   if (wanted('W1', 'W2', 'W3', 'W4', 'W6')) {
     for (const [kind, count] of Object.entries({ ascii: entries, unicode: others, object: others })) {
-      const note = `${fewer(count)}, but for reused and fresh keys`;
-      await add(`${count} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, count), kind, count]), note);
+      const note = `${fewer(count, kind)}, but for reused and fresh keys`;
+      await add(`${count} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, count, kind), kind, count]), note);
     }
   }
   if (wanted('W4b')) await add(`${entries} entries of three origins`, () => measure(syncing, 'pull', (name) => [few(name, entries)]), fewer(entries));
