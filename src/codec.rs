@@ -219,6 +219,8 @@ pub struct Reader<'b> {
     ids: Ids,
     /// The list of the last vector: the next one is often of the same.
     shared: Option<Arc<IdList>>,
+    /// The space that was named last: the next one is mostly the same.
+    space: Option<Space>,
     /// The bytes of the ids that are not in a list yet.
     wire: &'b [u8],
     items: u64,
@@ -245,7 +247,7 @@ impl<'b> Reader<'b> {
     /// As [`Reader::open`].
     pub fn open_beside(frame: &'b [u8], known: Option<&VersionVector>) -> Result<Self, SessionError> {
         let cbor = Input::new(frame);
-        let mut reader = Self { cbor, ids: Ids::default(), shared: None, wire: &[], items: 0 };
+        let mut reader = Self { cbor, ids: Ids::default(), shared: None, space: None, wire: &[], items: 0 };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -284,6 +286,11 @@ impl<'b> Reader<'b> {
             reader.ids.sessions.push(SessionId::from_bytes(bytes));
         }
         Ok(reader)
+    }
+
+    /// Tells of a space that is at hand and likely named.
+    pub(crate) fn expect(&mut self, space: &Space) {
+        self.space = Some(space.clone());
     }
 
     /// How many items the frame's body has.
@@ -413,7 +420,14 @@ impl<'b> Reader<'b> {
     pub fn space(&mut self) -> Result<Space, SessionError> {
         let name = self.text()?;
         let generation = sound(u32::try_from(self.u64()?).ok(), "a generation")?;
-        sound(Space::new(name, generation).ok(), "a space's name")
+        if let Some(space) =
+            self.space.as_ref().filter(|space| space.generation() == generation && space.name() == name)
+        {
+            return Ok(space.clone());
+        }
+        let space = sound(Space::new(name, generation).ok(), "a space's name")?;
+        self.space = Some(space.clone());
+        Ok(space)
     }
 
     /// Reads a sequence: 1 to 2⁵³ − 1.

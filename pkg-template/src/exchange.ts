@@ -1,10 +1,11 @@
 /**
  * One round trip of the sync protocol: a message in, its reply out, over whatever the caller carries bytes with.
  */
-import type { Driver } from './driver.js';
+import type { Driver, Sink } from './driver.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
 import type { Timer } from './platform.js';
+import type { AbortSignalLike } from './types/plug.js';
 import type { Joining } from './types/replica.js';
 import type { Wait } from './types/session.js';
 import { isBytes } from './value.js';
@@ -12,31 +13,25 @@ import { isBytes } from './value.js';
 // A reply waits for storage alone; one that takes longer than this is not going to answer.
 const PATIENCE = 10_000;
 
-/** Hands `message` to the core and answers the one message that it transmits for it. */
-export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> & Joining = {}): Promise<Uint8Array> {
-  const { signal, token, proof } = options;
-  return new Promise((resolve, reject) => {
-    if (!isBytes(message)) throw invalid('a message is a Uint8Array');
-    if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');
-    if (proof !== undefined && typeof proof !== 'boolean') throw invalid('proof is true or false');
-    const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
-    if (signal?.aborted) throw aborted(signal.reason);
-    let over = false;
-    let late: Timer | undefined;
-    const end = (tell: () => void) => {
-      over = true;
-      if (late !== undefined) {
-        late.cancel();
-        signal?.removeEventListener('abort', abort);
-      }
-      driver.forgo(link);
-      tell();
-    };
-    const abort = () => end(() => reject(aborted(signal?.reason)));
-    const link = driver.attach({
-      send: (reply) => end(() => resolve(reply)),
-      fail: (error) => end(() => reject(error)),
-    });
+/** One reply that is waited for. An object and no closures: with memory as storage it lives no longer than the call. */
+class Reply implements Sink {
+  #over = false;
+  #link = 0;
+  #late: Timer | undefined;
+  #abort: (() => void) | undefined;
+
+  constructor(
+    readonly driver: Driver,
+    readonly resolve: (reply: Uint8Array) => void,
+    readonly reject: (error: unknown) => void,
+    readonly signal: AbortSignalLike | undefined,
+  ) {}
+
+  /** Asks the core; waits only for what storage has to have first. */
+  begin(message: Uint8Array, token: string | undefined, proof: boolean | undefined, patience: number): void {
+    const { driver, signal } = this;
+    const link = driver.attach(this);
+    this.#link = link;
     try {
       driver.call((core, now) => {
         if (token !== undefined) {
@@ -47,14 +42,46 @@ export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait
         else core.exchange(link, message, now);
       });
     } catch (error) {
-      end(() => reject(error));
+      this.fail(error);
     }
     // With memory as storage the reply is there, and needs no alarm.
-    if (over) return;
+    if (this.#over) return;
+    const abort = () => this.fail(aborted(signal?.reason));
     if (signal?.aborted) return abort();
-    late = driver.timer(() => {
-      end(() => reject(new EdgeSessionError('TIMEOUT', 'storage did not make the reply durable in time')));
+    this.#late = driver.timer(() => {
+      this.fail(new EdgeSessionError('TIMEOUT', 'storage did not make the reply durable in time'));
     }, patience);
+    this.#abort = abort;
     signal?.addEventListener('abort', abort);
+  }
+
+  send(reply: Uint8Array): void {
+    this.#end();
+    this.resolve(reply);
+  }
+
+  fail(error: unknown): void {
+    this.#end();
+    this.reject(error);
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#late?.cancel();
+    if (this.#abort !== undefined) this.signal?.removeEventListener('abort', this.#abort);
+    this.driver.forgo(this.#link);
+  }
+}
+
+/** Hands `message` to the core and answers the one message that it transmits for it. */
+export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> & Joining = {}): Promise<Uint8Array> {
+  const { signal, token, proof } = options;
+  return new Promise((resolve, reject) => {
+    if (!isBytes(message)) throw invalid('a message is a Uint8Array');
+    if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');
+    if (proof !== undefined && typeof proof !== 'boolean') throw invalid('proof is true or false');
+    const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
+    if (signal?.aborted) throw aborted(signal.reason);
+    new Reply(driver, resolve, reject, signal).begin(message, token, proof, patience);
   });
 }

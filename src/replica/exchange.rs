@@ -3,11 +3,12 @@
 //! Invariants: one message in, one out; a request that changes nothing is answered all the same. Who comes by request and on
 //! a link is one peer twice, and is not sent the same again. A client shows its pass, and proves its ids, with each request.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Replica;
 use super::clients::Client;
-use super::links::Links;
+use super::links::{Known, Links};
 use crate::error::SessionError;
 use crate::id::{ReplicaId, SessionId, Space};
 use crate::io::LinkId;
@@ -31,21 +32,21 @@ type Said = (Option<ReplicaId>, Vec<Message>);
 impl Links {
     /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
     /// forgotten first, and costs one delta when it comes again.
-    fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Peer {
-        let known = |(owner, known, _): &(Option<SessionId>, ReplicaId, Peer)| *known == id && *owner == client;
+    fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Box<Peer> {
+        let known = |(owner, known, _): &Known| *known == id && *owner == client;
         if let Some(at) = self.exchanges.iter().position(known) {
             return self.exchanges.remove(at).2;
         }
         // Who has only asked for a hello so far has a name now.
         self.exchanges.retain(|(owner, _, peer)| owner.is_none() || *owner != client || peer.remote().is_some());
         // A client keeps few places, whatever it calls itself: it must not drive out the others.
-        let own = |(owner, _, _): &(Option<SessionId>, ReplicaId, Peer)| client.is_some() && *owner == client;
+        let own = |(owner, _, _): &Known| client.is_some() && *owner == client;
         if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
             self.exchanges.iter().position(own).map(|at| self.exchanges.remove(at));
         } else if self.exchanges.len() >= EXCHANGES_MAX {
             self.exchanges.remove(0);
         }
-        Peer::new(self.timing, now)
+        Box::new(Peer::new(self.timing, now))
     }
 }
 
@@ -98,7 +99,11 @@ impl Replica {
     /// Reads a request of at most so many messages.
     pub(super) fn read_request(&self, bytes: &[u8], most: u64) -> Result<Request, SessionError> {
         let known = self.store.vector(&self.space);
-        if bytes.is_empty() { Ok(None) } else { Frame::receive_beside(bytes, most, Some(known)).map(Some) }
+        if bytes.is_empty() {
+            Ok(None)
+        } else {
+            Frame::receive_beside(bytes, most, Some((&self.space, known))).map(Some)
+        }
     }
 
     /// What is said in return to a request, and to whom. The gate of a client comes back with what it has spent.
@@ -125,7 +130,7 @@ impl Replica {
         if let Some(gate) = gate.take() {
             // What an id has proved holds for this request alone: the next may be a thief's, who has only the token.
             let gate = if off(Mutant::Trust(Trust::EachRequest)) { gate.bound_as(peer.gate()) } else { gate };
-            peer = peer.behind_gate(gate);
+            peer.put_behind(gate);
         }
         let (mut messages, _) = self.act_on(None, client, &mut peer, frame);
         messages.retain(|message| !matches!(message, Message::Hello { .. }));

@@ -3,6 +3,7 @@
 //! Invariant: a frame that is damaged, or meant for somebody else, changes nothing. What is sent waits in the outbox
 //! for the record of the state that it tells.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -27,6 +28,9 @@ use crate::sync::step::Step;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
+/// Who comes by request: the session of a client, the id, and what is known of it.
+pub(super) type Known = (Option<SessionId>, ReplicaId, Box<Peer>);
+
 /// The peers: those on a link, and those that come by request and response.
 #[derive(Debug)]
 pub(super) struct Links {
@@ -41,7 +45,7 @@ pub(super) struct Links {
     /// Whose proofs are under way, or needed with each message.
     pub(super) bonds: Bonds,
     /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
-    pub(super) exchanges: Vec<(Option<SessionId>, ReplicaId, Peer)>,
+    pub(super) exchanges: Vec<Known>,
     /// What the sessions of clients have spent.
     accounts: Accounts,
     /// What waits for storage to catch up.
@@ -68,7 +72,7 @@ impl Links {
         let linked = self.clients.iter().filter(|(_, client)| client.session == session);
         let linked = linked.filter_map(|(link, _)| self.open.get(link));
         let asked = self.exchanges.iter().filter(|(owner, ..)| *owner == Some(session));
-        linked.chain(asked.map(|(_, _, peer)| peer)).map(Peer::staged).sum()
+        linked.chain(asked.map(|(_, _, peer)| &**peer)).map(Peer::staged).sum()
     }
 
     /// Takes note of what a client has spent.
@@ -119,7 +123,7 @@ impl Links {
     pub(super) fn has_passed_on(&self, space: &Space, dot: Dot, now: Millis) -> bool {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.contains(dot));
         let linked = self.open.values().any(|peer| peer.gate().is_none() && peer.remote().is_some());
-        let awaited = |(client, _, peer): &(Option<_>, _, Peer)| client.is_none() && peer.is_awaited(now);
+        let awaited = |(client, _, peer): &Known| client.is_none() && peer.is_awaited(now);
         let lone = || !linked && !self.exchanges.iter().any(awaited);
         self.trusted().any(holds) || lone()
     }
@@ -131,7 +135,7 @@ impl Links {
     }
 
     fn trusted(&self) -> impl Iterator<Item = &Peer> {
-        let all = self.open.values().chain(self.exchanges.iter().map(|(_, _, peer)| peer));
+        let all = self.open.values().chain(self.exchanges.iter().map(|(_, _, peer)| &**peer));
         all.filter(|peer| peer.gate().is_none())
     }
 
@@ -284,7 +288,7 @@ impl Replica {
             }
         }
         let most = peer.gate().map_or(u64::MAX, Gate::most_messages);
-        let frame = Frame::receive_beside(bytes, most, Some(self.store.vector(&self.space)))?;
+        let frame = Frame::receive_beside(bytes, most, Some((&self.space, self.store.vector(&self.space))))?;
         // A client must not make this replica doubt its past.
         if peer.gate().is_none() {
             self.look_for_amnesia(&frame.messages);
@@ -370,10 +374,13 @@ impl Replica {
     /// Whoever the frame is for, and even if it is one's own: then somebody else lives under this id.
     pub(super) fn look_for_amnesia(&mut self, messages: &[Message]) {
         // Of a space that is over nothing is held any more, own writes included.
-        let ahead = |(space, vector): (&Space, &VersionVector)| {
-            vector.get(self.id) > self.store.vector(space).get(self.id) && !self.store.is_over(space)
-        };
-        self.amnesia |= messages.iter().flat_map(Message::vectors).any(ahead);
+        for message in messages {
+            let (list, one) = message.told();
+            for (space, vector) in list.iter().map(|(space, vector)| (space, vector)).chain(one) {
+                let told = vector.get(self.id);
+                self.amnesia |= told > 0 && told > self.store.vector(space).get(self.id) && !self.store.is_over(space);
+            }
+        }
     }
 
     fn take_step(&mut self, step: Step) -> Vec<Message> {

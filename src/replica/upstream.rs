@@ -57,10 +57,17 @@ impl Upstream {
             let vector = store.vector(space);
             caught_up &= vector.dominates(holds);
             for id in self.former.iter().chain([&own]) {
-                let sequence = holds.get(*id).min(vector.get(*id));
-                let dot = Dot::new(*id, sequence);
-                if sequence > 0 && !self.acknowledged.get(space).is_some_and(|known| known.contains(dot)) {
-                    self.acknowledged.entry(space.clone()).or_default().advance(dot);
+                let held = holds.get(*id);
+                let sequence = if held > 0 { held.min(vector.get(*id)) } else { 0 };
+                if sequence == 0 {
+                    continue;
+                }
+                let known = match self.acknowledged.get_mut(space) {
+                    Some(known) => known,
+                    None => self.acknowledged.entry(space.clone()).or_default(),
+                };
+                if sequence > known.get(*id) {
+                    known.advance(Dot::new(*id, sequence));
                     self.stirred = true;
                 }
             }
@@ -117,7 +124,13 @@ impl Replica {
         if !core::mem::take(&mut self.upstream.stirred) && same {
             return;
         }
-        let unsynced = !self.own_dots().all(|(space, dot)| self.upstream.covers(space, dot));
+        let mut unsynced = false;
+        for (space, state) in self.store.spaces() {
+            for id in self.upstream.former.iter().chain([&self.id]) {
+                let dot = Dot::new(*id, state.vector().get(*id));
+                unsynced |= dot.sequence > 0 && !self.upstream.covers(space, dot);
+            }
+        }
         self.upstream.news |= unsynced != self.upstream.unsynced;
         self.upstream.unsynced = unsynced;
     }

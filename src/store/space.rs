@@ -375,30 +375,43 @@ impl SpaceState {
     /// As [`SpaceState::extract`], but only keys touched since `base ≥ from`: the top-up that ends a run of slices.
     #[must_use]
     pub fn extract_since(&self, space: &Space, from: &VersionVector, base: &VersionVector, hlc: Hlc) -> Delta {
+        if !base.is_empty() {
+            return self.delta_of(self.index.since(base, &self.table).collect(), space, from, hlc);
+        }
         let mut near = Near::new(from);
-        let one = |(key, set): (&Key, &LiveSet)| (key.clone(), list(set, &mut near));
-        let keys = if base.is_empty() {
-            self.iter().map(one).collect()
-        } else {
-            let slots = self.table.slots();
-            let mut touched = self.index.since(base, &self.table).collect();
-            sort(&mut touched, slots);
-            touched.into_iter().filter_map(|slot| slots.at(slot)).map(one).collect()
-        };
+        let keys = self.iter().map(|(key, set)| (key.clone(), list(set, &mut near))).collect();
         Delta { space: space.clone(), from: from.clone(), to: self.vector.clone(), hlc, keys }
     }
 
-    /// About how many bytes the delta since `from` takes, counted no further than `enough`.
+    /// The delta since `from` and about how many bytes it takes, if they are fewer than `enough`.
     #[must_use]
-    pub fn weight(&self, from: &VersionVector, enough: u64) -> u64 {
-        let mut weight = 0;
-        for (key, set) in self.index.since(from, &self.table).filter_map(|slot| self.table.slots().at(slot)) {
+    pub(crate) fn extract_below(
+        &self,
+        space: &Space,
+        from: &VersionVector,
+        hlc: Hlc,
+        enough: u64,
+    ) -> Option<(Delta, u64)> {
+        let slots = self.table.slots();
+        let (mut touched, mut weight) = (Vec::new(), 0);
+        for slot in self.index.since(from, &self.table) {
+            let Some((key, set)) = slots.at(slot) else { continue };
             weight += key.len() as u64 + set.bytes();
             if weight >= enough {
-                break;
+                return None;
             }
+            touched.push(slot);
         }
-        weight
+        Some((self.delta_of(touched, space, from, hlc), weight))
+    }
+
+    /// The delta since `from` of these slots' keys.
+    fn delta_of(&self, mut touched: Vec<Slot>, space: &Space, from: &VersionVector, hlc: Hlc) -> Delta {
+        let (mut near, slots) = (Near::new(from), self.table.slots());
+        sort(&mut touched, slots);
+        let one = |(key, set): (&Key, &LiveSet)| (key.clone(), list(set, &mut near));
+        let keys = touched.into_iter().filter_map(|slot| slots.at(slot)).map(one).collect();
+        Delta { space: space.clone(), from: from.clone(), to: self.vector.clone(), hlc, keys }
     }
 
     /// The keys after `after`, in order, that are touched by a dot not in `from`, until they weigh `budget` bytes (at

@@ -43,6 +43,9 @@ const UNDER: u64 = 22;
 const PROOF: u64 = 23;
 const ROSTER: u64 = 24;
 
+/// Most frames hold no more messages.
+const FEW: u64 = 4;
+
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
 
@@ -175,6 +178,9 @@ pub enum Message {
 /// siblings may be longer. A snapshot that is restored has no such limit.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
+/// A list of spaces with their vectors, and one more.
+type Told<'a> = (&'a [(Space, VersionVector)], Option<(&'a Space, &'a VersionVector)>);
+
 /// Messages with their sender and, once it is known, their receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Frame {
@@ -191,8 +197,13 @@ impl Frame {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // Where a long vector is told, its ids are written in one piece.
-        let told = self.messages.iter().flat_map(Message::vectors).map(|(_, vector)| vector);
-        let mut writer = Self::begin(self.from, self.to, told.max_by_key(|vector| vector.len()));
+        let mut longest: Option<&VersionVector> = None;
+        for message in &self.messages {
+            let (list, one) = message.told();
+            let told = list.iter().map(|(_, vector)| vector).chain(one.map(|(_, vector)| vector));
+            longest = longest.into_iter().chain(told).max_by_key(|vector| vector.len());
+        }
+        let mut writer = Self::begin(self.from, self.to, longest);
         for message in &self.messages {
             writer.item();
             message.encode(&mut writer);
@@ -244,11 +255,15 @@ impl Frame {
         Self::receive_beside(bytes, most, None)
     }
 
-    /// As [`Frame::receive_few`], by a replica that holds `known`: peers mostly name the same replicas.
+    /// As [`Frame::receive_few`], by a replica that holds `known` of a space: peers mostly name that, and the same replicas.
     ///
     /// # Errors
     /// As [`Frame::receive`].
-    pub fn receive_beside(bytes: &[u8], most: u64, known: Option<&VersionVector>) -> Result<Self, SessionError> {
+    pub fn receive_beside(
+        bytes: &[u8],
+        most: u64,
+        known: Option<(&Space, &VersionVector)>,
+    ) -> Result<Self, SessionError> {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(SessionError::malformed("a message longer than any that a replica sends"));
         }
@@ -263,15 +278,18 @@ impl Frame {
         Self::read(bytes, u64::MAX, None)
     }
 
-    fn read(bytes: &[u8], most: u64, known: Option<&VersionVector>) -> Result<Self, SessionError> {
-        let mut reader = Reader::open_beside(bytes, known)?;
+    fn read(bytes: &[u8], most: u64, known: Option<(&Space, &VersionVector)>) -> Result<Self, SessionError> {
+        let mut reader = Reader::open_beside(bytes, known.map(|(_, vector)| vector))?;
+        if let Some((space, _)) = known {
+            reader.expect(space);
+        }
         let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
         if count > most {
             return Err(SessionError::malformed("more messages at once than a client has to say"));
         }
         let from = reader.replica()?;
         let to = reader.optional(Reader::replica)?;
-        let mut messages = Vec::new();
+        let mut messages = Vec::with_capacity(count.min(FEW) as usize);
         for _ in 0..count {
             messages.push(Message::decode(&mut reader)?);
         }
@@ -475,7 +493,13 @@ impl Message {
 
     /// The vectors that the message names, each with its space: where a replica may find its own id.
     pub fn vectors(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
-        let (list, one): (&[(Space, VersionVector)], _) = match self {
+        let (list, one) = self.told();
+        list.iter().map(|(space, vector)| (space, vector)).chain(one)
+    }
+
+    /// As [`Message::vectors`]: those of a hello, or the one of another message.
+    pub(crate) fn told(&self) -> Told<'_> {
+        match self {
             Self::Hello { vectors, .. } => (vectors, None),
             Self::Delta(delta) | Self::TopUp { delta, .. } => (&[], Some((&delta.space, &delta.to))),
             Self::Ack { space, vector } | Self::Behind { space, vector } | Self::Under { space, vector } => {
@@ -495,8 +519,7 @@ impl Message {
             | Self::Roster { .. }
             | Self::Unknown { .. }
             | Self::Foreign { .. } => (&[], None),
-        };
-        list.iter().map(|(space, vector)| (space, vector)).chain(one)
+        }
     }
 
     /// What of [`Message::vectors`] the sender holds itself.

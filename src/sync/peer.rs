@@ -107,8 +107,13 @@ impl Peer {
     /// The same peer as a client: behind a gate.
     #[must_use]
     pub fn behind_gate(mut self, gate: Gate) -> Self {
-        self.gate = Some(gate);
+        self.put_behind(gate);
         self
+    }
+
+    /// As [`Peer::behind_gate`], of one that is remembered.
+    pub fn put_behind(&mut self, gate: Gate) {
+        self.gate = Some(gate);
     }
 
     /// Whether the peer is an edge that asks who writes.
@@ -392,7 +397,10 @@ impl Peer {
         self.spaces.retain(|space, _| store.space(space).is_some());
         self.spaces.iter_mut().for_each(|(_, progress)| progress.holds = VersionVector::new());
         for (space, vector) in vectors {
-            self.learn(&space, &vector, store);
+            match self.spaces.get_mut(&space) {
+                Some(progress) => progress.hold(vector),
+                None => self.learn(&space, &vector, store),
+            }
         }
     }
 
@@ -410,11 +418,7 @@ impl Peer {
         }
         let progress = self.spaces.entry(space.clone()).or_default();
         progress.holds.join(vector);
-        if progress.under_way.as_ref().is_some_and(|under_way| progress.holds.dominates(&under_way.to)) {
-            progress.under_way = None;
-            progress.attempts = 0;
-            progress.run = None;
-        }
+        progress.settle();
     }
 }
 

@@ -36,6 +36,25 @@ impl Progress {
         }
     }
 
+    /// The peer holds this as well.
+    pub(super) fn hold(&mut self, vector: VersionVector) {
+        if self.holds.is_empty() {
+            self.holds = vector;
+        } else {
+            self.holds.join(&vector);
+        }
+        self.settle();
+    }
+
+    /// What the peer holds has grown: nothing is under way any more if that was all of it.
+    pub(super) fn settle(&mut self) {
+        if self.under_way.as_ref().is_some_and(|under_way| self.holds.dominates(&under_way.to)) {
+            self.under_way = None;
+            self.attempts = 0;
+            self.run = None;
+        }
+    }
+
     /// When what is under way is sent again. Whoever fetches slices asks again for what it lacks.
     pub(super) fn repeat_at(&self, under_way: &UnderWay, retry: Millis) -> Millis {
         let attempts = if self.run.as_ref().is_some_and(Run::is_heard) { u32::MAX } else { self.attempts };

@@ -41,7 +41,7 @@ impl Peer {
         }
         if self.remote.is_some() {
             self.tell(store, now, &mut messages);
-            self.all_news(&[], store, now, &mut messages);
+            self.all_news(None, store, now, &mut messages);
         }
         let waits = self.waits();
         let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
@@ -84,7 +84,7 @@ impl Peer {
         messages.push(self.hello(store, false));
         self.told.ask_anew();
         self.tell(store, now, &mut messages);
-        self.all_news(fetching, store, now, &mut messages);
+        self.all_news(Some(fetching), store, now, &mut messages);
         self.name_records(&mut messages, store);
         messages
     }
@@ -103,22 +103,23 @@ impl Peer {
         }
     }
 
-    /// The news of every space but those in `fetching`, as far as one message takes them: the others follow when something
-    /// of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
+    /// The news of every space (in an answer: but those in `fetching`), as far as one message takes them: the others follow
+    /// when something of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
     fn all_news(
         &mut self,
-        fetching: &[Space],
+        fetching: Option<&[Space]>,
         store: &SessionConsistentStore,
         now: Millis,
         messages: &mut Vec<Message>,
     ) {
-        let mut weight = 0;
+        let (mut weight, asked) = (0, fetching.is_some());
+        let fetching = fetching.unwrap_or_default();
         if self.gate.as_mut().is_some_and(|gate| gate.is_quiet(now)) {
             return;
         }
         let (turn, gate) = (self.turn.take(), self.gate.take());
         let mut tell = |(space, state): (&Space, &SpaceState)| {
-            let news = if fetching.contains(space) { None } else { self.news(space, state, store, now) };
+            let news = if fetching.contains(space) { None } else { self.news(space, state, store, asked, now) };
             let Some((message, bytes)) = news else { return false };
             messages.push(message);
             weight += bytes;
@@ -153,6 +154,7 @@ impl Peer {
         space: &Space,
         state: &SpaceState,
         store: &SessionConsistentStore,
+        asked: bool,
         now: Millis,
     ) -> Option<(Message, u64)> {
         let retry = self.timing.retry;
@@ -172,18 +174,21 @@ impl Peer {
         }
         let hlc = store.clock().last();
         let from = &progress.holds;
-        let weight = state.weight(from, SLICE_BYTES);
-        if growing && weight >= SLICE_BYTES && progress.under_way.is_none() {
+        let small = state.extract_below(space, from, hlc, SLICE_BYTES);
+        if growing && small.is_none() && progress.under_way.is_none() {
             // Two that have much for each other tell it in turns: the entries that are coming would else have to be named
             // once more, behind slices that went before.
             return None;
         }
-        progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
-        if weight < SLICE_BYTES {
-            return Some((Message::Delta(state.extract(space, from, hlc)), weight));
+        // An answer is given anew to each request, whether the last one has arrived or not.
+        if !asked || small.is_none() {
+            progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
+        }
+        if let Some((delta, weight)) = small {
+            return Some((Message::Delta(delta), weight));
         }
         let run = progress.run.insert(Run::new(from.clone(), state.vector().clone()));
-        Some((run.first(space, state, hlc), weight))
+        Some((run.first(space, state, hlc), SLICE_BYTES))
     }
 
     /// When [`Peer::speak`] has something to say next, if nothing changes until then.
