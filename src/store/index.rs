@@ -73,10 +73,30 @@ impl Log {
         self.ordered = self.notes.len();
     }
 
+    /// The notes of sequences above `after`. What is asked for is mostly what came last: it is looked for from the end, in ever
+    /// longer steps, so that of a long log the rest need not be in the processor's cache.
+    fn since(&self, after: u64) -> &[Note] {
+        let (mut start, mut step) = (self.notes.len(), 1);
+        while start > 0 {
+            let probe = start.saturating_sub(step);
+            if self.notes.get(probe).is_some_and(|note| note.sequence() > after) {
+                (start, step) = (probe, 2 * step);
+                continue;
+            }
+            let between = self.notes.get(probe..start).unwrap_or_default();
+            start = probe + between.partition_point(|note| note.sequence() <= after);
+            break;
+        }
+        self.notes.get(start..).unwrap_or_default()
+    }
+
     /// The notes of sequences above `after`, up to `upto`.
     fn between(&self, after: u64, upto: u64) -> &[Note] {
-        let until = |last: u64| self.notes.partition_point(|note| note.sequence() <= last);
-        self.notes.get(until(after)..until(upto)).unwrap_or_default()
+        let later = self.since(after);
+        if later.last().is_none_or(|last| last.sequence() <= upto) {
+            return later;
+        }
+        later.get(..later.partition_point(|note| note.sequence() <= upto)).unwrap_or_default()
     }
 
     /// The dot of a note.
@@ -152,7 +172,7 @@ impl Index {
     /// The slots of keys that a dot outside of `vector` decides; a slot comes once for each such dot.
     pub(crate) fn since<'a>(&'a self, vector: &'a VersionVector, table: &'a Table) -> impl Iterator<Item = Slot> + 'a {
         self.logs.iter().flat_map(|log| {
-            let notes = log.between(vector.get(log.origin), u64::MAX);
+            let notes = log.since(vector.get(log.origin));
             log.holding(notes, table).map(|(_, slot)| slot)
         })
     }
