@@ -7,9 +7,11 @@ mod common;
 use common::host::{Host, PLAIN, SYNC, sync};
 use common::{START, edge, erase, put, stored};
 use edge_session::error::ErrorCode;
-use edge_session::id::Dot;
+use edge_session::id::{Dot, Space};
 use edge_session::io::{Effect, SessionHandle};
-use edge_session::replica::Glance;
+use edge_session::replica::{Glance, SessionInit};
+use edge_session::store::Mutation;
+use edge_session::store::entry::Content;
 
 fn glance(host: &mut Host, session: SessionHandle, key: &str) -> Glance {
     let seen = host.replica.glance(session, key.into(), SYNC, host.now).unwrap();
@@ -168,27 +170,68 @@ fn the_room_is_what_the_limits_leave() {
     assert_eq!(host.replica.room().0, 1, "all or nothing");
 }
 
+/// The keys of what comes with a read, in one text.
+fn ahead(host: &Host, session: SessionHandle, key: &str, most: usize) -> String {
+    host.replica.ahead(session, key, most).iter().map(|copy| &*copy.key).collect()
+}
+
 #[test]
 fn neighbours_come_with_a_read_as_far_as_their_copies_may_be_kept() {
     let mut host = Host::new(edge("a"));
     let ann = host.session();
-    for key in ["a", "b", "c", "e", "f"] {
+    for key in ["a", "f", "c", "e", "b", "g", "h"] {
         host.set(ann, key, &format!("of {key}"));
     }
     let mut ending = put("d", "v");
     ending.expires_at = Some(START + 60_000);
-    host.replica.hand_over(ann, vec![ending, erase("e")], PLAIN, START).unwrap();
+    let bytes = Mutation { content: Content::Bytes([1][..].into()), ..put("h", "") };
+    host.replica.hand_over(ann, vec![ending, erase("e"), bytes], PLAIN, START).unwrap();
     host.drain();
-    glance(&mut host, ann, "b");
-    let ahead = host.replica.ahead(ann, "b", 64);
-    let keys: Vec<&str> = ahead.iter().map(|copy| &*copy.key).collect();
-    assert_eq!(keys, ["c", "f"]); // behind it only; neither what ends nor what is gone
-    assert_eq!(ahead[0].dot, Dot::new(host.id(), 3));
-    assert_eq!(host.replica.ahead(ann, "b", 1).len(), 1);
-    assert_eq!(host.replica.ahead(ann, "f", 64), []);
-    // Nothing but `b` was read.
+    glance(&mut host, ann, "c");
+    // Itself, what came behind it and what came before it; neither what ends, what is gone, nor bytes.
+    assert_eq!(ahead(&host, ann, "c", 64), "cbgaf");
+    assert_eq!(host.replica.ahead(ann, "c", 64)[0].dot, Dot::new(host.id(), 3));
+    assert_eq!(ahead(&host, ann, "g", 1_000), "g", "a walk has been at what came before");
+    assert_eq!(ahead(&host, ann, "nothing", 64), "");
+    // Nothing but `c` was read.
     let vector = host.replica.session(ann).unwrap().vector;
-    assert_eq!(vector.get(&host.space()).unwrap().reads.get(host.id()), 2);
+    assert_eq!(vector.get(&host.space()).unwrap().reads.get(host.id()), 3);
+}
+
+#[test]
+fn siblings_and_other_spaces_do_not_come_with_a_read() {
+    let (mut paris, mut tokyo) = (Host::new(edge("paris")), Host::new(edge("tokyo")));
+    let (ann, bob) = (paris.session(), tokyo.session());
+    for key in ["a", "b", "c"] {
+        paris.set(ann, key, "v");
+    }
+    tokyo.set(bob, "b", "w");
+    paris.pull(&mut tokyo);
+    assert_eq!(ahead(&paris, ann, "a", 64), "ac");
+    let other = paris.open(SessionInit { space: Space::first("other").ok(), ..SessionInit::default() });
+    paris.set(other, "z", "v");
+    assert_eq!(ahead(&paris, other, "z", 64), "z");
+    assert_eq!(ahead(&paris, ann, "a", 64), "ac");
+}
+
+#[test]
+fn whoever_reads_all_keys_here_and_there_is_told_of_each_once() {
+    let mut host = Host::new(edge("a"));
+    let ann = host.session();
+    let key = |n| format!("{n:04} ");
+    host.replica.hand_over(ann, (0..1_000).map(|n| put(&key(n), "v")).collect(), PLAIN, START).unwrap();
+    for most in [1, 3, 7, 15, 31, 63, 64] {
+        let mut told = std::collections::BTreeSet::new();
+        for n in (0..1_000).map(|n| n * 389 % 1_000) {
+            if told.contains(&key(n)) {
+                continue;
+            }
+            for copy in host.replica.ahead(ann, &key(n), most) {
+                assert!(told.insert(copy.key.to_string()), "{} was told twice", &*copy.key);
+            }
+        }
+        assert_eq!(told.len(), 1_000);
+    }
 }
 
 #[test]
@@ -199,7 +242,7 @@ fn neighbours_that_are_not_durable_do_not_come() {
     assert_eq!(host.replica.ahead(ann, "a", 64), []);
     host.drain();
     host.confirm_all();
-    assert_eq!(host.replica.ahead(ann, "a", 64).len(), 1);
+    assert_eq!(ahead(&host, ann, "a", 64), "ab");
 }
 
 #[test]
@@ -213,8 +256,8 @@ fn neighbours_weigh_no_more_than_short_ones_would() {
     }
     let ahead = |key: &str, most| host.replica.ahead(ann, key, most).len();
     assert_eq!(ahead("k0000", 64), 64);
-    assert_eq!(ahead("k0000", usize::MAX), 999 + 25, "never more than 1,024");
-    assert_eq!(ahead("k1000", 64), 8, "16 KiB");
+    assert_eq!(ahead("k0000", usize::MAX), 1_000 + 24, "never more than 1,024");
+    assert_eq!(ahead("k1024", 64), 8, "16 KiB");
     assert_eq!(ahead("k1000", usize::MAX), 32, "64 KiB");
     assert_eq!(ahead("k0000", 0), 0);
 }

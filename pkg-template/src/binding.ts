@@ -169,9 +169,10 @@ export type Kind = 0 | 1 | 2;
 /** What a key shows, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
 export type Glance = readonly [kind: Kind, value: string | Uint8Array, origin?: number, sequence?: number, ...ahead: Ahead | []];
 
-/** Copies of keys that follow: keys and values joined, and for each the length of its key, of its value (shifted left by two
- * bits, under which its kind stands), its replica's number and its sequence. */
-export type Ahead = readonly [text: string, numbers: Float64Array];
+/** The copy itself and those of keys that came to the replica together with it: keys and values joined; how many there are, for
+ * each where its key begins, where its value, and its write (shifted left by one bit, under which its kind stands); the end of
+ * the text; and for each write its replica's number, and the lower and upper half of its sequence. */
+export type Ahead = readonly [text: string, numbers: Uint32Array];
 
 export interface RawEntry {
   readonly key: string;

@@ -18,7 +18,8 @@ export class Copies {
 
   /** The copy of a key, which somebody reads. A walk leaves it where it is; who reads here and there has it put in its place. */
   get(key: string): Copy | undefined {
-    return this.#places.get(key) ?? this.#pages.read(key, this.#places) ?? (this.#pile.empty ? undefined : this.#dig(key));
+    const placed = this.#places.size === 0 ? undefined : this.#places.get(key);
+    return placed ?? this.#pages.read(key, this.#places) ?? (this.#pile.empty ? undefined : this.#dig(key));
   }
 
   /** Puts a copy into its place. */
@@ -56,7 +57,7 @@ export class Copies {
   }
 
   /** Takes what came with a read. */
-  add(text: string, numbers: Float64Array): void {
+  add(text: string, numbers: Uint32Array): void {
     this.#paged = true;
     this.#pages.add(text, numbers);
   }

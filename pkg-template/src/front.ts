@@ -181,8 +181,9 @@ export class Front {
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
   keep(copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
-    copies.set(key, new Copy(value as string, new Mark(kind, origin, sequence)));
+    // What has come with it begins with it.
     if (text !== undefined && numbers !== undefined) copies.add(text, numbers);
+    else copies.set(key, new Copy(value as string, new Mark(kind, origin, sequence)));
   }
 
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */

@@ -20,8 +20,8 @@ use crate::store::Mutation;
 use crate::store::entry::{Content, DataEntry, Key, LiveSet};
 use crate::time::Millis;
 
-/// The most copies that are handed over with one read.
-const AHEAD_MAX: usize = 1024;
+/// The most copies that are handed over with one read, beside its own.
+const AHEAD_MAX: usize = 1023;
 /// The most bytes of them: so many for each that is asked for, and in all. A copy in JavaScript may keep all of them in memory.
 const AHEAD_BYTES: usize = 256;
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
@@ -112,10 +112,11 @@ impl Replica {
         Ok(Glance { item, keep })
     }
 
-    /// The keys that follow a key, in their order, as far as their copies may be kept: whoever reads one key for the first
-    /// time will often read its neighbours, and one crossing then serves them all. At most `most` keys are looked at (and
-    /// never more than 1,024). Nothing is read by it: the session learns nothing. To be called right after
-    /// [`Replica::glance`].
+    /// A key and those that came to this replica together with it, as far as their copies may be kept: whoever reads one for
+    /// the first time will often read its neighbours, and one crossing then serves them all. The key itself comes first, then
+    /// those behind it: what came by a delta or a snapshot came in the order of keys. At most `most` others are looked at (and
+    /// never more than 1,023), within bounds that do not depend on the key unless they are many. Nothing is read by it: the
+    /// session learns nothing. To be called right after [`Replica::glance`].
     #[must_use]
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
         let copy = |(key, entry): (&Key, &DataEntry)| Ahead {
@@ -127,21 +128,17 @@ impl Replica {
     }
 
     /// The same without a copy of any.
-    pub fn neighbours<'a>(
-        &'a self,
+    pub fn neighbours(
+        &self,
         session: SessionHandle,
-        key: &'a str,
+        key: &str,
         most: usize,
-    ) -> impl Iterator<Item = (&'a Key, &'a DataEntry)> {
+    ) -> impl Iterator<Item = (&Key, &DataEntry)> {
         let space = self.sessions.get(&session).map(|state| &state.space);
         let held = space.and_then(|space| Some((self.durable(space), self.store.space(space)?)));
         let (mut bytes, enough) = (0, most.saturating_mul(AHEAD_BYTES).min(AHEAD_BYTES_MAX));
-        let all = held.into_iter().filter(move |_| most > 0).flat_map(move |(durable, space)| {
-            let keys = space
-                .range(Some(key), None)
-                .filter(move |(next, _)| !next.is(key.as_bytes()))
-                .take(most.min(AHEAD_MAX));
-            keys.filter_map(move |(key, set)| {
+        let all = held.filter(|_| most > 0).into_iter().flat_map(move |(durable, space)| {
+            space.beside(key, most.min(AHEAD_MAX) as u32).filter_map(move |(key, set)| {
                 let entry = alone(set).filter(|entry| durable.contains(entry.dot()))?;
                 matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((key, entry))
             })

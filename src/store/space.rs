@@ -120,6 +120,13 @@ impl SpaceState {
         self.table.walk(start.map_or(Unbounded, Included), end.map_or(Unbounded, Excluded))
     }
 
+    /// A key and those in the slots beside it that have entries, as far as at most `most` others are looked at: what came
+    /// together, mostly in the order of keys, and found without any order. See [`Table::beside`].
+    pub(crate) fn beside(&self, key: &str, most: u32) -> impl Iterator<Item = (&Key, &LiveSet)> {
+        let slots = self.table.beside(key, most);
+        slots.filter_map(|slot| self.table.slots().at(slot))
+    }
+
     /// The number of keys, tombstones included.
     #[must_use]
     pub const fn len(&self) -> usize {

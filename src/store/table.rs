@@ -44,6 +44,9 @@ impl Held {
     }
 }
 
+/// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
+const TOGETHER: u32 = 64;
+
 /// A hash of a key that has no slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vacancy(u32);
@@ -152,6 +155,21 @@ impl Table {
     /// The slot of a key, if it has one.
     pub(crate) fn place(&self, key: &str) -> Option<Slot> {
         self.find(key.as_bytes(), hash(self.seed, key.as_bytes()))
+    }
+
+    /// The slot of a key and at most `most` others: those behind it and then those before it within bounds that do not depend
+    /// on the key, so that whoever asks for one key here and one there is told of each slot once; of more than 64, those behind.
+    pub(crate) fn beside(&self, key: &str, most: u32) -> impl Iterator<Item = Slot> + use<> {
+        let (from, slot, until) = match self.place(key) {
+            None => (0, 0, 0),
+            Some(slot) if most > TOGETHER => (slot, slot, slot.saturating_add(most).saturating_add(1)),
+            Some(slot) => {
+                let size = 1 << most.saturating_add(1).ilog2();
+                let from = slot - slot % size;
+                (from, slot, from.saturating_add(size))
+            }
+        };
+        (slot..until.min(self.slots.next())).chain(from..slot)
     }
 
     fn find(&self, key: &[u8], hash: u32) -> Option<Slot> {

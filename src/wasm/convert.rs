@@ -5,14 +5,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use js_sys::{Array, Float64Array, Uint8Array};
+use js_sys::{Array, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use super::error::{argument, missing};
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
-use crate::id::ReplicaId;
+use crate::id::{Dot, ReplicaId};
 use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
 use crate::replica::Identity;
 use crate::service::query::{QueryPlan, QueryStatus};
@@ -200,26 +200,30 @@ pub(super) fn change(change: &Change) -> JsValue {
 }
 
 /// A read for the cache: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` where a copy may be kept;
-/// and behind these, where there are copies ahead, their keys and values joined and for each the length of its key, the
-/// length of its value shifted left by two bits with its kind under them, its origin and its sequence.
-pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, ahead: &Copies) -> JsValue {
+/// and behind these, where there are copies beside it, what [`Copies`] says of them.
+pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, beside: &Copies) -> JsValue {
     let Some((kind, value)) = content.and_then(bare) else { return JsValue::UNDEFINED };
     let Some((origin, sequence)) = keep else { return Array::of2(&kind.into(), &value).into() };
     let seen = Array::of4(&kind.into(), &value, &origin.into(), &JsValue::from_f64(sequence as f64));
-    if !ahead.numbers.is_empty() {
-        seen.push(&JsValue::from_str(&ahead.text));
-        seen.push(&Float64Array::from(&*ahead.numbers).into());
+    if let Some(numbers) = beside.numbers() {
+        seen.push(&JsValue::from_str(&beside.text));
+        seen.push(&Uint32Array::from(&*numbers).into());
     }
     seen.into()
 }
 
-/// Copies on their way out, as `glance` hands them over.
+/// Copies on their way out, laid out as they are read there: nothing has to be made of them first.
+///
+/// Their keys and values are joined to one text. The numbers are how many there are; for each where its key begins in the text,
+/// where its value, and which write it is, shifted left by one bit over its kind; the end of the text; and for each write its
+/// origin and the lower and the upper half of its sequence.
 #[derive(Default)]
 pub(super) struct Copies {
     text: String,
-    numbers: Vec<f64>,
-    /// Whose writes they are; numbers have places here until `number`.
-    origins: Vec<ReplicaId>,
+    /// How many UTF-16 units the text has.
+    units: u32,
+    rows: Vec<u32>,
+    writes: Vec<(Dot, u32)>,
 }
 
 impl Copies {
@@ -229,24 +233,43 @@ impl Copies {
             Content::Json(value) => (JSON, &**value),
             Content::Bytes(_) | Content::Tombstone => return,
         };
-        // Mostly the writer of the one before.
-        let place = self.origins.iter().rposition(|origin| *origin == entry.dot().replica).unwrap_or_else(|| {
-            self.origins.push(entry.dot().replica);
-            self.origins.len() - 1
-        });
+        // Mostly the write of the one before.
+        if self.writes.last().is_none_or(|(dot, _)| *dot != entry.dot()) {
+            self.writes.push((entry.dot(), 0));
+        }
+        let write = (self.writes.len() as u32).saturating_sub(1) << 1 | kind;
+        let value_at = self.units.saturating_add(units(key));
+        self.rows.extend([self.units, value_at, write]);
+        self.units = value_at.saturating_add(units(value));
         self.text.push_str(key);
         self.text.push_str(value);
-        let packed = u64::from(units(value)) << 2 | u64::from(kind);
-        self.numbers.extend([f64::from(units(key)), packed as f64, place as f64, entry.dot().sequence as f64]);
     }
 
     /// Gives the writers the numbers by which they are known outside.
-    pub(super) fn number(&mut self, number: impl FnMut(ReplicaId) -> u32) {
-        let numbers: Vec<u32> = self.origins.iter().copied().map(number).collect();
-        for copy in self.numbers.chunks_exact_mut(4) {
-            let [_, _, origin, _] = copy else { continue };
-            *origin = numbers.get(*origin as usize).copied().map_or(0.0, f64::from);
+    pub(super) fn number(&mut self, mut number: impl FnMut(ReplicaId) -> u32) {
+        let mut last = None;
+        for (dot, origin) in &mut self.writes {
+            *origin = match last {
+                Some((replica, origin)) if replica == dot.replica => origin,
+                _ => number(dot.replica),
+            };
+            last = Some((dot.replica, *origin));
         }
+    }
+
+    /// The numbers, if there is a copy beside that of the key that was asked for.
+    fn numbers(&self) -> Option<Vec<u32>> {
+        if self.rows.len() <= 3 {
+            return None;
+        }
+        let mut numbers = Vec::with_capacity(2 + self.rows.len() + 3 * self.writes.len());
+        numbers.push((self.rows.len() / 3) as u32);
+        numbers.extend_from_slice(&self.rows);
+        numbers.push(self.units);
+        for (dot, origin) in &self.writes {
+            numbers.extend([*origin, dot.sequence as u32, (dot.sequence >> 32) as u32]);
+        }
+        Some(numbers)
     }
 }
 

@@ -75,8 +75,8 @@ impl Session {
         self.begin(Operation::Get(key.into()), terms(bits, timeout)?, now)
     }
 
-    /// What a key shows, and whether a copy may be kept: `[kind, value, origin, sequence]`; with copies of at most `ahead`
-    /// keys that follow.
+    /// What a key shows, and whether a copy may be kept: `[kind, value, origin, sequence]`; and with it come copies of at
+    /// most `ahead` other keys, for who reads one will often read its neighbours.
     ///
     /// # Errors
     /// As `get`.

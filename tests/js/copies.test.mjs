@@ -74,6 +74,32 @@ test('walks and reads here and there, by several at once, show what is true, wha
   }
 });
 
+test('whoever walks in circles, and from here to there where a page ends, is shown what is true', async (t) => {
+  for (const seed of [4, 5]) {
+    const below = numbers(seed);
+    const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+    const ann = warm(tokyo);
+    const key = (n) => `key ${String(n).padStart(5, '0')}`;
+    const [count, expected] = [4_000, []];
+    const put = (n, value) => {
+      ann.sync.set(key(n), value);
+      expected[n] = value;
+    };
+    for (let n = 0; n < count; n += 1) put(n, n % 5 ? `value ${n}` : { n });
+    await pull(paris, tokyo);
+    const bob = paris.session();
+    let [first, length] = [0, count];
+    for (let round = 0; round < 120; round += 1) {
+      for (let n = first; n < first + length; n += 1) assert.deepEqual(bob.sync.get(key(n % count)), expected[n % count], `round ${round}, seed ${seed}`);
+      // Where pages end, as a rule, and the same circle again.
+      if (round % 3 === 0) [first, length] = [64 * below(count / 64), 64 * below(30)];
+      if (below(4) > 0) continue;
+      for (let n = below(30); n > 0; n -= 1) put(below(count), `changed ${round}`);
+      await pull(paris, tokyo);
+    }
+  }
+});
+
 test('a page of copies of which most have changed elsewhere is let go of, and what is left is read again', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);

@@ -120,14 +120,26 @@ pub fn range(range: &Range) -> Value {
 pub fn glance(seen: &Glance, keep: Option<[Value; 2]>, ahead: &[Ahead], dots: Vec<[Value; 2]>) -> Value {
     let Some((kind, value)) = seen.item.as_ref().and_then(|item| content(&item.content)) else { return Value::Null };
     let mut shown: Vec<Value> = [json!(kind), value].into_iter().chain(keep.into_iter().flatten()).collect();
-    if !ahead.is_empty() {
+    // The first is the copy of the key itself.
+    if ahead.len() > 1 {
         let units = |text: &str| text.encode_utf16().count();
-        let (mut joined, mut numbers) = (String::new(), Vec::new());
+        let (mut joined, mut at) = (String::new(), 0);
+        let (mut numbers, mut writes) = (vec![json!(ahead.len())], Vec::<[Value; 2]>::new());
         for (copy, dot) in ahead.iter().zip(dots) {
             let Some((kind, value)) = content(&copy.content) else { continue };
             let value = value.as_str().unwrap_or_default();
             joined.extend([&*copy.key, value]);
-            numbers.extend([json!(units(&copy.key)), json!(units(value) << 2 | kind as usize)].into_iter().chain(dot));
+            if writes.last() != Some(&dot) {
+                writes.push(dot);
+            }
+            let value_at = at + units(&copy.key);
+            numbers.extend([json!(at), json!(value_at), json!((writes.len() - 1) << 1 | kind as usize)]);
+            at = value_at + units(value);
+        }
+        numbers.push(json!(at));
+        for [origin, sequence] in writes {
+            let sequence = sequence.as_u64().unwrap_or_default();
+            numbers.extend([origin, json!(sequence & 0xffff_ffff), json!(sequence >> 32)]);
         }
         shown.extend([json!(joined), json!(numbers)]);
     }
