@@ -29,10 +29,13 @@ export function report({ place, how, rounds, entries }, args) {
         process.stderr.write(`… ${what} (${Math.round(told / 1_000)} s)\n`);
       }
     },
-    show(title, rows, note, seconds) {
+    /** One part's table; how busy the machine was is noted with what is known of it. */
+    show(title, rows, part) {
       if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
       for (const verdict of rows.map((row) => row.at(-1))) if (verdict in met) met[verdict] += 1;
-      const below = [note, `${seconds} s, load ${load()}`].filter((line) => line !== undefined);
+      part.load = load();
+      const reasons = Object.entries(part.failed).map(([name, why]) => `${name} has no figures: ${why.replace(/\s+/g, ' ').slice(0, 120)}`);
+      const below = [...reasons, part.note, `${part.seconds} s, load ${part.load}`].filter((line) => line !== undefined);
       console.log(`\n${table(title, rows)}\n${below.map((line) => `  (${line})`).join('\n')}`);
     },
     /** A contender that failed its checks, or did not run, fails the run. */

@@ -51,8 +51,7 @@ export async function suite({ start, absent = [], only, share = 1, rounds, warmi
     const seconds = Math.round((performance.now() - begun) / 1_000);
     results[title] = { seconds, note, figures, verdicts: judged, failed, rounds: all };
     const rows = Object.entries(figures).flatMap(([what, by]) => lines(what, by, judged[what]));
-    for (const [name, why] of Object.entries(failed)) rows.push([`  ${name} did not run: ${why.split('\n')[0].slice(0, 60)}`]);
-    show(title, rows, note, seconds);
+    show(title, rows, results[title]);
   };
 
   const stores = Object.keys(STORES);
