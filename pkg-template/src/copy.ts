@@ -13,6 +13,9 @@ export type Stored = 0 | 1 | 3;
  * Without a sequence the write is in the log.
  */
 export class Mark {
+  /** Of whoever has read a copy of it last: what stands for all that he has read since the core was told. */
+  noted: object | undefined = undefined;
+
   constructor(
     readonly kind: Stored,
     /** The number that the core gave to a replica. */

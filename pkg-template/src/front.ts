@@ -19,6 +19,7 @@ const LOG_MS = 20;
 /** Of so many looks at the clock one may be the first of many in one task; then a look serves so many reads and writes. */
 const LOOKS = 8;
 const LOOK_SERVES = 64;
+const LOOK_NUMBERS = 2 ** 30 - 1;
 /** The most bytes of a UTF-16 unit: a character of UTF-8 takes three of one; half of a pair is stored as an escape of JSON. */
 const KEY_BYTES = 3;
 const BYTES_A_UNIT = 6;
@@ -41,8 +42,8 @@ export class Account {
   #reads: number[] = [];
   /** What was read of the log: whose dot is told with the log. */
   #pending: Mark | undefined;
-  /** What was read last, where it was a copy: who reads one of a write often reads the next one of it. */
-  last: Mark | undefined;
+  /** What is noted on each mark that was read since the core was told: who reads it again need not be asked whether he has. */
+  round: object = {};
   #open = false;
 
   constructor(raw: CoreSession, front: Front) {
@@ -50,9 +51,9 @@ export class Account {
     this.#front = front;
   }
 
-  /** A copy of this write was read, of another than `last`. */
+  /** A copy of this write was read, for the first time since the core was told, as far as the mark knows. */
   note(mark: Mark): void {
-    this.last = mark;
+    mark.noted = this.round;
     if (mark.sequence === 0) this.#pending = mark;
     else if (mark.sequence > (this.#reads[mark.origin] ?? 0)) this.#reads[mark.origin] = mark.sequence;
     else return;
@@ -64,7 +65,7 @@ export class Account {
   /** Tells the core. The log is empty. */
   settle(): void {
     this.#open = false;
-    this.last = undefined;
+    this.round = {};
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) this.#reads[pending.origin] = Math.max(this.#reads[pending.origin] ?? 0, pending.sequence);
@@ -132,6 +133,8 @@ export class Front {
   time = 0;
   serves = 0;
   #looks = 0;
+  /** The number of the last look. */
+  look = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -169,6 +172,7 @@ export class Front {
     }
     const now = this.#host.clock();
     this.time = now;
+    this.look = (this.look + 1) & LOOK_NUMBERS;
     if (this.#host.ownClock) return now;
     this.#looks += 1;
     if (this.#looks < LOOKS) return now;

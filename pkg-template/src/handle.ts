@@ -13,6 +13,8 @@ import type { Asking, Roles } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Role } from './types/service.js';
 
+const NEVER = -1;
+
 export class Handle {
   readonly driver: Driver;
   readonly front: Front;
@@ -26,6 +28,8 @@ export class Handle {
   #expiresAt: number | undefined;
   /** The idle end that follows from what the core has answered last: from then on it is asked again. */
   #idleEnd = Number.POSITIVE_INFINITY;
+  /** The look at the clock at which its time was not over. */
+  #look = NEVER;
   #raw: CoreSession | undefined;
   #held: Held | undefined;
   #account: Account | undefined;
@@ -121,6 +125,7 @@ export class Handle {
 
   /** Asks the core anew until when the session operates here. */
   renew(): void {
+    this.#look = NEVER;
     this.#expiresAt = this.now().expiresAt ?? Number.POSITIVE_INFINITY;
   }
 
@@ -130,7 +135,20 @@ export class Handle {
   }
 
   /** Whether the session's time is not over, as far as that is known without the core. */
-  alive(now = this.front.now()): boolean {
+  alive(): boolean {
+    const { front } = this;
+    // What one look at the clock has said holds for all that it serves.
+    if (front.serves > 0 && this.#look === front.look) {
+      front.serves -= 1;
+      return true;
+    }
+    const alive = this.within(front.now());
+    this.#look = alive ? front.look : NEVER;
+    return alive;
+  }
+
+  /** Whether the session's time is not over at `now`. */
+  within(now: number): boolean {
     return now < this.expiresAt && now < this.#idleEnd;
   }
 

@@ -40,7 +40,7 @@ export class SyncHandle<M> implements SyncSession<M> {
       if (copy !== undefined && handle.alive()) {
         const { mark } = copy;
         const { account } = handle;
-        if (mark !== account.last) account.note(mark);
+        if (mark.noted !== account.round) account.note(mark);
         return (mark.kind === 0 ? copy.value : own(copy)) as M[K];
       }
     }
@@ -87,7 +87,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     for (;;) {
       if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
       const now = handle.front.now();
-      if (!handle.alive(now)) return false;
+      if (!handle.within(now)) return false;
       const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
       if (written !== undefined) return written;
     }

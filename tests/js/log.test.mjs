@@ -255,3 +255,32 @@ test('whatever is written, read, deleted and handed over, many keys or few, here
     for (const who of [0, 2]) for (const [name, value] of of(who)) assert.deepEqual(there[who].sync.get(name), value);
   }
 });
+
+test('whoever reads the same copy depends on it, one as the other, before the core is told and after', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  ann.sync.set('a', 'one');
+  await pull(paris, tokyo);
+  const readers = [warm(paris), warm(paris), warm(paris)];
+  readers[0].sync.get('a');
+  const reads = (session) => session.inspect().reads[tokyo.id] ?? 0;
+  for (const reader of readers) assert.equal(reader.sync.get('a'), 'one');
+  for (const reader of readers) assert.equal(reads(reader), ann.inspect().writes[tokyo.id]);
+  const eve = warm(paris);
+  assert.equal(reads(eve), 0);
+  assert.equal(eve.sync.get('a'), 'one');
+  assert.equal(reads(eve), ann.inspect().writes[tokyo.id]);
+});
+
+test('a look at the clock that others have taken serves nobody whose time was over by then', async (t) => {
+  const now = clock();
+  t.mock.method(Date, 'now', () => now.now);
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo), warm(tokyo, { expiresIn: '1m' })];
+  assert.equal(bob.sync.get('warm'), 'up');
+  for (let n = 0; n < 1_000; n += 1) ann.sync.get('warm');
+  assert.equal(bob.sync.get('warm'), 'up');
+  now.now += 60_000;
+  for (let n = 0; n < 100; n += 1) ann.sync.get('warm');
+  assert.equal(thrown(() => bob.sync.get('warm')).code, 'SESSION_EXPIRED');
+});

@@ -69,6 +69,22 @@ test('who reads from copies alone uses the session, and who reads nothing does n
   await assert.rejects(all(read.list()), { code: 'SESSION_EXPIRED' });
 });
 
+test('each read of the same copy is use, however often it was read before', async (t) => {
+  let now = Date.now();
+  const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
+  const session = replica.session();
+  session.sync.set('key', 1);
+  session.sync.get('key');
+  for (const later of [30_000, 25_000]) {
+    now += later;
+    assert.equal(session.sync.get('key'), 1);
+    // What is read is told to the core after the task.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  now += 50_000;
+  assert.equal(await session.get('key'), 1);
+});
+
 test('no copy is answered and no write accepted after the idle end, though no timer has rung', async (t) => {
   let now = Date.now();
   const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
