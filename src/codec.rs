@@ -12,11 +12,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::cbor::{Input, Output};
-use self::table::{FEW_IDS, Replicas, Table};
+use self::table::{Replicas, Table};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::vector::VersionVector;
-use crate::vector::ids::{IdList, ascend};
+use crate::vector::ids::{self, IdList, LONG};
 
 /// The version of the bytes.
 pub const VERSION: u64 = 1;
@@ -33,6 +33,8 @@ pub struct Writer {
 const FIRST_BYTES: usize = 256;
 /// About as much as an entry of a vector takes.
 const ENTRY_BYTES: usize = 6;
+/// So often, less one, an id is looked up among bytes before all are taken apart.
+const LOOKS: u8 = 5;
 
 impl Default for Writer {
     fn default() -> Self {
@@ -51,7 +53,7 @@ impl Writer {
     #[must_use]
     pub fn about(vector: &VersionVector) -> Self {
         let ids = vector.ids().filter(|ids| ids.is_long());
-        Self::with(ids.cloned(), FIRST_BYTES + ids.map_or(0, |ids| ENTRY_BYTES * ids.list().len()))
+        Self::with(ids.cloned(), FIRST_BYTES + ids.map_or(0, |ids| ENTRY_BYTES * ids.len()))
     }
 
     fn with(first: Option<Arc<IdList>>, bytes: usize) -> Self {
@@ -172,7 +174,7 @@ impl Writer {
         let mut frame = Output::with_capacity(if stays { ids } else { ids + body.len() });
         frame.array(3 + self.items);
         frame.u64(VERSION);
-        frame.array((first.as_ref().map_or(0, |ids| ids.list().len()) + others.len()) as u64);
+        frame.array((first.as_ref().map_or(0, |ids| ids.len()) + others.len()) as u64);
         frame.items(wire);
         others.iter().for_each(|id| frame.replica(*id));
         frame.array(self.sessions.ids.len() as u64);
@@ -221,8 +223,11 @@ pub struct Reader<'b> {
     shared: Option<Arc<IdList>>,
     /// The space that was named last: the next one is mostly the same.
     space: Option<Space>,
-    /// The bytes of the ids that are not in a list yet.
-    wire: &'b [u8],
+    /// Ids that the table begins with and that ascend, as bytes, and how many: the list of a vector, or others that nobody has
+    /// asked for yet.
+    rising: (&'b [u8], usize),
+    /// How many of them are looked up as bytes before all are taken apart; none: they are.
+    looks: u8,
     items: u64,
 }
 
@@ -247,7 +252,8 @@ impl<'b> Reader<'b> {
     /// As [`Reader::open`].
     pub fn open_beside(frame: &'b [u8], known: Option<&VersionVector>) -> Result<Self, SessionError> {
         let cbor = Input::new(frame);
-        let mut reader = Self { cbor, ids: Ids::default(), shared: None, space: None, wire: &[], items: 0 };
+        let mut reader =
+            Self { cbor, ids: Ids::default(), shared: None, space: None, rising: (&[], 0), looks: 0, items: 0 };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -261,15 +267,22 @@ impl<'b> Reader<'b> {
         reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
         let mut replicas = reader.array()? as usize;
         let known = known.and_then(VersionVector::ids);
-        reader.shared = known.cloned();
-        let whole = known.filter(|ids| ids.is_long() && ids.list().len() <= replicas);
+        let whole = known.filter(|ids| ids.is_long() && ids.len() <= replicas);
         if let Some(ids) = whole.filter(|ids| reader.cbor.passes(ids.wire())) {
-            replicas -= ids.list().len();
+            replicas -= ids.len();
             reader.ids.first = Some(Arc::clone(ids));
+        } else {
+            reader.shared = known.cloned();
+            let rest = reader.cbor.rest();
+            let (count, bytes) = if replicas < LONG { (0, 0) } else { ids::rising(rest, replicas) };
+            if count >= LONG {
+                (reader.rising, reader.looks) = ((rest.get(..bytes).unwrap_or_default(), count), LOOKS);
+                reader.cbor.pass(bytes);
+                replicas -= count;
+            }
         }
         // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
         reader.ids.replicas.reserve(replicas.min(reader.cbor.left() / 11));
-        let from = reader.cbor.rest();
         for _ in 0..replicas {
             let id = match ReplicaId::read_wire(reader.cbor.rest()) {
                 Some((id, len)) => {
@@ -280,7 +293,6 @@ impl<'b> Reader<'b> {
             };
             reader.ids.replicas.push(id);
         }
-        reader.wire = from.get(..from.len() - reader.cbor.left()).unwrap_or_default();
         for _ in 0..reader.array()? {
             let bytes = sound(reader.bytes()?.try_into().ok(), "a session id")?;
             reader.ids.sessions.push(SessionId::from_bytes(bytes));
@@ -400,7 +412,14 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED` if the place is not in the table.
-    pub fn replica_at(&self, at: u64) -> Result<ReplicaId, SessionError> {
+    pub fn replica_at(&mut self, at: u64) -> Result<ReplicaId, SessionError> {
+        let (bytes, rising) = self.rising;
+        // Most frames name who speaks before their vectors. Few are looked up so, because each time is a walk.
+        if self.looks > 1 && at < rising as u64 {
+            self.looks -= 1;
+            return sound(ids::nth(bytes, at as usize), "a replica id that is not in the table");
+        }
+        self.settle();
         sound(self.ids.replica(at), "a replica id that is not in the table")
     }
 
@@ -453,10 +472,10 @@ impl<'b> Reader<'b> {
         }
         // The length is one of bytes that are there, and an entry takes two of them.
         let count = len as usize / 2;
-        if count >= FEW_IDS && self.ids.first.is_none() {
+        if (LONG..=self.rising.1).contains(&count) {
             self.share(count);
         }
-        if let Some(first) = self.ids.first.as_ref().filter(|first| first.list().len() == count) {
+        if let Some(first) = self.ids.first.as_ref().filter(|first| first.len() == count) {
             let mut cbor = self.cbor;
             if let Some(sequences) = cbor.numbered(count, SEQUENCE_MAX) {
                 self.cbor = cbor;
@@ -466,8 +485,9 @@ impl<'b> Reader<'b> {
         if count == 0 {
             return Ok(VersionVector::new());
         }
+        self.settle();
         let mut sequences = Vec::with_capacity(count);
-        let shared = self.shared.clone().filter(|ids| ids.list().len() == count);
+        let shared = self.shared.clone().filter(|ids| ids.len() == count);
         let mut likely = shared.as_ref().map_or(&[][..], |ids| ids.list()).iter();
         let mut ids = Vec::new();
         for at in 0..count {
@@ -488,20 +508,26 @@ impl<'b> Reader<'b> {
         sound(VersionVector::of(self.shared.clone(), sequences), "a vector")
     }
 
-    /// Makes so many ids at the beginning of the table the list of the vectors that name them, if they ascend.
+    /// Makes so many of the ids that ascend the list of the vectors that name them.
     #[inline(never)]
     fn share(&mut self, count: usize) {
-        if !self.ids.replicas.get(..count).is_some_and(ascend) {
-            return;
+        let (bytes, rising) = core::mem::take(&mut self.rising);
+        let own =
+            if count == rising { Some(bytes) } else { ids::extent(bytes, count).and_then(|own| bytes.get(..own)) };
+        self.ids.first = own.map(|own| Arc::new(IdList::of_wire(own, count)));
+        if core::mem::take(&mut self.looks) == 0 {
+            self.ids.replicas.drain(..count);
+        } else if count < rising {
+            self.ids.replicas.splice(0..0, ids::read(bytes, rising).into_iter().skip(count));
         }
-        let bytes = |ids: &[ReplicaId]| ids.iter().map(ReplicaId::wire_len).sum::<usize>();
-        // A head may be longer than it need be, and then these are not the bytes that would be written.
-        let shortest = bytes(&self.ids.replicas) == self.wire.len();
-        let others = self.ids.replicas.split_off(count);
-        let list = core::mem::replace(&mut self.ids.replicas, others);
-        let wire = self.wire.get(..bytes(&list)).filter(|_| shortest);
-        let ids = if let Some(wire) = wire { IdList::read(list, wire) } else { IdList::new(list) };
-        self.ids.first = ids.map(Arc::new);
+    }
+
+    /// Takes apart the ids that are bytes still.
+    fn settle(&mut self) {
+        if core::mem::take(&mut self.looks) > 0 {
+            let (bytes, rising) = self.rising;
+            self.ids.replicas.splice(0..0, ids::read(bytes, rising));
+        }
     }
 
     /// A place of the table, and a sequence of it.
@@ -534,6 +560,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub(crate) fn sequence_of_ids(&mut self) -> Result<(Input<'b>, &Ids), SessionError> {
+        self.settle();
         Ok((Input::new(self.bytes()?), &self.ids))
     }
 

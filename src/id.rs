@@ -36,6 +36,8 @@ const WIRE_BYTES: u8 = 0x40;
 const WIRE_SHORT: usize = 24;
 /// Eight of a character that a label may have.
 const PLACEHOLDER: u64 = u64::from_be_bytes([b'a'; 8]);
+/// So many bytes are looked at to see an id of any length, but for its last random bytes.
+const WINDOW: usize = 32;
 /// The most bytes that the compact form of an id has.
 const COMPACT_MAX: usize = LABEL_MAX + RANDOM_LEN;
 /// Which bits of eight bytes lie behind so many of them.
@@ -210,6 +212,58 @@ impl ReplicaId {
             return None;
         }
         Some((Self::at_head(rest, compact.checked_sub(RANDOM_LEN)?)?, 1 + compact))
+    }
+
+    /// As [`ReplicaId::read_wire`], wherever it stands, but in no other form than [`ReplicaId::append_wire`] gives it.
+    pub(crate) fn read_strict(bytes: &[u8]) -> Option<(Self, usize)> {
+        Self::read_wire(bytes).or_else(|| {
+            let len = Self::wire_extent(bytes)?;
+            let head = if len <= WIRE_SHORT { 1 } else { 2 };
+            Some((Self::from_bytes(bytes.get(head..len)?).ok()?, len))
+        })
+    }
+
+    /// How many bytes the id takes with which bytes begin, as its head says.
+    #[inline]
+    pub(crate) const fn wire_extent(bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [first, ..] if (*first ^ WIRE_BYTES) < WIRE_SHORT as u8 => Some(1 + (*first ^ WIRE_BYTES) as usize),
+            [first, compact, ..] if *first == WIRE_BYTES | WIRE_SHORT as u8 && *compact >= WIRE_SHORT as u8 => {
+                Some(2 + *compact as usize)
+            }
+            _ => None,
+        }
+    }
+
+    /// Of this id and those that follow it in bytes, which begin with it: how many ascend, `most` of them at most, with nothing but
+    /// their random parts differing, and how many bytes they are. It may be more than are found at a glance.
+    pub(crate) fn run(&self, bytes: &[u8], most: usize) -> (usize, usize) {
+        let (label, each) = (self.label_len(), self.wire_len());
+        // Head and label, as the first of sixteen bytes.
+        let same = each - RANDOM_LEN;
+        let words = |window: &[u8; WINDOW]| {
+            let (first, second) = window.split_at(8);
+            let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            let random = window.get(same..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_be_bytes(*bytes));
+            (word(first), word(second), random)
+        };
+        let (mut count, mut at) = (1, each);
+        let Some((first, second, mut last)) = bytes.first_chunk().map(words).filter(|_| label < LABEL_MAX - 1) else {
+            return (count, at);
+        };
+        let masks = u128::MAX >> (128 - 8 * same);
+        let (one, two) = (masks as u64, (masks >> 64) as u64);
+        while count < most {
+            let Some((left, right, random)) = bytes.get(at..).and_then(<[u8]>::first_chunk).map(words) else { break };
+            // What has the same first bytes is judged by who takes ids apart.
+            if (left ^ first) & one | (right ^ second) & two != 0 || random <= last {
+                break;
+            }
+            last = random;
+            count += 1;
+            at += each;
+        }
+        (count, at)
     }
 
     /// Appends the id's text. Each version has one, so it is made without the machinery of formatting.

@@ -58,10 +58,10 @@ impl VersionVector {
         Self { ids: None, sequences: Vec::new() }
     }
 
-    /// Of ids that ascend and as many sequences, none of which is 0; nothing if they are not so.
+    /// Of ids that ascend and as many sequences, none of which may be 0; nothing if they are not as many.
     pub(crate) fn of(ids: Option<Arc<IdList>>, sequences: Vec<u64>) -> Option<Self> {
-        let count = ids.as_ref().map_or(0, |ids| ids.list().len());
-        (count == sequences.len() && !sequences.contains(&0)).then_some(Self { ids, sequences })
+        let count = ids.as_ref().map_or(0, |ids| ids.len());
+        (count == sequences.len()).then_some(Self { ids, sequences })
     }
 
     /// The ids, where there is one, for who writes or reads them in one piece.

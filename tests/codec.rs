@@ -300,6 +300,110 @@ proptest! {
     }
 }
 
+/// What was done to a table of ids.
+#[derive(Clone, Debug)]
+enum Harm {
+    None,
+    Swapped(prop::sample::Index, prop::sample::Index),
+    Twice(prop::sample::Index),
+    Changed(prop::sample::Index, u8),
+}
+
+/// As others read it: the ids of a table that ascend, with their places as sequences, and what follows to the letter.
+fn read_by_others(frame: &[u8]) -> Option<VersionVector> {
+    let mut cbor = minicbor::Decoder::new(frame);
+    let heads = (cbor.array().ok()??, cbor.u64().ok()?);
+    let count = cbor.array().ok()??;
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(ReplicaId::from_bytes(cbor.bytes().ok()?).ok()?);
+    }
+    let sessions = cbor.array().ok()??;
+    let items = cbor.array().ok()??;
+    let mut entries = Vec::new();
+    for _ in 0..items / 2 {
+        let (at, sequence) = (cbor.u64().ok()?, cbor.u64().ok()?);
+        entries
+            .push((*ids.get(usize::try_from(at).ok()?)?, Some(sequence).filter(|n| (1..=SEQUENCE_MAX).contains(n))?));
+    }
+    let sound =
+        heads == (4, 1) && sessions == 0 && items.is_multiple_of(2) && entries.is_sorted_by(|one, next| one.0 < next.0);
+    sound.then(|| entries.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8 * CASES))]
+
+    /// Long tables are looked through without being taken apart: what is refused, and what is read, is the same.
+    #[test]
+    fn a_table_is_read_as_others_read_it(
+        ids in prop::collection::btree_set(
+            (prop::sample::select(vec!["edge", "edge", "edge-fr", "edge-fra", "a-label-of-13-c", "a-label-of-16-ch"]), 0..3u8, any::<u8>()), 0..40),
+        harm in prop_oneof![
+            Just(Harm::None),
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(one, two)| Harm::Swapped(one, two)),
+            any::<prop::sample::Index>().prop_map(Harm::Twice),
+            (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, to)| Harm::Changed(at, to)),
+        ],
+        named: prop::sample::Index,
+        behind in 0..3usize,
+    ) {
+        // Some differ in their first random byte, some in their last alone.
+        let id = |(label, first, last)| {
+            ReplicaId::new(label, [first, first, 0, 0, 0, 0, 0, 0, 0, last]).unwrap()
+        };
+        let mut ids: Vec<ReplicaId> = ids.into_iter().map(id).collect();
+        ids.sort();
+        let count = ids.len() - behind.min(ids.len());
+        let len = ids.len();
+        match &harm {
+            Harm::Swapped(one, two) if len > 0 => ids.swap(one.index(len), two.index(len)),
+            Harm::Twice(at) if len > 0 => ids.insert(at.index(len), ids[at.index(len)]),
+            Harm::None | Harm::Swapped(..) | Harm::Twice(_) | Harm::Changed(..) => {}
+        }
+        let mut table = Vec::new();
+        for id in &ids {
+            minicbor::Encoder::new(&mut table).bytes(&id.to_bytes()).unwrap();
+        }
+        if let (Harm::Changed(at, to), false) = (harm, table.is_empty()) {
+            let at = at.index(table.len());
+            table[at] = to;
+        }
+        let mut frame = vec![0x84, 1];
+        frame.extend(minicbor_array(ids.len() as u64));
+        frame.extend(table);
+        frame.extend([0x80]);
+        frame.extend(minicbor_array(2 * count as u64));
+        (0..count as u64).for_each(|place| frame.extend([minicbor_u64(place), minicbor_u64(1 + 300 * place)].concat()));
+        let wanted = read_by_others(&frame);
+        let mut reader = match Reader::open(&frame) {
+            Ok(reader) => reader,
+            Err(error) => {
+                prop_assert_eq!((error.code(), wanted), (ErrorCode::MessageMalformed, None));
+                return Ok(());
+            }
+        };
+        let place = named.index(ids.len().max(1)) as u64;
+        let before = reader.replica_at(place).ok();
+        let read = reader.vector();
+        prop_assert_eq!(read.as_ref().ok(), wanted.as_ref());
+        prop_assert_eq!(reader.replica_at(place).ok(), before);
+        if let Some(wanted) = wanted {
+            let read = read.unwrap();
+            let unread = Reader::open(&frame).unwrap().vector().unwrap();
+            prop_assert_eq!(about(&unread), about(&wanted));
+            let listed: Vec<ReplicaId> = wanted.iter().map(|(id, _)| id).collect();
+            prop_assert!(listed.get(place as usize).is_none_or(|id| before == Some(*id)));
+            // What is kept as bytes is taken apart when it changes.
+            for id in [listed.first(), listed.last()].into_iter().flatten() {
+                let mut less = read.clone();
+                less.cap(*id, 0);
+                prop_assert_eq!(about(&less), about(&wanted.iter().filter(|(own, _)| own != id).collect()));
+            }
+        }
+    }
+}
+
 fn about(vector: &VersionVector) -> Vec<u8> {
     let mut writer = Writer::about(vector);
     writer.item();

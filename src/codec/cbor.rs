@@ -63,6 +63,35 @@ const fn short(value: u64) -> Option<(u64, usize)> {
     }
 }
 
+/// Fewer numbers than these are not worth a block of zeros to begin with, nor a last one of them that is read by itself.
+const MANY: usize = 16;
+
+/// A number after its place, where both are below 2¹⁶, and what is left: from eight bytes at once.
+#[inline(always)]
+fn numbered_short(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
+    let (wanted, len) = short(place)?;
+    let eight = u64::from_le_bytes(*left.first_chunk()?) ^ wanted;
+    if eight << (64 - 8 * len) != 0 {
+        return None;
+    }
+    let behind = eight >> (8 * len);
+    let (value, more) = match behind & 0xff {
+        value @ 0..24 => (value, 1),
+        24 => (behind >> 8 & 0xff, 2),
+        25 => (behind & 0xff00 | behind >> 16 & 0xff, 3),
+        _ => return None,
+    };
+    Some((value, left.get(len + more..)?))
+}
+
+/// The same of numbers of any length.
+#[inline(never)]
+fn numbered_long(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
+    let mut input = Input { left };
+    let value = (input.u64()? == place).then(|| input.u64())??;
+    Some((value, input.left))
+}
+
 impl Output {
     /// Nothing, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
@@ -201,11 +230,27 @@ impl<'b> Input<'b> {
 
     /// So many numbers from 1 to `most`, each after its place among them.
     pub(crate) fn numbered(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
-        let mut values = Vec::with_capacity(count.min(self.left()));
-        for place in 0..count as u64 {
-            let value = (self.number()? == place).then(|| self.number())??;
-            values.push(Some(value).filter(|value| (1..=most).contains(value))?);
+        if count < MANY {
+            let mut values = Vec::with_capacity(count);
+            for place in 0..count as u64 {
+                let value = (self.number()? == place).then(|| self.number())??;
+                values.push(Some(value).filter(|value| (1..=most).contains(value))?);
+            }
+            return Some(values);
         }
+        // Each takes two bytes at least, so that a claim makes no room.
+        let mut values = alloc::vec![0; Some(count).filter(|count| *count <= self.left() / 2)?];
+        let mut left = self.left;
+        for (place, slot) in (0..).zip(&mut values) {
+            (*slot, left) = match numbered_short(left, place) {
+                Some(found) => found,
+                None => numbered_long(left, place)?,
+            };
+            if !(1..=most).contains(slot) {
+                return None;
+            }
+        }
+        self.left = left;
         Some(values)
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Table<T> {
 }
 
 /// So many ids are looked through one by one.
-pub(super) const FEW_IDS: usize = 8;
+const FEW_IDS: usize = 8;
 
 impl<T: Copy + Ord> Table<T> {
     pub(super) const fn new() -> Self {
@@ -94,7 +94,7 @@ impl Replicas {
                 self.last = at;
                 at as u64
             }
-            Err(_) => first.list().len() as u64 + self.others.place(id),
+            Err(_) => first.len() as u64 + self.others.place(id),
         }
     }
 }
