@@ -15,8 +15,8 @@ const ROW = 3;
 const WRITE = 3;
 /** The write of a copy that is no longer true. */
 const GONE = 0x7fff_ffff;
-/** Set over the write of a copy that somebody has read here or there. */
-const SEEN = 0x8000_0000;
+/** No write, and not that. */
+const NO_WRITE = 0x7fff_fffe;
 /** The most copies on a page: as many as the core hands over. */
 const PAGE = 1_024;
 /** The most pages, those included that are gone: then all are dropped, and come again as they are read. */
@@ -37,8 +37,8 @@ class Page {
   /** How many there are; the rows; where the text ends; the writes. */
   readonly #numbers: Uint32Array;
   #gone = 0;
-  /** The write that was read last, and its mark: none at first, for no copy has this number. */
-  #write = SEEN;
+  /** The write that was read last, and its mark. */
+  #write = NO_WRITE;
   #mark = new Mark(0);
 
   constructor(text: string, numbers: Uint32Array) {
@@ -66,21 +66,13 @@ class Page {
   /** The copy at a place, to a reader. */
   read(at: number): Copy | undefined {
     const row = ROW * at + 1;
-    const write = (this.#numbers[row + 2] as number) & ~SEEN;
+    const write = this.#numbers[row + 2] as number;
     this.next = at + 1;
     if (write !== this.#write) {
       if (write === GONE) return undefined;
       this.#turn(write);
     }
     return new Copy(this.#text.slice(this.#numbers[row + 1], this.#numbers[row + 3]), this.#mark);
-  }
-
-  /** Whether the copy at a place has been seen already, which it has from now on. */
-  see(at: number): boolean {
-    const row = ROW * at + 1;
-    const write = this.#numbers[row + 2] as number;
-    this.#numbers[row + 2] = write | SEEN;
-    return write >= SEEN;
   }
 
   /** Makes the mark of a write. Mostly many copies of one are read one after the other. */
@@ -94,7 +86,7 @@ class Page {
   /** The copy at a place is no longer true. False once so many are that the page is not worth its memory. */
   drop(at: number): boolean {
     const row = ROW * at + 1;
-    if (((this.#numbers[row + 2] as number) & ~SEEN) !== GONE) this.#gone += 1;
+    if (this.#numbers[row + 2] !== GONE) this.#gone += 1;
     this.#numbers[row + 2] = GONE;
     return 2 * this.#gone < this.size;
   }
@@ -138,7 +130,7 @@ export class Pages {
     this.#number = this.#pages.push(this.#open) - 1;
   }
 
-  /** The copy of a key. It goes into `places`, where it is found sooner, when it is read here or there the second time. */
+  /** The copy of a key. It goes into `places`, where it is found sooner, unless a walk goes on with it. */
   read(key: unknown, places: Map<string, Copy>): Copy | undefined {
     const open = this.#open;
     if (typeof key !== 'string') return undefined;
@@ -151,8 +143,11 @@ export class Pages {
 
   /** The copy of a key that is not the next one on the open page. */
   #leave(key: string, places: Map<string, Copy>): Copy | undefined {
+    // A walk goes on at the beginning of the next page, as a rule.
+    const next = this.#number + 1;
+    if (next >= this.#listed && this.#pages[next]?.is(key, 0)) return this.#openAt(next)?.read(0);
     if (this.walked && this.#pages.length - this.#listed <= UNLISTED) {
-      // A walk goes on at the beginning of the next page, or of none. Where it does not, the core is asked once for nothing.
+      // Or at that of another one, or of none. Where it does not, the core is asked once for nothing.
       const number = this.#beginning(key);
       if (number !== undefined) return this.#openAt(number)?.read(0);
       if (this.#listed === 0) return undefined;
@@ -162,22 +157,17 @@ export class Pages {
     if (page === undefined) return undefined;
     const at = this.#at(row);
     const walk = at === page.next;
-    const again = !walk && page.see(at);
     const copy = page.read(at);
     this.#open = page;
     this.#number = this.#numberAt(row);
-    // With the reader's own text as its key: a slice of the page's would be slow to compare ever after. Of JSON what comes out of
-    // it is kept there.
-    if (copy !== undefined && !walk && (again || copy.mark.kind === 1)) places.set(key, copy);
+    // With the reader's own text as its key: a slice of the page's would be slow to compare ever after.
+    if (copy !== undefined && !walk) places.set(key, copy);
     return copy;
   }
 
-  /** Which of the pages that are not listed begins with a key; the one behind the open one, as a rule. */
+  /** Which of the pages that are not listed begins with a key. */
   #beginning(key: string): number | undefined {
-    const { length } = this.#pages;
-    const [first, next] = [this.#listed, Math.max(this.#listed, this.#number + 1)];
-    for (let number = next; number < length; number += 1) if (this.#pages[number]?.is(key, 0)) return number;
-    for (let number = first; number < Math.min(next, length); number += 1) if (this.#pages[number]?.is(key, 0)) return number;
+    for (let number = this.#listed; number < this.#pages.length; number += 1) if (this.#pages[number]?.is(key, 0)) return number;
     return undefined;
   }
 
