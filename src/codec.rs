@@ -11,7 +11,7 @@ mod table;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::cbor::{Input, Output};
+use self::cbor::{Head, Input, Output};
 use self::table::{Replicas, Table};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
@@ -59,11 +59,6 @@ impl Writer {
     fn with(first: Option<Arc<IdList>>, bytes: usize) -> Self {
         let (cbor, replicas) = (Output::with_capacity(bytes), Replicas::new(first));
         Self { cbor, replicas, sessions: Table::new(), items: 0 }
-    }
-
-    /// Makes room for so many bytes more.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.cbor.reserve(bytes);
     }
 
     /// Opens an array of exactly `len` items.
@@ -117,10 +112,27 @@ impl Writer {
         self.replicas.place(id)
     }
 
+    /// The place of a session id in the table, where it is put if it was not there.
+    pub(crate) fn session_index(&mut self, id: SessionId) -> u64 {
+        self.sessions.place(id)
+    }
+
     /// Writes a session id by its place in the table.
     pub fn session(&mut self, id: SessionId) {
-        let at = self.sessions.place(id);
+        let at = self.session_index(id);
         self.u64(at);
+    }
+
+    /// Writes several heads.
+    #[inline(always)]
+    pub(crate) fn heads<const N: usize>(&mut self, heads: [Head; N]) {
+        self.cbor.heads(heads);
+    }
+
+    /// Writes what a head has told of.
+    #[inline(always)]
+    pub(crate) fn items(&mut self, bytes: &[u8]) {
+        self.cbor.items(bytes);
     }
 
     /// Writes a space: its name and generation.
@@ -145,9 +157,16 @@ impl Writer {
 
     /// Writes what `body` writes as one byte string that holds a CBOR sequence (RFC 8742).
     pub fn sequence(&mut self, body: impl FnOnce(&mut Self)) {
+        self.sequence_about(0, body);
+    }
+
+    /// As [`Writer::sequence`], of about so many bytes: what is long is not moved.
+    pub(crate) fn sequence_about(&mut self, bytes: usize, body: impl FnOnce(&mut Self)) {
+        self.cbor.reserve(bytes);
         let start = self.cbor.len();
+        let room = self.cbor.leave_head(bytes);
         body(self);
-        self.cbor.wrap(start);
+        self.cbor.wrap(start, room);
     }
 
     /// How many bytes the body has so far.

@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub mod limits;
 pub mod numbered;
 mod order;
+mod parts;
 pub mod roster;
 pub mod space;
 pub mod stage;

@@ -70,12 +70,12 @@ fn a_flood_leaves_nothing_behind() {
                 let (from, mut to) = (host.vector(), host.vector());
                 to.advance(Dot::new(id, sequence));
                 let keys = vec![("k".into(), vec![Listed::Entry(entry(Dot::new(id, sequence)))].into())];
-                Message::Delta(Delta { space: space.clone(), from, to, hlc, keys })
+                Message::Delta(Delta { space: space.clone(), from, to, hlc, keys: keys.into() })
             }
             1 => {
                 let to = vector(n);
                 let keys = vec![("k".into(), vec![Listed::Entry(entry(Dot::new(ghost(n * 50), 1)))].into())];
-                Message::Delta(Delta { space: space.clone(), from: VersionVector::new(), to, hlc, keys })
+                Message::Delta(Delta { space: space.clone(), from: VersionVector::new(), to, hlc, keys: keys.into() })
             }
             2 => Message::Ack { space: space.clone(), vector: vector(n) },
             3 => Message::hello(vec![(space.clone(), vector(n)), (other, vector(n))], true),
@@ -87,7 +87,7 @@ fn a_flood_leaves_nothing_behind() {
                 after: None,
                 last: false,
                 hlc,
-                keys: vec![("k".into(), vec![Listed::Entry(entry(Dot::new(id, 1)))].into())],
+                keys: vec![("k".into(), vec![Listed::Entry(entry(Dot::new(id, 1)))].into())].into(),
             }),
             _ => {
                 let secret = Secret::from_bytes(core::array::from_fn(|at| (n >> (8 * (at % 8))) as u8));

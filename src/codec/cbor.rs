@@ -92,6 +92,46 @@ fn numbered_long(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
     Some((value, input.left))
 }
 
+/// A head, to be written together with others.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    major: u8,
+    value: u64,
+}
+
+impl Head {
+    /// An unsigned number.
+    #[inline(always)]
+    pub(crate) const fn unsigned(value: u64) -> Self {
+        Self { major: UNSIGNED, value }
+    }
+
+    /// A signed number.
+    #[inline(always)]
+    pub(crate) const fn signed(value: i64) -> Self {
+        // −1 − value, as the complement says it.
+        let (major, value) = if value < 0 { (NEGATIVE, !value) } else { (UNSIGNED, value) };
+        Self { major, value: value.cast_unsigned() }
+    }
+
+    /// That of a text of so many bytes, which follow it.
+    #[inline(always)]
+    pub(crate) const fn text(bytes: usize) -> Self {
+        Self { major: TEXT, value: bytes as u64 }
+    }
+}
+
+/// How many bytes the head of so many bytes takes.
+const fn head_len(bytes: usize) -> usize {
+    match bytes as u64 {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        0x1_0000..0x1_0000_0000 => 5,
+        _ => 9,
+    }
+}
+
 impl Output {
     /// Nothing, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
@@ -115,9 +155,41 @@ impl Output {
 
     /// A signed number.
     pub(crate) fn i64(&mut self, value: i64) {
-        // −1 − value, as the complement says it.
-        let (major, value) = if value < 0 { (NEGATIVE, !value) } else { (UNSIGNED, value) };
-        head(&mut self.bytes, major, value.cast_unsigned());
+        let Head { major, value } = Head::signed(value);
+        head(&mut self.bytes, major, value);
+    }
+
+    /// At most four heads, for loops: eight bytes at once, of which as many are kept as are meant.
+    #[inline(always)]
+    pub(crate) fn heads<const N: usize>(&mut self, heads: [Head; N]) {
+        const { assert!(N <= 4, "four of two bytes fit into a word") };
+        let (mut word, mut len) = (0, 0);
+        for Head { major, value } in heads {
+            let major = u64::from(major) << 5;
+            let (bytes, more) = if value < 24 {
+                (major | value, 1)
+            } else if value < 0x100 {
+                (major | 24 | value << 8, 2)
+            } else {
+                return self.long_heads(&heads);
+            };
+            word |= bytes << (8 * len);
+            len += more;
+        }
+        self.word(word, len);
+    }
+
+    #[inline(never)]
+    fn long_heads(&mut self, heads: &[Head]) {
+        heads.iter().for_each(|one| head(&mut self.bytes, one.major, one.value));
+    }
+
+    /// The lowest so many bytes of a word.
+    #[inline(always)]
+    fn word(&mut self, word: u64, len: usize) {
+        let end = self.bytes.len() + len;
+        self.bytes.extend_from_slice(&word.to_le_bytes());
+        self.bytes.truncate(end);
     }
 
     /// A truth value.
@@ -175,13 +247,26 @@ impl Output {
         }
     }
 
-    /// Makes everything after the first `start` bytes one byte string.
-    pub(crate) fn wrap(&mut self, start: usize) {
+    /// Leaves room for the head of about so many bytes that follow.
+    pub(crate) fn leave_head(&mut self, bytes: usize) -> usize {
+        let room = head_len(bytes);
+        self.bytes.resize(self.bytes.len() + room, 0);
+        room
+    }
+
+    /// Makes everything that follows the room of `room` bytes at `start` one byte string.
+    pub(crate) fn wrap(&mut self, start: usize, room: usize) {
         let end = self.bytes.len();
-        head(&mut self.bytes, BYTES, end.saturating_sub(start) as u64);
+        head(&mut self.bytes, BYTES, end.saturating_sub(start + room) as u64);
         // The head was written behind what it belongs before.
         let head = self.bytes.len() - end;
-        self.bytes.get_mut(start..).unwrap_or_default().rotate_right(head);
+        if head == room {
+            self.bytes.copy_within(end.., start);
+            self.bytes.truncate(end);
+        } else {
+            self.bytes.get_mut(start..).unwrap_or_default().rotate_right(head);
+            self.bytes.drain(start + head..start + head + room);
+        }
     }
 
     /// What was written.
@@ -487,7 +572,38 @@ mod tests {
         encoder.into_writer()
     }
 
+    #[test]
+    fn bytes_in_the_making_are_written_as_those_that_are_there() {
+        for len in [0, 1, 23, 24, 255, 256, 65_535, 65_536] {
+            for about in [0, 30, 300, 70_000] {
+                let (mut one, mut other, bytes) = (Output::default(), Output::default(), alloc::vec![7; len]);
+                one.u64(1);
+                other.u64(1);
+                let start = one.len();
+                let room = one.leave_head(about);
+                one.items(&bytes);
+                one.wrap(start, room);
+                other.bytes(&bytes);
+                assert_eq!(one.into_bytes(), other.into_bytes(), "{len} bytes of about {about}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn several_heads_are_written_as_one_by_one(a in number(), b in number(), below in any::<bool>(), small in any::<bool>()) {
+            let (a, b) = if small { (a % 300, b % 300) } else { (a, b >> 1) };
+            let signed = if below { !b.cast_signed() } else { b.cast_signed() };
+            let (mut one, mut other) = (Output::default(), Output::default());
+            one.heads([Head::unsigned(a), Head::signed(signed), Head::unsigned(b), Head::text(3)]);
+            one.items(b"abc");
+            other.u64(a);
+            other.i64(signed);
+            other.u64(b);
+            other.text("abc");
+            prop_assert_eq!(one.into_bytes(), other.into_bytes());
+        }
+
         #[test]
         fn what_is_written_is_what_others_write(items in prop::collection::vec(item(), 0..12)) {
             prop_assert_eq!(ours(&items), theirs(&items));

@@ -13,6 +13,7 @@ use crate::error::SessionError;
 use crate::id::{Dot, Space};
 use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::keys::{Decoded, Member, decode_keys, encode_keys};
+pub use crate::store::parts::Keys;
 use crate::store::space::SpaceState;
 use crate::time::{Hlc, MILLIS_MAX};
 use crate::vector::{Near, VersionVector};
@@ -82,6 +83,12 @@ impl ListedSet {
     /// The set of this member alone.
     pub(crate) const fn of(listed: Listed) -> Self {
         Self(Members::One(listed))
+    }
+
+    /// Its entry, where it has one member, which came in full.
+    #[inline(always)]
+    pub(crate) const fn only(&self) -> Option<&DataEntry> {
+        if let Members::One(Listed::Entry(entry)) = &self.0 { Some(entry) } else { None }
     }
 
     /// The live set of the full entries that `comes` names.
@@ -156,9 +163,6 @@ impl<'a> IntoIterator for &'a ListedSet {
     }
 }
 
-/// The keys of a delta, ascending, each with its full live set.
-pub type Keys = Vec<(Key, ListedSet)>;
-
 /// Everything that changed in a space between two vectors.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delta {
@@ -178,16 +182,17 @@ impl Delta {
     /// Writes the delta: `space, generation, from, to, hlc, keys` (six items).
     pub fn encode(&self, writer: &mut Writer) {
         head(writer, &self.space, [&self.from, &self.to], self.hlc);
-        encode_keys(writer, members(&self.keys), self.hlc);
+        encode_keys(writer, members(&self.keys), self.hlc, self.keys.room());
     }
 
     /// Writes the delta since nothing as [`Delta::encode`] does, out of what is held: a snapshot need not be in memory twice.
     pub(crate) fn encode_all(writer: &mut Writer, space: &Space, state: &SpaceState, hlc: Hlc) {
         // Beside key and value an entry takes less than a third of what the limits count for it.
         let overhead = ENTRY_OVERHEAD * state.len() as u64 * 2 / 3;
-        writer.reserve(state.bytes().saturating_sub(overhead) as usize);
+        let room = state.bytes().saturating_sub(overhead) as usize;
         head(writer, space, [&VersionVector::new(), state.vector()], hlc);
-        encode_keys(writer, state.iter().map(|(key, set)| (key, set.entries().iter().map(Member::Entry))), hlc);
+        let keys = state.iter().map(|(key, set)| (key, set.entries().iter().map(Member::Entry)));
+        encode_keys(writer, keys, hlc, room);
     }
 
     /// Reads what [`Delta::encode`] wrote.
@@ -211,7 +216,7 @@ impl Delta {
     /// Lets the entries of a small delta share their authors with those of others.
     pub(crate) fn share_authors(&mut self, authors: &mut Authors) {
         if self.keys.len() < FEW_KEYS {
-            let entries = self.keys.iter_mut().flat_map(|(_, set)| set.entries_mut());
+            let entries = self.keys.sets_mut().flat_map(ListedSet::entries_mut);
             entries.for_each(|entry| entry.share_author(authors));
         }
     }
@@ -259,9 +264,15 @@ pub(crate) fn check_keys(delta: &Delta) -> Result<(), SessionError> {
         Listed::Entry(entry) => entry.hlc <= delta.hlc && to.contains(entry.dot()),
         Listed::Known(dot) => from.contains(*dot),
     };
-    if delta.hlc <= HLC_MAX && delta.keys.iter().flat_map(|(_, set)| set).all(&mut sound) {
-        Ok(())
-    } else {
-        Err(outside())
+    if delta.hlc > HLC_MAX {
+        return Err(outside());
     }
+    for part in delta.keys.parts() {
+        for (_, set) in part {
+            if !set.iter().all(&mut sound) {
+                return Err(outside());
+            }
+        }
+    }
+    Ok(())
 }

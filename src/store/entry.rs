@@ -137,6 +137,11 @@ impl DataEntry {
         if self.ends == ENDLESS { None } else { Some(self.ends) }
     }
 
+    /// Whether both have one author, for sure: two authors may be alike.
+    pub(crate) fn has_author_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.author, &other.author)
+    }
+
     /// Lets it share its author with the entries that `authors` has given theirs.
     pub(crate) fn share_author(&mut self, authors: &mut Authors) {
         self.author = authors.of(self.author.replica, self.author.session);

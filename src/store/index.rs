@@ -114,27 +114,32 @@ impl Index {
     /// Notes that an entry of a slot's key has come.
     #[inline]
     pub(crate) fn insert(&mut self, dot: Dot, slot: Slot) {
-        let Some(log) = self.logs.get_mut(self.last).filter(|log| log.origin == dot.replica) else {
-            return self.insert_elsewhere(dot, slot);
+        self.note(&dot.replica, dot.sequence, slot);
+    }
+
+    /// As [`Index::insert`], of the origin's write of this sequence.
+    #[inline]
+    pub(crate) fn note(&mut self, origin: &ReplicaId, sequence: u64, slot: Slot) {
+        let Some(log) = self.logs.get_mut(self.last).filter(|log| log.origin == *origin) else {
+            return self.note_elsewhere(*origin, sequence, slot);
         };
         if log.ordered == log.notes.len() {
-            if log.notes.last().is_none_or(|last| last.sequence() <= dot.sequence) {
+            if log.notes.last().is_none_or(|last| last.sequence() <= sequence) {
                 log.ordered += 1;
             } else {
-                self.untidy.push(dot.replica);
+                self.untidy.push(*origin);
             }
         }
-        log.notes.push(Note::new(dot.sequence, slot));
+        log.notes.push(Note::new(sequence, slot));
     }
 
     #[inline(never)]
-    fn insert_elsewhere(&mut self, dot: Dot, slot: Slot) {
-        let origin = dot.replica;
+    fn note_elsewhere(&mut self, origin: ReplicaId, sequence: u64, slot: Slot) {
         self.last = self.find(origin).unwrap_or_else(|at| {
             self.logs.insert(at, Log { origin, notes: Vec::new(), ordered: 0, stale: 0 });
             at
         });
-        self.insert(dot, slot);
+        self.note(&origin, sequence, slot);
     }
 
     fn find(&self, origin: ReplicaId) -> Result<usize, usize> {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use crate::codec::cbor::Input;
+use crate::codec::cbor::{Head, Input};
 use crate::codec::{Ids, Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
@@ -122,68 +122,102 @@ impl<'a> From<&'a Listed> for Member<'a> {
     }
 }
 
-/// Writes keys, ascending, and their live sets; `hlc` is the delta's.
+/// Writes keys, ascending, and their live sets, about `room` bytes; `hlc` is the delta's.
 pub(crate) fn encode_keys<'a, S: ExactSizeIterator<Item = Member<'a>>>(
     writer: &mut Writer,
     keys: impl Iterator<Item = (&'a Key, S)>,
     hlc: Hlc,
+    room: usize,
 ) {
-    writer.sequence(|writer| {
-        let (mut origins, mut before, mut clock) = (Origins::default(), "", hlc.to_bits());
+    writer.sequence_about(room, |writer| {
+        let mut encoding = Encoding { origins: Origins::default(), clock: hlc.to_bits(), last: None };
+        let mut before: &[u8] = &[];
         for (at, (key, set)) in keys.enumerate() {
+            let key = key.as_bytes();
             let shared = shared_prefix(before, key);
+            let suffix = key.get(shared..).unwrap_or_default();
             // One entry is the rule: then the count is left out, and the sign of `shared` says so.
             if set.len() == 1 {
-                writer.i64(shared as i64);
+                writer.heads([Head::signed(shared as i64), Head::text(suffix.len())]);
             } else {
-                writer.i64(-1 - shared as i64);
-                writer.u64(set.len() as u64);
+                let count = Head::unsigned(set.len() as u64);
+                writer.heads([Head::signed(-1 - shared as i64), count, Head::text(suffix.len())]);
             }
-            writer.text(key.get(shared..).unwrap_or_default());
+            writer.items(suffix);
             for member in set {
-                encode_member(writer, &member, at, &mut origins, &mut clock);
+                encoding.member(writer, &member, at);
             }
             before = key;
         }
     });
 }
 
-fn encode_member(writer: &mut Writer, member: &Member<'_>, key: usize, origins: &mut Origins, clock: &mut u64) {
-    let (replica, sequence) = match member {
-        Member::Entry(entry) => (entry.origin(), entry.sequence()),
-        Member::Known(dot) => (&dot.replica, dot.sequence),
-    };
-    let Some(origin) = origins.at(replica, || writer.replica_index(*replica)) else { return };
-    let ahead = difference(sequence, origin.sequence);
-    (origin.sequence, origin.key) = (sequence, key);
-    let place = origin.place;
-    let Member::Entry(entry) = member else {
-        writer.u64(place * HEADS + KNOWN * 4);
-        writer.i64(ahead);
-        return;
-    };
-    let kind = match entry.content {
-        Content::Tombstone => TOMBSTONE,
-        Content::Text(_) => TEXT,
-        Content::Json(_) => JSON,
-        Content::Bytes(_) => BYTES,
-    };
-    let (session, expires_at) = (entry.session(), entry.expires_at());
-    let flags = if session.is_some() { HAS_SESSION } else { 0 } | if expires_at.is_some() { HAS_EXPIRY } else { 0 };
-    writer.u64(place * HEADS + kind * 4 + flags);
-    writer.i64(ahead);
-    writer.i64(difference(entry.hlc.to_bits(), *clock));
-    *clock = entry.hlc.to_bits();
-    match &entry.content {
-        Content::Tombstone => {}
-        Content::Text(text) | Content::Json(text) => writer.text(text),
-        Content::Bytes(bytes) => writer.bytes(bytes),
+/// Keys that are being written.
+struct Encoding<'a> {
+    origins: Origins,
+    /// The clock of the entry before.
+    clock: u64,
+    /// The last entry that was looked up: which of the origins has it, and the place of its session.
+    last: Option<(&'a DataEntry, usize, Option<u64>)>,
+}
+
+impl<'a> Encoding<'a> {
+    #[inline]
+    fn member(&mut self, writer: &mut Writer, member: &Member<'a>, key: usize) {
+        let entry = match member {
+            Member::Entry(entry) => *entry,
+            Member::Known(dot) => return self.known(writer, *dot, key),
+        };
+        // Runs of entries have one author.
+        let (number, session) = match self.last {
+            Some((last, number, session)) if entry.has_author_of(last) => (number, session),
+            _ => self.look_up(writer, entry),
+        };
+        let Some(origin) = self.origins.known.get_mut(number) else { return };
+        let ahead = difference(entry.sequence(), origin.sequence);
+        (origin.sequence, origin.key) = (entry.sequence(), key);
+        let (end, clock) = (entry.expires_at(), entry.hlc.to_bits());
+        let since = difference(clock, self.clock);
+        self.clock = clock;
+        let flags = if session.is_some() { HAS_SESSION } else { 0 } | if end.is_some() { HAS_EXPIRY } else { 0 };
+        let head = |kind: u64| Head::unsigned(origin.place * HEADS + kind * 4 + flags);
+        let (ahead, since) = (Head::signed(ahead), Head::signed(since));
+        let text = |writer: &mut Writer, kind: u64, text: &Text| {
+            writer.heads([head(kind), ahead, since, Head::text(text.len())]);
+            writer.items(text.as_bytes());
+        };
+        match &entry.content {
+            Content::Tombstone => writer.heads([head(TOMBSTONE), ahead, since]),
+            Content::Text(value) => text(writer, TEXT, value),
+            Content::Json(value) => text(writer, JSON, value),
+            Content::Bytes(bytes) => {
+                writer.heads([head(BYTES), ahead, since]);
+                writer.bytes(bytes);
+            }
+        }
+        if let Some(place) = session {
+            writer.u64(place);
+        }
+        if let Some(end) = end {
+            writer.i64(difference(end, entry.hlc.millis()));
+        }
     }
-    if let Some(session) = session {
-        writer.session(session);
+
+    #[inline(never)]
+    fn look_up(&mut self, writer: &mut Writer, entry: &'a DataEntry) -> (usize, Option<u64>) {
+        let replica = entry.origin();
+        self.origins.at(replica, || writer.replica_index(*replica));
+        let (number, session) = (self.origins.last, entry.session().map(|session| writer.session_index(session)));
+        self.last = Some((entry, number, session));
+        (number, session)
     }
-    if let Some(end) = expires_at {
-        writer.i64(difference(end, entry.hlc.millis()));
+
+    #[inline(never)]
+    fn known(&mut self, writer: &mut Writer, dot: Dot, key: usize) {
+        let Some(origin) = self.origins.at(&dot.replica, || writer.replica_index(dot.replica)) else { return };
+        let ahead = difference(dot.sequence, origin.sequence);
+        (origin.sequence, origin.key) = (dot.sequence, key);
+        writer.heads([Head::unsigned(origin.place * HEADS + KNOWN * 4), Head::signed(ahead)]);
     }
 }
 
@@ -198,29 +232,19 @@ pub(crate) struct Decoded {
     pub(crate) latest: Hlc,
 }
 
-/// The most keys for which room is made before they are there: a slice has about as many.
-const ROOM: usize = 4096;
-
 /// Reads what [`encode_keys`] wrote.
 ///
 /// # Errors
 /// `MESSAGE_MALFORMED`.
 pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
     let (input, ids) = reader.sequence_of_ids()?;
-    let all = input.left();
-    // As many as there are if each takes 64 bytes: what is there bounds it, and no claim.
-    let mut keys = Keys::with_capacity((all / 64).clamp(1, ROOM));
+    let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let mut decoding = Decoding { input, ids, text: Both::default(), clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
-        if keys.len() == keys.capacity() {
-            // As many more as there are if the others are as long, and at most three times what was read.
-            let (held, left) = (keys.len(), decoding.input.left());
-            let others = held as u64 * left as u64 / (all - left).max(1) as u64;
-            keys.reserve_exact((others as usize + others as usize / 16).min(3 * held) + 1);
-        }
         decoding.key(&mut keys).map_err(SessionError::malformed)?;
     }
+    keys.fit();
     let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
     Ok(Decoded { keys, full, known, latest })
 }
@@ -304,7 +328,8 @@ impl Decoding<'_, '_> {
             Some(value) => Key::before(value),
             None => Key::from(core::str::from_utf8(&self.text.bytes).map_err(|_| "a key")?),
         };
-        keys.push((key, set));
+        // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
+        keys.put(key, set, self.input.left() / 64);
         Ok(())
     }
 
@@ -404,18 +429,25 @@ const fn apply(from: u64, difference: i64) -> u64 {
 
 /// The length of the beginning that both keys share, cut back to a character's edge. Eight bytes at a time, as keys are
 /// compared.
-fn shared_prefix(a: &str, b: &str) -> usize {
-    let (words, _) = a.as_bytes().as_chunks::<8>();
-    let (others, _) = b.as_bytes().as_chunks::<8>();
+fn shared_prefix(a: &[u8], b: &[u8]) -> usize {
+    let ((words, _), (others, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut same = 0;
     for (word, other) in words.iter().zip(others) {
         let differs = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
         if differs != 0 {
-            return b.floor_char_boundary(same + differs.trailing_zeros() as usize / 8);
+            return edge(b, same + differs.trailing_zeros() as usize / 8);
         }
         same += 8;
     }
-    let (rest, other) = (a.as_bytes().iter().skip(same), b.as_bytes().iter().skip(same));
+    let (rest, other) = (a.iter().skip(same), b.iter().skip(same));
     same += rest.zip(other).take_while(|(x, y)| x == y).count();
-    b.floor_char_boundary(same)
+    edge(b, same)
+}
+
+/// The last place at or before `at` at which a character begins.
+fn edge(text: &[u8], mut at: usize) -> usize {
+    while !is_edge(text.get(at..).unwrap_or_default()) {
+        at -= 1;
+    }
+    at
 }

@@ -86,24 +86,20 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks the keys and values of a delta, and tells the most that it can make a store grow by: nothing is looked for.
+    /// Checks the keys and values of a delta, and tells the most that it can make a store grow by: nothing is looked for, and
+    /// where all is well no key is looked at.
     ///
     /// # Errors
     /// `KEY_INVALID`, `VALUE_TOO_LARGE`.
     pub(crate) fn check_delta(&self, delta: &Delta) -> Result<Growth, SessionError> {
-        let mut growth = Growth::default();
-        for (key, set) in &delta.keys {
-            self.check_key(key)?;
-            let mut bytes = 0;
-            for listed in set {
-                if let Listed::Entry(entry) = listed {
-                    self.check_value(&entry.content)?;
-                    bytes += entry.bytes();
-                }
+        let extent = delta.keys.extent();
+        if extent.nameless || extent.key as u64 > self.key_bytes || extent.value as u64 > self.value_bytes {
+            for (key, set) in &delta.keys {
+                self.check_key(key)?;
+                set.iter().filter_map(Listed::content).try_for_each(|content| self.check_value(content))?;
             }
-            growth.come(key, bytes);
         }
-        Ok(growth)
+        Ok(extent.growth())
     }
 
     /// Checks how many keys the store would hold.

@@ -5,7 +5,7 @@
 //! from which nobody lists never compares two keys.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
+use core::ops::{Bound, Range};
 
 use crate::store::entry::{Key, LiveSet};
 use crate::store::table::{Slot, Slots};
@@ -42,11 +42,11 @@ impl Order {
         self.fresh.push(slot);
     }
 
-    /// Adds a slot whose key follows all that are here, which are in order.
-    pub(crate) fn follow(&mut self, slot: Slot) {
+    /// Adds slots whose keys follow all that are here, which are in order.
+    pub(crate) fn follow(&mut self, slots: Range<Slot>) {
         match self.runs.as_mut_slice() {
-            [run] => run.push(slot),
-            _ => self.runs.push(alloc::vec![slot]),
+            [run] => run.extend(slots),
+            _ => self.runs.push(slots.collect()),
         }
     }
 

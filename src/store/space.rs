@@ -15,6 +15,7 @@ use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::sort;
+use crate::store::parts::PART;
 use crate::store::table::{Slot, Table, Vacancy};
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
@@ -255,7 +256,7 @@ impl SpaceState {
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
-        let listed = |key: &Key| keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
+        let listed = |key: &Key| keys.lists(key);
         let mut gone = Vec::new();
         if !off(Mutant::Clause1) && !off(Mutant::Clause1Unlisted) {
             let unlisted = self.between(&from, &to).filter(|(_, key)| !listed(key));
@@ -289,13 +290,7 @@ impl SpaceState {
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: Delta) -> Changes {
         let mut table = self.table.for_keys(delta.keys.len());
-        for (key, set) in delta.keys {
-            let live = set.live(|_| true);
-            live.entries().iter().for_each(|entry| self.index.insert(entry.dot(), table.slots().next()));
-            if !live.is_empty() {
-                table.follow(key, live);
-            }
-        }
+        table.adopt(delta.keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
         self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
@@ -434,7 +429,7 @@ impl SpaceState {
                 return (keys, true);
             }
             weight += key.len() as u64 + set.bytes();
-            keys.push((key.clone(), list(set, &mut near)));
+            keys.put(key.clone(), list(set, &mut near), PART);
         }
         (keys, false)
     }

@@ -71,11 +71,7 @@ impl Stage {
             self.after = Some(key.clone());
         }
         // Slices ascend: what each holds follows what is here.
-        if self.keys.is_empty() {
-            self.keys = keys;
-        } else {
-            self.keys.extend(keys);
-        }
+        self.keys.append(keys);
         self.complete = last;
         self.bytes += bytes;
         true
@@ -92,13 +88,14 @@ impl Stage {
 
 /// All keys; of those that both have, the newer.
 fn replace(older: Keys, newer: Keys) -> Keys {
-    let mut keys = Keys::with_capacity(older.len() + newer.len());
+    let (mut keys, room) = (Keys::new(), older.len());
     let mut newer = newer.into_iter().peekable();
     for (key, set) in older {
-        while let Some(one) = newer.next_if(|(other, _)| *other < key) {
-            keys.push(one);
+        while let Some((other, set)) = newer.next_if(|(other, _)| *other < key) {
+            keys.put(other, set, room);
         }
-        keys.push(newer.next_if(|(other, _)| *other == key).unwrap_or((key, set)));
+        let (key, set) = newer.next_if(|(other, _)| *other == key).unwrap_or((key, set));
+        keys.put(key, set, room);
     }
     keys.extend(newer);
     keys

@@ -10,14 +10,17 @@ use core::ops::Bound;
 use hashbrown::HashTable;
 
 use crate::id::Dot;
-use crate::store::entry::{Key, LiveSet};
+use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::order::{Order, Walk};
+use crate::store::parts::{Keys, PART, Pair};
+use crate::store::space::Growth;
 
 /// The place of a key in its table.
 pub(crate) type Slot = u32;
 
-/// Slots come in blocks: a table that grows copies none of them, and has at most a block to spare.
-const BLOCK: usize = 256;
+/// Slots come in blocks: a table that grows copies none of them, and has at most a block to spare. A block that was adopted may
+/// have fewer; no key gets the slots that it lacks, unless it is the last one.
+const BLOCK: usize = PART;
 
 #[derive(Clone, Debug)]
 struct Held {
@@ -214,7 +217,38 @@ impl Table {
     pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
         let hash = hash(self.seed, key.as_bytes());
         let slot = self.put(Held { key, set }, hash);
-        self.order.follow(slot);
+        self.order.follow(slot..slot + 1);
+    }
+
+    /// As [`Table::follow`], of many, in an empty table: their parts become its blocks. `each` is told of every entry and its slot.
+    pub(crate) fn adopt(&mut self, keys: Keys, mut each: impl FnMut(&DataEntry, Slot)) {
+        let Growth { keys: len, more, .. } = keys.extent().growth();
+        (self.len, self.bytes) = (len as usize, more);
+        for part in keys.into_parts() {
+            self.adopt_part(part, &mut each);
+        }
+    }
+
+    fn adopt_part(&mut self, part: Vec<Pair>, each: &mut impl FnMut(&DataEntry, Slot)) {
+        let first = (self.slots.blocks.len() * BLOCK) as Slot;
+        let (seed, mut slot, places) = (self.seed, first, &mut self.places);
+        let held = part.into_iter().filter_map(|(key, set)| {
+            let set = set.live(|_| true);
+            if set.is_empty() {
+                return None;
+            }
+            set.entries().iter().for_each(|entry| each(entry, slot));
+            let hash = hash(seed, key.as_bytes());
+            places.insert_unique(spread(hash), Place { slot, hash }, |place| spread(place.hash));
+            slot += 1;
+            Some(Held { key, set })
+        });
+        // In place: one has the size of the other.
+        let block: Vec<Held> = held.collect();
+        if !block.is_empty() {
+            self.order.follow(first..first + block.len() as Slot);
+            self.slots.blocks.push(block);
+        }
     }
 
     /// Changes the live set of a slot, and counts what becomes of it. `key` is the key as it came with the entries, if it did.

@@ -198,7 +198,7 @@ fn check_removals(delta: &Delta, store: &SessionConsistentStore, is_new: impl Fn
         let goes = |entry: &&DataEntry| delta.to.contains(entry.dot()) && !set.iter().any(|l| l.dot() == entry.dot());
         held.filter(goes).for_each(|entry| bad.note(entry.dot(), denied()));
     }
-    let listed = |key: &Key| delta.keys.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
+    let listed = |key: &Key| delta.keys.lists(key);
     for (dot, _) in state.between(&delta.from, &delta.to).filter(|(_, key)| !listed(key)).take(NAMED_MAX) {
         bad.note(dot, denied());
     }

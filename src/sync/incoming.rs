@@ -8,7 +8,6 @@ use crate::store::entry::Key;
 use crate::store::stage::Stage;
 use crate::sync::message::Message;
 use crate::sync::progress::RETRY_MAX;
-use crate::sync::run;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
@@ -32,7 +31,7 @@ impl Incoming {
     /// Takes a slice; tells whether it was the one expected.
     pub(crate) fn take(&mut self, after: Option<&Key>, keys: Keys, last: bool, retry: Millis, now: Millis) -> bool {
         self.since = now;
-        let bytes = run::bytes(&keys);
+        let bytes = keys.weight();
         if !self.stage.take(after.map(|after| &**after), keys, last, bytes) {
             return false;
         }

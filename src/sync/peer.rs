@@ -25,7 +25,7 @@ use crate::sync::message::Message;
 use crate::sync::owed::Owed;
 use crate::sync::progress::{Progress, RETRY_MAX};
 use crate::sync::requests::Requests;
-use crate::sync::run::{self, Run};
+use crate::sync::run::Run;
 use crate::sync::step::Step;
 use crate::sync::telling::Tellings;
 use crate::sync::under::{Under, overtakes};
@@ -425,9 +425,9 @@ impl Peer {
 /// About how many bytes the entries of a message have.
 fn weight(message: &Message) -> u64 {
     if let Message::Slice(slice) = message {
-        run::bytes(&slice.keys)
+        slice.keys.weight()
     } else if let Message::TopUp { delta, .. } = message {
-        run::bytes(&delta.keys)
+        delta.keys.weight()
     } else {
         0
     }

@@ -8,8 +8,8 @@
 use alloc::vec::Vec;
 
 use crate::id::Space;
-use crate::store::delta::{Keys, Listed};
-use crate::store::entry::{ENTRY_OVERHEAD, Key};
+use crate::store::delta::Keys;
+use crate::store::entry::Key;
 use crate::store::space::SpaceState;
 use crate::sync::message::{Message, Slice};
 use crate::sync::peer::SLICE_BYTES;
@@ -93,15 +93,9 @@ impl Run {
     }
 
     fn cut(&mut self, space: &Space, after: Option<Key>, keys: Keys, last: bool, hlc: Hlc) -> Message {
-        self.ends.extend(keys.last().map(|(end, _)| (end.clone(), bytes(&keys))));
+        self.ends.extend(keys.last().map(|(end, _)| (end.clone(), keys.weight())));
         self.whole = last;
         let (space, from, base) = (space.clone(), self.from.clone(), self.base.clone());
         Message::Slice(Slice { space, from, base, after, last, hlc, keys })
     }
-}
-
-/// How many bytes the keys of a slice take, as the limits count them; a key without entries takes room as well.
-pub(crate) fn bytes(keys: &Keys) -> u64 {
-    let entries = |set: &[Listed]| set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
-    keys.iter().map(|(key, set)| key.len() as u64 + entries(set)).sum()
 }

@@ -6,15 +6,12 @@
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::Space;
-use crate::store::delta::{Keys, Listed, members};
-use crate::store::entry::{Content, Key};
+use crate::store::delta::{Keys, members};
+use crate::store::entry::Key;
 use crate::store::keys::{decode_keys, encode_keys};
 use crate::sync::message::optional_text;
 use crate::time::Hlc;
 use crate::vector::VersionVector;
-
-/// About how many bytes a key takes beside its text, and an entry beside its value; what keys share makes up for more.
-const HEAD: usize = 8;
 
 /// A range of keys of a large delta.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,11 +41,7 @@ impl Slice {
         optional_text(writer, self.after.as_deref());
         writer.bool(self.last);
         writer.u64(self.hlc.to_bits());
-        // Room for all of it at once: a slice is long, and would be moved each time it is twice as long.
-        let entries =
-            |set: &[Listed]| set.iter().map(|listed| HEAD + listed.content().map_or(0, Content::len)).sum::<usize>();
-        writer.reserve(self.keys.iter().map(|(key, set)| HEAD + key.len() + entries(set)).sum());
-        encode_keys(writer, members(&self.keys), self.hlc);
+        encode_keys(writer, members(&self.keys), self.hlc, self.keys.room());
     }
 
     /// Reads what [`Slice::encode`] wrote.

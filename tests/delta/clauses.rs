@@ -45,7 +45,7 @@ fn without_clause_1_for_unlisted_keys_what_was_collected_stays() {
     let early = a.snapshot();
     a.erase("k");
     // Once everybody has the tombstone, it is collected: the snapshot does not list the key any more.
-    let late = Delta { keys: Vec::new(), ..a.snapshot() };
+    let late = Delta { keys: Keys::new(), ..a.snapshot() };
     // A newcomer that has begun with an early snapshot.
     b.apply(&early);
     assert_eq!(b.values("k"), ["v"]);

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use common::{START, put};
 use edge_session::id::{Dot, ReplicaId, Space};
-use edge_session::store::delta::Delta;
+use edge_session::store::delta::{Delta, Keys};
 use edge_session::store::entry::{Content, DataEntry, LiveSet};
 use edge_session::store::limits::Limits;
 use edge_session::store::{Mutation, SessionConsistentStore};
@@ -75,7 +75,7 @@ impl Site {
             from: VersionVector::new(),
             to: VersionVector::new(),
             hlc: self.store.clock().last(),
-            keys: Vec::new(),
+            keys: Keys::new(),
         })
     }
 

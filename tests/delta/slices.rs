@@ -115,3 +115,30 @@ fn a_key_that_changes_after_its_slice_arrives_as_it_is_at_the_end() {
     assert_eq!((b.values("a"), b.values("ab")), (vec!["late".to_string()], vec!["-".to_string()]));
     assert_eq!(b.values("z").len(), 2, "neither saw the other");
 }
+
+#[test]
+fn an_empty_store_holds_what_came_in_slices_and_goes_on_from_there() {
+    let (mut from, mut to) = (Site::new(0), Site::new(1));
+    let key = |n: usize| format!("key {n:05}");
+    for n in 0..2_500 {
+        from.set(&key(n), &format!("value {n}"));
+    }
+    (0..2_500).step_by(9).for_each(|n| _ = from.erase(&key(n)));
+    // Slices of some three hundred keys: none is as long as what a table keeps together.
+    let count = in_slices(&mut from, &mut to, 300 * 85, |_, _, _| ());
+    assert!(count > 7, "{count} slices");
+    assert_eq!(to.live(), from.live());
+    assert_eq!(to.since(&VersionVector::new()).keys, from.snapshot().keys, "in the same order");
+    assert_eq!(to.store.bytes(), from.store.bytes());
+    // Keys that were there, keys between them and behind them: each has a place of its own.
+    for n in (0..3_000).step_by(7) {
+        to.set(&key(n), "again");
+        to.set(&format!("{}, and one more", key(n)), "new");
+    }
+    (1..2_500).step_by(5).for_each(|n| _ = to.erase(&key(n)));
+    assert_eq!(to.values(&key(2_498)), ["value 2498"]);
+    from.pull(&to);
+    assert_eq!(to.live(), from.live());
+    assert_eq!(to.since(&VersionVector::new()).keys, from.snapshot().keys);
+    assert_eq!(to.store.bytes(), from.store.bytes());
+}

@@ -41,7 +41,7 @@ fn a_replica_that_sees_its_own_forgotten_writes_takes_a_new_id_before_it_writes(
             from: vector(id),
             to: vector(id),
             hlc: edge_session::time::Hlc::new(START, 9),
-            keys: Vec::new(),
+            keys: edge_session::store::delta::Keys::new(),
         };
         type Carrier<'a> = Box<dyn Fn(ReplicaId) -> Message + 'a>;
         let carriers: [(&str, Carrier<'_>); 6] = [

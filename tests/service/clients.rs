@@ -152,7 +152,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
             from: from.clone(),
             to: to.clone(),
             hlc: Hlc::new(START + 1, 0),
-            keys: keys.clone(),
+            keys: keys.clone().into(),
         };
         let none = VersionVector::new();
         let slice = Slice {
@@ -162,7 +162,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
             after: None,
             last: true,
             hlc: Hlc::new(START + 1, 0),
-            keys: keys.clone(),
+            keys: keys.clone().into(),
         };
         client.says(vec![Message::Delta(delta(&held))]);
         client.says(vec![Message::Delta(delta(&none))]);
@@ -186,7 +186,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
             from: at,
             to: from,
             hlc,
-            keys: vec![("k".into(), vec![Listed::Entry(entry)].into())],
+            keys: vec![("k".into(), vec![Listed::Entry(entry)].into())].into(),
         };
         client.says(vec![Message::Under { space: system(), vector: unheard }, Message::Delta(data)]);
         let taken = client.edge.replica.store().vector(&shop()).get(id) == 1;

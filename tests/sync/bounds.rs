@@ -37,7 +37,7 @@ fn slice(name: &str, bytes: usize) -> Message {
         after: None,
         last: false,
         hlc,
-        keys: vec![("k".into(), vec![Listed::Entry(entry)].into())],
+        keys: vec![("k".into(), vec![Listed::Entry(entry)].into())].into(),
     })
 }
 

@@ -253,7 +253,7 @@ pub(super) fn writing_where_one_may_only_read() {
         after: None,
         last: true,
         hlc: Hlc::new(START, 0),
-        keys: vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into())],
+        keys: vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into())].into(),
     };
     let said = liar.says(&mut world, vec![Message::Slice(slice)]);
     assert_eq!(refused(&said).0, "PERMISSION_DENIED");

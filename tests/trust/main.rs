@@ -27,8 +27,8 @@ use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;
 use edge_session::io::{Event, LinkId, SessionHandle};
 use edge_session::replica::{Pass, SessionInit};
-use edge_session::store::delta::{Delta, Keys, Listed};
-use edge_session::store::entry::{Content, DataEntry};
+use edge_session::store::delta::{Delta, Keys, Listed, ListedSet};
+use edge_session::store::entry::{Content, DataEntry, Key};
 use edge_session::sync::gate::{ClientLimits, Right};
 use edge_session::sync::message::{Frame, Message};
 use edge_session::time::Hlc;
@@ -157,11 +157,11 @@ impl Liar {
     }
 
     /// A delta of the default space since what the edge holds.
-    fn delta(&self, world: &World, to: &[(ReplicaId, u64)], keys: Keys) -> Delta {
+    fn delta(&self, world: &World, to: &[(ReplicaId, u64)], keys: Vec<(Key, ListedSet)>) -> Delta {
         let from = world.edge().vector();
         let mut whole = from.clone();
         to.iter().for_each(|(id, sequence)| whole.advance(Dot::new(*id, *sequence)));
-        Delta { space: default(), from, to: whole, hlc: Hlc::new(START + 10_000, 0), keys }
+        Delta { space: default(), from, to: whole, hlc: Hlc::new(START + 10_000, 0), keys: keys.into() }
     }
 
     /// The delta of one write of one key.

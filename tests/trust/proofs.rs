@@ -60,7 +60,7 @@ fn lies(from: ReplicaId) -> Vec<Message> {
     let entry = DataEntry::new(text("a lie"), Dot::new(from, 1), Hlc::new(START, 0), None, None);
     let (from, to) = (VersionVector::new(), VersionVector::from_iter([(from, 1)]));
     let keys = vec![("lie".into(), vec![Listed::Entry(entry)].into())];
-    let delta = Delta { space: default(), from, to, hlc: Hlc::new(START, 0), keys };
+    let delta = Delta { space: default(), from, to, hlc: Hlc::new(START, 0), keys: keys.into() };
     vec![Message::hello(vec![(default(), delta.to.clone())], true), Message::Delta(delta)]
 }
 

@@ -94,14 +94,14 @@ pub(super) fn a_hidden_space_is_answered_as_one_that_does_not_exist() {
         let to = VersionVector::from_iter([(owner.id, 1)]);
         let keys = vec![("k".into(), vec![Listed::Entry(entry)].into())];
         let hlc = Hlc::new(START, 0);
-        let delta = Delta { space: space("hidden"), from: VersionVector::new(), to, hlc, keys };
+        let delta = Delta { space: space("hidden"), from: VersionVector::new(), to, hlc, keys: keys.into() };
         assert!(refusals(&owner.says(&mut world, vec![Message::Delta(delta)])).is_empty());
 
         let eve = token(&mut world.net.hosts[EDGE], "eve", None);
         let liar = Liar::join(&mut world, &pass(&eve));
         let (none, one) = (VersionVector::new(), VersionVector::from_iter([(liar.id, 1)]));
         let keys = vec![("k".into(), vec![Listed::Entry(liar.entry(1, "v"))].into())];
-        let delta = Delta { space: space(name), from: none.clone(), to: one.clone(), hlc, keys: keys.clone() };
+        let delta = Delta { space: space(name), from: none.clone(), to: one.clone(), hlc, keys: keys.clone().into() };
         let asked = [
             Message::Delta(delta.clone()),
             Message::Want { space: space(name), from: none.clone(), base: none.clone(), after: None },
@@ -116,7 +116,7 @@ pub(super) fn a_hidden_space_is_answered_as_one_that_does_not_exist() {
                 after: None,
                 last: true,
                 hlc,
-                keys,
+                keys: keys.into(),
             }),
         ];
         let before = world.state();

@@ -24,7 +24,7 @@ fn host_of(config: edge_session::replica::Config) -> Host {
     let known = Delta {
         from: VersionVector::new(),
         to: vector(&[(fra1(), 2)]),
-        keys: vec![("prefs".into(), plain("early", Dot::new(fra1(), 1), 0))],
+        keys: vec![("prefs".into(), plain("early", Dot::new(fra1(), 1), 0))].into(),
         ..delta()
     };
     host.replica.link_up(LINK, START);
@@ -460,16 +460,16 @@ fn entries_outside_of_their_deltas_vector_are_refused() {
 
 #[test]
 fn a_slice_outside_of_its_range_is_refused() {
-    let slice = |after: Option<&str>, last: bool, keys: edge_session::store::delta::Keys| {
+    let slice = |after: Option<&str>, last: bool, keys: Keys| {
         let (from, base) = (VersionVector::new(), vector(&[(fra1(), 5)]));
         let after = after.map(Into::into);
         frame(vec![Message::Slice(Slice { space: space(), from, base, after, last, hlc: hlc(30), keys })]).encode()
     };
-    let one = || vec![("k".into(), plain("v", Dot::new(fra1(), 1), 0))];
+    let one = || vec![("k".into(), plain("v", Dot::new(fra1(), 1), 0))].into();
     assert_refused(&slice(Some("k"), false, one()), "its first key is the last one of the slice before");
-    assert_refused(&slice(None, false, vec![]), "nothing, and more to come");
+    assert_refused(&slice(None, false, Keys::new()), "nothing, and more to come");
     assert!(Frame::decode(&slice(Some("a"), false, one())).is_ok());
-    assert!(Frame::decode(&slice(Some("a"), true, vec![])).is_ok());
+    assert!(Frame::decode(&slice(Some("a"), true, Keys::new())).is_ok());
 }
 
 /// A slice may hold what its sender took in after the first one; what even the top-up's vector does not hold is a lie.
@@ -478,10 +478,10 @@ fn slices_with_entries_that_their_top_up_does_not_hold_are_refused() {
     let mut host = host();
     let before = digest(&mut host);
     let (from, base) = (VersionVector::new(), vector(&[(tab(), 1)]));
-    let keys = vec![("k".into(), plain("v", Dot::new(tab(), 9), 0))];
+    let keys = vec![("k".into(), plain("v", Dot::new(tab(), 9), 0))].into();
     let slice =
         Slice { space: space(), from: from.clone(), base: base.clone(), after: None, last: true, hlc: hlc(0), keys };
-    let delta = Delta { space: space(), from, to: base.clone(), hlc: hlc(0), keys: vec![] };
+    let delta = Delta { space: space(), from, to: base.clone(), hlc: hlc(0), keys: Keys::new() };
     let lie = Frame { from: tab(), to: None, messages: vec![Message::Slice(slice), Message::TopUp { base, delta }] };
     host.events.clear();
     host.receive(LINK, &lie.encode()).unwrap();
@@ -527,8 +527,8 @@ fn a_snapshot_that_holds_other_messages_is_refused_as_a_whole() {
 
 #[test]
 fn a_snapshot_of_which_one_space_does_not_apply_is_refused_as_a_whole() {
-    let gap = Delta { space: Space::first("other").unwrap(), keys: vec![], ..delta() };
-    let whole = Delta { from: VersionVector::new(), keys: vec![], ..delta() };
+    let gap = Delta { space: Space::first("other").unwrap(), keys: Keys::new(), ..delta() };
+    let whole = Delta { from: VersionVector::new(), keys: Keys::new(), ..delta() };
     for enter in [doors()[2].1, doors()[3].1] {
         let mut host = host();
         let before = digest(&mut host);
@@ -545,7 +545,7 @@ fn a_clock_at_the_end_of_what_is_believed_writes_nothing_that_cannot_be_read() {
     // With a key it would not be believed at all; see `trust/clocks`.
     let mut host = host_of(common::tab("paris"));
     let last = Hlc::from_bits(((1 << 48) - 1 - 86_400_000) << 16);
-    let delta = Delta { to: vector(&[(fra1(), 3)]), hlc: last, keys: vec![], ..delta() };
+    let delta = Delta { to: vector(&[(fra1(), 3)]), hlc: last, keys: Keys::new(), ..delta() };
     // From a snapshot: a link whose end is a day ahead is not listened to.
     let [.., (_, restore)] = doors();
     restore(&mut host, &Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta)] }.encode()).unwrap();

@@ -23,7 +23,7 @@ mod size;
 
 use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;
-use edge_session::store::delta::{Delta, Listed, ListedSet};
+use edge_session::store::delta::{Delta, Keys, Listed, ListedSet};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
 use edge_session::store::roster::{Row, Running};
@@ -107,7 +107,8 @@ fn delta() -> Delta {
                 "ä".into(),
                 vec![Listed::Entry(entry(Content::Bytes([0, 255].as_slice().into()), Dot::new(tab(), 3), 6))].into(),
             ),
-        ],
+        ]
+        .into(),
     }
 }
 
@@ -123,16 +124,16 @@ fn examples() -> Vec<(&'static str, Frame)> {
             after: after.map(Into::into),
             last,
             hlc: hlc(30),
-            keys: vec![("k2".into(), plain("v", Dot::new(fra1(), 3), 10))],
+            keys: vec![("k2".into(), plain("v", Dot::new(fra1(), 3), 10))].into(),
         })
     };
-    let top_up = Delta { keys: vec![("k1".into(), plain("w", Dot::new(tab(), 3), 30))], ..delta() };
+    let top_up = Delta { keys: vec![("k1".into(), plain("w", Dot::new(tab(), 3), 30))].into(), ..delta() };
     let other = Delta {
         space: Space::new("$orders", 2).unwrap(),
         from: VersionVector::new(),
         to: vector(&[(tab(), 1)]),
         hlc: hlc(30),
-        keys: vec![("o".into(), plain("1", Dot::new(tab(), 1), 0))],
+        keys: vec![("o".into(), plain("1", Dot::new(tab(), 1), 0))].into(),
     };
     let snapshot = Delta {
         from: VersionVector::new(),
@@ -140,7 +141,8 @@ fn examples() -> Vec<(&'static str, Frame)> {
         keys: vec![
             ("key-1".into(), plain("one", Dot::new(fra1(), 1), 0)),
             ("key-2".into(), plain("two", Dot::new(fra1(), 2), 1)),
-        ],
+        ]
+        .into(),
         ..delta()
     };
     vec![

@@ -21,6 +21,11 @@ impl Text {
         Self { text: text.into(), from: key }
     }
 
+    /// The bytes of the text: to take them looks at no character.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes().get(self.from..).unwrap_or_default()
+    }
+
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -135,6 +135,7 @@ pub fn first_delta() -> Delta {
         keys: vec![
             ("prefs".into(), vec![Listed::Entry(entry(1, 1))].into()),
             ("q".into(), vec![Listed::Entry(entry(2, 2))].into()),
-        ],
+        ]
+        .into(),
     }
 }

@@ -1,0 +1,308 @@
+//! Keys with their live sets, as a delta lists them, in parts that are never moved: what a table takes is the memory into which
+//! they were read.
+//!
+//! Invariant: no part is empty, and none has more than [`PART`] keys; what is told of all of them is told of each that was put in.
+//! That keys ascend is for who makes them: a delta read from bytes sees to it.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::iter::Flatten;
+
+use crate::store::delta::{Listed, ListedSet};
+use crate::store::entry::{ENTRY_OVERHEAD, Key};
+use crate::store::space::Growth;
+
+/// A key with its live set.
+pub(crate) type Pair = (Key, ListedSet);
+
+/// The most keys of a part, and of a block of a table.
+pub(crate) const PART: usize = 256;
+
+/// The keys of a delta, ascending, each with its full live set.
+#[derive(Clone, Default)]
+pub struct Keys {
+    parts: Vec<Vec<Pair>>,
+    extent: Extent,
+}
+
+/// What the limits ask of keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    /// How many they are.
+    len: usize,
+    /// Keys without a full entry, which make no store grow.
+    bare: usize,
+    /// Bytes of keys with full entries, and of these.
+    bytes: u64,
+    /// Bytes that the others take in a message, and entries of which the dot comes alone.
+    others: u64,
+    /// The longest key and the longest value.
+    pub(crate) key: usize,
+    pub(crate) value: usize,
+    /// Whether one of them is empty.
+    pub(crate) nameless: bool,
+}
+
+impl Extent {
+    const NONE: Self = Self { len: 0, bare: 0, bytes: 0, others: 0, key: 0, value: 0, nameless: false };
+
+    #[inline(always)]
+    fn count(&mut self, key: &Key, set: &ListedSet) {
+        self.len += 1;
+        self.key = self.key.max(key.len());
+        self.nameless |= key.is_empty();
+        match set.only() {
+            Some(entry) => self.come(key, entry.content.len(), entry.bytes()),
+            None => self.count_several(key, set),
+        }
+    }
+
+    #[inline(always)]
+    fn come(&mut self, key: &Key, value: usize, bytes: u64) {
+        self.value = self.value.max(value);
+        self.bytes += key.len() as u64 + bytes;
+    }
+
+    #[inline(never)]
+    fn count_several(&mut self, key: &Key, set: &ListedSet) {
+        let full = set.iter().filter_map(Listed::full);
+        let (longest, bytes) =
+            full.fold((0, 0), |(longest, bytes), entry| (entry.content.len().max(longest), entry.bytes() + bytes));
+        // A key without entries takes room as well.
+        let all = set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
+        self.others += all - bytes;
+        if bytes > 0 {
+            self.come(key, longest, bytes);
+        } else {
+            self.bare += 1;
+            self.others += key.len() as u64;
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.len += other.len;
+        self.bare += other.bare;
+        self.bytes += other.bytes;
+        self.others += other.others;
+        self.key = self.key.max(other.key);
+        self.value = self.value.max(other.value);
+        self.nameless |= other.nameless;
+    }
+
+    /// The most that they can make a store grow by, and what one has that holds nothing else.
+    pub(crate) const fn growth(&self) -> Growth {
+        Growth { keys: (self.len - self.bare) as u64, more: self.bytes, less: 0 }
+    }
+}
+
+impl Keys {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { parts: Vec::new(), extent: Extent::NONE }
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.extent.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes they take in a message, as the limits count them.
+    pub(crate) const fn weight(&self) -> u64 {
+        self.extent.bytes + self.extent.others
+    }
+
+    /// About how many bytes they take written: beside key and value an entry takes a fourth of what the limits count for it, and
+    /// what keys share makes up for more.
+    pub(crate) const fn room(&self) -> usize {
+        (self.weight().saturating_sub(self.len() as u64 * ENTRY_OVERHEAD * 3 / 4)) as usize
+    }
+
+    /// What the limits ask of them.
+    pub(crate) const fn extent(&self) -> &Extent {
+        &self.extent
+    }
+
+    /// Puts one behind all others. `more`: about how many will follow it.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, key: Key, set: ListedSet, more: usize) {
+        self.extent.count(&key, &set);
+        if self.parts.last().is_none_or(|part| part.len() >= PART) {
+            self.begin_part(more);
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.push((key, set));
+        }
+    }
+
+    #[inline(never)]
+    fn begin_part(&mut self, more: usize) {
+        self.parts.push(Vec::with_capacity(PART.min(more + 1)));
+    }
+
+    /// Puts others behind these.
+    pub(crate) fn append(&mut self, mut others: Self) {
+        self.extent.join(&others.extent);
+        self.parts.append(&mut others.parts);
+    }
+
+    /// Lets go of room that nothing is put in any more.
+    pub(crate) fn fit(&mut self) {
+        self.parts.last_mut().into_iter().for_each(Vec::shrink_to_fit);
+    }
+
+    /// The parts.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &[Pair]> {
+        self.parts.iter().map(Vec::as_slice)
+    }
+
+    /// The parts, to be taken over.
+    pub(crate) fn into_parts(self) -> Vec<Vec<Pair>> {
+        self.parts
+    }
+
+    /// The sets, to be changed as nothing changes that is told of all.
+    pub(crate) fn sets_mut(&mut self) -> impl Iterator<Item = &mut ListedSet> {
+        self.parts.iter_mut().flatten().map(|(_, set)| set)
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> Flatten<core::slice::Iter<'_, Vec<Pair>>> {
+        self.parts.iter().flatten()
+    }
+
+    /// The first one.
+    #[must_use]
+    pub fn first(&self) -> Option<&Pair> {
+        self.parts.first()?.first()
+    }
+
+    /// The last one.
+    #[must_use]
+    pub fn last(&self) -> Option<&Pair> {
+        self.parts.last()?.last()
+    }
+
+    /// Whether a key is among them.
+    pub(crate) fn lists(&self, key: &Key) -> bool {
+        let at = self.parts.partition_point(|part| part.last().is_some_and(|(last, _)| last < key));
+        self.parts.get(at).is_some_and(|part| part.binary_search_by(|(known, _)| known.cmp(key)).is_ok())
+    }
+}
+
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Keys {}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl Extend<Pair> for Keys {
+    fn extend<I: IntoIterator<Item = Pair>>(&mut self, pairs: I) {
+        let mut pairs = pairs.into_iter();
+        while let Some((key, set)) = pairs.next() {
+            self.put(key, set, pairs.size_hint().0);
+        }
+    }
+}
+
+impl FromIterator<Pair> for Keys {
+    fn from_iter<I: IntoIterator<Item = Pair>>(pairs: I) -> Self {
+        let mut keys = Self::new();
+        keys.extend(pairs);
+        keys
+    }
+}
+
+impl From<Vec<Pair>> for Keys {
+    fn from(pairs: Vec<Pair>) -> Self {
+        pairs.into_iter().collect()
+    }
+}
+
+impl IntoIterator for Keys {
+    type Item = Pair;
+    type IntoIter = Flatten<alloc::vec::IntoIter<Vec<Pair>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.parts.into_iter().flatten()
+    }
+}
+
+impl<'a> IntoIterator for &'a Keys {
+    type Item = &'a Pair;
+    type IntoIter = Flatten<core::slice::Iter<'a, Vec<Pair>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::id::{Dot, ReplicaId};
+    use crate::store::entry::{Content, DataEntry};
+    use crate::time::Hlc;
+
+    /// Keys of so many numbers, with one entry each; every seventh has a bare dot beside it, every eleventh nothing but that.
+    fn keys(numbers: core::ops::Range<u64>) -> Option<Keys> {
+        let (one, other) = (ReplicaId::new("a", [0; 10]).ok()?, ReplicaId::new("b", [0; 10]).ok()?);
+        let set = |n: u64| {
+            let text = Content::Text(format!("{:.<1$}", n, n as usize % 40).into());
+            let entry = Listed::Entry(DataEntry::new(text, Dot::new(one, n + 1), Hlc::new(n, 0), None, None));
+            let known = Listed::Known(Dot::new(other, n + 1));
+            let (bare, both) = (n.is_multiple_of(11), n.is_multiple_of(7));
+            let listed = [Some(entry).filter(|_| !bare), Some(known).filter(|_| bare || both)];
+            listed.into_iter().flatten().collect::<ListedSet>()
+        };
+        Some(numbers.map(|n| (format!("{n:05}").into(), set(n))).collect())
+    }
+
+    #[test]
+    fn what_is_told_of_all_is_what_each_has() {
+        let Some(mut all) = keys(0..300) else { return };
+        keys(300..1_000).into_iter().for_each(|others| all.append(others));
+        let (mut growth, mut weight, mut longest) = (Growth::default(), 0, 0);
+        for (key, set) in &all {
+            growth.come(key, set.iter().filter_map(Listed::full).map(DataEntry::bytes).sum());
+            weight += key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
+            longest = longest.max(set.iter().filter_map(Listed::content).map(Content::len).max().unwrap_or(0));
+        }
+        assert_eq!((all.extent().growth(), all.weight()), (growth, weight));
+        assert_eq!((all.extent().key, all.extent().value, all.extent().nameless), (5, longest, false));
+        all.put(Key::default(), Vec::new().into(), 0);
+        assert!(all.extent().nameless);
+        assert_eq!(all.weight(), weight + ENTRY_OVERHEAD, "a key without entries takes room as well");
+    }
+
+    #[test]
+    fn a_key_is_found_in_whichever_part_it_is() {
+        let Some(mut all) = keys(0..300) else { return };
+        keys(300..1_000).into_iter().for_each(|others| all.append(others));
+        assert_eq!((all.len(), all.iter().count()), (1_000, 1_000));
+        assert!(all.parts().all(|part| (1..=PART).contains(&part.len())));
+        assert!((0..1_000).all(|n| all.lists(&format!("{n:05}").into())));
+        assert!(["", "0", "00000a", "00299a", "01000"].iter().all(|absent| !all.lists(&Key::from(*absent))));
+        let ascend = |pairs: &[&Pair]| matches!(pairs, [(one, _), (other, _)] if one < other);
+        assert!(all.iter().collect::<Vec<_>>().windows(2).all(ascend));
+        // Equal whatever the parts are.
+        assert_eq!(Some(all), keys(0..1_000));
+    }
+}
