@@ -144,7 +144,9 @@ impl Keys {
 
     #[inline(never)]
     fn begin_part(&mut self, more: usize) {
-        self.parts.push(Vec::with_capacity(PART.min(more + 1)));
+        // Where one part is full there are many.
+        let room = if self.parts.is_empty() { more + 1 } else { PART };
+        self.parts.push(Vec::with_capacity(PART.min(room)));
     }
 
     /// Puts others behind these.
