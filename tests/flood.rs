@@ -84,6 +84,7 @@ fn a_flood_leaves_nothing_behind() {
                 space: space.clone(),
                 from: VersionVector::new(),
                 base: vector(n),
+                at: VersionVector::from_iter([(id, 1)]),
                 after: None,
                 last: false,
                 hlc,

@@ -16,7 +16,7 @@ use crate::store::keys::{Decoded, Member, decode_keys, encode_keys};
 pub use crate::store::parts::Keys;
 use crate::store::space::SpaceState;
 use crate::time::{Hlc, MILLIS_MAX};
-use crate::vector::{Near, VersionVector};
+use crate::vector::VersionVector;
 
 /// One member of a key's live set, as a delta lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -204,7 +204,7 @@ impl Delta {
         let (from, to) = (reader.vector()?, reader.vector()?);
         let hlc = Hlc::from_bits(reader.u64()?);
         let decoded = decode_keys(reader, hlc)?;
-        let keys = decoded.within(&from, Some(&to), hlc)?;
+        let keys = decoded.within(&from, &to, hlc)?;
         Ok(Self { space, from, to, hlc, keys })
     }
 }
@@ -244,35 +244,10 @@ fn outside() -> SessionError {
 }
 
 impl Decoded {
-    /// The keys, if full entries lie in `to` (where it is known) and at or below the clock, bare dots in `from`; or the
+    /// The keys, if full entries lie in `to` and at or below the clock, bare dots in `from`; or the
     /// bytes contradict each other.
-    pub(crate) fn within(
-        self,
-        from: &VersionVector,
-        to: Option<&VersionVector>,
-        hlc: Hlc,
-    ) -> Result<Keys, SessionError> {
-        let lies = to.is_none_or(|to| to.dominates(&self.full)) && from.dominates(&self.known);
+    pub(crate) fn within(self, from: &VersionVector, to: &VersionVector, hlc: Hlc) -> Result<Keys, SessionError> {
+        let lies = to.dominates(&self.full) && from.dominates(&self.known);
         if hlc <= HLC_MAX && self.latest <= hlc && lies { Ok(self.keys) } else { Err(outside()) }
     }
-}
-
-/// As [`Decoded::within`], of keys that were put together from slices.
-pub(crate) fn check_keys(delta: &Delta) -> Result<(), SessionError> {
-    let (mut from, mut to) = (Near::new(&delta.from), Near::new(&delta.to));
-    let mut sound = |listed: &Listed| match listed {
-        Listed::Entry(entry) => entry.hlc <= delta.hlc && to.contains(entry.dot()),
-        Listed::Known(dot) => from.contains(*dot),
-    };
-    if delta.hlc > HLC_MAX {
-        return Err(outside());
-    }
-    for part in delta.keys.parts() {
-        for (_, set) in part {
-            if !set.iter().all(&mut sound) {
-                return Err(outside());
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,18 +1,37 @@
 //! A large delta in the making: slices by key range, put together and applied only with their top-up.
 //!
 //! Invariant: until the top-up nothing of it is visible. A slice that does not follow the last one is not taken, so
-//! duplicates and reordering are harmless. Memory is bounded by the store's limit.
+//! duplicates and reordering are harmless. Each slice tells the sender's vector and clock when it was cut: a top-up that was cut
+//! before one of them is another run's, and what both show would be a state that never was. Memory is bounded by the store's limit.
 
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys};
 use crate::store::entry::Key;
+use crate::time::Hlc;
 use crate::vector::VersionVector;
+
+/// One slice, as it was cut.
+#[derive(Debug)]
+pub struct Part {
+    /// The last key of the slice before; `None` for the first.
+    pub after: Option<Key>,
+    /// Whether it is the last one.
+    pub last: bool,
+    /// The sender's vector, in which its entries lie.
+    pub at: VersionVector,
+    /// The sender's clock.
+    pub hlc: Hlc,
+    /// The touched keys of the range.
+    pub keys: Keys,
+}
 
 /// The slices received so far of one delta.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stage {
     from: VersionVector,
     base: VersionVector,
+    at: VersionVector,
+    hlc: Hlc,
     keys: Keys,
     after: Option<Key>,
     complete: bool,
@@ -23,7 +42,8 @@ impl Stage {
     /// An empty stage for the delta since `from`, whose first slice was cut at the sender's vector `base`.
     #[must_use]
     pub const fn new(from: VersionVector, base: VersionVector) -> Self {
-        Self { from, base, keys: Keys::new(), after: None, complete: false, bytes: 0 }
+        let at = VersionVector::new();
+        Self { from, base, at, hlc: Hlc::from_bits(0), keys: Keys::new(), after: None, complete: false, bytes: 0 }
     }
 
     /// Whether a slice or top-up of `from` and `base` belongs here.
@@ -50,10 +70,10 @@ impl Stage {
         self.after.as_ref()
     }
 
-    /// Whether the last slice is here, so that only the top-up lacks.
+    /// Whether all slices are here, and the top-up was cut after each of them: only then does it name what has changed since.
     #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.complete
+    pub fn is_whole_with(&self, top_up: &Delta) -> bool {
+        self.complete && top_up.to.dominates(&self.at) && top_up.hlc >= self.hlc
     }
 
     /// Bytes staged.
@@ -62,18 +82,20 @@ impl Stage {
         self.bytes
     }
 
-    /// Takes the slice that starts after `after`; tells whether it was the one expected.
-    pub fn take(&mut self, after: Option<&str>, keys: Keys, last: bool, bytes: u64) -> bool {
-        if self.complete || self.after.as_deref() != after {
+    /// Takes the slice that follows the last one; tells whether it was that.
+    pub fn take(&mut self, part: Part) -> bool {
+        if self.complete || self.after != part.after {
             return false;
         }
-        if let Some((key, _)) = keys.last() {
+        if let Some((key, _)) = part.keys.last() {
             self.after = Some(key.clone());
         }
+        self.at.join(&part.at);
+        self.hlc = self.hlc.max(part.hlc);
+        self.complete = part.last;
+        self.bytes += part.keys.weight();
         // Slices ascend: what each holds follows what is here.
-        self.keys.append(keys);
-        self.complete = last;
-        self.bytes += bytes;
+        self.keys.append(part.keys);
         true
     }
 

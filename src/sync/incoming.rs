@@ -3,9 +3,7 @@
 //! Invariant: a slice that does not come is asked for again, ever more slowly; a slow link is not made slower by asking.
 
 use crate::id::Space;
-use crate::store::delta::Keys;
-use crate::store::entry::Key;
-use crate::store::stage::Stage;
+use crate::store::stage::{Part, Stage};
 use crate::sync::message::Message;
 use crate::sync::progress::RETRY_MAX;
 use crate::time::Millis;
@@ -29,10 +27,9 @@ impl Incoming {
     }
 
     /// Takes a slice; tells whether it was the one expected.
-    pub(crate) fn take(&mut self, after: Option<&Key>, keys: Keys, last: bool, retry: Millis, now: Millis) -> bool {
+    pub(crate) fn take(&mut self, part: Part, retry: Millis, now: Millis) -> bool {
         self.since = now;
-        let bytes = keys.weight();
-        if !self.stage.take(after.map(|after| &**after), keys, last, bytes) {
+        if !self.stage.take(part) {
             return false;
         }
         // Twice as long as the last one took.

@@ -326,7 +326,7 @@ impl Message {
                 writer.vector(vector);
             }
             Self::Slice(slice) => {
-                head(writer, SLICE, 8);
+                head(writer, SLICE, 9);
                 slice.encode(writer);
             }
             Self::Want { space, from, base, after } => {
@@ -423,7 +423,7 @@ impl Message {
             WANT | PROOF | CALL => 5,
             DELTA => 6,
             TOP_UP => 7,
-            SLICE => 8,
+            SLICE => 9,
             _ => fields,
         };
         if fields != expected {

@@ -17,7 +17,6 @@ use self::clock::Clock;
 use crate::error::ErrorCode;
 use crate::id::{ReplicaId, Space};
 use crate::store::SessionConsistentStore;
-use crate::store::delta::check_keys;
 use crate::store::space::SpaceState;
 use crate::sync::gate::{Gate, Screened};
 use crate::sync::incoming::Incoming;
@@ -328,16 +327,12 @@ impl Peer {
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
             Message::TopUp { delta, .. } if overtakes(&self.under, &delta.space, store) => {}
             Message::TopUp { base, delta } => {
-                let complete =
-                    |incoming: &Incoming| incoming.stage.is_of(&delta.from, &base) && incoming.stage.is_complete();
-                let whole = self.incoming.get(&delta.space).is_some_and(complete);
+                // One that was cut before a slice was cut anew is passed over: another is asked for.
+                let whole =
+                    |Incoming { stage, .. }: &Incoming| stage.is_of(&delta.from, &base) && stage.is_whole_with(&delta);
+                let whole = self.incoming.get(&delta.space).is_some_and(whole);
                 if let Some(incoming) = whole.then(|| self.incoming.remove(&delta.space)).flatten() {
-                    let whole = incoming.stage.finish(delta);
-                    // Each part was sound in itself; only now is it known which vector all of them must lie in.
-                    match check_keys(&whole) {
-                        Ok(()) => self.take(whole, store, now, step),
-                        Err(error) => step.refuse(whole.space, error, Vec::new()),
-                    }
+                    self.take(incoming.stage.finish(delta), store, now, step);
                 }
             }
             Message::Want { space, from, base, after } => {

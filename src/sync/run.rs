@@ -77,14 +77,14 @@ impl Run {
     /// The first slice, which the peer did not ask for.
     pub(crate) fn first(&mut self, space: &Space, state: &SpaceState, hlc: Hlc) -> Message {
         let (keys, _) = state.slice(&self.from, None, SLICE_BYTES);
-        self.cut(space, None, keys, false, hlc)
+        self.cut(space, None, (keys, false), state, hlc)
     }
 
     /// The slices that may go now, and after the last one the top-up.
     pub(crate) fn fill(&mut self, space: &Space, state: &SpaceState, hlc: Hlc, messages: &mut Vec<Message>) {
         while let Some(after) = self.next().map(|after| after.cloned()) {
             let (keys, more) = state.slice(&self.from, after.as_deref(), SLICE_BYTES);
-            messages.push(self.cut(space, after, keys, !more, hlc));
+            messages.push(self.cut(space, after, (keys, !more), state, hlc));
             if !more {
                 let delta = state.extract_since(space, &self.from, &self.base, hlc);
                 messages.push(Message::TopUp { base: self.base.clone(), delta });
@@ -92,10 +92,17 @@ impl Run {
         }
     }
 
-    fn cut(&mut self, space: &Space, after: Option<Key>, keys: Keys, last: bool, hlc: Hlc) -> Message {
+    fn cut(
+        &mut self,
+        space: &Space,
+        after: Option<Key>,
+        (keys, last): (Keys, bool),
+        state: &SpaceState,
+        hlc: Hlc,
+    ) -> Message {
         self.ends.extend(keys.last().map(|(end, _)| (end.clone(), keys.weight())));
         self.whole = last;
-        let (space, from, base) = (space.clone(), self.from.clone(), self.base.clone());
-        Message::Slice(Slice { space, from, base, after, last, hlc, keys })
+        let (space, from, base, at) = (space.clone(), self.from.clone(), self.base.clone(), state.vector().clone());
+        Message::Slice(Slice { space, from, base, at, after, last, hlc, keys })
     }
 }

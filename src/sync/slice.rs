@@ -22,6 +22,8 @@ pub struct Slice {
     pub from: VersionVector,
     /// The sender's vector when the first slice was cut.
     pub base: VersionVector,
+    /// The sender's vector when this one was cut, in which its entries lie.
+    pub at: VersionVector,
     /// The last key of the slice before; `None` for the first.
     pub after: Option<Key>,
     /// Whether this is the last slice.
@@ -33,11 +35,12 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Writes the slice: `space, generation, from, base, after, last, hlc, keys` (eight items).
+    /// Writes the slice: `space, generation, from, base, at, after, last, hlc, keys` (nine items).
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.space(&self.space);
         writer.vector(&self.from);
         writer.vector(&self.base);
+        writer.vector(&self.at);
         optional_text(writer, self.after.as_deref());
         writer.bool(self.last);
         writer.u64(self.hlc.to_bits());
@@ -50,15 +53,15 @@ impl Slice {
     /// `MESSAGE_MALFORMED`.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, SessionError> {
         let space = reader.space()?;
-        let (from, base) = (reader.vector()?, reader.vector()?);
+        let (from, base, at) = (reader.vector()?, reader.vector()?, reader.vector()?);
         let after = reader.optional(Reader::text)?.map(Key::from);
         let last = reader.bool()?;
         let hlc = Hlc::from_bits(reader.u64()?);
-        let keys = decode_keys(reader, hlc)?.within(&from, None, hlc)?;
+        let keys = decode_keys(reader, hlc)?.within(&from, &at, hlc)?;
         let first = keys.first().map(|(key, _)| key);
         if matches!((&after, first), (Some(after), Some(first)) if first <= after) || (keys.is_empty() && !last) {
             return Err(SessionError::malformed("a slice outside of its range"));
         }
-        Ok(Self { space, from, base, after, last, hlc, keys })
+        Ok(Self { space, from, base, at, after, last, hlc, keys })
     }
 }

@@ -1,7 +1,12 @@
 //! Large deltas in slices, completed by a top-up: the same in the end as one delta, whatever happens meanwhile.
 
 use super::*;
-use edge_session::store::stage::Stage;
+use edge_session::store::stage::{Part, Stage};
+
+/// A slice as `site` cuts it now.
+fn part(site: &Site, after: Option<&str>, keys: Keys, last: bool) -> Part {
+    Part { after: after.map(Into::into), last, at: site.vector(), hlc: site.store.clock().last(), keys }
+}
 
 /// Takes slices of at most `budget` bytes; between two, `meanwhile` happens at the sender and the receiver.
 fn in_slices(
@@ -16,11 +21,11 @@ fn in_slices(
         let state = from.store.space(&space()).unwrap();
         let after = stage.after().cloned();
         let (keys, more) = state.slice(&since, after.as_deref(), budget);
-        assert!(stage.take(after.as_deref(), keys.clone(), !more, 0));
-        assert!(!stage.take(after.as_deref(), keys, !more, 0), "a slice that comes again is not taken");
+        assert!(stage.take(part(from, after.as_deref(), keys.clone(), !more)));
+        assert!(!stage.take(part(from, after.as_deref(), keys, !more)), "a slice that comes again is not taken");
         if !more {
             let top_up = state.extract_since(&space(), &since, &base, from.store.clock().last());
-            assert!(stage.is_complete());
+            assert!(stage.is_whole_with(&top_up));
             to.apply(&stage.finish(top_up));
             return round + 1;
         }
@@ -91,13 +96,14 @@ fn a_slice_out_of_turn_is_not_taken() {
     let mut stage = Stage::new(since.clone(), base);
     let (first, _) = state.slice(&since, None, 1);
     let (second, _) = state.slice(&since, Some("a"), 1);
-    assert!(!stage.take(Some("a"), second.clone(), false, 1), "the second before the first");
-    assert!(stage.take(None, first.clone(), false, 1));
-    assert!(!stage.take(None, first, false, 1), "the first again");
-    assert!(stage.take(Some("a"), second, true, 1));
+    assert!(!stage.take(part(&a, Some("a"), second.clone(), false)), "the second before the first");
+    assert!(stage.take(part(&a, None, first.clone(), false)));
+    assert!(!stage.take(part(&a, None, first, false)), "the first again");
+    assert!(stage.take(part(&a, Some("a"), second, true)));
     let (third, _) = state.slice(&since, Some("ab"), 1);
-    assert!(!stage.take(Some("ab"), third, true, 1), "one after the last");
-    assert_eq!(stage.bytes(), 2);
+    let bytes = stage.bytes();
+    assert!(!stage.take(part(&a, Some("ab"), third, true)), "one after the last");
+    assert_eq!(stage.bytes(), bytes);
 }
 
 #[test]

@@ -87,7 +87,16 @@ fn said(store: &SessionConsistentStore, from: &VersionVector, how: usize) -> Vec
         return vec![Message::Delta(state.extract(&space(), from, hlc))];
     }
     let (keys, more) = state.slice(from, None, 1 << 20);
-    let slice = Slice { space: space(), from: from.clone(), base: base.clone(), after: None, last: !more, hlc, keys };
+    let slice = Slice {
+        space: space(),
+        from: from.clone(),
+        base: base.clone(),
+        at: base.clone(),
+        after: None,
+        last: !more,
+        hlc,
+        keys,
+    };
     let delta = state.extract_since(&space(), from, &base, hlc);
     vec![Message::Slice(slice), Message::TopUp { base, delta }]
 }

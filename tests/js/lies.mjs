@@ -251,7 +251,7 @@ const LIES = {
       const keys = [['k', [liar.entry(1)]]];
       const lies = [
         ['delta', { space, from: {}, to: { [liar.id]: 1 }, hlc, keys }],
-        ['slice', { space, from: {}, base: { [liar.id]: 1 }, hlc, keys }],
+        ['slice', { space, from: {}, base: { [liar.id]: 1 }, at: { [liar.id]: 1 }, hlc, keys }],
         ['want', { space }],
         ['behind', { space }],
         ['hello', { vectors: { [space]: {} } }],

@@ -76,7 +76,7 @@ export function frame(from, messages) {
   const fields = {
     hello: ({ vectors = {}, answer = true }) => [1, answer, Object.entries(vectors).flatMap(([space, known]) => [space, 1, vector(known)])],
     delta: (said) => [said.space, 1, vector(said.from), vector(said.to), said.hlc, keys(said.keys, said.hlc)],
-    slice: (said) => [said.space, 1, vector(said.from), vector(said.base), null, true, said.hlc, keys(said.keys, said.hlc)],
+    slice: (said) => [said.space, 1, vector(said.from), vector(said.base), vector(said.at), null, true, said.hlc, keys(said.keys, said.hlc)],
     want: ({ space }) => [space, 1, [], [], null],
     behind: ({ space }) => [space, 1, []],
     call: ({ id, method, args, token, timeout = 20_000 }) => [id, method, args, token, timeout],

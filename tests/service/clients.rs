@@ -159,6 +159,7 @@ pub(super) fn no_client_writes_the_fleets_records_whoever_it_is() {
             space: system(),
             from: held.clone(),
             base: to.clone(),
+            at: to.clone(),
             after: None,
             last: true,
             hlc: Hlc::new(START + 1, 0),

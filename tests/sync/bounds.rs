@@ -34,6 +34,7 @@ fn slice(name: &str, bytes: usize) -> Message {
         space: space(name),
         from: VersionVector::new(),
         base: vector(),
+        at: vector(),
         after: None,
         last: false,
         hlc,

@@ -28,7 +28,7 @@ use common::host::{Host, SYNC, THROW};
 use common::net::{Dice, Fate, Flight, Net, down, reliable};
 use common::{START, batch, edge, put, stored};
 use edge_session::id::ReplicaId;
-use edge_session::io::{Event, LinkId, Range};
+use edge_session::io::{Event, LinkId, Range, SessionHandle};
 use edge_session::store::entry::LiveSet;
 use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::sync::peer::SLICE_BYTES;

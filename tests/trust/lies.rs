@@ -250,6 +250,7 @@ pub(super) fn writing_where_one_may_only_read() {
         space: default(),
         from: VersionVector::new(),
         base: VersionVector::from_iter([(liar.id, 1)]),
+        at: VersionVector::from_iter([(liar.id, 1)]),
         after: None,
         last: true,
         hlc: Hlc::new(START, 0),
@@ -338,8 +339,8 @@ pub(super) fn keys_without_entries_take_room_while_they_are_staged() {
         let keys: Keys = (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![].into())).collect();
         let last = keys.last().map(|(key, _)| key.clone());
         let hlc = Hlc::new(START, 0);
-        let (from, base) = (from.clone(), base.clone());
-        let slice = Slice { space: default(), from, base, after, last: false, hlc, keys };
+        let (from, base, at) = (from.clone(), base.clone(), base.clone());
+        let slice = Slice { space: default(), from, base, at, after, last: false, hlc, keys };
         let said = liar.says(&mut world, vec![Message::Slice(slice)]);
         codes.extend(refusals(&said).iter().map(|(code, _)| code.to_string()));
         after = last;

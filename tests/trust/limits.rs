@@ -156,7 +156,8 @@ fn slice(world: &World, liar: &Liar, keys: usize) -> Message {
     let mut base = from.clone();
     base.advance(Dot::new(liar.id, 1));
     let keys: Keys = (0..keys).map(|n| (Key::from(format!("{n:016}")), vec![].into())).collect();
-    Message::Slice(Slice { space: default(), from, base, after: None, last: false, hlc: Hlc::new(START, 0), keys })
+    let (at, hlc) = (base.clone(), Hlc::new(START, 0));
+    Message::Slice(Slice { space: default(), from, base, at, after: None, last: false, hlc, keys })
 }
 
 #[test]

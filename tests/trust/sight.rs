@@ -112,7 +112,8 @@ pub(super) fn a_hidden_space_is_answered_as_one_that_does_not_exist() {
             Message::Slice(edge_session::sync::message::Slice {
                 space: space(name),
                 from: none,
-                base: one,
+                base: one.clone(),
+                at: one,
                 after: None,
                 last: true,
                 hlc,

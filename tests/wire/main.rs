@@ -121,6 +121,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
             space: space(),
             from: one(),
             base: both(),
+            at: vector(&[(fra1(), 6), (tab(), 3)]),
             after: after.map(Into::into),
             last,
             hlc: hlc(30),

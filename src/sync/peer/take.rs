@@ -9,6 +9,7 @@ use crate::error::ErrorCode;
 use crate::id::Dot;
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed};
+use crate::store::stage::Part;
 use crate::sync::admit::{Refusal, Verdict, judge};
 use crate::sync::gate::Gate;
 use crate::sync::incoming::Incoming;
@@ -66,7 +67,7 @@ impl Peer {
         if self.is_held(&slice.space, slice.hlc, store, now, step) {
             return;
         }
-        let Slice { space, from, base, after, last, keys, .. } = slice;
+        let Slice { space, from, base, at, after, last, hlc, keys } = slice;
         if !store.vector(&space).dominates(&from) {
             let vector = store.vector(&space).clone();
             return step.behind(space, vector);
@@ -82,12 +83,13 @@ impl Peer {
             self.incoming.insert(space.clone(), Incoming::new(from, base, retry, now));
         }
         let Some(incoming) = self.incoming.get_mut(&space) else { return };
-        let taken = incoming.take(after.as_ref(), keys, last, retry, now);
+        let begins = after.is_none();
+        let taken = incoming.take(Part { after, last, at, hlc, keys }, retry, now);
         let want = incoming.want(&space);
         if !taken {
             // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk
             // in requests and responses nobody else would say it, and a run that was cut off would never end.
-            step.replies.extend(after.is_none().then_some(want));
+            step.replies.extend(begins.then_some(want));
             return;
         }
         let staged = self.staged();
