@@ -343,7 +343,7 @@ impl Decoding<'_, '_> {
         Ok(several.into())
     }
 
-    #[inline(always)]
+    #[inline]
     fn listed(&mut self, key: usize, beside: bool) -> Result<Listed, &'static str> {
         let head = self.input.near_u64().ok_or(DAMAGED)?;
         let (kind, flags) = (head % HEADS / 4, head % 4);

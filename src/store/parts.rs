@@ -131,7 +131,7 @@ impl Keys {
     }
 
     /// Puts one behind all others. `more`: about how many will follow it.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn put(&mut self, key: Key, set: ListedSet, more: usize) {
         self.extent.count(&key, &set);
         if self.parts.last().is_none_or(|part| part.len() >= PART) {
@@ -158,11 +158,6 @@ impl Keys {
     /// Lets go of room that nothing is put in any more.
     pub(crate) fn fit(&mut self) {
         self.parts.last_mut().into_iter().for_each(Vec::shrink_to_fit);
-    }
-
-    /// The parts.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &[Pair]> {
-        self.parts.iter().map(Vec::as_slice)
     }
 
     /// The parts, to be taken over.
@@ -299,7 +294,7 @@ mod tests {
         let Some(mut all) = keys(0..300) else { return };
         keys(300..1_000).into_iter().for_each(|others| all.append(others));
         assert_eq!((all.len(), all.iter().count()), (1_000, 1_000));
-        assert!(all.parts().all(|part| (1..=PART).contains(&part.len())));
+        assert!(all.parts.iter().all(|part| (1..=PART).contains(&part.len())));
         assert!((0..1_000).all(|n| all.lists(&format!("{n:05}").into())));
         assert!(["", "0", "00000a", "00299a", "01000"].iter().all(|absent| !all.lists(&Key::from(*absent))));
         let ascend = |pairs: &[&Pair]| matches!(pairs, [(one, _), (other, _)] if one < other);
