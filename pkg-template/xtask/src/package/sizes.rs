@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 326_500),
-    ("openReplica, inline", 346_000),
-    ("openReplica, workerd", 352_800),
+    ("the module", 333_100),
+    ("openReplica, inline", 353_900),
+    ("openReplica, workerd", 360_500),
     (".", 34_000),
     ("./browser", 9_000),
     ("./cloudflare", 30_850),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 32_450),
-    ("./bundle", 355_200),
+    ("./bundle", 364_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
