@@ -320,7 +320,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Tells of a space that is at hand and likely named.
-    pub(crate) fn expect(&mut self, space: &Space) {
+    pub(crate) fn foresee(&mut self, space: &Space) {
         self.space = Some(space.clone());
     }
 

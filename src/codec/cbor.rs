@@ -3,9 +3,11 @@
 //! Invariant: what is written is in its shortest form, and reading never looks beyond the bytes that are there. By hand,
 //! because it is most of what reading and writing a vector or an entry costs.
 
+mod output;
+
 use alloc::vec::Vec;
 
-use crate::id::ReplicaId;
+pub(crate) use self::output::{Head, Output};
 
 const UNSIGNED: u8 = 0;
 const NEGATIVE: u8 = 1;
@@ -17,40 +19,6 @@ const TAG: u8 = 6;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
-
-/// Bytes in the making.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Output {
-    bytes: Vec<u8>,
-}
-
-/// A head, whose argument is the shortest that holds it: nine bytes at most.
-#[inline]
-fn head(bytes: &mut Vec<u8>, major: u8, value: u64) {
-    let major = major << 5;
-    if value < 24 {
-        bytes.push(major | value as u8);
-    } else if let Ok(value) = u8::try_from(value) {
-        bytes.extend_from_slice(&[major | 24, value]);
-    } else if let Ok(value) = u16::try_from(value) {
-        let [a, b] = value.to_be_bytes();
-        bytes.extend_from_slice(&[major | 25, a, b]);
-    } else {
-        long_head(bytes, major, value);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn long_head(bytes: &mut Vec<u8>, major: u8, value: u64) {
-    if let Ok(value) = u32::try_from(value) {
-        bytes.push(major | 26);
-        bytes.extend_from_slice(&value.to_be_bytes());
-    } else {
-        bytes.push(major | 27);
-        bytes.extend_from_slice(&value.to_be_bytes());
-    }
-}
 
 /// The bytes of a number below 2¹⁶, the first of them lowest, and how many they are.
 #[inline(always)]
@@ -90,189 +58,6 @@ fn numbered_long(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
     let mut input = Input { left };
     let value = (input.u64()? == place).then(|| input.u64())??;
     Some((value, input.left))
-}
-
-/// A head, to be written together with others.
-#[derive(Clone, Copy)]
-pub(crate) struct Head {
-    major: u8,
-    value: u64,
-}
-
-impl Head {
-    /// An unsigned number.
-    #[inline(always)]
-    pub(crate) const fn unsigned(value: u64) -> Self {
-        Self { major: UNSIGNED, value }
-    }
-
-    /// A signed number.
-    #[inline(always)]
-    pub(crate) const fn signed(value: i64) -> Self {
-        // −1 − value, as the complement says it.
-        let (major, value) = if value < 0 { (NEGATIVE, !value) } else { (UNSIGNED, value) };
-        Self { major, value: value.cast_unsigned() }
-    }
-
-    /// That of a text of so many bytes, which follow it.
-    #[inline(always)]
-    pub(crate) const fn text(bytes: usize) -> Self {
-        Self { major: TEXT, value: bytes as u64 }
-    }
-}
-
-/// How many bytes the head of so many bytes takes.
-const fn head_len(bytes: usize) -> usize {
-    match bytes as u64 {
-        0..24 => 1,
-        24..0x100 => 2,
-        0x100..0x1_0000 => 3,
-        0x1_0000..0x1_0000_0000 => 5,
-        _ => 9,
-    }
-}
-
-impl Output {
-    /// Nothing, with room for so many bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes) }
-    }
-
-    /// Makes room for so many bytes more.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
-    }
-
-    /// How many bytes there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// An unsigned number.
-    pub(crate) fn u64(&mut self, value: u64) {
-        head(&mut self.bytes, UNSIGNED, value);
-    }
-
-    /// A signed number.
-    pub(crate) fn i64(&mut self, value: i64) {
-        let Head { major, value } = Head::signed(value);
-        head(&mut self.bytes, major, value);
-    }
-
-    /// At most four heads, for loops: eight bytes at once, of which as many are kept as are meant.
-    #[inline(always)]
-    pub(crate) fn heads<const N: usize>(&mut self, heads: [Head; N]) {
-        const { assert!(N <= 4, "four of two bytes fit into a word") };
-        let (mut word, mut len) = (0, 0);
-        for Head { major, value } in heads {
-            let major = u64::from(major) << 5;
-            let (bytes, more) = if value < 24 {
-                (major | value, 1)
-            } else if value < 0x100 {
-                (major | 24 | value << 8, 2)
-            } else {
-                return self.long_heads(&heads);
-            };
-            word |= bytes << (8 * len);
-            len += more;
-        }
-        self.word(word, len);
-    }
-
-    #[inline(never)]
-    fn long_heads(&mut self, heads: &[Head]) {
-        heads.iter().for_each(|one| head(&mut self.bytes, one.major, one.value));
-    }
-
-    /// The lowest so many bytes of a word.
-    #[inline(always)]
-    fn word(&mut self, word: u64, len: usize) {
-        let end = self.bytes.len() + len;
-        self.bytes.extend_from_slice(&word.to_le_bytes());
-        self.bytes.truncate(end);
-    }
-
-    /// A truth value.
-    pub(crate) fn bool(&mut self, value: bool) {
-        self.bytes.push(if value { TRUE } else { FALSE });
-    }
-
-    /// Nothing's mark.
-    pub(crate) fn null(&mut self) {
-        self.bytes.push(NULL);
-    }
-
-    /// Text.
-    pub(crate) fn text(&mut self, value: &str) {
-        head(&mut self.bytes, TEXT, value.len() as u64);
-        self.bytes.extend_from_slice(value.as_bytes());
-    }
-
-    /// Bytes.
-    pub(crate) fn bytes(&mut self, value: &[u8]) {
-        head(&mut self.bytes, BYTES, value.len() as u64);
-        self.bytes.extend_from_slice(value);
-    }
-
-    /// The head of an array of so many items.
-    pub(crate) fn array(&mut self, len: u64) {
-        head(&mut self.bytes, ARRAY, len);
-    }
-
-    /// A replica id, as bytes.
-    pub(crate) fn replica(&mut self, id: ReplicaId) {
-        id.append_wire(&mut self.bytes);
-    }
-
-    /// What was written before, elsewhere.
-    pub(crate) fn items(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Numbers, each after its place among them.
-    pub(crate) fn numbered(&mut self, values: &[u64]) {
-        for (place, value) in (0..).zip(values) {
-            // Both at once: eight bytes, of which as many are kept as are meant.
-            let ((first, len), (second, more)) = match (short(place), short(*value)) {
-                (Some(first), Some(second)) => (first, second),
-                _ => {
-                    self.u64(place);
-                    self.u64(*value);
-                    continue;
-                }
-            };
-            let end = self.bytes.len() + len + more;
-            self.bytes.extend_from_slice(&(first | second << (8 * len)).to_le_bytes());
-            self.bytes.truncate(end);
-        }
-    }
-
-    /// Leaves room for the head of about so many bytes that follow.
-    pub(crate) fn leave_head(&mut self, bytes: usize) -> usize {
-        let room = head_len(bytes);
-        self.bytes.resize(self.bytes.len() + room, 0);
-        room
-    }
-
-    /// Makes everything that follows the room of `room` bytes at `start` one byte string.
-    pub(crate) fn wrap(&mut self, start: usize, room: usize) {
-        let end = self.bytes.len();
-        head(&mut self.bytes, BYTES, end.saturating_sub(start + room) as u64);
-        // The head was written behind what it belongs before.
-        let head = self.bytes.len() - end;
-        if head == room {
-            self.bytes.copy_within(end.., start);
-            self.bytes.truncate(end);
-        } else {
-            self.bytes.get_mut(start..).unwrap_or_default().rotate_right(head);
-            self.bytes.drain(start + head..start + head + room);
-        }
-    }
-
-    /// What was written.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 /// Bytes that are not read yet. Reading answers nothing where something else stands there.

@@ -281,7 +281,7 @@ impl Frame {
     fn read(bytes: &[u8], most: u64, known: Option<(&Space, &VersionVector)>) -> Result<Self, SessionError> {
         let mut reader = Reader::open_beside(bytes, known.map(|(_, vector)| vector))?;
         if let Some((space, _)) = known {
-            reader.expect(space);
+            reader.foresee(space);
         }
         let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
         if count > most {
