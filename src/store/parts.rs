@@ -160,6 +160,18 @@ impl Keys {
         self.parts.last_mut().into_iter().for_each(Vec::shrink_to_fit);
     }
 
+    /// Those with full entries. Others would keep room in the parts that nothing counts; of what is told since nothing no honest
+    /// replica names any.
+    pub(crate) fn with_entries(self) -> Self {
+        if self.extent.bare == 0 {
+            return self;
+        }
+        let full = |(_, set): &Pair| set.iter().any(|listed| listed.full().is_some());
+        let mut keys: Self = self.into_iter().filter(full).collect();
+        keys.fit();
+        keys
+    }
+
     /// The parts, to be taken over.
     pub(crate) fn into_parts(self) -> Vec<Vec<Pair>> {
         self.parts
@@ -287,6 +299,21 @@ mod tests {
         all.put(Key::default(), Vec::new().into(), 0);
         assert!(all.extent().nameless);
         assert_eq!(all.weight(), weight + ENTRY_OVERHEAD, "a key without entries takes room as well");
+    }
+
+    #[test]
+    fn what_has_no_full_entry_keeps_no_room() {
+        let Some(all) = keys(0..3_000) else { return };
+        let bare = Some((0..300).map(|n| (format!("{n:05}a").into(), Vec::new().into())).collect::<Keys>());
+        for all in [Some(all), bare].into_iter().flatten() {
+            let full = |set: &ListedSet| set.iter().any(|listed| listed.full().is_some());
+            let expected = all.iter().filter(|(_, set)| full(set)).cloned().collect::<Vec<_>>();
+            let left = all.with_entries();
+            assert!(left.iter().eq(&expected));
+            assert_eq!(left.len(), expected.len());
+            let room = left.parts.iter().map(Vec::capacity).sum::<usize>();
+            assert!(room <= left.len() + PART, "{room} for {}", left.len());
+        }
     }
 
     #[test]

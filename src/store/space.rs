@@ -289,8 +289,9 @@ impl SpaceState {
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: Delta) -> Changes {
-        let mut table = self.table.for_keys(delta.keys.len());
-        table.adopt(delta.keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
+        let keys = delta.keys.with_entries();
+        let mut table = self.table.for_keys(keys.len());
+        table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
         self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);

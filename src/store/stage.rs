@@ -6,7 +6,7 @@
 
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys};
-use crate::store::entry::Key;
+use crate::store::entry::{ENTRY_OVERHEAD, Key};
 use crate::time::Hlc;
 use crate::vector::VersionVector;
 
@@ -73,13 +73,14 @@ impl Stage {
     /// Whether all slices are here, and the top-up was cut after each of them: only then does it name what has changed since.
     #[must_use]
     pub fn is_whole_with(&self, top_up: &Delta) -> bool {
-        self.complete && top_up.to.dominates(&self.at) && top_up.hlc >= self.hlc
+        self.complete && top_up.to.dominates(&self.at)
     }
 
     /// Bytes staged.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        // Slices name who they like: what is joined of their vectors is staged as well.
+        self.bytes + self.at.len() as u64 * ENTRY_OVERHEAD
     }
 
     /// Takes the slice that follows the last one; tells whether it was that.
@@ -104,7 +105,8 @@ impl Stage {
     pub fn finish(self, top_up: Delta) -> Delta {
         let newer = if off(Mutant::TopUp) { Keys::new() } else { top_up.keys };
         let keys = if newer.is_empty() { self.keys } else { replace(self.keys, newer) };
-        Delta { from: self.from, keys, space: top_up.space, to: top_up.to, hlc: top_up.hlc }
+        // A sender that was opened anew may have forgotten a clock that came without news; what it holds it has not.
+        Delta { from: self.from, keys, space: top_up.space, to: top_up.to, hlc: top_up.hlc.max(self.hlc) }
     }
 }
 

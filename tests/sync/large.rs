@@ -222,3 +222,42 @@ fn a_top_up_that_was_cut_before_a_slice_is_passed_over_and_another_is_asked_for(
         assert_converged(&net);
     }
 }
+
+/// A clock that came with nothing new is in no record. Whoever cuts a run, and is opened anew, cuts it again by an older clock.
+#[test]
+fn a_run_that_is_cut_again_by_an_older_clock_comes_to_its_end() {
+    let [mut third, mut sender, receiver] = ["third", "sender", "receiver"].map(|label| Host::new(stored(edge(label))));
+    let session = third.session();
+    for n in 0..60 {
+        third.set(session, &format!("k{n:03}"), &"x".repeat(8 << 10));
+    }
+    third.confirm_all();
+    let given = |third: &Host, sender: &mut Host| {
+        let delta = third.replica.store().extract(&third.space(), &VersionVector::new()).unwrap();
+        let frame = Frame { from: third.id(), to: None, messages: vec![Message::Delta(delta)] };
+        sender.receive(LinkId(7), &frame.encode()).unwrap();
+        sender.confirm_all();
+    };
+    sender.replica.link_up(LinkId(7), START);
+    given(&third, &mut sender);
+    // The same once more, after the third one's clock went on in another space.
+    third.at(START + 5_000);
+    let other = third.open(SessionInit { space: Some(Space::first("other").unwrap()), ..SessionInit::default() });
+    third.set(other, "o", "o");
+    third.confirm_all();
+    given(&third, &mut sender);
+    let (space, from, at) = (sender.space(), VersionVector::new(), sender.vector());
+    let hlc = sender.replica.store().clock().last();
+    let (keys, more) = sender.replica.store().space(&space).unwrap().slice(&from, None, SLICE_BYTES);
+    assert!(more);
+    let slice = Slice { space, from, base: at.clone(), at, after: None, last: false, hlc, keys };
+    let mut net = Net::new(vec![sender, receiver]);
+    net.hosts.iter_mut().for_each(|host| host.prompt = true);
+    let frame = Frame { from: net.hosts[0].id(), to: None, messages: vec![Message::Slice(slice)] };
+    net.hosts[0].crash();
+    assert!(net.hosts[0].replica.store().clock().last() < hlc, "the clock was forgotten");
+    net.connect(0, 1);
+    net.with(1, |host| host.receive(LinkId(0), &frame.encode()).unwrap());
+    net.settle(60_000);
+    assert_converged(&net);
+}

@@ -2,7 +2,6 @@
 
 use super::*;
 use edge_session::replica::Config;
-use edge_session::sync::message::Slice;
 
 /// What a lie is answered, when the state must stay as it was and others must go on.
 fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
@@ -321,6 +320,40 @@ pub(super) fn one_question_asked_a_thousand_times_is_answered_once() {
     // And more than there is to say is not read.
     let error = liar.sends(&mut world, &liar.frame(vec![Message::Unknown { kind: 99 }; 10_000])).unwrap_err();
     assert_eq!(error.code(), ErrorCode::MessageMalformed);
+    world.goes_on();
+}
+
+#[test]
+pub(super) fn ids_that_slices_name_take_room_while_they_are_staged() {
+    let limits = ClientLimits { staged_bytes: 65_536, ..ClientLimits::default() };
+    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
+    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&eve));
+    let from = world.edge().vector();
+    let mut base = from.clone();
+    base.advance(Dot::new(liar.id, 1));
+    let mut after: Option<edge_session::store::entry::Key> = None;
+    let mut codes = Vec::new();
+    for slice in 0..8_u64 {
+        let ghost = |n: u64| {
+            ReplicaId::new(
+                "ghost",
+                [[slice as u8; 2], [(n >> 8) as u8, n as u8]].concat().repeat(3)[..10].try_into().unwrap(),
+            )
+        };
+        let at = base.iter().chain((0..256).map(|n| (ghost(n).unwrap(), 1))).collect();
+        let key = edge_session::store::entry::Key::from(format!("{slice}"));
+        let keys: Keys = vec![(key.clone(), vec![].into())].into();
+        let (hlc, from, base) = (Hlc::new(START, 0), from.clone(), base.clone());
+        let said = liar.says(
+            &mut world,
+            vec![Message::Slice(Slice { space: default(), from, base, at, after, last: false, hlc, keys })],
+        );
+        codes.extend(refusals(&said).iter().map(|(code, _)| code.to_string()));
+        after = Some(key);
+    }
+    // Two thousand ids, as many bytes each as an entry beside its text.
+    assert!(codes.contains(&"QUOTA_EXCEEDED".into()), "{codes:?}");
     world.goes_on();
 }
 

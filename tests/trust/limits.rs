@@ -3,7 +3,6 @@
 use super::*;
 use edge_session::replica::Config;
 use edge_session::store::entry::Key;
-use edge_session::sync::message::Slice;
 
 fn with_limits(limits: ClientLimits) -> World {
     World::with(Config { client_limits: limits, ..edge("fra1") })

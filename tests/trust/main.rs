@@ -30,7 +30,7 @@ use edge_session::replica::{Pass, SessionInit};
 use edge_session::store::delta::{Delta, Keys, Listed, ListedSet};
 use edge_session::store::entry::{Content, DataEntry, Key};
 use edge_session::sync::gate::{ClientLimits, Right};
-use edge_session::sync::message::{Frame, Message};
+use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
 
