@@ -32,10 +32,15 @@ export class AdminHandle implements Admin {
   }
 
   async run(statement: string, options?: QueryOptions): Promise<Table> {
+    const handle = this.#handle;
+    if (handle !== undefined) handle.running += 1;
     try {
       return await run(this.#driver, statement, this.#handle?.raw, this.#handle ?? this, options, this.#handle?.asking(String(statement)));
     } finally {
-      this.#handle?.refresh();
+      if (handle !== undefined) {
+        handle.running -= 1;
+        handle.refresh();
+      }
     }
   }
 

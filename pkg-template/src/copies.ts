@@ -6,15 +6,19 @@
  */
 import { Copy, type Mark } from './copy.js';
 import { Pages } from './pages.js';
-import { type Marks, Pile } from './pile.js';
+import { type Marks, Pile, type Piled } from './pile.js';
 
 /** The copies of a space. */
 export class Copies {
   readonly #places = new Map<string, Copy>();
   readonly #pages = new Pages();
-  readonly #pile = new Pile();
+  readonly #pile: Pile;
   /** Whether anything has come on a page. */
   #paged = false;
+
+  constructor(piled: Piled) {
+    this.#pile = new Pile(piled);
+  }
 
   /** The copy of a key, which somebody reads. A walk leaves it where it is; who reads here and there has it put in its place. */
   get(key: string): Copy | undefined {
@@ -54,6 +58,11 @@ export class Copies {
   /** Piles up what was written, as it was handed over, once of no key an older copy is in its place or on a page. */
   pile(texts: readonly string[], kinds: Uint8Array, marks: Marks, units: number): void {
     this.#pile.add(texts, kinds, marks, units);
+  }
+
+  /** Lets go of what is piled up. */
+  unpile(): void {
+    this.#pile.clear();
   }
 
   /** Takes what came with a read. */

@@ -6,9 +6,9 @@
  * Invariant: no listener, storage or transport runs while the core is borrowed, so each may call anything. A trap ends this
  * replica and no other: the instance is never called again, whoever waits is told, storage is let go of.
  */
-import type { CoreEvent, CoreReplica, CoreSession, Effect } from './binding.js';
+import type { CoreEvent, CoreReplica, CoreSession } from './binding.js';
 import type { Calls } from './calls.js';
-import { Effects } from './effects.js';
+import { Effects, type Performed } from './effects.js';
 import { EdgeSessionError, fromCore, invalid } from './errors.js';
 import { Emitter } from './events.js';
 import { Front } from './front.js';
@@ -297,12 +297,15 @@ export class Driver {
       this.#crash(thrown);
       return false;
     }
+    const { forgotten } = this.#effects;
+    for (const keys of forgotten) this.front.forget(keys);
+    forgotten.length = 0;
     if (this.#performing) return true;
     // Nothing follows, and with memory as storage nothing else has changed.
     const { list } = this.#effects;
     if (list.length === 0 && this.#journal === undefined) return true;
     this.#performing = true;
-    for (let next = 0; next < list.length; next += 1) this.#perform(list[next] as Effect);
+    for (let next = 0; next < list.length; next += 1) this.#perform(list[next] as Performed);
     list.length = 0;
     this.#performing = false;
     this.#journal?.pump();
@@ -310,7 +313,7 @@ export class Driver {
     return true;
   }
 
-  #perform(effect: Effect): void {
+  #perform(effect: Performed): void {
     switch (effect.kind) {
       case 'persist':
         return this.#journal?.push(effect.n, effect.bytes);
@@ -318,8 +321,6 @@ export class Driver {
         return this.#sinks.get(effect.link)?.send(effect.bytes);
       case 'settled':
         return this.#waits.settle(effect.wait, () => this.call((core) => core.take(effect.wait)));
-      case 'forget':
-        return this.front.forget(effect.keys);
       case 'watch':
         return this.#watches.get(effect.watch)?.wake();
       case 'abort':

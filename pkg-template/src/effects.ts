@@ -1,13 +1,19 @@
 /**
  * What the core orders, collected: each effect arrives as a few numbers and one text, and is made an object here.
  *
- * Invariant: nothing is performed, and nobody called, while effects are collected.
+ * Invariant: nothing is performed, and nobody called, while effects are collected. What is to be forgotten stands by itself: that
+ * is done before anything else is performed, and where somebody who is being told of something has called, before that call returns.
  */
 import type { CoreSink, Effect, Kind, RawEntry } from './binding.js';
 
+/** What is performed one after the other. */
+export type Performed = Exclude<Effect, { readonly kind: 'forget' }>;
+
 export class Effects implements CoreSink {
   /** In the order in which they are to be performed. */
-  readonly list: Effect[] = [];
+  readonly list: Performed[] = [];
+  /** Copies that are no longer true; null: all of them. */
+  readonly forgotten: (readonly (readonly [space: string, key: string])[] | null)[] = [];
 
   persist(n: number, bytes: Uint8Array): void {
     this.list.push({ kind: 'persist', n, bytes });
@@ -41,7 +47,7 @@ export class Effects implements CoreSink {
       keys.push([text.slice(from, middle), text.slice(middle, end)]);
       from = end;
     }
-    this.list.push({ kind: 'forget', keys });
+    this.forgotten.push(keys);
   }
 
   change(text: string, space: number, key: number, version: number, kind: Kind | 3, expires: number, bytes: Uint8Array | undefined): void {
@@ -55,6 +61,7 @@ export class Effects implements CoreSink {
   }
 
   other(effect: Effect): void {
-    this.list.push(effect);
+    if (effect.kind === 'forget') this.forgotten.push(effect.keys);
+    else this.list.push(effect);
   }
 }

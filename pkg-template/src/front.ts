@@ -11,6 +11,7 @@ import type { CoreSession, Glance } from './binding.js';
 import { Copies } from './copies.js';
 import { Copy, Mark, type Stored } from './copy.js';
 import { LOG_WRITES, Log } from './log.js';
+import { PILED_UNITS, type Piled } from './pile.js';
 
 /** The most UTF-16 units of text in the log. */
 const LOG_UNITS = 160_000;
@@ -114,6 +115,7 @@ export class Front {
   readonly #spaces = new Map<string, Copies>();
   readonly #owing = new Set<Account>();
   readonly #log = new Log();
+  readonly #piled: Piled = { units: 0 };
   /** The copies of the space to which the log writes, while there is something in it. */
   logged: Copies | undefined;
   #account: Account | undefined;
@@ -149,7 +151,7 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Copies()));
+    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#piled)));
     return copies;
   }
 
@@ -314,6 +316,7 @@ export class Front {
     try {
       this.#log.send(account.raw, this.#bits, this.#now);
       this.#log.leave(copies);
+      if (this.#piled.units > PILED_UNITS) for (const piled of this.#spaces.values()) piled.unpile();
       this.#log.clear();
     } catch (cause) {
       this.#log.clear();

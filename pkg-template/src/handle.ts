@@ -21,6 +21,8 @@ export class Handle {
   readonly roles: Roles | undefined;
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
+  /** How many of its statements are under way: each may change the space, so no copy is answered, kept or written meanwhile. */
+  running = 0;
   // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
   #text: string;
   #info: CoreSessionInfo | undefined;
@@ -59,8 +61,9 @@ export class Handle {
     return (this.#account ??= new Account(this.raw, this.front));
   }
 
-  /** As `epoch`, once the host was asked again for the role by which the core has answered. */
+  /** As `epoch`, once the host was asked again for the role by which the core has answered. None while a statement is under way. */
   heed(): number {
+    if (this.running > 0) return Number.NaN;
     const { roles } = this;
     if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.asked += 1;
     return this.epoch;

@@ -7,9 +7,14 @@
  */
 import { Copy, type Mark, type Stored } from './copy.js';
 
-/** The most on the pile, in UTF-16 units of text, where a write counts as some more. What is below is let go of. */
-const UNITS = 1 << 24;
+/** The most on all piles of a replica together, in UTF-16 units of text, where a write counts as some more: then all are let go of. */
+export const PILED_UNITS = 1 << 24;
 const WRITE_UNITS = 32;
+
+/** How much is on all piles of a replica. */
+export interface Piled {
+  units: number;
+}
 
 /** The marks of a log, by the kind of what it has written. */
 export type Marks = Readonly<Record<0 | 1, Mark>>;
@@ -26,12 +31,18 @@ interface Layer {
 }
 
 export class Pile {
+  readonly #piled: Piled;
   #layers: Layer[] = [];
-  #weight = 0;
+  /** How many writes are on the pile. */
+  #held = 0;
   /** How many writes were ever piled up. */
   #count = 0;
   /** Of keys whose copies are no longer true: where true ones begin. */
   readonly #gone = new Map<string, number>();
+
+  constructor(piled: Piled) {
+    this.#piled = piled;
+  }
 
   get empty(): boolean {
     return this.#layers.length === 0;
@@ -41,21 +52,21 @@ export class Pile {
     const weight = units + WRITE_UNITS * kinds.length;
     this.#layers.push({ texts, kinds, marks, weight, from: this.#count });
     this.#count += kinds.length;
-    this.#weight += weight;
-    while (this.#weight > UNITS) this.#weight -= this.#layers.shift()?.weight ?? this.#weight;
+    this.#held += kinds.length;
+    this.#piled.units += weight;
   }
 
-  /** The copies of a key, if there are any, are no longer true. Once more keys are not than were piled up, all are let go of. */
+  /** The copies of a key, if there are any, are no longer true. Once more keys are not than are piled up, all are let go of. */
   delete(key: string): void {
-    const [lowest] = this.#layers;
-    if (lowest === undefined) return;
+    if (this.empty) return;
     this.#gone.set(key, this.#count);
-    if (this.#gone.size > this.#count - lowest.from) this.clear();
+    if (this.#gone.size > this.#held) this.clear();
   }
 
   clear(): void {
+    for (const { weight } of this.#layers) this.#piled.units -= weight;
     this.#layers = [];
-    this.#weight = 0;
+    this.#held = 0;
     this.#gone.clear();
   }
 
@@ -64,7 +75,8 @@ export class Pile {
     const layer = this.#layers.pop();
     if (layer === undefined) return;
     const { texts, kinds, marks, weight, from } = layer;
-    this.#weight -= weight;
+    this.#piled.units -= weight;
+    this.#held -= kinds.length;
     for (let at = kinds.length - 1; at >= 0; at -= 1) {
       const [key, kind] = [texts[2 * at] as string, kinds[at] as Stored];
       if (kind === 3) this.#gone.set(key, Math.max(this.#gone.get(key) ?? 0, from + at));

@@ -142,10 +142,14 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   merge(...tokens: (Token | string | null | undefined)[]): this {
-    // Whatever the core has allowed, it allowed before it knew these.
-    this.#handle.asked += 1;
+    const one = (token: Token | string) =>
+      this.#handle.call((raw, now) => {
+        // Whatever the core has allowed, it allowed before it knew this one: also what it allowed after the one before.
+        this.#handle.asked += 1;
+        return raw.merge(toText(token, 'a token'), now);
+      });
     try {
-      for (const token of tokens) if (token != null) this.#handle.call((raw, now) => raw.merge(toText(token, 'a token'), now));
+      for (const token of tokens) if (token != null) one(token);
     } finally {
       if (this.#handle.driver.over === undefined) this.#handle.renew();
     }
@@ -171,6 +175,7 @@ export class SessionHandle<M> implements Session<M> {
     if (execute !== undefined && typeof statement === 'string' && !driver.call((core) => core.isOurs(statement))) {
       return toTable(await this.track(statement, (query) => execute(statement, { ...query, session: this as unknown as Session }), options));
     }
+    this.#handle.running += 1;
     try {
       const token = callerOf(driver, raw);
       if (token === undefined) return await run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
@@ -179,6 +184,7 @@ export class SessionHandle<M> implements Session<M> {
       this.merge(ran.token);
       return new Rows(ran.table);
     } finally {
+      this.#handle.running -= 1;
       this.#handle.refresh();
     }
   }

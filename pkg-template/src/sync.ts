@@ -102,7 +102,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     this.#mayRead = this.#operate(
       (raw, now) => (found = raw.glance(name, this.#bits, ahead, now)),
       // At once: what follows from the call may already forget it again.
-      (seen) => seen && front.keep(handle.copies, name, seen),
+      (seen) => seen && handle.running === 0 && front.keep(handle.copies, name, seen),
     );
     return found && { kind: found[0], value: found[1] };
   }
@@ -110,9 +110,16 @@ export class SyncHandle<M> implements SyncSession<M> {
   /** Asks the core; the epoch in which its word holds. */
   #operate<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): number {
     const handle = this.#handle;
-    let at = 0;
-    handle.call((raw, now) => run(raw, (at = now)), keep);
+    let [at, epoch] = [0, -1];
+    handle.call(
+      (raw, now) => run(raw, (at = now)),
+      (answer) => {
+        // Before anything follows: that may take back what this call has allowed.
+        epoch = handle.epoch;
+        keep?.(answer);
+      },
+    );
     handle.allowed(at);
-    return handle.epoch;
+    return epoch;
   }
 }

@@ -23,6 +23,12 @@ function numbers(seed) {
 }
 
 const key = (n) => `key ${String(n).padStart(5, '0')}`;
+/** What is held, in bytes. */
+function heap() {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 /** Everything that was accepted is the core's. */
 const handOver = (session) => void session.satisfied();
 
@@ -120,15 +126,11 @@ test('what was written many at once and read by nobody is not answered once it h
 test('what was written many at once and is never read remembers no more of what changes elsewhere than was written', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const [ann, bob] = [warm(tokyo), warm(paris)];
-  const held = () => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
   flood(bob, 'bob');
   handOver(bob);
   let before = 0;
   for (let round = 0; round < 60; round += 1) {
-    if (round === 10) before = held();
+    if (round === 10) before = heap();
     // Few a turn: what comes with many would be forgotten without a list.
     for (let turn = 0; turn < 4; turn += 1) {
       ann.sync.batch((tx) => {
@@ -137,9 +139,44 @@ test('what was written many at once and is never read remembers no more of what 
       await pull(paris, tokyo);
     }
   }
-  const more = held() - before;
+  const more = heap() - before;
   assert(more < 1_000_000, `of 20,000 keys that changed elsewhere ${more} bytes have stayed`);
   assert.equal(bob.sync.get(key(1)), 'bob 1');
+});
+
+test('what was written many at once and is read in part remembers no more of what has gone than is piled up', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const ann = warm(tokyo);
+  flood(ann, 'below');
+  handOver(ann);
+  let before = 0;
+  for (let round = 0; round < 300; round += 1) {
+    if (round === 100) before = heap();
+    const name = (n) => `${'round '.repeat(10)} ${round} ${n}`;
+    for (let n = 0; n < 150; n += 1) ann.sync.set(name(n), 'v');
+    handOver(ann);
+    assert.equal(ann.sync.get(name(5)), 'v');
+    ann.sync.batch((tx) => {
+      for (let n = 0; n < 150; n += 1) tx.delete(name(n));
+    });
+  }
+  const more = heap() - before;
+  assert(more < 1_000_000, `of 30,000 keys that have gone ${more} bytes have stayed`);
+});
+
+test('what is written in many spaces and never read takes no more memory than one space may', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const sessions = Array.from({ length: 40 }, (_, n) => warm(tokyo, { space: `space-${n}` }));
+  let before = 0;
+  for (let round = 0; round < 60; round += 1) {
+    if (round === 20) before = heap();
+    for (const [at, session] of sessions.entries()) {
+      for (let n = 0; n < 150; n += 1) session.sync.set(`${at} ${n}`, `${round} ${at} ${n}`.padEnd(400, '.'));
+      handOver(session);
+    }
+  }
+  const more = heap() - before;
+  assert(more < 40_000_000, `of 240,000 overwritten values ${more} bytes have stayed`);
 });
 
 test('the reader of what was written many at once depends on that write, and on no other', async (t) => {

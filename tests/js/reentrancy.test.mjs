@@ -2,7 +2,7 @@
 // can find the core half-way, and none of it reaches another replica.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEADLINE, TestStorage, next, open, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, TestStorage, next, open, openAll, rejection, thrown, within } from './support.mjs';
 
 test('a listener that writes during a notification is heard in order', async (t) => {
   const replica = await open(t);
@@ -159,4 +159,85 @@ test('a crash that nobody listens for is on the console', async (t) => {
   assert.throws(() => session.sync.set('a', 1), { code: 'REPLICA_CRASHED' });
   assert.equal(complaints.mock.callCount(), 1);
   assert.equal(complaints.mock.calls[0].arguments[0].code, 'REPLICA_CRASHED');
+});
+
+/** A replica with the users ann and bob, who are logged in, and have read and written in front of the core. */
+async function users(t, options = {}) {
+  const tokyo = await open(t, { id: 'tokyo', secret: SECRET, ...options });
+  for (const user of ['ann', 'bob']) {
+    await tokyo.admin.createUser(user, 'a password of some length');
+    await tokyo.admin.grant(user, 'User', 'default');
+  }
+  const [ann, bob] = [tokyo.session({ user: 'ann' }), tokyo.session({ user: 'bob' })];
+  bob.sync.set('k', 'old');
+  ann.sync.set('of ann', 1);
+  void bob.satisfied();
+  assert.equal(ann.sync.get('k'), 'old');
+  assert.equal(ann.sync.get('k'), 'old');
+  return [tokyo, ann, bob];
+}
+
+test('who writes, deletes or loses a role while somebody is told of something is not answered by what was before', async (t) => {
+  const [tokyo, ann, bob] = await users(t);
+  const seen = [];
+  tokyo.on('change', ({ key }) => {
+    if (key !== 'trigger') return;
+    bob.sync.set('k', 'new');
+    seen.push(ann.sync.get('k'));
+    bob.sync.delete('k');
+    seen.push(ann.sync.get('k'));
+    bob.sync.set('k', 'secret');
+    seen.push(ann.sync.get('k'));
+    tokyo.admin.revoke('ann', 'User', 'default').catch(() => {});
+    seen.push(thrown(() => ann.sync.get('k')).code);
+  });
+  bob.sync.set('trigger', 1);
+  assert.deepEqual(seen, ['new', undefined, 'secret', 'PERMISSION_DENIED']);
+});
+
+test('what a call has allowed is taken back by what somebody does who hears of that call', async (t) => {
+  const [tokyo, ann, bob] = await users(t);
+  const off = tokyo.on('change', ({ key }) => {
+    if (key !== 'trigger') return;
+    off();
+    tokyo.admin.revoke('ann', 'User', 'default').catch(() => {});
+  });
+  ann.sync.set('trigger', 1);
+  assert.equal(thrown(() => ann.sync.set('written', 'past the revocation')).code, 'PERMISSION_DENIED');
+  assert.equal(bob.sync.get('written'), undefined);
+});
+
+test('what a read has allowed is taken back by what somebody does who hears of that read', async (t) => {
+  let now = Date.UTC(2026, 10, 22);
+  const [tokyo, ann, bob] = await users(t, { clock: () => now });
+  tokyo.session({ user: 'ann', expiresIn: 1_000 });
+  const off = tokyo.on('session', () => {
+    off();
+    tokyo.admin.revoke('ann', 'User', 'default').catch(() => {});
+  });
+  now += 5_000;
+  // The end of the session that was brief is told within this very read.
+  ann.sync.get('not there');
+  assert.equal(bob.sync.get('k'), 'old');
+  assert.equal(thrown(() => ann.sync.get('k')).code, 'PERMISSION_DENIED');
+});
+
+test('who reads between two tokens that are merged is asked again after the second', async (t) => {
+  let now = Date.UTC(2026, 10, 22);
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { clock: () => now });
+  const [far, near, reader] = [paris.session(), tokyo.session(), tokyo.session()];
+  far.sync.set('k', 'newer');
+  near.sync.set('k', 'older');
+  reader.sync.get('k');
+  const tokens = [near.token, far.token];
+  tokyo.session({ expiresIn: 1_000 });
+  let read;
+  const off = tokyo.on('session', () => {
+    off();
+    read = reader.sync.get('k');
+  });
+  now += 5_000;
+  reader.merge(...tokens);
+  assert.equal(read, 'older');
+  assert.equal(thrown(() => reader.sync.get('k')).code, 'STALE_REPLICA');
 });

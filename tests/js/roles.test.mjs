@@ -133,3 +133,27 @@ test('without accounts a session may use the space in which it was begun, and th
   const local = await open(t);
   for (const space of ['a', 'b']) assert.equal(await local.session({ space }).get('k'), undefined, 'a replica without a secret holds nobody to a role');
 });
+
+test('while a statement is under way that changes the space, nothing of the one is read or written as if it were of the other', async (t) => {
+  const roleOf = (user, space) => (space === 'default' || user !== 'bob' ? 'User' : null);
+  const tokyo = await open(t, { id: 'tokyo', secret: SECRET, roleOf });
+  await tokyo.admin.createSpace('secret');
+  const [ann, bob, eve] = [tokyo.session({ user: 'ann' }), tokyo.session({ user: 'bob' }), tokyo.session({ user: 'eve', space: 'secret' })];
+  for (let n = 0; n < 50; n += 1) eve.sync.set(`k${n}`, `secret ${n}`);
+  bob.sync.set('k1', 'public');
+  bob.sync.get('nothing');
+  ann.sync.set('w', 1);
+  ann.sync.get('w');
+  for (const one of [eve, ann, bob]) void one.satisfied();
+  const used = ann.run('USE secret');
+  const first = ann.sync.get('k1');
+  ann.sync.get('k7');
+  ann.sync.set('q', 'q1');
+  ann.sync.set('q', 'q2');
+  await used;
+  assert.equal(first, 'secret 1', 'the core has changed the space at once');
+  assert.equal(bob.sync.get('k1'), 'public');
+  assert.deepEqual(['k7', 'k20', 'q'].map((key) => bob.sync.get(key)), [undefined, undefined, undefined]);
+  assert.equal(bob.peek('k1'), 'public', 'and his session depends on nothing of the other space');
+  assert.deepEqual([ann.space, ann.sync.get('q'), eve.sync.get('q')], ['secret', 'q2', 'q2']);
+});
