@@ -30,7 +30,7 @@ const GOALS = [
   ['W6 save', than(2, 'Loro')],
   ['W6 load, first read', undefined],
   ['W6 load', than(1, 'Loro'), than(15, 'Yjs')],
-  ['W6 bytes an entry', most(90)],
+  ['W6 bytes an entry', most(90, 'ascii')],
   ['W7', ahead(3)],
   ['W8 seal', than(2, 'fast-jwt'), than(15, 'jose')],
   ['W8 bytes, 3 dependencies', most(360)],
