@@ -71,6 +71,11 @@ export class Copies {
     this.#pages.add(text, numbers);
   }
 
+  /** Whether anything that came with other reads was read since this was asked last. */
+  served(): boolean {
+    return this.#pages.served();
+  }
+
   /** Whether somebody has read on to the end of a page just now, and would go on behind it. */
   get walked(): boolean {
     return this.#pages.walked;

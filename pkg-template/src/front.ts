@@ -159,7 +159,8 @@ export class Front {
   ahead(copies: Copies): number {
     if (this.#over) return 0;
     const ahead = this.#ahead;
-    this.#ahead = Math.min(copies.walked ? WALK : AHEAD, 2 * ahead + 1);
+    // More as long as what came with other reads is read, and less where it is not: among many keys it mostly is not.
+    this.#ahead = copies.served() ? Math.min(copies.walked ? WALK : AHEAD, 2 * ahead + 1) : Math.max(1, ahead >> 1);
     return ahead;
   }
 

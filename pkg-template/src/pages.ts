@@ -117,6 +117,15 @@ export class Pages {
   /** The page that was read last, or came last; and its number. */
   #open = NONE;
   #number = 0;
+  /** Whether a copy was read that came with a read of another key. */
+  #served = false;
+
+  /** Whether anything that came with reads of other keys was read since this was asked last. */
+  served(): boolean {
+    const served = this.#served;
+    this.#served = false;
+    return served;
+  }
 
   /** Whether the last place that was read is the end of its page. */
   get walked(): boolean {
@@ -135,6 +144,7 @@ export class Pages {
     const open = this.#open;
     if (typeof key !== 'string') return undefined;
     if (open.is(key, open.next)) {
+      this.#served ||= open.next > 0;
       const copy = open.read(open.next);
       if (copy !== undefined) return copy;
     }
@@ -156,6 +166,7 @@ export class Pages {
     const page = this.#page(row);
     if (page === undefined) return undefined;
     const at = this.#at(row);
+    this.#served ||= at > 0;
     const walk = at === page.next;
     const copy = page.read(at);
     this.#open = page;

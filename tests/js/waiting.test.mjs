@@ -87,9 +87,8 @@ test('a wait for storage ends at its deadline; the write stays and becomes durab
   const replica = await open(t, { storage, session: { timeout: 20 } });
   const session = replica.session();
   storage.hold();
-  for (const call of [session.set('a', 1), session.sealed(), replica.flush(), replica.exchange(new Uint8Array(), { timeout: 20 })]) {
-    assert.equal((await within(rejection(call), 'the deadline')).code, 'TIMEOUT');
-  }
+  const calls = [session.set('a', 1), session.sealed(), replica.flush(), replica.exchange(new Uint8Array(), { timeout: 20 })];
+  for (const refused of calls.map(rejection)) assert.equal((await within(refused, 'the deadline')).code, 'TIMEOUT');
   assert.equal(await session.get('a'), 1, 'the session sees its own write');
   storage.release();
   await within(replica.flush({ timeout: DEADLINE }), 'the flush');
