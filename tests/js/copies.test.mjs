@@ -4,24 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { collect } from './garbage.mjs';
-import { openAll, pull } from './support.mjs';
-
-/** A session that reads and writes in front of the core: the core has answered it both. */
-function warm(replica) {
-  const session = replica.session();
-  session.sync.set('warm', 'up');
-  session.sync.get('warm');
-  return session;
-}
-
-/** Numbers that are the same in each run, from 0 to below `end`. */
-function numbers(seed) {
-  let state = seed;
-  return (end) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * end);
-  };
-}
+import { numbers, openAll, pull, warm } from './support.mjs';
 
 test('walks and reads here and there, by several at once, show what is true, whatever is written, deleted or changes elsewhere', async (t) => {
   for (const seed of [1, 2, 3]) {

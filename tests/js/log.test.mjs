@@ -3,24 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { collect } from './garbage.mjs';
-import { clock, open, openAll, pull, thrown } from './support.mjs';
-
-/** A session that reads and writes in front of the core: the core has answered it both. */
-function warm(replica, init) {
-  const session = replica.session(init);
-  session.sync.set('warm', 'up');
-  session.sync.get('warm');
-  return session;
-}
-
-/** Numbers that are the same in each run, from 0 to below `end`. */
-function numbers(seed) {
-  let state = seed;
-  return (end) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * end);
-  };
-}
+import { clock, numbers, open, openAll, pull, thrown, warm } from './support.mjs';
 
 const key = (n) => `key ${String(n).padStart(5, '0')}`;
 /** What is held, in bytes. */

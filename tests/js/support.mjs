@@ -176,3 +176,20 @@ export function hasten(t, from, to) {
     globalThis.setTimeout = real;
   });
 }
+
+/** A session that reads and writes in front of the core: the core has answered it both. */
+export function warm(replica, init) {
+  const session = replica.session(init);
+  session.sync.set('warm', 'up');
+  session.sync.get('warm');
+  return session;
+}
+
+/** Numbers that are the same in each run, from 0 to below `end`. */
+export function numbers(seed) {
+  let state = seed;
+  return (end) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((state / 2 ** 32) * end);
+  };
+}
