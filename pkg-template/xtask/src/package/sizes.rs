@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 333_100),
-    ("openReplica, inline", 353_900),
-    ("openReplica, workerd", 360_500),
+    ("the module", 333_900),
+    ("openReplica, inline", 354_800),
+    ("openReplica, workerd", 361_400),
     (".", 34_500),
     ("./browser", 9_000),
     ("./cloudflare", 31_300),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 32_900),
-    ("./bundle", 364_000),
+    ("./bundle", 364_900),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
