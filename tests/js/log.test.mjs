@@ -6,6 +6,9 @@ import { collect } from './garbage.mjs';
 import { clock, numbers, open, openAll, pull, thrown, warm } from './support.mjs';
 
 const key = (n) => `key ${String(n).padStart(5, '0')}`;
+/** Why that is not known everywhere. */
+const untold = process.versions.bun ? 'Bun counts the memory of modules among its heap' : false;
+
 /** What is held, in bytes. */
 function heap() {
   collect();
@@ -106,7 +109,7 @@ test('what was written many at once and read by nobody is not answered once it h
   for (let n = 5_000; n < 7_000; n += 1) assert.equal(ann.sync.get(key(n)), `new ${n}`, 'more than are named one by one');
 });
 
-test('what was written many at once and is never read remembers no more of what changes elsewhere than was written', async (t) => {
+test('what was written many at once and is never read remembers no more of what changes elsewhere than was written', { skip: untold }, async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const [ann, bob] = [warm(tokyo), warm(paris)];
   flood(bob, 'bob');
@@ -127,7 +130,7 @@ test('what was written many at once and is never read remembers no more of what 
   assert.equal(bob.sync.get(key(1)), 'bob 1');
 });
 
-test('what was written many at once and is read in part remembers no more of what has gone than is piled up', async (t) => {
+test('what was written many at once and is read in part remembers no more of what has gone than is piled up', { skip: untold }, async (t) => {
   const tokyo = await open(t, { id: 'tokyo' });
   const ann = warm(tokyo);
   flood(ann, 'below');
@@ -147,7 +150,7 @@ test('what was written many at once and is read in part remembers no more of wha
   assert(more < 1_000_000, `of 30,000 keys that have gone ${more} bytes have stayed`);
 });
 
-test('what is written in many spaces and never read takes no more memory than one space may', async (t) => {
+test('what is written in many spaces and never read takes no more memory than one space may', { skip: untold }, async (t) => {
   const tokyo = await open(t, { id: 'tokyo' });
   const sessions = Array.from({ length: 40 }, (_, n) => warm(tokyo, { space: `space-${n}` }));
   let before = 0;
