@@ -33,15 +33,8 @@ export class AdminHandle implements Admin {
 
   async run(statement: string, options?: QueryOptions): Promise<Table> {
     const handle = this.#handle;
-    if (handle !== undefined) handle.running += 1;
-    try {
-      return await run(this.#driver, statement, this.#handle?.raw, this.#handle ?? this, options, this.#handle?.asking(String(statement)));
-    } finally {
-      if (handle !== undefined) {
-        handle.running -= 1;
-        handle.refresh();
-      }
-    }
+    const ran = () => run(this.#driver, statement, handle?.raw, handle ?? this, options, handle?.asking(String(statement)));
+    return handle === undefined ? ran() : handle.state(ran);
   }
 
   sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {

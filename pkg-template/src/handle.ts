@@ -21,8 +21,7 @@ export class Handle {
   readonly roles: Roles | undefined;
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
-  /** How many of its statements are under way: each may change the space, so no copy is answered, kept or written meanwhile. */
-  running = 0;
+  #running = 0;
   // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
   #text: string;
   #info: CoreSessionInfo | undefined;
@@ -63,7 +62,7 @@ export class Handle {
 
   /** As `epoch`, once the host was asked again for the role by which the core has answered. None while a statement is under way. */
   heed(): number {
-    if (this.running > 0) return Number.NaN;
+    if (this.stating) return Number.NaN;
     const { roles } = this;
     if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.asked += 1;
     return this.epoch;
@@ -106,8 +105,23 @@ export class Handle {
     return (this.#expiresAt ??= this.info.expiresAt ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Looks again at what a statement may have changed. */
-  refresh(): void {
+  /** Whether a statement is under way: it may change the space, so no copy is answered, kept or written meanwhile. */
+  get stating(): boolean {
+    return this.#running > 0;
+  }
+
+  /** Runs a statement, and looks again at what it may have changed. */
+  async state<T>(statement: () => Promise<T>): Promise<T> {
+    this.#running += 1;
+    try {
+      return await statement();
+    } finally {
+      this.#running -= 1;
+      this.#refresh();
+    }
+  }
+
+  #refresh(): void {
     if (this.#raw === undefined || this.driver.over !== undefined) return;
     const { expiresAt } = this;
     const { space } = this.info;

@@ -175,18 +175,14 @@ export class SessionHandle<M> implements Session<M> {
     if (execute !== undefined && typeof statement === 'string' && !driver.call((core) => core.isOurs(statement))) {
       return toTable(await this.track(statement, (query) => execute(statement, { ...query, session: this as unknown as Session }), options));
     }
-    this.#handle.running += 1;
-    try {
+    return this.#handle.state(async () => {
       const token = callerOf(driver, raw);
-      if (token === undefined) return await run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
+      if (token === undefined) return run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
       if (typeof statement !== 'string') throw invalid('a statement is a string');
       const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
       this.merge(ran.token);
       return new Rows(ran.table);
-    } finally {
-      this.#handle.running -= 1;
-      this.#handle.refresh();
-    }
+    });
   }
 
   get admin(): SessionAdmin {

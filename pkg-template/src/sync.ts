@@ -102,7 +102,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     this.#mayRead = this.#operate(
       (raw, now) => (found = raw.glance(name, this.#bits, ahead, now)),
       // At once: what follows from the call may already forget it again.
-      (seen) => seen && handle.running === 0 && front.keep(handle.copies, name, seen),
+      (seen) => seen && !handle.stating && front.keep(handle.copies, name, seen),
     );
     return found && { kind: found[0], value: found[1] };
   }
