@@ -323,8 +323,8 @@ pub(super) fn one_question_asked_a_thousand_times_is_answered_once() {
     world.goes_on();
 }
 
-#[test]
-pub(super) fn ids_that_slices_name_take_room_while_they_are_staged() {
+/// Eight slices of a delta that never ends, to an edge that stages little: their vectors and keys. What the liar was refused with.
+fn stages(slice: impl Fn(u64, &VersionVector) -> (VersionVector, Keys)) -> Vec<String> {
     let limits = ClientLimits { staged_bytes: 65_536, ..ClientLimits::default() };
     let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);
@@ -332,53 +332,36 @@ pub(super) fn ids_that_slices_name_take_room_while_they_are_staged() {
     let from = world.edge().vector();
     let mut base = from.clone();
     base.advance(Dot::new(liar.id, 1));
-    let mut after: Option<edge_session::store::entry::Key> = None;
-    let mut codes = Vec::new();
-    for slice in 0..8_u64 {
-        let ghost = |n: u64| {
-            ReplicaId::new(
-                "ghost",
-                [[slice as u8; 2], [(n >> 8) as u8, n as u8]].concat().repeat(3)[..10].try_into().unwrap(),
-            )
-        };
-        let at = base.iter().chain((0..256).map(|n| (ghost(n).unwrap(), 1))).collect();
-        let key = edge_session::store::entry::Key::from(format!("{slice}"));
-        let keys: Keys = vec![(key.clone(), vec![].into())].into();
-        let (hlc, from, base) = (Hlc::new(START, 0), from.clone(), base.clone());
-        let said = liar.says(
-            &mut world,
-            vec![Message::Slice(Slice { space: default(), from, base, at, after, last: false, hlc, keys })],
-        );
-        codes.extend(refusals(&said).iter().map(|(code, _)| code.to_string()));
-        after = Some(key);
-    }
-    // Two thousand ids, as many bytes each as an entry beside its text.
-    assert!(codes.contains(&"QUOTA_EXCEEDED".into()), "{codes:?}");
-    world.goes_on();
-}
-
-#[test]
-pub(super) fn keys_without_entries_take_room_while_they_are_staged() {
-    let limits = ClientLimits { staged_bytes: 65_536, ..ClientLimits::default() };
-    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
-    let eve = token(&mut world.net.hosts[EDGE], "eve", None);
-    let liar = Liar::join(&mut world, &pass(&eve));
-    let from = world.edge().vector();
-    let mut base = from.clone();
-    base.advance(Dot::new(liar.id, 1));
-    let mut after: Option<edge_session::store::entry::Key> = None;
-    let mut codes = Vec::new();
-    for slice in 0..8 {
-        let keys: Keys = (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![].into())).collect();
+    let (mut after, mut codes) = (None, Vec::new());
+    for n in 0..8 {
+        let (at, keys) = slice(n, &base);
         let last = keys.last().map(|(key, _)| key.clone());
-        let hlc = Hlc::new(START, 0);
-        let (from, base, at) = (from.clone(), base.clone(), base.clone());
+        let (hlc, from, base) = (Hlc::new(START, 0), from.clone(), base.clone());
         let slice = Slice { space: default(), from, base, at, after, last: false, hlc, keys };
         let said = liar.says(&mut world, vec![Message::Slice(slice)]);
         codes.extend(refusals(&said).iter().map(|(code, _)| code.to_string()));
         after = last;
     }
+    world.goes_on();
+    codes
+}
+
+#[test]
+pub(super) fn ids_that_slices_name_take_room_while_they_are_staged() {
+    let codes = stages(|slice, base| {
+        let ghost = |n: u8| ReplicaId::new("ghost", [slice as u8, n, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        let at = base.iter().chain((0..=255).map(|n| (ghost(n), 1))).collect();
+        (at, vec![(format!("{slice}").into(), vec![].into())].into())
+    });
+    // Two thousand ids, as many bytes each as an entry beside its text.
+    assert!(codes.contains(&"QUOTA_EXCEEDED".into()), "{codes:?}");
+}
+
+#[test]
+pub(super) fn keys_without_entries_take_room_while_they_are_staged() {
+    let codes = stages(|slice, base| {
+        (base.clone(), (0..512).map(|n| (format!("{:05}", slice * 512 + n).into(), vec![].into())).collect())
+    });
     // Four thousand keys of five characters, at some sixty bytes each beside them.
     assert!(codes.contains(&"QUOTA_EXCEEDED".into()), "{codes:?}");
-    world.goes_on();
 }
