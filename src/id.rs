@@ -120,7 +120,8 @@ impl ReplicaId {
         })
     }
 
-    fn of(label: &[u8], random: [u8; RANDOM_LEN]) -> Option<Self> {
+    /// As [`ReplicaId::new`], where the label may be any bytes.
+    pub(crate) fn of(label: &[u8], random: [u8; RANDOM_LEN]) -> Option<Self> {
         // Into a text that is long enough to be taken apart in whole numbers.
         let mut text = [0; TEXT_MAX];
         text.get_mut(..label.len())?.copy_from_slice(label);
@@ -155,7 +156,20 @@ impl ReplicaId {
         Label { padded: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] }
     }
 
-    const fn random(&self) -> [u8; RANDOM_LEN] {
+    /// Whether both have the same label.
+    pub(crate) fn is_sibling(&self, other: &Self) -> bool {
+        self.label == other.label
+    }
+
+    /// The id of the same label with these random bytes.
+    pub(crate) const fn sibling(self, random: [u8; RANDOM_LEN]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j] = random;
+        let random = (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u16::from_be_bytes([i, j]));
+        Self { random, ..self }
+    }
+
+    /// The random bytes.
+    pub(crate) const fn random(&self) -> [u8; RANDOM_LEN] {
         let ([a, b, c, d, e, f, g, h], [i, j]) = (self.random.0.to_be_bytes(), self.random.1.to_be_bytes());
         [a, b, c, d, e, f, g, h, i, j]
     }

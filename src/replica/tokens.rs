@@ -16,8 +16,12 @@ use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
 
-/// The fewest characters that one dependency takes: a label of one letter, two small numbers, base64.
-const DEPENDENCY_CHARS_MIN: usize = 18;
+/// The fewest characters that one dependency takes: its random bytes, a small number, base64.
+const DEPENDENCY_CHARS_MIN: usize = 14;
+
+/// How much of a token's limit is enough, in eighths. The rest is for what holders without a key will add: in three eighths of
+/// 1 KiB some twenty replicas of one label have place, some sixteen whose labels differ.
+const ENOUGH: usize = 5;
 
 impl Replica {
     /// The session's token, over what is durable now; a long one is folded onto what this replica has at hand for it.
@@ -35,8 +39,7 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;
         let vector = self.portable(state);
-        // Half is for what holders without a key will add.
-        let enough = if self.keyring.is_some() { self.token_bytes / 2 } else { self.token_bytes };
+        let enough = if self.keyring.is_some() { self.token_bytes * ENOUGH / 8 } else { self.token_bytes };
         let names: usize = vector.iter().map(|(_, own)| own.reads.len().max(own.writes.len())).sum();
         let mut made: Option<(SessionVector, String)> = None;
         if names * DEPENDENCY_CHARS_MIN <= enough {

@@ -1,59 +1,65 @@
-//! Dependencies as bytes, for tokens: CBOR, written by hand because a token has no table of ids.
+//! Dependencies as bytes, for tokens: a CBOR sequence (RFC 8742), written by hand because a token has no table of ids.
 //!
-//! One space is `[1, id, r, w, id, r, w, …]` in the order of ids; several are `[1, name, generation, [id, r, w, …], …]`
-//! in the order of spaces. An id stands as [`ReplicaId::to_bytes`]; `r` or `w` is 0 where only the other is depended on.
+//! One space is `2, label, randoms, n, …, label, randoms, n, …`: ids in their order, in groups of one label, which is
+//! written once. `randoms` is one byte string of the ten random bytes of each id; of each follows `n`, a sequence times
+//! four and what it is: 1 what was read, 2 what was written, 3 both, 0 what was read, after which stands what was written.
+//! Several spaces are `2, name, generation, bytes, …` in the order of spaces, `bytes` being what stands behind the 2 of one.
 //! Invariant: one value has one form. Reading refuses whatever writing would not have written (another order, a
-//! repeated id, an entry or a space that asks for nothing, a longer number, bytes after the end), and allocates by
+//! repeated id or label, an entry or a space that asks for nothing, a longer number, bytes after the end), and allocates by
 //! what it has read, never by a length field.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::cbor::{Input, Output};
-use crate::id::{ReplicaId, SEQUENCE_MAX, Space};
+use crate::id::{RANDOM_LEN, ReplicaId, SEQUENCE_MAX, Space};
 use crate::session::vector::{Dependencies, SessionVector};
 use crate::vector::VersionVector;
 use crate::vector::ids::IdList;
 
-/// The version of both forms.
-const VERSION: u64 = 1;
+/// The version of both forms. The first wrote each id with its label, and each sequence after a 0 or before one.
+const VERSION: u64 = 2;
 
 /// About as much as an entry takes.
-const ENTRY_BYTES: usize = 24;
+const ENTRY_BYTES: usize = 16;
+
+/// What the lowest bits of a number say that it is.
+const READ: u64 = 1;
+const WRITTEN: u64 = 2;
+const BOTH: u64 = 3;
+const APART: u64 = 0;
 
 /// Writes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
-    let replicas = how_many(dependencies);
-    let mut cbor = Output::with_capacity(ENTRY_BYTES * replicas + ENTRY_BYTES);
-    cbor.array(1 + 3 * replicas as u64);
+    let entries = entries(dependencies);
+    let mut cbor = Output::with_capacity(ENTRY_BYTES * (1 + entries.len()));
     cbor.u64(VERSION);
-    write(&mut cbor, dependencies);
+    write(&mut cbor, &entries);
     cbor.into_bytes()
 }
 
 /// Reads what [`pack`] writes, if it is that and asks for something.
 pub(super) fn unpack(bytes: &[u8]) -> Option<Dependencies> {
     let mut cbor = Strict::new(bytes);
-    let items = cbor.array()?.checked_sub(1)?;
-    let dependencies = cbor.version().and_then(|()| cbor.dependencies(items))?;
-    (!dependencies.is_empty() && cbor.is_done()).then_some(dependencies)
+    cbor.version()?;
+    cbor.dependencies()
 }
 
 /// Writes the dependencies in every space that has some; nothing at all if none has.
 pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
-    let spaces = || vector.iter().filter(|(_, own)| !own.is_empty());
-    let count = spaces().count();
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut cbor = Output::with_capacity(4 * ENTRY_BYTES);
-    cbor.array(1 + 3 * count as u64);
-    cbor.u64(VERSION);
-    for (space, own) in spaces() {
+    let mut cbor = Output::default();
+    for (space, own) in vector.iter().filter(|(_, own)| !own.is_empty()) {
+        let entries = entries(own);
+        let about = ENTRY_BYTES * entries.len();
+        cbor.reserve(3 * ENTRY_BYTES + about);
+        if cbor.len() == 0 {
+            cbor.u64(VERSION);
+        }
         cbor.text(space.name());
         cbor.u64(u64::from(space.generation()));
-        cbor.array(3 * how_many(own) as u64);
-        write(&mut cbor, own);
+        let (start, room) = (cbor.len(), cbor.leave_head(about));
+        write(&mut cbor, &entries);
+        cbor.wrap(start, room);
     }
     cbor.into_bytes()
 }
@@ -65,57 +71,53 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
         return Some(vector);
     }
     let mut cbor = Strict::new(bytes);
-    let items = cbor.array()?.checked_sub(1)?;
     cbor.version()?;
-    if items == 0 || !items.is_multiple_of(3) {
-        return None;
-    }
-    for _ in 0..items / 3 {
+    loop {
         let space = cbor.space()?;
         let last = vector.iter().last().map(|(last, _)| last);
         last.is_none_or(|last| *last < space).then_some(())?;
-        let items = cbor.array()?;
-        *vector.dependencies(&space) = cbor.dependencies(items).filter(|own| !own.is_empty())?;
-    }
-    cbor.is_done().then_some(vector)
-}
-
-/// How many replicas are depended on.
-fn how_many(dependencies: &Dependencies) -> usize {
-    let Dependencies { reads, writes } = dependencies;
-    if reads.is_empty() || writes.is_empty() { reads.len() + writes.len() } else { entries(dependencies).count() }
-}
-
-/// Every replica that is depended on, with what was read and what was written of it, in order.
-fn entries(dependencies: &Dependencies) -> impl Iterator<Item = (ReplicaId, u64, u64)> {
-    let mut reads = dependencies.reads.iter().peekable();
-    let mut writes = dependencies.writes.iter().peekable();
-    core::iter::from_fn(move || {
-        let id = match (reads.peek(), writes.peek()) {
-            (Some((read, _)), Some((written, _))) => *read.min(written),
-            (Some((id, _)), None) | (None, Some((id, _))) => *id,
-            (None, None) => return None,
-        };
-        let read = reads.next_if(|(read, _)| *read == id).map_or(0, |(_, sequence)| sequence);
-        let written = writes.next_if(|(written, _)| *written == id).map_or(0, |(_, sequence)| sequence);
-        Some((id, read, written))
-    })
-}
-
-fn write(cbor: &mut Output, dependencies: &Dependencies) {
-    // Mostly it is one of the two, and nothing is to be put in order.
-    if dependencies.writes.is_empty() {
-        for (replica, read) in dependencies.reads.iter() {
-            cbor.replica(replica);
-            cbor.u64(read);
-            cbor.u64(0);
+        *vector.dependencies(&space) = Strict::new(cbor.bytes()?).dependencies()?;
+        if cbor.is_done()? {
+            return Some(vector);
         }
-        return;
     }
-    for (replica, read, written) in entries(dependencies) {
-        cbor.replica(replica);
-        cbor.u64(read);
-        cbor.u64(written);
+}
+
+/// A replica that is depended on, with what was read and what was written of it.
+type Entry = (ReplicaId, u64, u64);
+
+/// Every replica that is depended on, in order.
+fn entries(dependencies: &Dependencies) -> Vec<Entry> {
+    let Dependencies { reads, writes } = dependencies;
+    let mut entries = Vec::with_capacity(reads.len() + writes.len());
+    let mut own = writes.iter().peekable();
+    for (id, read) in reads.iter() {
+        while let Some((id, written)) = own.next_if(|(other, _)| *other < id) {
+            entries.push((id, 0, written));
+        }
+        entries.push((id, read, own.next_if(|(other, _)| *other == id).map_or(0, |(_, written)| written)));
+    }
+    entries.extend(own.map(|(id, written)| (id, 0, written)));
+    entries
+}
+
+fn write(cbor: &mut Output, entries: &[Entry]) {
+    for group in entries.chunk_by(|(one, ..), (other, ..)| one.is_sibling(other)) {
+        let Some((first, ..)) = group.first() else { return };
+        cbor.text(&first.label());
+        cbor.bytes_head(RANDOM_LEN * group.len());
+        group.iter().for_each(|(id, ..)| cbor.items(&id.random()));
+        for (_, read, written) in group {
+            match (*read, *written) {
+                (read, 0) => cbor.u64(read << 2 | READ),
+                (0, written) => cbor.u64(written << 2 | WRITTEN),
+                (read, written) if read == written => cbor.u64(read << 2 | BOTH),
+                (read, written) => {
+                    cbor.u64(read << 2 | APART);
+                    cbor.u64(written);
+                }
+            }
+        }
     }
 }
 
@@ -132,9 +134,10 @@ impl<'b> Strict<'b> {
         Self { cbor: Input::new(bytes), bytes: bytes.len(), written: 0 }
     }
 
-    /// Whether nothing is left, and nothing was longer than it need be.
-    const fn is_done(&self) -> bool {
-        self.cbor.left() == 0 && self.bytes == self.written
+    /// Whether nothing is left; nothing if something was longer than it need be.
+    fn is_done(&self) -> Option<bool> {
+        let read = self.bytes - self.cbor.left();
+        (read == self.written).then_some(self.cbor.left() == 0)
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -143,54 +146,66 @@ impl<'b> Strict<'b> {
         Some(value)
     }
 
-    fn array(&mut self) -> Option<u64> {
-        let len = self.cbor.array()?;
-        self.written += head_len(len);
-        Some(len)
-    }
-
     fn version(&mut self) -> Option<()> {
         (self.number()? == VERSION).then_some(())
     }
 
+    fn text(&mut self) -> Option<&'b str> {
+        let text = self.cbor.text()?;
+        self.written += head_len(text.len() as u64) + text.len();
+        Some(text)
+    }
+
+    fn bytes(&mut self) -> Option<&'b [u8]> {
+        let bytes = self.cbor.bytes()?;
+        self.written += head_len(bytes.len() as u64) + bytes.len();
+        Some(bytes)
+    }
+
     fn space(&mut self) -> Option<Space> {
-        let name = self.cbor.text()?;
-        self.written += head_len(name.len() as u64) + name.len();
+        let name = self.text()?;
         Space::new(name, u32::try_from(self.number()?).ok()?).ok()
     }
 
-    fn replica(&mut self) -> Option<ReplicaId> {
-        let id = match ReplicaId::read_wire(self.cbor.rest()) {
-            Some((id, len)) => {
-                self.cbor.pass(len);
-                id
-            }
-            None => ReplicaId::from_bytes(self.cbor.bytes()?).ok()?,
+    /// What was read and what was written of a replica, of which one is more than 0.
+    fn sequences(&mut self) -> Option<(u64, u64)> {
+        let number = self.number()?;
+        let one = number >> 2;
+        let (read, written) = match number & 3 {
+            READ => (one, 0),
+            WRITTEN => (0, one),
+            BOTH => (one, one),
+            // APART: neither is 0, and they differ.
+            _ => (one, self.number().filter(|written| one > 0 && *written > 0 && *written != one)?),
         };
-        self.written += id.wire_len();
-        Some(id)
+        (1..=SEQUENCE_MAX).contains(&read.max(written)).then_some((read, written))
     }
 
-    fn sequence(&mut self) -> Option<u64> {
-        self.number().filter(|sequence| *sequence <= SEQUENCE_MAX)
-    }
-
-    /// As many entries as these items are, ascending, each of which asks for something.
-    fn dependencies(&mut self, items: u64) -> Option<Dependencies> {
-        // The length is a claim: an entry has fourteen bytes at least.
-        let most = self.cbor.left() / 14;
-        let room = (items as usize / 3).min(most);
+    /// All that is left, as ids that ascend, each of which asks for something; at least one does.
+    fn dependencies(&mut self) -> Option<Dependencies> {
         let (mut reads, mut writes) = (Half::default(), Half::default());
-        let mut last = None;
-        items.is_multiple_of(3).then_some(())?;
-        for _ in 0..items / 3 {
-            let (id, read, written) = (self.replica()?, self.sequence()?, self.sequence()?);
-            (last.is_none_or(|last| last < id) && (read > 0 || written > 0)).then_some(())?;
+        let mut last: Option<ReplicaId> = None;
+        loop {
+            let (label, randoms) = (self.text()?, self.bytes()?);
+            let ([random, others @ ..], []) = randoms.as_chunks::<RANDOM_LEN>() else { return None };
+            let mut id = ReplicaId::of(label.as_bytes(), *random)?;
+            // As labels ascend with ids, none of them comes again.
+            last.is_none_or(|last| last < id && !last.is_sibling(&id)).then_some(())?;
+            let mut others = others.iter();
+            loop {
+                let (read, written) = self.sequences()?;
+                reads.put(id, read, 1 + others.len());
+                writes.put(id, written, 1 + others.len());
+                let Some(random) = others.next() else { break };
+                let next = id.sibling(*random);
+                (id < next).then_some(())?;
+                id = next;
+            }
             last = Some(id);
-            reads.put(id, read, room);
-            writes.put(id, written, room);
+            if self.is_done()? {
+                return Some(Dependencies { reads: reads.vector()?, writes: writes.vector()? });
+            }
         }
-        Some(Dependencies { reads: reads.vector()?, writes: writes.vector()? })
     }
 }
 
@@ -227,5 +242,120 @@ const fn head_len(value: u64) -> usize {
         0x100..0x1_0000 => 3,
         0x1_0000..0x1_0000_0000 => 5,
         _ => 9,
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    fn any_id() -> impl Strategy<Value = ReplicaId> {
+        // Few labels and few random parts: neighbours, siblings and the same ones come up.
+        let label = prop_oneof![
+            Just("a"),
+            Just("ab"),
+            Just("a-b"),
+            Just("abcdefgh"),
+            Just("abcdefghi"),
+            Just("abcdefghijklmnop")
+        ];
+        (label, 0..4u8, prop_oneof![Just(0u8), any::<u8>()]).prop_filter_map("a label", |(label, first, last)| {
+            ReplicaId::new(label, [first, 0, 0, 0, 0, 0, 0, 0, 0, last]).ok()
+        })
+    }
+
+    fn any_sequence() -> impl Strategy<Value = u64> {
+        prop_oneof![1..8_u64, 60..70_u64, 16_380..16_390_u64, 1..=SEQUENCE_MAX, Just(SEQUENCE_MAX)]
+    }
+
+    fn any_dependencies() -> impl Strategy<Value = Dependencies> {
+        prop::collection::vec((any_id(), any_sequence(), any_sequence(), 0..4u8), 1..20).prop_map(|entries| {
+            let mut own = Dependencies::default();
+            let (mut reads, mut writes) = (Vec::new(), Vec::new());
+            for (id, one, other, what) in entries {
+                match what {
+                    0 => reads.push((id, one)),
+                    1 => writes.push((id, one)),
+                    2 => (reads.push((id, one)), writes.push((id, one))).0,
+                    _ => (reads.push((id, one)), writes.push((id, other))).0,
+                }
+            }
+            (own.reads, own.writes) = (reads.into_iter().collect(), writes.into_iter().collect());
+            own
+        })
+    }
+
+    fn any_vector() -> impl Strategy<Value = SessionVector> {
+        let name = prop_oneof![Just("a"), Just("b"), Just("default")];
+        prop::collection::vec((name, 1..3u32, any_dependencies()), 0..4).prop_map(|spaces| {
+            let mut vector = SessionVector::default();
+            for (name, generation, own) in spaces {
+                if let Ok(space) = Space::new(name, generation) {
+                    *vector.dependencies(&space) = own;
+                }
+            }
+            vector
+        })
+    }
+
+    /// Changes bytes, takes some away or puts some in, at a few places.
+    fn changed(bytes: &[u8], changes: &[(usize, u8, u8)]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for (at, how, byte) in changes {
+            let at = at % (bytes.len() + 1);
+            match how % 4 {
+                0 if at < bytes.len() => _ = bytes.remove(at),
+                1 => bytes.insert(at, *byte),
+                2 => bytes.truncate(at),
+                // Heads, labels and numbers are near each other.
+                _ => bytes
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|held| *held = held.wrapping_add(byte % 5).wrapping_sub(2)),
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(own in any_dependencies(), vector in any_vector()) {
+            prop_assert_eq!(unpack(&pack(&own)), Some(own));
+            prop_assert_eq!(unpack_all(&pack_all(&vector)), Some(vector));
+        }
+
+        #[test]
+        fn what_is_read_is_what_would_be_written(
+            own in any_dependencies(), vector in any_vector(),
+            changes in prop::collection::vec((any::<usize>(), any::<u8>(), any::<u8>()), 1..3)
+        ) {
+            let one = changed(&pack(&own), &changes);
+            if let Some(own) = unpack(&one) {
+                prop_assert_eq!(pack(&own), one);
+            }
+            let all = changed(&pack_all(&vector), &changes);
+            if let Some(vector) = unpack_all(&all) {
+                prop_assert_eq!(pack_all(&vector), all);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(prop_oneof![Just(2u8), Just(0x61), Just(b'a'), Just(0x4a), 0..8u8, any::<u8>()], 0..40)) {
+            if let Some(own) = unpack(&bytes) {
+                prop_assert_eq!(pack(&own), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_is_written_once() {
+        let label = String::from("a-long-label");
+        let ids = (0..10u8).filter_map(|at| ReplicaId::new(&label, [at; RANDOM_LEN]).ok());
+        let own = Dependencies { reads: ids.map(|id| (id, 7)).collect(), ..Dependencies::default() };
+        // The version, the label, the head of a hundred random bytes, and as many numbers as ids.
+        assert_eq!(pack(&own).len(), 1 + (1 + label.len()) + (2 + 10 * RANDOM_LEN) + 2 * 10);
     }
 }

@@ -12,6 +12,28 @@ fn a_token_of_few_dependencies_is_left_as_it_is() {
 }
 
 #[test]
+fn what_sixteen_replicas_of_one_label_wrote_needs_no_fold_and_leaves_room_for_twenty_more() {
+    let writer = |number: u8| {
+        let mut host = Host::new(Config { seed: [number; 32], ..tab("tab") });
+        let session = host.session();
+        host.set(session, &format!("k{number:02}"), "v");
+        host
+    };
+    let mut edge = Host::new(edge("fra1"));
+    let session = reader(&mut edge, &mut (0..16).map(writer).collect::<Vec<_>>());
+    let text = sealed(&mut edge, session).unwrap();
+    assert_eq!((asks(&text).reads.len(), asks(&text)), (16, seen(&edge, session)));
+    assert_eq!(own(&edge), 0, "and nothing was written for its sake");
+
+    let mut more = SessionVector::default();
+    (100..120)
+        .for_each(|random| more.record_read(&space(), Dot::new(ReplicaId::new("tab", [random; 10]).unwrap(), 70)));
+    let text = SessionToken::open_unverified(&text).unwrap().with_unsigned(&more).to_text();
+    assert!(text.len() <= TOKEN_BYTES_MAX, "{} bytes", text.len());
+    assert_eq!(asks(&text).reads.len(), 36);
+}
+
+#[test]
 fn the_last_own_write_will_do_where_it_has_seen_everything() {
     let (mut edge, mut tabs) = (Host::new(edge("fra1")), writers(MANY));
     let session = reader(&mut edge, &mut tabs);

@@ -143,8 +143,8 @@ proptest! {
             }
         }
         world.judge()?;
-        // What is asked for now is there once everybody has come to rest again.
-        for _ in 0..3 {
+        // What is asked for now is there once everybody has come to rest again; and what many have written comes a part at a time.
+        for _ in 0..4 {
             world.rest();
             world.judge()?;
         }

@@ -45,8 +45,9 @@ test('jose refuses a token with another key, and after its time', async () => {
 // take the token from the message of this test's failure.
 test('by-jose.txt is what jose mints', async () => {
   const { one, key, jws } = golden('by-jose.txt');
-  const id = (label, random) => [0x40 | (label.length + 10), ...Buffer.from(label), ...Buffer.from(random, 'hex')];
-  const dependencies = [0x84, 1, ...id('fra1', '3cc54b9fad1c5e2e4d8b'), 9, 4];
+  const id = (label, random) => [0x60 | label.length, ...Buffer.from(label), 0x4a, ...Buffer.from(random, 'hex')];
+  // Read up to 9, written up to 4.
+  const dependencies = [2, ...id('fra1', '3cc54b9fad1c5e2e4d8b'), 0x18, 4 * 9, 4];
   const claims = {
     // Another order than the cluster's own, and a claim that it does not know.
     exp: Number(one('expires')) / 1000,

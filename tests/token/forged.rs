@@ -89,7 +89,7 @@ fn another_algorithm_or_header_is_refused_though_its_mac_holds() {
 
 #[test]
 fn ill_formed_claims_are_refused_though_the_mac_holds() {
-    let packed = base64url([&[0x84, 1, 0x4b][..], &replica("a").to_bytes(), &[1, 2]].concat());
+    let packed = base64url([&[2, 0x61, b'a', 0x4a][..], &[0x5a; 10], &[4 + 1]].concat());
     let once = format!(r#""dep":{{"default":"{packed}"}}"#);
     assert!(open(&signed(HEADER, &payload_with(r#""dep":{}"#, &once))).is_ok());
     let twice = format!(r#""dep":{{"default":"{packed}","d\u0065fault":"{packed}"}}"#);
@@ -163,61 +163,90 @@ fn claims_of_other_minters_are_passed_over() {
 
 #[test]
 fn packed_dependencies_have_one_form() {
-    let (a, b) = (replica("a").to_bytes(), replica("b").to_bytes());
-    let entry = |id: &[u8], numbers: &[u8]| [&[0x40 | id.len() as u8], id, numbers].concat();
-    let above = [0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0];
-    let huge = [0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0, 1];
+    let group = |label: &[u8], ids: &[u8], numbers: &[u8]| {
+        let randoms: Vec<u8> = ids.iter().flat_map(|id| [*id; 10]).collect();
+        let head = if randoms.len() < 24 { vec![0x40 | randoms.len() as u8] } else { vec![0x58, randoms.len() as u8] };
+        [&[0x60 | label.len() as u8][..], label, &head, &randoms, numbers].concat()
+    };
+    let above = [0x1b, 0, 0x80, 0, 0, 0, 0, 0, 1];
+    let huge = [0x5b, 0x10, 0, 0, 0, 0, 0, 0, 0];
     let packed = |bytes: &[u8]| {
         let dep = format!(r#""dep":{{"default":"{}"}}"#, base64url(bytes));
         open(&signed(HEADER, &payload_with(r#""dep":{}"#, &dep)))
     };
-    let two = [&[0x87, 1][..], &entry(&a, &[1, 2]), &entry(&b, &[0, 3])].concat();
+    let (read, written, both, apart) = (1, 2, 3, 0);
+    let a = group(b"a", &[1, 2, 0x5a], &[4 + apart, 2, 8 + both, 12 + read]);
+    let two = [&[2][..], &a, &group(b"b", &[0x5a], &[12 + written])].concat();
     let token = packed(&two).unwrap();
     let dependencies = token.dependencies().get(&claims().space).unwrap();
-    assert_eq!(dependencies.reads, VersionVector::from_iter([(replica("a"), 1)]));
-    assert_eq!(dependencies.writes, VersionVector::from_iter([(replica("a"), 2), (replica("b"), 3)]));
+    let id = |label, random| ReplicaId::new(label, [random; 10]).unwrap();
+    assert_eq!(dependencies.reads, VersionVector::from_iter([(id("a", 1), 1), (id("a", 2), 2), (id("a", 0x5a), 3)]));
+    assert_eq!(dependencies.writes, VersionVector::from_iter([(id("a", 1), 2), (id("a", 2), 2), (id("b", 0x5a), 3)]));
+    let resealed = open(&keys().seal(token.claims().unwrap(), token.signed()).unwrap()).unwrap();
+    assert_eq!(resealed.signed(), token.signed());
 
-    let cases: [(&str, Vec<u8>); 15] = [
+    let one = |numbers: &[u8]| [&[2][..], &group(b"a", &[1], numbers)].concat();
+    let labels =
+        |first: &[u8], second: &[u8]| [&[2][..], &group(first, &[1], &[5]), &group(second, &[2], &[5])].concat();
+    assert!(packed(&one(&[5])).is_ok() && packed(&labels(b"ab", b"a")).is_ok());
+    let cases: [(&str, Vec<u8>); 27] = [
         ("no bytes", vec![]),
-        ("not an array", vec![0x01]),
-        ("an empty array", vec![0x80]),
-        ("no entry", vec![0x81, 1]),
-        ("another version", [&[0x84, 2][..], &entry(&a, &[1, 2])].concat()),
-        ("another order", [&[0x87, 1][..], &entry(&b, &[0, 3]), &entry(&a, &[1, 2])].concat()),
-        ("a repeated id", [&[0x87, 1][..], &entry(&a, &[1, 2]), &entry(&a, &[1, 2])].concat()),
-        ("an entry of nothing", [&[0x84, 1][..], &entry(&a, &[0, 0])].concat()),
-        ("an entry of nothing beside another", [&[0x87, 1][..], &entry(&a, &[1, 2]), &entry(&b, &[0, 0])].concat()),
-        ("a longer number", [&[0x84, 1][..], &entry(&a, &[0x18, 1, 2])].concat()),
-        ("a sequence above the greatest", [&[0x84, 1][..], &entry(&a, &[1]), &above].concat()),
-        ("an entry cut short", [&[0x83, 1][..], &entry(&a, &[1])].concat()),
+        ("an array", [&[0x84][..], &one(&[5])].concat()),
+        ("no group", vec![2]),
+        ("the first version", [&[0x84, 1, 0x4b, b'a'][..], &[1; 10], &[1, 2]].concat()),
+        ("another version", [&[3][..], &one(&[5])[1..]].concat()),
+        ("another order", [&[2][..], &group(b"a", &[2, 1], &[5, 5])].concat()),
+        ("a repeated id", [&[2][..], &group(b"a", &[1, 1], &[5, 5])].concat()),
+        ("another order of labels", labels(b"b", b"a")),
+        ("another order of labels of which one begins like the other", labels(b"a", b"a-")),
+        ("a repeated label", labels(b"a", b"a")),
+        ("a label that is none", [&[2][..], &group(b"A", &[1], &[5])].concat()),
+        ("an empty label", [&[2][..], &group(b"", &[1], &[5])].concat()),
+        ("a label that is too long", [&[2][..], &group(b"aaaaaaaaaaaaaaaaa", &[1], &[5])].concat()),
+        ("a label of bytes", [&[2, 0x41, b'a', 0x4a][..], &[1; 10], &[5]].concat()),
+        ("a longer head of a label", [&[2, 0x78, 1, b'a', 0x4a][..], &[1; 10], &[5]].concat()),
+        ("a group of nobody", [&[2][..], &group(b"a", &[], &[]), &group(b"b", &[1], &[5])].concat()),
+        ("random bytes of one and a half", [&[2, 0x61, b'a', 0x4f][..], &[1; 15], &[5]].concat()),
+        ("a longer head of random bytes", [&[2, 0x61, b'a', 0x58, 10][..], &[1; 10], &[5]].concat()),
+        ("an entry of nothing", one(&[read])),
+        ("another entry of nothing", one(&[apart, 0])),
+        ("apart though it is the same", one(&[4 + apart, 1])),
+        ("apart though one of them is nothing", one(&[4 + apart, 0])),
+        ("apart though the other is nothing", one(&[apart, 1])),
+        ("a longer number", one(&[0x18, 5])),
+        ("a sequence above the greatest", one(&above)),
         ("bytes after the end", [&two[..], &[0]].concat()),
-        ("an open length", [&[0x9f, 1][..], &entry(&a, &[1, 2]), &[0xff]].concat()),
-        ("a length beyond memory", [&huge[..], &[1], &entry(&a, &[1, 2])].concat()),
+        ("a length beyond memory", [&[2, 0x61, b'a'][..], &huge, &[1; 10], &[5]].concat()),
     ];
     for (what, bytes) in cases {
         assert_eq!(code(packed(&bytes)), ErrorCode::TokenInvalid, "{what}");
+    }
+    for len in 0..two.len() {
+        assert!(packed(&two[..len]).is_err() || two[..len] == two[..1 + a.len()], "cut to {len}");
     }
 }
 
 #[test]
 fn a_suffix_has_one_form() {
-    let id = replica("a").to_bytes();
+    let entry = [&[0x61, b'a', 0x4a][..], &[1; 10], &[5]].concat();
     let space = |name: &str, generation: u8| {
-        let entries = [&[0x83, 0x40 | id.len() as u8][..], &id, &[1, 2]].concat();
-        [&[0x60 | name.len() as u8][..], name.as_bytes(), &[generation], &entries].concat()
+        [&[0x60 | name.len() as u8][..], name.as_bytes(), &[generation, 0x40 | entry.len() as u8], &entry].concat()
     };
     let suffix = |bytes: &[u8]| open(&format!("~{}", base64url(bytes)));
-    let two = [&[0x87, 1][..], &space("a", 2), &space("b", 1)].concat();
+    let two = [&[2][..], &space("a", 2), &space("b", 1)].concat();
     assert_eq!(suffix(&two).unwrap().dependencies().iter().len(), 2);
 
-    let cases: [(&str, Vec<u8>); 8] = [
-        ("no space", vec![0x81, 1]),
-        ("another version", [&[0x84, 2][..], &space("a", 1)].concat()),
-        ("another order", [&[0x87, 1][..], &space("b", 1), &space("a", 2)].concat()),
-        ("a repeated space", [&[0x87, 1][..], &space("a", 2), &space("a", 2)].concat()),
-        ("a space of no name", [&[0x84, 1][..], &space("", 1)].concat()),
-        ("generation 0", [&[0x84, 1][..], &space("a", 0)].concat()),
-        ("a space that asks for nothing", vec![0x84, 1, 0x61, b'a', 1, 0x80]),
+    let cases: [(&str, Vec<u8>); 11] = [
+        ("no space", vec![2]),
+        ("another version", [&[1][..], &space("a", 1)].concat()),
+        ("another order", [&[2][..], &space("b", 1), &space("a", 2)].concat()),
+        ("a repeated space", [&[2][..], &space("a", 2), &space("a", 2)].concat()),
+        ("a space of no name", [&[2][..], &space("", 1)].concat()),
+        ("generation 0", [&[2][..], &space("a", 0)].concat()),
+        ("a space that asks for nothing", vec![2, 0x61, b'a', 1, 0x40]),
+        ("a version within", [&[2, 0x61, b'a', 1, 0x4f, 2][..], &entry].concat()),
+        ("a longer head", [&[2, 0x61, b'a', 1, 0x58, 14][..], &entry].concat()),
+        ("entries that are no bytes", [&[2, 0x61, b'a', 1][..], &entry].concat()),
         ("bytes after the end", [&two[..], &[0]].concat()),
     ];
     for (what, bytes) in cases {

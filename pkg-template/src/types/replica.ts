@@ -41,7 +41,7 @@ export interface Limits {
   cachedSessions?: number | undefined;
   /** Bytes that these may take. */
   cachedSessionBytes?: number | undefined;
-  /** Bytes of a token that is minted here: at most, and unless said otherwise, 1024. Above half of it a token is folded. */
+  /** Bytes of a token that is minted here: at most, and unless said otherwise, 1024. Above five eighths of it a token is folded. */
   tokenBytes?: number | undefined;
   /** Ids under which one client writes, over one link: 16 unless said otherwise. A reload keeps its id; a refused write costs one. */
   clientIds?: number | undefined;

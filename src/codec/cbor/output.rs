@@ -163,6 +163,11 @@ impl Output {
         self.bytes.extend_from_slice(value);
     }
 
+    /// The head of so many bytes, which follow.
+    pub(crate) fn bytes_head(&mut self, len: usize) {
+        head(&mut self.bytes, BYTES, len as u64);
+    }
+
     /// The head of an array of so many items.
     pub(crate) fn array(&mut self, len: u64) {
         head(&mut self.bytes, ARRAY, len);

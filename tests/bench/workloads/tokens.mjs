@@ -10,8 +10,8 @@ const MAKERS = { [OURS]: ours, 'fast-jwt': fastJwt, jose, 'iron-session': ironSe
 
 /** A contender's tokens with so many dependencies; figures in ns a seal and open. */
 export async function tokens(name, dependencies, count) {
-  // As many bytes as our packed dependencies take: an id of 15 and a sequence each, in base64.
-  const claims = { sub: 'ann', sid: '0192f0a0-0000-7000-8000-000000000001', dep: 'a'.repeat(Math.ceil((dependencies * 17 * 4) / 3)) };
+  // As many bytes as our packed dependencies take: a label, and ten random bytes and a sequence each, in base64.
+  const claims = { sub: 'ann', sid: '0192f0a0-0000-7000-8000-000000000001', dep: 'a'.repeat(Math.ceil(((10 + dependencies * 11) * 4) / 3)) };
   return MAKERS[name]({ dependencies, count, claims, what: `W8 seal + open, ${dependencies} dependencies` });
 }
 
@@ -69,7 +69,7 @@ async function ironSession({ count, claims, what }) {
 }
 
 /**
- * A signed token whose session has read writes of so many replicas. Above half of a token's limit the product folds: it puts
+ * A signed token whose session has read writes of so many replicas. Above five eighths of a token's limit the product folds: it puts
  * one dot of its own in their place, once a peer has it; so with 256 what is measured is a short token, as users get it.
  */
 async function depending(count) {

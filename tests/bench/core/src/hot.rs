@@ -6,9 +6,13 @@
 use std::hint::black_box;
 
 use edge_session::error::SessionError;
-use edge_session::id::{ReplicaId, Space};
+use edge_session::guarantee::Guarantees;
+use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::io::{Effect, Interest, LinkId, Operation, SessionHandle, Terms};
 use edge_session::replica::{Config, Pass, Replica, SessionInit};
+use edge_session::session::claims::Claims;
+use edge_session::session::seal::Keyring;
+use edge_session::session::vector::SessionVector;
 use edge_session::store::Mutation;
 use edge_session::store::entry::Content;
 use edge_session::sync::message::{Frame, Message};
@@ -44,6 +48,8 @@ pub const PATHS: &[Path] = &[
     Path { name: "load a snapshot, an entry", operations: 8_192, run: load },
     Path { name: "begin a session by its token", operations: 256, run: open_token },
     Path { name: "seal a token", operations: 256, run: seal_token },
+    Path { name: "begin a session, 16 dependencies", operations: 256, run: open_wide },
+    Path { name: "seal a token, 16 dependencies", operations: 256, run: seal_wide },
     Path { name: "encode a vector of 100", operations: 64, run: |times| vector(times, vectors::encode) },
     Path { name: "decode a vector of 100", operations: 64, run: |times| vector(times, vectors::decode) },
     Path { name: "merge vectors of 100", operations: 64, run: |times| vector(times, vectors::merge) },
@@ -382,20 +388,58 @@ fn load(times: u32) -> Result<(), SessionError> {
 fn open_token(times: u32) -> Result<(), SessionError> {
     let mut host = Host::filled("writer", 64)?;
     let token = host.replica.token(host.session, NOW)?;
+    begin(&mut host, &token, times);
+    Ok(())
+}
+
+fn begin(host: &mut Host, token: &str, times: u32) {
     measured(|| {
         for _ in 0..times {
             let session =
-                host.replica.open_session(SessionInit { token: Some(token.clone()), ..SessionInit::default() }, NOW);
+                host.replica.open_session(SessionInit { token: Some(token.into()), ..SessionInit::default() }, NOW);
             host.replica.close_session(session);
             host.sent();
         }
     });
-    Ok(())
 }
 
 fn seal_token(times: u32) -> Result<(), SessionError> {
-    let mut host = Host::filled("writer", 64)?;
+    seal(&mut Host::filled("writer", 64)?, times)
+}
+
+fn seal(host: &mut Host, times: u32) -> Result<(), SessionError> {
     measured(|| (0..times).try_for_each(|_| host.replica.token(host.session, NOW).map(|token| drop(black_box(token)))))
+}
+
+/// The token of a session that has read what sixteen replicas of one label have written.
+fn wide() -> Result<String, SessionError> {
+    let mut seen = SessionVector::default();
+    for random in 0..16 {
+        seen.record_read(&Space::first("default")?, Dot::new(ReplicaId::new("bench", [random; 10])?, 1));
+    }
+    let claims = Claims {
+        issuer: Config::default().issuer,
+        subject: Some("ann".into()),
+        session: SessionId::new(NOW, [7; 10]),
+        client: None,
+        space: Space::first("default")?,
+        guarantees: Guarantees::ALL,
+        issued_at: NOW,
+        expires_at: NOW + 3_600_000,
+        ends_at: NOW + 7_200_000,
+    };
+    Keyring::new([("bench", &[7; 32][..])])?.seal(&claims, &seen)
+}
+
+fn open_wide(times: u32) -> Result<(), SessionError> {
+    begin(&mut Host::open("reader")?, &wide()?, times);
+    Ok(())
+}
+
+fn seal_wide(times: u32) -> Result<(), SessionError> {
+    let mut host = Host::open("reader")?;
+    host.session = host.replica.open_session(SessionInit { token: Some(wide()?), ..SessionInit::default() }, NOW);
+    seal(&mut host, times)
 }
 
 fn vector(times: u32, work: extern "C" fn(u32) -> u32) -> Result<(), SessionError> {
