@@ -49,9 +49,11 @@ impl Watches {
 
     /// Notes that a key has changed.
     pub(super) fn touch(&mut self, space: &Space, key: &Key) {
+        let mut own = None;
         for (_, watch) in self.open.iter_mut() {
-            if watch.space == *space && watch.scope.covers(key) {
-                watch.dirty.insert(key.clone());
+            if watch.space == *space && watch.scope.covers(key) && !watch.dirty.contains(key) {
+                // It may wait for long.
+                watch.dirty.insert(own.get_or_insert_with(|| key.apart()).clone());
             }
         }
     }

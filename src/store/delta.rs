@@ -106,7 +106,7 @@ impl ListedSet {
     }
 
     /// The full entries, to be changed.
-    fn entries_mut(&mut self) -> impl Iterator<Item = &mut DataEntry> {
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut DataEntry> {
         let members = match &mut self.0 {
             Members::One(listed) => core::slice::from_mut(listed),
             Members::Several(several) => several,

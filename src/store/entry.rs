@@ -5,6 +5,7 @@
 
 mod author;
 mod key;
+pub(crate) mod piece;
 mod text;
 
 use alloc::string::String;
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 
 pub(crate) use self::author::{Author, Authors};
 pub use self::key::Key;
+use self::piece::Piece;
 pub use self::text::Text;
 use crate::id::{Dot, ReplicaId, SessionId, TEXT_MAX};
 use crate::mutant::{Mutant, off};
@@ -51,10 +53,10 @@ impl Content {
         self.len() == 0
     }
 
-    /// What is text.
-    pub(crate) const fn text(&self) -> Option<&Text> {
+    /// The piece that its text is.
+    pub(crate) const fn piece_mut(&mut self) -> Option<&mut Piece> {
         match self {
-            Self::Text(text) | Self::Json(text) => Some(text),
+            Self::Text(text) | Self::Json(text) => Some(&mut text.piece),
             Self::Tombstone | Self::Bytes(_) => None,
         }
     }
@@ -307,9 +309,14 @@ impl LiveSet {
         self.entries().iter().map(DataEntry::bytes).sum()
     }
 
-    /// Whether an entry has its value in one text with the key.
-    pub(crate) fn is_beside(&self, key: &Key) -> bool {
-        self.entries().iter().filter_map(|entry| entry.content.text()).any(|text| key.is_before(text))
+    /// The pieces that its texts are.
+    pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
+        let entries = match &mut self.entries {
+            Entries::None => &mut [],
+            Entries::One(entry) => core::slice::from_mut(entry),
+            Entries::Several(entries) => entries,
+        };
+        entries.iter_mut().filter_map(|entry| entry.content.piece_mut())
     }
 
     /// Whether no entry is left.

@@ -15,6 +15,7 @@ use crate::codec::{Ids, Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::delta::{Keys, Listed, ListedSet};
+use crate::store::entry::piece::{BLOCK, Block, PIECE_MAX, Piece, fits};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
@@ -240,10 +241,12 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (input, ids) = reader.sequence_of_ids()?;
     let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
-    let mut decoding = Decoding { input, ids, text: Both::default(), clock, latest, origins, authors: Vec::new() };
+    let (text, settled) = (Texts::default(), 0);
+    let mut decoding = Decoding { input, ids, text, settled, clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
         decoding.key(&mut keys).map_err(SessionError::malformed)?;
     }
+    decoding.close(&mut keys).map_err(SessionError::malformed)?;
     keys.fit();
     let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
     Ok(Decoded { keys, full, known, latest })
@@ -253,7 +256,9 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
 struct Decoding<'a, 'b> {
     input: Input<'b>,
     ids: &'a Ids,
-    text: Both,
+    text: Texts,
+    /// How many keys have the blocks that their texts are pieces of.
+    settled: usize,
     /// The clock of the entry before, and the latest of all.
     clock: u64,
     latest: Hlc,
@@ -262,51 +267,76 @@ struct Decoding<'a, 'b> {
     authors: Vec<Option<(usize, Arc<Author>)>>,
 }
 
-/// A longer value has a text of its own, so that it is not copied twice.
-const BESIDE_MAX: usize = 4_096;
-
-/// The key that was read last, and behind it its value, where both come to be of one text: that is looked at in one go, which
-/// begins where a word does.
+/// The texts of the block that is being read, one behind the other, which are looked at in one go; behind them those of the key
+/// that was read last, with which the next one may begin.
 #[derive(Default)]
-struct Both {
+struct Texts {
     bytes: Vec<u8>,
-    /// How long the key is.
+    /// Where the block begins.
+    first: usize,
+    /// Where the last key begins, and how long it is.
+    from: usize,
     key: usize,
 }
 
-impl Both {
+impl Texts {
     /// Goes on to the key that shares so many bytes with the last one, and has other ones behind them.
     #[inline]
-    fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<(), &'static str> {
-        self.bytes.truncate(self.key);
-        let Some((_, known)) = self.bytes.split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
+    fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<Key, &'static str> {
+        let (from, next) = (self.from, self.bytes.len());
+        let last = self.bytes.get(from..from + self.key).unwrap_or_default();
+        let Some((_, known)) = last.split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
             return Err("a key's prefix");
         };
         // What both share decides nothing about their order, which is that of their bytes.
         if suffix <= known {
             return Err("keys out of order");
         }
-        self.bytes.truncate(shared);
+        self.bytes.extend_from_within(from..from + shared);
         self.bytes.extend_from_slice(suffix);
-        self.key = self.bytes.len();
-        Ok(())
+        (self.from, self.key) = (next, shared + suffix.len());
+        if self.key <= PIECE_MAX { Ok(Key { piece: self.piece(next).ok_or("a key")? }) } else { self.long_key() }
     }
 
-    /// Reads the text of a value; `beside`: in one with the key, if it is not long.
+    /// The last key, which is no piece: a block has begun with it, and begins behind it.
+    #[inline(never)]
+    fn long_key(&mut self) -> Result<Key, &'static str> {
+        self.first = self.bytes.len();
+        let key = self.bytes.get(self.from..).unwrap_or_default();
+        Ok(Key::from(core::str::from_utf8(key).map_err(|_| "a key")?))
+    }
+
+    /// Reads the text of a value.
     #[inline]
-    fn value(&mut self, input: &mut Input<'_>, beside: bool) -> Result<Text, &'static str> {
-        let value = input.near_text_bytes().ok_or("text")?;
-        if !beside || value.is_empty() || value.len() > BESIDE_MAX {
+    fn value(&mut self, input: &mut Input<'_>) -> Result<Text, &'static str> {
+        let (from, value) = (self.bytes.len(), input.near_text_bytes().ok_or("text")?);
+        if !fits(from - self.first, value.len()) {
             return Ok(core::str::from_utf8(value).map_err(|_| "text")?.into());
         }
         self.bytes.extend_from_slice(value);
-        let both = core::str::from_utf8(&self.bytes).ok().filter(|both| both.is_char_boundary(self.key));
-        Ok(Text::after_key(both.ok_or("text")?, self.key))
+        self.piece(from).map(|piece| Text { piece }).ok_or("text")
     }
 
-    /// Whether the value is here too.
-    const fn is_whole(&self) -> bool {
-        self.bytes.len() > self.key
+    /// The piece of the block from there on, if a character begins there.
+    #[inline]
+    fn piece(&self, from: usize) -> Option<Piece> {
+        let piece = self.bytes.get(from..).filter(|piece| is_edge(piece))?;
+        Some(Piece::within(from - self.first, piece.len()))
+    }
+
+    /// Whether the block is better closed.
+    const fn is_full(&self) -> bool {
+        self.bytes.len() - self.first >= BLOCK
+    }
+
+    /// The block, if it is text; the last key stays.
+    #[inline(never)]
+    fn close(&mut self) -> Option<Arc<Block>> {
+        let block = Block::of(core::str::from_utf8(self.bytes.get(self.first..)?).ok()?);
+        self.bytes.copy_within(self.from..self.from + self.key, 0);
+        self.bytes.truncate(self.key);
+        (self.first, self.from) = (self.key, 0);
+        Some(block)
     }
 }
 
@@ -320,16 +350,23 @@ impl Decoding<'_, '_> {
         let shared = self.input.near_i64().ok_or(DAMAGED)?;
         let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
         let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
-        self.text.turn_to(shared, self.input.near_text_bytes().ok_or("a key")?)?;
+        let suffix = self.input.near_text_bytes().ok_or("a key")?;
+        if shared.saturating_add(suffix.len()) > PIECE_MAX {
+            self.close(keys)?;
+        }
+        let key = self.text.turn_to(shared, suffix)?;
         let at = keys.len();
-        let set = if count == 1 { ListedSet::of(self.listed(at, true)?) } else { self.several(at, count)? };
-        let value = set.first().and_then(Listed::content).and_then(Content::text);
-        let key = match value.filter(|_| self.text.is_whole()) {
-            Some(value) => Key::before(value),
-            None => Key::from(core::str::from_utf8(&self.text.bytes).map_err(|_| "a key")?),
-        };
+        let set = if count == 1 { ListedSet::of(self.listed(at)?) } else { self.several(at, count)? };
         // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
         keys.put(key, set, self.input.left() / 64);
+        if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
+    }
+
+    /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
+    #[inline(never)]
+    fn close(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+        keys.settle(self.settled, &self.text.close().ok_or("text")?);
+        self.settled = keys.len();
         Ok(())
     }
 
@@ -338,13 +375,13 @@ impl Decoding<'_, '_> {
     fn several(&mut self, key: usize, count: u64) -> Result<ListedSet, &'static str> {
         let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
         for _ in 0..count {
-            several.push(self.listed(key, false)?);
+            several.push(self.listed(key)?);
         }
         Ok(several.into())
     }
 
     #[inline]
-    fn listed(&mut self, key: usize, beside: bool) -> Result<Listed, &'static str> {
+    fn listed(&mut self, key: usize) -> Result<Listed, &'static str> {
         let head = self.input.near_u64().ok_or(DAMAGED)?;
         let (kind, flags) = (head % HEADS / 4, head % 4);
         let origin = self.origins.at_place(head / HEADS, self.ids);
@@ -371,8 +408,8 @@ impl Decoding<'_, '_> {
         self.latest = self.latest.max(hlc);
         let content = match kind {
             TOMBSTONE => Content::Tombstone,
-            TEXT => Content::Text(self.text.value(&mut self.input, beside)?),
-            JSON => Content::Json(self.text.value(&mut self.input, beside)?),
+            TEXT => Content::Text(self.text.value(&mut self.input)?),
+            JSON => Content::Json(self.text.value(&mut self.input)?),
             BYTES => Content::Bytes(self.input.bytes().ok_or("bytes")?.into()),
             _ => return Err("an unknown kind of entry"),
         };

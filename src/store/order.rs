@@ -27,8 +27,8 @@ mod threads {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
     runs: Vec<Vec<Slot>>,
-    /// What was added since the last run.
-    fresh: Vec<Slot>,
+    /// What was added since the last run: slots come one after the other.
+    fresh: Range<Slot>,
     /// The same in order, once somebody has asked.
     sorted: Once<Vec<Slot>>,
 }
@@ -36,10 +36,11 @@ pub(crate) struct Order {
 impl Order {
     /// Adds a slot.
     pub(crate) fn add(&mut self, slot: Slot, slots: &Slots) {
-        if self.sorted.get().is_some() {
+        if self.sorted.get().is_some() || slot != self.fresh.end {
             self.settle(slots);
+            self.fresh = slot..slot;
         }
-        self.fresh.push(slot);
+        self.fresh.end = slot + 1;
     }
 
     /// Adds slots whose keys follow all that are here, which are in order.
@@ -58,8 +59,10 @@ impl Order {
     /// Makes a run of what was put in order.
     #[inline(never)]
     fn settle(&mut self, slots: &Slots) {
-        let Some(mut run) = self.sorted.take() else { return };
-        self.fresh = Vec::new();
+        if self.fresh.is_empty() {
+            return;
+        }
+        let mut run = self.sorted.take().unwrap_or_else(|| sorted(self.fresh.clone(), slots));
         while let Some(longer) = self.runs.pop_if(|longer| longer.len() < 2 * run.len()) {
             run = merge(longer, run, slots);
         }
@@ -70,14 +73,16 @@ impl Order {
     pub(crate) fn runs(&self, slots: &Slots) -> Vec<&[Slot]> {
         let mut runs: Vec<&[Slot]> = self.runs.iter().map(Vec::as_slice).collect();
         if !self.fresh.is_empty() {
-            runs.push(self.sorted.get_or_init(|| {
-                let mut fresh = self.fresh.clone();
-                sort(&mut fresh, slots);
-                fresh
-            }));
+            runs.push(self.sorted.get_or_init(|| sorted(self.fresh.clone(), slots)));
         }
         runs
     }
+}
+
+fn sorted(fresh: Range<Slot>, slots: &Slots) -> Vec<Slot> {
+    let mut run = fresh.collect();
+    sort(&mut run, slots);
+    run
 }
 
 /// Puts slots into the order of their keys, each once.

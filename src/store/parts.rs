@@ -4,11 +4,13 @@
 //! Invariant: no part is empty, and none has more than [`PART`] keys; what is told of all of them is told of each that was put in.
 //! That keys ascend is for who makes them: a delta read from bytes sees to it.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::Flatten;
 
 use crate::store::delta::{Listed, ListedSet};
+use crate::store::entry::piece::Block;
 use crate::store::entry::{ENTRY_OVERHEAD, Key};
 use crate::store::space::Growth;
 
@@ -153,6 +155,22 @@ impl Keys {
     pub(crate) fn append(&mut self, mut others: Self) {
         self.extent.join(&others.extent);
         self.parts.append(&mut others.parts);
+    }
+
+    /// Whether the next one begins a part.
+    pub(crate) fn is_part_full(&self) -> bool {
+        self.parts.last().is_some_and(|part| part.len() >= PART)
+    }
+
+    /// Tells those from the one of this number on, which are of the last part, the block that their texts are pieces of.
+    pub(crate) fn settle(&mut self, from: usize, block: &Arc<Block>) {
+        let (all, Some(part)) = (self.len(), self.parts.last_mut()) else { return };
+        let from = part.len().saturating_sub(all - from);
+        for (key, set) in part.iter_mut().skip(from) {
+            key.piece.settle(block);
+            let pieces = set.entries_mut().filter_map(|entry| entry.content.piece_mut());
+            pieces.for_each(|piece| piece.settle(block));
+        }
     }
 
     /// Lets go of room that nothing is put in any more.

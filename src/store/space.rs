@@ -169,29 +169,32 @@ impl SpaceState {
     /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica. Of a
     /// key that comes twice the last entry counts.
     pub(crate) fn write(&mut self, dot: Dot, entries: impl IntoIterator<Item = (Key, DataEntry)>) {
+        let (before, mut came) = (self.table.bytes(), 0);
         for (key, entry) in entries {
+            came += key.len() as u64 + entry.bytes();
             let index = &mut self.index;
             match self.table.seek(&key) {
                 Ok(slot) => {
-                    self.table.change(slot, None, |set| {
+                    self.table.change(slot, |held, set| {
                         if !set.has(dot) {
                             set.entries().iter().for_each(|gone| index.remove(gone.dot()));
                             index.insert(dot, slot);
                         }
                         *set = LiveSet::of(entry);
+                        *held = key;
                     });
                 }
                 Err(vacancy) => index.insert(dot, self.table.append(vacancy, key, LiveSet::of(entry))),
             }
         }
         self.vector.advance(dot);
-        self.tidy();
+        self.tidy(came, before);
     }
 
     /// Takes out of a key's live set what `goes` names, keeping the index.
     fn withdraw(&mut self, slot: Slot, goes: impl FnMut(&DataEntry) -> bool) {
         let index = &mut self.index;
-        self.table.change(slot, None, |set| set.remove(goes, |entry| index.remove(entry.dot())));
+        self.table.change(slot, |_, set| set.remove(goes, |entry| index.remove(entry.dot())));
     }
 
     /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes (clause 1, for listed
@@ -205,7 +208,7 @@ impl SpaceState {
         before: &mut Near<'_>,
     ) -> Option<usize> {
         let index = &mut self.index;
-        let merged = self.table.change(slot, Some(key), |live| {
+        let merged = self.table.change(slot, |held, live| {
             let (mut gone, mut joined) = (false, false);
             live.remove(
                 |entry| superseded(to, &set, entry),
@@ -222,13 +225,18 @@ impl SpaceState {
                     live.insert(entry);
                 }
             });
+            if joined {
+                *held = key.clone();
+            }
             (gone || joined).then(|| if stays && joined { live.entries().len() } else { 0 })
         });
         merged.flatten()
     }
 
-    /// Ends a step: the index is in order, and neither it nor the table holds much that is over.
-    fn tidy(&mut self) {
+    /// Ends a step, with which so many bytes came: the index is in order, and neither it nor the table, which held `before`
+    /// bytes, holds much that is over.
+    fn tidy(&mut self, came: u64, before: u64) {
+        self.table.sweep(came, before);
         self.index.tidy(&self.table);
         if !self.table.is_hollow() {
             return;
@@ -253,6 +261,7 @@ impl SpaceState {
             return Ok(self.fill(delta));
         }
         let Delta { from, to, keys, .. } = delta;
+        let (came, held) = (keys.weight(), self.table.bytes());
         let before = self.vector.clone();
         let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
@@ -283,12 +292,13 @@ impl SpaceState {
         if !off(Mutant::Clause3) {
             self.vector.join(&to);
         }
-        self.tidy();
+        self.tidy(came, held);
         Ok(Changes::Keys(changed))
     }
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: Delta) -> Changes {
+        let came = delta.keys.weight();
         let keys = delta.keys.with_entries();
         let mut table = self.table.for_keys(keys.len());
         table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
@@ -296,7 +306,7 @@ impl SpaceState {
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
         }
-        self.tidy();
+        self.tidy(came, 0);
         if self.is_empty() { Changes::Keys(Vec::new()) } else { Changes::All }
     }
 
@@ -317,7 +327,7 @@ impl SpaceState {
         live.entries().iter().for_each(|entry| self.index.insert(entry.dot(), next));
         let changed = Changed { key: key.clone(), siblings: 0 };
         match place {
-            Ok(slot) => _ = self.table.change(slot, Some(&key), |set| *set = live),
+            Ok(slot) => _ = self.table.change(slot, |held, set| (*held, *set) = (key, live)),
             Err(vacancy) => _ = self.table.append(vacancy, key, live),
         }
         Some(changed)

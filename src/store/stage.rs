@@ -89,7 +89,7 @@ impl Stage {
             return false;
         }
         if let Some((key, _)) = part.keys.last() {
-            self.after = Some(key.clone());
+            self.after = Some(key.apart());
         }
         self.at.join(&part.at);
         self.hlc = self.hlc.max(part.hlc);

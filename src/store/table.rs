@@ -10,7 +10,8 @@ use core::ops::Bound;
 use hashbrown::HashTable;
 
 use crate::id::Dot;
-use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::entry::piece::{Gather, Piece};
+use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::order::{Order, Walk};
 use crate::store::parts::{Keys, PART, Pair};
 use crate::store::space::Growth;
@@ -33,22 +34,18 @@ impl Held {
     fn bytes(&self) -> u64 {
         if self.set.is_empty() { 0 } else { self.set.bytes() + self.key.len() as u64 }
     }
-}
 
-impl Held {
-    /// Sees to it that the key keeps no text in memory of which nothing else is held; it may be in one with what has come.
-    #[inline]
-    fn settle(&mut self, came: Option<&Key>) {
-        if came.is_some_and(|came| !came.is_alone() && self.set.is_beside(came)) {
-            self.key = came.cloned().unwrap_or_default();
-        } else if !self.key.is_alone() && !self.set.is_beside(&self.key) {
-            self.key = Key::from(&*self.key);
-        }
+    fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
+        core::iter::once(&mut self.key.piece).chain(self.set.pieces_mut())
     }
 }
 
 /// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
 const TOGETHER: u32 = 64;
+
+/// A block of slots is looked at for each so many bytes that may have died: 64 for each slot, which is the least that the limits
+/// count for an entry.
+const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 
 /// A hash of a key that has no slot.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +91,27 @@ impl Slots {
         }
         slot
     }
+
+    /// Takes texts of a block that are better elsewhere into a block of their own.
+    #[inline(never)]
+    fn gather(&mut self, block: usize) {
+        let Some(block) = self.blocks.get_mut(block) else { return };
+        let (mut gather, mut first) = (Gather::default(), 0);
+        for at in 0..block.len() {
+            let Some(held) = block.get_mut(at) else { return };
+            for piece in held.pieces_mut() {
+                if piece.is_to_move() {
+                    gather.take(piece);
+                }
+            }
+            if gather.is_full() || (at + 1 == block.len() && !gather.is_empty()) {
+                let text = gather.close();
+                let held = block.get_mut(first..=at).unwrap_or_default().iter_mut();
+                held.flat_map(Held::pieces_mut).for_each(|piece| piece.settle(&text));
+                first = at + 1;
+            }
+        }
+    }
 }
 
 /// Where a key with this hash may be.
@@ -112,6 +130,11 @@ pub(crate) struct Table {
     order: Order,
     len: usize,
     bytes: u64,
+    /// How many bytes of text may be held by nobody since the last look, and which block of slots is looked at next.
+    dead: u64,
+    next: usize,
+    /// How many of the slots of the last block came with texts of their own.
+    lone: usize,
 }
 
 impl Table {
@@ -181,6 +204,7 @@ impl Table {
     }
 
     /// The slot of a key, or where it may get one.
+    #[inline(always)]
     pub(crate) fn seek(&self, key: &Key) -> Result<Slot, Vacancy> {
         let hash = hash(self.seed, key.as_bytes());
         self.find(key.as_bytes(), hash).ok_or(Vacancy(hash))
@@ -188,11 +212,22 @@ impl Table {
 
     /// Adds a key that has no slot yet, with its live set, which is not empty.
     pub(crate) fn append(&mut self, Vacancy(hash): Vacancy, key: Key, set: LiveSet) -> Slot {
-        let mut held = Held { key, set };
-        held.settle(None);
-        let slot = self.put(held, hash);
+        let lone = key.piece.is_lone();
+        let slot = self.put(Held { key, set }, hash);
         self.order.add(slot, &self.slots);
+        if (slot as usize).is_multiple_of(BLOCK) {
+            self.gather_last(slot);
+        }
+        self.lone += usize::from(lone);
         slot
+    }
+
+    /// Gathers the texts of a block that has become full, if they came one by one.
+    fn gather_last(&mut self, next: Slot) {
+        if self.lone > 0 && next > 0 {
+            self.slots.gather(next as usize / BLOCK - 1);
+        }
+        self.lone = 0;
     }
 
     #[inline]
@@ -212,7 +247,7 @@ impl Table {
         table
     }
 
-    /// As [`Table::append`], of a key that follows all that are here, and is in one text with none but a value of its own.
+    /// As [`Table::append`], of a key that follows all that are here.
     #[inline]
     pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
         let hash = hash(self.seed, key.as_bytes());
@@ -251,21 +286,36 @@ impl Table {
         }
     }
 
-    /// Changes the live set of a slot, and counts what becomes of it. `key` is the key as it came with the entries, if it did.
-    pub(crate) fn change<T>(
-        &mut self,
-        slot: Slot,
-        key: Option<&Key>,
-        change: impl FnOnce(&mut LiveSet) -> T,
-    ) -> Option<T> {
+    /// Changes the live set of a slot, and counts what becomes of it; the key may be replaced by one that is equal.
+    pub(crate) fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Key, &mut LiveSet) -> T) -> Option<T> {
         let held = self.slots.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)?;
         self.bytes -= held.bytes();
         self.len -= usize::from(!held.set.is_empty());
-        let changed = change(&mut held.set);
+        let changed = change(&mut held.key, &mut held.set);
         self.bytes += held.bytes();
         self.len += usize::from(!held.set.is_empty());
-        held.settle(key);
         Some(changed)
+    }
+
+    /// Sees to it that blocks of text of which little is held are not kept in memory for long. To be called after each step
+    /// with how many bytes came, as the limits count them, and how many were held before it. The work is in proportion to what
+    /// came and what went: a block of slots for each [`LOOK`] bytes of that.
+    pub(crate) fn sweep(&mut self, came: u64, before: u64) {
+        // What came may hold more than is told of it: a look in a while costs next to nothing.
+        self.dead += (came + before).saturating_sub(self.bytes) + came / 64;
+        if self.dead >= LOOK {
+            self.look();
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self) {
+        let blocks = self.slots.blocks.len();
+        for _ in 0..blocks.min((self.dead / LOOK) as usize) {
+            self.next = if self.next + 1 < blocks { self.next + 1 } else { 0 };
+            self.slots.gather(self.next);
+        }
+        self.dead %= LOOK;
     }
 
     /// The keys with entries between two bounds, in order.
@@ -298,44 +348,84 @@ const fn spread(hash: u32) -> u64 {
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
-    use super::*;
-    use crate::id::ReplicaId;
-    use crate::store::entry::{Content, DataEntry, Text};
-    use crate::time::Hlc;
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
 
-    /// A key and its entry, in one text or in two.
-    fn held(sequence: u64, value: &str, together: bool) -> Option<(Key, DataEntry)> {
-        let text = if together { Text::after_key(&alloc::format!("key{value}"), 3) } else { Text::from(value) };
-        let key = if together { Key::before(&text) } else { Key::from("key") };
-        let dot = Dot::new(ReplicaId::new("a", [0; 10]).ok()?, sequence);
-        Some((key, DataEntry::new(Content::Text(text), dot, Hlc::new(sequence, 0), None, None)))
+    use crate::codec::{Reader, Writer};
+    use crate::id::{ReplicaId, Space};
+    use crate::store::delta::Delta;
+    use crate::store::entry::Content;
+    use crate::store::limits::Limits;
+    use crate::store::{Log, Mutation, SessionConsistentStore, Written};
+    use crate::vector::VersionVector;
+
+    /// A replica, and another one which is told of all that it writes, in bytes.
+    struct Pair {
+        one: SessionConsistentStore,
+        other: SessionConsistentStore,
+        space: Space,
+        id: ReplicaId,
+    }
+
+    impl Pair {
+        fn new() -> Option<Self> {
+            let limits = Limits { batch_keys: 1 << 20, ..Limits::default() };
+            let [one, other] = [1, 2].map(|seed| SessionConsistentStore::new(limits).seeded(seed));
+            Some(Self { one, other, space: Space::first("s").ok()?, id: ReplicaId::new("a", [0; 10]).ok()? })
+        }
+
+        fn write(&mut self, writes: &[(String, String)]) -> bool {
+            let mut log = Log::default();
+            writes.iter().for_each(|(key, value)| log.put(key, Written::Text(value)));
+            self.take(log.finish())
+        }
+
+        fn take(&mut self, batch: Vec<Mutation>) -> bool {
+            let from = self.other.vector(&self.space).clone();
+            let written = self.one.write(&self.space, self.id, None, batch, &[], 1).is_ok();
+            written && self.tell(&from).is_some_and(|delta| self.other.apply(delta).is_ok())
+        }
+
+        /// What has come since, as it is read from bytes.
+        fn tell(&self, from: &VersionVector) -> Option<Delta> {
+            let mut writer = Writer::new();
+            self.one.extract(&self.space, from)?.encode(&mut writer);
+            Delta::decode(&mut Reader::open(&writer.finish()).ok()?).ok()
+        }
+
+        /// How many bytes of text each keeps in memory, and how many are held.
+        fn pinned(&self) -> [(usize, usize); 2] {
+            [&self.one, &self.other].map(|store| {
+                let (mut blocks, mut held) = (BTreeMap::new(), 0);
+                for (key, set) in store.spaces().flat_map(|(_, state)| state.iter()) {
+                    blocks.extend(key.piece.pinned());
+                    held += key.len();
+                    for entry in set.entries() {
+                        held += entry.content.len();
+                        if let Content::Text(text) = &entry.content {
+                            blocks.extend(text.piece.pinned());
+                        }
+                    }
+                }
+                (blocks.values().sum(), held)
+            })
+        }
     }
 
     #[test]
-    fn a_key_keeps_no_value_in_memory_that_has_gone() {
-        let (Some((key, first)), Some((_, second))) = (held(1, "first", true), held(2, "second", false)) else {
-            return;
-        };
-        let mut table = Table::default();
-        table.follow(key.clone(), LiveSet::of(first.clone()));
-        let alone = |table: &Table| table.slots().key(0).map(Key::is_alone);
-        assert_eq!(alone(&table), Some(false), "they came as one text, and stay one");
-        table.change(0, None, |set| set.insert(second.clone()));
-        assert_eq!(alone(&table), Some(false));
-        table.change(0, None, |set| *set = LiveSet::of(second.clone()));
-        assert_eq!(alone(&table), Some(true));
-        // What comes as one text is held as one, and what is not taken is not.
-        let Some((came, third)) = held(3, "third", true) else { return };
-        table.change(0, Some(&came), |_| ());
-        assert_eq!(alone(&table), Some(true));
-        table.change(0, Some(&came), |set| *set = LiveSet::of(third));
-        assert_eq!(alone(&table), Some(false));
-        table.change(0, None, |set| *set = LiveSet::default());
-        assert_eq!((alone(&table), table.place("key")), (Some(true), Some(0)));
-        // A key that came with another value than its own keeps none either.
-        let mut other = Table::default();
-        let Err(vacancy) = other.seek(&key) else { return };
-        other.append(vacancy, key, LiveSet::of(second));
-        assert_eq!(alone(&other), Some(true));
+    fn what_is_pinned_is_bounded_by_what_is_held() {
+        let Some(mut pair) = Pair::new() else { return };
+        // With each write one key comes that stays, and much goes that came with the last one.
+        for n in 0..2_000 {
+            let hot = (0..20).map(|hot| (format!("hot {hot}"), format!("{n:.>1000}")));
+            let writes: Vec<_> = hot.chain([(format!("cold {n:04}"), "stays".into())]).collect();
+            assert!(pair.write(&writes));
+        }
+        for (pinned, held) in pair.pinned() {
+            // Half of a block may be dead, and an entry may have died unseen for each slot.
+            assert!(pinned <= 2 * held + 2_021 * 64 + (64 << 10), "{pinned} for {held}");
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Run {
         state: &SpaceState,
         hlc: Hlc,
     ) -> Message {
-        self.ends.extend(keys.last().map(|(end, _)| (end.clone(), keys.weight())));
+        self.ends.extend(keys.last().map(|(end, _)| (end.apart(), keys.weight())));
         self.whole = last;
         let (space, from, base, at) = (space.clone(), self.from.clone(), self.base.clone(), state.vector().clone());
         Message::Slice(Slice { space, from, base, at, after, last, hlc, keys })

@@ -20,7 +20,7 @@ use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::RoleType;
 use crate::service::table::{Cell, Table};
 use crate::store::entry::{Content, DataEntry, Key};
-use crate::store::{Check, Mutation};
+use crate::store::{Check, Log, Mutation, Written};
 use crate::time::{MILLIS_MAX, Millis};
 
 /// A time from JavaScript: not a number and negative ones are 0.
@@ -279,8 +279,8 @@ pub(super) fn units(text: &str) -> u32 {
 }
 
 /// What the host has accepted: keys and values joined to one text, and for each its length in UTF-16 units; a value's
-/// length is shifted left by two bits, under which its kind stands (3: the key is deleted). It goes behind `batch`.
-pub(super) fn log(mut batch: Vec<Mutation>, text: &str, lengths: &[u32]) -> Result<Vec<Mutation>, SessionError> {
+/// length is shifted left by two bits, under which its kind stands (3: the key is deleted). It goes behind `log`.
+pub(super) fn log(mut log: Log, text: &str, lengths: &[u32]) -> Result<Log, SessionError> {
     let mut rest = text;
     // One unit is one byte where all is ASCII, which the sum of the lengths tells.
     let units: usize =
@@ -291,19 +291,19 @@ pub(super) fn log(mut batch: Vec<Mutation>, text: &str, lengths: &[u32]) -> Resu
         rest = after;
         Some(part)
     };
-    batch.reserve(lengths.len() / 2);
+    log.reserve(lengths.len() / 2);
     for pair in lengths.chunks_exact(2) {
         let [key, value] = pair else { continue };
         let part = cut(*key).zip(cut(*value >> 2));
         let (key, value) = part.ok_or_else(|| argument("the lengths are not those of the text"))?;
-        let content = match value_kind(pair) {
-            TEXT => Content::Text(value.into()),
-            JSON => Content::Json(value.into()),
-            _ => Content::Tombstone,
+        let written = match value_kind(pair) {
+            TEXT => Written::Text(value),
+            JSON => Written::Json(value),
+            _ => Written::Tombstone,
         };
-        batch.push(Mutation { key: key.into(), content, expires_at: None });
+        log.put(key, written);
     }
-    Ok(batch)
+    Ok(log)
 }
 
 fn value_kind(pair: &[u32]) -> u32 {

@@ -14,8 +14,8 @@ use crate::error::SessionError;
 use crate::id::Dot;
 use crate::io::{Operation, SessionHandle, Terms};
 use crate::replica::Asking;
-use crate::store::Mutation;
 use crate::store::entry::{Content, Key};
+use crate::store::{Log, Mutation};
 
 /// A session in use. `free` lets go of it; it lives on in its token.
 #[wasm_bindgen]
@@ -23,12 +23,12 @@ pub struct Session {
     core: Shared,
     handle: SessionHandle,
     /// The first part of what is handed over next.
-    log: Vec<Mutation>,
+    log: Log,
 }
 
 impl Session {
-    pub(super) const fn new(core: Shared, handle: SessionHandle) -> Self {
-        Self { core, handle, log: Vec::new() }
+    pub(super) fn new(core: Shared, handle: SessionHandle) -> Self {
+        Self { core, handle, log: Log::default() }
     }
 
     fn begin(&self, operation: Operation, terms: Terms, now: f64) -> Result<JsValue, SessionError> {
@@ -111,7 +111,7 @@ impl Session {
     pub fn hand_over(&mut self, text: &str, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
         let batch = log(core::mem::take(&mut self.log), text, lengths)?;
         let mut core = borrow(&self.core)?;
-        let dot = core.hand_over(self.handle, batch, terms(bits, -1.0)?, millis(now))?;
+        let dot = core.hand_over(self.handle, batch.finish(), terms(bits, -1.0)?, millis(now))?;
         let origin = core.origin(dot.replica);
         Ok(alloc::vec![f64::from(origin), dot.sequence as f64])
     }

@@ -16,4 +16,5 @@ mod limits;
 mod listing;
 mod order;
 mod siblings;
+mod texts;
 mod versions;

@@ -1,62 +1,51 @@
-//! A key: shared text, because deltas and events name it too. An entry that was read from bytes has key and value in one
-//! text: two of them would cost a fifth more time and memory.
+//! A key: shared text, because deltas and events name it too.
 //!
 //! Invariant: keys are ordered as their bytes are, which is how text is ordered, so that one may be looked for by its
 //! text. They are compared eight bytes at a time: wasm has no instruction for it, and comparing them byte by byte was a
 //! sixth of a write's time.
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 
-use crate::store::entry::text::Text;
+use crate::store::entry::piece::Piece;
 
 /// The key of an entry, as its owner wrote it.
 #[derive(Clone, Default)]
 pub struct Key {
-    /// Begins with the key.
-    text: Arc<str>,
-    len: usize,
+    pub(crate) piece: Piece,
 }
 
 impl Key {
-    /// The key that stands before a value in one text.
-    pub(crate) fn before(text: &Text) -> Self {
-        Self { text: Arc::clone(&text.text), len: text.from }
-    }
-
-    /// Whether its text is its own: no value is kept in memory by it.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.text.len() == self.len
-    }
-
-    /// Whether it is in one text with a value.
-    pub(crate) fn is_before(&self, text: &Text) -> bool {
-        Arc::ptr_eq(&self.text, &text.text)
+    /// The same key by itself, for who keeps it: it pins no text of others.
+    pub(crate) fn apart(&self) -> Self {
+        Self::from(&**self)
     }
 
     /// The bytes of the key: to take them looks at no character, as to take its text does.
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.text.as_bytes().get(..self.len).unwrap_or_default()
+        self.piece.as_bytes()
     }
 
     /// How many bytes it has.
+    #[inline]
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
+    pub fn len(&self) -> usize {
+        self.piece.len()
     }
 
     /// Whether it is the empty text.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether this is the text of the key: eight bytes at a time, as keys are compared.
+    #[inline]
     pub(crate) fn is(&self, text: &[u8]) -> bool {
         let (one, other) = (self.as_bytes(), text);
         let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
@@ -66,6 +55,7 @@ impl Key {
 }
 
 impl Ord for Key {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, other) = (self.as_bytes(), other.as_bytes());
         let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
@@ -104,7 +94,7 @@ impl Deref for Key {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.text.get(..self.len).unwrap_or_default()
+        self.piece.as_str()
     }
 }
 
@@ -122,7 +112,7 @@ impl AsRef<str> for Key {
 
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
-        Self { text: text.into(), len: text.len() }
+        Self { piece: Piece::from(text) }
     }
 }
 

@@ -1,35 +1,31 @@
-//! The text of a value, behind its key in one allocation or by itself.
+//! The text of a value.
 //!
 //! Invariant: texts compare by what they say, wherever they stand.
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Deref;
+
+use crate::store::entry::piece::Piece;
 
 /// Text that is shared, not copied.
 #[derive(Clone)]
 pub struct Text {
-    pub(super) text: Arc<str>,
-    /// Where it begins: what stands before it is the key.
-    pub(super) from: usize,
+    pub(crate) piece: Piece,
 }
 
 impl Text {
-    /// The value that follows a key of so many bytes, which end with a character.
-    pub(crate) fn after_key(text: &str, key: usize) -> Self {
-        Self { text: text.into(), from: key }
-    }
-
     /// The bytes of the text: to take them looks at no character.
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.text.as_bytes().get(self.from..).unwrap_or_default()
+        self.piece.as_bytes()
     }
 
     /// How many bytes it has.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.text.len() - self.from
+        self.piece.len()
     }
 
     /// Whether it is the empty text.
@@ -43,19 +39,19 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.text.get(self.from..).unwrap_or_default()
+        self.piece.as_str()
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self { text: text.into(), from: 0 }
+        Self { piece: Piece::from(text) }
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self { text: text.into(), from: 0 }
+        Self { piece: Piece::from(text.into_boxed_str()) }
     }
 }
 

@@ -13,8 +13,8 @@ use edge_session::replica::{Config, Pass, Replica, SessionInit};
 use edge_session::session::claims::Claims;
 use edge_session::session::seal::Keyring;
 use edge_session::session::vector::SessionVector;
-use edge_session::store::Mutation;
 use edge_session::store::entry::Content;
+use edge_session::store::{Log, Mutation, Written};
 use edge_session::sync::message::{Frame, Message};
 
 use crate::vectors;
@@ -136,14 +136,21 @@ fn key(at: u32) -> String {
     format!("key:{at:012}")
 }
 
+fn value(version: u32) -> String {
+    format!("{:.<64}", format!("value {version} "))
+}
+
 fn put(at: u32, version: u32) -> Mutation {
-    let value = format!("{:.<64}", format!("value {version} "));
-    Mutation { key: key(at).into(), content: Content::Text(value.into()), expires_at: None }
+    Mutation { key: key(at).into(), content: Content::Text(value(version).into()), expires_at: None }
 }
 
 /// So many writes, in the logs that a host would make of them; the key of each is told by its number.
-fn logs(times: u32, key: impl Fn(u32) -> u32) -> Vec<Vec<Mutation>> {
-    let log = |from: u32| (from..times.min(from + BATCH)).map(|at| put(key(at), at)).collect();
+fn logs(times: u32, number: impl Fn(u32) -> u32) -> Vec<Vec<Mutation>> {
+    let log = |from: u32| {
+        let mut log = Log::default();
+        (from..times.min(from + BATCH)).for_each(|at| log.put(&key(number(at)), Written::Text(&value(at))));
+        log.finish()
+    };
     (0..times).step_by(BATCH as usize).map(log).collect()
 }
 

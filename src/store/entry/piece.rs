@@ -1,0 +1,195 @@
+//! A piece of text, and the block that it is a piece of: what comes together is one allocation, and an entry has none of its own.
+//!
+//! Invariants: a piece begins and ends where characters do. A block knows how many of its bytes are pieces, so that whoever
+//! holds pieces sees which block is kept in memory by few, and takes these out of it ([`Piece::is_to_move`]). A block has at most
+//! [`BLOCK_MAX`] bytes; a text longer than [`PIECE_MAX`] is a block of its own, which goes with it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// The longest piece of a block that has others.
+pub(crate) const PIECE_MAX: usize = 4_096;
+/// Most blocks are closed when they have so many bytes: few are pinned by a piece that outlives the others.
+pub(crate) const BLOCK: usize = 24 << 10;
+/// The most bytes of a block; less than [`WHOLE`].
+const BLOCK_MAX: usize = 60 << 10;
+/// A block of fewer bytes is better joined with others: what an allocation takes weighs too much.
+const SMALL: usize = 1_024;
+/// The length of a piece that is all of its block.
+const WHOLE: u16 = u16::MAX;
+
+/// Text, and how much of it is held as pieces. Atomic for those who share a store between threads: it decides about memory alone.
+#[derive(Debug)]
+pub(crate) struct Block {
+    text: Box<str>,
+    live: AtomicU32,
+}
+
+impl Block {
+    fn new(text: Box<str>, live: u32) -> Arc<Self> {
+        Arc::new(Self { text, live: AtomicU32::new(live) })
+    }
+
+    /// A block of which nothing is a piece yet.
+    pub(crate) fn of(text: &str) -> Arc<Self> {
+        Self::new(text.into(), 0)
+    }
+}
+
+/// Text that is shared, not copied. Without a block it is empty, or a piece of a block that is still being gathered.
+#[derive(Default, Debug)]
+pub(crate) struct Piece {
+    block: Option<Arc<Block>>,
+    from: u16,
+    len: u16,
+}
+
+impl Piece {
+    /// The piece of a block that is being gathered which begins at `from`, where `len` bytes fit.
+    pub(crate) const fn within(from: usize, len: usize) -> Self {
+        Self { block: None, from: from as u16, len: len as u16 }
+    }
+
+    /// The bytes of the text: to take them looks at no character.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        let Some(block) = &self.block else { return &[] };
+        let (text, from, len) = (block.text.as_bytes(), usize::from(self.from), usize::from(self.len));
+        if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
+    }
+
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        let Some(block) = &self.block else { return "" };
+        let (from, len) = (usize::from(self.from), usize::from(self.len));
+        if self.len == WHOLE { &block.text } else { block.text.get(from..from + len).unwrap_or_default() }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        if self.len == WHOLE { self.as_bytes().len() } else { usize::from(self.len) }
+    }
+
+    /// Makes a piece that was gathered one of the block that has come of it.
+    #[inline]
+    pub(crate) fn settle(&mut self, block: &Arc<Block>) {
+        if self.block.is_none() && self.len > 0 {
+            self.block = Some(Arc::clone(block));
+            block.live.fetch_add(u32::from(self.len), Relaxed);
+        }
+    }
+
+    /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.
+    #[inline]
+    pub(crate) fn is_to_move(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| {
+            let size = block.text.len();
+            size < SMALL || (self.len != WHOLE && 2 * block.live.load(Relaxed) as usize <= size)
+        })
+    }
+
+    /// Whether its block is small.
+    #[inline]
+    pub(crate) fn is_lone(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.text.len() < SMALL)
+    }
+
+    /// How many bytes of memory its block keeps, and how many of them are pieces.
+    #[cfg(test)]
+    pub(crate) fn pinned(&self) -> Option<(*const Block, usize)> {
+        self.block.as_ref().map(|block| (Arc::as_ptr(block), block.text.len()))
+    }
+}
+
+impl Clone for Piece {
+    #[inline]
+    fn clone(&self) -> Self {
+        let block = self.block.as_ref().map(|block| {
+            block.live.fetch_add(u32::from(self.len), Relaxed);
+            Arc::clone(block)
+        });
+        Self { block, ..*self }
+    }
+}
+
+impl Drop for Piece {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(block) = &self.block {
+            block.live.fetch_sub(u32::from(self.len), Relaxed);
+        }
+    }
+}
+
+impl From<&str> for Piece {
+    fn from(text: &str) -> Self {
+        Self::from(Box::<str>::from(text))
+    }
+}
+
+impl From<Box<str>> for Piece {
+    /// A block of its own.
+    fn from(text: Box<str>) -> Self {
+        if text.is_empty() {
+            return Self::default();
+        }
+        Self { block: Some(Block::new(text, WHOLE.into())), from: 0, len: WHOLE }
+    }
+}
+
+/// Texts on their way into one block. Each is a piece at once, and says nothing until [`Piece::settle`] has told it the block.
+#[derive(Default, Debug)]
+pub(crate) struct Gather {
+    text: String,
+}
+
+impl Gather {
+    /// Whether so many bytes have a place in the block.
+    pub(crate) const fn fits(&self, bytes: usize) -> bool {
+        fits(self.text.len(), bytes)
+    }
+
+    /// A piece of the block, or of one of its own.
+    #[inline]
+    pub(crate) fn piece(&mut self, text: &str) -> Piece {
+        if self.fits(text.len()) { self.add(text) } else { Piece::from(text) }
+    }
+
+    /// Adds a text that fits.
+    fn add(&mut self, text: &str) -> Piece {
+        let piece = Piece::within(self.text.len(), text.len());
+        self.text.push_str(text);
+        piece
+    }
+
+    /// Makes a piece of another block one of this block, if it fits.
+    pub(crate) fn take(&mut self, piece: &mut Piece) {
+        if self.fits(piece.len()) {
+            *piece = self.add(piece.as_str());
+        }
+    }
+
+    /// Whether there is nothing.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether the block is better closed.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.text.len() >= BLOCK
+    }
+
+    /// The block, and room for the next one.
+    pub(crate) fn close(&mut self) -> Arc<Block> {
+        let block = Block::of(&self.text);
+        self.text.clear();
+        block
+    }
+}
+
+/// Whether a text of so many bytes may be a piece of a block that has `held` bytes.
+pub(crate) const fn fits(held: usize, bytes: usize) -> bool {
+    bytes <= PIECE_MAX && held <= BLOCK_MAX - PIECE_MAX
+}
