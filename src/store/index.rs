@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use crate::id::{Dot, ReplicaId};
+use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::table::{Slot, Table};
 use crate::vector::VersionVector;
 
@@ -22,91 +22,184 @@ pub(crate) struct Index {
     untidy: Vec<ReplicaId>,
 }
 
-/// A sequence by its halves, so that a note takes twelve bytes and not sixteen; and a slot.
+/// Notes of slots that follow each other, of one write or of writes that follow each other: what is written in bulk takes next
+/// to nothing. A note that has no such neighbour takes no more: twelve bytes, of which the first four have, from the lowest, the
+/// upper bits of the last sequence, whether sequences rise, and how many notes stand before the last one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Note {
+struct Run {
     upper: u32,
     lower: u32,
+    /// The last one.
     slot: Slot,
 }
 
-impl Note {
-    const fn new(sequence: u64, slot: Slot) -> Self {
-        Self { upper: (sequence >> 32) as u32, lower: sequence as u32, slot }
+const RISES: u32 = 32 - SEQUENCE_MAX.leading_zeros();
+const MORE: u32 = RISES + 1;
+const MORE_MAX: u32 = u32::MAX >> MORE;
+
+impl Run {
+    const fn new(last: u64, slot: Slot, step: u32, more: u32) -> Self {
+        Self { upper: (last >> 32) as u32 | step << RISES | more << MORE, lower: last as u32, slot }
     }
 
-    const fn sequence(self) -> u64 {
-        (self.upper as u64) << 32 | self.lower as u64
+    /// The last sequence.
+    const fn last(self) -> u64 {
+        ((self.upper & ((1 << RISES) - 1)) as u64) << 32 | self.lower as u64
     }
 
-    /// Its place in a log.
-    const fn place(self) -> (u64, Slot) {
-        (self.sequence(), self.slot)
+    /// By how much each sequence is above the one before: 0 or 1.
+    const fn step(self) -> u32 {
+        self.upper >> RISES & 1
+    }
+
+    /// How many notes stand before the last one.
+    const fn more(self) -> u32 {
+        self.upper >> MORE
+    }
+
+    /// The first sequence.
+    const fn first(self) -> u64 {
+        self.last() - (self.step() * self.more()) as u64
+    }
+
+    /// Takes a note behind the last one, if it follows.
+    #[inline(always)]
+    fn extend(&mut self, sequence: u64, slot: Slot) -> bool {
+        let (more, ahead) = (self.more(), sequence.wrapping_sub(self.last()));
+        let rises = ahead as u32;
+        let follows = slot == self.slot + 1 && ahead <= 1 && more < MORE_MAX && (more == 0 || rises == self.step());
+        if follows {
+            *self = Self::new(sequence, slot, rises, more + 1);
+        }
+        follows
+    }
+
+    /// The note behind so many others.
+    const fn note(self, at: u32) -> (u64, Slot) {
+        let before = self.more() - at;
+        (self.last() - (self.step() * before) as u64, self.slot - before)
+    }
+}
+
+/// The notes of runs in order, up to a sequence.
+struct Notes<'a> {
+    runs: &'a [Run],
+    /// How many of the first run have been told.
+    told: u32,
+    upto: u64,
+}
+
+impl Iterator for Notes<'_> {
+    type Item = (u64, Slot);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(u64, Slot)> {
+        let mut run = self.runs.first()?;
+        if self.told > run.more() {
+            self.runs = self.runs.get(1..)?;
+            self.told = 0;
+            run = self.runs.first()?;
+        }
+        let note = run.note(self.told);
+        self.told += 1;
+        Some(note).filter(|(sequence, _)| *sequence <= self.upto)
     }
 }
 
 #[derive(Clone, Debug)]
 struct Log {
     origin: ReplicaId,
-    notes: Vec<Note>,
+    runs: Vec<Run>,
     /// How many of them, from the first, are in order.
     ordered: usize,
+    /// How many notes they have.
+    len: usize,
     /// How many entries have gone since the last look.
     stale: usize,
 }
 
 impl Log {
+    const fn new(origin: ReplicaId) -> Self {
+        Self { origin, runs: Vec::new(), ordered: 0, len: 0, stale: 0 }
+    }
+
     /// Whether looking through it costs no more than what has gone since.
     const fn is_stale(&self) -> bool {
-        self.stale >= self.notes.len() || 2 * self.stale > self.notes.len() + 64
+        self.stale >= self.len || 2 * self.stale > self.len + 64
+    }
+
+    /// Adds a note; whether it is in order, or the first one that is not.
+    #[inline]
+    fn note(&mut self, sequence: u64, slot: Slot) -> bool {
+        self.len += 1;
+        let Some(last) = self.runs.last_mut() else { return self.begin(sequence, slot) };
+        if last.extend(sequence, slot) {
+            return true;
+        }
+        let later = last.last() <= sequence;
+        if later || self.ordered < self.runs.len() {
+            return self.begin(sequence, slot);
+        }
+        self.runs.push(Run::new(sequence, slot, 0, 0));
+        false
+    }
+
+    fn begin(&mut self, sequence: u64, slot: Slot) -> bool {
+        self.ordered += usize::from(self.ordered == self.runs.len());
+        self.runs.push(Run::new(sequence, slot, 0, 0));
+        true
     }
 
     /// Puts what was added into its place.
     fn arrange(&mut self) {
-        let (known, added) = self.notes.split_at_mut_checked(self.ordered).unwrap_or_default();
         // What is new is mostly later than all that was there, which then stays as it is.
-        if let Some(least) = added.iter().map(|note| note.place()).min() {
-            let start = known.partition_point(|note| note.place() < least);
-            self.notes.get_mut(start..).unwrap_or_default().sort_unstable_by_key(|note| note.place());
-            self.notes.dedup();
+        if let Some(least) = self.runs.get(self.ordered..).and_then(|added| added.iter().map(|run| run.first()).min()) {
+            let known = self.runs.get(..self.ordered).unwrap_or_default();
+            self.make(known.partition_point(|run| run.last() < least), None);
         }
-        self.ordered = self.notes.len();
     }
 
-    /// The notes of sequences above `after`. What is asked for is mostly what came last: it is looked for from the end, in ever
-    /// longer steps, so that of a long log the rest need not be in the processor's cache.
-    fn since(&self, after: u64) -> &[Note] {
-        let (mut start, mut step) = (self.notes.len(), 1);
+    /// Makes the runs from one on anew: of all of their notes, or of those that the table still holds.
+    #[inline(never)]
+    fn make(&mut self, from: usize, table: Option<&Table>) {
+        let runs = self.runs.get(from..).unwrap_or_default();
+        self.len -= runs.iter().map(|run| run.more() as usize + 1).sum::<usize>();
+        let stays = |note: &(u64, Slot)| table.is_none_or(|table| table.has(note.1, Dot::new(self.origin, note.0)));
+        let mut notes: Vec<_> = Notes { runs, told: 0, upto: u64::MAX }.filter(stays).collect();
+        notes.sort_unstable();
+        notes.dedup();
+        self.runs.truncate(from);
+        self.ordered = from;
+        for (sequence, slot) in notes {
+            self.note(sequence, slot);
+        }
+    }
+
+    /// The notes of sequences above `after`, up to `upto`. What is asked for is mostly what came last: it is looked for from the
+    /// end, in ever longer steps, so that of a long log the rest need not be in the processor's cache.
+    #[inline(never)]
+    fn between(&self, after: u64, upto: u64) -> Notes<'_> {
+        let (mut start, mut step) = (self.runs.len(), 1);
         while start > 0 {
             let probe = start.saturating_sub(step);
-            if self.notes.get(probe).is_some_and(|note| note.sequence() > after) {
+            if self.runs.get(probe).is_some_and(|run| run.last() > after) {
                 (start, step) = (probe, 2 * step);
                 continue;
             }
-            let between = self.notes.get(probe..start).unwrap_or_default();
-            start = probe + between.partition_point(|note| note.sequence() <= after);
+            let between = self.runs.get(probe..start).unwrap_or_default();
+            start = probe + between.partition_point(|run| run.last() <= after);
             break;
         }
-        self.notes.get(start..).unwrap_or_default()
+        let runs = self.runs.get(start..).unwrap_or_default();
+        // Only of a run whose sequences rise some may be above, and others not.
+        let told = runs.first().map_or(0, |run| after.saturating_add(1).saturating_sub(run.first()) as u32);
+        Notes { runs, told, upto }
     }
 
-    /// The notes of sequences above `after`, up to `upto`.
-    fn between(&self, after: u64, upto: u64) -> &[Note] {
-        let later = self.since(after);
-        if later.last().is_none_or(|last| last.sequence() <= upto) {
-            return later;
-        }
-        later.get(..later.partition_point(|note| note.sequence() <= upto)).unwrap_or_default()
-    }
-
-    /// The dot of a note.
-    const fn dot(&self, note: Note) -> Dot {
-        Dot::new(self.origin, note.sequence())
-    }
-
-    /// Those of its notes that still hold.
-    fn holding<'a>(&'a self, notes: &'a [Note], table: &'a Table) -> impl Iterator<Item = (Dot, Slot)> + 'a {
-        notes.iter().map(|note| (self.dot(*note), note.slot)).filter(|(dot, slot)| table.has(*slot, *dot))
+    /// Those of these notes that still hold.
+    fn holding<'a>(&'a self, after: u64, upto: u64, table: &'a Table) -> impl Iterator<Item = (Dot, Slot)> + 'a {
+        let notes = self.between(after, upto).map(|(sequence, slot)| (Dot::new(self.origin, sequence), slot));
+        notes.filter(|(dot, slot)| table.has(*slot, *dot))
     }
 }
 
@@ -123,20 +216,15 @@ impl Index {
         let Some(log) = self.logs.get_mut(self.last).filter(|log| log.origin == *origin) else {
             return self.note_elsewhere(*origin, sequence, slot);
         };
-        if log.ordered == log.notes.len() {
-            if log.notes.last().is_none_or(|last| last.sequence() <= sequence) {
-                log.ordered += 1;
-            } else {
-                self.untidy.push(*origin);
-            }
+        if !log.note(sequence, slot) {
+            self.untidy.push(*origin);
         }
-        log.notes.push(Note::new(sequence, slot));
     }
 
     #[inline(never)]
     fn note_elsewhere(&mut self, origin: ReplicaId, sequence: u64, slot: Slot) {
         self.last = self.find(origin).unwrap_or_else(|at| {
-            self.logs.insert(at, Log { origin, notes: Vec::new(), ordered: 0, stale: 0 });
+            self.logs.insert(at, Log::new(origin));
             at
         });
         self.note(&origin, sequence, slot);
@@ -163,12 +251,12 @@ impl Index {
             let Ok(at) = self.find(origin) else { continue };
             let Some(log) = self.logs.get_mut(at) else { continue };
             if log.is_stale() {
-                let mut notes = core::mem::take(&mut log.notes);
-                notes.retain(|note| table.has(note.slot, log.dot(*note)));
-                (log.notes, log.stale, log.ordered) = (notes, 0, 0);
+                log.stale = 0;
+                log.make(0, Some(table));
+            } else {
+                log.arrange();
             }
-            log.arrange();
-            if log.notes.is_empty() {
+            if log.runs.is_empty() {
                 self.logs.remove(at);
             }
         }
@@ -176,10 +264,7 @@ impl Index {
 
     /// The slots of keys that a dot outside of `vector` decides; a slot comes once for each such dot.
     pub(crate) fn since<'a>(&'a self, vector: &'a VersionVector, table: &'a Table) -> impl Iterator<Item = Slot> + 'a {
-        self.logs.iter().flat_map(|log| {
-            let notes = log.since(vector.get(log.origin));
-            log.holding(notes, table).map(|(_, slot)| slot)
-        })
+        self.logs.iter().flat_map(|log| log.holding(vector.get(log.origin), u64::MAX, table).map(|(_, slot)| slot))
     }
 
     /// The dots with `after[origin] < sequence ≤ upto[origin]`, each with the slot of a key that it decides.
@@ -192,8 +277,67 @@ impl Index {
         let ranges = upto.iter().filter_map(|(origin, last)| {
             let first = after.get(origin);
             let log = if first < last { self.logs.get(self.find(origin).ok()?) } else { None };
-            log.map(|log| (log, log.between(first, last)))
+            log.map(|log| log.holding(first, last, table))
         });
-        ranges.flat_map(|(log, notes)| log.holding(notes, table))
+        ranges.flatten()
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Notes as writes make them: of one sequence or of rising ones, of slots that follow each other or do not.
+    fn notes() -> impl Strategy<Value = Vec<(u64, Slot)>> {
+        let sequences = prop_oneof![1..40_u64, Just((1 << 32) - 3), Just(SEQUENCE_MAX - 9)];
+        let several = (sequences, 0..30_u32, 1..10_u32, 0..2_u64);
+        let several = several.prop_map(|(sequence, slot, count, step)| {
+            (0..count).map(move |at| (sequence + u64::from(at) * step, slot + at)).collect::<Vec<_>>()
+        });
+        proptest::collection::vec(several, 0..12).prop_map(|all| all.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn runs_tell_what_was_noted(first in notes(), second in notes(), bounds in proptest::array::uniform2(notes())) {
+            let origin = ReplicaId::new("a", [0; 10]).map_err(|_| TestCaseError::fail("an id"))?;
+            let mut log = Log::new(origin);
+            let mut noted = Vec::new();
+            for more in [first, second] {
+                for (sequence, slot) in &more {
+                    log.note(*sequence, *slot);
+                }
+                noted.extend(more);
+                prop_assert_eq!(log.len, noted.len());
+                log.arrange();
+                noted.sort_unstable();
+                noted.dedup();
+                let mut told: Vec<_> = log.between(0, u64::MAX).collect();
+                prop_assert!(told.is_sorted_by_key(|(sequence, _)| *sequence));
+                // Of one write they may stand as they came, and twice.
+                told.sort_unstable();
+                told.dedup();
+                prop_assert_eq!(&told, &noted);
+                log.make(0, None);
+                prop_assert_eq!(log.len, noted.len());
+                let [lower, upper] = &bounds;
+                for (after, upto) in lower.iter().zip(upper).map(|(lower, upper)| (lower.0, upper.0)) {
+                    let expected = noted.iter().filter(|(sequence, _)| after < *sequence && *sequence <= upto);
+                    prop_assert!(log.between(after, upto).eq(expected.copied()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_bulk_is_few_runs() {
+        let Ok(origin) = ReplicaId::new("a", [0; 10]) else { return };
+        let mut log = Log::new(origin);
+        (0..100_000).for_each(|at| _ = log.note(u64::from(at / 1_000) + 1, at));
+        (0..100_000).for_each(|at| _ = log.note(u64::from(at) + 101, at));
+        assert_eq!((log.len, log.ordered), (200_000, log.runs.len()));
+        assert!(log.runs.len() <= 300, "{}", log.runs.len());
     }
 }

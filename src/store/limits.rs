@@ -47,8 +47,13 @@ impl Limits {
     /// # Errors
     /// `KEY_INVALID` if it is empty or too long.
     pub fn check_key(&self, key: &str) -> Result<(), SessionError> {
-        if key.is_empty() || key.len() as u64 > self.key_bytes {
-            let cause = alloc::format!("a key has 1 to {} bytes of UTF-8; this one has {}", self.key_bytes, key.len());
+        self.check_key_bytes(key.len())
+    }
+
+    /// As [`Limits::check_key`], of a key of so many bytes.
+    fn check_key_bytes(&self, bytes: usize) -> Result<(), SessionError> {
+        if bytes == 0 || bytes as u64 > self.key_bytes {
+            let cause = alloc::format!("a key has 1 to {} bytes of UTF-8; this one has {bytes}", self.key_bytes);
             return Err(SessionError::new(ErrorCode::KeyInvalid, cause));
         }
         Ok(())
@@ -72,7 +77,7 @@ impl Limits {
     pub fn check_batch<'a>(&self, writes: impl Iterator<Item = (&'a Key, &'a Content)>) -> Result<(), SessionError> {
         let (mut keys, mut bytes) = (0u64, 0u64);
         for (key, content) in writes {
-            self.check_key(key)?;
+            self.check_key_bytes(key.len())?;
             self.check_value(content)?;
             keys += 1;
             bytes += key.len() as u64 + content.len() as u64;

@@ -204,7 +204,6 @@ impl Table {
     }
 
     /// The slot of a key, or where it may get one.
-    #[inline(always)]
     pub(crate) fn seek(&self, key: &Key) -> Result<Slot, Vacancy> {
         let hash = hash(self.seed, key.as_bytes());
         self.find(key.as_bytes(), hash).ok_or(Vacancy(hash))
@@ -298,11 +297,10 @@ impl Table {
     }
 
     /// Sees to it that blocks of text of which little is held are not kept in memory for long. To be called after each step
-    /// with how many bytes came, as the limits count them, and how many were held before it. The work is in proportion to what
-    /// came and what went: a block of slots for each [`LOOK`] bytes of that.
-    pub(crate) fn sweep(&mut self, came: u64, before: u64) {
-        // What came may hold more than is told of it: a look in a while costs next to nothing.
-        self.dead += (came + before).saturating_sub(self.bytes) + came / 64;
+    /// with how many bytes may have gone in it, as the limits count them. The work is in proportion to that: a block of slots
+    /// for each [`LOOK`] bytes.
+    pub(crate) fn sweep(&mut self, gone: u64) {
+        self.dead += gone;
         if self.dead >= LOOK {
             self.look();
         }

@@ -26,13 +26,11 @@ impl Key {
     }
 
     /// The bytes of the key: to take them looks at no character, as to take its text does.
-    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.piece.as_bytes()
     }
 
     /// How many bytes it has.
-    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.piece.len()
@@ -45,7 +43,6 @@ impl Key {
     }
 
     /// Whether this is the text of the key: eight bytes at a time, as keys are compared.
-    #[inline]
     pub(crate) fn is(&self, text: &[u8]) -> bool {
         let (one, other) = (self.as_bytes(), text);
         let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
@@ -55,7 +52,6 @@ impl Key {
 }
 
 impl Ord for Key {
-    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, other) = (self.as_bytes(), other.as_bytes());
         let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());

@@ -53,27 +53,29 @@ impl Piece {
     }
 
     /// The bytes of the text: to take them looks at no character.
-    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         let Some(block) = &self.block else { return &[] };
         let (text, from, len) = (block.text.as_bytes(), usize::from(self.from), usize::from(self.len));
         if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
     }
 
-    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         let Some(block) = &self.block else { return "" };
         let (from, len) = (usize::from(self.from), usize::from(self.len));
         if self.len == WHOLE { &block.text } else { block.text.get(from..from + len).unwrap_or_default() }
     }
 
-    #[inline]
     pub(crate) fn len(&self) -> usize {
-        if self.len == WHOLE { self.as_bytes().len() } else { usize::from(self.len) }
+        if self.len == WHOLE { self.whole() } else { usize::from(self.len) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn whole(&self) -> usize {
+        self.as_bytes().len()
     }
 
     /// Makes a piece that was gathered one of the block that has come of it.
-    #[inline]
     pub(crate) fn settle(&mut self, block: &Arc<Block>) {
         if self.block.is_none() && self.len > 0 {
             self.block = Some(Arc::clone(block));
@@ -82,7 +84,6 @@ impl Piece {
     }
 
     /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.
-    #[inline]
     pub(crate) fn is_to_move(&self) -> bool {
         self.block.as_ref().is_some_and(|block| {
             let size = block.text.len();
@@ -91,7 +92,6 @@ impl Piece {
     }
 
     /// Whether its block is small.
-    #[inline]
     pub(crate) fn is_lone(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.text.len() < SMALL)
     }
@@ -104,7 +104,7 @@ impl Piece {
 }
 
 impl Clone for Piece {
-    #[inline]
+    #[inline(never)]
     fn clone(&self) -> Self {
         let block = self.block.as_ref().map(|block| {
             block.live.fetch_add(u32::from(self.len), Relaxed);
@@ -115,7 +115,7 @@ impl Clone for Piece {
 }
 
 impl Drop for Piece {
-    #[inline]
+    #[inline(never)]
     fn drop(&mut self) {
         if let Some(block) = &self.block {
             block.live.fetch_sub(u32::from(self.len), Relaxed);
@@ -152,7 +152,6 @@ impl Gather {
     }
 
     /// A piece of the block, or of one of its own.
-    #[inline]
     pub(crate) fn piece(&mut self, text: &str) -> Piece {
         if self.fits(text.len()) { self.add(text) } else { Piece::from(text) }
     }

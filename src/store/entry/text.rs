@@ -16,13 +16,11 @@ pub struct Text {
 
 impl Text {
     /// The bytes of the text: to take them looks at no character.
-    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.piece.as_bytes()
     }
 
     /// How many bytes it has.
-    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.piece.len()
