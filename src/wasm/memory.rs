@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// A page, in bytes.
 const PAGE: usize = 64 << 10;
 /// What an entry takes in memory, as a multiple of its bytes in a message: as it was read, and as it is held.
-const GROWTH: usize = 6;
+const GROWTH: usize = 4;
 /// About what replicas send at once, in bytes.
 const SLICE: usize = 256 << 10;
 
@@ -24,12 +24,13 @@ pub(super) fn size() -> usize {
     core::arch::wasm32::memory_size(0) * PAGE
 }
 
-/// Called before each call's work: where the memory has grown since the last one, makes room for a quarter more.
+/// Called before each call's work: where the memory has grown since the last one, makes room for an eighth more. A large step, as
+/// when a table has doubled, is followed by none: what it left over is used first.
 pub fn tend() {
     let pages = core::arch::wasm32::memory_size(0);
-    let seen = SEEN.swap(pages, Ordering::Relaxed);
-    if seen != 0 && pages > seen {
-        make_room(size() / 4);
+    let grown = pages - SEEN.swap(pages, Ordering::Relaxed).min(pages);
+    if grown > 0 && grown < pages / 16 {
+        make_room(size() / 8);
         SEEN.store(core::arch::wasm32::memory_size(0), Ordering::Relaxed);
     }
 }
