@@ -134,7 +134,7 @@ pub(crate) fn encode_keys<'a, S: ExactSizeIterator<Item = Member<'a>>>(
         let mut encoding = Encoding { origins: Origins::default(), clock: hlc.to_bits(), last: None };
         let mut before: &[u8] = &[];
         for (at, (key, set)) in keys.enumerate() {
-            let key = key.as_bytes();
+            let key = key.piece.near_bytes();
             let shared = shared_prefix(before, key);
             let suffix = key.get(shared..).unwrap_or_default();
             // One entry is the rule: then the count is left out, and the sign of `shared` says so.
@@ -184,8 +184,9 @@ impl<'a> Encoding<'a> {
         let head = |kind: u64| Head::unsigned(origin.place * HEADS + kind * 4 + flags);
         let (ahead, since) = (Head::signed(ahead), Head::signed(since));
         let text = |writer: &mut Writer, kind: u64, text: &Text| {
+            let text = text.piece.near_bytes();
             writer.heads([head(kind), ahead, since, Head::text(text.len())]);
-            writer.items(text.as_bytes());
+            writer.items(text);
         };
         match &entry.content {
             Content::Tombstone => writer.heads([head(TOMBSTONE), ahead, since]),

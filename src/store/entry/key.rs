@@ -44,7 +44,7 @@ impl Key {
 
     /// Whether this is the text of the key: eight bytes at a time, as keys are compared.
     pub(crate) fn is(&self, text: &[u8]) -> bool {
-        let (one, other) = (self.as_bytes(), text);
+        let (one, other) = (self.piece.near_bytes(), text);
         let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
         let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
         one.len() == other.len() && words.iter().map(word).eq(other_words.iter().map(word)) && rest == other_rest
@@ -53,7 +53,7 @@ impl Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (one, other) = (self.as_bytes(), other.as_bytes());
+        let (one, other) = (self.piece.near_bytes(), other.piece.near_bytes());
         let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
         for (word, other_word) in words.iter().zip(other_words) {
             if word != other_word {

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// The longest piece of a block that has others.
 pub(crate) const PIECE_MAX: usize = 4_096;
 /// Most blocks are closed when they have so many bytes: few are pinned by a piece that outlives the others.
-pub(crate) const BLOCK: usize = 24 << 10;
+pub(crate) const BLOCK: usize = 8 << 10;
 /// The most bytes of a block; less than [`WHOLE`].
 const BLOCK_MAX: usize = 60 << 10;
 /// A block of fewer bytes is better joined with others: what an allocation takes weighs too much.
@@ -54,6 +54,12 @@ impl Piece {
 
     /// The bytes of the text: to take them looks at no character.
     pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.near_bytes()
+    }
+
+    /// The same for loops, in each of which it stands.
+    #[inline(always)]
+    pub(crate) fn near_bytes(&self) -> &[u8] {
         let Some(block) = &self.block else { return &[] };
         let (text, from, len) = (block.text.as_bytes(), usize::from(self.from), usize::from(self.len));
         if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
