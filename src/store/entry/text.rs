@@ -15,11 +15,6 @@ pub struct Text {
 }
 
 impl Text {
-    /// The bytes of the text: to take them looks at no character.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.piece.as_bytes()
-    }
-
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {
