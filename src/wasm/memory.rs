@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// A page, in bytes.
 const PAGE: usize = 64 << 10;
 /// What an entry takes in memory, as a multiple of its bytes in a message: as it was read, and as it is held.
-const GROWTH: usize = 4;
+const GROWTH: usize = 3;
 /// About what replicas send at once, in bytes.
 const SLICE: usize = 256 << 10;
 
