@@ -39,7 +39,8 @@ const MORE_MAX: u32 = u32::MAX >> MORE;
 
 impl Run {
     const fn new(last: u64, slot: Slot, step: u32, more: u32) -> Self {
-        Self { upper: (last >> 32) as u32 | step << RISES | more << MORE, lower: last as u32, slot }
+        let upper = (last >> 32) as u32 & ((1 << RISES) - 1);
+        Self { upper: upper | step << RISES | more << MORE, lower: last as u32, slot }
     }
 
     /// The last sequence.

@@ -242,7 +242,9 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (input, ids) = reader.sequence_of_ids()?;
     let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
-    let (text, settled) = (Texts::default(), 0);
+    // What is there bounds it, and about a block.
+    let bytes = Vec::with_capacity(input.left().min(BLOCK + BLOCK / 2));
+    let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
     let mut decoding = Decoding { input, ids, text, settled, clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
         decoding.key(&mut keys).map_err(SessionError::malformed)?;
