@@ -161,11 +161,12 @@ impl ReplicaId {
         self.label == other.label
     }
 
-    /// The id of the same label with these random bytes.
-    pub(crate) const fn sibling(self, random: [u8; RANDOM_LEN]) -> Self {
+    /// The id of the same label with these random bytes, if it is a later one.
+    #[inline]
+    pub(crate) fn later_sibling(self, random: [u8; RANDOM_LEN]) -> Option<Self> {
         let [a, b, c, d, e, f, g, h, i, j] = random;
         let random = (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u16::from_be_bytes([i, j]));
-        Self { random, ..self }
+        (self.random < random).then_some(Self { random, ..self })
     }
 
     /// The random bytes.

@@ -373,8 +373,15 @@ impl Replica {
     /// Notes that something has come in at `now`. Where the clock was set back, what was due after a time is due after
     /// the same time still: a wait of a second is not one of an hour because a clock was wrong by an hour.
     fn input(&mut self, now: Millis) {
+        self.look_at_clock(now);
+        self.stirred = true;
+    }
+
+    /// As [`Replica::input`], of what nothing follows from by itself.
+    fn look_at_clock(&mut self, now: Millis) {
         let back = self.now.saturating_sub(now);
         if back > 0 {
+            self.stirred = true;
             self.waits.set_back(back);
             self.watches.set_back(back);
             self.links.set_back(back);
@@ -384,7 +391,6 @@ impl Replica {
             self.service.set_back(back);
         }
         self.now = now;
-        self.stirred = true;
     }
 
     /// Does what the inputs since the last drain ask for: waits, watches, siblings, the record, news for the peers.

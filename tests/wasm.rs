@@ -86,7 +86,7 @@ const SINK: &str = "
 
 fn drain(replica: &Replica) -> Vec<JsValue> {
     let sink = Function::new_no_args(&format!("return {{ {SINK} }};")).call0(&JsValue::NULL).unwrap();
-    replica.poll(sink.unchecked_ref::<Sink>()).unwrap();
+    assert!(replica.poll(sink.unchecked_ref::<Sink>()));
     Array::from(&at(&sink, "list")).iter().collect()
 }
 

@@ -56,7 +56,7 @@ export interface CoreReplica {
   tick(now: number): void;
   persisted(n: number, now: number): void;
   /** Hands every effect to `sink`. */
-  poll(sink: CoreSink): void;
+  poll(sink: CoreSink): boolean;
   interest(changes: boolean, conflicts: boolean, sessions: boolean): void;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;

@@ -268,12 +268,13 @@ export class Driver {
 
   /** Lets go of a session; who still waits or watches through `handle` is told the error that `why` makes. */
   release(handle: object, held: Held, why: () => EdgeSessionError): void {
-    if (this.#waits.any || this.#watches.size > 0) {
+    const waited = this.#waits.any || this.#watches.size > 0;
+    if (waited) {
       const error = why();
       this.#waits.end(error, handle);
       for (const watcher of [...this.#watches.values()]) if (watcher.handle === handle) watcher.fail(error);
     }
-    this.#free(held);
+    this.#free(held, waited);
   }
 
   /** Tells what went wrong outside of any call. */
@@ -292,14 +293,16 @@ export class Driver {
   #drain(): boolean {
     if (this.#over !== undefined) return true;
     try {
-      this.#parts.core.poll(this.#effects);
+      if (!this.#parts.core.poll(this.#effects)) throw new Error('the instance trapped earlier');
     } catch (thrown) {
       this.#crash(thrown);
       return false;
     }
     const { forgotten } = this.#effects;
-    for (const keys of forgotten) this.front.forget(keys);
-    forgotten.length = 0;
+    if (forgotten.length > 0) {
+      for (const keys of forgotten) this.front.forget(keys);
+      forgotten.length = 0;
+    }
     if (this.#performing) return true;
     // Nothing follows, and with memory as storage nothing else has changed.
     const { list } = this.#effects;
@@ -399,7 +402,8 @@ export class Driver {
     }
   }
 
-  #free(held: Held): void {
+  /** Where nobody has waited or watched, nothing follows: the core only forgets. */
+  #free(held: Held, waited = true): void {
     if (!this.#sessions.remove(held)) return;
     // What copies have answered this session, and its writes, are the core's before it goes.
     if (this.roles !== undefined || this.front.owes) return void this.#unlessOver(() => held.raw.free());
@@ -410,7 +414,7 @@ export class Driver {
       this.#crash(thrown);
       return;
     }
-    this.#drain();
+    if (waited) this.#drain();
   }
 
   #crash(cause: unknown): void {

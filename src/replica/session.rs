@@ -12,7 +12,7 @@ use crate::io::Policy;
 use crate::mutant::{Mutant, Service, off};
 use crate::service::manager::expired;
 use crate::service::record::SessionStatus;
-use crate::session::claims::Claims;
+use crate::session::claims::Stated;
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
@@ -98,13 +98,13 @@ impl SessionState {
 
     /// The claims of a token minted at `now` by the cluster `issuer`, which lives for `life` from now on, but never
     /// beyond the session's end.
-    pub(crate) fn claims(&self, issuer: &str, life: Millis, now: Millis) -> Claims {
-        Claims {
-            issuer: issuer.into(),
-            subject: self.user.clone(),
+    pub(crate) fn claims<'s>(&'s self, issuer: &'s str, life: Millis, now: Millis) -> Stated<'s> {
+        Stated {
+            issuer,
+            subject: self.user.as_deref(),
             session: self.id,
-            client: self.client.clone(),
-            space: self.space.clone(),
+            client: self.client.as_deref(),
+            space: &self.space,
             guarantees: self.guarantees,
             issued_at: self.at(now),
             expires_at: self.at(now).saturating_add(life).min(self.ends_at),

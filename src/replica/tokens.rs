@@ -30,7 +30,7 @@ impl Replica {
     /// The reason of a refused session; `TOKEN_TOO_LARGE`, which tells what would help. Where that is a fold which is
     /// under way, [`crate::io::Operation::Seal`] waits for it.
     pub fn token(&mut self, handle: SessionHandle, now: Millis) -> Result<String, SessionError> {
-        self.input(now);
+        self.look_at_clock(now);
         self.mint(handle)
     }
 
@@ -54,6 +54,7 @@ impl Replica {
         for asked in [false, true] {
             if asked && self.keyring.is_some() {
                 self.prepare_fold(&vector);
+                self.stirred = true;
             }
             let folded = self.folded(&vector);
             if made.as_ref().is_some_and(|(known, _)| *known == folded) {
@@ -91,7 +92,7 @@ impl Replica {
         // Signed is what this replica holds itself and what was signed before. To sign a claim that came without proof
         // would give it one: see `look_for_own_past`.
         let vouched = self.covered(vector, state.token.signed());
-        let mut text = keyring.sign(&state.claims(&self.issuer, self.token_life, self.now), &vouched)?;
+        let mut text = keyring.sign(state.claims(&self.issuer, self.token_life, self.now), &vouched)?;
         // What the signature does not cover follows it, as it came: the suffix.
         if matches!(&vouched, Cow::Borrowed(_)) {
             return Ok(text);

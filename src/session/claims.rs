@@ -41,28 +41,58 @@ pub struct Claims {
     pub ends_at: Millis,
 }
 
+/// [`Claims`] that are about to be written, without a copy of anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Stated<'s> {
+    pub(crate) issuer: &'s str,
+    pub(crate) subject: Option<&'s str>,
+    pub(crate) session: SessionId,
+    pub(crate) client: Option<&'s str>,
+    pub(crate) space: &'s Space,
+    pub(crate) guarantees: Guarantees,
+    pub(crate) issued_at: Millis,
+    pub(crate) expires_at: Millis,
+    pub(crate) ends_at: Millis,
+}
+
+impl Claims {
+    pub(super) fn stated(&self) -> Stated<'_> {
+        Stated {
+            issuer: &self.issuer,
+            subject: self.subject.as_deref(),
+            session: self.session,
+            client: self.client.as_deref(),
+            space: &self.space,
+            guarantees: self.guarantees,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            ends_at: self.ends_at,
+        }
+    }
+}
+
 /// The space of a token that names none.
 const SPACE: &str = "default";
 
 /// Writes claims and signed dependencies as JSON; nothing if the times are beyond what a stamp can hold.
-pub(super) fn write(claims: &Claims, dependencies: &SessionVector) -> Option<Vec<u8>> {
+pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<Vec<u8>> {
     let (issued_at, expires_at, ends_at) =
         (seconds(claims.issued_at)?, seconds(claims.expires_at)?, seconds(claims.ends_at)?);
-    let dependencies_bytes: usize = dependencies.iter().map(|(_, own)| own.reads.len() + own.writes.len()).sum();
-    let mut json = Vec::with_capacity(256 + 32 * dependencies_bytes);
+    let replicas: usize = dependencies.iter().map(|(_, own)| own.reads.len() + own.writes.len()).sum();
+    let mut json = Vec::with_capacity(224 + 18 * replicas);
     json.extend_from_slice(br#"{"iss":"#);
-    json::write_string(&claims.issuer, &mut json);
+    json::write_string(claims.issuer, &mut json);
     let text = |json: &mut Vec<u8>, name: &str, value: Option<&str>| {
         if let Some(value) = value {
             json.extend_from_slice(name.as_bytes());
             json::write_string(value, json);
         }
     };
-    text(&mut json, r#","sub":"#, claims.subject.as_deref());
+    text(&mut json, r#","sub":"#, claims.subject);
     json.extend_from_slice(br#","sid":""#);
     base64url::encode(claims.session.as_bytes(), &mut json);
     json.push(b'"');
-    text(&mut json, r#","cid":"#, claims.client.as_deref());
+    text(&mut json, r#","cid":"#, claims.client);
     if claims.space.name() != SPACE || claims.space.generation() != 1 {
         text(&mut json, r#","spc":"#, Some(&claims.space.to_string()));
     }

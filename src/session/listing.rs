@@ -36,7 +36,7 @@ pub fn open(
     now: Millis,
     open: impl Fn(&str, Millis) -> Result<SessionToken, SessionError>,
 ) -> Result<SessionToken, SessionError> {
-    if scan::byte(text.as_bytes(), b',').is_none() {
+    if !scan::holds(text.as_bytes(), b',') {
         return open(text, now);
     }
     if text.len() > LISTING_BYTES_MAX || text.split(',').filter(|one| is_signed(one)).count() > SIGNED_MAX {

@@ -31,10 +31,9 @@ const APART: u64 = 0;
 
 /// Writes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
-    let entries = entries(dependencies);
-    let mut cbor = Output::with_capacity(ENTRY_BYTES * (1 + entries.len()));
+    let mut cbor = Output::with_capacity(ENTRY_BYTES + about(dependencies));
     cbor.u64(VERSION);
-    write(&mut cbor, &entries);
+    write(&mut cbor, dependencies);
     cbor.into_bytes()
 }
 
@@ -49,8 +48,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Dependencies> {
 pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
     let mut cbor = Output::default();
     for (space, own) in vector.iter().filter(|(_, own)| !own.is_empty()) {
-        let entries = entries(own);
-        let about = ENTRY_BYTES * entries.len();
+        let about = about(own);
         cbor.reserve(3 * ENTRY_BYTES + about);
         if cbor.len() == 0 {
             cbor.u64(VERSION);
@@ -58,7 +56,7 @@ pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
         cbor.text(space.name());
         cbor.u64(u64::from(space.generation()));
         let (start, room) = (cbor.len(), cbor.leave_head(about));
-        write(&mut cbor, &entries);
+        write(&mut cbor, own);
         cbor.wrap(start, room);
     }
     cbor.into_bytes()
@@ -83,32 +81,41 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
     }
 }
 
-/// A replica that is depended on, with what was read and what was written of it.
-type Entry = (ReplicaId, u64, u64);
+/// About how many bytes they take.
+fn about(dependencies: &Dependencies) -> usize {
+    ENTRY_BYTES * (dependencies.reads.len() + dependencies.writes.len())
+}
 
-/// Every replica that is depended on, in order.
-fn entries(dependencies: &Dependencies) -> Vec<Entry> {
-    let Dependencies { reads, writes } = dependencies;
-    let mut entries = Vec::with_capacity(reads.len() + writes.len());
+/// The replicas that are depended on, in order, and what of each was read, or was written.
+fn entries(reads: &VersionVector, writes: &VersionVector) -> (Vec<ReplicaId>, Vec<(u64, u64)>) {
+    let count = reads.len() + writes.len();
+    let (mut ids, mut sequences) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut put = |id, read, written| {
+        ids.push(id);
+        sequences.push((read, written));
+    };
     let mut own = writes.iter().peekable();
     for (id, read) in reads.iter() {
         while let Some((id, written)) = own.next_if(|(other, _)| *other < id) {
-            entries.push((id, 0, written));
+            put(id, 0, written);
         }
-        entries.push((id, read, own.next_if(|(other, _)| *other == id).map_or(0, |(_, written)| written)));
+        put(id, read, own.next_if(|(other, _)| *other == id).map_or(0, |(_, written)| written));
     }
-    entries.extend(own.map(|(id, written)| (id, 0, written)));
-    entries
+    own.for_each(|(id, written)| put(id, 0, written));
+    (ids, sequences)
 }
 
-fn write(cbor: &mut Output, entries: &[Entry]) {
-    for group in entries.chunk_by(|(one, ..), (other, ..)| one.is_sibling(other)) {
-        let Some((first, ..)) = group.first() else { return };
-        cbor.text(&first.label());
-        cbor.bytes_head(RANDOM_LEN * group.len());
-        group.iter().for_each(|(id, ..)| cbor.items(&id.random()));
-        for (_, read, written) in group {
-            match (*read, *written) {
+fn write(cbor: &mut Output, dependencies: &Dependencies) {
+    let Dependencies { reads, writes } = dependencies;
+    // Mostly it is one of the two, and nothing is to be put in order.
+    match (reads.ids(), writes.ids()) {
+        (Some(ids), None) => write_groups(cbor, ids.list(), reads.sequences(), |cbor, read| cbor.u64(read << 2 | READ)),
+        (None, Some(ids)) => {
+            write_groups(cbor, ids.list(), writes.sequences(), |cbor, written| cbor.u64(written << 2 | WRITTEN));
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let (ids, sequences) = entries(reads, writes);
+            write_groups(cbor, &ids, &sequences, |cbor, sequences| match sequences {
                 (read, 0) => cbor.u64(read << 2 | READ),
                 (0, written) => cbor.u64(written << 2 | WRITTEN),
                 (read, written) if read == written => cbor.u64(read << 2 | BOTH),
@@ -116,8 +123,18 @@ fn write(cbor: &mut Output, entries: &[Entry]) {
                     cbor.u64(read << 2 | APART);
                     cbor.u64(written);
                 }
-            }
+            });
         }
+    }
+}
+
+fn write_groups<T: Copy>(cbor: &mut Output, ids: &[ReplicaId], sequences: &[T], number: impl Fn(&mut Output, T)) {
+    let mut sequences = sequences.iter();
+    for group in ids.chunk_by(ReplicaId::is_sibling) {
+        let Some(first) = group.first() else { return };
+        cbor.text(&first.label());
+        cbor.randoms(group);
+        sequences.by_ref().take(group.len()).for_each(|one| number(cbor, *one));
     }
 }
 
@@ -194,12 +211,14 @@ impl<'b> Strict<'b> {
             let mut others = others.iter();
             loop {
                 let (read, written) = self.sequences()?;
-                reads.put(id, read, 1 + others.len());
-                writes.put(id, written, 1 + others.len());
+                if read > 0 {
+                    reads.put(id, read, 1 + others.len());
+                }
+                if written > 0 {
+                    writes.put(id, written, 1 + others.len());
+                }
                 let Some(random) = others.next() else { break };
-                let next = id.sibling(*random);
-                (id < next).then_some(())?;
-                id = next;
+                id = id.later_sibling(*random)?;
             }
             last = Some(id);
             if self.is_done()? {
@@ -218,9 +237,6 @@ struct Half {
 
 impl Half {
     fn put(&mut self, id: ReplicaId, sequence: u64, room: usize) {
-        if sequence == 0 {
-            return;
-        }
         if self.ids.is_empty() {
             self.ids.reserve_exact(room);
             self.sequences.reserve_exact(room);
@@ -230,7 +246,7 @@ impl Half {
     }
 
     fn vector(self) -> Option<VersionVector> {
-        VersionVector::of(IdList::new(self.ids).map(Arc::new), self.sequences)
+        VersionVector::of(IdList::ascending(self.ids).map(Arc::new), self.sequences)
     }
 }
 

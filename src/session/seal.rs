@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::session::base64url;
-use crate::session::claims::{self, Claims};
+use crate::session::claims::{self, Claims, Stated};
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid, split, too_large};
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
@@ -103,7 +103,7 @@ impl Keyring {
     /// `TOKEN_TOO_LARGE` if it would be longer than [`TOKEN_BYTES_MAX`], so that nobody would open it;
     /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
     pub fn seal(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
-        let text = self.sign(claims, dependencies)?;
+        let text = self.sign(claims.stated(), dependencies)?;
         if text.len() > TOKEN_BYTES_MAX { Err(too_large()) } else { Ok(text) }
     }
 
@@ -111,7 +111,7 @@ impl Keyring {
     ///
     /// # Errors
     /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
-    pub(crate) fn sign(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
+    pub(crate) fn sign(&self, claims: Stated<'_>, dependencies: &SessionVector) -> Result<String, SessionError> {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
         let header = self.signing.header.as_bytes();

@@ -183,6 +183,8 @@ impl SessionVector {
 
     /// The dependencies in `space`, made empty where there are none yet.
     pub fn dependencies(&mut self, space: &Space) -> &mut Dependencies {
-        Arc::make_mut(self.spaces.get_or_insert_default()).entry(space.clone()).or_default()
+        // Mostly there is one: room for four is more than what a small block of memory holds.
+        let spaces = self.spaces.get_or_insert_with(|| Arc::new(LiteMap::with_capacity(1)));
+        Arc::make_mut(spaces).entry(space.clone()).or_default()
     }
 }

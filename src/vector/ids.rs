@@ -2,7 +2,8 @@
 //!
 //! Vectors of one fleet mostly name the same replicas, so they share one list: to copy, join, compare, write and read
 //! such vectors takes their sequences alone. A long list that came in a frame stays the bytes that it was until somebody asks for
-//! an id of it. Invariant: the list ascends, and the bytes, of a long one, are those of each id in turn.
+//! an id of it, and one that came otherwise, as in a token, has bytes once it is written. Invariant: the list ascends, and the bytes,
+//! of a long one, are those of each id in turn; one of the two is there.
 //! Knows nothing of sequences.
 
 use alloc::vec::Vec;
@@ -26,24 +27,24 @@ pub(crate) struct IdList {
     len: usize,
     /// The ids; those that came as bytes are taken apart when somebody asks for them.
     list: Once<Vec<ReplicaId>>,
-    wire: Vec<u8>,
+    wire: Once<Vec<u8>>,
 }
 
 impl IdList {
     /// Takes ids, which must ascend; nothing if they do not, or if there is none.
     #[inline(never)]
     pub(crate) fn new(list: Vec<ReplicaId>) -> Option<Self> {
-        if list.is_empty() || !ascend(&list) {
-            return None;
-        }
-        let mut ids = Self { len: list.len(), list: Once::from(list), wire: Vec::new() };
-        ids.write();
-        Some(ids)
+        if ascend(&list) { Self::ascending(list) } else { None }
+    }
+
+    /// Takes ids that are known to ascend; nothing if there is none.
+    pub(crate) fn ascending(list: Vec<ReplicaId>) -> Option<Self> {
+        if list.is_empty() { None } else { Some(Self { len: list.len(), list: Once::from(list), wire: Once::new() }) }
     }
 
     /// The ids of these bytes, so many that it is a long list, which ascend: [`rising`] has found them so.
     pub(crate) fn of_wire(wire: &[u8], len: usize) -> Self {
-        Self { len, list: Once::new(), wire: wire.to_vec() }
+        Self { len, list: Once::new(), wire: Once::from(wire.to_vec()) }
     }
 
     /// Whether there are enough of them to be written in one piece. Of fewer the bytes are not kept.
@@ -51,12 +52,16 @@ impl IdList {
         self.len >= LONG
     }
 
-    fn write(&mut self) {
-        if self.is_long() && self.wire.is_empty() {
-            let mut wire = Vec::with_capacity(self.list().iter().map(ReplicaId::wire_len).sum());
-            self.list().iter().for_each(|id| id.append_wire(&mut wire));
-            self.wire = wire;
-        }
+    #[inline(never)]
+    fn written(&self) -> Vec<u8> {
+        let mut wire = Vec::with_capacity(self.list().iter().map(ReplicaId::wire_len).sum());
+        self.list().iter().for_each(|id| id.append_wire(&mut wire));
+        wire
+    }
+
+    /// What the bytes say, where there are some.
+    fn read(&self) -> Vec<ReplicaId> {
+        self.wire.get().map_or_else(Vec::new, |wire| read(wire, self.len))
     }
 
     /// How many ids there are.
@@ -67,12 +72,13 @@ impl IdList {
     /// The ids.
     #[inline]
     pub(crate) fn list(&self) -> &[ReplicaId] {
-        self.list.get_or_init(|| read(&self.wire, self.len))
+        self.list.get_or_init(|| self.read())
     }
 
     /// Their bytes, each a CBOR byte string; empty where they are few.
+    #[inline]
     pub(crate) fn wire(&self) -> &[u8] {
-        &self.wire
+        if self.is_long() { self.wire.get_or_init(|| self.written()) } else { &[] }
     }
 
     /// Where an id stands, or would.
@@ -81,7 +87,7 @@ impl IdList {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Vec<ReplicaId>)) {
-        let mut list = self.list.take().unwrap_or_else(|| read(&self.wire, self.len));
+        let mut list = self.list.take().unwrap_or_else(|| self.read());
         change(&mut list);
         self.len = list.len();
         self.list = Once::from(list);
@@ -90,30 +96,27 @@ impl IdList {
     /// Puts an id where [`IdList::find`] says that it would stand.
     #[inline(never)]
     pub(super) fn insert(&mut self, at: usize, id: ReplicaId) {
-        if self.is_long() {
-            let (from, mut bytes) = (self.offset(at), Vec::new());
-            id.append_wire(&mut bytes);
-            self.wire.splice(from..from, bytes);
-        }
         self.change(|list| list.insert(at, id));
-        self.write();
+        if let Some(wire) = self.wire.get_mut() {
+            let (from, mut bytes) = (extent(wire, at).unwrap_or(wire.len()), Vec::new());
+            id.append_wire(&mut bytes);
+            wire.splice(from..from, bytes);
+        }
     }
 
     /// Takes out the id at a place where one stands.
     #[inline(never)]
     pub(super) fn remove(&mut self, at: usize) {
-        if self.is_long() {
-            let (from, to) = (self.offset(at), self.offset(at + 1));
-            self.wire.drain(from..to);
-        }
         self.change(|list| _ = list.remove(at));
-        if !self.is_long() {
-            self.wire.clear();
+        let place = |wire: &Vec<u8>| Some((extent(wire, at)?, extent(wire, at + 1)?));
+        match self.wire.get_mut() {
+            Some(wire) if self.len >= LONG => {
+                if let Some((from, to)) = place(wire) {
+                    wire.drain(from..to);
+                }
+            }
+            Some(_) | None => _ = self.wire.take(),
         }
-    }
-
-    fn offset(&self, at: usize) -> usize {
-        extent(&self.wire, at).unwrap_or(self.wire.len())
     }
 }
 
@@ -172,7 +175,10 @@ pub(crate) fn ascend(list: &[ReplicaId]) -> bool {
 
 impl PartialEq for IdList {
     fn eq(&self, other: &Self) -> bool {
-        if self.is_long() { self.wire == other.wire } else { self.list() == other.list() }
+        match (self.wire.get(), other.wire.get()) {
+            (Some(own), Some(others)) => own == others,
+            (Some(_), None) | (None, _) => self.list() == other.list(),
+        }
     }
 }
 
@@ -181,5 +187,43 @@ impl Eq for IdList {}
 impl Hash for IdList {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.list().hash(state);
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::RANDOM_LEN;
+
+    proptest! {
+        /// Whether the bytes are there when the list changes, or are made afterwards, or came first.
+        #[test]
+        fn a_list_that_changes_has_the_bytes_of_its_ids(
+            steps in prop::collection::vec((0..16u8, any::<bool>(), any::<bool>()), 0..60), from_wire: bool,
+        ) {
+            let id = |at: u8| ReplicaId::new(if at < 8 { "a" } else { "b-longer" }, [at; RANDOM_LEN]).unwrap();
+            let mut ids = IdList::new((0..10).map(id).collect()).unwrap();
+            if from_wire {
+                ids = IdList::of_wire(ids.wire(), ids.len());
+            }
+            for (at, write, again) in steps {
+                match ids.find(id(at)) {
+                    Ok(place) if ids.len() > 1 => ids.remove(place),
+                    Ok(_) => {}
+                    Err(place) => ids.insert(place, id(at)),
+                }
+                let fresh = IdList::new(ids.list().to_vec()).unwrap();
+                prop_assert!(ids == fresh && fresh.len() == ids.list().len());
+                if write {
+                    prop_assert_eq!(ids.wire(), fresh.wire());
+                    prop_assert!(ids == fresh);
+                }
+                if again && ids.is_long() {
+                    ids = IdList::of_wire(ids.wire(), ids.len());
+                }
+            }
+        }
     }
 }

@@ -362,11 +362,19 @@ pub(super) fn brief(session: &Identity<'_>) -> String {
 }
 
 /// Appends a number, without the machinery of formatting.
-fn append_number(text: &mut String, number: u64) {
-    if number >= 10 {
-        append_number(text, number / 10);
+fn append_number(text: &mut String, mut number: u64) {
+    // From behind: the greatest has twenty digits.
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + (number % 10) as u8;
+        number /= 10;
+        from -= 1;
+        if number == 0 {
+            break;
+        }
     }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    text.push_str(digits.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 /// The terms of one operation, from a number (bits 0–3 guarantees, 4 whether they are given, 5–6 the policy or 0,

@@ -251,14 +251,12 @@ impl Replica {
         Ok(())
     }
 
-    /// Hands every effect to `sink`, each after the borrow was given back.
-    ///
-    /// # Errors
-    /// `REPLICA_CRASHED`.
-    pub fn poll(&self, sink: &Sink) -> Result<(), SessionError> {
+    /// Hands every effect to `sink`, each after the borrow was given back; false where the instance has trapped earlier. It is called
+    /// after every call, and an answer that may be an error crosses as a list.
+    pub fn poll(&self, sink: &Sink) -> bool {
         loop {
-            let next = borrow(&self.core)?.poll();
-            let Some(effect) = next else { return Ok(()) };
+            let Ok(next) = borrow(&self.core).map(|mut core| core.poll()) else { return false };
+            let Some(effect) = next else { return true };
             hand_over(&effect, sink);
         }
     }

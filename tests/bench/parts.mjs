@@ -22,7 +22,7 @@ const PARTS = {
   concurrent: store(concurrent),
   curve: store(curve),
   vectors: async (name, module, count) => ({ run: await vectors(name, await module(), count) }),
-  tokens: async (name, _, dependencies) => ({ run: await tokens(name, dependencies, 1_000) }),
+  tokens: async (name, _, dependencies) => ({ run: await tokens(name, dependencies, 10_000) }),
 };
 
 /** What runs a round of it; `module` answers the bytes of the vectors' module. */

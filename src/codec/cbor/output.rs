@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::{ARRAY, BYTES, FALSE, NEGATIVE, NULL, TEXT, TRUE, UNSIGNED, short};
-use crate::id::ReplicaId;
+use crate::id::{RANDOM_LEN, ReplicaId};
 
 /// Bytes in the making.
 #[derive(Clone, Debug, Default)]
@@ -163,9 +163,14 @@ impl Output {
         self.bytes.extend_from_slice(value);
     }
 
-    /// The head of so many bytes, which follow.
-    pub(crate) fn bytes_head(&mut self, len: usize) {
-        head(&mut self.bytes, BYTES, len as u64);
+    /// The random bytes of ids, as one byte string.
+    pub(crate) fn randoms(&mut self, ids: &[ReplicaId]) {
+        head(&mut self.bytes, BYTES, (RANDOM_LEN * ids.len()) as u64);
+        let from = self.bytes.len();
+        self.bytes.resize(from + RANDOM_LEN * ids.len(), 0);
+        // Each by a length that is known: to append ten bytes is a call.
+        let (slots, _) = self.bytes.get_mut(from..).unwrap_or_default().as_chunks_mut::<RANDOM_LEN>();
+        slots.iter_mut().zip(ids).for_each(|(slot, id)| *slot = id.random());
     }
 
     /// The head of an array of so many items.
