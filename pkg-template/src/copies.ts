@@ -1,103 +1,239 @@
 /**
- * Copies of values, by key: in a map, on the pages on which they came, or piled up as they were written.
+ * Copies of the values of a space, on the sheets on which they came (`sheet.ts`), found by a table of them (`shelf.ts`).
  *
- * Invariant: what is in its place in the map is at least as new as what a page says, and that as what is piled up; so they are asked in
- * this order, and whoever takes a copy out of its place takes it off its page and the pile as well.
+ * Invariants: a sheet is listed before anything is looked for in the table, and before any copy is dropped, so that none is
+ * answered that another sheet knows better; what somebody walks through needs no list, for all on it is true. What was written
+ * before anybody reads is listed when somebody does: to put each into a table when it is written would cost what most never repay.
  */
-import { Copy, type Mark } from './copy.js';
-import { Pages } from './pages.js';
-import { type Marks, Pile, type Piled } from './pile.js';
+import { type Copy, type Mark, type Marks, toCopy } from './copy.js';
+import { Page } from './page.js';
+import { type Reader, Ready } from './ready.js';
+import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
+import { NOWHERE, SHEETS, Shelf } from './shelf.js';
+
+/** The most that is kept of logs in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then all are let go of. */
+export const WRITTEN_UNITS = 1 << 24;
+const WRITE_UNITS = 32;
+/** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
+const AHEAD = 64;
+const WALK = 1_024;
+/** To fetch one more copy costs about a tenth of a crossing: so it is worth it where one in so many is read. */
+const WORTH = 8;
+/** Where it is not, one read in so many asks for one all the same. */
+const TRIED = 4;
+/** After so many what came before counts half. */
+const RECENT = 512;
+/** The most pages that are not listed: whoever reads here and there beside a walk has them listed then. */
+const UNLISTED = 128;
+const NONE = new Loose();
+
+/** How much is kept of logs in all spaces of a replica. */
+export interface Budget {
+  units: number;
+}
+
+/** Whoever reads, and is to know whose writes he has read. */
+export interface Noting extends Reader {
+  note(mark: Mark): void;
+}
 
 /** The copies of a space. */
 export class Copies {
-  readonly #places = new Map<string, Copy>();
-  readonly #pages = new Pages();
-  readonly #pile: Pile;
-  /** Whether anything has come on a page. */
-  #paged = false;
+  readonly #budget: Budget;
+  /** How much of it is this space's: logs count until all are let go of. */
+  #units = 0;
+  #shelf = this.#empty();
+  /** The sheet that was read last, or came last; and its number. */
+  #open: Sheet = NONE;
+  #number = 0;
+  /** Whether whoever reads goes from one place to the next. */
+  #walking = false;
+  /** Whether there is nothing but logs, of which none is listed. */
+  #quiet = true;
+  /** What pages begin with that are not listed. */
+  readonly #begins = new Map<string, number>();
+  /** Where copies go that come one at a time. */
+  #loose: Loose | undefined;
+  #looseNumber = 0;
+  /** How many neighbours the next read that crosses asks for: whoever reads a few keys pays for none, a walk for few crossings. */
+  #ahead = 0;
+  /** How many have come of late, and how many reads there were of such. */
+  #came = 0;
+  #served = 0;
+  #tried = 0;
 
-  constructor(piled: Piled) {
-    this.#pile = new Pile(piled);
+  /** What was read here and there. */
+  readonly ready = new Ready();
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
   }
 
-  /** The copy of a key, which somebody reads. A walk leaves it where it is; who reads here and there has it put in its place. */
-  get(key: string): Copy | undefined {
-    const placed = this.#places.size === 0 ? undefined : this.#places.get(key);
-    return placed ?? this.#pages.read(key, this.#places) ?? (this.#pile.empty ? undefined : this.#dig(key));
+  /** The copy of a key that is no string that is ready, to a reader. */
+  get(key: string, reader: Noting): Copy | undefined {
+    if (this.#shelf.size === 0) return undefined;
+    const open = this.#open;
+    if (!this.#walking || !open.is(key, open.at + 1)) return this.ready.json(key, reader) ?? this.#look(key, reader);
+    if (open.unasked) this.#served += 1;
+    return this.#show(open, open.at + 1, reader);
   }
 
-  /** Puts a copy into its place. */
-  set(key: string, copy: Copy): void {
-    this.#places.set(key, copy);
-  }
-
-  /** Whether there are any beside those that are piled up. */
-  get any(): boolean {
-    return this.#places.size > 0 || this.#paged;
-  }
-
-  /** A key has another value now, and its copy is put into its place. */
+  /** A key has another value now. */
   put(key: string, value: string, mark: Mark): void {
-    if (!this.renew(key, value, mark)) this.#places.set(key, new Copy(value, mark));
+    this.#list();
+    const place = this.#shelf.find(key);
+    const sheet = place === NOWHERE ? undefined : this.#shelf.sheet(place >> SHEET_BITS);
+    if (sheet instanceof Loose) {
+      this.ready.delete(key);
+      return sheet.renew(place & (SHEET - 1), value, mark);
+    }
+    const loose = this.#room();
+    this.#shelf.enter(this.#looseNumber, loose.add(key, value, mark));
+    this.#see();
   }
 
-  /** A key has another value now. The copy that is in its place becomes one of that; false where there is none. */
-  renew(key: string, value: string, mark: Mark): boolean {
-    const held = this.#places.get(key);
-    if (held === undefined) return false;
-    held.value = value;
-    held.mark = mark;
-    return true;
+  /** Takes a log that the core was given. */
+  write(texts: string[], kinds: Uint8Array, marks: Marks, units: number): void {
+    const weight = units + WRITE_UNITS * kinds.length;
+    const quiet = this.#quiet;
+    this.#add(new Written(texts, kinds, marks, weight));
+    this.#budget.units += weight;
+    this.#units += weight;
+    this.#quiet = quiet;
+    if (!quiet) this.#list();
   }
 
-  /** The copy of a key that is on a page is no longer true. */
-  unpage(key: string): void {
-    this.#pages.delete(key);
+  /** Takes what came with a read: first the copy that the core was asked for. */
+  add(key: string, text: string, numbers: Uint32Array): void {
+    const page = new Page(text, numbers);
+    this.#came += page.size - 1;
+    if (this.#came > RECENT) {
+      this.#came /= 2;
+      this.#served = Math.min(this.#served, 2 * this.#came) / 2;
+    }
+    this.#number = this.#add(page);
+    this.#open = page;
+    this.#begins.set(key, this.#number);
+    this.#walking = true;
   }
 
-  /** Piles up what was written, as it was handed over, once of no key an older copy is in its place or on a page. */
-  pile(texts: readonly string[], kinds: Uint8Array, marks: Marks, units: number): void {
-    this.#pile.add(texts, kinds, marks, units);
-  }
-
-  /** Lets go of what is piled up. */
-  unpile(): void {
-    this.#pile.clear();
-  }
-
-  /** Takes what came with a read. */
-  add(text: string, numbers: Uint32Array): void {
-    this.#paged = true;
-    this.#pages.add(text, numbers);
-  }
-
-  /** Whether anything that came with other reads was read since this was asked last. */
-  served(): boolean {
-    return this.#pages.served();
+  /** How many copies of neighbours the core is asked for now. */
+  ahead(): number {
+    const ahead = this.#ahead;
+    const worth = WORTH * this.#served >= this.#came;
+    this.#tried = (this.#tried + 1) % TRIED;
+    if (worth) this.#ahead = Math.min(this.#walked ? WALK : AHEAD, 2 * ahead + 1);
+    else this.#ahead = ahead > 1 || this.#tried > 0 ? ahead >> 1 : 1;
+    return ahead;
   }
 
   /** Whether somebody has read on to the end of a page just now, and would go on behind it. */
-  get walked(): boolean {
-    return this.#pages.walked;
+  get #walked(): boolean {
+    return this.#walking && this.#open.unasked && this.#open.at + 1 === this.#open.size;
   }
 
   /** The copy of a key, if there is one, is no longer true. */
   delete(key: string): void {
-    this.#places.delete(key);
-    this.#pages.delete(key);
-    this.#pile.delete(key);
+    if (this.#shelf.size === 0) return;
+    this.#list();
+    const place = this.#shelf.find(key);
+    if (place === NOWHERE) return;
+    this.#shelf.drop(place);
+    this.#see();
+  }
+
+  /** Lets go of all logs. */
+  relieve(): void {
+    if (this.#quiet) return this.clear();
+    this.#list();
+    // At once: each would be looked for.
+    this.ready.clear();
+    for (let number = 0; number < this.#shelf.size; number += 1) {
+      if (this.#shelf.sheet(number) instanceof Written) this.#shelf.remove(number);
+    }
+    this.#spend();
+    this.#see();
   }
 
   clear(): void {
-    this.#pile.clear();
-    this.#places.clear();
-    this.#pages.clear();
-    this.#paged = false;
+    this.#shelf = this.#empty();
+    this.ready.clear();
+    this.#begins.clear();
+    this.#spend();
+    this.#see();
+    this.#quiet = true;
   }
 
-  /** A part of the pile at a time, lest a read take long. Who reads on has found all of it soon; what was not found the core knows. */
-  #dig(key: string): Copy | undefined {
-    this.#pile.place(this.#places);
-    return this.#places.get(key);
+  /** The copy of a key that is not the next one on the open sheet. */
+  #look(key: string, reader: Noting): Copy | undefined {
+    if (this.#walked && this.#shelf.size - this.#shelf.listed <= UNLISTED) {
+      // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
+      const number = this.#begins.get(key);
+      const page = number === undefined ? undefined : this.#shelf.sheet(number);
+      if (number !== undefined && page?.is(key, 0)) {
+        this.#number = number;
+        return this.#show((this.#open = page), 0, reader);
+      }
+      if (this.#shelf.listed === 0) return undefined;
+    } else this.#list();
+    const place = this.#shelf.find(key);
+    if (place === NOWHERE) return undefined;
+    const [number, at] = [place >> SHEET_BITS, place & (SHEET - 1)];
+    const sheet = this.#shelf.sheet(number) as Sheet;
+    this.#walking = number === this.#number && at === sheet.at + 1;
+    if (sheet.unasked && at > 0) this.#served += 1;
+    this.#open = sheet;
+    this.#number = number;
+    const copy = this.#show(sheet, at, reader);
+    return this.#walking ? copy : this.ready.put(key, copy, sheet.mark, reader);
+  }
+
+  /** Shows a copy to a reader. */
+  #show(sheet: Sheet, at: number, reader: Noting): Copy {
+    sheet.open(at);
+    const { mark } = sheet;
+    reader.note(mark);
+    return toCopy(mark.kind, sheet.value);
+  }
+
+  #empty(): Shelf {
+    return new Shelf((key) => this.ready.delete(key));
+  }
+
+  /** Where there is room for one more copy that comes by itself. All sheets are listed. */
+  #room(): Loose {
+    if (this.#loose !== undefined && this.#loose.size < SHEET) return this.#loose;
+    const loose = new Loose();
+    this.#looseNumber = this.#add(loose);
+    this.#shelf.list();
+    return (this.#loose = loose);
+  }
+
+  #add(sheet: Sheet): number {
+    if (this.#shelf.size === SHEETS) this.clear();
+    this.#quiet = false;
+    return this.#shelf.add(sheet);
+  }
+
+  #list(): void {
+    this.#quiet = false;
+    if (this.#shelf.listed === this.#shelf.size) return;
+    this.#shelf.list();
+    this.#begins.clear();
+    this.#see();
+  }
+
+  /** No log counts any more. */
+  #spend(): void {
+    this.#budget.units -= this.#units;
+    this.#units = 0;
+  }
+
+  /** Sees which sheets are gone. Nobody reads on from one, for it is not told any longer what is no longer true. */
+  #see(): void {
+    if (this.#loose !== this.#shelf.sheet(this.#looseNumber)) this.#loose = undefined;
+    if (this.#open === this.#shelf.sheet(this.#number)) return;
+    this.#open = NONE;
+    this.#walking = false;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * A copy of a value, and whose write it is.
+ * What a reader gets of a copy, and whose write it is.
  *
- * What a reader gets of it is the reader's own: whoever changes an object that was handed out changes nothing for others.
+ * What a reader gets is the reader's own: whoever changes an object that was handed out changes nothing for others.
  */
 import { fresh } from './value.js';
 
@@ -13,9 +13,6 @@ export type Stored = 0 | 1 | 3;
  * Without a sequence the write is in the log.
  */
 export class Mark {
-  /** Of whoever has read a copy of it last: what stands for all that he has read since the core was told. */
-  noted: object | undefined = undefined;
-
   constructor(
     readonly kind: Stored,
     /** The number that the core gave to a replica. */
@@ -24,24 +21,33 @@ export class Mark {
   ) {}
 }
 
-/** A value that may be answered until it is to be forgotten: a string; JSON text, or what came out of it and nobody holds. */
-export class Copy {
-  constructor(
-    public value: string | object,
-    public mark: Mark,
-  ) {}
-}
+/** The marks of a log, by the kind of what it has written. */
+export type Marks = Readonly<Record<0 | 1, Mark>>;
 
 /** Of so many texts that are parsed, what comes out of one is kept: what is read again and again is among them soon, what is read once is seldom. */
 const PARSED = 8;
 let parsed = 0;
 
-/** The value of a copy of JSON, the reader's own. What came out of a text may take its place, once the log does not need it. */
-export function own(copy: Copy): unknown {
-  const { value } = copy;
-  if (typeof value === 'object') return fresh(value);
-  const made: unknown = JSON.parse(value);
-  parsed = (parsed + 1) % PARSED;
-  if (parsed === 0 && typeof made === 'object' && made !== null && copy.mark.sequence > 0) copy.value = fresh(made) ?? value;
-  return made;
+/** A value that is not a string: its text, or what came out of it and nobody holds. */
+export class Json {
+  #value: string | object;
+
+  constructor(text: string) {
+    this.#value = text;
+  }
+
+  /** The value, the reader's own. */
+  own(): unknown {
+    if (typeof this.#value === 'object') return fresh(this.#value);
+    const made: unknown = JSON.parse(this.#value);
+    parsed = (parsed + 1) % PARSED;
+    if (parsed === 0 && typeof made === 'object' && made !== null) this.#value = fresh(made) ?? this.#value;
+    return made;
+  }
 }
+
+/** What a copy answers: a string itself. */
+export type Copy = string | Json;
+
+/** The copy of a stored text. */
+export const toCopy = (kind: Stored, text: string): Copy => (kind === 0 ? text : new Json(text));

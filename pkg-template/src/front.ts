@@ -8,10 +8,9 @@
  * is not visible to others before it is durable, and that is the core's to judge.
  */
 import type { CoreSession, Glance } from './binding.js';
-import { Copies } from './copies.js';
-import { Copy, Mark, type Stored } from './copy.js';
+import { type Budget, Copies, type Noting, WRITTEN_UNITS } from './copies.js';
+import { type Copy, Mark, type Stored } from './copy.js';
 import { LOG_WRITES, Log } from './log.js';
-import { PILED_UNITS, type Piled } from './pile.js';
 
 /** The most UTF-16 units of text in the log. */
 const LOG_UNITS = 160_000;
@@ -28,23 +27,23 @@ const BYTES_A_UNIT = 6;
 const QUOTES = 2;
 /** What the limits count for an entry beside its key and value, in bytes. */
 const OVERHEAD = 64 + QUOTES;
-/** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
-const AHEAD = 64;
-const WALK = 1_024;
 /** What is longer is handed over by itself: joining it to others would cost more than it saves. */
 const KEY_UNITS = 256;
 const VALUE_UNITS = 4_096;
+/** No state of what is ready. */
+const NEVER = -1;
 
-/** What one session has read from copies since the core was told. */
-export class Account {
+/** What one session has read from copies. */
+export class Account implements Noting {
   readonly raw: CoreSession;
   readonly #front: Front;
-  /** The greatest sequence read of each origin. */
-  #reads: number[] = [];
+  /** The greatest sequence read of each origin: what the core knows is never told again, for what a session has read only grows. */
+  known: number[] = [];
+  /** Of which the core does not know yet. */
+  readonly #untold = new Set<number>();
   /** What was read of the log: whose dot is told with the log. */
   #pending: Mark | undefined;
-  /** What is noted on each mark that was read since the core was told: who reads it again need not be asked whether he has. */
-  round: object = {};
+  covered = NEVER;
   #open = false;
 
   constructor(raw: CoreSession, front: Front) {
@@ -52,32 +51,39 @@ export class Account {
     this.#front = front;
   }
 
-  /** A copy of this write was read, for the first time since the core was told, as far as the mark knows. */
+  /** A copy of this write was read. */
   note(mark: Mark): void {
-    mark.noted = this.round;
     if (mark.sequence === 0) this.#pending = mark;
-    else if (mark.sequence > (this.#reads[mark.origin] ?? 0)) this.#reads[mark.origin] = mark.sequence;
-    else return;
+    else if (mark.sequence > (this.known[mark.origin] ?? 0)) this.#learn(mark);
     if (this.#open) return;
     this.#open = true;
     this.#front.owe(this);
   }
 
+  #learn({ origin, sequence }: Mark): void {
+    this.known[origin] = Math.max(this.known[origin] ?? 0, sequence);
+    this.#untold.add(origin);
+  }
+
   /** Tells the core. The log is empty. */
   settle(): void {
     this.#open = false;
-    this.round = {};
-    const pending = this.#pending;
+    // Unless the log was lost.
+    if (this.#pending !== undefined && this.#pending.sequence > 0) this.#learn(this.#pending);
     this.#pending = undefined;
-    if (pending !== undefined) this.#reads[pending.origin] = Math.max(this.#reads[pending.origin] ?? 0, pending.sequence);
-    const dots: number[] = [];
-    this.#reads.forEach((sequence, origin) => {
-      if (sequence > 0) dots.push(origin, sequence);
-    });
-    this.#reads = [];
-    if (dots.length > 0) this.raw.recordReads(new Float64Array(dots));
+    // Even where nothing is new: whoever reads uses the session.
+    this.raw.recordReads(Float64Array.from([...this.#untold].flatMap((origin) => [origin, this.known[origin] as number])));
+    this.#untold.clear();
+    // The next read is use again.
+    this.covered = NEVER;
     const now = this.#front.usedAt();
     if (now !== undefined) this.raw.noteUse(now);
+  }
+
+  /** The session is in another space: what it has read there is another matter. Everything is told. */
+  move(): void {
+    this.known = [];
+    this.covered = NEVER;
   }
 
   /** The session was let go of: what it has read concerns nobody any more. */
@@ -115,7 +121,7 @@ export class Front {
   readonly #spaces = new Map<string, Copies>();
   readonly #owing = new Set<Account>();
   readonly #log = new Log();
-  readonly #piled: Piled = { units: 0 };
+  readonly #written: Budget = { units: 0 };
   /** The copies of the space to which the log writes, while there is something in it. */
   logged: Copies | undefined;
   #account: Account | undefined;
@@ -129,8 +135,6 @@ export class Front {
   #logWrites = 0;
   #logUnits = 0;
   #over = false;
-  /** How many neighbours the next read that crosses asks for: one that reads a few keys pays for none, a walk for few crossings. */
-  #ahead = 0;
   /** The last look at the clock, how many reads and writes it serves yet, and how many looks there were in vain. */
   time = 0;
   serves = 0;
@@ -151,17 +155,13 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#piled)));
+    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#written)));
     return copies;
   }
 
   /** How many copies of neighbours the core is asked for now. */
   ahead(copies: Copies): number {
-    if (this.#over) return 0;
-    const ahead = this.#ahead;
-    // More as long as what came with other reads is read, and less where it is not: among many keys it mostly is not.
-    this.#ahead = copies.served() ? Math.min(copies.walked ? WALK : AHEAD, 2 * ahead + 1) : Math.max(1, ahead >> 1);
-    return ahead;
+    return this.#over ? 0 : copies.ahead();
   }
 
   /**
@@ -189,14 +189,14 @@ export class Front {
   keep(copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
     // What has come with it begins with it.
-    if (text !== undefined && numbers !== undefined) copies.add(text, numbers);
-    else copies.set(key, new Copy(value as string, new Mark(kind, origin, sequence)));
+    if (text !== undefined && numbers !== undefined) copies.add(key, text, numbers);
+    else copies.put(key, value as string, new Mark(kind, origin, sequence));
   }
 
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
-  read(copies: Copies, key: string): Copy | undefined {
+  read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
-    return at < 0 ? copies.get(key) : this.#log.read(at);
+    return at < 0 ? copies.get(key, reader) : this.#log.read(at, reader);
   }
 
   /**
@@ -317,7 +317,7 @@ export class Front {
     try {
       this.#log.send(account.raw, this.#bits, this.#now);
       this.#log.leave(copies);
-      if (this.#piled.units > PILED_UNITS) for (const piled of this.#spaces.values()) piled.unpile();
+      if (this.#written.units > WRITTEN_UNITS) for (const each of this.#spaces.values()) each.relieve();
       this.#log.clear();
     } catch (cause) {
       this.#log.clear();

@@ -131,6 +131,7 @@ export class Handle {
     if (this.info.space === space) return;
     this.asked += 1;
     this.#copies = undefined;
+    this.#account?.move();
   }
 
   /** The core's session. Throws where it was let go of. */

@@ -6,8 +6,8 @@
  * look each up, were it in vain, would cost more than to hand one over twice.
  */
 import type { CoreSession } from './binding.js';
-import type { Copies } from './copies.js';
-import { Copy, Mark, type Stored } from './copy.js';
+import type { Copies, Noting } from './copies.js';
+import { type Copy, Mark, type Stored, toCopy } from './copy.js';
 import { wellFormed } from './value.js';
 
 /** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
@@ -18,8 +18,8 @@ const TEXT_UNITS = 48_000;
 const WATCHED = 2 * LOG_WRITES;
 /** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
 const WORTH = 8;
-/** So many writes at once are piled up for whoever reads them. */
-const PILED = 128;
+/** So many writes at once stay together for whoever reads them. */
+const MANY = 128;
 
 export class Log {
   /** How many writes there are, and the units of their keys and values. */
@@ -80,11 +80,12 @@ export class Log {
     return (this.#lengths[2 * at + 1] as number) >>> 2;
   }
 
-  /** What was written of a key, to a reader: undefined where nothing was, or where it was deleted. */
-  read(at: number): Copy | undefined {
+  /** What was written of a key, to a reader: undefined where it was deleted. */
+  read(at: number, reader: Noting): Copy | undefined {
     const kind = this.#kinds[at] as Stored;
     if (kind === 3) return undefined;
-    return new Copy(this.#texts[2 * at + 1] as string, this.#marks[kind]);
+    reader.note(this.#marks[kind]);
+    return toCopy(kind, this.#texts[2 * at + 1] as string);
   }
 
   /** Gives everything to the core, which makes one write of it. */
@@ -103,18 +104,14 @@ export class Log {
     }
   }
 
-  /** What was sent is from now on answered by copies: many, and of keys that do not come again, are piled up. */
+  /** What was sent is from now on answered by copies: many, and of keys that do not come again, stay together. */
   leave(copies: Copies): void {
-    const piled = !this.#hot && this.size >= PILED;
-    if (!piled || copies.any) {
-      for (let at = 0; at < this.size; at += 1) {
-        const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
-        if (kind === 3) copies.delete(key);
-        else if (!piled) copies.put(key, value, this.#marks[kind]);
-        else if (!copies.renew(key, value, this.#marks[kind])) copies.unpage(key);
-      }
+    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts, this.#kinds.slice(0, this.size), this.#marks, this.units);
+    for (let at = 0; at < this.size; at += 1) {
+      const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
+      if (kind === 3) copies.delete(key);
+      else copies.put(key, value, this.#marks[kind]);
     }
-    if (piled) copies.pile(this.#texts, this.#kinds.slice(0, this.size), this.#marks, this.units);
   }
 
   /** Nothing is in it any more, whatever has become of it. */

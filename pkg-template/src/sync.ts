@@ -6,7 +6,6 @@
  */
 import { collect } from './batch.js';
 import type { CoreSession, Glance, RawEntry } from './binding.js';
-import { own } from './copy.js';
 import type { Handle } from './handle.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
@@ -34,15 +33,14 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
-    if (this.#mayRead === handle.heed()) {
-      const { copies, front } = handle;
-      const copy = front.logged === copies ? front.read(copies, key) : copies.get(key);
-      if (copy !== undefined && handle.alive()) {
-        const { mark } = copy;
-        const { account } = handle;
-        if (mark.noted !== account.round) account.note(mark);
-        return (mark.kind === 0 ? copy.value : own(copy)) as M[K];
-      }
+    // Whatever the host is asked it is asked first: a clock or a role of its own may read here as well.
+    if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
+      const { account, copies, front } = handle;
+      const logs = front.logged === copies;
+      const text = logs ? undefined : copies.ready.string(key, account);
+      if (text !== undefined) return text as M[K];
+      const copy = logs ? front.read(copies, key, account) : copies.get(key, account);
+      if (copy !== undefined) return (typeof copy === 'string' ? copy : copy.own()) as M[K];
     }
     const raw = this.#glance(key);
     return raw && decode<M[K]>(raw);

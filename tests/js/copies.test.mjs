@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { openReplica } from 'edge-session';
 import { collect } from './garbage.mjs';
-import { numbers, openAll, pull, warm } from './support.mjs';
+import { numbers, openAll, pull, SECRET, warm } from './support.mjs';
 
 test('walks and reads here and there, by several at once, show what is true, whatever is written, deleted or changes elsewhere', async (t) => {
   for (const seed of [1, 2, 3]) {
@@ -80,6 +81,145 @@ test('whoever walks in circles, and from here to there where a page ends, is sho
       for (let n = below(30); n > 0; n -= 1) put(below(count), `changed ${round}`);
       await pull(paris, tokyo);
     }
+  }
+});
+
+test('whoever reads depends on the writes whose values he was shown and on no later ones, whoever has read them before him', async (t) => {
+  for (const seed of [6, 7, 8]) {
+    const below = numbers(seed);
+    const [paris, ...others] = await openAll(t, ['paris', 'tokyo', 'rome', 'oslo']);
+    const writers = [paris, ...others].map((replica) => ({ replica, session: warm(replica), written: replica.inspect().vectors.default?.[replica.id] ?? 0 }));
+    const [count, shown] = [600, new Map()];
+    const write = async ({ replica, session, written }, keys) => {
+      for (const key of keys) session.sync.set(key, below(4) ? `${replica.id} ${written}` : { written });
+      session.satisfied();
+      const { vectors } = replica.inspect();
+      return vectors.default[replica.id];
+    };
+    const change = async (many) => {
+      const writer = writers[below(writers.length)];
+      await pull(writer.replica, paris);
+      const keys = new Set(Array.from({ length: many }, () => `key ${below(count)}`));
+      writer.written = await write(writer, keys);
+      for (const key of keys) shown.set(key, writer);
+      await pull(paris, writer.replica);
+      return [keys, writer.written];
+    };
+    const dots = new Map();
+    const put = async (many) => {
+      const [keys, sequence] = await change(many);
+      for (const key of keys) dots.set(key, [shown.get(key).replica.id, sequence]);
+    };
+    for (let n = 0; n < 12; n += 1) await put(200);
+    const readers = Array.from({ length: 4 }, () => ({ session: paris.session(), reads: {} }));
+    for (let step = 0; step < 6_000; step += 1) {
+      const who = below(readers.length);
+      const { session, reads } = readers[who];
+      const chance = below(1_000);
+      if (chance < 4) await put(1 + below(3));
+      // Somebody begins anew, and has read nothing.
+      else if (chance < 8) readers[who] = { session: paris.session(), reads: {} };
+      else if (chance < 40) assert.deepEqual(session.inspect().reads, reads, `step ${step}, seed ${seed}`);
+      else {
+        const key = `key ${below(who === 0 ? 20 : count)}`;
+        assert.equal(session.sync.get(key) !== undefined, dots.has(key));
+        if (!dots.has(key)) continue;
+        const [origin, sequence] = dots.get(key);
+        reads[origin] = Math.max(reads[origin] ?? 0, sequence);
+      }
+    }
+  }
+});
+
+test('what one has read and another reads after him is in the token of each, however much both have read before', async (t) => {
+  const [tokyo, rome, paris] = await openAll(t, ['tokyo', 'rome', 'paris']);
+  const [ann, bob] = [paris.session(), paris.session()];
+  for (const [at, writer] of [tokyo, rome].entries()) {
+    const session = warm(writer);
+    for (let n = 0; n < 40; n += 1) session.sync.set(`key ${n} of ${at}`, 'old');
+    await pull(paris, writer);
+  }
+  const stride = (reader) => {
+    for (let n = 0; n < 80; n += 1) assert.equal(reader.sync.get(`key ${(n * 7) % 40} of ${n % 2}`), 'old');
+  };
+  for (let times = 0; times < 3; times += 1) for (const reader of [ann, bob]) stride(reader);
+  warm(rome).sync.set('key 5 of 0', 'new');
+  await pull(paris, rome);
+  // Both know all but the one; the first to read it learns no more than the other.
+  for (const reader of [ann, bob]) for (const n of [4, 9, 2]) assert.equal(reader.sync.get(`key ${n} of 1`), 'old');
+  for (const reader of [ann, bob]) for (let times = 0; times < 2; times += 1) assert.equal(reader.sync.get('key 5 of 0'), 'new');
+  const { [rome.id]: written } = paris.inspect().vectors.default;
+  for (const reader of [ann, bob]) assert.equal(reader.inspect().reads[rome.id], written);
+});
+
+test('whoever walks on is shown what another has written meanwhile, few or many at once', async (t) => {
+  for (const many of [1, 100, 400]) {
+    const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+    const [ann, bob, cid] = [warm(tokyo), paris.session(), warm(paris)];
+    const key = (n) => `key ${String(n).padStart(5, '0')}`;
+    for (let n = 0; n < 1_000; n += 1) ann.sync.set(key(n), 'old');
+    await pull(paris, tokyo);
+    for (const round of ['old', 'new']) {
+      for (let n = 0; n < 1_000; n += 1) {
+        if (round === 'old' && n === 500) {
+          for (let next = 501; next < 501 + many; next += 1) cid.sync.set(key(next), 'new');
+          cid.satisfied();
+        }
+        assert.equal(bob.sync.get(key(n)), n > 500 && n < 501 + many ? 'new' : 'old', `${key(n)}, ${many} at once`);
+      }
+    }
+  }
+});
+
+test('what was read in one space is not taken for read in another', async (t) => {
+  const [paris] = await openAll(t, ['paris'], { secret: SECRET, roleOf: () => 'User' });
+  for (const space of ['shop', 'blog']) await paris.admin.createSpace(space);
+  const [ann, bob] = [warm(paris, { user: 'ann', space: 'shop' }), warm(paris, { user: 'bob', space: 'blog' })];
+  for (let n = 0; n < 20; n += 1) bob.batch((tx) => tx.set('key', 'blog'));
+  for (const session of [ann, bob]) for (let n = 0; n < 9; n += 1) session.sync.set(`key ${n}`, 'value');
+  const cid = paris.session({ user: 'cid', space: 'blog' });
+  for (const space of ['blog', 'shop', 'blog']) {
+    await cid.run(`USE ${space}`);
+    for (let times = 0; times < 2; times += 1) for (let n = 0; n < 9; n += 1) assert.equal(cid.sync.get(`key ${(n * 4) % 9}`), 'value');
+    assert.equal(cid.inspect().spaces[space].reads[paris.id], paris.inspect().vectors[space][paris.id], space);
+  }
+});
+
+test('only a string finds a copy, whatever else may look like one', async (t) => {
+  const [tokyo] = await openAll(t, ['tokyo']);
+  const ann = warm(tokyo);
+  for (const key of ['5', 'null', '__proto__', 'toString']) ann.sync.set(key, `value of ${key}`);
+  for (let times = 0; times < 3; times += 1) {
+    for (const key of ['5', 'null', '__proto__', 'toString']) assert.equal(ann.sync.get(key), `value of ${key}`);
+    ann.satisfied();
+  }
+  assert.equal(ann.sync.get('constructor'), undefined);
+  for (const key of [5, null, undefined, ['5'], { toString: () => '5' }, Symbol('5')]) {
+    assert.throws(() => ann.sync.get(key), { code: 'KEY_INVALID' });
+  }
+});
+
+test('a clock of the application’s own that reads another key meanwhile changes nothing for the reader', async (t) => {
+  let [meanwhile, time] = [() => {}, 1_700_000_000_000];
+  const clock = () => {
+    const now = meanwhile;
+    meanwhile = () => {};
+    now();
+    return time;
+  };
+  const tokyo = await openReplica({ id: 'tokyo', clock });
+  t.after(() => tokyo.close());
+  const ann = warm(tokyo);
+  for (let n = 0; n < 300; n += 1) ann.sync.set(`key ${n}`, n % 2 ? `value ${n}` : { n });
+  ann.satisfied();
+  const value = (n) => (n % 2 ? `value ${n}` : { n });
+  for (let n = 0; n < 300; n += 1) {
+    time += 1;
+    meanwhile = () => assert.deepEqual(ann.sync.get(`key ${(7 * n) % 300}`), value((7 * n) % 300));
+    assert.deepEqual(ann.sync.get(`key ${n}`), value(n));
+    meanwhile = () => ann.sync.set(`key ${n}`, 'changed');
+    assert.deepEqual(ann.sync.get(`key ${n}`), 'changed');
+    ann.sync.set(`key ${n}`, value(n));
   }
 });
 

@@ -2,7 +2,8 @@
  * Curves: what one operation costs among 10³ … 10⁶ entries. Flat or logarithmic is the goal, without a cliff.
  *
  * The operations have run on a small store before, often enough for the engine to have compiled them: what is seen is what the
- * size costs (memory that is not in a cache among it, which `Map` pays as well), not a cold start.
+ * size costs (memory that is not in a cache among it, which `Map` pays as well), not a cold start. Each key is read for the first
+ * time once, in a store that has written it and in one that has loaded it; then again.
  */
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
@@ -34,9 +35,9 @@ async function measure(contender, size) {
   // Anywhere among them, as often at every size.
   const order = shuffled(size);
   const places = Array.from({ length: OPERATIONS }, (_, at) => names[order[at % size]]);
-  figures.read = timeSync(OPERATIONS, () => {
-    for (const name of places) assert(contender.get(held, name) !== undefined);
-  });
+  const first = places.slice(0, size);
+  figures['read, the first time'] = readAll(contender, held, first);
+  figures.read = readAll(contender, held, places);
   const others = places.map((_, at) => text('another', at));
   figures.overwrite = timeSync(OPERATIONS, () => {
     for (let at = 0; at < OPERATIONS; at += 1) contender.put(held, places[at], others[at]);
@@ -47,17 +48,24 @@ async function measure(contender, size) {
     for (let at = 0; at < OPERATIONS; at += 1) contender.put(held, fresh[at], others[at]);
     contender.done(held);
   });
-  if (contender.replicate !== undefined) await copies(contender, held, { size: size + OPERATIONS, names, figures });
+  if (contender.replicate !== undefined) await copies(contender, held, { size: size + OPERATIONS, names, first, figures });
   await contender.close(held);
   return figures;
 }
 
+function readAll(contender, store, names) {
+  return timeSync(names.length, () => {
+    for (const name of names) assert(contender.get(store, name) !== undefined);
+  });
+}
+
 /** Saved, loaded and replicated whole, each by the entry; then the answers to single changes. */
-async function copies(contender, held, { size, names, figures }) {
+async function copies(contender, held, { size, names, first, figures }) {
   let bytes;
   figures.save = await time(size, async () => (bytes = await contender.save(held)));
   const loaded = await contender.open();
   figures.load = await time(size, () => contender.load(loaded, bytes));
+  figures['read what was loaded'] = readAll(contender, loaded, first);
   for (const name of names) assert(contender.get(loaded, name) !== undefined);
   for (let at = 0; at < OPERATIONS; at += 1) assert.equal(contender.get(loaded, key(size - OPERATIONS + at)), text('another', at));
   await contender.close(loaded);

@@ -1,0 +1,155 @@
+/**
+ * Copies that came together stay together, on one sheet, as they came: texts of a log, or neighbours joined to one text
+ * (`page.ts`). For each an object of its own and a place in a map would cost several times what it costs to find it here.
+ *
+ * Invariant: what `is` says of a key and a place is true until the copy there is dropped; dropped it never comes back.
+ */
+import type { Mark, Marks, Stored } from './copy.js';
+
+/** The most copies on a sheet: at least as many as the core hands over with one read, and as many as a log has. */
+export const SHEET_BITS = 10;
+export const SHEET = 1 << SHEET_BITS;
+/** A sheet of texts of which fewer than one in so many copies are left is not worth its lists, unless few are gone. */
+const WORTH = 8;
+const FEW = 64;
+const FACTOR = 0x9e3779b1;
+
+/** A hash of a part of a text. Nobody who does not know the seed can choose keys that are slow to find. */
+export function hash(text: string, from: number, until: number, seed: number): number {
+  let [sum, at] = [seed, from];
+  for (; at + 1 < until; at += 2) {
+    sum = Math.imul(sum ^ text.charCodeAt(at) ^ (text.charCodeAt(at + 1) << 16), FACTOR);
+    sum ^= sum >>> 15;
+  }
+  if (at === until) return sum;
+  sum = Math.imul(sum ^ text.charCodeAt(at), FACTOR);
+  return sum ^ (sum >>> 15);
+}
+
+/** A sheet, open at the copy that was read last. */
+export interface Sheet {
+  /** What is open, as it is stored, and whose write it is. */
+  readonly value: string;
+  readonly mark: Mark;
+  /** How many places there are. */
+  readonly size: number;
+  /** The place that was read last. */
+  readonly at: number;
+  /** Whether all but the first have come without anybody's asking for them. */
+  readonly unasked: boolean;
+  /** Whether there is a copy of this key at a place. */
+  is(key: string, at: number): boolean;
+  /** Whether there is a copy at a place. */
+  has(at: number): boolean;
+  /** The key that stands at a place. */
+  key(at: number): string;
+  hash(at: number, seed: number): number;
+  /** Opens it where there is a copy. */
+  open(at: number): void;
+  /** The copy at a place is no longer true. False once the sheet is not worth its memory. */
+  drop(at: number): boolean;
+}
+
+/** Keys and values as texts of their own. */
+abstract class Texts implements Sheet {
+  readonly unasked = false;
+  at = 0;
+  /** Key, value, key, value, …; nothing where there is no copy. */
+  protected readonly texts: (string | undefined)[];
+  #gone = 0;
+
+  constructor(texts: (string | undefined)[]) {
+    this.texts = texts;
+  }
+
+  abstract readonly mark: Mark;
+
+  get size(): number {
+    return this.texts.length >>> 1;
+  }
+
+  get value(): string {
+    return this.texts[2 * this.at + 1] as string;
+  }
+
+  is(key: string, at: number): boolean {
+    return 2 * at < this.texts.length && this.texts[2 * at] === key;
+  }
+
+  has(at: number): boolean {
+    return this.texts[2 * at + 1] !== undefined;
+  }
+
+  key(at: number): string {
+    return this.texts[2 * at] as string;
+  }
+
+  hash(at: number, seed: number): number {
+    const key = this.texts[2 * at] as string;
+    return hash(key, 0, key.length, seed);
+  }
+
+  open(at: number): void {
+    this.at = at;
+  }
+
+  drop(at: number): boolean {
+    this.texts[2 * at] = undefined;
+    this.texts[2 * at + 1] = undefined;
+    this.#gone += 1;
+    return this.#gone < FEW || WORTH * (this.size - this.#gone) > this.size;
+  }
+}
+
+/** The writes of a log, once the core was given them. */
+export class Written extends Texts {
+  readonly #kinds: Uint8Array;
+  readonly #marks: Marks;
+  /** What it counts for. */
+  readonly weight: number;
+
+  constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks, weight: number) {
+    super(texts);
+    this.#kinds = kinds;
+    this.#marks = marks;
+    this.weight = weight;
+  }
+
+  get mark(): Mark {
+    return this.#marks[this.#kinds[this.at] as 0 | 1];
+  }
+
+  /** Where a key was deleted there is no copy. */
+  override has(at: number): boolean {
+    return (this.#kinds[at] as Stored) !== 3 && super.has(at);
+  }
+
+  override is(key: string, at: number): boolean {
+    return super.is(key, at) && (this.#kinds[at] as Stored) !== 3;
+  }
+}
+
+/** Copies that came one at a time. */
+export class Loose extends Texts {
+  readonly #marks: Mark[] = [];
+
+  constructor() {
+    super([]);
+  }
+
+  get mark(): Mark {
+    return this.#marks[this.at] as Mark;
+  }
+
+  /** Puts one behind the others. */
+  add(key: string, value: string, mark: Mark): number {
+    this.texts.push(key, value);
+    return this.#marks.push(mark) - 1;
+  }
+
+  /** The copy at a place becomes another one. */
+  renew(at: number, value: string, mark: Mark): void {
+    this.texts[2 * at + 1] = value;
+    this.#marks[at] = mark;
+  }
+}
