@@ -12,17 +12,18 @@ export const SHEET = 1 << SHEET_BITS;
 /** A sheet of texts of which fewer than one in so many copies are left is not worth its lists, unless few are gone. */
 const WORTH = 8;
 const FEW = 64;
-const FACTOR = 0x9e3779b1;
 
-/** A hash of a part of a text. Nobody who does not know the seed can choose keys that are slow to find. */
+/**
+ * A hash of a part of a text. The seed is odd. Nobody who does not know it can choose keys that are slow to find: of two texts that
+ * differ, in whatever bits, what comes of the difference depends on the second product, and so on the seed.
+ */
 export function hash(text: string, from: number, until: number, seed: number): number {
   let [sum, at] = [seed, from];
   for (; at + 1 < until; at += 2) {
-    sum = Math.imul(sum ^ text.charCodeAt(at) ^ (text.charCodeAt(at + 1) << 16), FACTOR);
-    sum ^= sum >>> 15;
+    sum = Math.imul(sum ^ text.charCodeAt(at) ^ (text.charCodeAt(at + 1) << 16), seed);
+    sum = Math.imul(sum ^ (sum >>> 15), seed);
   }
-  if (at === until) return sum;
-  sum = Math.imul(sum ^ text.charCodeAt(at), FACTOR);
+  if (at < until) sum = Math.imul(sum ^ text.charCodeAt(at), seed);
   return sum ^ (sum >>> 15);
 }
 

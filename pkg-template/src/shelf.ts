@@ -16,7 +16,7 @@ const MASK = (1 << SHEET_BITS) - 1;
 export const NOWHERE = -1;
 
 export class Shelf {
-  readonly #seed = (Math.random() * 2 ** 32) | 0;
+  readonly #seed = (Math.random() * 2 ** 32) | 1;
   #sheets: (Sheet | undefined)[] = [];
   /** How many sheets are in the table, or were: the first ones. */
   #listed = 0;

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { openReplica } from 'edge-session';
 import { collect } from './garbage.mjs';
-import { numbers, openAll, pull, SECRET, warm } from './support.mjs';
+import { numbers, open, openAll, pull, SECRET, warm } from './support.mjs';
 
 test('walks and reads here and there, by several at once, show what is true, whatever is written, deleted or changes elsewhere', async (t) => {
   for (const seed of [1, 2, 3]) {
@@ -239,6 +239,23 @@ test('a page of copies of which most have changed elsewhere is let go of, and wh
     for (let n = from; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
     for (let n = 0; n < 500; n += 1) assert.equal(bob.sync.get(key(n)), n % 4 ? word : 'old');
   }
+});
+
+test('keys that somebody has chosen to be slow to find are kept and found as fast as others', async (t) => {
+  // What one difference does to a sum of two units each, the next may take back: so it was once, whatever the sum began with.
+  const chosen = (n) => Array.from({ length: 15 }, (_, bit) => ((n >> bit) & 1 ? 'a\uce00a\uce01' : 'a\u4e00a\u4e00')).join('');
+  const other = (n) => chosen(0).slice(5) + String(n).padStart(5, '0');
+  const took = [];
+  for (const key of [other, chosen]) {
+    const ann = warm(await open(t, { id: 'tokyo' }));
+    const before = performance.now();
+    for (let n = 0; n < 32_768; n += 1) ann.sync.set(key(n), n);
+    ann.satisfied();
+    for (let n = 0; n < 32_768; n += 1) assert.equal(ann.sync.get(key(n)), n);
+    took.push(performance.now() - before);
+  }
+  const [usual, hostile] = took;
+  assert(hostile < 5 * usual + 500, `${hostile} ms and not ${usual}`);
 });
 
 const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
