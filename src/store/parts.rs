@@ -38,6 +38,8 @@ pub(crate) struct Extent {
     bytes: u64,
     /// Bytes that the others take in a message, and entries of which the dot comes alone.
     others: u64,
+    /// Bytes of those that came with them and were replaced: their text goes with the blocks that it is in.
+    gone: u64,
     /// The longest key and the longest value.
     pub(crate) key: usize,
     pub(crate) value: usize,
@@ -46,7 +48,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    const NONE: Self = Self { len: 0, bare: 0, bytes: 0, others: 0, key: 0, value: 0, nameless: false };
+    const NONE: Self = Self { len: 0, bare: 0, bytes: 0, others: 0, gone: 0, key: 0, value: 0, nameless: false };
 
     #[inline(always)]
     fn count(&mut self, key: &Key, set: &ListedSet) {
@@ -86,6 +88,7 @@ impl Extent {
         self.bare += other.bare;
         self.bytes += other.bytes;
         self.others += other.others;
+        self.gone += other.gone;
         self.key = self.key.max(other.key);
         self.value = self.value.max(other.value);
         self.nameless |= other.nameless;
@@ -119,6 +122,16 @@ impl Keys {
     /// How many bytes they take in a message, as the limits count them.
     pub(crate) const fn weight(&self) -> u64 {
         self.extent.bytes + self.extent.others
+    }
+
+    /// How many bytes came, as the limits count them: they, and what they have replaced.
+    pub(crate) const fn came(&self) -> u64 {
+        self.weight() + self.extent.gone
+    }
+
+    /// Takes note that they are what is left of so many bytes that came.
+    pub(crate) const fn note_came(&mut self, bytes: u64) {
+        self.extent.gone = bytes.saturating_sub(self.weight());
     }
 
     /// About how many bytes they take written: beside key and value an entry takes a fourth of what the limits count for it, and

@@ -248,6 +248,8 @@ impl SpaceState {
         }
         index.tidy(&table);
         (self.table, self.index) = (table, index);
+        // Its blocks are others, and it does not know which of them have been looked at.
+        self.table.sweep(u64::MAX);
     }
 
     /// Applies a delta in one atomic step, and tells which keys changed.
@@ -261,7 +263,7 @@ impl SpaceState {
             return Ok(self.fill(delta));
         }
         let Delta { from, to, keys, .. } = delta;
-        let came = keys.weight();
+        let came = keys.came();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();
         let mut changed = Vec::new();
@@ -300,7 +302,7 @@ impl SpaceState {
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
     fn fill(&mut self, delta: Delta) -> Changes {
-        let came = delta.keys.weight();
+        let came = delta.keys.came();
         let keys = delta.keys.with_entries();
         let mut table = self.table.for_keys(keys.len());
         table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));

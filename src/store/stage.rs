@@ -112,7 +112,7 @@ impl Stage {
 
 /// All keys; of those that both have, the newer.
 fn replace(older: Keys, newer: Keys) -> Keys {
-    let (mut keys, room) = (Keys::new(), older.len());
+    let (mut keys, room, came) = (Keys::new(), older.len(), older.came() + newer.came());
     let mut newer = newer.into_iter().peekable();
     for (key, set) in older {
         while let Some((other, set)) = newer.next_if(|(other, _)| *other < key) {
@@ -122,5 +122,6 @@ fn replace(older: Keys, newer: Keys) -> Keys {
         keys.put(key, set, room);
     }
     keys.extend(newer);
+    keys.note_came(came);
     keys
 }

@@ -43,8 +43,8 @@ impl Held {
 /// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
 const TOGETHER: u32 = 64;
 
-/// A block of slots is looked at for each so many bytes that may have died: 64 for each slot, which is the least that the limits
-/// count for an entry.
+/// When so many bytes may have died, blocks of slots are looked at: one for each 64 bytes a slot, which is the least that the
+/// limits count for an entry.
 const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 
 /// A hash of a key that has no slot.
@@ -298,9 +298,9 @@ impl Table {
 
     /// Sees to it that blocks of text of which little is held are not kept in memory for long. To be called after each step
     /// with how many bytes may have gone in it, as the limits count them. The work is in proportion to that: a block of slots
-    /// for each [`LOOK`] bytes.
+    /// for each [`LOOK`] bytes. The greatest number: all are looked at.
     pub(crate) fn sweep(&mut self, gone: u64) {
-        self.dead += gone;
+        self.dead = self.dead.saturating_add(gone);
         if self.dead >= LOOK {
             self.look();
         }
@@ -309,11 +309,16 @@ impl Table {
     #[inline(never)]
     fn look(&mut self) {
         let blocks = self.slots.blocks.len();
-        for _ in 0..blocks.min((self.dead / LOOK) as usize) {
-            self.next = if self.next + 1 < blocks { self.next + 1 } else { 0 };
-            self.slots.gather(self.next);
+        for _ in 0..blocks {
+            let next = if self.next + 1 < blocks { self.next + 1 } else { 0 };
+            // A block that was adopted may have few slots.
+            let slots = self.slots.blocks.get(next).map_or(0, Vec::len);
+            let Some(left) = self.dead.checked_sub(slots as u64 * ENTRY_OVERHEAD) else { return };
+            (self.dead, self.next) = (left, next);
+            self.slots.gather(next);
         }
-        self.dead %= LOOK;
+        // All that there are.
+        self.dead = 0;
     }
 
     /// The keys with entries between two bounds, in order.
@@ -352,11 +357,13 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::codec::{Reader, Writer};
-    use crate::id::{ReplicaId, Space};
-    use crate::store::delta::Delta;
-    use crate::store::entry::Content;
+    use crate::id::{Dot, ReplicaId, Space};
+    use crate::store::delta::{Delta, Keys, Listed, ListedSet};
+    use crate::store::entry::{Content, DataEntry, Key};
     use crate::store::limits::Limits;
+    use crate::store::stage::{Part, Stage};
     use crate::store::{Log, Mutation, SessionConsistentStore, Written};
+    use crate::time::Hlc;
     use crate::vector::VersionVector;
 
     /// A replica, and another one which is told of all that it writes, in bytes.
@@ -425,5 +432,79 @@ mod tests {
             // Half of a block may be dead, and an entry may have died unseen for each slot.
             assert!(pinned <= 2 * held + 2_021 * 64 + (64 << 10), "{pinned} for {held}");
         }
+    }
+
+    /// The bytes of keys with these values, of the write of this sequence, and the keys as they are read from them.
+    fn told(pair: &Pair, from: u64, to: u64, keys: &[(String, u64, String)]) -> Option<Delta> {
+        let (vector, hlc) = (|sequence| VersionVector::from_iter([(pair.id, sequence)]), Hlc::new(1, 0));
+        let one = |(key, sequence, value): &(String, u64, String)| {
+            let text = Content::Text(value.as_str().into());
+            let entry = DataEntry::new(text, Dot::new(pair.id, *sequence), hlc, None, None);
+            (Key::from(key.as_str()), ListedSet::of(Listed::Entry(entry)))
+        };
+        let keys = keys.iter().map(one).collect();
+        let from = if from == 0 { VersionVector::new() } else { vector(from) };
+        let delta = Delta { space: pair.space.clone(), from, to: vector(to), hlc, keys };
+        let mut writer = Writer::new();
+        delta.encode(&mut writer);
+        Delta::decode(&mut Reader::open(&writer.finish()).ok()?).ok()
+    }
+
+    fn is_bounded(pair: &Pair, slots: usize) {
+        let [_, (pinned, held)] = pair.pinned();
+        assert!(pinned <= 2 * held + slots * 64 + (64 << 10), "{pinned} for {held}");
+    }
+
+    #[test]
+    fn what_a_top_up_replaces_pins_nothing() {
+        let Some(mut pair) = Pair::new() else { return };
+        let mut stage = Stage::new(VersionVector::new(), VersionVector::from_iter([(pair.id, 1)]));
+        for n in 0..300_u32 {
+            let value = |what: &str| {
+                (format!("{n:04} {what}"), 1, if what == "a" { "stays".into() } else { format!("{n:.>4000}") })
+            };
+            let Some(delta) = told(&pair, 0, 1, &["a", "b", "c"].map(value)) else { panic!("no delta") };
+            let after = n.checked_sub(1).map(|n| Key::from(format!("{n:04} c")));
+            assert!(stage.take(Part { after, last: n == 299, at: delta.to.clone(), hlc: delta.hlc, keys: delta.keys }));
+        }
+        let newer: Vec<_> =
+            (0..300).flat_map(|n| ["b", "c"].map(|what| (format!("{n:04} {what}"), 2, String::new()))).collect();
+        let Some(top_up) = told(&pair, 0, 2, &newer) else { panic!("no delta") };
+        assert!(pair.other.apply(stage.finish(top_up)).is_ok());
+        is_bounded(&pair, 900);
+    }
+
+    #[test]
+    fn keys_that_came_one_by_one_are_looked_at_as_often() {
+        let Some(mut pair) = Pair::new() else { return };
+        let mut keys = Keys::new();
+        for n in 0..2_000 {
+            let Some(delta) = told(&pair, 0, 1, &[(format!("{n:04}"), 1, "one".into())]) else { panic!("no delta") };
+            keys.append(delta.keys);
+        }
+        let to = VersionVector::from_iter([(pair.id, 1)]);
+        let delta = Delta { space: pair.space.clone(), from: VersionVector::new(), to, hlc: Hlc::new(1, 0), keys };
+        assert!(pair.other.apply(delta).is_ok());
+        for n in 2..2_000 {
+            let hot = (0..8).map(|hot| (format!("hot {hot}"), n, format!("{n:.>1000}")));
+            let keys: Vec<_> = [(format!("cold {n:04}"), n, "stays".into())].into_iter().chain(hot).collect();
+            assert!(told(&pair, n - 1, n, &keys).is_some_and(|delta| pair.other.apply(delta).is_ok()));
+        }
+        is_bounded(&pair, 4_008);
+    }
+
+    #[test]
+    fn slots_that_are_made_anew_are_looked_at_as_often() {
+        let Some(mut pair) = Pair::new() else { return };
+        let keys: Vec<_> = (0..1_200).map(|n| (format!("{n:04}"), 1, "one".into())).collect();
+        assert!(told(&pair, 0, 1, &keys).is_some_and(|delta| pair.other.apply(delta).is_ok()));
+        for n in 0..400_u64 {
+            let (from, cold) = (2 * n + 1, (format!("{:04}", n % 200), 2 * n + 2, "other".into()));
+            let hot = (0..200).map(|hot| (format!("hot {hot:03} {n:03}"), from + 1, ".".repeat(29)));
+            let keys: Vec<_> = [cold.clone()].into_iter().chain(hot).collect();
+            assert!(told(&pair, from, from + 1, &keys).is_some_and(|delta| pair.other.apply(delta).is_ok()));
+            assert!(told(&pair, from, from + 2, &[cold]).is_some_and(|delta| pair.other.apply(delta).is_ok()));
+        }
+        is_bounded(&pair, 2_464);
     }
 }
