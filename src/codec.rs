@@ -248,6 +248,8 @@ pub struct Reader<'b> {
     /// How many of them are looked up as bytes before all are taken apart; none: they are.
     looks: u8,
     items: u64,
+    /// How many bytes keys may share with those before them: read, each has them for itself.
+    pub(crate) shared_bytes: usize,
 }
 
 /// What was to be read, or that it does not stand there.
@@ -271,8 +273,9 @@ impl<'b> Reader<'b> {
     /// As [`Reader::open`].
     pub fn open_beside(frame: &'b [u8], known: Option<&VersionVector>) -> Result<Self, SessionError> {
         let cbor = Input::new(frame);
+        let (ids, shared_bytes) = (Ids::default(), usize::MAX);
         let mut reader =
-            Self { cbor, ids: Ids::default(), shared: None, space: None, rising: (&[], 0), looks: 0, items: 0 };
+            Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, shared_bytes };
         let items = reader.array()?;
         let version = reader.u64()?;
         if version != VERSION {
@@ -574,13 +577,14 @@ impl<'b> Reader<'b> {
         result
     }
 
-    /// Reads a byte string that holds a CBOR sequence, to be taken apart by the caller, and the ids that it may name.
+    /// Reads a byte string that holds a CBOR sequence, to be taken apart by the caller, the ids that it may name, and how many
+    /// bytes its keys may share.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`.
-    pub(crate) fn sequence_of_ids(&mut self) -> Result<(Input<'b>, &Ids), SessionError> {
+    pub(crate) fn sequence_of_ids(&mut self) -> Result<(Input<'b>, &Ids, &mut usize), SessionError> {
         self.settle();
-        Ok((Input::new(self.bytes()?), &self.ids))
+        Ok((Input::new(self.bytes()?), &self.ids, &mut self.shared_bytes))
     }
 
     const fn left(&self) -> usize {

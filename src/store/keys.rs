@@ -239,13 +239,13 @@ pub(crate) struct Decoded {
 /// # Errors
 /// `MESSAGE_MALFORMED`.
 pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
-    let (input, ids) = reader.sequence_of_ids()?;
+    let (input, ids, shared) = reader.sequence_of_ids()?;
     let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     // What is there bounds it, and about a block.
     let bytes = Vec::with_capacity(input.left().min(BLOCK + BLOCK / 2));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
-    let mut decoding = Decoding { input, ids, text, settled, clock, latest, origins, authors: Vec::new() };
+    let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
         decoding.key(&mut keys).map_err(SessionError::malformed)?;
     }
@@ -259,6 +259,8 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
 struct Decoding<'a, 'b> {
     input: Input<'b>,
     ids: &'a Ids,
+    /// How many bytes keys may still share.
+    shared: &'a mut usize,
     text: Texts,
     /// How many keys have the blocks that their texts are pieces of.
     settled: usize,
@@ -353,6 +355,7 @@ impl Decoding<'_, '_> {
         let shared = self.input.near_i64().ok_or(DAMAGED)?;
         let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
         let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
+        *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
         let suffix = self.input.near_text_bytes().ok_or("a key")?;
         if shared.saturating_add(suffix.len()) > PIECE_MAX {
             self.close(keys)?;

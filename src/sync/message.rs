@@ -175,7 +175,8 @@ pub enum Message {
 }
 
 /// The longest message from a peer that is read, in bytes. Replicas cut what they send at 256 KiB; one key with all its
-/// siblings may be longer. A snapshot that is restored has no such limit.
+/// siblings may be longer. What its keys share, and take each for itself when they are read, is no more either. A snapshot that is
+/// restored has no such limit.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
 /// A list of spaces with their vectors, and one more.
@@ -267,7 +268,7 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(SessionError::malformed("a message longer than any that a replica sends"));
         }
-        Self::read(bytes, most, known)
+        Self::read(bytes, most, known, FRAME_BYTES_MAX)
     }
 
     /// Reads a frame as a whole.
@@ -275,11 +276,17 @@ impl Frame {
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
     pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
-        Self::read(bytes, u64::MAX, None)
+        Self::read(bytes, u64::MAX, None, usize::MAX)
     }
 
-    fn read(bytes: &[u8], most: u64, known: Option<(&Space, &VersionVector)>) -> Result<Self, SessionError> {
+    fn read(
+        bytes: &[u8],
+        most: u64,
+        known: Option<(&Space, &VersionVector)>,
+        shared: usize,
+    ) -> Result<Self, SessionError> {
         let mut reader = Reader::open_beside(bytes, known.map(|(_, vector)| vector))?;
+        reader.shared_bytes = shared;
         if let Some((space, _)) = known {
             reader.foresee(space);
         }

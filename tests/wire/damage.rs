@@ -119,6 +119,40 @@ fn a_message_longer_than_any_that_is_sent_is_refused_unread() {
 }
 
 #[test]
+fn keys_that_share_more_than_any_message_has_are_refused() {
+    let mut host = host();
+    let before = digest(&mut host);
+    // A dozen bytes a key, of which each takes a hundred thousand when it is read.
+    let stem = "k".repeat(100_000);
+    let of = |keys: u64| {
+        let one = |n: u64| {
+            let gone = DataEntry::new(Content::Tombstone, Dot::new(fra1(), 2 + n), hlc(30), None, None);
+            (format!("{stem}{n:04}").into(), vec![Listed::Entry(gone)].into())
+        };
+        let keys: Vec<_> = (1..=keys).map(one).collect();
+        let to = vector(&[(fra1(), 2 + keys.len() as u64)]);
+        let delta = Delta { to, keys: keys.into(), ..delta() };
+        Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta)] }.encode()
+    };
+    let (few, many) = (of(100), of(FRAME_BYTES_MAX as u64 / 100_000 + 3));
+    assert!(many.len() < 200_000, "{}", many.len());
+    for (door, enter) in doors().into_iter().take(2) {
+        let error = enter(&mut host, &many).err().unwrap_or_else(|| panic!("{door} took it"));
+        assert!(error.cause().contains("share more"), "{door}: {error}");
+    }
+    assert_eq!(digest(&mut host), before);
+    assert!(Frame::receive(&few).is_ok());
+    // What a replica has stored itself is read.
+    assert!(Frame::decode(&many).is_ok());
+    // Two messages share as one does.
+    let delta = |bytes: &[u8]| Frame::receive(bytes).unwrap().messages.remove(0);
+    let half = of(FRAME_BYTES_MAX as u64 / 200_000 + 3);
+    let twice = Frame { from: fra1(), to: None, messages: vec![delta(&half), delta(&half)] }.encode();
+    assert!(Frame::receive(&half).is_ok());
+    assert!(Frame::receive(&twice).is_err());
+}
+
+#[test]
 fn another_version_is_refused() {
     for (name, frame) in examples() {
         let mut bytes = frame.encode();
