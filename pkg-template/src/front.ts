@@ -44,6 +44,7 @@ export class Account implements Noting {
   /** What was read of the log: whose dot is told with the log. */
   #pending: Mark | undefined;
   covered = NEVER;
+  lacks = 0;
   #open = false;
 
   constructor(raw: CoreSession, front: Front) {
@@ -68,14 +69,14 @@ export class Account implements Noting {
   /** Tells the core. The log is empty. */
   settle(): void {
     this.#open = false;
+    // The next read is use again.
+    if (this.covered >= 0) this.covered = ~this.covered;
     // Unless the log was lost.
     if (this.#pending !== undefined && this.#pending.sequence > 0) this.#learn(this.#pending);
     this.#pending = undefined;
     // Even where nothing is new: whoever reads uses the session.
     this.raw.recordReads(Float64Array.from([...this.#untold].flatMap((origin) => [origin, this.known[origin] as number])));
     this.#untold.clear();
-    // The next read is use again.
-    this.covered = NEVER;
     const now = this.#front.usedAt();
     if (now !== undefined) this.raw.noteUse(now);
   }

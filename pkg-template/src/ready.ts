@@ -10,8 +10,10 @@ const none = () => Object.create(null) as Record<string, never>;
 
 /** Whoever reads, and what he has read of each origin. */
 export interface Reader {
-  /** At which state of what is ready he had read all of its writes; below 0 that is to be seen. */
+  /** At which state of what is ready he had read all of its writes; the complement of it where the next read is to be noted. */
   covered: number;
+  /** An origin of which he had not read all when that was looked at last. */
+  lacks: number;
   /** The greatest sequence that he has read of each origin. */
   readonly known: readonly number[];
 }
@@ -22,8 +24,8 @@ export class Ready {
   #others: Record<string, Json> = none();
   /** The greatest sequence of each origin among the writes of the copies. */
   #top: number[] = [];
-  /** Goes up when there may be a write that a reader has not read. */
-  #state = 0;
+  /** Goes up when there may be a write that a reader has not read. From 1 on: 0 is the complement of no state. */
+  #state = 1;
 
   /** The copy of a key that is a string, for a reader who needs no note of it. */
   string(key: string, reader: Reader): string | undefined {
@@ -37,16 +39,13 @@ export class Ready {
 
   /** Keeps a copy that a reader has read, of which he has a note; the one that is kept. */
   put(key: string, copy: Copy, { origin, sequence }: Mark, reader: Reader): Copy {
-    const top = this.#top[origin] ?? 0;
-    if (sequence > top) {
-      // He knows it, and whoever knew all before him knows all but it.
-      const covered = reader.covered === this.#state;
+    const covered = reader.covered === this.#state || reader.covered === ~this.#state;
+    if (sequence > (this.#top[origin] ?? 0)) {
       this.#top[origin] = sequence;
       this.#state += 1;
-      if (covered) reader.covered = this.#state;
     }
-    // Who has read the last write of an origin may have read all of them now.
-    if ((sequence >= top || reader.covered < 0) && this.#top.every((most, at) => most <= (reader.known[at] ?? 0))) reader.covered = this.#state;
+    // He knows this write, so whoever knew all the others knows all.
+    if (covered || this.#covers(reader)) reader.covered = this.#state;
     if (typeof copy !== 'string') return (this.#others[key] ??= copy);
     return (this.#strings[key] ??= copy);
   }
@@ -55,6 +54,19 @@ export class Ready {
   delete(key: string): void {
     if (this.#strings[key] !== undefined) delete this.#strings[key];
     else if (this.#others[key] !== undefined) delete this.#others[key];
+  }
+
+  /**
+   * Whether a reader has read all of the writes. It is looked at from where it was not so the last time: mostly it is not so there
+   * yet, and to look at each origin with each read would cost more than the read.
+   */
+  #covers(reader: Reader): boolean {
+    for (let left = this.#top.length; left > 0; left -= 1) {
+      if (reader.lacks >= this.#top.length) reader.lacks = 0;
+      if ((this.#top[reader.lacks] ?? 0) > (reader.known[reader.lacks] ?? 0)) return false;
+      reader.lacks += 1;
+    }
+    return true;
   }
 
   clear(): void {

@@ -258,6 +258,29 @@ test('keys that somebody has chosen to be slow to find are kept and found as fas
   assert(hostile < 5 * usual + 500, `${hostile} ms and not ${usual}`);
 });
 
+test('whoever lacks one of many writers reads what others have written about as fast as with few', async (t) => {
+  const [paris] = await openAll(t, ['paris']);
+  const count = 800;
+  for (let n = 0; n < count; n += 1) {
+    const writer = await openReplica({ id: 'writer' });
+    writer.session().sync.set(`key ${n}`, 'value');
+    await paris.exchange(await writer.exchange(await paris.exchange(new Uint8Array())));
+    await writer.close();
+  }
+  const [ann, bob] = [paris.session(), paris.session()];
+  const read = (reader, among) => {
+    const before = performance.now();
+    for (let n = 0; n < 20_000; n += 1) assert(reader.sync.get(`key ${(7 * n) % among}`) === 'value');
+    return performance.now() - before;
+  };
+  const least = (reader, among) => Math.min(...[1, 2, 3, 4].map(() => read(reader, among)));
+  read(ann, count);
+  const few = least(ann, 40);
+  const many = least(bob, count - 1);
+  assert(many < 10 * few + 10, `${many} ms among many, ${few} among few`);
+  assert.equal(Object.keys(bob.inspect().reads).length, count - 1);
+});
+
 const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
 test('copies that come and go take no more memory than those that there are', { skip: untold }, async (t) => {
   const buffers = () => {
