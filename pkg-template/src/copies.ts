@@ -11,7 +11,7 @@ import { type Reader, Ready } from './ready.js';
 import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
 import { NOWHERE, SHEETS, Shelf } from './shelf.js';
 
-/** The most that is kept of logs in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then all are let go of. */
+/** The most that is kept of logs in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then those are let go of that nobody reads. */
 export const WRITTEN_UNITS = 1 << 24;
 const WRITE_UNITS = 32;
 /** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
@@ -40,7 +40,7 @@ export interface Noting extends Reader {
 /** The copies of a space. */
 export class Copies {
   readonly #budget: Budget;
-  /** How much of it is this space's: logs count until all are let go of. */
+  /** How much of it is this space's: logs count until they are let go of, or are seen to be read. */
   #units = 0;
   #shelf = this.#empty();
   /** The sheet that was read last, or came last; and its number. */
@@ -142,14 +142,13 @@ export class Copies {
     this.#see();
   }
 
-  /** Lets go of all logs. */
+  /** Lets go of the logs of which nobody has read anything. The others count no longer: they hold what is read, once of each key. */
   relieve(): void {
     if (this.#quiet) return this.clear();
     this.#list();
-    // At once: each would be looked for.
-    this.ready.clear();
     for (let number = 0; number < this.#shelf.size; number += 1) {
-      if (this.#shelf.sheet(number) instanceof Written) this.#shelf.remove(number);
+      const sheet = this.#shelf.sheet(number);
+      if (sheet instanceof Written && !sheet.seen) this.#shelf.remove(number);
     }
     this.#spend();
     this.#see();

@@ -197,7 +197,7 @@ export class Front {
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
   read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
-    return at < 0 ? copies.get(key, reader) : this.#log.read(at, reader);
+    return at < 0 ? (copies.ready.string(key, reader) ?? copies.get(key, reader)) : this.#log.read(at, reader);
   }
 
   /**

@@ -19,6 +19,8 @@ export class Page implements Sheet {
   /** How many copies there are, or were. The first is what the core was asked for. */
   readonly size: number;
   at = 0;
+  /** It came because somebody reads. */
+  seen = true;
   mark = new Mark(0);
   readonly #text: string;
   /** How many there are; the rows; where the text ends; the writes. */

@@ -36,6 +36,8 @@ export interface Sheet {
   readonly size: number;
   /** The place that was read last. */
   readonly at: number;
+  /** Whether anything of it was read, or of what stood in the place of something before. */
+  seen: boolean;
   /** Whether all but the first have come without anybody's asking for them. */
   readonly unasked: boolean;
   /** Whether there is a copy of this key at a place. */
@@ -55,6 +57,7 @@ export interface Sheet {
 abstract class Texts implements Sheet {
   readonly unasked = false;
   at = 0;
+  seen = false;
   /** Key, value, key, value, …; nothing where there is no copy. */
   protected readonly texts: (string | undefined)[];
   #gone = 0;
@@ -92,6 +95,7 @@ abstract class Texts implements Sheet {
 
   open(at: number): void {
     this.at = at;
+    this.seen = true;
   }
 
   drop(at: number): boolean {

@@ -105,6 +105,8 @@ export class Shelf {
     for (; rows[row + 1] !== 0; row = (row + 2) & mask) {
       const other = (rows[row + 1] as number) - 1;
       if (rows[row] !== sum || !this.#sheets[other >> SHEET_BITS]?.is(sheet.key(at), other & MASK)) continue;
+      // Who has read the one will read the other.
+      sheet.seen ||= this.#sheets[other >> SHEET_BITS]?.seen === true;
       this.drop(other);
       break;
     }
