@@ -123,8 +123,8 @@ pub struct Config {
     pub query_timeout: Option<Millis>,
     /// A query that takes as long is told of, in milliseconds.
     pub slow: Millis,
-    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above half of it a token
-    /// is folded, so that holders without a key have room for what they add.
+    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above five eighths of it a
+    /// token is folded, so that holders without a key have room for what they add.
     pub token_bytes: usize,
 }
 
