@@ -23,7 +23,7 @@ const WORTH = 8;
 const TRIED = 4;
 /** After so many what came before counts half. */
 const RECENT = 512;
-/** The most pages that are not listed: whoever reads here and there beside a walk has them listed then. */
+/** The most sheets that are not listed when a page comes: of pages that came again and again all but the last go when they are. */
 const UNLISTED = 128;
 const NONE = new Loose();
 
@@ -105,6 +105,7 @@ export class Copies {
 
   /** Takes what came with a read: first the copy that the core was asked for. */
   add(key: string, text: string, numbers: Uint32Array): void {
+    if (this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
     const page = new Page(text, numbers);
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
@@ -165,7 +166,7 @@ export class Copies {
 
   /** The copy of a key that is not the next one on the open sheet. */
   #look(key: string, reader: Noting): Copy | undefined {
-    if (this.#walked && this.#shelf.size - this.#shelf.listed <= UNLISTED) {
+    if (this.#walked) {
       // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
       const number = this.#begins.get(key);
       const page = number === undefined ? undefined : this.#shelf.sheet(number);

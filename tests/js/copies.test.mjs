@@ -306,6 +306,27 @@ test('copies that come and go take no more memory than those that there are', { 
   assert(more <= 300_000, `140,000 copies that came and went have left ${more} bytes`);
 });
 
+test('sessions that each read the same few neighbours, as those of requests do, leave nothing behind', { skip: untold }, async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const key = (n) => `key ${String(n).padStart(3, '0')}`;
+  for (let n = 0; n < 200; n += 1) ann.sync.set(key(n), 'value '.repeat(20));
+  await pull(paris, tokyo);
+  const taken = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  let before = 0;
+  for (let round = 0; round < 3_000; round += 1) {
+    if (round === 500) before = taken();
+    const session = paris.session();
+    for (let n = 10; n < 40; n += 1) assert(session.sync.get(key(n)) !== undefined);
+    session[Symbol.dispose]();
+  }
+  const more = taken() - before;
+  assert(more < 4_000_000, `2,500 sessions that were let go of have left ${more} bytes`);
+});
+
 test('whoever changes an object that was read changes it for nobody else, however often it is read and however deep', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
