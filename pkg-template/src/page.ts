@@ -65,9 +65,12 @@ export class Page implements Sheet {
     if (write !== this.#write) this.#turn(write);
   }
 
-  drop(at: number): boolean {
+  drop(at: number): void {
     this.#numbers[ROW * at + 3] = GONE;
     this.#gone += 1;
+  }
+
+  get worth(): boolean {
     return 2 * this.#gone < this.size;
   }
 

@@ -49,8 +49,10 @@ export interface Sheet {
   hash(at: number, seed: number): number;
   /** Opens it where there is a copy. */
   open(at: number): void;
-  /** The copy at a place is no longer true. False once the sheet is not worth its memory. */
-  drop(at: number): boolean;
+  /** The copy at a place is no longer true. */
+  drop(at: number): void;
+  /** Whether enough copies are left for the memory it takes. */
+  readonly worth: boolean;
 }
 
 /** Keys and values as texts of their own. */
@@ -60,10 +62,12 @@ abstract class Texts implements Sheet {
   seen = false;
   /** Key, value, key, value, …; nothing where there is no copy. */
   protected readonly texts: (string | undefined)[];
-  #gone = 0;
+  /** At how many places there is no copy. */
+  #gone: number;
 
-  constructor(texts: (string | undefined)[]) {
+  constructor(texts: (string | undefined)[], gone: number) {
     this.texts = texts;
+    this.#gone = gone;
   }
 
   abstract readonly mark: Mark;
@@ -98,10 +102,13 @@ abstract class Texts implements Sheet {
     this.seen = true;
   }
 
-  drop(at: number): boolean {
+  drop(at: number): void {
     this.texts[2 * at] = undefined;
     this.texts[2 * at + 1] = undefined;
     this.#gone += 1;
+  }
+
+  get worth(): boolean {
     return this.#gone < FEW || WORTH * (this.size - this.#gone) > this.size;
   }
 }
@@ -114,7 +121,7 @@ export class Written extends Texts {
   readonly weight: number;
 
   constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks, weight: number) {
-    super(texts);
+    super(texts, kinds.reduce((gone, kind) => (kind === 3 ? gone + 1 : gone), 0));
     this.#kinds = kinds;
     this.#marks = marks;
     this.weight = weight;
@@ -139,7 +146,7 @@ export class Loose extends Texts {
   readonly #marks: Mark[] = [];
 
   constructor() {
-    super([]);
+    super([], 0);
   }
 
   get mark(): Mark {

@@ -72,6 +72,8 @@ export class Shelf {
       const sheet = this.#sheets[this.#listed];
       if (sheet === undefined) continue;
       for (let at = 0; at < sheet.size; at += 1) this.#enter(sheet, at, (this.#listed << SHEET_BITS) | at);
+      // What it has deleted is deleted.
+      if (!sheet.worth) this.remove(this.#listed);
     }
   }
 
@@ -87,7 +89,8 @@ export class Shelf {
     const sheet = this.#sheets[number];
     if (sheet === undefined) return;
     this.#dropped(sheet.key(at));
-    if (!sheet.drop(at)) this.remove(number);
+    sheet.drop(at);
+    if (!sheet.worth) this.remove(number);
   }
 
   /** Lets go of a sheet. */
