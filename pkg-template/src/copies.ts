@@ -96,7 +96,7 @@ export class Copies {
   write(texts: string[], kinds: Uint8Array, marks: Marks, units: number): void {
     const weight = units + WRITE_UNITS * kinds.length;
     const quiet = this.#quiet;
-    this.#add(new Written(texts, kinds, marks, weight));
+    this.#add(new Written(texts, kinds, marks));
     this.#budget.units += weight;
     this.#units += weight;
     this.#quiet = quiet;

@@ -117,14 +117,11 @@ abstract class Texts implements Sheet {
 export class Written extends Texts {
   readonly #kinds: Uint8Array;
   readonly #marks: Marks;
-  /** What it counts for. */
-  readonly weight: number;
 
-  constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks, weight: number) {
+  constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks) {
     super(texts, kinds.reduce((gone, kind) => (kind === 3 ? gone + 1 : gone), 0));
     this.#kinds = kinds;
     this.#marks = marks;
-    this.weight = weight;
   }
 
   get mark(): Mark {
