@@ -129,8 +129,82 @@ pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<
     Some(json)
 }
 
+/// Claims as they stand in the JSON.
+#[derive(PartialEq, Eq, Debug)]
+struct Stand<'t> {
+    iss: Cow<'t, str>,
+    sub: Option<Cow<'t, str>>,
+    sid: Cow<'t, str>,
+    cid: Option<Cow<'t, str>>,
+    spc: Option<Cow<'t, str>>,
+    gua: Option<u64>,
+    iat: u64,
+    exp: u64,
+    end: Option<u64>,
+    dep: Option<SessionVector>,
+}
+
 /// Reads claims and signed dependencies, if the JSON holds exactly one of each and all are well formed.
 pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
+    let Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep } = as_written(json).or_else(|| in_any_order(json))?;
+    let claims = Claims {
+        issuer: iss.into_owned(),
+        subject: sub.map(Cow::into_owned),
+        session: SessionId::from_bytes(base64url::array(sid.as_bytes())?),
+        client: cid.map(Cow::into_owned),
+        space: match (spc, dep.as_ref().and_then(|dep| dep.iter().next())) {
+            (Some(text), _) => text.parse().ok()?,
+            // Mostly the same, and then there once.
+            (None, Some((space, _))) if space.name() == SPACE && space.generation() == 1 => space.clone(),
+            (None, _) => Space::first(SPACE).ok()?,
+        },
+        guarantees: match gua {
+            None => Guarantees::ALL,
+            Some(bits) => Guarantees::from_bits(bits.try_into().ok()?).ok()?,
+        },
+        issued_at: millis(iat)?,
+        expires_at: millis(exp)?,
+        ends_at: millis(end.unwrap_or(exp))?,
+    };
+    (claims.ends_at >= claims.expires_at).then_some((claims, dep.unwrap_or_default()))
+}
+
+/// What [`write`] has written, without a look at where else a claim might stand. What it does not know is for
+/// [`in_any_order`]; what it reads, that one reads alike.
+fn as_written(json: &[u8]) -> Option<Stand<'_>> {
+    let json = &mut Reader::new(json)?;
+    json.word(r#"{"iss":"#)?;
+    let iss = json.string()?;
+    let sub = after(json, r#","sub":"#, Reader::string)?;
+    json.word(r#","sid":"#)?;
+    let sid = json.string()?;
+    let cid = after(json, r#","cid":"#, Reader::string)?;
+    let spc = after(json, r#","spc":"#, Reader::string)?;
+    let gua = after(json, r#","gua":"#, Reader::number)?;
+    json.word(r#","iat":"#)?;
+    let iat = json.number()?;
+    json.word(r#","exp":"#)?;
+    let exp = json.number()?;
+    let end = after(json, r#","end":"#, Reader::number)?;
+    let dep = after(json, r#","dep":"#, read_dependencies)?;
+    json.word("}")?;
+    json.is_done().then_some(Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep })
+}
+
+/// What follows `name`, if that comes next; nothing at all if it is not well formed.
+fn after<'t, T>(
+    json: &mut Reader<'t>,
+    name: &str,
+    read: impl FnOnce(&mut Reader<'t>) -> Option<T>,
+) -> Option<Option<T>> {
+    match json.word(name) {
+        Some(()) => read(json).map(Some),
+        None => Some(None),
+    }
+}
+
+/// The claims of any minter.
+fn in_any_order(json: &[u8]) -> Option<Stand<'_>> {
     let (mut iss, mut sub, mut sid, mut cid, mut spc) = (None, None, None, None, None);
     let (mut gua, mut iat, mut exp, mut end, mut dep) = (None, None, None, None, None);
     let mut json = Reader::new(json)?;
@@ -149,30 +223,8 @@ pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
         "aud" | "nbf" => None,
         _ => json.skip(),
     })?;
-    if !json.is_done() {
-        return None;
-    }
-    let exp = exp?;
-    let claims = Claims {
-        issuer: iss?.into_owned(),
-        subject: sub.map(Cow::into_owned),
-        session: SessionId::from_bytes(base64url::array(sid?.as_bytes())?),
-        client: cid.map(Cow::into_owned),
-        space: match (spc, dep.as_ref().and_then(|dep| dep.iter().next())) {
-            (Some(text), _) => text.parse().ok()?,
-            // Mostly the same, and then there once.
-            (None, Some((space, _))) if space.name() == SPACE && space.generation() == 1 => space.clone(),
-            (None, _) => Space::first(SPACE).ok()?,
-        },
-        guarantees: match gua {
-            None => Guarantees::ALL,
-            Some(bits) => Guarantees::from_bits(bits.try_into().ok()?).ok()?,
-        },
-        issued_at: millis(iat?)?,
-        expires_at: millis(exp)?,
-        ends_at: millis(end.unwrap_or(exp))?,
-    };
-    (claims.ends_at >= claims.expires_at).then_some((claims, dep.unwrap_or_default()))
+    json.is_done().then_some(())?;
+    Some(Stand { iss: iss?, sub, sid: sid?, cid, spc, gua, iat: iat?, exp: exp?, end, dep })
 }
 
 /// Keeps a claim that was read; one that stands twice is none.
@@ -199,4 +251,85 @@ fn seconds(millis: Millis) -> Option<u64> {
 
 fn millis(seconds: u64) -> Option<Millis> {
     seconds.checked_mul(1000).filter(|millis| *millis <= MILLIS_MAX)
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::id::ReplicaId;
+    use proptest::prelude::*;
+
+    proptest! {
+            #[test]
+            fn what_was_written_is_read_as_written(
+                names: (String, Option<String>, Option<String>),
+                space in prop::option::of(1_u32..4),
+                gua in 0_u8..16,
+                times: (u32, u32, u32),
+                sequences in prop::collection::vec(1_u64..1000, 0..4),
+            ) {
+                let (issuer, subject, client) = names;
+                let space: Space = space.map_or("default".into(), |n| alloc::format!("room:{}", n + 1)).parse().unwrap();
+                let mut dependencies = SessionVector::default();
+                for (at, sequence) in sequences.iter().enumerate() {
+    let replica = ReplicaId::new("bench", [at as u8; 10]).unwrap();
+                    dependencies.dependencies(&space).reads.advance(crate::id::Dot::new(replica, *sequence));
+                }
+                let [issued_at, expires_at, more] = [times.0, times.1, times.2].map(|time| Millis::from(time) * 1000);
+                let claims = Claims {
+                    issuer,
+                    subject,
+                    session: SessionId::from_bytes([7; 16]),
+                    client,
+                    space,
+                    guarantees: Guarantees::from_bits(gua).unwrap(),
+                    issued_at,
+                    expires_at,
+                    ends_at: expires_at + more,
+                };
+                let json = write(claims.stated(), &dependencies).unwrap();
+                let quick = as_written(&json);
+                prop_assert!(quick.is_some());
+                prop_assert_eq!(quick, in_any_order(&json));
+                prop_assert_eq!(read(&json), Some((claims, dependencies)));
+            }
+
+            /// Pieces of claims in almost the order of ours.
+            #[test]
+            fn what_is_read_as_written_is_read_alike_in_any_order(
+                left_out in prop::collection::vec(prop::bool::weighted(0.1), 14),
+                (at, piece) in (0_usize..14, prop::sample::select(PIECES)),
+                how in 0_u8..3,
+            ) {
+                let mut pieces: Vec<&str> =
+                    PIECES.iter().zip(&left_out).filter(|(_, out)| !**out).map(|(piece, _)| *piece).collect();
+                let at = at.min(pieces.len());
+                match how {
+                    0 => pieces.insert(at, piece),
+                    1 if at < pieces.len() => pieces[at] = piece,
+                    _ => {}
+                }
+                let json = pieces.concat();
+                if let Some(quick) = as_written(json.as_bytes()) {
+                    prop_assert_eq!(Some(quick), in_any_order(json.as_bytes()), "{}", json);
+                }
+            }
+        }
+
+    const PIECES: &[&str] = &[
+        r#"{"iss":"c""#,
+        r#","sub":"ann""#,
+        r#","sid":"AAAAAAAAAAAAAAAAAAAAAA""#,
+        r#","cid":"a\u0062c""#,
+        r#","spc":"room""#,
+        r#","gua":3"#,
+        r#","iat":1"#,
+        r#","exp":2"#,
+        r#","end":3"#,
+        r#","dep":{}"#,
+        r#","aud":"x""#,
+        r#","other":[1]"#,
+        " ",
+        "}",
+    ];
 }

@@ -187,7 +187,9 @@ impl<'t> Reader<'t> {
         (self.at > from).then_some(())
     }
 
-    fn word(&mut self, word: &str) -> Option<()> {
+    /// Takes `word`, if it comes next, without a space before it.
+    #[inline]
+    pub(super) fn word(&mut self, word: &str) -> Option<()> {
         self.text.get(self.at..)?.starts_with(word).then_some(())?;
         self.at += word.len();
         Some(())
