@@ -1,10 +1,11 @@
-// Copies in front of the core: on the pages on which they came, in the map, kept as what came out of their text. None is answered
-// once it is no longer true, and nobody's object is another's.
+// Copies in front of the core: on the sheets on which they came, ready by their keys, kept as what came out of their text. None is
+// answered once it is no longer true, and nobody's object is another's.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { openReplica } from 'edge-session';
 import { collect } from './garbage.mjs';
+import { steps, uncounted } from './steps.mjs';
 import { numbers, open, openAll, pull, SECRET, warm } from './support.mjs';
 
 test('walks and reads here and there, by several at once, show what is true, whatever is written, deleted or changes elsewhere', async (t) => {
@@ -241,26 +242,26 @@ test('a page of copies of which most have changed elsewhere is let go of, and wh
   }
 });
 
-test('keys that somebody has chosen to be slow to find are kept and found as fast as others', async (t) => {
+test('keys that somebody has chosen to be slow to find are kept and found in as few steps as others', { skip: uncounted }, async (t) => {
   // What one difference does to a sum of two units each, the next may take back: so it was once, whatever the sum began with.
-  const chosen = (n) => Array.from({ length: 15 }, (_, bit) => ((n >> bit) & 1 ? 'a\uce00a\uce01' : 'a\u4e00a\u4e00')).join('');
+  const chosen = (n) => Array.from({ length: 11 }, (_, bit) => ((n >> bit) & 1 ? 'a\uce00a\uce01' : 'a\u4e00a\u4e00')).join('');
   const other = (n) => chosen(0).slice(5) + String(n).padStart(5, '0');
-  const took = [];
+  const taken = [];
   for (const key of [other, chosen]) {
     const ann = warm(await open(t, { id: 'tokyo' }));
-    const before = performance.now();
-    for (let n = 0; n < 32_768; n += 1) ann.sync.set(key(n), n);
-    ann.satisfied();
-    for (let n = 0; n < 32_768; n += 1) assert.equal(ann.sync.get(key(n)), n);
-    took.push(performance.now() - before);
+    taken.push(steps(() => {
+      for (let n = 0; n < 2_048; n += 1) ann.sync.set(key(n), n);
+      ann.satisfied();
+      for (let n = 0; n < 2_048; n += 1) assert.equal(ann.sync.get(key(n)), n);
+    }));
   }
-  const [usual, hostile] = took;
-  assert(hostile < 5 * usual + 500, `${hostile} ms and not ${usual}`);
+  const [usual, hostile] = taken;
+  assert(hostile < 2 * usual, `${hostile} steps and not ${usual}`);
 });
 
-test('whoever lacks one of many writers reads what others have written about as fast as with few', async (t) => {
+test('whoever lacks one of many writers has in his token all the others, and not that one', async (t) => {
   const [paris] = await openAll(t, ['paris']);
-  const count = 800;
+  const count = 100;
   for (let n = 0; n < count; n += 1) {
     const writer = await openReplica({ id: 'writer' });
     writer.session().sync.set(`key ${n}`, 'value');
@@ -269,16 +270,14 @@ test('whoever lacks one of many writers reads what others have written about as 
   }
   const [ann, bob] = [paris.session(), paris.session()];
   const read = (reader, among) => {
-    const before = performance.now();
-    for (let n = 0; n < 20_000; n += 1) assert(reader.sync.get(`key ${(7 * n) % among}`) === 'value');
-    return performance.now() - before;
+    for (let n = 0; n < 2_000; n += 1) assert.equal(reader.sync.get(`key ${(7 * n) % among}`), 'value');
   };
-  const least = (reader, among) => Math.min(...[1, 2, 3, 4].map(() => read(reader, among)));
   read(ann, count);
-  const few = least(ann, 40);
-  const many = least(bob, count - 1);
-  assert(many < 10 * few + 10, `${many} ms among many, ${few} among few`);
+  read(bob, count - 1);
+  assert.equal(Object.keys(ann.inspect().reads).length, count);
   assert.equal(Object.keys(bob.inspect().reads).length, count - 1);
+  read(bob, count);
+  assert.equal(Object.keys(bob.inspect().reads).length, count);
 });
 
 const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
