@@ -161,6 +161,30 @@ test('site data that is cleared under a running replica is stored anew, under a 
   assert.deepEqual([await get(page, 'k'), await get(page, 'l')], [1, 2]);
 }));
 
+test('site data that is cleared while much is written is stored anew, and every write is confirmed', () => withTabs(async ({ context, tab, url }) => {
+  const page = await tab();
+  const devtools = await context.newCDPSession(page);
+  for (let round = 0; round < 6; round += 1) {
+    const id = await start(page);
+    // Until the replica is another one, and then some more: what was on its way meanwhile is confirmed as well.
+    const writing = page.evaluate(async (before) => {
+      let count = 0;
+      for (let more = 20; more > 0; count += 1) {
+        await me.set(`n${count % 10}`, count);
+        if (db.id !== before) more -= 1;
+      }
+      return count;
+    }, id);
+    await devtools.send('Storage.clearDataForOrigin', { origin: new URL(url).origin, storageTypes: 'indexeddb' });
+    const count = await writing;
+    await page.reload();
+    await loaded(page);
+    await start(page);
+    for (let n = 1; n <= 10; n += 1) assert.equal(await get(page, `n${(count - n) % 10}`), count - n);
+    await stop(page);
+  }
+}));
+
 test('a tab that comes out of the bfcache goes on as who it was', () => withTabs(async ({ tab }) => {
   const page = await tab();
   const id = await start(page);

@@ -40,6 +40,8 @@ export class Slot {
   readonly name: string;
   readonly #durability: Durability;
   #db: IDBPDatabase | undefined;
+  /** What ends the writes that wait for this connection, should it be lost. */
+  #waiting = new Set<(error: Error) => void>();
   #row: SlotRow | undefined;
   /** The number that the last load took. */
   #mark = 0;
@@ -148,7 +150,7 @@ export class Slot {
       const { requests, ...after } = fill(tx, row);
       tx.commit();
       // A request's error says why; the transaction's, that it was undone.
-      await Promise.all([...requests, tx.done]).catch((error: unknown) => {
+      await this.#settled(Promise.all([...requests, tx.done])).catch((error: unknown) => {
         throw (error as { name?: unknown } | null)?.name === 'ConstraintError' ? new Dispossessed(this.name, true) : error;
       });
       if ((await seen)?.owner !== row.owner) throw new Dispossessed(this.name, true);
@@ -156,6 +158,18 @@ export class Slot {
     } finally {
       this.#writing -= 1;
     }
+  }
+
+  /**
+   * Waits for a transaction as long as there is its connection: Chromium never ends one whose commit was asked for when the
+   * site's data is cleared. What has become of it the next write sees, by the numbers.
+   */
+  async #settled(work: Promise<unknown>): Promise<void> {
+    const waiting = this.#waiting;
+    let lose = (_: Error) => {};
+    const lost = new Promise<never>((_, reject) => (lose = reject));
+    waiting.add(lose);
+    await Promise.race([work, lost]).finally(() => waiting.delete(lose));
   }
 
   /** A transaction in this turn; undefined where the connection is gone. */
@@ -178,16 +192,20 @@ export class Slot {
 
   async #connected(): Promise<IDBPDatabase> {
     if (this.#db !== undefined) return this.#db;
-    const lost = () => this.close();
+    const waiting = new Set<(error: Error) => void>();
     const db = await openDB(this.name, VERSION, {
       upgrade(fresh) {
         fresh.createObjectStore(STATE);
         fresh.createObjectStore(LOG);
       },
       // Somebody deletes the database or brings a new version: they must not wait for this page.
-      blocking: lost,
-      terminated: lost,
+      blocking: () => this.close(),
+      terminated: () => {
+        this.close();
+        for (const lose of waiting) lose(new Error(`the connection to the IndexedDB database '${this.name}' was lost`));
+      },
     });
+    this.#waiting = waiting;
     return (this.#db = db);
   }
 }
