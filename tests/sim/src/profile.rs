@@ -210,7 +210,7 @@ impl Profile {
             door: *rng.pick(&[0, 200, 700]),
             setback: *rng.pick(&[1, 1, 3, 1_000]),
             notice: *rng.pick(&[0, 400, 1_000]),
-            token_bytes: *rng.pick(&[1024, 1024, 700]),
+            token_bytes: *rng.pick(&[1024, 1024, 560]),
             value: if large { 40 << 10 } else { *rng.pick(&[0, 0, 200]) },
             siblings: *rng.pick(&[32, 32, 5, 3]),
             pause,

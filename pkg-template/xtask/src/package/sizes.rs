@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 333_900),
-    ("openReplica, inline", 354_800),
-    ("openReplica, workerd", 361_400),
+    ("the module", 335_500),
+    ("openReplica, inline", 357_000),
+    ("openReplica, workerd", 363_300),
     (".", 35_000),
     ("./browser", 9_000),
     ("./cloudflare", 31_800),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 33_400),
-    ("./bundle", 364_900),
+    ("./bundle", 367_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

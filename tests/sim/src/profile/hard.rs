@@ -97,7 +97,7 @@ impl Profile {
             Core::ServeThrow => self.served = 500,
             Core::Forget => self.in_front(),
             Core::FoldCovered => {
-                self.token_bytes = 600;
+                self.token_bytes = 450;
                 self.emphasise(Act::Seal, 30);
             }
         }
