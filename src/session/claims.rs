@@ -260,61 +260,61 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-            #[test]
-            fn what_was_written_is_read_as_written(
-                names: (String, Option<String>, Option<String>),
-                space in prop::option::of(1_u32..4),
-                gua in 0_u8..16,
-                times: (u32, u32, u32),
-                sequences in prop::collection::vec(1_u64..1000, 0..4),
-            ) {
-                let (issuer, subject, client) = names;
-                let space: Space = space.map_or("default".into(), |n| alloc::format!("room:{}", n + 1)).parse().unwrap();
-                let mut dependencies = SessionVector::default();
-                for (at, sequence) in sequences.iter().enumerate() {
-    let replica = ReplicaId::new("bench", [at as u8; 10]).unwrap();
-                    dependencies.dependencies(&space).reads.advance(crate::id::Dot::new(replica, *sequence));
-                }
-                let [issued_at, expires_at, more] = [times.0, times.1, times.2].map(|time| Millis::from(time) * 1000);
-                let claims = Claims {
-                    issuer,
-                    subject,
-                    session: SessionId::from_bytes([7; 16]),
-                    client,
-                    space,
-                    guarantees: Guarantees::from_bits(gua).unwrap(),
-                    issued_at,
-                    expires_at,
-                    ends_at: expires_at + more,
-                };
-                let json = write(claims.stated(), &dependencies).unwrap();
-                let quick = as_written(&json);
-                prop_assert!(quick.is_some());
-                prop_assert_eq!(quick, in_any_order(&json));
-                prop_assert_eq!(read(&json), Some((claims, dependencies)));
+        #[test]
+        fn what_was_written_is_read_as_written(
+            names: (String, Option<String>, Option<String>),
+            space in prop::option::of(1_u32..4),
+            gua in 0_u8..16,
+            times: (u32, u32, u32),
+            sequences in prop::collection::vec(1_u64..1000, 0..4),
+        ) {
+            let (issuer, subject, client) = names;
+            let space: Space = space.map_or("default".into(), |n| alloc::format!("room:{}", n + 1)).parse().unwrap();
+            let mut dependencies = SessionVector::default();
+            for (at, sequence) in sequences.iter().enumerate() {
+                let replica = ReplicaId::new("edge", [at as u8; 10]).unwrap();
+                dependencies.dependencies(&space).reads.advance(crate::id::Dot::new(replica, *sequence));
             }
+            let [issued_at, expires_at, more] = [times.0, times.1, times.2].map(|time| Millis::from(time) * 1000);
+            let claims = Claims {
+                issuer,
+                subject,
+                session: SessionId::from_bytes([7; 16]),
+                client,
+                space,
+                guarantees: Guarantees::from_bits(gua).unwrap(),
+                issued_at,
+                expires_at,
+                ends_at: expires_at + more,
+            };
+            let json = write(claims.stated(), &dependencies).unwrap();
+            let quick = as_written(&json);
+            prop_assert!(quick.is_some());
+            prop_assert_eq!(quick, in_any_order(&json));
+            prop_assert_eq!(read(&json), Some((claims, dependencies)));
+        }
 
-            /// Pieces of claims in almost the order of ours.
-            #[test]
-            fn what_is_read_as_written_is_read_alike_in_any_order(
-                left_out in prop::collection::vec(prop::bool::weighted(0.1), 14),
-                (at, piece) in (0_usize..14, prop::sample::select(PIECES)),
-                how in 0_u8..3,
-            ) {
-                let mut pieces: Vec<&str> =
-                    PIECES.iter().zip(&left_out).filter(|(_, out)| !**out).map(|(piece, _)| *piece).collect();
-                let at = at.min(pieces.len());
-                match how {
-                    0 => pieces.insert(at, piece),
-                    1 if at < pieces.len() => pieces[at] = piece,
-                    _ => {}
-                }
-                let json = pieces.concat();
-                if let Some(quick) = as_written(json.as_bytes()) {
-                    prop_assert_eq!(Some(quick), in_any_order(json.as_bytes()), "{}", json);
-                }
+        /// Pieces of claims in almost the order of ours.
+        #[test]
+        fn what_is_read_as_written_is_read_alike_in_any_order(
+            left_out in prop::collection::vec(prop::bool::weighted(0.1), 14),
+            (at, piece) in (0_usize..14, prop::sample::select(PIECES)),
+            how in 0_u8..3,
+        ) {
+            let mut pieces: Vec<&str> =
+                PIECES.iter().zip(&left_out).filter(|(_, out)| !**out).map(|(piece, _)| *piece).collect();
+            let at = at.min(pieces.len());
+            match how {
+                0 => pieces.insert(at, piece),
+                1 if at < pieces.len() => pieces[at] = piece,
+                _ => {}
+            }
+            let json = pieces.concat();
+            if let Some(quick) = as_written(json.as_bytes()) {
+                prop_assert_eq!(Some(quick), in_any_order(json.as_bytes()), "{}", json);
             }
         }
+    }
 
     const PIECES: &[&str] = &[
         r#"{"iss":"c""#,
