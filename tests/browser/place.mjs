@@ -100,6 +100,8 @@ export async function withFreezableTabs(test, { upgrade } = {}) {
       const devtools = await context.newCDPSession(page);
       await page.evaluate(() => document.addEventListener('freeze', () => { window.frozen = (window.frozen ?? 0) + 1; }));
       await devtools.send('Page.setWebLifecycleState', { state: 'frozen' });
+      // It is answered before the page has heard of it; a frozen page still answers its debugger.
+      while ((await page.evaluate(() => window.frozen)) !== 1) await new Promise((rest) => setTimeout(rest, 5));
       return async () => {
         await devtools.send('Page.setWebLifecycleState', { state: 'active' });
         assert.equal(await page.evaluate(() => window.frozen), 1, 'the page was frozen');

@@ -50,7 +50,9 @@ const shared = (run, where = withTabs) => async () => {
   try {
     await where(async (place) => {
       const join = (page) => page.evaluate(() => start({ heartbeat: 500, connect: es.shared('shop', plain(location.origin.replace('http', 'ws'))) }));
-      await run({ ...place, server, join, async open(path) {
+      /** Timers of the page run five times as fast from now on. */
+      const hurry = (page) => page.evaluate(() => { const { setTimeout } = window; window.setTimeout = (run, ms) => setTimeout(run, ms / 5); });
+      await run({ ...place, server, join, hurry, async open(path) {
         const page = await place.tab(path);
         await join(page);
         return page;
@@ -110,6 +112,38 @@ test('a follower that is frozen does not stand in line', shared(async ({ freeze,
   await allInSync(pages.slice(1), server, 'after');
   assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 2, 1]);
 }, withFreezableTabs));
+
+// What a browser does that grants the lead in the very moment in which it freezes the page: the page holds it and does not know.
+test('a lead that is held by a tab that is not there is taken from it', shared(async ({ freeze, tab, hurry, join, server }) => {
+  const pages = [await tab(), await tab(), await tab()];
+  await pages[0].evaluate(() => void navigator.locks.request('edge-session/shop/leader', () => new Promise(() => {})));
+  const resume = await freeze(pages[0]);
+  for (const page of pages.slice(1)) await hurry(page).then(() => join(page));
+  await allInSync(pages.slice(1), server, 'without it');
+  await resume();
+  await join(pages[0]);
+  await allInSync(pages, server, 'with it');
+  assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 1, 1]);
+}, withFreezableTabs));
+
+test('a leader that answers keeps the lead, however long the others wait', shared(async ({ tab, hurry, join, server }) => {
+  const pages = [await tab(), await tab(), await tab()];
+  for (const page of pages) await hurry(page).then(() => join(page));
+  await allInSync(pages, server, 'at first');
+  await new Promise((rest) => setTimeout(rest, 6_000));
+  await allInSync(pages, server, 'half a minute later, as their timers go');
+  assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 1, 1]);
+}));
+
+test('a leader from whom the lead was taken gives way, and stands in line again', shared(async ({ open, server }) => {
+  const page = await open();
+  await allInSync([page], server, 'before');
+  await page.evaluate(() => { window.thief = navigator.locks.request('edge-session/shop/leader', { steal: true }, () => new Promise((release) => { window.release = release; })); });
+  await server.settled(0, 'a socket whose lead was taken is closed');
+  await page.evaluate(() => { window.release(); return window.thief; });
+  await allInSync([page], server, 'after');
+  assert.deepEqual([server.seen.now, server.seen.ever, server.seen.most], [1, 2, 1]);
+}));
 
 test('a leader that goes into the bfcache gives way, and is a follower when it is back', shared(async ({ open, server }) => {
   const pages = [await open(), await open()];

@@ -2,19 +2,22 @@
  * One connection for all tabs: they sync with each other over a channel, and one of them, the leader, with the server.
  *
  * The leader holds a Web Lock for as long as it leads. Invariant: a page that is put aside (frozen, or in the bfcache) neither leads
- * nor stands in line, for it would lead without being there; when it is back it goes to the end of the line.
+ * nor stands in line, for it would lead without being there; when it is back it goes to the end of the line. Who holds the lock and
+ * is not there all the same loses it to one who waits.
  */
 import { invalid } from '../errors.js';
 import { report } from '../platform.js';
 import type { Duplex, Hello, Transport } from '../types/plug.js';
 import { whileAside } from './aside.js';
 import { channel } from './channel.js';
+import { Presence } from './presence.js';
 
 type OnPeer = Parameters<Transport['open']>[1];
 
 /**
  * Joins all tabs of the origin that open the same `name`, as {@link channel} does, and lets one of them at a time open `upstream`: one
- * socket for all tabs. When that tab is closed, frozen or put into the bfcache, another takes over at once.
+ * socket for all tabs. When that tab is closed, frozen or put into the bfcache, another takes over at once; when it is gone without a
+ * word (a worker of a frozen page is), within a quarter of a minute of one in front.
  *
  * Where there are no Web Locks each tab opens `upstream` itself. Throws `ARGUMENT_INVALID` for what is no name or no transport.
  *
@@ -68,24 +71,45 @@ class Candidate {
     this.#turn = undefined;
   }
 
-  #queue(): void {
+  /** Stands in line anew, at its end; or, to `steal`, goes before all and ends the turn of who leads. */
+  #queue(steal = false): void {
+    this.#leave();
     const turn = new AbortController();
     this.#turn = turn;
+    const { signal } = turn;
     const { locks } = globalThis.navigator ?? {};
-    if (locks === undefined) return void this.#lead(turn.signal);
-    locks.request(this.#lock, { signal: turn.signal }, () => this.#lead(turn.signal)).catch((error: unknown) => {
+    if (locks === undefined) return void this.#lead(signal);
+    const presence = new Presence(this.#lock, () => this.#queue(true));
+    signal.addEventListener('abort', () => presence.close());
+    const lead = () => {
+      if (signal.aborted) return;
+      presence.lead();
+      return this.#lead(signal);
+    };
+    locks.request(this.#lock, steal ? { steal } : { signal }, lead).catch((error: unknown) => {
       // Where the turn was given up before it came, that is no news.
-      if (!turn.signal.aborted) report('edge-session: the shared transport could not be opened, and the lead goes to another tab', error);
+      if (this.#turn !== turn) return;
+      // Somebody took the lead, because no answer had come from here.
+      if ((error as Error).name === 'AbortError') return this.#queue();
+      this.#fail(error);
     });
   }
 
-  /** Holds the connection until the turn ends. */
+  /** Holds the connection until the turn ends, or it cannot be opened. */
   async #lead(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
     // Not until it is open: one that is never opened must not keep the lead when the turn is over.
     const over = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-    const opened = Promise.resolve(this.#upstream.open({ ...this.#hello, signal }, (peer) => this.#onPeer(until(signal, peer)))).then(() => over);
-    await Promise.race([over, opened]);
+    try {
+      await Promise.race([over, this.#upstream.open({ ...this.#hello, signal }, (peer) => this.#onPeer(until(signal, peer)))]);
+      await over;
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    report('edge-session: the shared transport could not be opened, and the lead goes to another tab', error);
+    this.#leave();
   }
 }
 
