@@ -78,7 +78,7 @@ test('close() lets go of every lock, database, channel and listener', () => with
   await page.evaluate(() => until(async () => (await navigator.locks.query()).held.length === 2, 'the lead'));
   const open = await held();
   assert.deepEqual(open.locks, ['edge-session/shop/0', 'edge-session/shop/leader']);
-  assert.ok(open.listening > 0 && open.channels === 1);
+  assert.ok(open.listening > 0 && open.channels === 2);
   await stop(page);
   await page.evaluate(() => until(async () => (await navigator.locks.query()).held.length === 0, 'no lock'));
   assert.deepEqual(await held(), { locks: [], listening: 0, channels: 0 });
