@@ -48,7 +48,7 @@ export class Copies {
   #number = 0;
   /** Whether whoever reads goes from one place to the next. */
   #walking = false;
-  /** Whether there is nothing but logs, of which none is listed. */
+  /** Whether nobody has read anything yet: what stands on no sheet that was listed is then missed by nobody. */
   #quiet = true;
   /** What pages begin with that are not listed. */
   readonly #begins = new Map<string, number>();
@@ -95,17 +95,16 @@ export class Copies {
   /** Takes a log that the core was given. */
   write(texts: string[], kinds: Uint8Array, marks: Marks, units: number): void {
     const weight = units + WRITE_UNITS * kinds.length;
-    const quiet = this.#quiet;
     this.#add(new Written(texts, kinds, marks));
     this.#budget.units += weight;
     this.#units += weight;
-    this.#quiet = quiet;
-    if (!quiet) this.#list();
+    if (!this.#quiet) this.#list();
   }
 
   /** Takes what came with a read: first the copy that the core was asked for. */
   add(key: string, text: string, numbers: Uint32Array): void {
     if (this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
+    this.#quiet = false;
     const page = new Page(text, numbers);
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
@@ -166,6 +165,7 @@ export class Copies {
 
   /** The copy of a key that is not the next one on the open sheet. */
   #look(key: string, reader: Noting): Copy | undefined {
+    this.#quiet = false;
     if (this.#walked) {
       // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
       const number = this.#begins.get(key);
@@ -211,12 +211,10 @@ export class Copies {
 
   #add(sheet: Sheet): number {
     if (this.#shelf.size === SHEETS) this.clear();
-    this.#quiet = false;
     return this.#shelf.add(sheet);
   }
 
   #list(): void {
-    this.#quiet = false;
     if (this.#shelf.listed === this.#shelf.size) return;
     this.#shelf.list();
     this.#begins.clear();

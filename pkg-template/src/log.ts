@@ -18,8 +18,8 @@ const TEXT_UNITS = 48_000;
 const WATCHED = 2 * LOG_WRITES;
 /** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
 const WORTH = 8;
-/** So many writes at once stay together for whoever reads them. */
-const MANY = 128;
+/** So many writes at once stay together for whoever reads them: an application that is interrupted hands over fewer than it might. */
+const MANY = 16;
 
 export class Log {
   /** How many writes there are, and the units of their keys and values. */

@@ -109,7 +109,12 @@ abstract class Texts implements Sheet {
   }
 
   get worth(): boolean {
-    return this.#gone < FEW || WORTH * (this.size - this.#gone) > this.size;
+    return this.#gone < FEW || WORTH * this.left > this.size;
+  }
+
+  /** How many copies are left. */
+  protected get left(): number {
+    return this.size - this.#gone;
   }
 }
 
@@ -135,6 +140,11 @@ export class Written extends Texts {
 
   override is(key: string, at: number): boolean {
     return super.is(key, at) && (this.#kinds[at] as Stored) !== 3;
+  }
+
+  /** A small one is not, once nothing is left: nothing is added to it, as it is to one of copies that came one at a time. */
+  override get worth(): boolean {
+    return this.left > 0 && super.worth;
   }
 }
 

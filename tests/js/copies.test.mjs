@@ -259,6 +259,29 @@ test('keys that somebody has chosen to be slow to find are kept and found in as 
   assert(hostile < 2 * usual, `${hostile} steps and not ${usual}`);
 });
 
+test('who writes some keys now and then between many at once pays little more for the many, as long as nobody reads', { skip: uncounted }, async (t) => {
+  const taken = [];
+  const some = 20;
+  for (const between of [0, some]) {
+    const tokyo = await open(t, { id: 'tokyo' });
+    const ann = tokyo.session();
+    ann.sync.set('key', 'value');
+    const all = (round) => {
+      for (let n = 0; n < between; n += 1) ann.sync.set(`some ${round} ${n}`, 'value');
+      ann.satisfied();
+      for (let n = 0; n < 1_000; n += 1) ann.sync.set(`many ${round} ${n}`, 'value');
+      ann.satisfied();
+    };
+    taken.push(steps(() => {
+      for (let round = 0; round < 10; round += 1) all(round);
+    }));
+    assert.equal(ann.sync.get('many 9 999'), 'value');
+    if (between > 0) assert.equal(ann.sync.get(`some 0 ${some - 1}`), 'value');
+  }
+  const [never, often] = taken;
+  assert(often < 1.5 * never, `${often} steps and not ${never}`);
+});
+
 test('whoever lacks one of many writers has in his token all the others, and not that one', async (t) => {
   const [paris] = await openAll(t, ['paris']);
   const count = 100;
