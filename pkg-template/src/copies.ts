@@ -11,7 +11,7 @@ import { type Reader, Ready } from './ready.js';
 import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
 import { NOWHERE, SHEETS, Shelf } from './shelf.js';
 
-/** The most that is kept of logs in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then those are let go of that nobody reads. */
+/** The most that is kept of what was written in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then that is let go of which nobody reads. */
 export const WRITTEN_UNITS = 1 << 24;
 const WRITE_UNITS = 32;
 /** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
@@ -27,7 +27,7 @@ const RECENT = 512;
 const UNLISTED = 128;
 const NONE = new Loose();
 
-/** How much is kept of logs in all spaces of a replica. */
+/** How much is kept of what was written in all spaces of a replica. */
 export interface Budget {
   units: number;
 }
@@ -40,7 +40,7 @@ export interface Noting extends Reader {
 /** The copies of a space. */
 export class Copies {
   readonly #budget: Budget;
-  /** How much of it is this space's: logs count until they are let go of, or are seen to be read. */
+  /** How much of it is this space's. */
   #units = 0;
   #shelf = this.#empty();
   /** The sheet that was read last, or came last; and its number. */
@@ -78,26 +78,20 @@ export class Copies {
     return this.#show(open, open.at + 1, reader);
   }
 
-  /** A key has another value now. */
+  /** A key was written, and has another value now. */
   put(key: string, value: string, mark: Mark): void {
-    this.#list();
-    const place = this.#shelf.find(key);
-    const sheet = place === NOWHERE ? undefined : this.#shelf.sheet(place >> SHEET_BITS);
-    if (sheet instanceof Loose) {
-      this.ready.delete(key);
-      return sheet.renew(place & (SHEET - 1), value, mark);
-    }
-    const loose = this.#room();
-    this.#shelf.enter(this.#looseNumber, loose.add(key, value, mark));
-    this.#see();
+    if (this.#put(key, value, mark)) this.#weigh(1, key.length + value.length);
+  }
+
+  /** Takes the value of a key that somebody has read. */
+  keep(key: string, value: string, mark: Mark): void {
+    if (this.#put(key, value, mark) && this.#loose !== undefined) this.#loose.seen = true;
   }
 
   /** Takes a log that the core was given. */
   write(texts: string[], kinds: Uint8Array, marks: Marks, units: number): void {
-    const weight = units + WRITE_UNITS * kinds.length;
     this.#add(new Written(texts, kinds, marks));
-    this.#budget.units += weight;
-    this.#units += weight;
+    this.#weigh(kinds.length, units);
     if (!this.#quiet) this.#list();
   }
 
@@ -142,13 +136,13 @@ export class Copies {
     this.#see();
   }
 
-  /** Lets go of the logs of which nobody has read anything. The others count no longer: they hold what is read, once of each key. */
+  /** Lets go of what was written and of which nobody has read anything. The rest counts no longer: it holds what is read, once of each key. */
   relieve(): void {
     if (this.#quiet) return this.clear();
     this.#list();
     for (let number = 0; number < this.#shelf.size; number += 1) {
       const sheet = this.#shelf.sheet(number);
-      if (sheet instanceof Written && !sheet.seen) this.#shelf.remove(number);
+      if (sheet !== undefined && !(sheet instanceof Page) && !sheet.seen) this.#shelf.remove(number);
     }
     this.#spend();
     this.#see();
@@ -200,6 +194,22 @@ export class Copies {
     return new Shelf((key) => this.ready.delete(key));
   }
 
+  /** Puts a copy where others are that came one at a time; whether there was none of the key among these. */
+  #put(key: string, value: string, mark: Mark): boolean {
+    this.#list();
+    const place = this.#shelf.find(key);
+    const sheet = place === NOWHERE ? undefined : this.#shelf.sheet(place >> SHEET_BITS);
+    if (sheet instanceof Loose) {
+      this.ready.delete(key);
+      sheet.renew(place & (SHEET - 1), value, mark);
+      return false;
+    }
+    const loose = this.#room();
+    this.#shelf.enter(this.#looseNumber, loose.add(key, value, mark));
+    this.#see();
+    return true;
+  }
+
   /** Where there is room for one more copy that comes by itself. All sheets are listed. */
   #room(): Loose {
     if (this.#loose !== undefined && this.#loose.size < SHEET) return this.#loose;
@@ -221,7 +231,13 @@ export class Copies {
     this.#see();
   }
 
-  /** No log counts any more. */
+  /** So many writes of so many units of text count, until they are let go of or somebody is seen to read there. */
+  #weigh(writes: number, units: number): void {
+    this.#budget.units += units + WRITE_UNITS * writes;
+    this.#units += units + WRITE_UNITS * writes;
+  }
+
+  /** Nothing counts any more. */
   #spend(): void {
     this.#budget.units -= this.#units;
     this.#units = 0;

@@ -191,7 +191,7 @@ export class Front {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
     // What has come with it begins with it.
     if (text !== undefined && numbers !== undefined) copies.add(key, text, numbers);
-    else copies.put(key, value as string, new Mark(kind, origin, sequence));
+    else copies.keep(key, value as string, new Mark(kind, origin, sequence));
   }
 
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
