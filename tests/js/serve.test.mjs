@@ -226,9 +226,9 @@ test('after the end nobody is left in doubt: peers have it all, are told to come
   await within(stopping, 'the end');
   await writing;
   assert.equal((await tab.session().get('last3'))?.length, 900_001);
-  assert.deepEqual(codes[0], [1001, 'this replica stops']);
   assert.equal(serving.connections, 0);
   await within(Promise.all(retrying), 'the links to notice');
+  assert.deepEqual(codes[0], [1001, 'this replica stops']);
   assert.equal(thrown(() => edge.session()).code, 'REPLICA_CLOSED');
   assert.equal(await (await fetch(url)).text(), 'still here', 'its path is the server’s own again');
 
