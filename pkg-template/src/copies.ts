@@ -102,8 +102,8 @@ export class Copies {
     const page = new Page(text, numbers);
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
-      this.#came /= 2;
-      this.#served = Math.min(this.#served, 2 * this.#came) / 2;
+      this.#came >>= 1;
+      this.#served = Math.min(this.#served >> 1, this.#came);
     }
     this.#number = this.#add(page);
     this.#open = page;

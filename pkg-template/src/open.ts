@@ -66,7 +66,11 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
       hold = nowhere(cause);
       begun = await begin(opening, module, hold.storage);
     }
-    driver = new Driver({ ...begun, ...hold, clock: opening.clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle: opening.config.session?.idleTimeout });
+    const { core, keyed, logged, snapshot } = begun;
+    const { storage, unlock } = hold;
+    const { clock } = opening;
+    const idle = opening.config.session?.idleTimeout;
+    driver = new Driver({ core, keyed, logged, snapshot, storage, unlock, clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle });
     heed(signal);
     const { refusal } = hold;
     // Once whoever opens it had the time to listen.

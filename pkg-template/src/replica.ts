@@ -10,6 +10,7 @@ import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
 import { verified } from './query.js';
 import { SessionHandle, toBegin, toInit } from './session.js';
+import { begins } from './shapes.js';
 import { named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
@@ -33,6 +34,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   constructor(driver: Driver, hooks: Hooks = {}) {
     this.#driver = driver;
     this.#hooks = hooks;
+    begins();
     this.admin = new AdminHandle(driver);
     if (driver.keyed) driver.calls = new Calls(this, driver);
   }
@@ -46,11 +48,13 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   session(init?: Token | string | null | SessionInit): Session<M> {
+    begins();
     return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute);
   }
 
   /** Goes on with the session of a token, in a space that its bearer asks for. */
   visit(token: string, visit: string): Session<M> {
+    begins();
     return new SessionHandle<M>(this.#driver, (core, now) => core.session({ token, visit }, now), this.#hooks.execute);
   }
 
