@@ -5,7 +5,6 @@ pub mod claims;
 pub mod fold;
 mod json;
 pub mod listing;
-mod mac;
 mod pack;
 mod scan;
 pub mod seal;

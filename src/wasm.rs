@@ -10,6 +10,7 @@ mod error;
 mod inspect;
 pub mod memory;
 mod options;
+mod page;
 mod password;
 mod replica;
 mod session;

@@ -191,6 +191,8 @@ fn neighbours_come_with_a_read_as_far_as_their_copies_may_be_kept() {
     // Itself, what came behind it and what came before it; neither what ends, what is gone, nor bytes.
     assert_eq!(ahead(&host, ann, "c", 64), "cbgaf");
     assert_eq!(host.replica.ahead(ann, "c", 64)[0].dot, Dot::new(host.id(), 3));
+    let places: Vec<_> = host.replica.ahead(ann, "c", 64).iter().map(|copy| copy.place).collect();
+    assert_eq!(places, [2, 4, 5, 0, 1], "each key has one of its own");
     assert_eq!(ahead(&host, ann, "g", 1_000), "g", "a walk has been at what came before");
     assert_eq!(ahead(&host, ann, "nothing", 64), "");
     // Nothing but `c` was read.

@@ -23,7 +23,10 @@ const WORTH = 8;
 const TRIED = 4;
 /** After so many what came before counts half. */
 const RECENT = 512;
-/** The most sheets that are not listed when a page comes: of pages that came again and again all but the last go when they are. */
+/**
+ * The most sheets that are not listed when a page comes that a walk does not go on with: of pages that came again and again all but
+ * the last go when they are. The pages of a walk hold no key twice, however many they are.
+ */
 const UNLISTED = 128;
 const NONE = new Loose();
 
@@ -52,6 +55,8 @@ export class Copies {
   #quiet = true;
   /** What pages begin with that are not listed. */
   readonly #begins = new Map<string, number>();
+  /** The place of the core's behind the last page. */
+  #until = 0;
   /** Where copies go that come one at a time. */
   #loose: Loose | undefined;
   #looseNumber = 0;
@@ -96,16 +101,18 @@ export class Copies {
   }
 
   /** Takes what came with a read: first the copy that the core was asked for. */
-  add(key: string, text: string, numbers: Uint32Array): void {
-    if (this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
-    this.#quiet = false;
+  add(key: string, text: string | Uint16Array, numbers: Uint32Array): void {
+    this.#wake();
     const page = new Page(text, numbers);
+    if (page.from < this.#until && this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
+    this.#until = page.until;
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
       this.#came >>= 1;
       this.#served = Math.min(this.#served >> 1, this.#came);
     }
     this.#number = this.#add(page);
+    this.#quiet = false;
     this.#open = page;
     this.#begins.set(key, this.#number);
     this.#walking = true;
@@ -157,29 +164,33 @@ export class Copies {
     this.#quiet = true;
   }
 
-  /** The copy of a key that is not the next one on the open sheet. */
+  /** The copy of a key that is not the next one of a walk. */
   #look(key: string, reader: Noting): Copy | undefined {
-    this.#quiet = false;
-    if (this.#walked) {
-      // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
-      const number = this.#begins.get(key);
-      const page = number === undefined ? undefined : this.#shelf.sheet(number);
-      if (number !== undefined && page?.is(key, 0)) {
-        this.#number = number;
-        return this.#show((this.#open = page), 0, reader);
-      }
-      if (this.#shelf.listed === 0) return undefined;
-    } else this.#list();
-    const place = this.#shelf.find(key);
+    this.#wake();
+    const place = this.#find(key);
     if (place === NOWHERE) return undefined;
     const [number, at] = [place >> SHEET_BITS, place & (SHEET - 1)];
     const sheet = this.#shelf.sheet(number) as Sheet;
-    this.#walking = number === this.#number && at === sheet.at + 1;
+    this.#walking = (number === this.#number && at === sheet.at + 1) || (at === 0 && this.#walked);
     if (sheet.unasked && at > 0) this.#served += 1;
     this.#open = sheet;
     this.#number = number;
     const copy = this.#show(sheet, at, reader);
     return this.#walking ? copy : this.ready.put(key, copy, sheet.mark, reader);
+  }
+
+  /** Where the copy of a key stands. What is not listed is listed only for those who do not walk. */
+  #find(key: string): number {
+    const [open, shelf] = [this.#open, this.#shelf];
+    if (open.is(key, open.at + 1)) return (this.#number << SHEET_BITS) | (open.at + 1);
+    // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
+    const begun = this.#begins.get(key);
+    if (begun !== undefined && shelf.sheet(begun)?.is(key, 0) === true) return begun << SHEET_BITS;
+    // Since somebody reads, nothing but pages is unlisted: what is listed is as true.
+    const place = shelf.find(key);
+    if (place !== NOWHERE || this.#walked || shelf.listed === shelf.size) return place;
+    this.#list();
+    return shelf.find(key);
   }
 
   /** Shows a copy to a reader. */
@@ -222,6 +233,13 @@ export class Copies {
   #add(sheet: Sheet): number {
     if (this.#shelf.size === SHEETS) this.clear();
     return this.#shelf.add(sheet);
+  }
+
+  /** Somebody reads. What has been written since something was listed may stand there otherwise. */
+  #wake(): void {
+    if (!this.#quiet) return;
+    this.#quiet = false;
+    this.#list();
   }
 
   #list(): void {

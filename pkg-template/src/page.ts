@@ -3,8 +3,11 @@
  * after the other, or never.
  */
 import { Mark } from './copy.js';
+import { fromUnits } from './platform.js';
 import { hash, type Sheet } from './sheet.js';
 
+/** Numbers before the rows: how many copies there are, and between which places of the core's they stand. */
+const HEAD = 3;
 /** Numbers of a copy: where its key begins, where its value, and its write. What it ends with begins the next one. */
 const ROW = 3;
 /** Numbers of a write: its origin, and the lower and the upper half of its sequence. */
@@ -23,50 +26,59 @@ export class Page implements Sheet {
   seen = true;
   mark = new Mark(0);
   readonly #text: string;
-  /** How many there are; the rows; where the text ends; the writes. */
+  /** The head; the rows; where the text ends; the writes. */
   readonly #numbers: Uint32Array;
   #gone = 0;
   /** The write of the mark. */
   #write = NO_WRITE;
 
-  constructor(text: string, numbers: Uint32Array) {
-    this.#text = text;
+  constructor(text: string | Uint16Array, numbers: Uint32Array) {
+    this.#text = typeof text === 'string' ? text : fromUnits(text);
     this.#numbers = numbers;
     this.size = numbers[0] as number;
   }
 
+  /** The first place of the core's of which there is a copy; and the one behind the last. No two keys have the same. */
+  get from(): number {
+    return this.#numbers[1] as number;
+  }
+
+  get until(): number {
+    return this.#numbers[2] as number;
+  }
+
   get value(): string {
-    const row = ROW * this.at + 1;
-    return this.#text.slice(this.#numbers[row + 1], this.#numbers[row + 3]);
+    const row = ROW * this.at + HEAD;
+    return this.#text.slice(this.#numbers[row + 1], this.#numbers[row + ROW]);
   }
 
   is(key: string, at: number): boolean {
     if (!this.has(at)) return false;
-    const row = ROW * at + 1;
+    const row = ROW * at + HEAD;
     const from = this.#numbers[row] as number;
     return (this.#numbers[row + 1] as number) - from === key.length && this.#text.startsWith(key, from);
   }
 
   has(at: number): boolean {
-    return at < this.size && this.#numbers[ROW * at + 3] !== GONE;
+    return at < this.size && this.#numbers[ROW * at + HEAD + 2] !== GONE;
   }
 
   key(at: number): string {
-    return this.#text.slice(this.#numbers[ROW * at + 1], this.#numbers[ROW * at + 2]);
+    return this.#text.slice(this.#numbers[ROW * at + HEAD], this.#numbers[ROW * at + HEAD + 1]);
   }
 
   hash(at: number, seed: number): number {
-    return hash(this.#text, this.#numbers[ROW * at + 1] as number, this.#numbers[ROW * at + 2] as number, seed);
+    return hash(this.#text, this.#numbers[ROW * at + HEAD] as number, this.#numbers[ROW * at + HEAD + 1] as number, seed);
   }
 
   open(at: number): void {
     this.at = at;
-    const write = this.#numbers[ROW * at + 3] as number;
+    const write = this.#numbers[ROW * at + HEAD + 2] as number;
     if (write !== this.#write) this.#turn(write);
   }
 
   drop(at: number): void {
-    this.#numbers[ROW * at + 3] = GONE;
+    this.#numbers[ROW * at + HEAD + 2] = GONE;
     this.#gone += 1;
   }
 
@@ -76,7 +88,7 @@ export class Page implements Sheet {
 
   /** Makes the mark of a write. In a walk many copies of one are mostly read one after the other. */
   #turn(write: number): void {
-    const at = ROW * this.size + 2 + WRITE * (write >>> 1);
+    const at = HEAD + ROW * this.size + 1 + WRITE * (write >>> 1);
     const [origin, low, high] = [this.#numbers[at] as number, this.#numbers[at + 1] as number, this.#numbers[at + 2] as number];
     this.#write = write;
     this.mark = new Mark((write & 1) as 0 | 1, origin, high * 2 ** 32 + low);

@@ -19,6 +19,7 @@ use crate::mutant::{Mutant, off};
 use crate::store::Mutation;
 use crate::store::entry::{Content, DataEntry, Key, LiveSet};
 use crate::time::Millis;
+use crate::vector::Near;
 
 /// The most copies that are handed over with one read, beside its own.
 const AHEAD_MAX: usize = 1023;
@@ -81,6 +82,8 @@ pub struct Glance {
 /// read of a copy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ahead {
+    /// Its place in the space: no other key has the same.
+    pub place: u32,
     /// The key.
     pub key: Key,
     /// What it shows: text or JSON.
@@ -119,7 +122,8 @@ impl Replica {
     /// session learns nothing. To be called right after [`Replica::glance`].
     #[must_use]
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
-        let copy = |(key, entry): (&Key, &DataEntry)| Ahead {
+        let copy = |(place, key, entry): (u32, &Key, &DataEntry)| Ahead {
+            place,
             key: key.clone(),
             content: entry.content.clone(),
             dot: entry.dot(),
@@ -127,23 +131,24 @@ impl Replica {
         self.neighbours(session, key, most).map(copy).collect()
     }
 
-    /// The same without a copy of any.
+    /// The same without a copy of any, each behind its place.
     pub fn neighbours(
         &self,
         session: SessionHandle,
         key: &str,
         most: usize,
-    ) -> impl Iterator<Item = (&Key, &DataEntry)> {
+    ) -> impl Iterator<Item = (u32, &Key, &DataEntry)> {
         let space = self.sessions.get(&session).map(|state| &state.space);
         let held = space.and_then(|space| Some((self.durable(space), self.store.space(space)?)));
         let (mut bytes, enough) = (0, most.saturating_mul(AHEAD_BYTES).min(AHEAD_BYTES_MAX));
         let all = held.filter(|_| most > 0).into_iter().flat_map(move |(durable, space)| {
-            space.beside(key, most.min(AHEAD_MAX) as u32).filter_map(move |(key, set)| {
+            let mut durable = Near::new(durable);
+            space.beside(key, most.min(AHEAD_MAX) as u32).filter_map(move |(slot, key, set)| {
                 let entry = alone(set).filter(|entry| durable.contains(entry.dot()))?;
-                matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((key, entry))
+                matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((slot, key, entry))
             })
         });
-        all.take_while(move |(key, entry)| {
+        all.take_while(move |(_, key, entry)| {
             bytes += key.len() + entry.content.len();
             bytes <= enough
         })

@@ -123,9 +123,9 @@ impl SpaceState {
 
     /// A key and those in the slots beside it that have entries, as far as at most `most` others are looked at: what came
     /// together, mostly in the order of keys, and found without any order. See [`Table::beside`].
-    pub(crate) fn beside(&self, key: &str, most: u32) -> impl Iterator<Item = (&Key, &LiveSet)> {
+    pub(crate) fn beside(&self, key: &str, most: u32) -> impl Iterator<Item = (Slot, &Key, &LiveSet)> {
         let slots = self.table.beside(key, most);
-        slots.filter_map(|slot| self.table.slots().at(slot))
+        slots.filter_map(|slot| self.table.slots().at(slot).map(|(key, set)| (slot, key, set)))
     }
 
     /// The number of keys, tombstones included.

@@ -5,21 +5,21 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use js_sys::{Array, Uint8Array, Uint32Array};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::error::{argument, missing};
+use super::page::Page;
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
-use crate::id::{Dot, ReplicaId};
 use crate::io::{Answer, Change, Item, Outcome, Policy, Progress, Terms};
 use crate::replica::Identity;
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::RoleType;
 use crate::service::table::{Cell, Table};
-use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::entry::{Content, Key};
 use crate::store::{Check, Log, Mutation, Written};
 use crate::time::{MILLIS_MAX, Millis};
 
@@ -34,8 +34,8 @@ pub(super) fn duration(value: f64) -> Option<Millis> {
 }
 
 /// The kinds of content, as JavaScript numbers them.
-const TEXT: u32 = 0;
-const JSON: u32 = 1;
+pub(super) const TEXT: u32 = 0;
+pub(super) const JSON: u32 = 1;
 const BYTES: u32 = 2;
 /// No content: what a deleted key shows.
 pub(super) const GONE: u32 = 3;
@@ -200,77 +200,13 @@ pub(super) fn change(change: &Change) -> JsValue {
 }
 
 /// A read for the cache: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` where a copy may be kept;
-/// and behind these, where there are copies beside it, what [`Copies`] says of them.
-pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, beside: &Copies) -> JsValue {
+/// and behind these, where there are copies beside it, what [`Page`] says of them.
+pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, beside: &Page) -> JsValue {
     let Some((kind, value)) = content.and_then(bare) else { return JsValue::UNDEFINED };
     let Some((origin, sequence)) = keep else { return Array::of2(&kind.into(), &value).into() };
     let seen = Array::of4(&kind.into(), &value, &origin.into(), &JsValue::from_f64(sequence as f64));
-    if let Some(numbers) = beside.numbers() {
-        seen.push(&JsValue::from_str(&beside.text));
-        seen.push(&Uint32Array::from(&*numbers).into());
-    }
+    beside.follow(&seen);
     seen.into()
-}
-
-/// Copies on their way out, laid out as they are read there: nothing has to be made of them first.
-///
-/// Their keys and values are joined to one text. The numbers are how many there are; for each where its key begins in the text,
-/// where its value, and which write it is, shifted left by one bit over its kind; the end of the text; and for each write its
-/// origin and the lower and the upper half of its sequence.
-#[derive(Default)]
-pub(super) struct Copies {
-    text: String,
-    /// How many UTF-16 units the text has.
-    units: u32,
-    rows: Vec<u32>,
-    writes: Vec<(Dot, u32)>,
-}
-
-impl Copies {
-    pub(super) fn add(&mut self, key: &Key, entry: &DataEntry) {
-        let (kind, value) = match &entry.content {
-            Content::Text(value) => (TEXT, &**value),
-            Content::Json(value) => (JSON, &**value),
-            Content::Bytes(_) | Content::Tombstone => return,
-        };
-        // Mostly the write of the one before.
-        if self.writes.last().is_none_or(|(dot, _)| *dot != entry.dot()) {
-            self.writes.push((entry.dot(), 0));
-        }
-        let write = (self.writes.len() as u32).saturating_sub(1) << 1 | kind;
-        let value_at = self.units.saturating_add(units(key));
-        self.rows.extend([self.units, value_at, write]);
-        self.units = value_at.saturating_add(units(value));
-        self.text.push_str(key);
-        self.text.push_str(value);
-    }
-
-    /// Gives the writers the numbers by which they are known outside.
-    pub(super) fn number(&mut self, mut number: impl FnMut(ReplicaId) -> u32) {
-        let mut last = None;
-        for (dot, origin) in &mut self.writes {
-            *origin = match last {
-                Some((replica, origin)) if replica == dot.replica => origin,
-                _ => number(dot.replica),
-            };
-            last = Some((dot.replica, *origin));
-        }
-    }
-
-    /// The numbers, if there is a copy beside that of the key that was asked for.
-    fn numbers(&self) -> Option<Vec<u32>> {
-        if self.rows.len() <= 3 {
-            return None;
-        }
-        let mut numbers = Vec::with_capacity(2 + self.rows.len() + 3 * self.writes.len());
-        numbers.push((self.rows.len() / 3) as u32);
-        numbers.extend_from_slice(&self.rows);
-        numbers.push(self.units);
-        for (dot, origin) in &self.writes {
-            numbers.extend([*origin, dot.sequence as u32, (dot.sequence >> 32) as u32]);
-        }
-        Some(numbers)
-    }
 }
 
 /// The length in UTF-16 units.

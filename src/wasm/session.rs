@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{Copies, batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
+use super::convert::{batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
 use super::error::{argument, missing};
+use super::page::Page;
 use super::replica::{borrow, pairs};
 use super::{Shared, inspect, options};
 use crate::error::SessionError;
@@ -59,11 +60,6 @@ impl Session {
         Ok(borrow(&self.core)?.identity(self.handle).as_ref().map_or_else(String::new, brief))
     }
 
-    /// Whether a token that was accepted says who the session is: then nothing need cross to know it.
-    pub fn claimed(&self) -> bool {
-        borrow(&self.core).is_ok_and(|core| core.identity(self.handle).is_some_and(|who| who.claimed))
-    }
-
     /// The session with its vectors as a plain object.
     ///
     /// # Errors
@@ -90,10 +86,10 @@ impl Session {
         let seen = core.glance(self.handle, key.into(), terms(bits, -1.0)?, millis(now))?;
         let keep = seen.keep.map(|dot| (core.origin(dot.replica), dot.sequence));
         let ahead = if keep.is_some() { ahead as usize } else { 0 };
-        let mut copies = Copies::default();
-        core.neighbours(self.handle, key, ahead).for_each(|(key, entry)| copies.add(key, entry));
-        copies.number(|replica| core.origin(replica));
-        Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &copies))
+        let mut page = Page::default();
+        core.neighbours(self.handle, key, ahead).for_each(|(slot, key, entry)| page.add(slot, key, entry));
+        page.number(|replica| core.origin(replica));
+        Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &page))
     }
 
     /// The first part of a long log: the next `handOver` brings the last one, and all become one write.

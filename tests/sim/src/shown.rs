@@ -124,7 +124,9 @@ pub fn glance(seen: &Glance, keep: Option<[Value; 2]>, ahead: &[Ahead], dots: Ve
     if ahead.len() > 1 {
         let units = |text: &str| text.encode_utf16().count();
         let (mut joined, mut at) = (String::new(), 0);
-        let (mut numbers, mut writes) = (vec![json!(ahead.len())], Vec::<[Value; 2]>::new());
+        let places = || ahead.iter().map(|copy| copy.place);
+        let (from, until) = (places().min().unwrap_or_default(), places().max().unwrap_or_default() + 1);
+        let (mut numbers, mut writes) = (vec![json!(ahead.len()), json!(from), json!(until)], Vec::<[Value; 2]>::new());
         for (copy, dot) in ahead.iter().zip(dots) {
             let Some((kind, value)) = content(&copy.content) else { continue };
             let value = value.as_str().unwrap_or_default();
@@ -141,7 +143,8 @@ pub fn glance(seen: &Glance, keep: Option<[Value; 2]>, ahead: &[Ahead], dots: Ve
             let sequence = sequence.as_u64().unwrap_or_default();
             numbers.extend([origin, json!(sequence & 0xffff_ffff), json!(sequence >> 32)]);
         }
-        shown.extend([json!(joined), json!(numbers)]);
+        let text = if joined.is_ascii() { json!(joined) } else { json!(joined.encode_utf16().collect::<Vec<_>>()) };
+        shown.extend([text, json!(numbers)]);
     }
     Value::Array(shown)
 }

@@ -1,0 +1,154 @@
+//! Copies on their way out, laid out as they are read there: nothing has to be made of them first.
+//!
+//! Their keys and values are joined to one text. Where it is not ASCII it crosses as units of UTF-16, which is what the other side
+//! makes strings of: to count them takes as long as to write them, and from UTF-8 an engine would make them in several times that.
+
+use alloc::vec::Vec;
+use core::str;
+
+use js_sys::{Array, Uint16Array, Uint32Array};
+use wasm_bindgen::prelude::*;
+
+use super::convert::{JSON, TEXT};
+use crate::id::{Dot, ReplicaId};
+use crate::store::entry::{Content, DataEntry, Key};
+
+/// Numbers of a copy: where its key begins, where its value, and its write, shifted left by one bit over its kind.
+const ROW: usize = 3;
+
+/// Neighbours that go out with a read.
+#[derive(Default)]
+pub(super) struct Page {
+    text: Joined,
+    rows: Vec<u32>,
+    writes: Vec<(Dot, u32)>,
+    /// The slots between which all of them stand: the first, and the one behind the last.
+    from: u32,
+    until: u32,
+}
+
+impl Page {
+    pub(super) fn add(&mut self, slot: u32, key: &Key, entry: &DataEntry) {
+        let (kind, value) = match &entry.content {
+            Content::Text(value) => (TEXT, value.as_bytes()),
+            Content::Json(value) => (JSON, value.as_bytes()),
+            Content::Bytes(_) | Content::Tombstone => return,
+        };
+        let (from, until) = if self.rows.is_empty() { (slot, slot) } else { (self.from, self.until) };
+        (self.from, self.until) = (from.min(slot), until.max(slot.saturating_add(1)));
+        // Mostly the write of the one before.
+        if self.writes.last().is_none_or(|(dot, _)| *dot != entry.dot()) {
+            self.writes.push((entry.dot(), 0));
+        }
+        let write = (self.writes.len() as u32).saturating_sub(1) << 1 | kind;
+        let key_at = self.text.units();
+        self.text.push(key.as_bytes());
+        self.rows.extend([key_at, self.text.units(), write]);
+        self.text.push(value);
+    }
+
+    /// Gives the writers the numbers by which they are known outside.
+    pub(super) fn number(&mut self, mut number: impl FnMut(ReplicaId) -> u32) {
+        let mut last = None;
+        for (dot, origin) in &mut self.writes {
+            *origin = match last {
+                Some((replica, origin)) if replica == dot.replica => origin,
+                _ => number(dot.replica),
+            };
+            last = Some((dot.replica, *origin));
+        }
+    }
+
+    /// Puts the text and the numbers behind what is said of a key, if there is a copy beside that of the key itself. The numbers
+    /// are how many copies there are, and between which slots; the rows; the end of the text; and for each write its origin and the
+    /// lower and the upper half of its sequence.
+    pub(super) fn follow(&self, seen: &Array) {
+        if self.rows.len() <= ROW {
+            return;
+        }
+        let mut numbers = Vec::with_capacity(4 + self.rows.len() + 3 * self.writes.len());
+        numbers.extend([(self.rows.len() / ROW) as u32, self.from, self.until]);
+        numbers.extend_from_slice(&self.rows);
+        numbers.push(self.text.units());
+        for (dot, origin) in &self.writes {
+            numbers.extend([*origin, dot.sequence as u32, (dot.sequence >> 32) as u32]);
+        }
+        seen.push(&self.text.show());
+        seen.push(&Uint32Array::from(&*numbers).into());
+    }
+}
+
+/// Texts, one behind the other.
+enum Joined {
+    /// As long as all are ASCII.
+    Ascii(Vec<u8>),
+    Wide(Vec<u16>),
+}
+
+impl Default for Joined {
+    fn default() -> Self {
+        Self::Ascii(Vec::new())
+    }
+}
+
+impl Joined {
+    /// How many UTF-16 units there are.
+    const fn units(&self) -> u32 {
+        match self {
+            Self::Ascii(text) => text.len() as u32,
+            Self::Wide(text) => text.len() as u32,
+        }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        match self {
+            Self::Ascii(all) if text.is_ascii() => all.extend_from_slice(text),
+            Self::Ascii(all) => {
+                let mut wide = Vec::with_capacity(2 * (all.len() + text.len()));
+                wide.extend(all.iter().map(|byte| u16::from(*byte)));
+                widen(&mut wide, text);
+                *self = Self::Wide(wide);
+            }
+            Self::Wide(all) => widen(all, text),
+        }
+    }
+
+    fn show(&self) -> JsValue {
+        match self {
+            Self::Ascii(text) => JsValue::from_str(str::from_utf8(text).unwrap_or_default()),
+            Self::Wide(text) => Uint16Array::from(&**text).into(),
+        }
+    }
+}
+
+/// Adds the units of a text. Its bytes are known to be UTF-8, so nothing is asked of them but how many make a character.
+fn widen(all: &mut Vec<u16>, text: &[u8]) {
+    if text.is_ascii() {
+        return all.extend(text.iter().map(|byte| u16::from(*byte)));
+    }
+    let from = all.len();
+    all.resize(from + text.len(), 0);
+    let mut room = all.get_mut(from..).unwrap_or_default().iter_mut();
+    let mut put = |unit: u16| {
+        if let Some(place) = room.next() {
+            *place = unit;
+        }
+    };
+    let mut bytes = text.iter().copied();
+    while let Some(lead) = bytes.next() {
+        let mut more = || bytes.next().map_or(0, |byte| u16::from(byte & 0x3f));
+        match lead {
+            0..0x80 => put(lead.into()),
+            0x80..0xe0 => put(u16::from(lead & 0x1f) << 6 | more()),
+            0xe0..0xf0 => put(u16::from(lead) << 12 | more() << 6 | more()),
+            0xf0.. => {
+                // Twenty bits above the first 2^16 characters, ten for each half of a pair.
+                let (upper, middle) = (u16::from(lead & 7) << 8 | more() << 2, more());
+                put(0xd800 | (upper | middle >> 4).wrapping_sub(0x40));
+                put(0xdc00 | (middle & 0xf) << 6 | more());
+            }
+        }
+    }
+    let left = room.len();
+    all.truncate(all.len() - left);
+}
