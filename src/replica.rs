@@ -242,6 +242,7 @@ impl Replica {
         let service = Service::new(&config, Space::first(SYSTEM)?);
         Ok(Self {
             id,
+            keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?.of_issuer(&config.issuer)) },
             issuer: config.issuer,
             space: Space::first(&config.space)?,
             timeout: config.timeout,
@@ -249,7 +250,6 @@ impl Replica {
             token_life: config.token_life,
             leeway: config.leeway.min(LEEWAY_MAX),
             token_bytes: check_limit(config.token_bytes)?,
-            keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?) },
             client_limits: config.client_limits,
             identities,
             siblings: Identities::default(),

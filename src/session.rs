@@ -5,6 +5,7 @@ pub mod claims;
 pub mod fold;
 mod json;
 pub mod listing;
+mod mac;
 mod pack;
 mod scan;
 pub mod seal;

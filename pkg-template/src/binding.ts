@@ -128,6 +128,8 @@ export interface CoreSessionInit {
 export interface CoreSession {
   /** Who it is, for `CoreSessionInfo`: see `toInfo` in handle.ts. */
   info(): string;
+  /** Whether a token that was accepted says who it is. */
+  claimed(): boolean;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;

@@ -4,6 +4,7 @@
  * Invariant: after `release` no call reaches it; each throws `SESSION_NOT_FOUND` (or why the replica is over).
  */
 import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
+import { bearer } from './claims.js';
 import type { Copies } from './copies.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, type ErrorCode } from './errors.js';
@@ -22,8 +23,9 @@ export class Handle {
   /** Goes up when what the core has allowed this session must be asked for again. */
   asked = 0;
   #running = 0;
-  // Who it is, as the core said: a server begins and lets go of sessions for a single answer of each.
-  #text: string;
+  /** Who it is, as the core said. Nothing yet where its token says the same: a server begins and lets go of sessions for a single answer of each. */
+  #text: string | undefined;
+  readonly #token: string | undefined;
   #info: CoreSessionInfo | undefined;
   #copies: Copies | undefined;
   #expiresAt: number | undefined;
@@ -40,16 +42,17 @@ export class Handle {
   /** The handle of a session that an application holds; whoever makes such sessions says how it is found. */
   static of: (session: unknown) => Handle | undefined = () => undefined;
 
-  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession) {
+  /** `token`: it begins with nothing but this. */
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, token?: string) {
     this.driver = driver;
-    let text = '';
+    this.#token = token;
     const raw = driver.call((core, now) => {
       const begun = begin(core, now);
-      text = begun.info();
+      // Of a listing nobody but the core knows by which it goes on.
+      if (token === undefined || token.indexOf(',') >= 0 || !begun.claimed()) this.#text = begun.info();
       return begun;
     });
     this.#raw = raw;
-    this.#text = text;
     this.#held = driver.adopt(this, raw);
     this.front = driver.front;
     this.roles = driver.roles;
@@ -87,12 +90,12 @@ export class Handle {
 
   /** Who it is. It stays readable after the end, for the sake of logs. */
   get info(): CoreSessionInfo {
-    return (this.#info ??= toInfo(this.#text));
+    return (this.#info ??= this.#learn());
   }
 
   /** Whether it goes on from a token. */
   get resumed(): boolean {
-    return this.#text[ID] === '1';
+    return this.#text === undefined || this.#text[ID] === '1';
   }
 
   /** The copies of the session's space. */
@@ -112,19 +115,25 @@ export class Handle {
 
   /** Runs a statement, and looks again at what it may have changed. */
   async state<T>(statement: () => Promise<T>): Promise<T> {
+    const { space } = this.info;
     this.#running += 1;
     try {
       return await statement();
     } finally {
       this.#running -= 1;
-      this.#refresh();
+      this.#refresh(space);
     }
   }
 
-  #refresh(): void {
+  /** Asks the core, as long as it can be asked. */
+  #learn(): CoreSessionInfo {
+    if (this.#text === undefined && this.#raw !== undefined && this.driver.over === undefined) this.#text = this.#raw.info();
+    return this.#text === undefined ? bearer(this.#token as string, this.driver.keyed) : toInfo(this.#text);
+  }
+
+  #refresh(space: string): void {
     if (this.#raw === undefined || this.driver.over !== undefined) return;
     const { expiresAt } = this;
-    const { space } = this.info;
     this.#text = this.call((raw) => raw.info());
     this.#info = undefined;
     this.#expiresAt = expiresAt;

@@ -49,7 +49,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   session(init?: Token | string | null | SessionInit): Session<M> {
     begins();
-    return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute);
+    return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute, typeof init === 'string' ? init : undefined);
   }
 
   /** Goes on with the session of a token, in a space that its bearer asks for. */

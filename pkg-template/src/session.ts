@@ -29,8 +29,8 @@ export class SessionHandle<M> implements Session<M> {
   #sync: SyncSession<M> | undefined;
   readonly #execute: Execute | undefined;
 
-  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, execute?: Execute) {
-    this.#handle = new Handle(driver, begin);
+  constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, execute?: Execute, token?: string) {
+    this.#handle = new Handle(driver, begin, token);
     this.#execute = execute;
   }
 

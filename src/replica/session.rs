@@ -130,6 +130,8 @@ pub struct Identity<'r> {
     pub expires_at: Millis,
     /// Whether a token was accepted.
     pub resumed: bool,
+    /// Whether the token says who it is: it is not an anonymous one.
+    pub claimed: bool,
     /// Why every operation of it is refused, if it is.
     pub refused: Option<&'r SessionError>,
 }

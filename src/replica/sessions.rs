@@ -200,6 +200,7 @@ impl Replica {
             guarantees: state.guarantees,
             expires_at: state.expires_at,
             resumed: state.resumed,
+            claimed: state.token.claims().is_some(),
             refused: state.refused.as_ref(),
         })
     }

@@ -74,6 +74,14 @@ impl Claims {
 /// The space of a token that names none.
 const SPACE: &str = "default";
 
+/// How [`write`] begins, whatever it says of who the bearer is.
+pub(super) fn beginning(issuer: &str) -> Vec<u8> {
+    let mut json = Vec::from(br#"{"iss":"#);
+    json::write_string(issuer, &mut json);
+    json.extend_from_slice(br#","s"#);
+    json
+}
+
 /// Writes claims and signed dependencies as JSON; nothing if the times are beyond what a stamp can hold.
 pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<Vec<u8>> {
     let (issued_at, expires_at, ends_at) =

@@ -8,12 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use crate::error::{ErrorCode, SessionError};
 use crate::session::base64url;
 use crate::session::claims::{self, Claims, Stated};
+use crate::session::mac::{self, Mac};
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid, split, too_large};
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
@@ -27,10 +25,8 @@ pub const LEEWAY_MAX: Millis = 60_000;
 
 /// What keeps proofs apart from tokens: no header begins so.
 const PEER_DOMAIN: &[u8] = b"edge-session peer 1\0";
-/// The length of a MAC, in bytes.
-const MAC_BYTES: usize = 32;
-/// The same in characters of a token.
-const MAC_CHARS: usize = base64url::chars(MAC_BYTES);
+/// The length of a MAC in characters of a token.
+const MAC_CHARS: usize = base64url::chars(mac::BYTES);
 
 /// The keys of a cluster: the first signs, all verify.
 ///
@@ -69,12 +65,20 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Key {
     kid: String,
-    /// The header of every token of this key, in base64url.
-    header: String,
-    /// The MAC after the key and `header.`: what each token would otherwise compute again.
-    mac: Hmac<Sha256>,
-    /// The same of a proof, by which replicas know each other, after what keeps it apart and the key's name.
-    peer: Hmac<Sha256>,
+    /// How every token of this key begins, and how those of its own cluster do.
+    plain: Beginning,
+    usual: Beginning,
+    /// The MAC of a proof, by which replicas know each other, after what keeps it apart and the key's name.
+    peer: Mac,
+}
+
+/// The header and a part of the claims that leaves no bit over: what each token would otherwise compute again.
+#[derive(Clone)]
+struct Beginning {
+    json: Vec<u8>,
+    text: Vec<u8>,
+    /// The MAC after the text.
+    mac: Mac,
 }
 
 impl Keyring {
@@ -89,12 +93,23 @@ impl Keyring {
         let mut ring = Self { signing: Key::new(kid, key)?, others: Vec::new() };
         for (kid, key) in keys {
             let key = Key::new(kid, key)?;
-            if ring.keys().any(|other| other.header == key.header) {
+            if ring.keys().any(|other| other.plain.text == key.plain.text) {
                 return Err(refused("two keys have the same kid; give each its own"));
             }
             ring.others.push(key);
         }
         Ok(ring)
+    }
+
+    /// The same keys, for the tokens of one issuer: how their claims begin is not hashed again for each.
+    #[must_use]
+    pub fn of_issuer(mut self, issuer: &str) -> Self {
+        let mut json = claims::beginning(issuer);
+        json.truncate(json.len() / 3 * 3);
+        for key in core::iter::once(&mut self.signing).chain(&mut self.others) {
+            key.usual = key.plain.before(&json);
+        }
+        self
     }
 
     /// Mints the token of `claims` and `dependencies`, signed as a whole: its suffix is empty.
@@ -114,14 +129,15 @@ impl Keyring {
     pub(crate) fn sign(&self, claims: Stated<'_>, dependencies: &SessionVector) -> Result<String, SessionError> {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
-        let header = self.signing.header.as_bytes();
-        let length = header.len() + base64url::chars(json.len()) + MAC_CHARS + 3;
-        let mut text = Vec::with_capacity(length);
-        text.extend_from_slice(header);
-        text.push(b'.');
-        base64url::encode(&json, &mut text);
-        let payload = text.get(header.len() + 1..).unwrap_or_default();
-        let mac = self.signing.mac(payload).finalize().into_bytes();
+        let Key { plain, usual, .. } = &self.signing;
+        let (from, rest) = match json.strip_prefix(&*usual.json) {
+            Some(rest) => (usual, rest),
+            None => (plain, &*json),
+        };
+        let mut text = Vec::with_capacity(from.text.len() + base64url::chars(rest.len()) + MAC_CHARS + 2);
+        text.extend_from_slice(&from.text);
+        base64url::encode(rest, &mut text);
+        let mac = from.mac.of(text.get(from.text.len()..).unwrap_or_default());
         text.push(b'.');
         base64url::encode(&mac, &mut text);
         text.push(b'~');
@@ -156,24 +172,25 @@ impl Keyring {
     /// The payload of a JWS whose MAC holds.
     fn verified(&self, jws: &str) -> Option<Vec<u8>> {
         let (signed, signature) = jws.as_bytes().split_last_chunk::<MAC_CHARS>()?;
-        let (key, payload) = self.keys().find_map(|key| Some((key, key.payload(signed.strip_suffix(b".")?)?)))?;
-        let mac: [u8; MAC_BYTES] = base64url::array(signature)?;
-        key.mac(payload).verify_slice(&mac).ok()?;
-        let mut bytes = Vec::new();
-        base64url::decode(payload, &mut bytes)?;
+        let signed = signed.strip_suffix(b".")?;
+        let (from, rest) = self.keys().find_map(|key| key.begins(signed))?;
+        mac::same(&from.mac.of(rest), &base64url::array(signature)?).then_some(())?;
+        let mut bytes = Vec::with_capacity(from.json.len() + rest.len());
+        bytes.extend_from_slice(&from.json);
+        base64url::decode(rest, &mut bytes)?;
         Some(bytes)
     }
 
     /// What proves to whoever holds the same key that `claim` and `frame` are this holder's words: the key's name, and a
     /// MAC. Of the two parts the first must say how long it is.
-    pub(crate) fn vouch(&self, claim: &[u8], frame: &[u8]) -> (String, [u8; MAC_BYTES]) {
-        (self.signing.kid.clone(), self.signing.vouch(claim, frame).finalize().into_bytes().into())
+    pub(crate) fn vouch(&self, claim: &[u8], frame: &[u8]) -> (String, [u8; mac::BYTES]) {
+        (self.signing.kid.clone(), self.signing.vouch(claim, frame))
     }
 
     /// Whether one of the keys vouches for `claim` and `frame`. In constant time over the MAC.
-    pub(crate) fn vouches(&self, kid: &str, claim: &[u8], frame: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
+    pub(crate) fn vouches(&self, kid: &str, claim: &[u8], frame: &[u8], mac: &[u8; mac::BYTES]) -> bool {
         let key = self.keys().find(|key| key.kid == kid);
-        key.is_some_and(|key| key.vouch(claim, frame).verify_slice(mac).is_ok())
+        key.is_some_and(|key| mac::same(&key.vouch(claim, frame), mac))
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -185,6 +202,16 @@ impl fmt::Debug for Keyring {
     /// Without the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyring").field("keys", &(1 + self.others.len())).finish_non_exhaustive()
+    }
+}
+
+impl Beginning {
+    /// The same, and behind it these bytes.
+    fn before(&self, json: &[u8]) -> Self {
+        let Self { mut text, mut mac, .. } = self.clone();
+        base64url::encode(json, &mut text);
+        mac.update(text.get(self.text.len()..).unwrap_or_default());
+        Self { json: json.into(), text, mac }
     }
 }
 
@@ -200,33 +227,27 @@ impl Key {
         let header = alloc::format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
         let mut text = Vec::new();
         base64url::encode(header.as_bytes(), &mut text);
-        let header = base64url::text(text);
-        let mut mac = Hmac::new_from_slice(key).map_err(|_| refused("a key of this length is not accepted"))?;
+        text.push(b'.');
+        let mut mac = Mac::new(key);
         let mut peer = mac.clone();
         for part in [PEER_DOMAIN, kid.as_bytes(), b"\0"] {
             peer.update(part);
         }
-        mac.update(header.as_bytes());
-        mac.update(b".");
-        Ok(Self { kid: kid.into(), header, mac, peer })
+        mac.update(&text);
+        let plain = Beginning { json: Vec::new(), text, mac };
+        Ok(Self { kid: kid.into(), usual: plain.clone(), plain, peer })
     }
 
-    /// The payload of what this key would have signed.
-    fn payload<'j>(&self, signed: &'j [u8]) -> Option<&'j [u8]> {
-        signed.strip_prefix(self.header.as_bytes())?.strip_prefix(b".")
+    /// How something begins that this key would have signed, and the rest of it.
+    fn begins<'a>(&'a self, signed: &'a [u8]) -> Option<(&'a Beginning, &'a [u8])> {
+        let after = |from: &'a Beginning| Some((from, signed.strip_prefix(&*from.text)?));
+        after(&self.usual).or_else(|| after(&self.plain))
     }
 
-    fn vouch(&self, claim: &[u8], frame: &[u8]) -> Hmac<Sha256> {
+    fn vouch(&self, claim: &[u8], frame: &[u8]) -> [u8; mac::BYTES] {
         let mut mac = self.peer.clone();
         mac.update(claim);
-        mac.update(frame);
-        mac
-    }
-
-    fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.mac.clone();
-        mac.update(payload);
-        mac
+        mac.of(frame)
     }
 }
 

@@ -60,6 +60,11 @@ impl Session {
         Ok(borrow(&self.core)?.identity(self.handle).as_ref().map_or_else(String::new, brief))
     }
 
+    /// Whether a token that was accepted says who the session is: then nothing need cross to know it.
+    pub fn claimed(&self) -> bool {
+        borrow(&self.core).is_ok_and(|core| core.identity(self.handle).is_some_and(|who| who.claimed))
+    }
+
     /// The session with its vectors as a plain object.
     ///
     /// # Errors

@@ -35,6 +35,35 @@ test('a signed token carries the session to every replica that knows the key', a
   assert.equal(info.expiresAt, there.expiresAt);
 });
 
+test('who a session is that came with a token is told alike before its end and after it', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { secret: SECRET, token: { expiresIn: '5m' } });
+  const tab = await open(t, { id: 'tab' });
+  const who = ({ id, user, space, guarantees, expiresAt, resumed }) => ({ id, user, space, guarantees, expiresAt, resumed });
+  const begun = [{ user: 'ännchen "a" 東京', client: 'c', space: 'shop', guarantees: ['monotonic-reads'] }, { guarantees: [] }, { user: 'ann', expiresIn: '1m' }];
+  for (const init of begun) {
+    const first = tokyo.session(init);
+    await first.set('a', 1);
+    const token = await first.sealed();
+    const listing = `${token},${await tokyo.session().sealed()}`;
+    for (const replica of [paris, tab]) {
+      for (const text of [token, listing, tab.session().token]) {
+        const asked = replica.session(text);
+        const before = who(asked);
+        const unasked = replica.session(text);
+        unasked[Symbol.dispose ?? Symbol.for('Symbol.dispose')]();
+        const id = text[0] === '~' ? { id: unasked.id } : {};
+        assert.deepEqual(who(unasked), { ...before, ...id, expiresAt: text[0] === '~' ? unasked.expiresAt : before.expiresAt });
+        assert.deepEqual(who(asked), before);
+      }
+    }
+  }
+  const token = await tokyo.session({ user: 'ann' }).sealed();
+  const [left, asked] = [paris.session(token), paris.session(token)];
+  const before = who(asked);
+  await paris.close();
+  assert.deepEqual(who(left), before, 'nobody has asked before the replica was closed');
+});
+
 test('a key of base64url is the key of its bytes, and a retired one still verifies', async (t) => {
   const base64url = Buffer.from(SECRET.key).toString('base64url');
   const [old, rotated, other] = [

@@ -67,6 +67,31 @@ proptest! {
         prop_assert_eq!(token.to_text(), text);
     }
 
+    /// Whether or not how a token begins is known beforehand.
+    #[test]
+    fn keys_of_an_issuer_sign_and_open_as_any_others(
+        kid in "[a-z]{1,32}", issuer in "[a-z\"é ]{0,40}", other in "[a-z]{0,3}", seen in any_seen(), at: prop::sample::Index,
+    ) {
+        let keys = Keyring::new([(&*kid, KEY)]).unwrap();
+        let own = keys.clone().of_issuer(&issuer);
+        for issuer in [issuer, other] {
+            for subject in [None, Some("ann".into())] {
+                let claims = Claims { issuer: issuer.clone(), subject, ..claims() };
+                let text = keys.seal(&claims, &seen).unwrap();
+                prop_assert_eq!(&own.seal(&claims, &seen).unwrap(), &text);
+                let token = own.open(&text, NOW, &issuer, 0).unwrap();
+                prop_assert_eq!(&token, &keys.open(&text, NOW, &issuer, 0).unwrap());
+                prop_assert_eq!((token.identity(), token.dependencies()), (Some(&claims), &seen));
+                let mut forged = text.into_bytes();
+                let last = forged.len() - 1;
+                let letter = &mut forged[at.index(last)];
+                *letter = if *letter == b'B' { b'C' } else { b'B' };
+                let forged = String::from_utf8(forged).unwrap();
+                prop_assert_eq!(code(own.open(&forged, NOW, &issuer, 0)), code(keys.open(&forged, NOW, &issuer, 0)));
+            }
+        }
+    }
+
     #[test]
     fn merging_keeps_the_identity_and_joins_what_was_seen(a in any_seen(), b in any_seen()) {
         let mine = open(&keys().seal(&claims(), &a).unwrap()).unwrap();
