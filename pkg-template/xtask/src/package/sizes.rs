@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 363_800),
     (".", 36_000),
     ("./browser", 9_000),
-    ("./cloudflare", 32_700),
+    ("./cloudflare", 33_000),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
