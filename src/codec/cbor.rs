@@ -32,7 +32,7 @@ const fn short(value: u64) -> Option<(u64, usize)> {
 }
 
 /// Fewer numbers than these are not worth a block of zeros to begin with, nor a last one of them that is read by itself.
-const MANY: usize = 16;
+const MANY: usize = 8;
 
 /// A number after its place, where both are below 2¹⁶, and what is left: from eight bytes at once.
 #[inline(always)]
