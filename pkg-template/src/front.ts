@@ -142,6 +142,8 @@ export class Front {
   #looks = 0;
   /** The number of the last look. */
   look = 0;
+  /** Goes up with every look, and with whatever may end what was so when it was looked at: see `SyncHandle.get`. */
+  turn = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -177,6 +179,7 @@ export class Front {
     const now = this.#host.clock();
     this.time = now;
     this.look = (this.look + 1) & LOOK_NUMBERS;
+    this.turned();
     if (this.#host.ownClock) return now;
     this.#looks += 1;
     if (this.#looks < LOOKS) return now;
@@ -184,6 +187,11 @@ export class Front {
     if (this.#looks === LOOKS) void Promise.resolve().then(() => (this.serves = this.#looks = 0));
     this.serves = LOOK_SERVES;
     return now;
+  }
+
+  /** What was looked at may be otherwise from now on. */
+  turned(): void {
+    this.turn = (this.turn + 1) & LOOK_NUMBERS;
   }
 
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
@@ -197,7 +205,7 @@ export class Front {
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
   read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
-    return at < 0 ? (copies.ready.string(key, reader) ?? copies.get(key, reader)) : this.#log.read(at, reader);
+    return at < 0 ? (copies.ready.string(key, reader.covered) ?? copies.get(key, reader)) : this.#log.read(at, reader);
   }
 
   /**
@@ -224,6 +232,7 @@ export class Front {
       this.#bits = bits;
       this.#now = now;
       this.logged = copies;
+      this.turned();
       this.#host.soon();
     }
     this.#keysLeft -= 1;
@@ -250,6 +259,7 @@ export class Front {
 
   /** Tells the core everything: the writes in their order, then the reads. Before any call of the core's. */
   settle(): void {
+    this.turned();
     // Whatever the core is asked now may take room: what is left is asked for anew.
     this.#keysLeft = 0;
     if (this.logged !== undefined) this.#handOver(this.logged);
@@ -281,6 +291,7 @@ export class Front {
   forget(keys: readonly (readonly [space: string, key: string])[] | null): void {
     if (keys === null) {
       this.revoked += 1;
+      this.turned();
       for (const copies of this.#spaces.values()) copies.clear();
       return;
     }

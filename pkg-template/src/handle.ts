@@ -20,8 +20,7 @@ export class Handle {
   readonly driver: Driver;
   readonly front: Front;
   readonly roles: Roles | undefined;
-  /** Goes up when what the core has allowed this session must be asked for again. */
-  asked = 0;
+  #asked = 0;
   #running = 0;
   /** Who it is, as the core said. Nothing yet where its token says the same: a server begins and lets go of sessions for a single answer of each. */
   #text: string | undefined;
@@ -67,7 +66,7 @@ export class Handle {
   heed(): number {
     if (this.stating) return Number.NaN;
     const { roles } = this;
-    if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.asked += 1;
+    if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.ask();
     return this.epoch;
   }
 
@@ -85,7 +84,7 @@ export class Handle {
 
   /** Goes up when what the core has allowed must be asked for again. */
   get epoch(): number {
-    return this.asked + this.front.revoked;
+    return this.#asked + this.front.revoked;
   }
 
   /** Who it is. It stays readable after the end, for the sake of logs. */
@@ -117,10 +116,12 @@ export class Handle {
   async state<T>(statement: () => Promise<T>): Promise<T> {
     const { space } = this.info;
     this.#running += 1;
+    this.front.turned();
     try {
       return await statement();
     } finally {
       this.#running -= 1;
+      this.front.turned();
       this.#refresh(space);
     }
   }
@@ -138,9 +139,15 @@ export class Handle {
     this.#info = undefined;
     this.#expiresAt = expiresAt;
     if (this.info.space === space) return;
-    this.asked += 1;
+    this.ask();
     this.#copies = undefined;
     this.#account?.move();
+  }
+
+  /** What the core has allowed this session must be asked for again. */
+  ask(): void {
+    this.#asked += 1;
+    this.front.turned();
   }
 
   /** The core's session. Throws where it was let go of. */
@@ -153,6 +160,7 @@ export class Handle {
   /** Asks the core anew until when the session operates here. */
   renew(): void {
     this.#look = NEVER;
+    this.front.turned();
     this.#expiresAt = this.now().expiresAt ?? Number.POSITIVE_INFINITY;
   }
 
@@ -199,7 +207,7 @@ export class Handle {
     const held = this.#held;
     if (held === undefined) return;
     // What it has written is the core's before it goes; no copy is answered any more.
-    this.asked += 1;
+    this.ask();
     if (this.front.owes) this.driver.settle();
     this.#raw = undefined;
     this.#held = undefined;

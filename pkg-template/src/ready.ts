@@ -27,9 +27,9 @@ export class Ready {
   /** Goes up when there may be a write that a reader has not read. From 1 on: 0 is the complement of no state. */
   #state = 1;
 
-  /** The copy of a key that is a string, for a reader who needs no note of it. */
-  string(key: string, reader: Reader): string | undefined {
-    return reader.covered === this.#state ? this.#strings[key] : undefined;
+  /** The copy of a key that is a string, for a reader who needs no note of it: by what he has covered. */
+  string(key: string, covered: number): string | undefined {
+    return covered === this.#state ? this.#strings[key] : undefined;
   }
 
   /** The copy of a key that is none. */

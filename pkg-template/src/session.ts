@@ -145,7 +145,7 @@ export class SessionHandle<M> implements Session<M> {
     const one = (token: Token | string) =>
       this.#handle.call((raw, now) => {
         // Whatever the core has allowed, it allowed before it knew this one: also what it allowed after the one before.
-        this.#handle.asked += 1;
+        this.#handle.ask();
         return raw.merge(toText(token, 'a token'), now);
       });
     try {

@@ -6,7 +6,9 @@
  */
 import { collect } from './batch.js';
 import type { CoreSession, Glance, RawEntry } from './binding.js';
+import type { Front } from './front.js';
 import type { Handle } from './handle.js';
+import type { Ready } from './ready.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
 import type { Batch, SyncSession } from './types/session.js';
@@ -21,9 +23,15 @@ export class SyncHandle<M> implements SyncSession<M> {
   // Until which of the handle's epochs the core's last word holds: it may read here, it may write here.
   #mayRead = -1;
   #mayWrite = -1;
+  readonly #front: Front;
+  // In which of the front's turns a copy was ready here that needs no note; where, and by what was covered.
+  #turn = -1;
+  #ready: Ready | undefined;
+  #covered = -1;
 
   constructor(handle: Handle, guarantees?: Guarantees) {
     this.#handle = handle;
+    this.#front = handle.front;
     this.#bits = syncBits(guarantees);
   }
 
@@ -32,13 +40,29 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
+    // Nothing has happened since, so all of what is looked at below is as it was.
+    const { turn, serves } = this.#front;
+    if (turn === this.#turn && serves > 0 && typeof key === 'string') {
+      const text = this.#ready?.string(key, this.#covered);
+      if (text !== undefined) {
+        this.#front.serves = serves - 1;
+        return text as M[K];
+      }
+    }
     const handle = this.#handle;
     // Whatever the host is asked it is asked first: a clock or a role of its own may read here as well.
     if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
       const { account, copies, front } = handle;
       const logs = front.logged === copies;
-      const text = logs ? undefined : copies.ready.string(key, account);
-      if (text !== undefined) return text as M[K];
+      const text = logs ? undefined : copies.ready.string(key, account.covered);
+      if (text !== undefined) {
+        if (handle.roles === undefined) {
+          this.#turn = front.turn;
+          this.#ready = copies.ready;
+          this.#covered = account.covered;
+        }
+        return text as M[K];
+      }
       const copy = logs ? front.read(copies, key, account) : copies.get(key, account);
       if (copy !== undefined) return (typeof copy === 'string' ? copy : copy.own()) as M[K];
     }

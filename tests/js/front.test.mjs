@@ -445,3 +445,76 @@ test('what was fetched ahead and not looked at yet gives way to whatever is newe
   }
   for (const bad of [[key(3)], 7, null, undefined, '\ud800']) assert.equal(thrown(() => bob.sync.get(bad)).code, 'KEY_INVALID');
 });
+
+test('what was read many times in a task is not what is answered once something has happened in that task', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  const keys = ['a', 'b', 'c', 'd', 'e'];
+  for (const key of keys) ann.sync.set(key, `${key} of ann`);
+  const stranger = await open(t, { id: 'oslo' });
+  const far = warm(stranger);
+  far.sync.set('far', 'away');
+  await pull(paris, tokyo);
+  const question = await paris.exchange(new Uint8Array());
+  // Here and there, so that they are ready, and so often that no look at the clock is due.
+  const hot = (...sessions) => {
+    for (let n = 0; n < 100; n += 1) {
+      for (const session of sessions) for (const at of [0, 2, 4, 1, 3]) assert.equal(typeof session.sync.get(keys[at]), 'string');
+    }
+  };
+  const [bob, eve, joe, mia, kim] = Array.from({ length: 5 }, () => warm(paris));
+  hot(bob, eve, joe, mia, kim);
+
+  bob.sync.set('a', 'a of bob');
+  assert.deepEqual([bob, eve].map((one) => one.sync.get('a')), ['a of bob', 'a of bob'], 'a write that the core does not have yet');
+  assert.equal(readsOf(eve, paris), writesOf(bob, paris), 'and whose it is');
+  hot(bob, eve);
+  eve.sync.delete('b');
+  assert.equal(bob.sync.get('b'), undefined, 'deleted');
+  eve.sync.set('b', 'b of eve');
+  assert.equal(bob.sync.get('b'), 'b of eve');
+  assert.equal(readsOf(bob, paris), writesOf(eve, paris));
+  hot(bob, eve, joe);
+
+  joe.sync.set('new', 'of joe');
+  void joe.satisfied();
+  hot(bob);
+  for (let n = 0; n < 3; n += 1) for (const key of ['new', 'c']) eve.sync.get(key);
+  assert.equal(bob.sync.get('new'), 'of joe');
+  assert.equal(readsOf(bob, paris), writesOf(joe, paris), 'what became ready for another is noted for who reads it now');
+
+  ann.sync.set('c', 'c of ann, later');
+  const answer = await tokyo.exchange(question);
+  hot(bob, eve, joe);
+  const taken = paris.exchange(answer);
+  assert.equal(bob.sync.get('c'), 'c of ann, later', 'it came from elsewhere');
+  await taken;
+  hot(bob, eve, joe, mia, kim);
+
+  const gone = thrown.bind(undefined, () => joe.sync.get('a'));
+  joe.merge(far.token);
+  assert.equal(gone().code, 'STALE_REPLICA', 'a token was merged');
+  hot(mia, kim);
+  mia[Symbol.dispose]();
+  assert.equal(thrown(() => mia.sync.get('a')).code, 'SESSION_NOT_FOUND', 'it was let go of');
+  hot(kim);
+  const closed = paris.close();
+  assert.equal(thrown(() => kim.sync.get('a')).code, 'REPLICA_CLOSED', 'the replica was closed');
+  await closed;
+});
+
+test('a session that only reads what it has read before ends in time, whoever else has looked at the clock in the task', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const [ann, bob] = [warm(tokyo, { expiresIn: 200 }), warm(tokyo)];
+  for (const key of ['a', 'b', 'c']) bob.sync.set(key, key);
+  void bob.satisfied();
+  const read = (session, times) => {
+    for (let n = 0; n < times; n += 1) assert.equal(session.sync.get(['a', 'c', 'b'][n % 3]), ['a', 'c', 'b'][n % 3]);
+  };
+  read(bob, 200);
+  read(ann, 100);
+  while (Date.now() <= ann.expiresAt) read(bob, 10);
+  // One look at the clock serves so many reads at most.
+  read(bob, 200);
+  assert.equal(thrown(() => ann.sync.get('a')).code, 'SESSION_EXPIRED');
+});
