@@ -11,7 +11,7 @@ mod table;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::cbor::{Head, Input, Output};
+use self::cbor::{Input, Output};
 use self::table::{Replicas, Table};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
@@ -23,7 +23,7 @@ pub const VERSION: u64 = 1;
 
 /// Writes the body of a frame and collects the ids that it names.
 pub struct Writer {
-    cbor: Output,
+    pub(crate) cbor: Output,
     replicas: Replicas,
     sessions: Table<SessionId>,
     items: u64,
@@ -121,18 +121,6 @@ impl Writer {
     pub fn session(&mut self, id: SessionId) {
         let at = self.session_index(id);
         self.u64(at);
-    }
-
-    /// Writes several heads.
-    #[inline(always)]
-    pub(crate) fn heads<const N: usize>(&mut self, heads: [Head; N]) {
-        self.cbor.heads(heads);
-    }
-
-    /// Writes what a head has told of.
-    #[inline(always)]
-    pub(crate) fn items(&mut self, bytes: &[u8]) {
-        self.cbor.items(bytes);
     }
 
     /// Writes a space: its name and generation.

@@ -12,7 +12,7 @@ pub mod limits;
 mod log;
 pub mod numbered;
 mod order;
-mod parts;
+pub(crate) mod parts;
 pub mod roster;
 pub mod space;
 pub mod stage;

@@ -255,15 +255,23 @@ impl<'a> Near<'a> {
 
     /// As [`VersionVector::contains`].
     pub(crate) fn contains(&mut self, dot: Dot) -> bool {
-        let held = match self.last {
-            Some((replica, held)) if replica == dot.replica => held,
-            Some(_) | None => {
-                let held = self.vector.get(dot.replica);
-                self.last = Some((dot.replica, held));
-                held
-            }
-        };
-        held >= dot.sequence
+        self.has(&dot.replica, dot.sequence)
+    }
+
+    /// The same of an origin's write of this sequence.
+    #[inline]
+    pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
+        match &self.last {
+            Some((replica, held)) if replica == origin => *held >= sequence,
+            Some(_) | None => self.look_up(*origin) >= sequence,
+        }
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, origin: ReplicaId) -> u64 {
+        let held = self.vector.get(origin);
+        self.last = Some((origin, held));
+        held
     }
 }
 

@@ -440,7 +440,7 @@ impl Replica {
     #[inline(never)]
     pub(super) fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
         if !messages.is_empty() {
-            let bytes = Frame { from: self.id, to, messages }.encode();
+            let bytes = Frame { from: self.id, to, messages }.encode_from(&self.store);
             let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes) };
             self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });

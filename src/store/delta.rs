@@ -11,12 +11,12 @@ use core::ops::Deref;
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
-use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
-use crate::store::keys::{Decoded, Member, decode_keys, encode_keys};
+use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, LiveSet};
+use crate::store::keys::{Decoded, decode_keys, encode_held, encode_keys};
 pub use crate::store::parts::Keys;
 use crate::store::space::SpaceState;
 use crate::time::{Hlc, MILLIS_MAX};
-use crate::vector::VersionVector;
+use crate::vector::{Near, VersionVector};
 
 /// One member of a key's live set, as a delta lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -182,7 +182,7 @@ impl Delta {
     /// Writes the delta: `space, generation, from, to, hlc, keys` (six items).
     pub fn encode(&self, writer: &mut Writer) {
         head(writer, &self.space, [&self.from, &self.to], self.hlc);
-        encode_keys(writer, members(&self.keys), self.hlc, self.keys.room());
+        encode_keys(writer, &self.keys, self.hlc);
     }
 
     /// Writes the delta since nothing as [`Delta::encode`] does, out of what is held: a snapshot need not be in memory twice.
@@ -191,8 +191,7 @@ impl Delta {
         let overhead = ENTRY_OVERHEAD * state.len() as u64 * 2 / 3;
         let room = state.bytes().saturating_sub(overhead) as usize;
         head(writer, space, [&VersionVector::new(), state.vector()], hlc);
-        let keys = state.iter().map(|(key, set)| (key, set.entries().iter().map(Member::Entry)));
-        encode_keys(writer, keys, hlc, room);
+        encode_held(writer, state.iter(), Near::new(&VersionVector::new()), hlc, room);
     }
 
     /// Reads what [`Delta::encode`] wrote.
@@ -226,13 +225,6 @@ fn head(writer: &mut Writer, space: &Space, vectors: [&VersionVector; 2], hlc: H
     writer.space(space);
     vectors.into_iter().for_each(|vector| writer.vector(vector));
     writer.u64(hlc.to_bits());
-}
-
-/// Keys as they are written.
-pub(crate) fn members<'a>(
-    keys: &'a Keys,
-) -> impl Iterator<Item = (&'a Key, impl ExactSizeIterator<Item = Member<'a>> + use<'a>)> {
-    keys.iter().map(|(key, set)| (key, set.iter().map(Member::from)))
 }
 
 /// The greatest clock that is believed, and written with: bytes that hold a greater one are not read.

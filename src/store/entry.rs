@@ -139,6 +139,11 @@ impl DataEntry {
         if self.ends == ENDLESS { None } else { Some(self.ends) }
     }
 
+    /// Whether it does not end.
+    pub(crate) const fn is_endless(&self) -> bool {
+        self.ends == ENDLESS
+    }
+
     /// Whether both have one author, for sure: two authors may be alike.
     pub(crate) fn has_author_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.author, &other.author)

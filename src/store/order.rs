@@ -80,8 +80,11 @@ impl Order {
 }
 
 fn sorted(fresh: Range<Slot>, slots: &Slots) -> Vec<Slot> {
-    let mut run = fresh.collect();
-    sort(&mut run, slots);
+    let mut run = fresh.clone().collect();
+    // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
+    if !fresh.filter_map(|slot| slots.key(slot)).is_sorted_by(|one, other| one.near_cmp(other).is_lt()) {
+        sort(&mut run, slots);
+    }
     run
 }
 
@@ -113,6 +116,9 @@ fn merge(mut longer: Vec<Slot>, shorter: Vec<Slot>, slots: &Slots) -> Vec<Slot> 
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
     slots: &'a Slots,
+    /// One run is the rule: then there is nothing to compare.
+    only: &'a [Slot],
+    /// Where there are several.
     runs: Vec<&'a [Slot]>,
 }
 
@@ -131,30 +137,19 @@ impl<'a> Walk<'a> {
             let start = run.partition_point(|slot| before(slot, lower, true));
             *run = run.get(start..end).unwrap_or_default();
         }
-        Self { slots, runs }
+        let only = if runs.len() == 1 { runs.pop() } else { None };
+        Self { slots, only: only.unwrap_or_default(), runs }
     }
-}
 
-impl<'a> Iterator for Walk<'a> {
-    type Item = (&'a Key, &'a LiveSet);
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next one of several runs.
+    #[inline(never)]
+    fn merged(&mut self) -> Option<(&'a Key, &'a LiveSet)> {
+        let slots = self.slots;
         loop {
-            let slots = self.slots;
-            // One run is the rule: then there is nothing to compare.
-            if let [run] = self.runs.as_mut_slice() {
-                let (slot, rest) = run.split_first()?;
-                *run = rest;
-                match slots.at(*slot) {
-                    None => continue,
-                    held => return held,
-                }
-            }
             let heads = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.first()?)?, run)));
             let (_, run) = heads.min_by(|(one, _), (other, _)| one.cmp(other))?;
             let (slot, rest) = run.split_first()?;
             *run = rest;
-            // A key whose set is empty is not there.
             if let Some(held) = slots.at(*slot) {
                 return Some(held);
             }
@@ -162,10 +157,32 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
+impl<'a> Iterator for Walk<'a> {
+    type Item = (&'a Key, &'a LiveSet);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((slot, rest)) = self.only.split_first() {
+            self.only = rest;
+            // A key whose set is empty is not there.
+            if let Some(held) = self.slots.at(*slot) {
+                return Some(held);
+            }
+        }
+        if self.runs.is_empty() { None } else { self.merged() }
+    }
+}
+
 impl DoubleEndedIterator for Walk<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
+        let slots = self.slots;
+        while let Some((slot, rest)) = self.only.split_last() {
+            self.only = rest;
+            if let Some(held) = slots.at(*slot) {
+                return Some(held);
+            }
+        }
         loop {
-            let slots = self.slots;
             let tails = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.last()?)?, run)));
             let (_, run) = tails.max_by(|(one, _), (other, _)| one.cmp(other))?;
             let (slot, rest) = run.split_last()?;

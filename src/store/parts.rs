@@ -100,6 +100,12 @@ impl Extent {
     }
 }
 
+/// About how many bytes so many keys take written that weigh so much: beside key and value an entry takes a fourth of what the
+/// limits count for it, and what keys share makes up for more.
+pub(crate) const fn room(keys: usize, weight: u64) -> usize {
+    weight.saturating_sub(keys as u64 * ENTRY_OVERHEAD * 3 / 4) as usize
+}
+
 impl Keys {
     /// None.
     #[must_use]
@@ -134,10 +140,9 @@ impl Keys {
         self.extent.gone = bytes.saturating_sub(self.weight());
     }
 
-    /// About how many bytes they take written: beside key and value an entry takes a fourth of what the limits count for it, and
-    /// what keys share makes up for more.
+    /// About how many bytes they take written.
     pub(crate) const fn room(&self) -> usize {
-        (self.weight().saturating_sub(self.len() as u64 * ENTRY_OVERHEAD * 3 / 4)) as usize
+        room(self.len(), self.weight())
     }
 
     /// What the limits ask of them.

@@ -14,8 +14,7 @@ use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
-use crate::store::order::sort;
-use crate::store::parts::PART;
+use crate::store::order::{Walk, sort};
 use crate::store::table::{Slot, Table, Vacancy};
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
@@ -70,6 +69,18 @@ impl Changes {
             }
         }
     }
+}
+
+/// A range of keys that are told together.
+pub(crate) struct Stretch<'a> {
+    /// The last one, if there is any.
+    pub(crate) end: Option<&'a Key>,
+    /// How many they are.
+    pub(crate) keys: usize,
+    /// About how many bytes they take.
+    pub(crate) weight: u64,
+    /// Whether others follow.
+    pub(crate) more: bool,
 }
 
 /// By how much a step would change what the limits count.
@@ -435,18 +446,43 @@ impl SpaceState {
     /// least one); and whether there are more.
     #[must_use]
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
-        let (mut keys, mut weight, mut near) = (Keys::new(), 0, Near::new(from));
-        for (key, set) in self.table.walk(after.map_or(Unbounded, Excluded), Unbounded) {
-            if set.entries().iter().all(|entry| near.contains(entry.dot())) {
+        let (Stretch { end, keys, more, .. }, mut near) = (self.stretch(from, after, budget), Near::new(from));
+        let touched = self.touched(from, after, end.map(|end| &**end));
+        (touched.take(keys).map(|(key, set)| (key.clone(), list(set, &mut near))).collect(), more)
+    }
+
+    /// How far [`SpaceState::slice`] goes.
+    pub(crate) fn stretch(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> Stretch<'_> {
+        let mut stretch = Stretch { end: None, keys: 0, weight: 0, more: false };
+        let mut near = Near::new(from);
+        for (key, set) in self.between_keys(after, None) {
+            if !is_touched(set, &mut near) {
                 continue;
             }
-            if weight >= budget && !keys.is_empty() {
-                return (keys, true);
+            if stretch.weight >= budget && stretch.keys > 0 {
+                return Stretch { more: true, ..stretch };
             }
-            weight += key.len() as u64 + set.bytes();
-            keys.put(key.clone(), list(set, &mut near), PART);
+            stretch.weight += key.len() as u64 + set.bytes();
+            stretch.keys += 1;
+            stretch.end = Some(key);
         }
-        (keys, false)
+        stretch
+    }
+
+    /// The keys after `after`, up to `end`, in order.
+    pub(crate) fn between_keys(&self, after: Option<&str>, end: Option<&str>) -> Walk<'_> {
+        self.table.walk(after.map_or(Unbounded, Excluded), end.map_or(Unbounded, Included))
+    }
+
+    /// As [`SpaceState::between_keys`], of those that are touched by a dot not in `from`.
+    pub(crate) fn touched<'a>(
+        &'a self,
+        from: &VersionVector,
+        after: Option<&str>,
+        end: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a LiveSet)> {
+        let mut near = Near::new(from);
+        self.between_keys(after, end).filter(move |(_, set)| is_touched(set, &mut near))
     }
 }
 
@@ -484,6 +520,16 @@ fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
 /// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
 fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
     !vector.contains(entry.dot()) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
+}
+
+/// Whether an entry has a dot that is not in `from`.
+#[inline(always)]
+fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
+    let mut is_new = |entry: &DataEntry| !from.has(entry.origin(), entry.sequence());
+    match set.entries() {
+        [one] => is_new(one),
+        several => several.iter().any(is_new),
+    }
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.

@@ -322,8 +322,10 @@ impl Gate {
             | Message::Reset
             | Message::Ask { .. }
             | Message::Bind { .. }) => Screened::Pass(other),
-            // A client has no part in what edges prove to each other, and its calls are taken before.
-            Message::Call(_) | Message::Reply(_) | Message::Challenge { .. } | Message::Proof(_) => Screened::Drop,
+            // A client has no part in what edges prove to each other, its calls are taken before, and a cut is never read.
+            Message::Cut(_) | Message::Call(_) | Message::Reply(_) | Message::Challenge { .. } | Message::Proof(_) => {
+                Screened::Drop
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::store::fence::Fence;
 use crate::store::roster::Row;
 pub use crate::sync::call::{Call, Reply};
 pub use crate::sync::proof::{MAC_LEN, NONCE_LEN, Proof};
-pub use crate::sync::slice::Slice;
+pub use crate::sync::slice::{Cut, Slice};
 use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
 use crate::time::Millis;
 use crate::vector::VersionVector;
@@ -80,6 +80,8 @@ pub enum Message {
     },
     /// A range of keys of a large delta.
     Slice(Slice),
+    /// The same on its way out: what it holds is read when it is written. It is never read.
+    Cut(Cut),
     /// Asks for the slice after `after`.
     Want {
         /// In this space.
@@ -194,9 +196,14 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The bytes of the frame.
+    /// The bytes of a frame that needs nothing of what is held.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_from(&SessionConsistentStore::default())
+    }
+
+    /// The bytes of the frame, whose cuts are of this store.
+    pub(crate) fn encode_from(&self, store: &SessionConsistentStore) -> Vec<u8> {
         // Where a long vector is told, its ids are written in one piece.
         let mut longest: Option<&VersionVector> = None;
         for message in &self.messages {
@@ -207,7 +214,7 @@ impl Frame {
         let mut writer = Self::begin(self.from, self.to, longest);
         for message in &self.messages {
             writer.item();
-            message.encode(&mut writer);
+            message.encode(&mut writer, store);
         }
         writer.finish()
     }
@@ -230,7 +237,7 @@ impl Frame {
         let mut writer = Self::begin(from, None, longest);
         for message in messages {
             writer.item();
-            message.encode(&mut writer);
+            message.encode(&mut writer, store);
         }
         for (space, state) in store.spaces() {
             writer.item();
@@ -306,7 +313,7 @@ impl Frame {
 }
 
 impl Message {
-    fn encode(&self, writer: &mut Writer) {
+    fn encode(&self, writer: &mut Writer, store: &SessionConsistentStore) {
         match self {
             Self::Hello { protocol, answer, vectors } => {
                 head(writer, HELLO, 3);
@@ -335,6 +342,10 @@ impl Message {
             Self::Slice(slice) => {
                 head(writer, SLICE, 9);
                 slice.encode(writer);
+            }
+            Self::Cut(cut) => {
+                head(writer, SLICE, 9);
+                cut.encode(writer, store);
             }
             Self::Want { space, from, base, after } => {
                 head(writer, WANT, 5);
@@ -513,6 +524,7 @@ impl Message {
                 (&[], Some((space, vector)))
             }
             Self::Slice(slice) => (&[], Some((&slice.space, &slice.base))),
+            Self::Cut(cut) => (&[], Some((&cut.space, &cut.base))),
             Self::Want { space, base, .. } => (&[], Some((space, base))),
             Self::Refused { .. }
             | Self::Reset

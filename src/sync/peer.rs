@@ -293,6 +293,7 @@ impl Peer {
             Message::Delta(delta) => self.take(delta, store, now, step),
             rare @ (Message::Behind { .. }
             | Message::Slice(_)
+            | Message::Cut(_)
             | Message::Want { .. }
             | Message::TopUp { .. }
             | Message::Refused { .. }
@@ -317,7 +318,7 @@ impl Peer {
     fn act_rarely(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
         match message {
             // See `act`.
-            Message::Hello { .. } | Message::Ack { .. } | Message::Delta(_) => {}
+            Message::Hello { .. } | Message::Ack { .. } | Message::Delta(_) | Message::Cut(_) => {}
             Message::Behind { space, vector } if self.has_room(&space, store) => {
                 let progress = self.spaces.entry(space).or_default();
                 progress.holds = vector;
@@ -419,8 +420,8 @@ impl Peer {
 
 /// About how many bytes the entries of a message have.
 fn weight(message: &Message) -> u64 {
-    if let Message::Slice(slice) = message {
-        slice.keys.weight()
+    if let Message::Cut(cut) = message {
+        cut.weight
     } else if let Message::TopUp { delta, .. } = message {
         delta.keys.weight()
     } else {

@@ -3,15 +3,14 @@
 //! A window: some go out before the peer has asked for what follows the first of them, so that not every slice costs a
 //! round trip. Invariant: the window is bounded in slices and in bytes, so a slow peer costs no memory. Who asks from a
 //! place at which no slice on its way has ended has lost some: it gets what follows that place once more, one slice at
-//! first. Keeps the ends of slices, never the slices: those are cut from the state as it is.
+//! first. Keeps the ends of slices, never the slices: those are written from the state as it is.
 
 use alloc::vec::Vec;
 
 use crate::id::Space;
-use crate::store::delta::Keys;
 use crate::store::entry::Key;
-use crate::store::space::SpaceState;
-use crate::sync::message::{Message, Slice};
+use crate::store::space::{SpaceState, Stretch};
+use crate::sync::message::{Cut, Message};
 use crate::sync::peer::SLICE_BYTES;
 use crate::time::Hlc;
 use crate::vector::VersionVector;
@@ -75,34 +74,29 @@ impl Run {
     }
 
     /// The first slice, which the peer did not ask for.
-    pub(crate) fn first(&mut self, space: &Space, state: &SpaceState, hlc: Hlc) -> Message {
-        let (keys, _) = state.slice(&self.from, None, SLICE_BYTES);
-        self.cut(space, None, (keys, false), state, hlc)
+    pub(crate) fn first(&mut self, space: &Space, state: &SpaceState) -> Message {
+        self.cut(space, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES) })
     }
 
     /// The slices that may go now, and after the last one the top-up.
     pub(crate) fn fill(&mut self, space: &Space, state: &SpaceState, hlc: Hlc, messages: &mut Vec<Message>) {
         while let Some(after) = self.next().map(|after| after.cloned()) {
-            let (keys, more) = state.slice(&self.from, after.as_deref(), SLICE_BYTES);
-            messages.push(self.cut(space, after, (keys, !more), state, hlc));
-            if !more {
+            let stretch = state.stretch(&self.from, after.as_deref(), SLICE_BYTES);
+            let last = !stretch.more;
+            messages.push(self.cut(space, after, stretch));
+            if last {
                 let delta = state.extract_since(space, &self.from, &self.base, hlc);
                 messages.push(Message::TopUp { base: self.base.clone(), delta });
             }
         }
     }
 
-    fn cut(
-        &mut self,
-        space: &Space,
-        after: Option<Key>,
-        (keys, last): (Keys, bool),
-        state: &SpaceState,
-        hlc: Hlc,
-    ) -> Message {
-        self.ends.extend(keys.last().map(|(end, _)| (end.apart(), keys.weight())));
-        self.whole = last;
-        let (space, from, base, at) = (space.clone(), self.from.clone(), self.base.clone(), state.vector().clone());
-        Message::Slice(Slice { space, from, base, at, after, last, hlc, keys })
+    fn cut(&mut self, space: &Space, after: Option<Key>, stretch: Stretch<'_>) -> Message {
+        let Stretch { end, keys, weight, more } = stretch;
+        let end = end.map(Key::apart);
+        self.ends.extend(end.clone().map(|end| (end, weight)));
+        self.whole = !more;
+        let (space, from, base) = (space.clone(), self.from.clone(), self.base.clone());
+        Message::Cut(Cut { space, from, base, after, end, last: !more, keys, weight })
     }
 }

@@ -1,17 +1,23 @@
 //! A range of keys of a large delta, and its bytes.
 //!
+//! Who sends one keeps its bounds alone ([`Cut`]): it is written out of what is held when its message is, so that no entry is
+//! taken hold of to be told.
+//!
 //! Invariant: a slice that was read from bytes lies after the key that it names, is sound in itself as a delta is, and only
 //! the last one of a run may be empty.
 
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::Space;
-use crate::store::delta::{Keys, members};
+use crate::store::SessionConsistentStore;
+use crate::store::delta::Keys;
 use crate::store::entry::Key;
-use crate::store::keys::{decode_keys, encode_keys};
+use crate::store::keys::{decode_keys, encode_held, encode_keys};
+use crate::store::parts::room;
+use crate::store::space::SpaceState;
 use crate::sync::message::optional_text;
 use crate::time::Hlc;
-use crate::vector::VersionVector;
+use crate::vector::{Near, VersionVector};
 
 /// A range of keys of a large delta.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,7 +50,7 @@ impl Slice {
         optional_text(writer, self.after.as_deref());
         writer.bool(self.last);
         writer.u64(self.hlc.to_bits());
-        encode_keys(writer, members(&self.keys), self.hlc, self.keys.room());
+        encode_keys(writer, &self.keys, self.hlc);
     }
 
     /// Reads what [`Slice::encode`] wrote.
@@ -63,5 +69,105 @@ impl Slice {
             return Err(SessionError::malformed("a slice outside of its range"));
         }
         Ok(Self { space, from, base, at, after, last, hlc, keys })
+    }
+}
+
+/// A slice that is sent: its keys are those that are held when it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The space.
+    pub(crate) space: Space,
+    /// The vector since which the delta is.
+    pub(crate) from: VersionVector,
+    /// The sender's vector when the first slice was cut.
+    pub(crate) base: VersionVector,
+    /// The last key of the slice before; `None` for the first.
+    pub(crate) after: Option<Key>,
+    /// Its last key; `None`: all that follow.
+    pub(crate) end: Option<Key>,
+    /// Whether this is the last slice.
+    pub(crate) last: bool,
+    /// How many keys it has, and about how many bytes they take.
+    pub(crate) keys: usize,
+    pub(crate) weight: u64,
+}
+
+impl Cut {
+    /// Writes the slice out of what `store` holds.
+    pub(super) fn encode(&self, writer: &mut Writer, store: &SessionConsistentStore) {
+        let (nothing, after, hlc) = (SpaceState::default(), self.after.as_deref(), store.clock().last());
+        let state = store.space(&self.space).unwrap_or(&nothing);
+        // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
+        let first = state.touched(&self.from, after, None).next().map(|(key, _)| key);
+        let (end, last) = match (&self.end, first) {
+            (_, None) => (None, true),
+            (Some(end), Some(first)) if !self.last => (Some(end.max(first)), false),
+            _ => (None, self.last),
+        };
+        writer.space(&self.space);
+        writer.vector(&self.from);
+        writer.vector(&self.base);
+        writer.vector(state.vector());
+        optional_text(writer, after);
+        writer.bool(last);
+        writer.u64(hlc.to_bits());
+        let keys = state.between_keys(after, end.map(|end| &**end));
+        encode_held(writer, keys, Near::new(&self.from), hlc, room(self.keys, self.weight));
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::id::ReplicaId;
+    use crate::store::Mutation;
+    use crate::store::entry::Content;
+    use crate::store::limits::Limits;
+    use crate::sync::message::{Frame, Message};
+
+    /// The slice that comes of a cut between two keys, of what is held and is not in `from`.
+    fn slice(store: &SessionConsistentStore, from: &VersionVector, bounds: [Option<&str>; 2]) -> Option<Slice> {
+        let (space, [after, end]) = (Space::first("s").ok()?, bounds.map(|key| key.map(Key::from)));
+        let (base, last) = (store.vector(&space).clone(), end.is_none());
+        let cut = Cut { space, from: from.clone(), base, after, end, last, keys: 1, weight: 1 };
+        let (own, messages) = (ReplicaId::new("a", [0; 10]).ok()?, alloc::vec![Message::Cut(cut)]);
+        let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store)).ok()?;
+        if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
+    }
+
+    #[test]
+    fn a_cut_is_written_as_what_is_held_between_its_keys() {
+        let mut store = SessionConsistentStore::new(Limits::default());
+        let (Ok(space), Ok(one), Ok(other)) =
+            (Space::first("s"), ReplicaId::new("a", [0; 10]), ReplicaId::new("b", [0; 10]))
+        else {
+            return;
+        };
+        let mut write = |id, keys: &[&str]| {
+            let put =
+                |key: &&str| Mutation { key: Key::from(*key), content: Content::Text("v".into()), expires_at: None };
+            assert!(store.write(&space, id, None, keys.iter().map(put).collect(), &[], 1).is_ok());
+            store.vector(&space).clone()
+        };
+        let (first, _) = (write(one, &["a", "b", "c", "d", "e"]), write(other, &["b", "d"]));
+        let held = |from: &VersionVector, after: Option<&str>, end: Option<&str>| {
+            let told = slice(&store, from, [after, end]).map(|slice| (slice.last, slice.keys));
+            told.map(|(last, keys)| (last, keys.iter().map(|(key, _)| (**key).into()).collect::<Vec<String>>()))
+        };
+        let told = |last: bool, keys: &[&str]| Some((last, keys.iter().map(|key| (*key).into()).collect()));
+        let nothing = VersionVector::new();
+        assert_eq!(held(&nothing, None, Some("c")), told(false, &["a", "b", "c"]));
+        assert_eq!(held(&nothing, Some("c"), None), told(true, &["d", "e"]));
+        assert_eq!(held(&first, None, Some("d")), told(false, &["b", "d"]));
+        // What was there when it was cut has gone since: it goes on to what follows, and ends where nothing does.
+        assert_eq!(held(&first, Some("b"), Some("c")), told(false, &["d"]));
+        assert_eq!(held(&first, Some("d"), Some("dd")), told(true, &[]));
+        assert_eq!(held(&first, Some("d"), None), told(true, &[]));
+        // It holds what a list of the same keys does.
+        let listed = store.space(&space).map(|state| state.slice(&nothing, None, 1 << 20).0);
+        assert_eq!(slice(&store, &nothing, [None, None]).map(|slice| slice.keys), listed);
     }
 }

@@ -43,7 +43,7 @@ fn every_kind_of_message_is_among_the_examples() {
                 Message::Delta(_) => 2,
                 Message::Ack { .. } => 3,
                 Message::Behind { .. } => 4,
-                Message::Slice(_) => 5,
+                Message::Slice(_) | Message::Cut(_) => 5,
                 Message::Want { .. } => 6,
                 Message::TopUp { .. } => 7,
                 Message::Refused { .. } => 8,

@@ -65,6 +65,15 @@ impl Piece {
         if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
     }
 
+    /// The same, and with whatever comes after them in the block.
+    #[inline(always)]
+    pub(crate) fn near_bytes_before(&self) -> (&[u8], &[u8]) {
+        let Some(block) = &self.block else { return (&[], &[]) };
+        let behind = block.text.as_bytes().get(usize::from(self.from)..).unwrap_or_default();
+        let text = if self.len == WHOLE { behind } else { behind.get(..usize::from(self.len)).unwrap_or_default() };
+        (text, behind)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         let Some(block) = &self.block else { return "" };
         let (from, len) = (usize::from(self.from), usize::from(self.len));

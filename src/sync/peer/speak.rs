@@ -66,7 +66,7 @@ impl Peer {
         now: Millis,
     ) -> Vec<Message> {
         let slices = self.requests.made(now);
-        let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Slice(_));
+        let is_slice = |(_, message): &(usize, &Message)| matches!(message, Message::Cut(_));
         let end = messages.iter().enumerate().filter(is_slice).nth(slices).map(|(at, _)| at);
         let others = end.map(|end| messages.split_off(end)).unwrap_or_default();
         let mut frame = core::mem::replace(messages, others);
@@ -188,7 +188,7 @@ impl Peer {
             return Some((Message::Delta(delta), weight));
         }
         let run = progress.run.insert(Run::new(from.clone(), state.vector().clone()));
-        Some((run.first(space, state, hlc), SLICE_BYTES))
+        Some((run.first(space, state), SLICE_BYTES))
     }
 
     /// When [`Peer::speak`] has something to say next, if nothing changes until then.

@@ -1,0 +1,246 @@
+//! Reading keys and their live sets.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, TEXT, TOMBSTONE, apply, is_edge};
+use crate::codec::cbor::Input;
+use crate::codec::{Ids, Reader};
+use crate::error::SessionError;
+use crate::id::{Dot, SEQUENCE_MAX};
+use crate::store::delta::{Keys, Listed, ListedSet};
+use crate::store::entry::piece::{BLOCK, Block, PIECE_MAX, Piece, fits};
+use crate::store::entry::{Author, Content, DataEntry, Key, Text};
+use crate::time::{Hlc, MILLIS_MAX, Millis};
+use crate::vector::VersionVector;
+
+/// Keys as they were read, and how far they reach.
+pub(crate) struct Decoded {
+    pub(crate) keys: Keys,
+    /// Of each origin the greatest sequence of a full entry.
+    pub(crate) full: VersionVector,
+    /// Of each origin the greatest sequence of a bare dot.
+    pub(crate) known: VersionVector,
+    /// The latest clock.
+    pub(crate) latest: Hlc,
+}
+
+/// Reads what [`encode_keys`] wrote.
+///
+/// # Errors
+/// `MESSAGE_MALFORMED`.
+pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
+    let (input, ids, shared) = reader.sequence_of_ids()?;
+    let mut keys = Keys::new();
+    let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
+    // What is there bounds it, and about a block.
+    let bytes = Vec::with_capacity(input.left().min(BLOCK + BLOCK / 2));
+    let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
+    let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors: Vec::new() };
+    while decoding.input.left() > 0 {
+        decoding.key(&mut keys).map_err(SessionError::malformed)?;
+    }
+    decoding.close(&mut keys).map_err(SessionError::malformed)?;
+    keys.fit();
+    let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
+    Ok(Decoded { keys, full, known, latest })
+}
+
+/// Keys that are being read. What is wrong is told by its name alone: an error of its own takes more than reading.
+struct Decoding<'a, 'b> {
+    input: Input<'b>,
+    ids: &'a Ids,
+    /// How many bytes keys may still share.
+    shared: &'a mut usize,
+    text: Texts,
+    /// How many keys have the blocks that their texts are pieces of.
+    settled: usize,
+    /// The clock of the entry before, and the latest of all.
+    clock: u64,
+    latest: Hlc,
+    origins: Origins,
+    /// By the place of a session: who wrote for it last, and which of the origins that is.
+    authors: Vec<Option<(usize, Arc<Author>)>>,
+}
+
+/// The texts of the block that is being read, one behind the other, which are looked at in one go; behind them those of the key
+/// that was read last, with which the next one may begin.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where the block begins.
+    first: usize,
+    /// Where the last key begins, and how long it is.
+    from: usize,
+    key: usize,
+}
+
+impl Texts {
+    /// Goes on to the key that shares so many bytes with the last one, and has other ones behind them.
+    #[inline]
+    fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<Key, &'static str> {
+        let (from, next) = (self.from, self.bytes.len());
+        let last = self.bytes.get(from..from + self.key).unwrap_or_default();
+        let Some((_, known)) = last.split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
+            return Err("a key's prefix");
+        };
+        // What both share decides nothing about their order, which is that of their bytes.
+        if suffix <= known {
+            return Err("keys out of order");
+        }
+        self.bytes.extend_from_within(from..from + shared);
+        self.bytes.extend_from_slice(suffix);
+        (self.from, self.key) = (next, shared + suffix.len());
+        if self.key <= PIECE_MAX { Ok(Key { piece: self.piece(next).ok_or("a key")? }) } else { self.long_key() }
+    }
+
+    /// The last key, which is no piece: a block has begun with it, and begins behind it.
+    #[inline(never)]
+    fn long_key(&mut self) -> Result<Key, &'static str> {
+        self.first = self.bytes.len();
+        let key = self.bytes.get(self.from..).unwrap_or_default();
+        Ok(Key::from(core::str::from_utf8(key).map_err(|_| "a key")?))
+    }
+
+    /// Reads the text of a value.
+    #[inline]
+    fn value(&mut self, input: &mut Input<'_>) -> Result<Text, &'static str> {
+        let (from, value) = (self.bytes.len(), input.near_text_bytes().ok_or("text")?);
+        if !fits(from - self.first, value.len()) {
+            return Ok(core::str::from_utf8(value).map_err(|_| "text")?.into());
+        }
+        self.bytes.extend_from_slice(value);
+        self.piece(from).map(|piece| Text { piece }).ok_or("text")
+    }
+
+    /// The piece of the block from there on, if a character begins there.
+    #[inline]
+    fn piece(&self, from: usize) -> Option<Piece> {
+        let piece = self.bytes.get(from..).filter(|piece| is_edge(piece))?;
+        Some(Piece::within(from - self.first, piece.len()))
+    }
+
+    /// Whether the block is better closed.
+    const fn is_full(&self) -> bool {
+        self.bytes.len() - self.first >= BLOCK
+    }
+
+    /// The block, if it is text; the last key stays.
+    #[inline(never)]
+    fn close(&mut self) -> Option<Arc<Block>> {
+        let block = Block::of(core::str::from_utf8(self.bytes.get(self.first..)?).ok()?);
+        self.bytes.copy_within(self.from..self.from + self.key, 0);
+        self.bytes.truncate(self.key);
+        (self.first, self.from) = (self.key, 0);
+        Some(block)
+    }
+}
+
+/// That something else stands there.
+const DAMAGED: &str = "an entry";
+
+impl Decoding<'_, '_> {
+    /// Reads the next key with its set.
+    #[inline]
+    fn key(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+        let shared = self.input.near_i64().ok_or(DAMAGED)?;
+        let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
+        let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
+        *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
+        let suffix = self.input.near_text_bytes().ok_or("a key")?;
+        if shared.saturating_add(suffix.len()) > PIECE_MAX {
+            self.close(keys)?;
+        }
+        let key = self.text.turn_to(shared, suffix)?;
+        let at = keys.len();
+        let set = if count == 1 { ListedSet::of(self.listed(at)?) } else { self.several(at, count)? };
+        // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
+        keys.put(key, set, self.input.left() / 64);
+        if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
+    }
+
+    /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
+    #[inline(never)]
+    fn close(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+        keys.settle(self.settled, &self.text.close().ok_or("text")?);
+        self.settled = keys.len();
+        Ok(())
+    }
+
+    /// So many members. The count is a claim of the sender's: the set grows with what is really there.
+    #[inline(never)]
+    fn several(&mut self, key: usize, count: u64) -> Result<ListedSet, &'static str> {
+        let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
+        for _ in 0..count {
+            several.push(self.listed(key)?);
+        }
+        Ok(several.into())
+    }
+
+    #[inline]
+    fn listed(&mut self, key: usize) -> Result<Listed, &'static str> {
+        let head = self.input.near_u64().ok_or(DAMAGED)?;
+        let (kind, flags) = (head % HEADS / 4, head % 4);
+        let origin = self.origins.at_place(head / HEADS, self.ids);
+        let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
+        if origin.key == key {
+            return Err("an origin listed twice");
+        }
+        let sequence = apply(origin.sequence, self.input.near_i64().ok_or(DAMAGED)?);
+        if !(1..=SEQUENCE_MAX).contains(&sequence) {
+            return Err("a sequence out of range");
+        }
+        (origin.sequence, origin.key) = (sequence, key);
+        if kind == KNOWN {
+            origin.known = origin.known.max(sequence);
+            return if flags == 0 {
+                Ok(Listed::Known(Dot::new(origin.id, sequence)))
+            } else {
+                Err("a bare dot with flags")
+            };
+        }
+        origin.full = origin.full.max(sequence);
+        let hlc = Hlc::from_bits(apply(self.clock, self.input.near_i64().ok_or(DAMAGED)?));
+        self.clock = hlc.to_bits();
+        self.latest = self.latest.max(hlc);
+        let content = match kind {
+            TOMBSTONE => Content::Tombstone,
+            TEXT => Content::Text(self.text.value(&mut self.input)?),
+            JSON => Content::Json(self.text.value(&mut self.input)?),
+            BYTES => Content::Bytes(self.input.bytes().ok_or("bytes")?.into()),
+            _ => return Err("an unknown kind of entry"),
+        };
+        let author = if flags & HAS_SESSION == 0 {
+            let alone = || Arc::new(Author { replica: origin.id, session: None });
+            Arc::clone(origin.alone.get_or_insert_with(alone))
+        } else {
+            let place = self.input.near_u64().ok_or(DAMAGED)?;
+            match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
+                Some(Some((by, author))) if *by == number => Arc::clone(author),
+                Some(_) | None => self.author(place, number)?,
+            }
+        };
+        let expires_at = if flags & HAS_EXPIRY == 0 { None } else { Some(self.expiry(hlc)?) };
+        Ok(Listed::Entry(DataEntry::by(author, sequence, hlc, content, expires_at)))
+    }
+
+    /// Whoever writes for the session at a place of the table, at the origin of this number.
+    #[inline(never)]
+    fn author(&mut self, place: u64, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let session = self.ids.session(place).ok_or("a session id that is not in the table")?;
+        let replica = self.origins.known.get(origin).ok_or(DAMAGED)?.id;
+        let author = Arc::new(Author { replica, session: Some(session) });
+        let place = usize::try_from(place).map_err(|_| DAMAGED)?;
+        // No more than the table has.
+        if self.authors.len() <= place {
+            self.authors.resize(place + 1, None);
+        }
+        self.authors.get_mut(place).into_iter().for_each(|held| *held = Some((origin, Arc::clone(&author))));
+        Ok(author)
+    }
+
+    fn expiry(&mut self, hlc: Hlc) -> Result<Millis, &'static str> {
+        let end = apply(hlc.millis(), self.input.i64().ok_or(DAMAGED)?);
+        if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
+    }
+}
