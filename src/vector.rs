@@ -245,12 +245,14 @@ impl VersionVector {
 #[derive(Debug)]
 pub(crate) struct Near<'a> {
     vector: &'a VersionVector,
+    /// What was looked up last, and before: where two write the same keys their dots take turns.
     last: Option<(ReplicaId, u64)>,
+    before: Option<(ReplicaId, u64)>,
 }
 
 impl<'a> Near<'a> {
     pub(crate) const fn new(vector: &'a VersionVector) -> Self {
-        Self { vector, last: None }
+        Self { vector, last: None, before: None }
     }
 
     /// As [`VersionVector::contains`].
@@ -269,9 +271,15 @@ impl<'a> Near<'a> {
 
     #[inline(never)]
     fn look_up(&mut self, origin: ReplicaId) -> u64 {
-        let held = self.vector.get(origin);
-        self.last = Some((origin, held));
-        held
+        core::mem::swap(&mut self.last, &mut self.before);
+        match self.last {
+            Some((replica, held)) if replica == origin => held,
+            Some(_) | None => {
+                let held = self.vector.get(origin);
+                self.last = Some((origin, held));
+                held
+            }
+        }
     }
 }
 

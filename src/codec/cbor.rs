@@ -143,7 +143,7 @@ impl<'b> Input<'b> {
         let (value, left) = match self.left {
             [first, left @ ..] if first ^ (major << 5) < 24 => (first & 31, left),
             [first, value, left @ ..] if first ^ (major << 5) == 24 => (*value, left),
-            _ => return self.of(major),
+            _ => return self.apart(|input| input.of(major)),
         };
         self.left = left;
         Some(u64::from(value))
@@ -163,8 +163,17 @@ impl<'b> Input<'b> {
                 self.left = left;
                 Some(i64::from(*value))
             }
-            _ => self.i64(),
+            _ => self.apart(Self::i64),
         }
+    }
+
+    /// Reads on a copy of what is left: whose address no function is given, that stays in registers.
+    #[inline(always)]
+    fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mut input = *self;
+        let read = read(&mut input);
+        *self = input;
+        read
     }
 
     /// The bytes of text, for loops. Whether they are text is left to who takes them.

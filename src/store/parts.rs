@@ -38,6 +38,8 @@ pub(crate) struct Extent {
     bytes: u64,
     /// Bytes that the others take in a message, and entries of which the dot comes alone.
     others: u64,
+    /// What of that is for such dots, which bring no text.
+    dots: u64,
     /// Bytes of those that came with them and were replaced: their text goes with the blocks that it is in.
     gone: u64,
     /// The longest key and the longest value.
@@ -48,7 +50,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    const NONE: Self = Self { len: 0, bare: 0, bytes: 0, others: 0, gone: 0, key: 0, value: 0, nameless: false };
+    const NONE: Self =
+        Self { len: 0, bare: 0, bytes: 0, others: 0, dots: 0, gone: 0, key: 0, value: 0, nameless: false };
 
     #[inline(always)]
     fn count(&mut self, key: &Key, set: &ListedSet) {
@@ -75,6 +78,7 @@ impl Extent {
         // A key without entries takes room as well.
         let all = set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
         self.others += all - bytes;
+        self.dots += all - bytes;
         if bytes > 0 {
             self.come(key, longest, bytes);
         } else {
@@ -88,6 +92,7 @@ impl Extent {
         self.bare += other.bare;
         self.bytes += other.bytes;
         self.others += other.others;
+        self.dots += other.dots;
         self.gone += other.gone;
         self.key = self.key.max(other.key);
         self.value = self.value.max(other.value);
@@ -135,6 +140,11 @@ impl Keys {
         self.weight() + self.extent.gone
     }
 
+    /// How many of these bytes may be of texts.
+    pub(crate) const fn came_as_text(&self) -> u64 {
+        self.came() - self.extent.dots
+    }
+
     /// Takes note that they are what is left of so many bytes that came.
     pub(crate) const fn note_came(&mut self, bytes: u64) {
         self.extent.gone = bytes.saturating_sub(self.weight());
@@ -151,7 +161,7 @@ impl Keys {
     }
 
     /// Puts one behind all others. `more`: about how many will follow it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, key: Key, set: ListedSet, more: usize) {
         self.extent.count(&key, &set);
         if self.parts.last().is_none_or(|part| part.len() >= PART) {

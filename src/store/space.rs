@@ -13,7 +13,7 @@ use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
-use crate::store::index::Index;
+use crate::store::index::{Index, Noting};
 use crate::store::order::{Walk, sort};
 use crate::store::table::{Slot, Table, Vacancy};
 use crate::time::Hlc;
@@ -274,7 +274,7 @@ impl SpaceState {
             return Ok(self.fill(delta));
         }
         let Delta { from, to, keys, .. } = delta;
-        let came = keys.came();
+        let came = keys.came_as_text();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();
         let mut changed = Vec::new();
@@ -316,7 +316,9 @@ impl SpaceState {
         let came = delta.keys.came();
         let keys = delta.keys.with_entries();
         let mut table = self.table.for_keys(keys.len());
-        table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
+        let (mut noting, index) = (Noting::default(), &mut self.index);
+        table.adopt(keys, |entry, slot| noting.note(entry, slot, index));
+        noting.end(index);
         self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);

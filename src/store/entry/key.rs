@@ -46,8 +46,10 @@ impl Key {
     pub(crate) fn is(&self, text: &[u8]) -> bool {
         let (one, other) = (self.piece.near_bytes(), text);
         let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-        let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
-        one.len() == other.len() && words.iter().map(word).eq(other_words.iter().map(word)) && rest == other_rest
+        let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+        one.len() == other.len()
+            && words.iter().zip(other_words).all(same)
+            && rest.iter().zip(other_rest).all(|(one, other)| one == other)
     }
 }
 

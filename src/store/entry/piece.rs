@@ -33,8 +33,8 @@ impl Block {
     }
 
     /// A block of which nothing is a piece yet.
-    pub(crate) fn of(text: &str) -> Arc<Self> {
-        Self::new(text.into(), 0)
+    pub(crate) fn of(text: String) -> Arc<Self> {
+        Self::new(text.into_boxed_str(), 0)
     }
 }
 
@@ -197,7 +197,7 @@ impl Gather {
 
     /// The block, and room for the next one.
     pub(crate) fn close(&mut self) -> Arc<Block> {
-        let block = Block::of(&self.text);
+        let block = Block::new(self.text.as_str().into(), 0);
         self.text.clear();
         block
     }

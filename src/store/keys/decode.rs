@@ -1,5 +1,6 @@
 //! Reading keys and their live sets.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -33,8 +34,7 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (input, ids, shared) = reader.sequence_of_ids()?;
     let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
-    // What is there bounds it, and about a block.
-    let bytes = Vec::with_capacity(input.left().min(BLOCK + BLOCK / 2));
+    let bytes = Vec::with_capacity(room(input.left()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
     let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors: Vec::new() };
     while decoding.input.left() > 0 {
@@ -63,13 +63,11 @@ struct Decoding<'a, 'b> {
     authors: Vec<Option<(usize, Arc<Author>)>>,
 }
 
-/// The texts of the block that is being read, one behind the other, which are looked at in one go; behind them those of the key
-/// that was read last, with which the next one may begin.
+/// The texts of the block that is being read, one behind the other, which are looked at in one go. Before them stands the key
+/// that was read last when it began, with which the next one may begin: to be without it, the block would have to be copied.
 #[derive(Default)]
 struct Texts {
     bytes: Vec<u8>,
-    /// Where the block begins.
-    first: usize,
     /// Where the last key begins, and how long it is.
     from: usize,
     key: usize,
@@ -77,7 +75,7 @@ struct Texts {
 
 impl Texts {
     /// Goes on to the key that shares so many bytes with the last one, and has other ones behind them.
-    #[inline]
+    #[inline(always)]
     fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<Key, &'static str> {
         let (from, next) = (self.from, self.bytes.len());
         let last = self.bytes.get(from..from + self.key).unwrap_or_default();
@@ -94,19 +92,18 @@ impl Texts {
         if self.key <= PIECE_MAX { Ok(Key { piece: self.piece(next).ok_or("a key")? }) } else { self.long_key() }
     }
 
-    /// The last key, which is no piece: a block has begun with it, and begins behind it.
+    /// The last key, which is no piece.
     #[inline(never)]
     fn long_key(&mut self) -> Result<Key, &'static str> {
-        self.first = self.bytes.len();
         let key = self.bytes.get(self.from..).unwrap_or_default();
         Ok(Key::from(core::str::from_utf8(key).map_err(|_| "a key")?))
     }
 
-    /// Reads the text of a value.
-    #[inline]
-    fn value(&mut self, input: &mut Input<'_>) -> Result<Text, &'static str> {
-        let (from, value) = (self.bytes.len(), input.near_text_bytes().ok_or("text")?);
-        if !fits(from - self.first, value.len()) {
+    /// Takes the text of a value.
+    #[inline(always)]
+    fn value(&mut self, value: &[u8]) -> Result<Text, &'static str> {
+        let from = self.bytes.len();
+        if !fits(from, value.len()) {
             return Ok(core::str::from_utf8(value).map_err(|_| "text")?.into());
         }
         self.bytes.extend_from_slice(value);
@@ -114,79 +111,113 @@ impl Texts {
     }
 
     /// The piece of the block from there on, if a character begins there.
-    #[inline]
+    #[inline(always)]
     fn piece(&self, from: usize) -> Option<Piece> {
         let piece = self.bytes.get(from..).filter(|piece| is_edge(piece))?;
-        Some(Piece::within(from - self.first, piece.len()))
+        Some(Piece::within(from, piece.len()))
     }
 
     /// Whether the block is better closed.
     const fn is_full(&self) -> bool {
-        self.bytes.len() - self.first >= BLOCK
+        self.bytes.len() >= BLOCK
     }
 
-    /// The block, if it is text; the last key stays.
+    /// The block, if it is text; the last key is the beginning of the next one.
     #[inline(never)]
-    fn close(&mut self) -> Option<Arc<Block>> {
-        let block = Block::of(core::str::from_utf8(self.bytes.get(self.first..)?).ok()?);
-        self.bytes.copy_within(self.from..self.from + self.key, 0);
-        self.bytes.truncate(self.key);
-        (self.first, self.from) = (self.key, 0);
-        Some(block)
+    fn close(&mut self, left: usize) -> Option<Arc<Block>> {
+        let mut next = Vec::with_capacity(self.key + room(left));
+        next.extend_from_slice(self.bytes.get(self.from..self.from + self.key)?);
+        self.from = 0;
+        Some(Block::of(String::from_utf8(core::mem::replace(&mut self.bytes, next)).ok()?))
     }
+}
+
+/// How much room a block has at first, where so many bytes are left: what is there bounds it.
+fn room(left: usize) -> usize {
+    left.min(BLOCK + BLOCK / 4)
 }
 
 /// That something else stands there.
 const DAMAGED: &str = "an entry";
 
-impl Decoding<'_, '_> {
+impl<'b> Decoding<'_, 'b> {
     /// Reads the next key with its set.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
-        let shared = self.input.near_i64().ok_or(DAMAGED)?;
-        let (shared, count) = if shared < 0 { (-1 - shared, self.input.u64().ok_or(DAMAGED)?) } else { (shared, 1) };
-        let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
-        *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
-        let suffix = self.input.near_text_bytes().ok_or("a key")?;
-        if shared.saturating_add(suffix.len()) > PIECE_MAX {
-            self.close(keys)?;
+        // What is read from stays in registers as long as nobody else is handed it.
+        let mut input = self.input;
+        let shared = input.near_i64().ok_or(DAMAGED)?;
+        if shared < 0 {
+            self.input = input;
+            return self.several(keys, shared);
         }
-        let key = self.text.turn_to(shared, suffix)?;
-        let at = keys.len();
-        let set = if count == 1 { ListedSet::of(self.listed(at)?) } else { self.several(at, count)? };
+        let key = self.begin(&mut input, keys, shared as u64)?;
+        let set = ListedSet::of(self.listed(&mut input, keys.len())?);
+        self.input = input;
+        self.put(keys, key, set)
+    }
+
+    /// Puts a key with its set behind the others.
+    #[inline(always)]
+    fn put(&mut self, keys: &mut Keys, key: Key, set: ListedSet) -> Result<(), &'static str> {
         // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
         keys.put(key, set, self.input.left() / 64);
         if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
     }
 
+    /// Reads what of a key is its own, behind how many bytes it shares with the one before.
+    #[inline(always)]
+    fn begin(&mut self, input: &mut Input<'b>, keys: &mut Keys, shared: u64) -> Result<Key, &'static str> {
+        let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
+        *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
+        let suffix = input.near_text_bytes().ok_or("a key")?;
+        if shared.saturating_add(suffix.len()) > PIECE_MAX {
+            self.close(keys)?;
+        }
+        self.text.turn_to(shared, suffix)
+    }
+
     /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
     #[inline(never)]
     fn close(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
-        keys.settle(self.settled, &self.text.close().ok_or("text")?);
+        keys.settle(self.settled, &self.text.close(self.input.left()).ok_or("text")?);
         self.settled = keys.len();
         Ok(())
     }
 
-    /// So many members. The count is a claim of the sender's: the set grows with what is really there.
+    /// A key with another number of members than one. The count is a claim of the sender's: the set grows with what is really
+    /// there.
     #[inline(never)]
-    fn several(&mut self, key: usize, count: u64) -> Result<ListedSet, &'static str> {
+    fn several(&mut self, keys: &mut Keys, shared: i64) -> Result<(), &'static str> {
+        let mut input = self.input;
+        let count = input.u64().ok_or(DAMAGED)?;
+        let key = self.begin(&mut input, keys, (-1 - shared) as u64)?;
+        self.input = input;
         let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
         for _ in 0..count {
-            several.push(self.listed(key)?);
+            several.push(self.one_of_several(keys.len())?);
         }
-        Ok(several.into())
+        self.put(keys, key, several.into())
     }
 
-    #[inline]
-    fn listed(&mut self, key: usize) -> Result<Listed, &'static str> {
-        let head = self.input.near_u64().ok_or(DAMAGED)?;
+    #[inline(never)]
+    fn one_of_several(&mut self, key: usize) -> Result<Listed, &'static str> {
+        let mut input = self.input;
+        let listed = self.listed(&mut input, key);
+        self.input = input;
+        listed
+    }
+
+    #[inline(always)]
+    fn listed(&mut self, input: &mut Input<'b>, key: usize) -> Result<Listed, &'static str> {
+        let head = input.near_u64().ok_or(DAMAGED)?;
         let (kind, flags) = (head % HEADS / 4, head % 4);
         let origin = self.origins.at_place(head / HEADS, self.ids);
         let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
         if origin.key == key {
             return Err("an origin listed twice");
         }
-        let sequence = apply(origin.sequence, self.input.near_i64().ok_or(DAMAGED)?);
+        let sequence = apply(origin.sequence, input.near_i64().ok_or(DAMAGED)?);
         if !(1..=SEQUENCE_MAX).contains(&sequence) {
             return Err("a sequence out of range");
         }
@@ -200,33 +231,64 @@ impl Decoding<'_, '_> {
             };
         }
         origin.full = origin.full.max(sequence);
-        let hlc = Hlc::from_bits(apply(self.clock, self.input.near_i64().ok_or(DAMAGED)?));
-        self.clock = hlc.to_bits();
-        self.latest = self.latest.max(hlc);
+        let clock = apply(self.clock, input.near_i64().ok_or(DAMAGED)?);
+        self.clock = clock;
+        self.latest = self.latest.max(Hlc::from_bits(clock));
         let content = match kind {
-            TOMBSTONE => Content::Tombstone,
-            TEXT => Content::Text(self.text.value(&mut self.input)?),
-            JSON => Content::Json(self.text.value(&mut self.input)?),
-            BYTES => Content::Bytes(self.input.bytes().ok_or("bytes")?.into()),
-            _ => return Err("an unknown kind of entry"),
+            TEXT => Content::Text(self.value(input)?),
+            JSON => Content::Json(self.value(input)?),
+            _ => self.aside(input, |decoding| decoding.rare(kind))?,
         };
-        let author = if flags & HAS_SESSION == 0 {
-            let alone = || Arc::new(Author { replica: origin.id, session: None });
-            Arc::clone(origin.alone.get_or_insert_with(alone))
-        } else {
-            let place = self.input.near_u64().ok_or(DAMAGED)?;
-            match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
-                Some(Some((by, author))) if *by == number => Arc::clone(author),
-                Some(_) | None => self.author(place, number)?,
-            }
-        };
-        let expires_at = if flags & HAS_EXPIRY == 0 { None } else { Some(self.expiry(hlc)?) };
-        Ok(Listed::Entry(DataEntry::by(author, sequence, hlc, content, expires_at)))
+        let author = if flags & HAS_SESSION == 0 { self.alone(number) } else { self.author(input, number) }?;
+        let ends = if flags & HAS_EXPIRY == 0 { None } else { Some(self.aside(input, Self::expiry)?) };
+        Ok(Listed::Entry(DataEntry::by(author, sequence, Hlc::from_bits(clock), content, ends)))
     }
 
-    /// Whoever writes for the session at a place of the table, at the origin of this number.
+    /// Reads the text of a value.
+    #[inline(always)]
+    fn value(&mut self, input: &mut Input<'b>) -> Result<Text, &'static str> {
+        self.text.value(input.near_text_bytes().ok_or("text")?)
+    }
+
+    /// Lets what is rare read on.
+    #[inline(always)]
+    fn aside<T>(&mut self, input: &mut Input<'b>, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.input = *input;
+        let read = read(self);
+        *input = self.input;
+        read
+    }
+
+    /// What is no text.
     #[inline(never)]
-    fn author(&mut self, place: u64, origin: usize) -> Result<Arc<Author>, &'static str> {
+    fn rare(&mut self, kind: u64) -> Result<Content, &'static str> {
+        match kind {
+            TOMBSTONE => Ok(Content::Tombstone),
+            BYTES => Ok(Content::Bytes(self.input.bytes().ok_or("bytes")?.into())),
+            _ => Err("an unknown kind of entry"),
+        }
+    }
+
+    /// Whoever writes for no session at the origin of this number.
+    #[inline(never)]
+    fn alone(&mut self, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
+        let alone = || Arc::new(Author { replica: origin.id, session: None });
+        Ok(Arc::clone(origin.alone.get_or_insert_with(alone)))
+    }
+
+    /// Whoever writes for the session that is named next, at the origin of this number.
+    #[inline(always)]
+    fn author(&mut self, input: &mut Input<'b>, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let place = input.near_u64().ok_or(DAMAGED)?;
+        match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
+            Some(Some((by, author))) if *by == origin => Ok(Arc::clone(author)),
+            Some(_) | None => self.new_author(place, origin),
+        }
+    }
+
+    #[inline(never)]
+    fn new_author(&mut self, place: u64, origin: usize) -> Result<Arc<Author>, &'static str> {
         let session = self.ids.session(place).ok_or("a session id that is not in the table")?;
         let replica = self.origins.known.get(origin).ok_or(DAMAGED)?.id;
         let author = Arc::new(Author { replica, session: Some(session) });
@@ -239,8 +301,10 @@ impl Decoding<'_, '_> {
         Ok(author)
     }
 
-    fn expiry(&mut self, hlc: Hlc) -> Result<Millis, &'static str> {
-        let end = apply(hlc.millis(), self.input.i64().ok_or(DAMAGED)?);
+    /// The end of the entry whose clock was read last.
+    #[inline(never)]
+    fn expiry(&mut self) -> Result<Millis, &'static str> {
+        let end = apply(Hlc::from_bits(self.clock).millis(), self.input.i64().ok_or(DAMAGED)?);
         if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
     }
 }
