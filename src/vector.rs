@@ -255,12 +255,7 @@ impl<'a> Near<'a> {
         Self { vector, last: None, before: None }
     }
 
-    /// As [`VersionVector::contains`].
-    pub(crate) fn contains(&mut self, dot: Dot) -> bool {
-        self.has(&dot.replica, dot.sequence)
-    }
-
-    /// The same of an origin's write of this sequence.
+    /// As [`VersionVector::contains`], of an origin's write of this sequence.
     #[inline]
     pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
         match &self.last {

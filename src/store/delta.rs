@@ -37,6 +37,14 @@ impl Listed {
         }
     }
 
+    /// Whether it is this entry, or stands for it.
+    pub(crate) fn is(&self, entry: &DataEntry) -> bool {
+        match self {
+            Self::Entry(listed) => listed.sequence() == entry.sequence() && listed.origin() == entry.origin(),
+            Self::Known(dot) => entry.is_of(*dot),
+        }
+    }
+
     /// The entry, where it came in full.
     pub(crate) fn entry(self) -> Option<DataEntry> {
         match self {

@@ -232,7 +232,7 @@ impl SpaceState {
             set.each(|listed| {
                 if let Some(entry) = listed.entry().filter(|entry| is_unseen(before, entry, Some(live))) {
                     joined = true;
-                    index.insert(entry.dot(), slot);
+                    index.note(entry.origin(), entry.sequence(), slot);
                     live.insert(entry);
                 }
             });
@@ -277,7 +277,7 @@ impl SpaceState {
         let came = keys.came_as_text();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();
-        let mut changed = Vec::new();
+        let mut changed = Vec::with_capacity(keys.len());
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
         let listed = |key: &Key| keys.lists(key);
         let mut gone = Vec::new();
@@ -341,7 +341,7 @@ impl SpaceState {
             return None;
         }
         let next = place.unwrap_or_else(|_| self.table.slots().next());
-        live.entries().iter().for_each(|entry| self.index.insert(entry.dot(), next));
+        live.entries().iter().for_each(|entry| self.index.note(entry.origin(), entry.sequence(), next));
         let changed = Changed { key: key.clone(), siblings: 0 };
         match place {
             Ok(slot) => _ = self.table.change(slot, |held, set| (*held, *set) = (key, live)),
@@ -515,13 +515,14 @@ impl Growth {
 
 /// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
 fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = !set.iter().any(|listed| entry.is_of(listed.dot())) && to.contains(entry.dot());
+    let gone = !set.iter().any(|listed| listed.is(entry)) && to.has(entry.origin(), entry.sequence());
     gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
 /// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
 fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
-    !vector.contains(entry.dot()) || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
+    !vector.has(entry.origin(), entry.sequence())
+        || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
 }
 
 /// Whether an entry has a dot that is not in `from`.
@@ -536,7 +537,7 @@ fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots.
 fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
-    let mut entry = |entry: &DataEntry| match from.contains(entry.dot()) {
+    let mut entry = |entry: &DataEntry| match from.has(entry.origin(), entry.sequence()) {
         true => Listed::Known(entry.dot()),
         false => Listed::Entry(entry.clone()),
     };
