@@ -256,7 +256,7 @@ impl<'a> Near<'a> {
     }
 
     /// As [`VersionVector::contains`], of an origin's write of this sequence.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
         match &self.last {
             Some((replica, held)) if replica == origin => *held >= sequence,
@@ -264,7 +264,6 @@ impl<'a> Near<'a> {
         }
     }
 
-    #[inline(never)]
     fn look_up(&mut self, origin: ReplicaId) -> u64 {
         core::mem::swap(&mut self.last, &mut self.before);
         match self.last {

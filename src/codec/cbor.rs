@@ -143,7 +143,11 @@ impl<'b> Input<'b> {
         let (value, left) = match self.left {
             [first, left @ ..] if first ^ (major << 5) < 24 => (first & 31, left),
             [first, value, left @ ..] if first ^ (major << 5) == 24 => (*value, left),
-            _ => return self.apart(|input| input.of(major)),
+            _ => {
+                let (value, left) = self.apart(major);
+                *self = left;
+                return value;
+            }
         };
         self.left = left;
         Some(u64::from(value))
@@ -163,17 +167,24 @@ impl<'b> Input<'b> {
                 self.left = left;
                 Some(i64::from(*value))
             }
-            _ => self.apart(Self::i64),
+            _ => {
+                let (value, left) = self.signed_apart();
+                *self = left;
+                value
+            }
         }
     }
 
-    /// Reads on a copy of what is left: whose address no function is given, that stays in registers.
-    #[inline(always)]
-    fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
-        let mut input = *self;
-        let read = read(&mut input);
-        *self = input;
-        read
+    /// Reads on what no function was given the address of, so that it stays in registers.
+    #[inline(never)]
+    fn apart(mut self, major: u8) -> (Option<u64>, Self) {
+        (self.of(major), self)
+    }
+
+    /// The same of a signed number.
+    #[inline(never)]
+    fn signed_apart(mut self) -> (Option<i64>, Self) {
+        (self.i64(), self)
     }
 
     /// The bytes of text, for loops. Whether they are text is left to who takes them.

@@ -144,7 +144,7 @@ impl Replica {
         let all = held.filter(|_| most > 0).into_iter().flat_map(move |(durable, space)| {
             let mut durable = Near::new(durable);
             space.beside(key, most.min(AHEAD_MAX) as u32).filter_map(move |(slot, key, set)| {
-                let entry = alone(set).filter(|entry| durable.contains(entry.dot()))?;
+                let entry = alone(set).filter(|entry| durable.has(entry.origin(), entry.sequence()))?;
                 matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((slot, key, entry))
             })
         });

@@ -199,7 +199,7 @@ impl Delta {
         let overhead = ENTRY_OVERHEAD * state.len() as u64 * 2 / 3;
         let room = state.bytes().saturating_sub(overhead) as usize;
         head(writer, space, [&VersionVector::new(), state.vector()], hlc);
-        encode_held(writer, state.iter(), Near::new(&VersionVector::new()), hlc, room);
+        encode_held(writer, state.between_keys(None, None), Near::new(&VersionVector::new()), hlc, room);
     }
 
     /// Reads what [`Delta::encode`] wrote.

@@ -144,11 +144,6 @@ impl DataEntry {
         self.ends == ENDLESS
     }
 
-    /// Who made it.
-    pub(crate) const fn author(&self) -> &Arc<Author> {
-        &self.author
-    }
-
     /// Whether both have one author, for sure: two authors may be alike.
     pub(crate) fn has_author_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.author, &other.author)

@@ -5,11 +5,9 @@
 //! keys. A note outlives its entry until a good part of a log is stale: whoever reads one asks the table whether it still
 //! holds. A local write is noted at the end of a log, without a search.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
-use crate::store::entry::{Author, DataEntry};
 use crate::store::table::{Slot, Table};
 use crate::vector::VersionVector;
 
@@ -109,45 +107,6 @@ impl Iterator for Notes<'_> {
     }
 }
 
-/// Notes that are on their way into the index: those of one author that follow each other become one run.
-#[derive(Default)]
-pub(crate) struct Noting {
-    author: Option<Arc<Author>>,
-    /// The last one, by how much sequences rise, and how many stand before it.
-    sequence: u64,
-    slot: Slot,
-    step: u64,
-    more: u32,
-}
-
-impl Noting {
-    /// Takes note that an entry of a slot's key has come.
-    #[inline(always)]
-    pub(crate) fn note(&mut self, entry: &DataEntry, slot: Slot, index: &mut Index) {
-        let (sequence, author) = (entry.sequence(), entry.author());
-        let ahead = sequence.wrapping_sub(self.sequence);
-        let follows = slot == self.slot + 1
-            && self.more < MORE_MAX
-            && if self.more == 0 { ahead <= 1 } else { ahead == self.step };
-        if follows && self.author.as_ref().is_some_and(|last| Arc::ptr_eq(last, author)) {
-            (self.step, self.more) = (ahead, self.more + 1);
-        } else {
-            self.end(index);
-            (self.step, self.more) = (0, 0);
-            self.author = Some(Arc::clone(author));
-        }
-        (self.sequence, self.slot) = (sequence, slot);
-    }
-
-    /// Hands over what is left.
-    #[inline(never)]
-    pub(crate) fn end(&mut self, index: &mut Index) {
-        if let Some(author) = self.author.take() {
-            index.note_run(author.replica, Run::new(self.sequence, self.slot, self.step as u32, self.more));
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Log {
     origin: ReplicaId,
@@ -190,16 +149,6 @@ impl Log {
         self.ordered += usize::from(self.ordered == self.runs.len());
         self.runs.push(Run::new(sequence, slot, 0, 0));
         true
-    }
-
-    /// As [`Log::note`], of all the notes of a run.
-    fn note_run(&mut self, run: Run) -> bool {
-        self.len += run.more() as usize + 1;
-        let later = self.runs.last().is_none_or(|last| last.last() <= run.first());
-        let in_order = self.ordered == self.runs.len();
-        self.ordered += usize::from(later && in_order);
-        self.runs.push(run);
-        later || !in_order
     }
 
     /// Puts what was added into its place.
@@ -273,24 +222,12 @@ impl Index {
         }
     }
 
-    fn note_run(&mut self, origin: ReplicaId, run: Run) {
-        self.turn_to(origin);
-        if self.logs.get_mut(self.last).is_some_and(|log| !log.note_run(run)) {
-            self.untidy.push(origin);
-        }
-    }
-
-    /// Makes the log of an origin the one to which notes go.
-    fn turn_to(&mut self, origin: ReplicaId) {
+    #[inline(never)]
+    fn note_elsewhere(&mut self, origin: ReplicaId, sequence: u64, slot: Slot) {
         self.last = self.find(origin).unwrap_or_else(|at| {
             self.logs.insert(at, Log::new(origin));
             at
         });
-    }
-
-    #[inline(never)]
-    fn note_elsewhere(&mut self, origin: ReplicaId, sequence: u64, slot: Slot) {
-        self.turn_to(origin);
         self.note(&origin, sequence, slot);
     }
 
@@ -352,9 +289,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::SessionId;
-    use crate::store::entry::Content;
-    use crate::time::Hlc;
 
     /// Notes as writes make them: of one sequence or of rising ones, of slots that follow each other or do not.
     fn notes() -> impl Strategy<Value = Vec<(u64, Slot)>> {
@@ -395,38 +329,6 @@ mod tests {
                     prop_assert!(log.between(after, upto).eq(expected.copied()));
                 }
             }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn notes_of_entries_that_come_together_are_those_of_each(notes in notes(), turns in proptest::collection::vec(0..9_usize, 1..9)) {
-            let author = |n: u8| {
-                let replica = ReplicaId::new("a", [n / 2; 10]).map_err(|_| TestCaseError::fail("an id"))?;
-                Ok::<_, TestCaseError>(Arc::new(Author { replica, session: (n > 0).then(|| SessionId::from_bytes([n; 16])) }))
-            };
-            let authors = [author(0)?, author(1)?, author(2)?];
-            let (mut together, mut each, mut noting) = (Index::default(), Index::default(), Noting::default());
-            for (at, (sequence, slot)) in notes.into_iter().enumerate() {
-                let author = &authors[turns[at % turns.len()] / 4];
-                let entry = DataEntry::by(Arc::clone(author), sequence, Hlc::from_bits(0), Content::Tombstone, None);
-                noting.note(&entry, slot, &mut together);
-                each.note(entry.origin(), entry.sequence(), slot);
-            }
-            noting.end(&mut together);
-            let told = |index: &mut Index| {
-                index.logs.iter_mut().for_each(Log::arrange);
-                let each = |log: &Log| {
-                    let mut notes: Vec<_> = log.between(0, u64::MAX).collect();
-                    notes.sort_unstable();
-                    notes.dedup();
-                    (log.origin, log.len, notes)
-                };
-                index.logs.iter().map(each).collect::<Vec<_>>()
-            };
-            // Where they are out of order both say so, or what is asked for would not be found.
-            prop_assert_eq!(together.untidy.is_empty(), each.untidy.is_empty());
-            prop_assert_eq!(told(&mut together), told(&mut each));
         }
     }
 

@@ -82,7 +82,7 @@ impl Order {
 fn sorted(fresh: Range<Slot>, slots: &Slots) -> Vec<Slot> {
     let mut run = fresh.clone().collect();
     // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
-    if !fresh.filter_map(|slot| slots.key(slot)).is_sorted_by(|one, other| one.near_cmp(other).is_lt()) {
+    if !fresh.filter_map(|slot| slots.key(slot)).is_sorted_by(|one, other| one < other) {
         sort(&mut run, slots);
     }
     run
@@ -160,8 +160,16 @@ impl<'a> Walk<'a> {
 impl<'a> Iterator for Walk<'a> {
     type Item = (&'a Key, &'a LiveSet);
 
-    #[inline]
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
+        self.near_next()
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// As [`Iterator::next`], for loops over what is told.
+    #[inline(always)]
+    pub(crate) fn near_next(&mut self) -> Option<(&'a Key, &'a LiveSet)> {
         while let Some((slot, rest)) = self.only.split_first() {
             self.only = rest;
             // A key whose set is empty is not there.

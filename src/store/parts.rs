@@ -161,7 +161,7 @@ impl Keys {
     }
 
     /// Puts one behind all others. `more`: about how many will follow it.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn put(&mut self, key: Key, set: ListedSet, more: usize) {
         self.extent.count(&key, &set);
         if self.parts.last().is_none_or(|part| part.len() >= PART) {

@@ -13,7 +13,7 @@ use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
-use crate::store::index::{Index, Noting};
+use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
 use crate::store::table::{Slot, Table, Vacancy};
 use crate::time::Hlc;
@@ -120,7 +120,7 @@ impl SpaceState {
 
     /// Every key with its live set, in the order of keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Key, &LiveSet)> {
-        self.table.walk(Unbounded, Unbounded)
+        self.between_keys(None, None)
     }
 
     /// The keys from `start` (included) to `end` (excluded), in their order.
@@ -316,9 +316,7 @@ impl SpaceState {
         let came = delta.keys.came();
         let keys = delta.keys.with_entries();
         let mut table = self.table.for_keys(keys.len());
-        let (mut noting, index) = (Noting::default(), &mut self.index);
-        table.adopt(keys, |entry, slot| noting.note(entry, slot, index));
-        noting.end(index);
+        table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
         self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);
@@ -526,7 +524,7 @@ fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -
 }
 
 /// Whether an entry has a dot that is not in `from`.
-#[inline(always)]
+#[inline(never)]
 fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
     let mut is_new = |entry: &DataEntry| !from.has(entry.origin(), entry.sequence());
     match set.entries() {

@@ -94,11 +94,12 @@ pub struct Cut {
 
 impl Cut {
     /// Writes the slice out of what `store` holds.
+    #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer, store: &SessionConsistentStore) {
         let (nothing, after, hlc) = (SpaceState::default(), self.after.as_deref(), store.clock().last());
         let state = store.space(&self.space).unwrap_or(&nothing);
         // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
-        let first = state.touched(&self.from, after, None).next().map(|(key, _)| key);
+        let first = state.stretch(&self.from, after, 0).end;
         let (end, last) = match (&self.end, first) {
             (_, None) => (None, true),
             (Some(end), Some(first)) if !self.last => (Some(end.max(first)), false),

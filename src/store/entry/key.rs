@@ -53,10 +53,8 @@ impl Key {
     }
 }
 
-impl Key {
-    /// As [`Ord::cmp`], for loops, in each of which it stands.
-    #[inline(always)]
-    pub(crate) fn near_cmp(&self, other: &Self) -> Ordering {
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
         let (one, other) = (self.piece.near_bytes(), other.piece.near_bytes());
         let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
         for (word, other_word) in words.iter().zip(other_words) {
@@ -67,12 +65,6 @@ impl Key {
         // The rest of one of them has fewer than eight bytes.
         let same = 8 * words.len().min(other_words.len());
         one.get(same..).cmp(&other.get(same..))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.near_cmp(other)
     }
 }
 

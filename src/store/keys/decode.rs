@@ -147,34 +147,35 @@ impl<'b> Decoding<'_, 'b> {
         // What is read from stays in registers as long as nobody else is handed it.
         let mut input = self.input;
         let shared = input.near_i64().ok_or(DAMAGED)?;
-        if shared < 0 {
-            self.input = input;
-            return self.several(keys, shared);
-        }
-        let key = self.begin(&mut input, keys, shared as u64)?;
-        let set = ListedSet::of(self.listed(&mut input, keys.len())?);
-        self.input = input;
-        self.put(keys, key, set)
-    }
-
-    /// Puts a key with its set behind the others.
-    #[inline(always)]
-    fn put(&mut self, keys: &mut Keys, key: Key, set: ListedSet) -> Result<(), &'static str> {
-        // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
-        keys.put(key, set, self.input.left() / 64);
-        if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
-    }
-
-    /// Reads what of a key is its own, behind how many bytes it shares with the one before.
-    #[inline(always)]
-    fn begin(&mut self, input: &mut Input<'b>, keys: &mut Keys, shared: u64) -> Result<Key, &'static str> {
+        let (shared, count) = if shared < 0 {
+            (-1 - shared, self.aside(&mut input, |decoding| decoding.input.u64()).ok_or(DAMAGED)?)
+        } else {
+            (shared, 1)
+        };
         let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
         *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
         let suffix = input.near_text_bytes().ok_or("a key")?;
         if shared.saturating_add(suffix.len()) > PIECE_MAX {
             self.close(keys)?;
         }
-        self.text.turn_to(shared, suffix)
+        let (key, at) = (self.text.turn_to(shared, suffix)?, keys.len());
+        // The count is a claim of the sender's: a list grows with what is really there.
+        let (mut left, mut several) = (count, Vec::with_capacity(if count > 1 { 2 } else { 0 }));
+        let set = loop {
+            if left == 0 {
+                break several.into();
+            }
+            let listed = self.listed(&mut input, at)?;
+            if count == 1 {
+                break ListedSet::of(listed);
+            }
+            several.push(listed);
+            left -= 1;
+        };
+        self.input = input;
+        // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
+        keys.put(key, set, input.left() / 64);
+        if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
     }
 
     /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
@@ -183,29 +184,6 @@ impl<'b> Decoding<'_, 'b> {
         keys.settle(self.settled, &self.text.close(self.input.left()).ok_or("text")?);
         self.settled = keys.len();
         Ok(())
-    }
-
-    /// A key with another number of members than one. The count is a claim of the sender's: the set grows with what is really
-    /// there.
-    #[inline(never)]
-    fn several(&mut self, keys: &mut Keys, shared: i64) -> Result<(), &'static str> {
-        let mut input = self.input;
-        let count = input.u64().ok_or(DAMAGED)?;
-        let key = self.begin(&mut input, keys, (-1 - shared) as u64)?;
-        self.input = input;
-        let mut several: Vec<Listed> = Vec::with_capacity(count.min(2) as usize);
-        for _ in 0..count {
-            several.push(self.one_of_several(keys.len())?);
-        }
-        self.put(keys, key, several.into())
-    }
-
-    #[inline(never)]
-    fn one_of_several(&mut self, key: usize) -> Result<Listed, &'static str> {
-        let mut input = self.input;
-        let listed = self.listed(&mut input, key);
-        self.input = input;
-        listed
     }
 
     #[inline(always)]

@@ -5,20 +5,17 @@ use crate::codec::Writer;
 use crate::codec::cbor::{Head, Lead};
 use crate::id::ReplicaId;
 use crate::store::delta::{Keys, Listed};
-use crate::store::entry::{Content, DataEntry, Key, LiveSet, Text};
+use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::order::Walk;
 use crate::time::Hlc;
 use crate::vector::Near;
 
 /// Writes keys, ascending, and their live sets; `hlc` is the delta's.
+#[inline(never)]
 pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
     writer.sequence_about(keys.room(), |writer| {
         let mut encoding = Encoding::new(hlc);
         for (key, set) in keys {
-            if let Some(entry) = set.only() {
-                encoding.key(writer, key);
-                encoding.entry(writer, entry);
-                continue;
-            }
             encoding.key_of(writer, key, set.len());
             for listed in set {
                 match listed {
@@ -32,16 +29,11 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
 }
 
 /// Writes those of the keys, ascending, that are touched by a dot not in `from`, with their live sets, about `room` bytes.
-pub(crate) fn encode_held<'a>(
-    writer: &mut Writer,
-    keys: impl Iterator<Item = (&'a Key, &'a LiveSet)>,
-    mut from: Near<'_>,
-    hlc: Hlc,
-    room: usize,
-) {
+#[inline(never)]
+pub(crate) fn encode_held(writer: &mut Writer, mut keys: Walk<'_>, mut from: Near<'_>, hlc: Hlc, room: usize) {
     writer.sequence_about(room, |writer| {
         let mut encoding = Encoding::new(hlc);
-        for (key, set) in keys {
+        while let Some((key, set)) = keys.near_next() {
             match set.entries() {
                 [entry] => {
                     if !from.has(entry.origin(), entry.sequence()) {
@@ -94,13 +86,19 @@ impl<'a> Encoding<'a> {
     /// The head of a key with so many entries.
     #[inline(never)]
     fn key_of(&mut self, writer: &mut Writer, key: &'a Key, entries: usize) {
+        self.end(writer);
         let text = key.as_bytes();
         let shared = shared_prefix(self.before, text);
         let suffix = text.get(shared..).unwrap_or_default();
-        let (sign, count) = (Head::signed(-1 - shared as i64), Head::unsigned(entries as u64));
-        writer.cbor.heads_behind(self.lead, [sign, count, Head::text(suffix.len())]);
+        if entries == 1 {
+            writer.i64(shared as i64);
+        } else {
+            writer.i64(-1 - shared as i64);
+            writer.u64(entries as u64);
+        }
+        writer.cbor.heads([Head::text(suffix.len())]);
         writer.cbor.items(suffix);
-        (self.before, self.lead) = (text, Lead::NONE);
+        self.before = text;
     }
 
     /// A key with entries that did not see each other, if the receiver may lack one.
@@ -119,14 +117,13 @@ impl<'a> Encoding<'a> {
         }
     }
 
-    #[inline(never)]
     fn one_of_several(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
         self.end(writer);
         self.entry(writer, entry);
     }
 
     /// Writes an entry but for the place of its session. Nothing is left of the entry before.
-    #[inline(always)]
+    #[inline(never)]
     fn entry(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
         if !self.last.is_some_and(|last| entry.has_author_of(last)) {
             self.look_up(writer, entry);
@@ -136,22 +133,18 @@ impl<'a> Encoding<'a> {
         (self.sequence, self.clock, self.lead) = (sequence, clock, self.session);
         let (ahead, since) = (Head::signed(ahead), Head::signed(since));
         match &entry.content {
-            Content::Text(text) if entry.is_endless() => self.text(writer, TEXT, [ahead, since], text),
-            Content::Json(text) if entry.is_endless() => self.text(writer, JSON, [ahead, since], text),
+            Content::Text(text) if entry.is_endless() => {
+                let text = text.piece.near_bytes();
+                writer.cbor.heads([Head::unsigned(self.head + TEXT * 4), ahead, since, Head::text(text.len())]);
+                writer.cbor.items(text);
+            }
             Content::Text(_) | Content::Json(_) | Content::Tombstone | Content::Bytes(_) => {
                 self.rare(writer, [ahead, since], entry);
             }
         }
     }
 
-    #[inline(always)]
-    fn text(&self, writer: &mut Writer, kind: u64, [ahead, since]: [Head; 2], text: &Text) {
-        let text = text.piece.near_bytes();
-        writer.cbor.heads([Head::unsigned(self.head + kind * 4), ahead, since, Head::text(text.len())]);
-        writer.cbor.items(text);
-    }
-
-    /// What ends, or is no text.
+    /// What ends, or is no plain text.
     #[inline(never)]
     fn rare(&mut self, writer: &mut Writer, [ahead, since]: [Head; 2], entry: &DataEntry) {
         let (kind, end) = match &entry.content {
@@ -203,6 +196,7 @@ impl<'a> Encoding<'a> {
     }
 
     /// Writes what is left of the entry before.
+    #[inline(never)]
     fn end(&mut self, writer: &mut Writer) {
         writer.cbor.heads_behind(core::mem::replace(&mut self.lead, Lead::NONE), []);
     }
