@@ -440,7 +440,9 @@ impl Replica {
     #[inline(never)]
     pub(super) fn transmit(&mut self, link: LinkId, to: Option<ReplicaId>, messages: Vec<Message>) {
         if !messages.is_empty() {
-            let bytes = Frame { from: self.id, to, messages }.encode_from(&self.store);
+            let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == link);
+            let store = fetching.map_or(&self.store, |recovery| &recovery.store);
+            let bytes = Frame { from: self.id, to, messages }.encode_from(store);
             let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes) };
             self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });

@@ -17,6 +17,7 @@ use crate::store::fence::Fence;
 use crate::store::roster::Row;
 pub use crate::sync::call::{Call, Reply};
 pub use crate::sync::proof::{MAC_LEN, NONCE_LEN, Proof};
+use crate::sync::slice::encode_top_up;
 pub use crate::sync::slice::{Cut, Slice};
 use crate::sync::told::{decode_fences, decode_rows, encode_fences, encode_rows};
 use crate::time::Millis;
@@ -212,7 +213,8 @@ impl Frame {
             longest = longest.into_iter().chain(told).max_by_key(|vector| vector.len());
         }
         let mut writer = Self::begin(self.from, self.to, longest);
-        for message in &self.messages {
+        let holds = |message: &&Message| if let Message::Cut(cut) = message { cut.is_of(store) } else { true };
+        for message in self.messages.iter().filter(holds) {
             writer.item();
             message.encode(&mut writer, store);
         }
@@ -356,8 +358,7 @@ impl Message {
             }
             Self::TopUp { base, delta } => {
                 head(writer, TOP_UP, 7);
-                writer.vector(base);
-                delta.encode(writer);
+                encode_top_up(writer, base, delta, store);
             }
             Self::Refused { space, code, dots } => {
                 head(writer, REFUSED, 4);

@@ -75,7 +75,7 @@ impl Run {
 
     /// The first slice, which the peer did not ask for.
     pub(crate) fn first(&mut self, space: &Space, state: &SpaceState) -> Message {
-        self.cut(space, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES) })
+        self.cut(space, state, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES) })
     }
 
     /// The slices that may go now, and after the last one the top-up.
@@ -83,7 +83,7 @@ impl Run {
         while let Some(after) = self.next().map(|after| after.cloned()) {
             let stretch = state.stretch(&self.from, after.as_deref(), SLICE_BYTES);
             let last = !stretch.more;
-            messages.push(self.cut(space, after, stretch));
+            messages.push(self.cut(space, state, after, stretch));
             if last {
                 let delta = state.extract_since(space, &self.from, &self.base, hlc);
                 messages.push(Message::TopUp { base: self.base.clone(), delta });
@@ -91,12 +91,12 @@ impl Run {
         }
     }
 
-    fn cut(&mut self, space: &Space, after: Option<Key>, stretch: Stretch<'_>) -> Message {
+    fn cut(&mut self, space: &Space, state: &SpaceState, after: Option<Key>, stretch: Stretch<'_>) -> Message {
         let Stretch { end, keys, weight, more } = stretch;
         let end = end.map(Key::apart);
         self.ends.extend(end.clone().map(|end| (end, weight)));
         self.whole = !more;
-        let (space, from, base) = (space.clone(), self.from.clone(), self.base.clone());
-        Message::Cut(Cut { space, from, base, after, end, last: !more, keys, weight })
+        let (space, from, base, at) = (space.clone(), self.from.clone(), self.base.clone(), state.vector().clone());
+        Message::Cut(Cut { space, from, base, at, after, end, last: !more, keys, weight })
     }
 }

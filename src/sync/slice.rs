@@ -10,12 +10,13 @@ use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::Space;
 use crate::store::SessionConsistentStore;
-use crate::store::delta::Keys;
+use crate::store::delta::{Delta, Keys};
 use crate::store::entry::Key;
 use crate::store::keys::{decode_keys, encode_held, encode_keys};
 use crate::store::parts::room;
 use crate::store::space::SpaceState;
 use crate::sync::message::optional_text;
+use crate::sync::peer::SLICE_BYTES;
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
@@ -81,6 +82,8 @@ pub struct Cut {
     pub(crate) from: VersionVector,
     /// The sender's vector when the first slice was cut.
     pub(crate) base: VersionVector,
+    /// The sender's vector when this one was cut.
+    pub(crate) at: VersionVector,
     /// The last key of the slice before; `None` for the first.
     pub(crate) after: Option<Key>,
     /// Its last key; `None`: all that follow.
@@ -93,18 +96,18 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// Whether it can be written out of what `store` holds: a store that was set back since it was cut lacks what the top-up takes
+    /// to be in slices.
+    pub(super) fn is_of(&self, store: &SessionConsistentStore) -> bool {
+        store.vector(&self.space).dominates(&self.base)
+    }
+
     /// Writes the slice out of what `store` holds.
     #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer, store: &SessionConsistentStore) {
         let (nothing, after, hlc) = (SpaceState::default(), self.after.as_deref(), store.clock().last());
         let state = store.space(&self.space).unwrap_or(&nothing);
-        // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
-        let first = state.stretch(&self.from, after, 0).end;
-        let (end, last) = match (&self.end, first) {
-            (_, None) => (None, true),
-            (Some(end), Some(first)) if !self.last => (Some(end.max(first)), false),
-            _ => (None, self.last),
-        };
+        let (end, last) = self.bounds(state);
         writer.space(&self.space);
         writer.vector(&self.from);
         writer.vector(&self.base);
@@ -115,6 +118,29 @@ impl Cut {
         let keys = state.between_keys(after, end.map(|end| &**end));
         encode_held(writer, keys, Near::new(&self.from), hlc, room(self.keys, self.weight));
     }
+
+    /// Its last key (none: all that follow), and whether it is the last one.
+    fn bounds<'a>(&'a self, state: &'a SpaceState) -> (Option<&'a Key>, bool) {
+        let (cut, after) = (self.end.as_ref().filter(|_| !self.last), self.after.as_deref());
+        if *state.vector() == self.at {
+            return (cut, self.last);
+        }
+        // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
+        let Some(first) = state.stretch(&self.from, after, 0).end else { return (None, true) };
+        // Whatever has come since: it is not much longer than it was to be.
+        let long = state.stretch(&self.from, after, 2 * SLICE_BYTES);
+        let end = cut.map(|cut| cut.max(first)).into_iter().chain(long.end.filter(|_| long.more)).min();
+        (end, self.last && end.is_none())
+    }
+}
+
+/// Writes a top-up: if more has come since it was made, one that is made now, as slices are that go with it.
+pub(super) fn encode_top_up(writer: &mut Writer, base: &VersionVector, delta: &Delta, store: &SessionConsistentStore) {
+    let is_newer = |state: &&SpaceState| *state.vector() != delta.to && state.vector().dominates(&delta.to);
+    let newer = store.space(&delta.space).filter(is_newer);
+    let newer = newer.map(|state| state.extract_since(&delta.space, &delta.from, base, store.clock().last()));
+    writer.vector(base);
+    newer.as_ref().unwrap_or(delta).encode(writer);
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -132,8 +158,8 @@ mod tests {
     /// The slice that comes of a cut between two keys, of what is held and is not in `from`.
     fn slice(store: &SessionConsistentStore, from: &VersionVector, bounds: [Option<&str>; 2]) -> Option<Slice> {
         let (space, [after, end]) = (Space::first("s").ok()?, bounds.map(|key| key.map(Key::from)));
-        let (base, last) = (store.vector(&space).clone(), end.is_none());
-        let cut = Cut { space, from: from.clone(), base, after, end, last, keys: 1, weight: 1 };
+        let (base, at, last) = (store.vector(&space).clone(), VersionVector::new(), end.is_none());
+        let cut = Cut { space, from: from.clone(), base, at, after, end, last, keys: 1, weight: 1 };
         let (own, messages) = (ReplicaId::new("a", [0; 10]).ok()?, alloc::vec![Message::Cut(cut)]);
         let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store)).ok()?;
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
@@ -170,5 +196,15 @@ mod tests {
         // It holds what a list of the same keys does.
         let listed = store.space(&space).map(|state| state.slice(&nothing, None, 1 << 20).0);
         assert_eq!(slice(&store, &nothing, [None, None]).map(|slice| slice.keys), listed);
+        // A store that does not hold what was held then has no such slice.
+        let set_back = SessionConsistentStore::new(Limits::default());
+        let of = |store: &SessionConsistentStore| {
+            let (base, [from, at]) = (first.clone(), [(); 2].map(|()| VersionVector::new()));
+            let cut =
+                Cut { space: space.clone(), from, base, at, after: None, end: None, last: true, keys: 1, weight: 1 };
+            let frame = Frame { from: one, to: None, messages: alloc::vec![Message::Cut(cut), Message::Reset] };
+            Frame::decode(&frame.encode_from(store)).map(|frame| frame.messages.len())
+        };
+        assert_eq!((of(&store), of(&set_back)), (Ok(2), Ok(1)));
     }
 }

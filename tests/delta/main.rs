@@ -14,6 +14,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bytes;
 mod clauses;
 mod laws;
 mod reference;

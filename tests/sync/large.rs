@@ -261,3 +261,73 @@ fn a_run_that_is_cut_again_by_an_older_clock_comes_to_its_end() {
     net.settle(60_000);
     assert_converged(&net);
 }
+
+// ── What changes while slices are told ──
+
+/// The messages of the frames that a host has sent.
+fn said(host: &mut Host) -> Vec<Message> {
+    let frames = std::mem::take(&mut host.sent);
+    frames.into_iter().flat_map(|(_, bytes)| Frame::decode(&bytes).unwrap().messages).collect()
+}
+
+/// A host with about so many slices to tell, and the first of them, as whoever writes as `other` over link 9 hears it.
+fn tells_slices(slices: u64, other: &Host) -> (Host, Slice) {
+    let mut net = net(1, &[]);
+    fill(&mut net, 0, "a", slices);
+    let mut sender = net.hosts.pop().unwrap();
+    sender.replica.link_up(LinkId(9), START);
+    let hello = Message::hello(vec![(sender.space(), VersionVector::new())], false);
+    sender.receive(LinkId(9), &Frame { from: other.id(), to: None, messages: vec![hello] }.encode()).unwrap();
+    let first = said(&mut sender).into_iter().find_map(|message| match message {
+        Message::Slice(slice) => Some(slice),
+        _ => None,
+    });
+    (sender, first.unwrap())
+}
+
+fn want(slice: &Slice) -> Message {
+    let after = slice.keys.last().map(|(key, _)| key.clone());
+    let Slice { space, from, base, .. } = slice.clone();
+    Message::Want { space, from, base, after }
+}
+
+/// A client that writes while it fetches a state sends both in one frame. Were the top-up older than the last slice, it would be
+/// passed over, and all of it would be waited for.
+#[test]
+fn a_write_that_comes_with_a_question_is_in_the_answer_or_is_not() {
+    let mut other = Host::new(edge("tokyo"));
+    let (mut sender, first) = tells_slices(2, &other);
+    let session = other.session();
+    other.set(session, "own", "value");
+    let own = other.replica.store().extract(&other.space(), &VersionVector::new()).unwrap();
+    let frame = Frame { from: other.id(), to: None, messages: vec![want(&first), Message::Delta(own)] };
+    sender.receive(LinkId(9), &frame.encode()).unwrap();
+    let (mut at, mut to) = (None, None);
+    for message in said(&mut sender) {
+        match message {
+            Message::Slice(slice) if slice.last => at = Some(slice.at),
+            Message::TopUp { delta, .. } => to = Some(delta.to),
+            _ => {}
+        }
+    }
+    let (at, to) = (at.expect("the last slice"), to.expect("the top-up"));
+    assert!(to.dominates(&at), "a top-up up to {to}, of slices up to {at}");
+}
+
+#[test]
+fn what_comes_before_slices_are_told_makes_them_no_longer() {
+    let other = Host::new(edge("tokyo"));
+    let (mut sender, first) = tells_slices(4, &other);
+    let mut third = net(2, &[]);
+    // All of them lie between two keys of the next slice.
+    fill(&mut third, 1, "a00040", 12);
+    let third = &third.hosts[1];
+    let much = third.replica.store().extract(&third.space(), &VersionVector::new()).unwrap();
+    sender.replica.link_up(LinkId(8), START);
+    let question = Frame { from: other.id(), to: None, messages: vec![want(&first)] };
+    sender.replica.receive(LinkId(9), &question.encode(), START).unwrap();
+    let news = Frame { from: third.id(), to: None, messages: vec![Message::Delta(much)] };
+    sender.receive(LinkId(8), &news.encode()).unwrap();
+    let longest = sender.sent.iter().map(|(_, bytes)| bytes.len() as u64).max().unwrap();
+    assert!(longest < 3 * SLICE_BYTES, "{longest} bytes in one message");
+}

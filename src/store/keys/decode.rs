@@ -89,12 +89,16 @@ impl Texts {
         self.bytes.extend_from_within(from..from + shared);
         self.bytes.extend_from_slice(suffix);
         (self.from, self.key) = (next, shared + suffix.len());
-        if self.key <= PIECE_MAX { Ok(Key { piece: self.piece(next).ok_or("a key")? }) } else { self.long_key() }
+        // Behind a key so long that the block is full of it the next one is no piece either.
+        if self.key <= PIECE_MAX && next < BLOCK {
+            return Ok(Key { piece: self.piece(next).ok_or("a key")? });
+        }
+        self.key_apart()
     }
 
     /// The last key, which is no piece.
     #[inline(never)]
-    fn long_key(&mut self) -> Result<Key, &'static str> {
+    fn key_apart(&mut self) -> Result<Key, &'static str> {
         let key = self.bytes.get(self.from..).unwrap_or_default();
         Ok(Key::from(core::str::from_utf8(key).map_err(|_| "a key")?))
     }
