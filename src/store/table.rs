@@ -455,6 +455,26 @@ mod tests {
         assert!(pinned <= 2 * held + slots * 64 + (64 << 10), "{pinned} for {held}");
     }
 
+    /// What keys share takes a few bytes in a message: a sender cannot make it take many times as much room as they do.
+    #[test]
+    fn long_keys_that_share_much_pin_little_more_than_themselves() {
+        let Some(pair) = Pair::new() else { return };
+        for len in [100, 1_000, 5_000, 25_000] {
+            let keys: Vec<_> = (0..60).map(|n| (format!("{:x<len$}{n:04}", ""), 1, "value".into())).collect();
+            let Some(delta) = told(&pair, 0, 1, &keys) else { panic!("no delta") };
+            let (mut blocks, mut text) = (BTreeMap::new(), 0);
+            for (key, set) in &delta.keys {
+                blocks.extend(key.piece.pinned());
+                text += key.len() + 5;
+                if let Some(Content::Text(value)) = set.first().and_then(Listed::content) {
+                    blocks.extend(value.piece.pinned());
+                }
+            }
+            let pinned: usize = blocks.values().sum();
+            assert!(pinned <= text + text / 4 + 1_024, "{pinned} for {text} of keys of {len}");
+        }
+    }
+
     #[test]
     fn what_a_top_up_replaces_pins_nothing() {
         let Some(mut pair) = Pair::new() else { return };

@@ -107,7 +107,8 @@ impl Texts {
     #[inline(always)]
     fn value(&mut self, value: &[u8]) -> Result<Text, &'static str> {
         let from = self.bytes.len();
-        if !fits(from, value.len()) {
+        // Nothing keeps a block in memory for which a long key had to be copied.
+        if self.key > PIECE_MAX || !fits(from, value.len()) {
             return Ok(core::str::from_utf8(value).map_err(|_| "text")?.into());
         }
         self.bytes.extend_from_slice(value);
