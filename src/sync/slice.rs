@@ -29,7 +29,7 @@ pub struct Slice {
     pub from: VersionVector,
     /// The sender's vector when the first slice was cut.
     pub base: VersionVector,
-    /// The sender's vector when this one was cut, in which its entries lie.
+    /// The sender's vector when this one was written, in which its entries lie.
     pub at: VersionVector,
     /// The last key of the slice before; `None` for the first.
     pub after: Option<Key>,
