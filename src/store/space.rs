@@ -443,11 +443,13 @@ impl SpaceState {
     }
 
     /// The keys after `after`, in order, that are touched by a dot not in `from`, until they weigh `budget` bytes (at
-    /// least one); and whether there are more.
+    /// least one); and whether there are more. By itself, to be looked at: a slice that is sent is never made, but written
+    /// out of what is held.
     #[must_use]
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
-        let (Stretch { end, keys, more, .. }, mut near) = (self.stretch(from, after, budget), Near::new(from));
-        let touched = self.touched(from, after, end.map(|end| &**end));
+        let Stretch { end, keys, more, .. } = self.stretch(from, after, budget);
+        let (mut seen, mut near) = (Near::new(from), Near::new(from));
+        let touched = self.between_keys(after, end.map(|end| &**end)).filter(|(_, set)| is_touched(set, &mut seen));
         (touched.take(keys).map(|(key, set)| (key.clone(), list(set, &mut near))).collect(), more)
     }
 
@@ -472,17 +474,6 @@ impl SpaceState {
     /// The keys after `after`, up to `end`, in order.
     pub(crate) fn between_keys(&self, after: Option<&str>, end: Option<&str>) -> Walk<'_> {
         self.table.walk(after.map_or(Unbounded, Excluded), end.map_or(Unbounded, Included))
-    }
-
-    /// As [`SpaceState::between_keys`], of those that are touched by a dot not in `from`.
-    pub(crate) fn touched<'a>(
-        &'a self,
-        from: &VersionVector,
-        after: Option<&str>,
-        end: Option<&str>,
-    ) -> impl Iterator<Item = (&'a Key, &'a LiveSet)> {
-        let mut near = Near::new(from);
-        self.between_keys(after, end).filter(move |(_, set)| is_touched(set, &mut near))
     }
 }
 
