@@ -112,6 +112,8 @@ pub enum Service {
     Handover,
     /// The result of a query that was stopped is taken.
     Late,
+    /// Who holds a handle of a session that is over uses it on.
+    Over,
 }
 
 /// A check of who may come and what a client may do.
@@ -232,7 +234,7 @@ mod switch {
         ];
 
         /// The rules of the session service that the simulator notices.
-        pub const SERVICE: [Self; 22] = [
+        pub const SERVICE: [Self; 23] = [
             Self::Service(Service::Under),
             Self::Service(Service::Fence),
             Self::Service(Service::Judge),
@@ -255,6 +257,7 @@ mod switch {
             Self::Service(Service::Ends),
             Self::Service(Service::Handover),
             Self::Service(Service::Late),
+            Self::Service(Service::Over),
         ];
 
         /// The name, for command lines and tables. No shipped module has one of these in it.
@@ -315,6 +318,7 @@ mod switch {
                 Self::Service(Service::Ends) => "no-service-ends",
                 Self::Service(Service::Handover) => "no-service-handover",
                 Self::Service(Service::Late) => "no-service-late",
+                Self::Service(Service::Over) => "no-service-over",
                 Self::Trust(Trust::Proof) => "no-trust-proof",
                 Self::Trust(Trust::Unproved) => "no-trust-unproved",
                 Self::Trust(Trust::Once) => "no-trust-once",

@@ -358,7 +358,7 @@ impl Replica {
             reasons.insert(id, reason);
         }
         for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.refused.is_none()) {
-            if let Some(reason) = reasons.get(&state.id) {
+            if let Some(reason) = reasons.get(&state.id).filter(|_| !off(Mutant::Service(Rule::Over))) {
                 state.refused = Some(reason.clone());
                 self.watches.tell(*handle);
             }

@@ -31,5 +31,6 @@ fn each_rule_that_is_switched_off_is_noticed() {
     notices(Service::Looks, running::a_console_that_refreshes_its_lists_does_not_wash_out_what_has_ended);
     notices(Service::Failures, logins::failures_of_two_replicas_are_summed_and_none_is_lost);
     notices(Service::Sides, logins::three_wrong_passwords_on_each_of_two_sides_lock_once_they_meet);
+    notices(Service::Over, sessions::a_handle_that_was_over_stays_over_when_its_session_comes_back);
     notices(Service::Settled, logins::what_has_locked_an_account_does_not_count_for_the_next_lock);
 }

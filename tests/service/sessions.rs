@@ -349,6 +349,37 @@ fn a_session_that_is_found_to_be_over_is_over_in_every_handle() {
     assert_eq!(host.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::SessionExpired);
 }
 
+/// A session that was idle here was used elsewhere, and comes back by the token of that: to whoever brings it. The handle that was
+/// told that it is over stays over, as its subscriptions and queries do: what was said is not taken back.
+#[test]
+pub(super) fn a_handle_that_was_over_stays_over_when_its_session_comes_back() {
+    let mut configs = ["fra1", "nrt1"].map(edge);
+    configs.iter_mut().for_each(|config| config.sessions.idle = Some(3_000));
+    let [mut fra, mut nrt] = configs.map(Host::new);
+    fra.replica.interest(SESSIONS);
+    let here = fra.session();
+    let id = fra.replica.session(here).unwrap().id;
+    let token = fra.token(here);
+    nrt.at(START + 2_000);
+    let there = nrt.resume(&token);
+    let later = nrt.token(there);
+    // The timer rings, and the host is told.
+    fra.at(START + 3_000);
+    assert!(fra.events.iter().any(|event| matches!(event, Event::Session { status: SessionStatus::IdleExpired, .. })));
+    let again = fra.resume(&later);
+    assert_eq!(fra.replica.session(again).unwrap().id, id);
+    assert!(fra.get(again, "k", PLAIN).is_ok(), "it was used elsewhere since");
+    let over = |fra: &mut Host| fra.get(here, "k", PLAIN).unwrap_err().code();
+    assert_eq!(over(&mut fra), ErrorCode::SessionExpired);
+    assert_eq!(fra.replica.merge(here, &later, fra.now).unwrap_err().code(), ErrorCode::SessionExpired);
+    assert_eq!(over(&mut fra), ErrorCode::SessionExpired);
+    // What is over is no handle in use, and whoever lets go of it takes nobody's place.
+    assert_eq!(fra.replica.service().0.get(&id).unwrap().handles, 1);
+    fra.replica.close_session(here);
+    assert_eq!(fra.replica.service().0.get(&id).unwrap().handles, 1);
+    assert!(fra.get(again, "k", PLAIN).is_ok());
+}
+
 /// Whoever begins where all places are taken ends those that are over: they are told of, and refused in every handle.
 #[test]
 fn who_made_place_because_its_time_was_over_is_told_so() {

@@ -113,6 +113,7 @@ fn ruled(rule: Service, kind: Kind) -> bool {
         Service::Count | Service::Handover => kind == Kind::Count,
         Service::Idle | Service::Ends => kind == Kind::Expiry,
         Service::Late => kind == Kind::Late,
+        Service::Over => matches!(kind, Kind::Expiry | Kind::Fence),
         // No host answers roles here, and nobody reads what a refusal names; two replicas count as one is for `tests/service`.
         Service::Begun
         | Service::Hosted

@@ -41,6 +41,8 @@ pub struct Seat {
     pub seen: Vec<Dot>,
     /// What it runs: the number, until when, and whether it was killed.
     pub queries: Vec<(u64, Option<Millis>, bool)>,
+    /// Whether its session was over here, and it was shut out: for good, whoever comes back with a later token.
+    pub over: bool,
 }
 
 /// A token that was given.
@@ -136,7 +138,8 @@ impl World {
         fleet.ledger.entered(node, id, minted, refused.as_ref(), replica, now)?;
         if refused.is_none() && fleet.seats.len() < MOST {
             let seen = ticket.map_or_else(Vec::new, |ticket| ticket.seen.clone());
-            fleet.seats.push(Seat { node, run, handle, id, user, space: view.space, seen, queries: Vec::new() });
+            let (space, queries) = (view.space, Vec::new());
+            fleet.seats.push(Seat { node, run, handle, id, user, space, seen, queries, over: false });
             return self.observe(node);
         }
         if refused.is_none() {
@@ -186,13 +189,8 @@ impl World {
             )
         });
         let (Some(fleet), Some(replica)) = (&mut self.fleet, &self.nodes[node].replica) else { return Ok(()) };
-        let twice = fleet.seats.iter().filter(|seat| (seat.node, seat.id) == (node, id)).count() > 1;
-        // Of two handles one may have been shut out before somebody came back with a later token.
-        if twice && asked.as_ref().is_err_and(|error| error.code() == ErrorCode::SessionExpired) {
-            self.carry_out(node)?;
-            return self.stand_up(seat);
-        }
-        let used = Use { node, id, space: &space, writes, seen: &seen, now };
+        let over = fleet.seats[seat].over;
+        let used = Use { node, id, space: &space, writes, seen: &seen, over, now };
         fleet.ledger.answered(&used, replica, asked.as_ref().err())?;
         match asked {
             Ok(Progress::Done(Answer::Version(_))) => fleet.ledger.wrote(number, &space, replica),

@@ -56,6 +56,11 @@ impl World {
         own.id = Some(replica.id());
         if let Some(fleet) = &mut self.fleet {
             fleet.ledger.observe(node, replica, self.now)?;
+            for seat in fleet.seats.iter_mut().filter(|seat| seat.node == node && !seat.over) {
+                let reason = replica.identity(seat.handle).and_then(|identity| identity.refused);
+                seat.over = reason.is_some();
+                reason.map_or(Ok(()), |reason| fleet.ledger.shut_out(node, seat.id, reason, replica, self.now))?;
+            }
         }
         for space in 0..self.checkers.len() {
             let Some(replica) = &self.nodes[node].replica else { continue };

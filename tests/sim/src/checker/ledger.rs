@@ -59,6 +59,8 @@ pub struct Use<'a> {
     pub writes: bool,
     /// The records that its token has named.
     pub seen: &'a [Dot],
+    /// Whether its handle was shut out before.
+    pub over: bool,
     /// When.
     pub now: Millis,
 }
@@ -314,25 +316,44 @@ impl Ledger {
         }
     }
 
+    /// Judges that a session is over at a node, and a handle of it refused: for what it answers from then on.
+    pub fn shut_out(
+        &self,
+        node: usize,
+        id: SessionId,
+        reason: &SessionError,
+        replica: &Replica,
+        now: Millis,
+    ) -> Result<(), Alarm> {
+        match reason.code() {
+            ErrorCode::SessionKilled | ErrorCode::SessionExpired
+                if self.shut(node, &id, replica.store().vector(&self.system)) =>
+            {
+                Ok(())
+            }
+            ErrorCode::SessionKilled => raise(Kind::Fence, format!("n{node} says that {id} was killed; nobody did")),
+            _ if self.lives_surely(node, &id, now) => raise(
+                Kind::Expiry,
+                format!("n{node} ends {id} at {now}, whose time is not over: {:?}", self.lives[&id]),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Judges the answer to a use of a session: what was let through, and what was refused.
     pub fn answered(&mut self, of: &Use<'_>, replica: &Replica, refused: Option<&SessionError>) -> Result<(), Alarm> {
-        let Use { node, id, space, writes, seen, now } = of.clone();
+        let Use { node, id, space, writes, seen, over, now } = of.clone();
         let held = replica.store().vector(&self.system);
         let code = refused.map(SessionError::code);
         let shut = self.shut(node, &id, held);
-        match code {
-            Some(ErrorCode::SessionKilled | ErrorCode::SessionExpired) if shut => return Ok(()),
-            Some(ErrorCode::SessionKilled) => {
-                return raise(Kind::Fence, format!("n{node} says that {id} was killed; nobody did"));
+        match (code, refused) {
+            // It was judged when it was shut out; who has come back since has another handle.
+            (Some(ErrorCode::SessionKilled | ErrorCode::SessionExpired), _) if over => return Ok(()),
+            _ if over => {
+                return raise(Kind::Expiry, format!("n{node} answers {id} by a handle that was over: {code:?}"));
             }
-            Some(ErrorCode::SessionExpired) => {
-                return match self.lives_surely(node, &id, now) {
-                    true => raise(
-                        Kind::Expiry,
-                        format!("n{node} ends {id} at {now}, whose time is not over: {:?}", self.lives[&id]),
-                    ),
-                    false => Ok(()),
-                };
+            (Some(ErrorCode::SessionKilled | ErrorCode::SessionExpired), Some(reason)) => {
+                return self.shut_out(node, id, reason, replica, now);
             }
             _ if shut => return raise(Kind::Fence, format!("n{node} answers {id} {code:?}, whose fence it knows")),
             _ if self.surely_over(&id, now) => {

@@ -60,6 +60,7 @@ impl Profile {
             Service::Limit => &[(Deed::Enter, 60)],
             Service::Count | Service::Late => &[(Deed::Query, 60)],
             Service::Idle | Service::Ends => &[(Deed::Return, 30)],
+            Service::Over => &[(Deed::Return, 60)],
             Service::Begun
             | Service::Hosted
             | Service::Fleet
@@ -72,7 +73,7 @@ impl Profile {
         often.iter().for_each(|(deed, weight)| fleet.emphasise(*deed, *weight));
         match rule {
             Service::Limit => fleet.limit = Some(1),
-            Service::Idle => (fleet.idle, self.pause) = (Some(500), 200),
+            Service::Idle | Service::Over => (fleet.idle, self.pause) = (Some(500), 200),
             Service::Ends => (fleet.expires, self.pause) = (2_000, 200),
             Service::Stay => self.pause = 800,
             Service::Failures => self.pause = 600,
