@@ -59,8 +59,9 @@ impl Origins {
     /// What is remembered of an origin, which may be new; none where nothing can be.
     #[inline]
     fn at(&mut self, id: &ReplicaId, place: impl FnOnce() -> u64) -> Option<&mut Origin> {
-        if !self.is_near(|origin| origin.id == *id) {
-            self.find(*id, place);
+        if !self.is_near(|origin| origin.id == *id) && self.find(*id) {
+            let new = self.known.get_mut(self.last)?;
+            new.place = place();
         }
         self.known.get_mut(self.last)
     }
@@ -68,8 +69,8 @@ impl Origins {
     /// As [`Origins::at`], for who knows the place alone.
     #[inline]
     fn at_place(&mut self, place: u64, ids: &Ids) -> Option<(&mut Origin, usize)> {
-        if !self.is_near(|origin| origin.place == place) {
-            self.find(ids.replica(place)?, || place);
+        if !self.is_near(|origin| origin.place == place) && self.find(ids.replica(place)?) {
+            self.known.get_mut(self.last)?.place = place;
         }
         Some((self.known.get_mut(self.last)?, self.last))
     }
@@ -88,14 +89,15 @@ impl Origins {
         near
     }
 
+    /// Turns to an origin; whether it is new, and has no place yet.
     #[inline(never)]
-    fn find(&mut self, id: ReplicaId, place: impl FnOnce() -> u64) {
+    fn find(&mut self, id: ReplicaId) -> bool {
         let next = self.known.len();
         self.last = *self.places.entry(id).or_insert(next);
         if self.last == next {
-            let place = place();
-            self.known.push(Origin { id, place, sequence: 0, key: usize::MAX, full: 0, known: 0, alone: None });
+            self.known.push(Origin { id, place: 0, sequence: 0, key: usize::MAX, full: 0, known: 0, alone: None });
         }
+        self.last == next
     }
 
     /// Up to where full entries reach, and bare dots.

@@ -515,12 +515,11 @@ fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -
 }
 
 /// Whether an entry has a dot that is not in `from`.
-#[inline(never)]
+#[inline]
 fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
-    let mut is_new = |entry: &DataEntry| !from.has(entry.origin(), entry.sequence());
     match set.entries() {
-        [one] => is_new(one),
-        several => several.iter().any(is_new),
+        [one] => !from.near_has(one.origin(), one.sequence()),
+        several => several.iter().any(|entry| !from.has(entry.origin(), entry.sequence())),
     }
 }
 

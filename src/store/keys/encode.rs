@@ -36,7 +36,7 @@ pub(crate) fn encode_held(writer: &mut Writer, mut keys: Walk<'_>, mut from: Nea
         while let Some((key, set)) = keys.near_next() {
             match set.entries() {
                 [entry] => {
-                    if !from.has(entry.origin(), entry.sequence()) {
+                    if !from.near_has(entry.origin(), entry.sequence()) {
                         encoding.key(writer, key);
                         encoding.entry(writer, entry);
                     }
