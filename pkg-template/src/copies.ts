@@ -5,7 +5,8 @@
  * answered that another sheet knows better; what somebody walks through needs no list, for all on it is true. What was written
  * before anybody reads is listed when somebody does: to put each into a table when it is written would cost what most never repay.
  */
-import { type Copy, type Mark, type Marks, toCopy } from './copy.js';
+import type { Copy, Mark, Marks } from './copy.js';
+import type { Values } from './frozen.js';
 import { Page } from './page.js';
 import { type Reader, Ready } from './ready.js';
 import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
@@ -70,17 +71,21 @@ export class Copies {
   /** What was read here and there. */
   readonly ready = new Ready();
 
-  constructor(budget: Budget) {
+  /** How values are handed out here. */
+  readonly values: Values;
+
+  constructor(budget: Budget, values: Values) {
     this.#budget = budget;
+    this.values = values;
   }
 
-  /** The copy of a key that is no string that is ready, to a reader. */
+  /** The copy of a key that is not ready to be handed out as it is, to a reader. */
   get(key: string, reader: Noting): Copy | undefined {
     if (this.#shelf.size === 0) return undefined;
     const open = this.#open;
     if (!this.#walking || !open.is(key, open.at + 1)) return this.ready.json(key, reader) ?? this.#look(key, reader);
     if (open.unasked) this.#served += 1;
-    return this.#show(open, open.at + 1, reader);
+    return this.#show(key, open, open.at + 1, reader);
   }
 
   /** A key was written, and has another value now. */
@@ -175,7 +180,7 @@ export class Copies {
     if (sheet.unasked && at > 0) this.#served += 1;
     this.#open = sheet;
     this.#number = number;
-    const copy = this.#show(sheet, at, reader);
+    const copy = this.#show(key, sheet, at, reader);
     return this.#walking ? copy : this.ready.put(key, copy, sheet.mark, reader);
   }
 
@@ -194,11 +199,11 @@ export class Copies {
   }
 
   /** Shows a copy to a reader. */
-  #show(sheet: Sheet, at: number, reader: Noting): Copy {
+  #show(key: string, sheet: Sheet, at: number, reader: Noting): Copy {
     sheet.open(at);
     const { mark } = sheet;
     reader.note(mark);
-    return toCopy(mark.kind, sheet.value);
+    return this.values.copy(mark.kind, key, sheet.value);
   }
 
   #empty(): Shelf {

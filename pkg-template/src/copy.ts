@@ -1,7 +1,7 @@
 /**
  * What a reader gets of a copy, and whose write it is.
  *
- * What a reader gets is the reader's own: whoever changes an object that was handed out changes nothing for others.
+ * What a reader gets is the reader's own, or frozen (`frozen.ts`): whoever changes an object that was handed out changes nothing for others.
  */
 import { fresh } from './value.js';
 
@@ -46,8 +46,17 @@ export class Json {
   }
 }
 
-/** What a copy answers: a string itself. */
-export type Copy = string | Json;
+/** What a copy answers: a `Json`, of which each reader gets his own, or what every reader gets as it is. */
+export type Copy = unknown;
 
-/** The copy of a stored text. */
-export const toCopy = (kind: Stored, text: string): Copy => (kind === 0 ? text : new Json(text));
+const OBJECT = 0x7b;
+const LIST = 0x5b;
+
+/** The copy of a stored text: of what has no parts the value itself, which nobody can change. */
+export function toCopy(kind: Stored, text: string): Copy {
+  if (kind === 0) return text;
+  const first = text.charCodeAt(0);
+  if (first === OBJECT || first === LIST) return new Json(text);
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' && value !== null ? new Json(text) : value;
+}

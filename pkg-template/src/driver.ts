@@ -47,6 +47,8 @@ export interface Parts {
   readonly roleOf?: ReplicaOptions['roleOf'];
   /** After how many milliseconds sessions end that nobody uses. */
   readonly idle: number | undefined;
+  /** Whether values are handed out frozen. */
+  readonly frozen: boolean;
   readonly storage: StorageAdapter;
   readonly unlock: () => void;
   readonly logged: number;
@@ -112,6 +114,7 @@ export class Driver {
     this.#persisted = parts.storage.durable !== false;
     this.front = new Front({
       enabled: !this.#persisted,
+      frozen: parts.frozen,
       clock: parts.clock,
       ownClock: parts.ownClock,
       listening: () => this.#listening || this.#watches.size > 0,

@@ -10,7 +10,9 @@
 import type { CoreSession, Glance } from './binding.js';
 import { type Budget, Copies, type Noting, WRITTEN_UNITS } from './copies.js';
 import { type Copy, Mark, type Stored } from './copy.js';
+import { FRESH, Frozen, FROZEN } from './frozen.js';
 import { LOG_WRITES, Log } from './log.js';
+import type { Handing } from './value.js';
 
 /** The most UTF-16 units of text in the log. */
 const LOG_UNITS = 160_000;
@@ -97,6 +99,8 @@ export class Account implements Noting {
 export interface Host {
   /** Whether copies may be kept at all. */
   readonly enabled: boolean;
+  /** Whether values are handed out frozen. */
+  readonly frozen: boolean;
   /** The time, in milliseconds since 1970. */
   readonly clock: () => number;
   /** Whether the clock is the application's own: it may say anything at any time, and is always asked. */
@@ -121,6 +125,8 @@ export class Front {
   readonly #host: Host;
   readonly #spaces = new Map<string, Copies>();
   readonly #owing = new Set<Account>();
+  /** The objects that are handed out frozen, where they are. */
+  readonly #frozen: Frozen | undefined;
   readonly #log = new Log();
   readonly #written: Budget = { units: 0 };
   /** The copies of the space to which the log writes, while there is something in it. */
@@ -148,6 +154,17 @@ export class Front {
   constructor(host: Host) {
     this.#host = host;
     this.#over = !host.enabled;
+    this.#frozen = host.frozen ? new Frozen() : undefined;
+  }
+
+  /** Whether values are handed out frozen. */
+  get freezes(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  /** How values are handed out that are not the one of a key in the space of who reads. */
+  get values(): Handing {
+    return this.#frozen === undefined ? FRESH : FROZEN;
   }
 
   /** False where nothing may be answered or accepted here. */
@@ -158,7 +175,7 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#written)));
+    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#written, this.#frozen?.table() ?? FRESH)));
     return copies;
   }
 
@@ -205,7 +222,9 @@ export class Front {
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
   read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
-    return at < 0 ? (copies.ready.string(key, reader.covered) ?? copies.get(key, reader)) : this.#log.read(at, reader);
+    if (at >= 0) return this.#log.read(at, reader, copies);
+    const plain = copies.ready.plain(key, reader.covered);
+    return plain === undefined ? copies.get(key, reader) : plain;
   }
 
   /**
@@ -306,6 +325,7 @@ export class Front {
     this.#owing.clear();
     this.forget(null);
     this.#spaces.clear();
+    this.#frozen?.clear();
   }
 
   /** Learns what the core would take. */

@@ -13,6 +13,7 @@ import type { Held } from './held.js';
 import type { Asking, Roles } from './roles.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Role } from './types/service.js';
+import type { Handing } from './value.js';
 
 const NEVER = -1;
 
@@ -100,6 +101,11 @@ export class Handle {
   /** The copies of the session's space. */
   get copies(): Copies {
     return (this.#copies ??= this.front.copies(this.info.space));
+  }
+
+  /** How it is handed the values of its space. */
+  get values(): Handing {
+    return this.front.freezes ? this.copies.values : this.front.values;
   }
 
   /** Until when it operates here; a later token may put it off. */

@@ -6,11 +6,11 @@
  */
 import type { RawEntry } from './binding.js';
 import { EdgeSessionError } from './errors.js';
+import { FROZEN } from './frozen.js';
 import type { Handle } from './handle.js';
 import { report } from './platform.js';
 import { syncBits, toKey } from './terms.js';
 import type { Live } from './types/session.js';
-import { decode, deepFreeze } from './value.js';
 
 // A watch gives up when the replica stays behind for so long; a live value then begins another one.
 const PATIENCE = 60_000;
@@ -98,7 +98,8 @@ export class LiveHandle<T> implements Live<T | undefined> {
     }
     if (raw?.version === this.#version) return false;
     this.#version = raw?.version;
-    this.#value = raw && deepFreeze(decode<T>(raw));
+    const values = this.#handle.front.freezes ? this.#handle.values : FROZEN;
+    this.#value = raw && (values.of(this.#key, raw) as T);
     return true;
   }
 }

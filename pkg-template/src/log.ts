@@ -7,7 +7,7 @@
  */
 import type { CoreSession } from './binding.js';
 import type { Copies, Noting } from './copies.js';
-import { type Copy, Mark, type Stored, toCopy } from './copy.js';
+import { type Copy, Mark, type Stored } from './copy.js';
 import { wellFormed } from './value.js';
 
 /** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
@@ -80,12 +80,12 @@ export class Log {
     return (this.#lengths[2 * at + 1] as number) >>> 2;
   }
 
-  /** What was written of a key, to a reader: undefined where it was deleted. */
-  read(at: number, reader: Noting): Copy | undefined {
+  /** What was written of a key, to a reader of the space's copies: undefined where it was deleted. */
+  read(at: number, reader: Noting, copies: Copies): Copy | undefined {
     const kind = this.#kinds[at] as Stored;
     if (kind === 3) return undefined;
     reader.note(this.#marks[kind]);
-    return toCopy(kind, this.#texts[2 * at + 1] as string);
+    return copies.values.copy(kind, this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string);
   }
 
   /** Gives everything to the core, which makes one write of it. */

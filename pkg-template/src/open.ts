@@ -14,7 +14,7 @@ import { type Timers, timer } from './platform.js';
 import { takeOver } from './remains.js';
 import { ReplicaHandle } from './replica.js';
 import { memory } from './storage/memory.js';
-import type { KeyMap } from './types/data.js';
+import type { Frozen, KeyMap } from './types/data.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Replica, ReplicaOptions } from './types/replica.js';
 import { unavailable } from './unavailable.js';
@@ -34,6 +34,8 @@ import { instantiate } from './wasm/glue.js';
  * await session.set('theme', 'dark');
  * ```
  */
+export async function openReplica<M = KeyMap>(options: ReplicaOptions & { values: 'frozen' }): Promise<Replica<Frozen<M>>>;
+export async function openReplica<M = KeyMap>(options?: ReplicaOptions): Promise<Replica<M>>;
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
   return (await open<M>(options, timer, ACK_PAUSE)).replica;
 }
@@ -70,7 +72,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
     const { storage, unlock } = hold;
     const { clock } = opening;
     const idle = opening.config.session?.idleTimeout;
-    driver = new Driver({ core, keyed, logged, snapshot, storage, unlock, clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle });
+    driver = new Driver({ core, keyed, logged, snapshot, storage, unlock, clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle, frozen: opening.frozen });
     heed(signal);
     const { refusal } = hold;
     // Once whoever opens it had the time to listen.

@@ -19,6 +19,8 @@ export interface Opening {
   readonly transports: readonly Transport[];
   /** Answers whole milliseconds, or throws `ARGUMENT_INVALID`. */
   readonly clock: () => number;
+  /** Whether values are handed out frozen. */
+  readonly frozen: boolean;
 }
 
 /** Throws `ARGUMENT_INVALID`, naming the option. */
@@ -33,6 +35,7 @@ export function toOpening(options: ReplicaOptions): Opening {
     const known = hook === 'authenticate' && options[hook] === 'accounts';
     if (options[hook] !== undefined && typeof options[hook] !== 'function' && !known) throw invalid(`${hook} is a function`);
   }
+  if (options.values !== undefined && options.values !== 'fresh' && options.values !== 'frozen') throw invalid("values is 'fresh' or 'frozen'");
   const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
   if (options.roleOf !== undefined) config.roles = true;
   if (options.space !== undefined) config.space = text(options.space, 'space');
@@ -48,7 +51,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (config.keys !== undefined && every !== false) config.session = { ...config.session, publishEvery: optional(every, 'session.publishEvery') ?? PUBLISH_EVERY };
   const heartbeat = optional(options.heartbeat, 'heartbeat');
   if (heartbeat !== undefined) config.heartbeat = heartbeat;
-  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: toClock(options.clock ?? Date.now) };
+  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: toClock(options.clock ?? Date.now), frozen: options.values === 'frozen' };
 }
 
 /** A clock whose every answer is checked, and whole. */

@@ -3,7 +3,7 @@
  * or later ones of the same origins. An engine finds a property by a text in the fewest steps there are; what else would
  * have to be looked at is seldom in the processor's cache.
  */
-import type { Copy, Json, Mark } from './copy.js';
+import { type Copy, Json, type Mark } from './copy.js';
 
 /** Without a prototype, so that any key may be a name. */
 const none = () => Object.create(null) as Record<string, never>;
@@ -19,20 +19,20 @@ export interface Reader {
 }
 
 export class Ready {
-  /** Strings by themselves: so nobody has to look what a copy is, which alone would bring it into the cache. */
-  #strings: Record<string, string> = none();
+  /** What is handed out as it is by itself: so nobody has to look what a copy is, which alone would bring it into the cache. */
+  #plain: Record<string, unknown> = none();
   #others: Record<string, Json> = none();
   /** The greatest sequence of each origin among the writes of the copies. */
   #top: number[] = [];
   /** Goes up when there may be a write that a reader has not read. From 1 on: 0 is the complement of no state. */
   #state = 1;
 
-  /** The copy of a key that is a string, for a reader who needs no note of it: by what he has covered. */
-  string(key: string, covered: number): string | undefined {
-    return covered === this.#state ? this.#strings[key] : undefined;
+  /** The copy of a key that is handed out as it is, for a reader who needs no note of it: by what he has covered. */
+  plain(key: string, covered: number): unknown {
+    return covered === this.#state ? this.#plain[key] : undefined;
   }
 
-  /** The copy of a key that is none. */
+  /** The copy of a key of which each reader gets his own. */
   json(key: string, reader: Reader): Json | undefined {
     return reader.covered === this.#state ? this.#others[key] : undefined;
   }
@@ -46,13 +46,15 @@ export class Ready {
     }
     // He knows this write, so whoever knew all the others knows all.
     if (covered || this.#covers(reader)) reader.covered = this.#state;
-    if (typeof copy !== 'string') return (this.#others[key] ??= copy);
-    return (this.#strings[key] ??= copy);
+    if (copy instanceof Json) return (this.#others[key] ??= copy);
+    // One is there where another session has read it since: nobody tells both apart, or it is the same.
+    if (this.#plain[key] === undefined) this.#plain[key] = copy;
+    return this.#plain[key];
   }
 
   /** The copy of a key, if there is one, is no longer true. */
   delete(key: string): void {
-    if (this.#strings[key] !== undefined) delete this.#strings[key];
+    if (this.#plain[key] !== undefined) delete this.#plain[key];
     else if (this.#others[key] !== undefined) delete this.#others[key];
   }
 
@@ -70,7 +72,7 @@ export class Ready {
   }
 
   clear(): void {
-    this.#strings = none();
+    this.#plain = none();
     this.#others = none();
     this.#top = [];
     this.#state += 1;

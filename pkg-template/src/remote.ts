@@ -14,7 +14,7 @@ import { toKey, toRange } from './terms.js';
 import type { Entry, Key, KeyRange } from './types/data.js';
 import type { QueryOptions } from './types/service.js';
 import type { Elsewhere, RemoteReads, Session } from './types/session.js';
-import { decode, encode, wellFormed } from './value.js';
+import { encode, type Handing, toEntry, wellFormed } from './value.js';
 
 /** More entries than an answer of 256 KiB has place for are not even read. */
 const ENTRIES_MAX = 4_096;
@@ -65,7 +65,7 @@ export class RemoteHandle<M> implements RemoteReads<M> {
     if (token === undefined) throw new EdgeSessionError('TOKEN_INVALID', 'the cluster does not know this session; begin it by a token that a replica with the secret has signed');
     const read = await ask<Read>(driver, this.#handle, method, [space, what], token, { timeout, signal });
     this.#session.merge(read.token);
-    return read.entries.map((sent) => received<K, M[K]>(sent));
+    return read.entries.map((sent) => received<K, M[K]>(sent, this.#handle.front.values));
   }
 }
 
@@ -110,7 +110,7 @@ function sent({ key, value, version, expiresAt }: Entry): Sent {
   return { key, kind, value: typeof encoded === 'string' ? encoded : Array.from(encoded, (byte) => String.fromCharCode(byte)).join(''), version, expiresAt };
 }
 
-function received<K extends string, T>({ key, kind, value, version, expiresAt }: Sent): Entry<K, T> {
+function received<K extends string, T>({ key, kind, value, version, expiresAt }: Sent, values: Handing): Entry<K, T> {
   const encoded = kind === 2 ? Uint8Array.from(value, (character) => character.charCodeAt(0)) : value;
-  return { key: key as K, value: decode<T>({ kind, value: encoded }), version, expiresAt };
+  return toEntry({ key, kind, value: encoded, version, expiresAt }, values);
 }

@@ -21,7 +21,7 @@ import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcom
 import type { ReplicaOptions } from './types/replica.js';
 import type { QueryContext, QueryOptions, SessionAdmin, Table } from './types/service.js';
 import type { Batch, Live, RemoteReads, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
-import { decode, encode, toEntry, toOutcome, wellFormed } from './value.js';
+import { encode, toEntry, toOutcome, wellFormed } from './value.js';
 import { Watch } from './watch.js';
 
 export class SessionHandle<M> implements Session<M> {
@@ -84,23 +84,23 @@ export class SessionHandle<M> implements Session<M> {
 
   async get<K extends Key<M>>(key: K, options?: Wait): Promise<M[K] | undefined> {
     const raw = await this.#read(key, options);
-    return raw && decode<M[K]>(raw);
+    return raw && (this.#handle.values.of(key, raw) as M[K]);
   }
 
   async read<K extends Key<M>>(key: K, options?: Wait): Promise<Outcome<K, M[K]>> {
     const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
-    return toOutcome(await this.#handle.operate((raw, now) => raw.read(name, bits, timeout, now), signal));
+    return toOutcome(await this.#handle.operate((raw, now) => raw.read(name, bits, timeout, now), signal), this.#handle.values);
   }
 
   async entry<K extends Key<M>>(key: K, options?: Wait): Promise<Entry<K, M[K]> | undefined> {
     const raw = await this.#read(key, options);
-    return raw && toEntry<K, M[K]>(raw);
+    return raw && toEntry<K, M[K]>(raw, this.#handle.values);
   }
 
   peek<K extends Key<M>>(key: K): M[K] | undefined {
     const name = toKey(key);
     const raw = this.#handle.call((session, now) => session.peek(name, now));
-    return raw && decode<M[K]>(raw);
+    return raw && (this.#handle.values.of(name, raw) as M[K]);
   }
 
   async set<K extends Key<M>>(key: K, value: M[K], options?: Wait & { ttl?: Duration | undefined }): Promise<Version> {
@@ -117,7 +117,7 @@ export class SessionHandle<M> implements Session<M> {
   async *list<K extends Key<M>>(range?: KeyRange & Wait): AsyncGenerator<Entry<K, M[K]>, void, undefined> {
     const [bounds, { bits, timeout, signal }] = [toRange(range), toTerms(range)];
     const found = await this.#handle.operate<RawEntry[]>((raw, now) => raw.list(bounds, bits, timeout, now), signal);
-    for (const raw of found) yield toEntry<K, M[K]>(raw);
+    for (const raw of found) yield toEntry<K, M[K]>(raw, this.#handle.values);
   }
 
   async batch(build: (tx: Batch<M>) => unknown, options?: Wait): Promise<Version> {
@@ -138,7 +138,7 @@ export class SessionHandle<M> implements Session<M> {
 
   conflicts<K extends Key<M>>(key: K): readonly Entry<K, M[K]>[] {
     const name = toKey(key);
-    return this.#handle.call((raw, now) => raw.conflicts(name, syncBits(), now)).map((raw) => toEntry<K, M[K]>(raw));
+    return this.#handle.call((raw, now) => raw.conflicts(name, syncBits(), now)).map((raw) => toEntry<K, M[K]>(raw, this.#handle.front.values));
   }
 
   merge(...tokens: (Token | string | null | undefined)[]): this {

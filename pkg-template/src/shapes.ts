@@ -7,6 +7,7 @@
  */
 import type { CoreReplica, CoreSession } from './binding.js';
 import { Json, Mark } from './copy.js';
+import { Frozen } from './frozen.js';
 import { Driver } from './driver.js';
 import { Page } from './page.js';
 import { timer } from './platform.js';
@@ -44,7 +45,7 @@ function session(at: number): unknown {
   const core = { ...shape, id: '', poll: () => true, room: () => Float64Array.from({ length: 6 }, () => ROOM) } as unknown as CoreReplica;
   const [storage, clock] = [memory(), Date.now];
   // In the order in which a replica that is opened has them: that too is its shape.
-  const driver = new Driver({ core, keyed: false, logged: 0, snapshot: 0, storage, unlock() {}, clock, ownClock: false, timer, roleOf: undefined, idle: undefined });
+  const driver = new Driver({ core, keyed: false, logged: 0, snapshot: 0, storage, unlock() {}, clock, ownClock: false, timer, roleOf: undefined, idle: undefined, frozen: false });
   const handle = new SessionHandle<Record<string, string>>(driver, () => raw);
   // What its fields hold belongs to a shape too. The first write and read ask the core, the next do not.
   for (let turn = 0; turn < 2; turn += 1) {
@@ -57,5 +58,5 @@ function session(at: number): unknown {
 
 function copies(): readonly unknown[] {
   const marks = { 0: new Mark(0), 1: new Mark(1) } as const;
-  return [new Json(''), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
+  return [new Json(''), new Frozen().table(), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
 }

@@ -6,13 +6,14 @@
  */
 import { collect } from './batch.js';
 import type { CoreSession, Glance, RawEntry } from './binding.js';
+import { Json } from './copy.js';
 import type { Front } from './front.js';
 import type { Handle } from './handle.js';
 import type { Ready } from './ready.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
 import type { Batch, SyncSession } from './types/session.js';
-import { decode, type Encoded, encode, toEntry } from './value.js';
+import { type Encoded, encode, toEntry } from './value.js';
 
 // The core never waits under these terms, so that no answer is the number of a wait.
 const NO_TIMEOUT = -1;
@@ -43,10 +44,10 @@ export class SyncHandle<M> implements SyncSession<M> {
     // Nothing has happened since, so all of what is looked at below is as it was.
     const { turn, serves } = this.#front;
     if (turn === this.#turn && serves > 0 && typeof key === 'string') {
-      const text = this.#ready?.string(key, this.#covered);
-      if (text !== undefined) {
+      const plain = this.#ready?.plain(key, this.#covered);
+      if (plain !== undefined) {
         this.#front.serves = serves - 1;
-        return text as M[K];
+        return plain as M[K];
       }
     }
     const handle = this.#handle;
@@ -54,26 +55,26 @@ export class SyncHandle<M> implements SyncSession<M> {
     if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
       const { account, copies, front } = handle;
       const logs = front.logged === copies;
-      const text = logs ? undefined : copies.ready.string(key, account.covered);
-      if (text !== undefined) {
+      const plain = logs ? undefined : copies.ready.plain(key, account.covered);
+      if (plain !== undefined) {
         if (handle.roles === undefined) {
           this.#turn = front.turn;
           this.#ready = copies.ready;
           this.#covered = account.covered;
         }
-        return text as M[K];
+        return plain as M[K];
       }
       const copy = logs ? front.read(copies, key, account) : copies.get(key, account);
-      if (copy !== undefined) return (typeof copy === 'string' ? copy : copy.own()) as M[K];
+      if (copy !== undefined) return (copy instanceof Json ? copy.own() : copy) as M[K];
     }
     const raw = this.#glance(key);
-    return raw && decode<M[K]>(raw);
+    return raw && (handle.values.of(key, raw) as M[K]);
   }
 
   entry<K extends Key<M>>(key: K): Entry<K, M[K]> | undefined {
     const name = toKey(key);
     const raw = this.#handle.call((session, now) => session.get(name, this.#bits, NO_TIMEOUT, now)) as RawEntry | undefined;
-    return raw && toEntry<K, M[K]>(raw);
+    return raw && toEntry<K, M[K]>(raw, this.#handle.values);
   }
 
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
@@ -95,7 +96,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[] {
     const bounds = toRange(range);
     const found = this.#handle.call((raw, now) => raw.list(bounds, this.#bits, NO_TIMEOUT, now)) as RawEntry[];
-    return found.map((entry) => toEntry<K, M[K]>(entry));
+    const { values } = this.#handle;
+    return found.map((entry) => toEntry<K, M[K]>(entry, values));
   }
 
   batch(build: (tx: Batch<M>) => unknown): Version {

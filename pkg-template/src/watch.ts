@@ -69,7 +69,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
       const consumer = this.#consumers.shift();
       if (consumer === undefined) return;
       this.#changes.delete(key);
-      consumer.resolve({ done: false, value: toChange<K, T>(change) });
+      consumer.resolve({ done: false, value: toChange<K, T>(change, this.handle.values) });
     }
     if (this.#over) this.#dismiss();
   }

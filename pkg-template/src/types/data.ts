@@ -27,6 +27,15 @@ export type Value = Json | Uint8Array;
  */
 export type KeyMap = Record<string, unknown>;
 
+/**
+ * A type whose values nobody may change, all the way down: what is read from a replica that was opened with `values: 'frozen'`.
+ * Bytes are as they were, for they cannot be frozen.
+ */
+export type Frozen<T> = unknown extends T ? T : T extends Plain ? T : { readonly [K in keyof T]: Frozen<T[K]> };
+
+/** What has no parts that could be frozen; strings of a kind of their own are strings. */
+type Plain = string | number | boolean | bigint | symbol | null | undefined | Uint8Array | ((...args: never) => unknown);
+
 /** The keys of a {@link KeyMap}. */
 export type Key<M> = keyof M & string;
 

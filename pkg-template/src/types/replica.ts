@@ -117,6 +117,29 @@ export interface ReplicaOptions {
   session?: SessionDefaults | undefined;
   /** How often a quiet link is refreshed, which heals lost messages. */
   heartbeat?: Duration | undefined;
+  /**
+   * How objects and lists that were read are handed out. `'fresh'`, which is what goes unsaid: each read makes its own, which the
+   * caller may change. `'frozen'`: deeply frozen, and the same object for every read of a key as long as it holds the same JSON,
+   * whoever reads it by whichever call, so that `===` tells whether a key has changed: for selectors, `memo` and signals. To read
+   * one again costs what a string costs; nobody's change of it can do harm, for there is none (in strict mode it throws).
+   *
+   * What is written is copied either way. Bytes cannot be frozen: each read copies them. Objects of other spaces
+   * (`session.remote`), siblings (`session.conflicts`) and those in events are objects of their own; the first two are frozen. Of frozen
+   * objects the replica keeps those that were asked for last, up to 16 million characters of JSON; one that was let go of is made anew.
+   *
+   * @example
+   * ```ts
+   * type Keys = { [key: `cart:${string}`]: { items: string[] } };
+   * await using replica = await openReplica<Keys>({ values: 'frozen' });
+   * const session = replica.session();
+   * await session.set('cart:42', { items: ['book'] });
+   * const cart = await session.get('cart:42');
+   * console.log(cart === session.sync.get('cart:42')); // true
+   * await session.set('cart:42', { ...cart, items: [...(cart?.items ?? []), 'pen'] });
+   * console.log(cart === session.sync.get('cart:42')); // false
+   * ```
+   */
+  values?: 'fresh' | 'frozen' | undefined;
   /** The time in milliseconds of the epoch; `Date.now` unless said otherwise. */
   clock?: (() => number) | undefined;
   /**

@@ -3,8 +3,12 @@ import { openReplica } from 'edge-session';
 
 export const name = 'edge-session';
 
-export async function open() {
-  const replica = await openReplica();
+export const open = () => opened({});
+/** Objects frozen, and one to all who read a key, as the others hand them out. */
+export const openFrozen = () => opened({ values: 'frozen' });
+
+async function opened(options) {
+  const replica = await openReplica(options);
   const session = replica.session();
   return { replica, session, sync: session.sync };
 }

@@ -29,7 +29,8 @@ export async function workload(contender, count, kind, read = count) {
     figures['W1 write'] = timeSync(count, () => fill(contender, store, keys, values));
     figures['W3 first read, at random'] = timeSync(count, () => readAll(contender, store, order, (at) => keys[at]));
     check(contender, store, keys, expected);
-    readAgain(contender, large ?? { store, keys, order }, figures);
+    if (kind !== 'object') readAgain(contender, large ?? { store, keys, order }, figures, 'read');
+    else await readObjects(contender, large ?? { store, keys, order, values, expected }, figures);
     await copies(contender, store, { keys, expected, count }, figures);
 
     const changes = Array.from({ length: count }, (_, at) => hot[at % hot.length]);
@@ -57,9 +58,31 @@ async function filled(contender, count, kind) {
 }
 
 /** Reads of what has been read before. */
-function readAgain(contender, { store, keys, order }, figures) {
-  figures['W3 read, reused keys'] = timeSync(order.length, () => readAll(contender, store, order, (at) => keys[at]));
-  figures['W3 read, fresh keys'] = timeSync(order.length, () => readAll(contender, store, order, key));
+function readAgain(contender, { store, keys, order }, figures, how) {
+  figures[`W3 ${how}, reused keys`] = timeSync(order.length, () => readAll(contender, store, order, (at) => keys[at]));
+  figures[`W3 ${how}, fresh keys`] = timeSync(order.length, () => readAll(contender, store, order, key));
+}
+
+/**
+ * Reads of objects both ways: each read's own, and the one that is kept, frozen. Only ours does both; of the others each is read in
+ * the one way that it has, beside both.
+ */
+async function readObjects(contender, held, figures) {
+  readAgain(contender, held, figures, 'fresh copies');
+  const { openFrozen } = contender;
+  if (openFrozen === undefined) {
+    for (const which of ['reused keys', 'fresh keys']) figures[`W3 read, frozen, ${which}`] = figures[`W3 fresh copies, ${which}`];
+    return;
+  }
+  const { keys, values, order, expected } = held;
+  const store = await openFrozen();
+  fill(contender, store, keys, values);
+  figures['W3 first read, frozen'] = timeSync(order.length, () => readAll(contender, store, order, (at) => keys[at]));
+  check(contender, store, keys, expected);
+  readAgain(contender, { store, keys, order }, figures, 'read, frozen');
+  check(contender, store, keys, expected);
+  assert.equal(contender.get(store, keys[0]), contender.get(store, keys[0]));
+  await contender.close(store);
 }
 
 function readAll(contender, store, order, name) {
