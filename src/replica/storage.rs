@@ -1,6 +1,7 @@
 //! The replica and its storage: taking back what storage has, snapshots, and the word that records are durable.
 //!
-//! Invariant: bytes are taken as a whole or not at all; a snapshot that leaves holds nothing that storage lacks.
+//! Invariant: bytes are taken as a whole or not at all; a snapshot that leaves holds nothing that storage lacks; of a space that
+//! was dropped, as far as is known here, nothing is taken back, whoever still holds it.
 
 use alloc::vec::Vec;
 
@@ -90,8 +91,10 @@ impl Replica {
         if let [Message::Delta(_)] = messages.as_slice() {
             let Some(Message::Delta(delta)) = messages.pop() else { return Ok(()) };
             let space = delta.space.clone();
-            let changed = self.store.take_back(delta)?;
-            self.note(&space, changed);
+            if !self.store.is_over(&space) {
+                let changed = self.store.take_back(delta)?;
+                self.note(&space, changed);
+            }
             return Ok(());
         }
         // All or nothing: the copy becomes the state once every delta has been taken.
@@ -99,6 +102,9 @@ impl Replica {
         let (mut applied, mut fenced, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
             if let Message::Delta(delta) = message {
+                if joined.is_over(&delta.space) {
+                    continue;
+                }
                 applied.push((delta.space.clone(), joined.take_back(delta)?));
             } else if let Message::Fence { fences, .. } = message {
                 let mut news =

@@ -232,6 +232,39 @@ fn a_dropped_space_makes_nobody_think_that_it_has_lost_its_state() {
     assert_eq!(fra.id(), id);
 }
 
+/// Nor does it come back with the snapshot of a replica that has not heard, which would be offered to everybody again and again.
+#[test]
+fn a_dropped_space_does_not_come_back_with_a_snapshot() {
+    type Take = fn(&mut Host, &[u8]);
+    let takes: [Take; 2] = [
+        |fra, bytes| fra.replica.restore(bytes, fra.now).unwrap(),
+        |fra, bytes| fra.replica.absorb(bytes, fra.now).unwrap(),
+    ];
+    for take in takes {
+        let (mut fra, mut nrt) = pair();
+        let init = ann(&mut fra);
+        let session = fra.open(init.clone());
+        fra.set(session, "k", "v");
+        sync(&mut fra, &mut nrt);
+        run(&mut fra, None, "DROP SPACE shop").unwrap();
+        let shop = Space::first("shop").unwrap();
+        let held = |host: &Host| host.replica.store().space(&shop).is_some();
+        assert_eq!((held(&fra), held(&nrt)), (false, true));
+        // As a snapshot of several spaces, and as one record.
+        let snapshot = nrt.replica.snapshot().unwrap();
+        let Frame { from, messages, .. } = Frame::decode(&snapshot).unwrap();
+        let of_shop = |message: &Message| matches!(message, Message::Delta(delta) if delta.space == shop);
+        let alone = Frame { from, to: None, messages: messages.into_iter().filter(of_shop).collect() }.encode();
+        for bytes in [snapshot, alone] {
+            take(&mut fra, &bytes);
+            fra.drain();
+            assert!(!held(&fra));
+        }
+        sync(&mut fra, &mut nrt);
+        assert!(!held(&nrt), "it has heard by now");
+    }
+}
+
 /// What is under way of a space when the space is dropped is asked for, and waited for, no more: nobody is woken for it again and
 /// again.
 #[test]
