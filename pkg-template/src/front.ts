@@ -11,6 +11,7 @@ import type { CoreSession, Glance } from './binding.js';
 import { type Budget, Copies, type Noting, WRITTEN_UNITS } from './copies.js';
 import { type Copy, Mark, type Stored } from './copy.js';
 import { FRESH, Frozen, FROZEN } from './frozen.js';
+import type { Held } from './hold.js';
 import { LOG_WRITES, Log } from './log.js';
 import type { Handing } from './value.js';
 
@@ -227,17 +228,23 @@ export class Front {
     return plain === undefined ? copies.get(key, reader) : plain;
   }
 
+  /** Whether a value that is about to be written takes the place of one that nobody has seen: then its text may never be wanted. */
+  holds(copies: Copies, key: string): boolean {
+    return this.logged === copies && this.#log.holds(key);
+  }
+
   /**
    * Accepts a write at `now` (true), or refuses (false): then the core must be asked. `kind` 3 deletes. Undefined where the core
    * was told or asked something meanwhile: what has followed from that, listeners included, decides whether it may be tried again.
    */
-  write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, value: string, now: number): boolean | undefined {
+  write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, encoded: string | Held, now: number): boolean | undefined {
     if (this.#over || key.length === 0 || this.#host.listening()) return false;
     const log = this.#log;
     const { size } = log;
     if (size > 0 && (this.#account !== account || this.#bits !== bits || now - this.#now >= LOG_MS)) return this.#anew();
     const at = log.again(key);
-    if (at >= 0 && this.#rewrite(at, kind, value)) return true;
+    if (at >= 0 && this.#rewrite(at, kind, encoded)) return true;
+    const value = typeof encoded === 'string' ? encoded : encoded.text;
     const units = key.length + value.length;
     if (size > 0 && (size >= this.#logWrites || log.units + units > this.#logUnits)) return this.#anew();
     const bytes = units * BYTES_A_UNIT + OVERHEAD;
@@ -267,7 +274,7 @@ export class Front {
   }
 
   /** Puts a value in the place of one that is still in the log; false where it does not fit there. */
-  #rewrite(at: number, kind: Stored, value: string): boolean {
+  #rewrite(at: number, kind: Stored, value: string | Held): boolean {
     const more = value.length - this.#log.valueUnits(at);
     const bytes = this.#bytesLeft - more * BYTES_A_UNIT;
     if (this.#log.units + more > this.#logUnits || bytes < 0 || value.length > this.#valueUnits) return false;

@@ -8,6 +8,7 @@
 import type { CoreSession } from './binding.js';
 import type { Copies, Noting } from './copies.js';
 import { type Copy, Mark, type Stored } from './copy.js';
+import type { Held } from './hold.js';
 import { wellFormed } from './value.js';
 
 /** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
@@ -18,6 +19,8 @@ const TEXT_UNITS = 48_000;
 const WATCHED = 2 * LOG_WRITES;
 /** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
 const WORTH = 8;
+/** No place. */
+const NOWHERE = -1;
 /** So many writes at once stay together for whoever reads them: an application that is interrupted hands over fewer than it might. */
 const MANY = 16;
 
@@ -25,8 +28,8 @@ export class Log {
   /** How many writes there are, and the units of their keys and values. */
   size = 0;
   units = 0;
-  /** Key, value, key, value, …: of a key that was written again there may be several. */
-  #texts: string[] = [];
+  /** Key, value, key, value, …: of a key that was written again there may be several. Values that are held are texts before they leave. */
+  #texts: (string | Held)[] = [];
   readonly #kinds = new Uint8Array(LOG_WRITES);
   /** Of each key its length, and of each value, shifted left by two bits, with the kind below. */
   readonly #lengths = new Uint32Array(2 * LOG_WRITES);
@@ -38,22 +41,38 @@ export class Log {
   /** Whether keys come again, so that each is looked up; and how many were found. */
   #hot = false;
   #found = 0;
+  /** Whether any value is held; and whether more are, for nobody has read one. */
+  #held = false;
+  #holds = true;
+  /** The key that was looked up by `holds`, since the last write of a new one, and where it stands. */
+  #asked: string | undefined;
+  #place = NOWHERE;
   #watched: string | undefined;
   #watching = 0;
 
   /** Where the value of a key stands that is about to be written, or -1: as far as keys are looked up at all. */
   again(key: string): number {
+    if (key === this.#asked) return this.#place;
     if (!this.#hot) {
-      if (key !== this.#watched) return -1;
+      if (key !== this.#watched) return NOWHERE;
       this.#hot = true;
     }
     return this.find(key);
   }
 
+  /** Whether a value that is about to be written takes the place of another, and may be held. */
+  holds(key: string): boolean {
+    if (!this.#holds) return false;
+    this.#place = this.again(key);
+    // It is looked up again when it is written.
+    this.#asked = key;
+    return this.#place !== NOWHERE;
+  }
+
   /** Where the last write of a key stands, or -1. */
   find(key: string): number {
     for (; this.#known < this.size; this.#known += 1) this.#places.set(this.#texts[2 * this.#known] as string, this.#known);
-    return this.#places.get(key) ?? -1;
+    return this.#places.get(key) ?? NOWHERE;
   }
 
   add(key: string, kind: Stored, value: string): void {
@@ -62,6 +81,7 @@ export class Log {
     this.#say(this.size, kind, value);
     this.units += key.length + value.length;
     this.size += 1;
+    this.#asked = undefined;
     this.#watching -= 1;
     if (this.#watching > 0) return;
     this.#watched = key;
@@ -69,8 +89,9 @@ export class Log {
   }
 
   /** Puts a value in the place of another. */
-  replace(at: number, kind: Stored, value: string): void {
+  replace(at: number, kind: Stored, value: string | Held): void {
     this.#found += 1;
+    this.#held ||= typeof value !== 'string';
     this.units += value.length - this.valueUnits(at);
     this.#texts[2 * at + 1] = value;
     this.#say(at, kind, value);
@@ -85,11 +106,16 @@ export class Log {
     const kind = this.#kinds[at] as Stored;
     if (kind === 3) return undefined;
     reader.note(this.#marks[kind]);
+    if (typeof this.#texts[2 * at + 1] !== 'string') {
+      this.#holds = false;
+      this.#write(at);
+    }
     return copies.values.copy(kind, this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string);
   }
 
   /** Gives everything to the core, which makes one write of it. */
   send(raw: CoreSession, bits: number, now: number): void {
+    for (let at = 0; this.#held && at < this.size; at += 1) this.#write(at);
     let from = 0;
     let end = this.#end(from);
     for (; end < this.size; end = this.#end(from)) {
@@ -106,7 +132,7 @@ export class Log {
 
   /** What was sent is from now on answered by copies: many, and of keys that do not come again, stay together. */
   leave(copies: Copies): void {
-    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts, this.#kinds.slice(0, this.size), this.#marks, this.units);
+    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#marks, this.units);
     for (let at = 0; at < this.size; at += 1) {
       const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
       if (kind === 3) copies.delete(key);
@@ -118,6 +144,9 @@ export class Log {
   clear(): void {
     this.#hot = WORTH * this.#found > this.size + this.#found;
     this.#found = 0;
+    this.#held = false;
+    this.#holds = true;
+    this.#asked = undefined;
     this.size = 0;
     this.units = 0;
     this.#texts = [];
@@ -126,8 +155,18 @@ export class Log {
     this.#known = 0;
   }
 
+  /** Makes the text of a value that is held. */
+  #write(at: number): void {
+    const value = this.#texts[2 * at + 1] as string | Held;
+    if (typeof value === 'string') return;
+    const { text } = value;
+    this.units += text.length - value.length;
+    this.#texts[2 * at + 1] = text;
+    this.#say(at, 1, text);
+  }
+
   /** Notes of what kind a value is and how long. */
-  #say(at: number, kind: Stored, { length }: string): void {
+  #say(at: number, kind: Stored, { length }: string | Held): void {
     this.#kinds[at] = kind;
     this.#lengths[2 * at + 1] = (length << 2) | kind;
   }
@@ -142,6 +181,7 @@ export class Log {
 
   #joined(from: number, end: number): string {
     const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
+    // All are texts by now.
     const text = texts.join('');
     // Every second text is a key, which is well formed: no two halves meet that were apart.
     if (wellFormed(text)) return text;

@@ -8,6 +8,7 @@
 import type { CoreReplica, CoreSession } from './binding.js';
 import { Json, Mark } from './copy.js';
 import { Frozen } from './frozen.js';
+import { Held } from './hold.js';
 import { Driver } from './driver.js';
 import { Page } from './page.js';
 import { timer } from './platform.js';
@@ -58,5 +59,5 @@ function session(at: number): unknown {
 
 function copies(): readonly unknown[] {
   const marks = { 0: new Mark(0), 1: new Mark(1) } as const;
-  return [new Json(''), new Frozen().table(), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
+  return [new Json(''), new Held({}), new Frozen().table(), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
 }

@@ -9,6 +9,7 @@ import type { CoreSession, Glance, RawEntry } from './binding.js';
 import { Json } from './copy.js';
 import type { Front } from './front.js';
 import type { Handle } from './handle.js';
+import { Held, hold } from './hold.js';
 import type { Ready } from './ready.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
@@ -80,11 +81,12 @@ export class SyncHandle<M> implements SyncSession<M> {
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
     // A string is looked into when it is handed over, together with others.
     if (typeof value === 'string' && options === undefined && this.#write(toKey(key), 0, value)) return;
-    const { kind, value: encoded } = encode(value);
+    const { kind, value: encoded } = this.#encode(key, value, options);
     const name = toKey(key);
     const ttl = options === undefined ? -1 : toTtl(options);
-    if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string)) return;
-    this.#mayWrite = this.#operate((raw, now) => raw.set(name, kind, encoded, ttl, this.#bits, NO_TIMEOUT, now));
+    if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string | Held)) return;
+    const crossing = encoded instanceof Held ? encoded.text : encoded;
+    this.#mayWrite = this.#operate((raw, now) => raw.set(name, kind, crossing, ttl, this.#bits, NO_TIMEOUT, now));
   }
 
   delete(key: Key<M>): void {
@@ -105,8 +107,14 @@ export class SyncHandle<M> implements SyncSession<M> {
     return this.#handle.call((raw, now) => raw.batch(mutations, this.#bits, NO_TIMEOUT, now)) as Version;
   }
 
+  /** An object that takes the place of another in the log is copied, so that of all but the last no text is ever made. */
+  #encode(key: string, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
+    const holds = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined && this.#front.holds(this.#handle.copies, key);
+    return holds ? hold(value) : encode(value);
+  }
+
   /** Writes in front of the core; false where the core must be asked. */
-  #write(key: string, kind: 0 | 1 | 3, value: string): boolean {
+  #write(key: string, kind: 0 | 1 | 3, value: string | Held): boolean {
     const handle = this.#handle;
     for (;;) {
       if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;

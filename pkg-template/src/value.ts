@@ -50,7 +50,8 @@ export function encode(value: unknown): Encoded {
   return { kind: 1, value: text };
 }
 
-function refused(cause?: unknown): EdgeSessionError {
+/** Why a value is none. */
+export function refused(cause?: unknown): EdgeSessionError {
   const why = cause instanceof Error ? ` (${cause.message})` : '';
   return new EdgeSessionError('VALUE_INVALID', `a value is what JSON.stringify keeps, or a Uint8Array${why}`, { cause });
 }
