@@ -1,5 +1,5 @@
 // What the compiler refuses. Each expectation is checked: if one of these lines compiled, this file would not.
-import { type Session, type Token, openReplica } from 'edge-session';
+import { type Frozen, type Session, type Token, type Value, openReplica } from 'edge-session';
 
 type Keys = { theme: 'dark' | 'light'; [k: `cart:${string}`]: { items: string[] } };
 const db = await openReplica<Keys>();
@@ -30,6 +30,20 @@ await s.get('theme', { onStale: 'guess' });
 db.on('weather', () => {});
 // @ts-expect-error unknown option
 await openReplica({ memory: true });
+// @ts-expect-error neither fresh nor frozen
+await openReplica({ values: 'shared' });
+const frozen = (await openReplica<{ a: { list: [number, { b: string }]; bytes: Uint8Array; any: unknown; token: Token }; any: Value }>({ values: 'frozen' })).session();
+const f = await frozen.get('a');
+if (f !== undefined) {
+  // @ts-expect-error frozen all the way down
+  f.list[1].b = '';
+  f.bytes[0] = f.list[0];
+  await s.get('theme', { guarantees: f.any === f.token ? 'all' : 'none' });
+  frozen.sync.set('a', { ...f, list: [1, { b: f.token }] });
+}
+const json: Frozen<Value> | undefined = frozen.sync.get('any');
+const same: unknown = json;
+console.log(same);
 // @ts-expect-error what was read is not to be written to
 (await s.entry('theme'))!.value = 'light';
 

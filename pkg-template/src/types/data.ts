@@ -31,7 +31,12 @@ export type KeyMap = Record<string, unknown>;
  * A type whose values nobody may change, all the way down: what is read from a replica that was opened with `values: 'frozen'`.
  * Bytes are as they were, for they cannot be frozen.
  */
-export type Frozen<T> = unknown extends T ? T : T extends Plain ? T : { readonly [K in keyof T]: Frozen<T[K]> };
+export type Frozen<T> = unknown extends T ? T : T extends Plain ? T : T extends readonly (infer P)[] ? (number extends T['length'] ? FrozenList<P> : FrozenParts<T>) : FrozenParts<T>;
+
+/** A list; by a name of its own, so that lists of lists of themselves, as {@link Json} has them, are a type. */
+export interface FrozenList<T> extends ReadonlyArray<Frozen<T>> {}
+
+type FrozenParts<T> = { readonly [K in keyof T]: Frozen<T[K]> };
 
 /** What has no parts that could be frozen; strings of a kind of their own are strings. */
 type Plain = string | number | boolean | bigint | symbol | null | undefined | Uint8Array | ((...args: never) => unknown);
