@@ -4,7 +4,7 @@
 //! `(hlc, replica id)`, which is total, so that equal sets are equal lists. Knows nothing of vectors or spaces.
 
 mod author;
-mod key;
+pub(crate) mod key;
 pub(crate) mod piece;
 mod text;
 

@@ -172,6 +172,24 @@ impl Keys {
         }
     }
 
+    /// The same of one of those that [`Keys::count_run`] counts.
+    #[inline(always)]
+    pub(crate) fn put_of_run(&mut self, pair: Pair, more: usize) {
+        if self.parts.last().is_none_or(|part| part.len() >= PART) {
+            self.begin_part(more);
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.push(pair);
+        }
+    }
+
+    /// Counts so many with one entry each: the bytes of all, and of the longest key and value.
+    pub(crate) fn count_run(&mut self, keys: usize, bytes: usize, [key, value]: [usize; 2]) {
+        self.extent.len += keys;
+        self.extent.bytes += bytes as u64 + keys as u64 * ENTRY_OVERHEAD;
+        (self.extent.key, self.extent.value) = (self.extent.key.max(key), self.extent.value.max(value));
+    }
+
     #[inline(never)]
     fn begin_part(&mut self, more: usize) {
         // Where one part is full there are many.

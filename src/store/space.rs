@@ -457,7 +457,8 @@ impl SpaceState {
     pub(crate) fn stretch(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> Stretch<'_> {
         let mut stretch = Stretch { end: None, keys: 0, weight: 0, more: false };
         let mut near = Near::new(from);
-        for (key, set) in self.between_keys(after, None) {
+        let mut keys = self.between_keys(after, None);
+        while let Some((key, set)) = keys.near_next() {
             if !is_touched(set, &mut near) {
                 continue;
             }

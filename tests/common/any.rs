@@ -10,7 +10,9 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
+use edge_session::store::limits::Limits;
 use edge_session::store::roster::{Row, Running};
+use edge_session::store::{Log, SessionConsistentStore, Written};
 use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -85,6 +87,20 @@ fn any_delta() -> impl Strategy<Value = Delta> {
     (any_space(), any_keys()).prop_map(|(space, (keys, from, to, hlc))| Delta { space, from, to, hlc, keys })
 }
 
+/// What a host has written in bulk, which is told in a run, or nearly so.
+fn any_bulk() -> impl Strategy<Value = Delta> {
+    let values = prop::collection::vec((".{0,12}", any::<bool>()), 0..30);
+    (any_space(), any_replica(), any::<Option<[u8; 16]>>(), values).prop_map(|(space, replica, session, values)| {
+        let (mut store, mut log) = (SessionConsistentStore::new(Limits::default()), Log::default());
+        for (at, (value, json)) in values.iter().enumerate() {
+            let value = if *json { Written::Json(value) } else { Written::Text(value) };
+            log.put(&format!("{:02}", 97 * at % 100), value);
+        }
+        store.write(&space, replica, session.map(SessionId::from_bytes), log.finish(), &[], TIME).unwrap();
+        store.extract(&space, &VersionVector::new()).unwrap()
+    })
+}
+
 fn any_slice() -> impl Strategy<Value = Slice> {
     (any_space(), any_keys(), any_vector(), any::<bool>(), any::<bool>()).prop_map(
         |(space, (keys, from, at, hlc), base, last, follows)| {
@@ -134,6 +150,7 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         (any::<u64>(), any::<bool>(), prop::collection::vec(pair(), 0..3))
             .prop_map(|(protocol, answer, vectors)| Message::Hello { protocol, answer, vectors }),
         any_delta().prop_map(Message::Delta),
+        any_bulk().prop_map(Message::Delta),
         pair().prop_map(|(space, vector)| Message::Ack { space, vector }),
         pair().prop_map(|(space, vector)| Message::Behind { space, vector }),
         any_slice().prop_map(Message::Slice),

@@ -18,6 +18,7 @@ mod bytes;
 mod clauses;
 mod laws;
 mod reference;
+mod runs;
 mod slices;
 
 use std::collections::BTreeMap;

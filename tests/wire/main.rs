@@ -26,7 +26,9 @@ use edge_session::identity::Secret;
 use edge_session::store::delta::{Delta, Keys, Listed, ListedSet};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
+use edge_session::store::limits::Limits;
 use edge_session::store::roster::{Row, Running};
+use edge_session::store::{Log, SessionConsistentStore, Written};
 use edge_session::sync::message::{Call, Frame, Message, Proof, Reply, Slice};
 use edge_session::time::Hlc;
 use edge_session::vector::VersionVector;
@@ -112,6 +114,14 @@ fn delta() -> Delta {
     }
 }
 
+/// What a host has written in bulk: a run.
+fn bulk() -> Delta {
+    let (mut store, mut log) = (SessionConsistentStore::new(Limits::default()), Log::default());
+    (0..9).for_each(|n| log.put(&format!("k{n}"), Written::Text(&format!("value {}", 10_u64.pow(n / 8)))));
+    store.write(&space(), fra1(), Some(session()), log.finish(), &[], TIME).unwrap();
+    store.extract(&space(), &VersionVector::new()).unwrap()
+}
+
 /// One frame of each kind, by the name of its golden file.
 fn examples() -> Vec<(&'static str, Frame)> {
     let both = || vector(&[(fra1(), 5), (tab(), 3)]);
@@ -150,6 +160,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ("hello", frame(vec![Message::hello(vec![(space(), both())], true)])),
         ("first-hello", Frame { from: tab(), to: None, messages: vec![Message::hello(vec![], true)] }),
         ("delta", frame(vec![Message::Delta(delta())])),
+        ("run", frame(vec![Message::Delta(bulk())])),
         ("ack", frame(vec![Message::Ack { space: space(), vector: both() }])),
         ("behind", frame(vec![Message::Behind { space: space(), vector: one() }])),
         ("slice", frame(vec![slice(None, false)])),

@@ -70,29 +70,6 @@ impl Head {
     }
 }
 
-/// What comes before heads, and is written with them: a number that is short, as it is.
-#[derive(Clone, Copy)]
-pub(crate) struct Lead {
-    word: u64,
-    len: usize,
-    /// The number, if it is not short.
-    long: u64,
-}
-
-impl Lead {
-    /// Nothing.
-    pub(crate) const NONE: Self = Self { word: 0, len: 0, long: 0 };
-
-    /// An unsigned number.
-    pub(crate) const fn unsigned(value: u64) -> Self {
-        match value {
-            0..24 => Self { word: value, len: 1, long: 0 },
-            24..0x100 => Self { word: 24 | value << 8, len: 2, long: 0 },
-            _ => Self { word: 0, len: 0, long: value },
-        }
-    }
-}
-
 /// How many bytes the head of so many bytes takes.
 const fn head_len(bytes: usize) -> usize {
     match bytes as u64 {
@@ -135,22 +112,7 @@ impl Output {
     #[inline(always)]
     pub(crate) fn heads<const N: usize>(&mut self, heads: [Head; N]) {
         const { assert!(N <= 4, "four of two bytes fit into a word") };
-        self.heads_from(Lead::NONE, heads);
-    }
-
-    /// At most three heads behind something else, for loops.
-    #[inline(always)]
-    pub(crate) fn heads_behind<const N: usize>(&mut self, lead: Lead, heads: [Head; N]) {
-        const { assert!(N <= 3, "with what comes before them four of two bytes") };
-        self.heads_from(lead, heads);
-    }
-
-    #[inline(always)]
-    fn heads_from<const N: usize>(&mut self, lead: Lead, heads: [Head; N]) {
-        let Lead { mut word, mut len, long } = lead;
-        if long > 0 {
-            return self.long_heads(lead, &heads);
-        }
+        let (mut word, mut len) = (0, 0);
         for Head { major, value } in heads {
             let major = u64::from(major) << 5;
             let (bytes, more) = if value < 24 {
@@ -158,7 +120,7 @@ impl Output {
             } else if value < 0x100 {
                 (major | 24 | value << 8, 2)
             } else {
-                return self.long_heads(lead, &heads);
+                return self.long_heads(&heads);
             };
             word |= bytes << (8 * len);
             len += more;
@@ -167,11 +129,7 @@ impl Output {
     }
 
     #[inline(never)]
-    fn long_heads(&mut self, lead: Lead, heads: &[Head]) {
-        match lead {
-            Lead { long: 0, word, len } => self.word(word, len),
-            Lead { long, .. } => self.u64(long),
-        }
+    fn long_heads(&mut self, heads: &[Head]) {
         heads.iter().for_each(|one| head(&mut self.bytes, one.major, one.value));
     }
 
@@ -195,8 +153,13 @@ impl Output {
 
     /// Text.
     pub(crate) fn text(&mut self, value: &str) {
+        self.text_bytes(value.as_bytes());
+    }
+
+    /// Bytes that are text, or of one.
+    pub(crate) fn text_bytes(&mut self, value: &[u8]) {
         head(&mut self.bytes, TEXT, value.len() as u64);
-        self.bytes.extend_from_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value);
     }
 
     /// Bytes.
@@ -228,15 +191,6 @@ impl Output {
     /// What was written before, elsewhere.
     pub(crate) fn items(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-    }
-
-    /// As [`Output::items`], for loops, of what is mostly short; `behind`: they and whatever comes after them where they lie.
-    #[inline(always)]
-    pub(crate) fn short_items(&mut self, bytes: &[u8], behind: &[u8]) {
-        match behind.first_chunk() {
-            Some(word) if bytes.len() <= 8 => self.word(u64::from_le_bytes(*word), bytes.len()),
-            _ => self.items(bytes),
-        }
     }
 
     /// Numbers, each after its place among them.

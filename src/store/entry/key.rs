@@ -55,17 +55,22 @@ impl Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (one, other) = (self.piece.near_bytes(), other.piece.near_bytes());
-        let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-        for (word, other_word) in words.iter().zip(other_words) {
-            if word != other_word {
-                return u64::from_be_bytes(*word).cmp(&u64::from_be_bytes(*other_word));
-            }
-        }
-        // The rest of one of them has fewer than eight bytes.
-        let same = 8 * words.len().min(other_words.len());
-        one.get(same..).cmp(&other.get(same..))
+        near_cmp(self.piece.near_bytes(), other.piece.near_bytes())
     }
+}
+
+/// Compares the bytes of keys eight at a time, for loops.
+#[inline(always)]
+pub(crate) fn near_cmp(one: &[u8], other: &[u8]) -> Ordering {
+    let ((words, _), (other_words, _)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    for (word, other_word) in words.iter().zip(other_words) {
+        if word != other_word {
+            return u64::from_be_bytes(*word).cmp(&u64::from_be_bytes(*other_word));
+        }
+    }
+    // The rest of one of them has fewer than eight bytes.
+    let same = 8 * words.len().min(other_words.len());
+    one.get(same..).cmp(&other.get(same..))
 }
 
 impl PartialEq for Key {

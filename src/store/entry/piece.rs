@@ -14,7 +14,7 @@ pub(crate) const PIECE_MAX: usize = 4_096;
 /// Most blocks are closed when they have so many bytes: few are pinned by a piece that outlives the others.
 pub(crate) const BLOCK: usize = 8 << 10;
 /// The most bytes of a block; less than [`WHOLE`].
-const BLOCK_MAX: usize = 60 << 10;
+pub(crate) const BLOCK_MAX: usize = 60 << 10;
 /// A block of fewer bytes is better joined with others: what an allocation takes weighs too much.
 const SMALL: usize = 1_024;
 /// The length of a piece that is all of its block.
@@ -35,6 +35,17 @@ impl Block {
     /// A block of which nothing is a piece yet.
     pub(crate) fn of(text: String) -> Arc<Self> {
         Self::new(text.into_boxed_str(), 0)
+    }
+
+    /// A block all of whose bytes are about to be pieces, of which none is counted then.
+    pub(crate) fn in_pieces(text: &str) -> Arc<Self> {
+        Self::new(text.into(), text.len() as u32)
+    }
+
+    /// A piece of a block that has counted it.
+    #[inline(always)]
+    pub(crate) fn counted(self: &Arc<Self>, from: usize, len: usize) -> Piece {
+        Piece { block: Some(Arc::clone(self)), from: from as u16, len: len as u16 }
     }
 }
 
@@ -65,15 +76,6 @@ impl Piece {
         if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
     }
 
-    /// The same, and with whatever comes after them in the block.
-    #[inline(always)]
-    pub(crate) fn near_bytes_before(&self) -> (&[u8], &[u8]) {
-        let Some(block) = &self.block else { return (&[], &[]) };
-        let behind = block.text.as_bytes().get(usize::from(self.from)..).unwrap_or_default();
-        let text = if self.len == WHOLE { behind } else { behind.get(..usize::from(self.len)).unwrap_or_default() };
-        (text, behind)
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         let Some(block) = &self.block else { return "" };
         let (from, len) = (usize::from(self.from), usize::from(self.len));
@@ -96,6 +98,21 @@ impl Piece {
             self.block = Some(Arc::clone(block));
             block.live.fetch_add(u32::from(self.len), Relaxed);
         }
+    }
+
+    /// Whether another one follows it in a block of several.
+    #[inline(always)]
+    pub(crate) fn is_before(&self, next: &Self) -> bool {
+        let same = matches!((&self.block, &next.block), (Some(one), Some(other)) if Arc::ptr_eq(one, other));
+        // The piece that is a whole block ends where no other begins.
+        same && u32::from(self.from) + u32::from(self.len) == u32::from(next.from)
+    }
+
+    /// The bytes from its first to the last of another one of the same block.
+    pub(crate) fn through(&self, last: &Self) -> &[u8] {
+        let Some(block) = &self.block else { return &[] };
+        let end = usize::from(last.from) + usize::from(last.len);
+        block.text.as_bytes().get(usize::from(self.from)..end).unwrap_or_default()
     }
 
     /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.

@@ -4,13 +4,17 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, TEXT, TOMBSTONE, apply, is_edge};
+use super::{
+    BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, apply, column,
+    is_edge,
+};
 use crate::codec::cbor::Input;
 use crate::codec::{Ids, Reader};
 use crate::error::SessionError;
 use crate::id::{Dot, SEQUENCE_MAX};
 use crate::store::delta::{Keys, Listed, ListedSet};
-use crate::store::entry::piece::{BLOCK, Block, PIECE_MAX, Piece, fits};
+use crate::store::entry::key::near_cmp;
+use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, fits};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
@@ -36,9 +40,11 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let bytes = Vec::with_capacity(room(input.left()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
-    let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors: Vec::new() };
+    let (authors, columns) = (Vec::new(), Default::default());
+    let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors, columns };
     while decoding.input.left() > 0 {
-        decoding.key(&mut keys).map_err(SessionError::malformed)?;
+        let read = if decoding.input.is_text() { decoding.run(&mut keys) } else { decoding.key(&mut keys) };
+        read.map_err(SessionError::malformed)?;
     }
     decoding.close(&mut keys).map_err(SessionError::malformed)?;
     keys.fit();
@@ -61,6 +67,8 @@ struct Decoding<'a, 'b> {
     origins: Origins,
     /// By the place of a session: who wrote for it last, and which of the origins that is.
     authors: Vec<Option<(usize, Arc<Author>)>>,
+    /// Room for those of a run.
+    columns: [Vec<i64>; 4],
 }
 
 /// The texts of the block that is being read, one behind the other, which are looked at in one go. Before them stands the key
@@ -78,8 +86,7 @@ impl Texts {
     #[inline(always)]
     fn turn_to(&mut self, shared: usize, suffix: &[u8]) -> Result<Key, &'static str> {
         let (from, next) = (self.from, self.bytes.len());
-        let last = self.bytes.get(from..from + self.key).unwrap_or_default();
-        let Some((_, known)) = last.split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
+        let Some((_, known)) = self.last().split_at_checked(shared).filter(|(_, known)| is_edge(known)) else {
             return Err("a key's prefix");
         };
         // What both share decides nothing about their order, which is that of their bytes.
@@ -94,6 +101,18 @@ impl Texts {
             return Ok(Key { piece: self.piece(next).ok_or("a key")? });
         }
         self.key_apart()
+    }
+
+    /// The last key.
+    fn last(&self) -> &[u8] {
+        self.bytes.get(self.from..self.from + self.key).unwrap_or_default()
+    }
+
+    /// Begins a block behind a key that stands elsewhere.
+    fn begin_behind(&mut self, key: &[u8]) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(key);
+        (self.from, self.key) = (0, key.len());
     }
 
     /// The last key, which is no piece.
@@ -131,7 +150,7 @@ impl Texts {
     #[inline(never)]
     fn close(&mut self, left: usize) -> Option<Arc<Block>> {
         let mut next = Vec::with_capacity(self.key + room(left));
-        next.extend_from_slice(self.bytes.get(self.from..self.from + self.key)?);
+        next.extend_from_slice(self.last());
         self.from = 0;
         Some(Block::of(String::from_utf8(core::mem::replace(&mut self.bytes, next)).ok()?))
     }
@@ -140,6 +159,18 @@ impl Texts {
 /// How much room a block has at first, where so many bytes are left: what is there bounds it.
 fn room(left: usize) -> usize {
     left.min(BLOCK + BLOCK / 4)
+}
+
+/// A text, of which it is one of two kinds.
+#[inline(always)]
+fn text_of(kind: u64, text: Text) -> Content {
+    if kind == TEXT { Content::Text(text) } else { Content::Json(text) }
+}
+
+/// The length of a text in a run.
+#[inline(always)]
+fn piece_len(len: i64) -> Result<usize, &'static str> {
+    usize::try_from(len).ok().filter(|len| (1..=PIECE_MAX).contains(len)).ok_or("the length of a text")
 }
 
 /// That something else stands there.
@@ -183,6 +214,73 @@ impl<'b> Decoding<'_, 'b> {
         if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
     }
 
+    /// Reads a run of keys with one entry each. Their text becomes a block as it is.
+    #[inline(never)]
+    fn run(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+        let area = self.input.text().ok_or("text")?;
+        let head = self.input.u64().ok_or(DAMAGED)?;
+        let kind = head % HEADS / 4;
+        if !matches!(kind, TEXT | JSON) || head & HAS_EXPIRY > 0 || area.len() > BLOCK_MAX {
+            return Err("a run of something else");
+        }
+        let origin = self.origins.at_place(head / HEADS, self.ids);
+        let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
+        let (mut sequence, mut full) = (origin.sequence, origin.full);
+        let author = if head & HAS_SESSION == 0 { self.alone(number) } else { self.author(number) }?;
+        let mut input = self.input;
+        let count = input.u64().and_then(|count| usize::try_from(count).ok());
+        let count = count
+            .filter(|count| (RUN_KEYS..=area.len() / RUN_TEXT).contains(count))
+            .ok_or("a run of another length")?;
+        for column in &mut self.columns {
+            column::read(&mut input, count, column).ok_or("a column")?;
+        }
+        self.input = input;
+        // What was read by itself has a block of its own.
+        if self.settled < keys.len() {
+            self.close(keys)?;
+        }
+        let block = Block::in_pieces(area);
+        let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
+        let (mut at, mut last, mut before, mut longest) = (0, 0..0, self.text.last(), [0; 2]);
+        let [of_keys, of_values, ahead, since] = &self.columns;
+        let more = count + input.left() / 64;
+        for (((key, value), ahead), since) in of_keys.iter().zip(of_values).zip(ahead).zip(since) {
+            let (key, value) = (piece_len(*key)?, piece_len(*value)?);
+            let (middle, end) = (at + key, at + key + value);
+            if !(area.is_char_boundary(middle) && area.is_char_boundary(end)) {
+                return Err("texts that end within a character");
+            }
+            let text = area.as_bytes().get(at..middle).ok_or("a key")?;
+            if near_cmp(text, before).is_le() {
+                return Err("keys out of order");
+            }
+            sequence = apply(sequence, *ahead);
+            if !(1..=SEQUENCE_MAX).contains(&sequence) {
+                return Err("a sequence out of range");
+            }
+            clock = apply(clock, *since);
+            (full, latest) = (full.max(sequence), latest.max(clock));
+            longest = [longest[0].max(key), longest[1].max(value)];
+            let name = Key { piece: block.counted(at, key) };
+            let content = Text { piece: block.counted(middle, value) };
+            let content = text_of(kind, content);
+            let entry = DataEntry::by(Arc::clone(&author), sequence, Hlc::from_bits(clock), content, None);
+            keys.put_of_run((name, ListedSet::of(Listed::Entry(entry))), more);
+            (at, last, before) = (end, at..middle, text);
+        }
+        if at != area.len() {
+            return Err("a run of another length");
+        }
+        self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
+        keys.count_run(count, area.len(), longest);
+        (self.settled, self.clock, self.latest) = (keys.len(), clock, Hlc::from_bits(latest));
+        if let Some(origin) = self.origins.known.get_mut(number) {
+            (origin.sequence, origin.full, origin.key) = (sequence, full, keys.len() - 1);
+        }
+        Ok(())
+    }
+
     /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
     #[inline(never)]
     fn close(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
@@ -218,11 +316,11 @@ impl<'b> Decoding<'_, 'b> {
         self.clock = clock;
         self.latest = self.latest.max(Hlc::from_bits(clock));
         let content = match kind {
-            TEXT => Content::Text(self.value(input)?),
-            JSON => Content::Json(self.value(input)?),
+            TEXT | JSON => text_of(kind, self.value(input)?),
             _ => self.aside(input, |decoding| decoding.rare(kind))?,
         };
-        let author = if flags & HAS_SESSION == 0 { self.alone(number) } else { self.author(input, number) }?;
+        let of_session = |decoding: &mut Self| decoding.author(number);
+        let author = if flags & HAS_SESSION == 0 { self.alone(number) } else { self.aside(input, of_session) }?;
         let ends = if flags & HAS_EXPIRY == 0 { None } else { Some(self.aside(input, Self::expiry)?) };
         Ok(Listed::Entry(DataEntry::by(author, sequence, Hlc::from_bits(clock), content, ends)))
     }
@@ -261,9 +359,9 @@ impl<'b> Decoding<'_, 'b> {
     }
 
     /// Whoever writes for the session that is named next, at the origin of this number.
-    #[inline(always)]
-    fn author(&mut self, input: &mut Input<'b>, origin: usize) -> Result<Arc<Author>, &'static str> {
-        let place = input.near_u64().ok_or(DAMAGED)?;
+    #[inline(never)]
+    fn author(&mut self, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let place = self.input.near_u64().ok_or(DAMAGED)?;
         match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
             Some(Some((by, author))) if *by == origin => Ok(Arc::clone(author)),
             Some(_) | None => self.new_author(place, origin),

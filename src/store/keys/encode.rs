@@ -1,10 +1,17 @@
 //! Writing keys and their live sets: from a list of them, or from what is held as it lies there.
 
-use super::{BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, TEXT, TOMBSTONE, difference, is_edge};
+use alloc::vec::Vec;
+
+use super::column::Column;
+use super::{
+    BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, difference,
+    is_edge,
+};
 use crate::codec::Writer;
-use crate::codec::cbor::{Head, Lead};
+use crate::codec::cbor::Head;
 use crate::id::ReplicaId;
 use crate::store::delta::{Keys, Listed};
+use crate::store::entry::piece::Piece;
 use crate::store::entry::{Content, DataEntry, Key};
 use crate::store::order::Walk;
 use crate::time::Hlc;
@@ -15,16 +22,22 @@ use crate::vector::Near;
 pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
     writer.sequence_about(keys.room(), |writer| {
         let mut encoding = Encoding::new(hlc);
+        let many = keys.len() >= RUN_KEYS;
         for (key, set) in keys {
+            if let Some(entry) = set.only().filter(|_| many) {
+                encoding.one_of_list(writer, key, entry);
+                continue;
+            }
+            encoding.flush(writer);
             encoding.key_of(writer, key, set.len());
             for listed in set {
                 match listed {
-                    Listed::Entry(entry) => encoding.one_of_several(writer, entry),
+                    Listed::Entry(entry) => encoding.entry(writer, entry),
                     Listed::Known(dot) => encoding.known(writer, &dot.replica, dot.sequence),
                 }
             }
         }
-        encoding.end(writer);
+        encoding.flush(writer);
     });
 }
 
@@ -37,14 +50,13 @@ pub(crate) fn encode_held(writer: &mut Writer, mut keys: Walk<'_>, mut from: Nea
             match set.entries() {
                 [entry] => {
                     if !from.near_has(entry.origin(), entry.sequence()) {
-                        encoding.key(writer, key);
-                        encoding.entry(writer, entry);
+                        encoding.one(writer, key, entry);
                     }
                 }
                 several => encoding.several(writer, key, several, &mut from),
             }
         }
-        encoding.end(writer);
+        encoding.flush(writer);
     });
 }
 
@@ -60,33 +72,113 @@ struct Encoding<'a> {
     /// What the heads of its entries have in common, and the last sequence of its origin.
     head: u64,
     sequence: u64,
-    /// The place of its session, as it stands behind an entry.
-    session: Lead,
-    /// What is not written yet of the entry before.
-    lead: Lead,
+    /// The place of its session.
+    session: Option<u64>,
+    /// Keys that are not written yet: each has one entry, of one author and kind, and their texts follow each other in one block.
+    run: Vec<(&'a Key, &'a DataEntry)>,
+    /// Room for the columns of a run.
+    columns: [Column; 4],
+}
+
+/// The kind and the text of an entry that may be told in a run.
+#[inline(always)]
+const fn plain(entry: &DataEntry) -> Option<(u64, &Piece)> {
+    match &entry.content {
+        Content::Text(text) if entry.is_endless() => Some((TEXT, &text.piece)),
+        Content::Json(text) if entry.is_endless() => Some((JSON, &text.piece)),
+        Content::Text(_) | Content::Json(_) | Content::Tombstone | Content::Bytes(_) => None,
+    }
 }
 
 impl<'a> Encoding<'a> {
     fn new(hlc: Hlc) -> Self {
-        let (clock, session, lead) = (hlc.to_bits(), Lead::NONE, Lead::NONE);
-        Self { before: &[], origins: Origins::default(), clock, last: None, head: 0, sequence: 0, session, lead }
+        let (clock, origins, run, columns) = (hlc.to_bits(), Origins::default(), Vec::new(), Default::default());
+        Self { before: &[], origins, clock, last: None, head: 0, sequence: 0, session: None, run, columns }
     }
 
-    /// The head of a key with one entry, which is the rule: then the count is left out, and the sign of `shared` says so.
+    /// Writes a key with one entry, now or in a run.
     #[inline(always)]
-    fn key(&mut self, writer: &mut Writer, key: &'a Key) {
-        let (text, behind) = key.piece.near_bytes_before();
-        let shared = shared_prefix(self.before, text);
-        let suffix = text.get(shared..).unwrap_or_default();
-        writer.cbor.heads_behind(self.lead, [Head::signed(shared as i64), Head::text(suffix.len())]);
-        writer.cbor.short_items(suffix, behind.get(shared..).unwrap_or_default());
-        (self.before, self.lead) = (text, Lead::NONE);
+    fn one(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry) {
+        let text = plain(entry).filter(|(_, text)| key.piece.is_before(text));
+        let follows = match (text, self.run.last()) {
+            (Some((kind, _)), Some((_, last))) => {
+                let before = plain(last).filter(|(of, before)| *of == kind && before.is_before(&key.piece));
+                before.is_some() && entry.has_author_of(last)
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if !follows {
+            self.flush(writer);
+        }
+        if text.is_some() {
+            self.run.push((key, entry));
+        } else {
+            self.by_itself(writer, key, entry);
+        }
+    }
+
+    #[inline(never)]
+    fn one_of_list(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry) {
+        self.one(writer, key, entry);
+    }
+
+    #[inline(never)]
+    fn by_itself(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry) {
+        self.key_of(writer, key, 1);
+        self.entry(writer, entry);
+    }
+
+    /// Writes what is not written yet: as a run, unless its keys are few, short, or begin so much alike that it is dearer by a fourth.
+    #[inline(never)]
+    fn flush(&mut self, writer: &mut Writer) {
+        if self.run.is_empty() {
+            return;
+        }
+        let mut run = core::mem::take(&mut self.run);
+        if let [(first, _), .., (last, end)] = run.as_slice()
+            && run.len() >= RUN_KEYS
+            && let Some((kind, text)) = plain(end)
+        {
+            let area = first.piece.through(text);
+            let shared = shared_prefix(first.as_bytes(), last.as_bytes());
+            if area.len() >= run.len() * RUN_TEXT.max(4 * shared) {
+                self.run(writer, &run, area, kind);
+                run.clear();
+            }
+        }
+        run.drain(..).for_each(|(key, entry)| self.by_itself(writer, key, entry));
+        self.run = run;
+    }
+
+    /// Writes a run, which is not empty: its text, then as an entry is written, but that of lengths, sequences and clocks there are
+    /// as many as entries.
+    fn run(&mut self, writer: &mut Writer, run: &[(&'a Key, &'a DataEntry)], area: &[u8], kind: u64) {
+        let Some(&(key, entry)) = run.last() else { return };
+        if !self.last.is_some_and(|last| entry.has_author_of(last)) {
+            self.look_up(writer, entry);
+        }
+        writer.cbor.text_bytes(area);
+        writer.u64(self.head + kind * 4);
+        self.session(writer);
+        writer.u64(run.len() as u64);
+        let (mut sequence, mut clock) = (self.sequence, self.clock);
+        let [of_keys, of_values, ahead, since] = &mut self.columns;
+        for (key, entry) in run {
+            let (stamp, text) = (entry.hlc.to_bits(), entry.content.len());
+            of_keys.add(key.len() as i64);
+            of_values.add(text as i64);
+            ahead.add(difference(entry.sequence(), sequence));
+            since.add(difference(stamp, clock));
+            (sequence, clock) = (entry.sequence(), stamp);
+        }
+        self.columns.iter_mut().for_each(|column| column.write(&mut writer.cbor));
+        (self.before, self.last, self.sequence, self.clock) = (key.as_bytes(), Some(entry), sequence, clock);
     }
 
     /// The head of a key with so many entries.
     #[inline(never)]
     fn key_of(&mut self, writer: &mut Writer, key: &'a Key, entries: usize) {
-        self.end(writer);
         let text = key.as_bytes();
         let shared = shared_prefix(self.before, text);
         let suffix = text.get(shared..).unwrap_or_default();
@@ -96,8 +188,7 @@ impl<'a> Encoding<'a> {
             writer.i64(-1 - shared as i64);
             writer.u64(entries as u64);
         }
-        writer.cbor.heads([Head::text(suffix.len())]);
-        writer.cbor.items(suffix);
+        writer.cbor.text_bytes(suffix);
         self.before = text;
     }
 
@@ -107,22 +198,18 @@ impl<'a> Encoding<'a> {
         if entries.iter().all(|entry| from.has(entry.origin(), entry.sequence())) {
             return;
         }
+        self.flush(writer);
         self.key_of(writer, key, entries.len());
         for entry in entries {
             if from.has(entry.origin(), entry.sequence()) {
                 self.known(writer, entry.origin(), entry.sequence());
             } else {
-                self.one_of_several(writer, entry);
+                self.entry(writer, entry);
             }
         }
     }
 
-    fn one_of_several(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
-        self.end(writer);
-        self.entry(writer, entry);
-    }
-
-    /// Writes an entry but for the place of its session. Nothing is left of the entry before.
+    /// Writes an entry.
     #[inline(never)]
     fn entry(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
         if !self.last.is_some_and(|last| entry.has_author_of(last)) {
@@ -130,13 +217,15 @@ impl<'a> Encoding<'a> {
         }
         let (sequence, clock) = (entry.sequence(), entry.hlc.to_bits());
         let (ahead, since) = (difference(sequence, self.sequence), difference(clock, self.clock));
-        (self.sequence, self.clock, self.lead) = (sequence, clock, self.session);
-        let (ahead, since) = (Head::signed(ahead), Head::signed(since));
+        (self.sequence, self.clock) = (sequence, clock);
         match &entry.content {
             Content::Text(text) if entry.is_endless() => {
                 let text = text.piece.near_bytes();
-                writer.cbor.heads([Head::unsigned(self.head + TEXT * 4), ahead, since, Head::text(text.len())]);
+                let [head, ahead, since] =
+                    [Head::unsigned(self.head + TEXT * 4), Head::signed(ahead), Head::signed(since)];
+                writer.cbor.heads([head, ahead, since, Head::text(text.len())]);
                 writer.cbor.items(text);
+                self.session(writer);
             }
             Content::Text(_) | Content::Json(_) | Content::Tombstone | Content::Bytes(_) => {
                 self.rare(writer, [ahead, since], entry);
@@ -146,7 +235,7 @@ impl<'a> Encoding<'a> {
 
     /// What ends, or is no plain text.
     #[inline(never)]
-    fn rare(&mut self, writer: &mut Writer, [ahead, since]: [Head; 2], entry: &DataEntry) {
+    fn rare(&mut self, writer: &mut Writer, [ahead, since]: [i64; 2], entry: &DataEntry) {
         let (kind, end) = match &entry.content {
             Content::Tombstone => (TOMBSTONE, entry.expires_at()),
             Content::Text(_) => (TEXT, entry.expires_at()),
@@ -154,15 +243,23 @@ impl<'a> Encoding<'a> {
             Content::Bytes(_) => (BYTES, entry.expires_at()),
         };
         let flag = if end.is_some() { HAS_EXPIRY } else { 0 };
-        writer.cbor.heads([Head::unsigned(self.head + kind * 4 + flag), ahead, since]);
+        writer.u64(self.head + kind * 4 + flag);
+        writer.i64(ahead);
+        writer.i64(since);
         match &entry.content {
             Content::Tombstone => {}
             Content::Text(text) | Content::Json(text) => writer.text(text),
             Content::Bytes(bytes) => writer.bytes(bytes),
         }
+        self.session(writer);
         if let Some(end) = end {
-            self.end(writer);
             writer.i64(difference(end, entry.hlc.millis()));
+        }
+    }
+
+    fn session(&self, writer: &mut Writer) {
+        if let Some(place) = self.session {
+            writer.u64(place);
         }
     }
 
@@ -174,7 +271,7 @@ impl<'a> Encoding<'a> {
         let (place, sequence) = origin.map_or((0, 0), |origin| (origin.place, origin.sequence));
         let session = entry.session().map(|session| writer.session_index(session));
         self.head = place * HEADS + if session.is_some() { HAS_SESSION } else { 0 };
-        self.session = session.map_or(Lead::NONE, Lead::unsigned);
+        self.session = session;
         (self.last, self.sequence) = (Some(entry), sequence);
     }
 
@@ -187,18 +284,12 @@ impl<'a> Encoding<'a> {
 
     #[inline(never)]
     fn known(&mut self, writer: &mut Writer, origin: &ReplicaId, sequence: u64) {
-        self.end(writer);
         self.keep();
         let Some(origin) = self.origins.at(origin, || writer.replica_index(*origin)) else { return };
         let ahead = difference(sequence, origin.sequence);
         origin.sequence = sequence;
-        writer.cbor.heads([Head::unsigned(origin.place * HEADS + KNOWN * 4), Head::signed(ahead)]);
-    }
-
-    /// Writes what is left of the entry before.
-    #[inline(never)]
-    fn end(&mut self, writer: &mut Writer) {
-        writer.cbor.heads_behind(core::mem::replace(&mut self.lead, Lead::NONE), []);
+        writer.u64(origin.place * HEADS + KNOWN * 4);
+        writer.i64(ahead);
     }
 }
 

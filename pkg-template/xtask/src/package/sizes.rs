@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 337_500),
+    ("the module", 338_800),
     ("openReplica, inline", 360_900),
-    ("openReplica, workerd", 367_100),
+    ("openReplica, workerd", 369_500),
     (".", 37_500),
     ("./browser", 9_000),
     ("./cloudflare", 34_500),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_000),
-    ("./bundle", 370_900),
+    ("./bundle", 373_400),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

@@ -1,0 +1,127 @@
+//! Numbers of a run, one an entry: `count, number` for some that are alike, `−count, number, number, …` for others.
+
+use alloc::vec::Vec;
+
+use crate::codec::cbor::{Input, Output};
+
+/// Fewer than so many are not worth a stretch of their own.
+const ALIKE: usize = 3;
+
+/// A column that is being made: each number, and how many of it follow each other.
+#[derive(Default)]
+pub(super) struct Column {
+    stretches: Vec<(i64, usize)>,
+}
+
+impl Column {
+    /// Adds a number.
+    #[inline(always)]
+    pub(super) fn add(&mut self, number: i64) {
+        match self.stretches.last_mut() {
+            Some((last, times)) if *last == number => *times += 1,
+            Some(_) | None => self.begin(number),
+        }
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, number: i64) {
+        self.stretches.push((number, 1));
+    }
+
+    /// Writes the column, and begins anew.
+    #[inline(never)]
+    pub(super) fn write(&mut self, output: &mut Output) {
+        let mut left = self.stretches.as_slice();
+        while let [(number, times), behind @ ..] = left {
+            if *times >= ALIKE || behind.is_empty() {
+                output.u64(*times as u64);
+                output.i64(*number);
+                left = behind;
+                continue;
+            }
+            let others = left.iter().take_while(|(_, times)| *times < ALIKE).count();
+            let (others, behind) = left.split_at_checked(others).unwrap_or_default();
+            output.i64(-(others.iter().map(|(_, times)| *times as i64).sum::<i64>()));
+            for (number, times) in others {
+                (0..*times).for_each(|_| output.i64(*number));
+            }
+            left = behind;
+        }
+        self.stretches.clear();
+    }
+}
+
+/// Reads a column of so many numbers, for which there is room.
+#[inline(never)]
+pub(super) fn read(input: &mut Input<'_>, count: usize, column: &mut Vec<i64>) -> Option<()> {
+    column.clear();
+    while column.len() < count {
+        let (stretch, left) = (input.i64()?, count - column.len());
+        let some = usize::try_from(stretch.unsigned_abs()).ok().filter(|some| (1..=left).contains(some))?;
+        let (numbers, times) = if stretch > 0 { (1, some) } else { (some, 1) };
+        for _ in 0..numbers {
+            let number = input.near_i64()?;
+            column.resize(column.len() + times, number);
+        }
+    }
+    Some(())
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Numbers of which some that follow each other are alike.
+    fn numbers() -> impl Strategy<Value = Vec<i64>> {
+        let number = prop_oneof![-3..3_i64, any::<i64>()];
+        let stretches = prop::collection::vec((number, 1..6_usize), 0..12);
+        stretches
+            .prop_map(|all| all.into_iter().flat_map(|(number, times)| core::iter::repeat_n(number, times)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(column in numbers()) {
+            let mut output = Output::default();
+            let mut written = Column::default();
+            column.iter().for_each(|number| written.add(*number));
+            written.write(&mut output);
+            prop_assert!(written.stretches.is_empty());
+            output.u64(7);
+            let (bytes, mut read_back) = (output.into_bytes(), alloc::vec![1, 2, 3]);
+            let mut input = Input::new(&bytes);
+            prop_assert_eq!(read(&mut input, column.len(), &mut read_back), Some(()));
+            prop_assert_eq!(&read_back, &column);
+            prop_assert_eq!((input.u64(), input.left()), (Some(7), 0), "and nothing behind it");
+            // Each that is like no other takes its own bytes; and a few for those who are.
+            prop_assert!(bytes.len() <= 1 + 10 * column.len());
+            if !column.is_empty() {
+                prop_assert_eq!(read(&mut Input::new(&bytes[..bytes.len() - 2]), column.len() + 1, &mut read_back), None);
+            }
+        }
+
+        #[test]
+        fn whatever_stands_there_it_has_no_more_numbers_than_asked(bytes in prop::collection::vec(any::<u8>(), 0..40), count in 0..100_usize) {
+            let mut column = Vec::new();
+            if read(&mut Input::new(&bytes), count, &mut column).is_some() {
+                prop_assert_eq!(column.len(), count);
+            }
+            prop_assert!(column.capacity() <= 2 * count.max(8));
+        }
+    }
+
+    #[test]
+    fn stretches_that_are_empty_or_too_long_are_none() {
+        for bytes in [
+            &[0x00, 0x01][..],
+            &[0x03, 0x01],
+            &[0x22, 1, 1, 1],
+            &[0x01, 0x01, 0x02, 0x01],
+            &[0x3b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+        ] {
+            assert_eq!(read(&mut Input::new(bytes), 2, &mut Vec::new()), None, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Runs of entries as bytes: read as a slow reader reads them, who takes every number by itself; and what of them is refused.
+
+use super::*;
+use edge_session::codec::{Reader, Writer};
+use edge_session::error::ErrorCode;
+use edge_session::id::SessionId;
+use edge_session::store::delta::Listed;
+use edge_session::store::{Log, Written};
+use edge_session::time::Hlc;
+use minicbor::Decoder;
+use minicbor::data::Type;
+
+/// What hosts hand over: of which replica, for which session, when, and of each key its number, kind, length and how it is written.
+type Batch = (usize, Option<u8>, u64, Vec<(u16, u8, u16, u8)>);
+
+fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
+    let len =
+        prop_oneof![6 => 1..60_u16, 3 => Just(20_u16), 1 => prop::sample::select(vec![0, 4_000, 4_096, 4_097, 9_000])];
+    let kind = prop_oneof![12 => Just(0_u8), 1 => 0..3_u8];
+    let scattered = prop::collection::vec((0..500_u16, kind.clone(), len.clone(), 0..3_u8), 1..40);
+    // In the order of keys, as data comes that is written in bulk.
+    let bulk = (0..500_u16, prop::collection::vec((kind, len), 1..200), 0..3_u8);
+    let bulk = bulk.prop_map(|(first, rows, how)| {
+        let row = |(at, (kind, len)): (u16, (u8, u16))| (first + at, kind, len, how);
+        (0..).zip(rows).map(row).collect::<Vec<_>>()
+    });
+    let keys = prop_oneof![1 => scattered, 3 => bulk];
+    prop::collection::vec((0..3_usize, prop::option::of(0..2_u8), 0..5_000_u64, keys), 1..6)
+}
+
+/// A store in which these have been written, and with it the one that had heard of the first half.
+fn written(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, VersionVector) {
+    let mut store = SessionConsistentStore::new(Limits { batch_keys: 1_000, ..Limits::default() });
+    let mut half = VersionVector::new();
+    for (at, (origin, session, later, rows)) in batches.iter().enumerate() {
+        let mut log = Log::default();
+        for (number, kind, len, how) in rows {
+            let text = ["v", "ä", "😀"][usize::from(*how)];
+            let value = format!("{number}{}", text.repeat(usize::from(*len) / text.len()));
+            let key = format!("{}{number:05}", ["key", "schlüssel:", ""][usize::from(*how)]);
+            log.put(&key, [Written::Text(&value), Written::Json(&value), Written::Tombstone][usize::from(*kind)]);
+        }
+        let batch = log.finish();
+        let session = session.map(|session| SessionId::from_bytes([session; 16]));
+        let parts = if one_each { batch.chunks(7).map(<[_]>::to_vec).collect() } else { vec![batch] };
+        for part in parts {
+            store.write(&space(), replica(*origin), session, part, &[], START + later).unwrap();
+        }
+        if at < batches.len() / 2 {
+            half = store.vector(&space()).clone();
+        }
+    }
+    (store, half)
+}
+
+fn bytes(delta: &Delta) -> Vec<u8> {
+    let mut writer = Writer::new();
+    delta.encode(&mut writer);
+    writer.finish()
+}
+
+fn read(bytes: &[u8]) -> Result<Delta, edge_session::error::SessionError> {
+    let mut reader = Reader::open(bytes)?;
+    let delta = Delta::decode(&mut reader)?;
+    reader.end().map(|()| delta)
+}
+
+/// Keys with what they list.
+type Plain = Vec<(String, Vec<Listed>)>;
+
+/// The keys of a delta, with those of its bytes that hold them.
+struct Slow<'b> {
+    replicas: Vec<ReplicaId>,
+    sessions: Vec<SessionId>,
+    keys: &'b [u8],
+    hlc: u64,
+}
+
+/// As the protocol's page says it, number by number. It believes what it reads, and answers nothing where it cannot be so.
+fn slowly(bytes: &[u8]) -> Option<Slow<'_>> {
+    let mut input = Decoder::new(bytes);
+    input.array().ok()??;
+    input.u64().ok()?;
+    let replicas = (0..input.array().ok()??).map(|_| ReplicaId::from_bytes(input.bytes().ok()?).ok());
+    let replicas = replicas.collect::<Option<Vec<_>>>()?;
+    let sessions = (0..input.array().ok()??).map(|_| Some(SessionId::from_bytes(input.bytes().ok()?.try_into().ok()?)));
+    let sessions = sessions.collect::<Option<Vec<_>>>()?;
+    input.str().ok()?;
+    input.u64().ok()?;
+    for _ in 0..2 {
+        (0..input.array().ok()??).try_for_each(|_| input.u64().map(drop)).ok()?;
+    }
+    let hlc = input.u64().ok()?;
+    Some(Slow { replicas, sessions, keys: input.bytes().ok()?, hlc })
+}
+
+impl Slow<'_> {
+    fn keys(&self) -> Option<(Plain, usize)> {
+        let mut input = Decoder::new(self.keys);
+        let (mut keys, mut runs, mut before, mut clock) = (Vec::new(), 0, String::new(), self.hlc);
+        let mut sequences = vec![0_u64; self.replicas.len()];
+        while input.position() < self.keys.len() {
+            if input.datatype().ok()? != Type::String {
+                let mut shared = input.i64().ok()?;
+                let count = if shared < 0 { input.u64().ok()? } else { 1 };
+                shared = if shared < 0 { -1 - shared } else { shared };
+                before = format!("{}{}", before.get(..usize::try_from(shared).ok()?)?, input.str().ok()?);
+                let listed = (0..count).map(|_| self.listed(&mut input, &mut sequences, &mut clock));
+                keys.push((before.clone(), listed.collect::<Option<Vec<_>>>()?));
+                continue;
+            }
+            runs += 1;
+            let (mut area, head) = (input.str().ok()?, input.u64().ok()?);
+            let origin = usize::try_from(head / 20).ok()?;
+            let session =
+                if head & 1 == 1 { Some(*self.sessions.get(usize::try_from(input.u64().ok()?).ok()?)?) } else { None };
+            let count = usize::try_from(input.u64().ok()?).ok()?;
+            let mut columns = Vec::new();
+            for _ in 0..4 {
+                let mut column = Vec::new();
+                while column.len() < count {
+                    let some = input.i64().ok()?;
+                    if some > 0 {
+                        let number = input.i64().ok()?;
+                        column.extend((0..some.min(100_000)).map(|_| number));
+                    } else {
+                        (0..-some).try_for_each(|_| input.i64().map(|number| column.push(number))).ok()?;
+                    }
+                }
+                columns.push(column);
+            }
+            let mut text = |len: i64| {
+                let (text, rest) = area.split_at_checked(usize::try_from(len).ok()?)?;
+                area = rest;
+                Some(text.to_owned())
+            };
+            let [keys_len, values, ahead, since] = columns.as_slice() else { return None };
+            for (((key, value), ahead), since) in keys_len.iter().zip(values).zip(ahead).zip(since) {
+                let (key, value) = (text(*key)?, text(*value)?);
+                let sequence = sequences.get_mut(origin)?;
+                *sequence = sequence.wrapping_add_signed(*ahead);
+                clock = clock.wrapping_add_signed(*since);
+                let content =
+                    if head % 20 / 4 == 1 { Content::Text(value.into()) } else { Content::Json(value.into()) };
+                let dot = Dot::new(*self.replicas.get(origin)?, *sequence);
+                before = key;
+                keys.push((
+                    before.clone(),
+                    vec![Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(clock), session, None))],
+                ));
+            }
+            if !area.is_empty() {
+                return None;
+            }
+        }
+        Some((keys, runs))
+    }
+
+    fn listed(&self, input: &mut Decoder<'_>, sequences: &mut [u64], clock: &mut u64) -> Option<Listed> {
+        let head = input.u64().ok()?;
+        let origin = usize::try_from(head / 20).ok()?;
+        let sequence = sequences.get_mut(origin)?;
+        *sequence = sequence.wrapping_add_signed(input.i64().ok()?);
+        let dot = Dot::new(self.replicas[origin], *sequence);
+        if head % 20 / 4 == 4 {
+            return Some(Listed::Known(dot));
+        }
+        *clock = clock.wrapping_add_signed(input.i64().ok()?);
+        let content = match head % 20 / 4 {
+            0 => Content::Tombstone,
+            1 => Content::Text(input.str().ok()?.into()),
+            2 => Content::Json(input.str().ok()?.into()),
+            _ => Content::Bytes(input.bytes().ok()?.into()),
+        };
+        let session =
+            if head & 1 == 1 { Some(*self.sessions.get(usize::try_from(input.u64().ok()?).ok()?)?) } else { None };
+        let end = if head & 2 == 2 { Some((*clock >> 16).wrapping_add_signed(input.i64().ok()?)) } else { None };
+        Some(Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(*clock), session, end)))
+    }
+}
+
+fn plainly(delta: &Delta) -> Plain {
+    delta.keys.iter().map(|(key, set)| (key.to_string(), set.to_vec())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn they_are_read_as_a_slow_reader_reads_them(batches in any_batches(), one_each in any::<bool>()) {
+        let (store, half) = written(&batches, one_each);
+        for from in [&VersionVector::new(), &half] {
+            let delta = store.extract(&space(), from).unwrap();
+            let told = bytes(&delta);
+            let known = read(&told).unwrap();
+            prop_assert!(known == delta);
+            let (slow, _) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
+            prop_assert!(slow == plainly(&delta));
+            // Told on, and taken in: nothing is lost on the way, and what is held counts as much.
+            prop_assert!(read(&bytes(&known)).unwrap() == delta);
+            if from.is_empty() {
+                let mut other = SessionConsistentStore::new(*store.limits());
+                other.apply(known).unwrap();
+                prop_assert_eq!(other.space(&space()), store.space(&space()));
+                prop_assert_eq!(other.bytes(), store.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_damaged_is_refused_or_read_as_a_slow_reader_reads_it(
+        batches in any_batches(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
+        behind in any::<bool>(),
+    ) {
+        let (store, _) = written(&batches, false);
+        let mut told = bytes(&store.extract(&space(), &VersionVector::new()).unwrap());
+        // Most bytes are text: where the numbers stand is behind it.
+        let from = if behind { told.len().saturating_sub(60) } else { 0 };
+        for (at, to, flip) in changes {
+            let at = from + at.index(told.len() - from);
+            told[at] = if flip { told[at] ^ 1 << (to % 8) } else { to };
+        }
+        match read(&told) {
+            Err(error) => prop_assert!(matches!(error.code(), ErrorCode::MessageMalformed | ErrorCode::ProtocolMismatch)),
+            Ok(delta) => {
+                let (slow, _) = slowly(&told).and_then(|slow| slow.keys()).expect("what is read can be read");
+                prop_assert!(slow == plainly(&delta));
+                prop_assert!(read(&bytes(&delta)).unwrap() == delta);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_in_bulk_is_told_in_runs_and_costs_little_beside_its_text() {
+    let rows = |first: u16| (first..first + 400).map(|at| (at, 0, 64, 0)).collect::<Vec<_>>();
+    let (store, _) = written(&[(0, Some(1), 0, rows(0)), (1, Some(1), 7, rows(400))], false);
+    let told = bytes(&store.extract(&space(), &VersionVector::new()).unwrap());
+    let (keys, runs) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
+    assert_eq!(keys.len(), 800);
+    assert!((2..20).contains(&runs), "{runs}");
+    let text: usize =
+        store.space(&space()).unwrap().iter().map(|(key, set)| key.len() + set.winner().unwrap().content.len()).sum();
+    assert!(told.len() < text + 800, "{} bytes for {text} of text", told.len());
+}
+
+#[test]
+fn what_is_short_few_or_begins_alike_is_told_by_itself() {
+    let long = "a-long-beginning-that-all-keys-of-this-application-have-in-common/".repeat(2);
+    let of = |count: usize, name: &dyn Fn(usize) -> (String, String)| {
+        let mut log = Log::default();
+        (0..count).map(name).for_each(|(key, value)| log.put(&key, Written::Text(&value)));
+        let mut store = SessionConsistentStore::new(Limits::default());
+        store.write(&space(), replica(0), None, log.finish(), &[], START).unwrap();
+        let told = bytes(&store.extract(&space(), &VersionVector::new()).unwrap());
+        let (keys, runs) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
+        assert_eq!(keys.len(), count);
+        runs
+    };
+    assert_eq!(of(7, &|at| (format!("{at:03}"), "a value".into())), 0);
+    assert_eq!(of(8, &|at| (format!("{at:03}"), "a value".into())), 1);
+    assert_eq!(of(100, &|at| (format!("{at:03}"), "v".into())), 0);
+    assert_eq!(of(60, &|at| (format!("{long}{at:03}"), "a value".into())), 0);
+}
+
+/// A delta of the replica `a`, up to 100, whose keys are these bytes.
+fn frame_of(keys: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.space(&space());
+    writer.vector(&VersionVector::new());
+    writer.vector(&VersionVector::from_iter([(replica(0), 100)]));
+    writer.u64(Hlc::new(START, 0).to_bits());
+    writer.bytes(keys);
+    writer.finish()
+}
+
+/// An item of CBOR: of a kind, and with a number.
+fn item(major: u8, number: u64) -> Vec<u8> {
+    [&[major << 5 | 27][..], &number.to_be_bytes()].concat()
+}
+
+fn signed(number: i64) -> Vec<u8> {
+    if number < 0 { item(1, !number as u64) } else { item(0, number as u64) }
+}
+
+/// A run of text, with its head, how many it says it has, and columns as they are written.
+fn run(text: &[u8], head: u64, count: u64, columns: [&[i64]; 4]) -> Vec<u8> {
+    let columns = columns.into_iter().flatten().flat_map(|number| signed(*number));
+    [item(3, text.len() as u64), text.to_vec(), item(0, head), item(0, count)]
+        .concat()
+        .into_iter()
+        .chain(columns)
+        .collect()
+}
+
+/// Eight numbers, of which one is another.
+fn but(number: i64, at: usize, other: i64) -> [i64; 9] {
+    let mut column = [number; 9];
+    (column[0], column[at + 1]) = (-8, other);
+    column
+}
+
+#[test]
+fn runs_that_contradict_themselves_are_refused() {
+    const TEXT: &str = "k1value-1k2value-2k3value-3k4value-4k5value-5k6value-6k7value-7k8value-8";
+    let good: [&[i64]; 4] = [&[8, 2], &[8, 7], &[-2, 1, 2, 6, 0], &[8, 0]];
+    let refused = |what: &str, keys: Vec<u8>| {
+        let told = read(&frame_of(&keys));
+        assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{what}");
+    };
+    let of = |text: &str| run(text.as_bytes(), 4, 8, good);
+    let with = |at: usize, column: &[i64]| {
+        let mut columns = good;
+        columns[at] = column;
+        run(TEXT.as_bytes(), 4, 8, columns)
+    };
+    let delta = read(&frame_of(&of(TEXT))).unwrap();
+    assert!(delta.keys.iter().map(|(key, _)| key.to_string()).eq((1..=8).map(|n| format!("k{n}"))));
+    assert_eq!(read(&frame_of(&run(TEXT.as_bytes(), 8, 8, good))).unwrap().keys.len(), 8, "JSON");
+
+    for count in [0, 1, 7, 9, 100, 1 << 32, u64::MAX] {
+        refused("another count", run(TEXT.as_bytes(), 4, count, good));
+    }
+    for head in [0, 12, 16, 5, 6, 7, 24, u64::MAX] {
+        refused("another kind, flags or origin", run(TEXT.as_bytes(), head, 8, good));
+    }
+    for key in [1, 3, 0, -1, 4_097, i64::MAX, i64::MIN] {
+        refused("lengths of keys", with(0, &[8, key]));
+        refused("the length of a key", with(0, &but(2, 3, key)));
+    }
+    for value in [6, 8, 0, -7, 4_097, i64::MAX, i64::MIN] {
+        refused("lengths of values", with(1, &[8, value]));
+        refused("the length of a value", with(1, &but(7, 7, value)));
+    }
+    for column in [
+        &[][..],
+        &[7, 0],
+        &[9, 0],
+        &[0, 0],
+        &[-9, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[-7, 0, 0, 0, 0, 0, 0, 0],
+        &[7, 0, 2, 0],
+        &[i64::MAX, 0],
+        &[i64::MIN, 0],
+    ] {
+        (0..4).for_each(|at| refused("a column of another length", with(at, column)));
+    }
+    for sequences in [&[8, 0][..], &[8, -1], &[8, 101], &but(0, 0, 101), &but(1, 4, i64::MAX), &but(5, 1, -5)] {
+        refused("sequences", with(2, sequences));
+    }
+    for clocks in [&[8, 1][..], &[-3, -1, 2, 0, 5, 0], &[8, i64::MAX]] {
+        refused("clocks", with(3, clocks));
+    }
+    refused("keys out of order", of(&TEXT.replace("k3", "k2")));
+    refused("keys out of order", of(&TEXT.replace("k3", "k0")));
+    let mut text = TEXT.as_bytes().to_vec();
+    text[20] = 0xff;
+    refused("text that is none", run(&text, 4, 8, good));
+    refused("less text", of(&TEXT[..71]));
+    refused("more text", of(&format!("{TEXT}!")));
+    // Each of them by itself has to be text, not all of them together.
+    refused("a character that a value begins in", of(&TEXT.replace("3va", "\u{e9}a")));
+    refused("a character that a key begins in", of(&TEXT.replace("3k4", "\u{e9}4")));
+    let long = [&[20, 1][..], &[20, 3_499], &[20, 1], &[20, 0]].map(|column| column);
+    refused("longer than a block", run(&"v".repeat(70_000).into_bytes(), 4, 20, long));
+    refused("a longer text than stands there", [item(3, 1 << 40), TEXT.as_bytes().to_vec()].concat());
+    refused("nothing behind the text", [item(3, 72), TEXT.as_bytes().to_vec()].concat());
+
+    // What stands before and behind it is in order with it, and each origin's sequences go on.
+    let row = |shared: i64, suffix: &[u8], ahead: i64| {
+        let text = |text: &[u8]| [item(3, text.len() as u64), text.to_vec()].concat();
+        [signed(shared), text(suffix), item(0, 4), signed(ahead), signed(0), text(b"v")].concat()
+    };
+    let other = [&[-8, 1, 2, 1, 2, 1, 2, 1, 2][..], &[8, 7], &[-1, 1, 7, 0], &[8, 0]];
+    let texts = ["m", "mm", "n", "nn", "o", "oo", "p", "pp"].map(|key| format!("{key}value-m")).concat();
+    let all = [row(0, b"k0", 9), of(TEXT), row(1, b"9", 3), run(texts.as_bytes(), 4, 8, other), row(1, b"q", 1)];
+    let delta = read(&frame_of(&all.concat())).unwrap();
+    let told = delta.keys.iter().map(|(key, set)| (key.to_string(), set[0].dot().sequence)).collect::<Vec<_>>();
+    assert_eq!(told.len(), 19);
+    assert_eq!([0, 1, 2, 8, 9, 10, 17, 18].map(|at| told[at].1), [9, 10, 12, 12, 15, 16, 16, 17]);
+    assert_eq!([0, 1, 9, 10, 17, 18].map(|at| told[at].0.as_str()), ["k0", "k1", "k9", "m", "pp", "pq"]);
+    refused("a key before the run that is not below it", [row(0, b"k1", 9), of(TEXT)].concat());
+    refused("a key behind the run that is not above it", [of(TEXT), row(1, b"8", 9)].concat());
+    refused("two runs out of order", [of(TEXT), of(TEXT)].concat());
+}
