@@ -18,7 +18,7 @@ const AROUND = 4;
 export function hold(value: object): Encoded | { readonly kind: 1; readonly value: Held } {
   let held: Held | undefined;
   try {
-    if (plain(value)) held = new Held(value);
+    if (plain(value) && !polluted()) held = new Held(value);
   } catch (cause) {
     throw refused(cause);
   }
@@ -47,19 +47,19 @@ export class Held {
   #copied(value: object, depth: number): object {
     this.length += 2;
     if (Array.isArray(value)) {
-      const list: unknown[] = [];
       const { length } = value;
+      const list = new Array<unknown>(length);
       for (let at = 0; at < length; at += 1) {
         this.length += 1;
         if (this.length > UNITS) this.#later(list, value, String(at));
         // A list has no places that are left out.
-        else list.push(this.#part(value[at], depth) ?? null);
+        else list[at] = this.#part(value[at], depth) ?? null;
       }
       return list;
     }
     const copy: Record<string, unknown> = {};
+    // By name: to copy all at once takes four fifths of the time, but would read what comes later before what these have in them.
     for (const name in value) {
-      if (!Object.hasOwn(value, name)) continue;
       this.length += name.length + AROUND;
       if (this.length > UNITS || name === '__proto__') this.#later(copy, value, name);
       else copy[name] = this.#part((value as Record<string, unknown>)[name], depth);
@@ -101,7 +101,13 @@ export class Held {
 /** Whether an object is one of plain data, as far as can be told without running anything of it. */
 function plain(value: object): boolean {
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
-  if (Array.isArray(value)) return true;
+  if (Array.isArray(value)) return value.length <= UNITS;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** Whether every object seems to have properties that are not its own. */
+function polluted(): boolean {
+  for (const _ in Object.prototype) return true;
+  return false;
 }

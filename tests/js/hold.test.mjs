@@ -77,6 +77,18 @@ test('the text that arrives is the one that JSON.stringify makes of the value wh
   }
 });
 
+test('properties that every object seems to have are nobody\'s own', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const ann = hot(tokyo);
+  ann.sync.set('key', { before: 1 });
+  Object.prototype.everywhere = 1;
+  t.after(() => delete Object.prototype.everywhere);
+  ann.sync.set('key', { own: { a: 1 } });
+  delete Object.prototype.everywhere;
+  void ann.satisfied();
+  assert(holds(tokyo, '{"own":{"a":1}}'));
+});
+
 test('what is refused is refused when it is written, and changes nothing', async (t) => {
   const tokyo = await open(t, { id: 'tokyo', limits: { valueBytes: 1_200 } });
   const ann = hot(tokyo);
