@@ -400,10 +400,25 @@ pub const SYSTEM: &str = "$system";
 ///
 /// Dropping a space ends a generation and creating it again opens the next, so that old deltas and tokens of the
 /// name are told apart from new ones. Prints as `name` in its first generation and as `name:2` afterwards.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Space {
     name: Arc<str>,
     generation: u32,
+}
+
+impl Ord for Space {
+    #[inline(never)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most are copies of one.
+        let names = if Arc::ptr_eq(&self.name, &other.name) { Ordering::Equal } else { self.name.cmp(&other.name) };
+        names.then_with(|| self.generation.cmp(&other.generation))
+    }
+}
+
+impl PartialOrd for Space {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Space {

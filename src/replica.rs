@@ -39,6 +39,7 @@ mod watches;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use self::bonds::End;
@@ -168,7 +169,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Replica {
     id: ReplicaId,
-    issuer: String,
+    issuer: Arc<str>,
     space: Space,
     timeout: Millis,
     expires_in: Millis,
@@ -240,11 +241,12 @@ impl Replica {
         identities.keep(id, secret);
         let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
         let service = Service::new(&config, Space::first(SYSTEM)?);
+        let (issuer, space) = (Arc::from(config.issuer), Space::first(&config.space)?);
         Ok(Self {
             id,
-            keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?.of_issuer(&config.issuer)) },
-            issuer: config.issuer,
-            space: Space::first(&config.space)?,
+            keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?.of_cluster(&issuer, &space)) },
+            issuer,
+            space,
             timeout: config.timeout,
             expires_in: config.expires_in,
             token_life: config.token_life,

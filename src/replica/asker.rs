@@ -3,6 +3,7 @@
 //! Invariant: who asks is looked up at each statement; what is whose own is said here and nowhere else.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 use super::Replica;
 use super::roles::Held;
@@ -19,7 +20,7 @@ use crate::service::role::{ROOT, RoleType};
 pub(super) struct Asker {
     pub(super) handle: Option<SessionHandle>,
     pub(super) session: Option<SessionId>,
-    pub(super) user: Option<String>,
+    pub(super) user: Option<Arc<str>>,
     pub(super) god: bool,
     pub(super) space: Space,
     /// The space in which the session was begun, as text.

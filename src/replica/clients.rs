@@ -174,7 +174,8 @@ impl Replica {
         spaces.push((claims.space.clone(), Right::Write));
         spaces.retain(|(space, _)| !space.name().starts_with('$'));
         let until = claims.expires_at.saturating_add(self.leeway);
-        let client = Client { session: claims.session, user: claims.subject.clone(), spaces, seen, until };
+        let client =
+            Client { session: claims.session, user: claims.subject.as_deref().map(Into::into), spaces, seen, until };
         let gate = Gate::new(self.allowed(&client), self.client_limits, now);
         (client, gate)
     }

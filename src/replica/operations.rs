@@ -43,7 +43,7 @@ impl Replica {
             | Statement::DropSpace { .. } => ruled && !statement.looks(),
         };
         let outcome = Cow::Borrowed(error.map_or("OK", |error| error.code().as_str()));
-        let (at, user, session) = (self.now, asker.user.clone(), asker.session);
+        let (at, user, session) = (self.now, asker.user.as_deref().map(Into::into), asker.session);
         let (space, action) = (asker.space.to_string(), statement.to_string());
         self.note_operation(LoggedOperation { at, user, session, space, action, outcome }, changes && error.is_none());
     }

@@ -90,7 +90,7 @@ impl Replica {
         // Statements that wait name spaces as those do that are about to run.
         for (handle, text) in self.waits.texts().chain(asking.text.map(|text| (asking.session, text))) {
             let state = handle.and_then(|handle| self.sessions.get(&handle));
-            self.wanted_by(state.and_then(|state| state.user.clone()), text, &mut want);
+            self.wanted_by(state.and_then(|state| state.user.as_deref().map(Into::into)), text, &mut want);
         }
         let bearer = asking.token.and_then(|token| self.open_token(token, self.now).ok());
         if let Some(claims) = bearer.as_ref().and_then(|token| token.identity()) {

@@ -149,8 +149,8 @@ impl Replica {
         }
         let info = SessionInfo {
             id: state.id,
-            user: state.user.as_deref().map(shared),
-            client: state.client.as_deref().map(shared),
+            user: state.user.clone(),
+            client: state.client.clone(),
             address: address.map(shared),
             space: state.space.clone(),
             home: self.id,

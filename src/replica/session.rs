@@ -4,6 +4,7 @@
 //! identity comes from a verified JWS or from the host, never from a token's suffix.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::guarantee::Guarantees;
@@ -49,8 +50,8 @@ pub struct SessionInit {
 #[derive(Debug)]
 pub(crate) struct SessionState {
     pub(crate) id: SessionId,
-    pub(crate) user: Option<String>,
-    pub(crate) client: Option<String>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) space: Space,
     /// The space in which the host, or who has signed the token, began it.
     pub(crate) begun: Space,

@@ -3,6 +3,8 @@
 //! Invariant I5 for tokens: a dot that no storage has, and that did not come in with a token, is left out.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -25,7 +27,7 @@ impl Replica {
         let opened = init
             .token
             .as_deref()
-            .map(|text| self.open_token(text, now).and_then(|token| self.judged(token)))
+            .map(|text| listing::open(text, now, |one, at| self.take_one(one, at)).and_then(|token| self.judged(token)))
             .transpose();
         let (token, refused) = match opened {
             Ok(token) => (token, None),
@@ -41,14 +43,15 @@ impl Replica {
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
         let begun =
             init.space.or_else(|| claims.map(|claims| claims.space.clone())).unwrap_or_else(|| self.space.clone());
+        let text = |text: Option<String>| text.map(Arc::from);
         let (user, client, issued_at, expires_at, ends_at) = match claims {
             Some(claims) => {
                 let expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
-                let client = claims.client.clone().or(init.client);
+                let client = claims.client.clone().or_else(|| text(init.client));
                 (claims.subject.clone(), client, claims.issued_at, expires_at, claims.ends_at)
             }
-            None if refused.is_some() => (None, init.client, 0, ends_at, ends_at),
-            None => (init.user, init.client, 0, ends_at, ends_at),
+            None if refused.is_some() => (None, text(init.client), 0, ends_at, ends_at),
+            None => (text(init.user), text(init.client), 0, ends_at, ends_at),
         };
         let mut state = SessionState {
             id: match claims {
@@ -177,8 +180,8 @@ impl Replica {
         let state = self.sessions.get(&handle)?;
         Some(SessionView {
             id: state.id,
-            user: state.user.clone(),
-            client: state.client.clone(),
+            user: state.user.as_deref().map(Into::into),
+            client: state.client.as_deref().map(Into::into),
             space: state.space.clone(),
             guarantees: state.guarantees,
             expires_at: state.expires_at,
@@ -217,6 +220,14 @@ impl Replica {
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
     pub fn open_token(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         listing::open(text, now, |one, at| self.open_one(one, at))
+    }
+
+    /// As [`Replica::open_one`], for a session: where this replica signs its tokens, the text of this one is not kept.
+    fn take_one(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
+        match &self.keyring {
+            Some(keyring) => keyring.take(text, now, &self.issuer, self.leeway),
+            None => self.open_one(text, now),
+        }
     }
 
     fn open_one(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {

@@ -53,7 +53,11 @@ pub(super) fn text(bytes: Vec<u8>) -> String {
 pub(super) fn encode(bytes: &[u8], text: &mut Vec<u8>) {
     let from = text.len();
     text.resize(from + chars(bytes.len()), NONE);
-    let places = text.get_mut(from..).unwrap_or_default();
+    encode_into(bytes, text.get_mut(from..).unwrap_or_default());
+}
+
+/// Writes the text of `bytes`, for which there are as many places as it has [`chars`].
+pub(super) fn encode_into(bytes: &[u8], places: &mut [u8]) {
     let done = lanes::encode(bytes, places);
     let (groups, rest) = bytes.get(12 * done..).unwrap_or_default().as_chunks::<3>();
     let (places, last) = places.get_mut(16 * done..).unwrap_or_default().as_chunks_mut::<4>();
@@ -85,6 +89,13 @@ pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     bytes.reserve_exact(len);
     bytes.resize(from + len, 0);
     decode_into(text, bytes.get_mut(from..)?)
+}
+
+/// The bytes of `text`, where there is room for them; nothing if it is not the text of any.
+pub(super) fn decode_within<'b>(text: &[u8], room: &'b mut [u8]) -> Option<&'b [u8]> {
+    let bytes = room.get_mut(..length(text))?;
+    decode_into(text, bytes)?;
+    Some(bytes)
 }
 
 /// The bytes of `text`, if it is the text of so many.

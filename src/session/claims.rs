@@ -5,12 +5,14 @@
 //! nobody here would check them. Knows nothing of keys and signatures.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::guarantee::Guarantees;
 use crate::id::{SessionId, Space};
 use crate::session::json::{self, Reader};
+use crate::session::token::TOKEN_BYTES_MAX;
 use crate::session::vector::SessionVector;
 use crate::session::{base64url, pack};
 use crate::time::{MILLIS_MAX, Millis};
@@ -22,13 +24,13 @@ use crate::time::{MILLIS_MAX, Millis};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claims {
     /// `iss`: the cluster whose trusted replicas mint and accept the token.
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// `sub`: the user, if the session has one.
-    pub subject: Option<String>,
+    pub subject: Option<Arc<str>>,
     /// `sid`: the session. In the token, the base64url of its sixteen bytes: 22 characters instead of 36.
     pub session: SessionId,
     /// `cid`: the client application, if it is named.
-    pub client: Option<String>,
+    pub client: Option<Arc<str>>,
     /// `spc`: the session's current space; left out when it is the first generation of `default`.
     pub space: Space,
     /// `gua`: what the session is promised, as [`Guarantees::bits`]; left out when it is all four.
@@ -68,6 +70,19 @@ impl Claims {
             expires_at: self.expires_at,
             ends_at: self.ends_at,
         }
+    }
+}
+
+/// What most tokens of a cluster say alike: there once, and not once for each of them.
+#[derive(Clone, Debug)]
+pub(super) struct Usual {
+    pub(super) issuer: Arc<str>,
+    pub(super) space: Space,
+}
+
+impl Usual {
+    fn space(&self, text: &str) -> Option<Space> {
+        (self.space.generation() == 1 && self.space.name() == text).then(|| self.space.clone())
     }
 }
 
@@ -142,7 +157,7 @@ pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<
 struct Stand<'t> {
     iss: Cow<'t, str>,
     sub: Option<Cow<'t, str>>,
-    sid: Cow<'t, str>,
+    sid: Cow<'t, [u8]>,
     cid: Option<Cow<'t, str>>,
     spc: Option<Cow<'t, str>>,
     gua: Option<u64>,
@@ -153,18 +168,24 @@ struct Stand<'t> {
 }
 
 /// Reads claims and signed dependencies, if the JSON holds exactly one of each and all are well formed.
-pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
-    let Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep } = as_written(json).or_else(|| in_any_order(json))?;
+pub(super) fn read(json: &[u8], usual: Option<&Usual>) -> Option<(Claims, SessionVector)> {
+    let stand = as_written(json, usual).or_else(|| in_any_order(json, usual))?;
+    let Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep } = stand;
+    let own = |text: Cow<'_, str>| Arc::from(&*text);
     let claims = Claims {
-        issuer: iss.into_owned(),
-        subject: sub.map(Cow::into_owned),
-        session: SessionId::from_bytes(base64url::array(sid.as_bytes())?),
-        client: cid.map(Cow::into_owned),
-        space: match (spc, dep.as_ref().and_then(|dep| dep.iter().next())) {
-            (Some(text), _) => text.parse().ok()?,
-            // Mostly the same, and then there once.
-            (None, Some((space, _))) if space.name() == SPACE && space.generation() == 1 => space.clone(),
-            (None, _) => Space::first(SPACE).ok()?,
+        issuer: match usual {
+            Some(usual) if *usual.issuer == *iss => usual.issuer.clone(),
+            Some(_) | None => own(iss),
+        },
+        subject: sub.map(own),
+        session: SessionId::from_bytes(base64url::array(&sid)?),
+        client: cid.map(own),
+        space: match spc {
+            Some(text) => text.parse().ok()?,
+            None => match usual.and_then(|usual| usual.space(SPACE)) {
+                Some(space) => space,
+                None => Space::first(SPACE).ok()?,
+            },
         },
         guarantees: match gua {
             None => Guarantees::ALL,
@@ -179,13 +200,13 @@ pub(super) fn read(json: &[u8]) -> Option<(Claims, SessionVector)> {
 
 /// What [`write`] has written, without a look at where else a claim might stand. What it does not know is for
 /// [`in_any_order`]; what it reads, that one reads alike.
-fn as_written(json: &[u8]) -> Option<Stand<'_>> {
-    let json = &mut Reader::new(json)?;
+fn as_written<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
+    let json = &mut Reader::new(json);
     json.word(r#"{"iss":"#)?;
     let iss = json.string()?;
     let sub = after(json, r#","sub":"#, Reader::string)?;
     json.word(r#","sid":"#)?;
-    let sid = json.string()?;
+    let sid = json.bytes()?;
     let cid = after(json, r#","cid":"#, Reader::string)?;
     let spc = after(json, r#","spc":"#, Reader::string)?;
     let gua = after(json, r#","gua":"#, Reader::number)?;
@@ -194,7 +215,7 @@ fn as_written(json: &[u8]) -> Option<Stand<'_>> {
     json.word(r#","exp":"#)?;
     let exp = json.number()?;
     let end = after(json, r#","end":"#, Reader::number)?;
-    let dep = after(json, r#","dep":"#, read_dependencies)?;
+    let dep = after(json, r#","dep":"#, |json| read_dependencies(json, usual))?;
     json.word("}")?;
     json.is_done().then_some(Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep })
 }
@@ -212,21 +233,21 @@ fn after<'t, T>(
 }
 
 /// The claims of any minter.
-fn in_any_order(json: &[u8]) -> Option<Stand<'_>> {
+fn in_any_order<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
     let (mut iss, mut sub, mut sid, mut cid, mut spc) = (None, None, None, None, None);
     let (mut gua, mut iat, mut exp, mut end, mut dep) = (None, None, None, None, None);
-    let mut json = Reader::new(json)?;
+    let mut json = Reader::new(json);
     json.object(|json, name| match name {
         "iss" => once(&mut iss, json.string()),
         "sub" => once(&mut sub, json.string()),
-        "sid" => once(&mut sid, json.string()),
+        "sid" => once(&mut sid, json.bytes()),
         "cid" => once(&mut cid, json.string()),
         "spc" => once(&mut spc, json.string()),
         "gua" => once(&mut gua, json.number()),
         "iat" => once(&mut iat, json.number()),
         "exp" => once(&mut exp, json.number()),
         "end" => once(&mut end, json.number()),
-        "dep" => once(&mut dep, read_dependencies(json)),
+        "dep" => once(&mut dep, read_dependencies(json, usual)),
         // They narrow where and when the token holds, and nobody here would look.
         "aud" | "nbf" => None,
         _ => json.skip(),
@@ -241,13 +262,15 @@ fn once<T>(claim: &mut Option<T>, read: Option<T>) -> Option<()> {
 }
 
 /// The claim `dep`: from space to packed dependencies.
-fn read_dependencies(json: &mut Reader<'_>) -> Option<SessionVector> {
+fn read_dependencies(json: &mut Reader<'_>, usual: Option<&Usual>) -> Option<SessionVector> {
     let mut vector = SessionVector::default();
     json.object(|json, space| {
-        let space: Space = space.parse().ok()?;
-        let mut packed = Vec::new();
-        base64url::decode(json.string()?.as_bytes(), &mut packed)?;
-        let own = pack::unpack(&packed)?;
+        let space = match usual.and_then(|usual| usual.space(space)) {
+            Some(space) => space,
+            None => space.parse().ok()?,
+        };
+        let mut packed = [0; TOKEN_BYTES_MAX];
+        let own = pack::unpack(base64url::decode_within(&json.bytes()?, &mut packed)?)?;
         vector.get(&space).is_none().then(|| *vector.dependencies(&space) = own)
     })?;
     Some(vector)
@@ -265,6 +288,7 @@ fn millis(seconds: u64) -> Option<Millis> {
 mod tests {
     use super::*;
     use crate::id::ReplicaId;
+    use alloc::string::String;
     use proptest::prelude::*;
 
     proptest! {
@@ -276,7 +300,9 @@ mod tests {
             times: (u32, u32, u32),
             sequences in prop::collection::vec(1_u64..1000, 0..4),
         ) {
-            let (issuer, subject, client) = names;
+            let issuer: Arc<str> = names.0.into();
+            let (subject, client) = (names.1.map(Arc::from), names.2.map(Arc::from));
+            let usual = Usual { issuer: issuer.clone(), space: Space::first(SPACE).unwrap() };
             let space: Space = space.map_or("default".into(), |n| alloc::format!("room:{}", n + 1)).parse().unwrap();
             let mut dependencies = SessionVector::default();
             for (at, sequence) in sequences.iter().enumerate() {
@@ -296,10 +322,12 @@ mod tests {
                 ends_at: expires_at + more,
             };
             let json = write(claims.stated(), &dependencies).unwrap();
-            let quick = as_written(&json);
-            prop_assert!(quick.is_some());
-            prop_assert_eq!(quick, in_any_order(&json));
-            prop_assert_eq!(read(&json), Some((claims, dependencies)));
+            for usual in [None, Some(&usual)] {
+                let quick = as_written(&json, usual);
+                prop_assert!(quick.is_some());
+                prop_assert_eq!(quick, in_any_order(&json, usual));
+                prop_assert_eq!(read(&json, usual), Some((claims.clone(), dependencies.clone())));
+            }
         }
 
         /// Pieces of claims in almost the order of ours.
@@ -318,8 +346,8 @@ mod tests {
                 _ => {}
             }
             let json = pieces.concat();
-            if let Some(quick) = as_written(json.as_bytes()) {
-                prop_assert_eq!(Some(quick), in_any_order(json.as_bytes()), "{}", json);
+            if let Some(quick) = as_written(json.as_bytes(), None) {
+                prop_assert_eq!(Some(quick), in_any_order(json.as_bytes(), None), "{}", json);
             }
         }
     }

@@ -14,15 +14,16 @@ use crate::session::scan;
 const DEPTH_MAX: u32 = 4;
 
 /// Reads one JSON text from its beginning on. Every answer of `None` means that it is not what was asked for, and is final.
+/// Outside of strings stands ASCII alone; whether a string is text is asked when it is read.
 pub(super) struct Reader<'t> {
-    text: &'t str,
+    text: &'t [u8],
     at: usize,
     depth: u32,
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(json: &'t [u8]) -> Option<Self> {
-        Some(Self { text: core::str::from_utf8(json).ok()?, at: 0, depth: 0 })
+    pub(super) const fn new(json: &'t [u8]) -> Self {
+        Self { text: json, at: 0, depth: 0 }
     }
 
     /// An object, whose values `field` reads, each by its name.
@@ -45,42 +46,55 @@ impl<'t> Reader<'t> {
 
     /// A string.
     pub(super) fn string(&mut self) -> Option<Cow<'t, str>> {
+        Some(match self.bytes()? {
+            Cow::Borrowed(bytes) => Cow::Borrowed(core::str::from_utf8(bytes).ok()?),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
+        })
+    }
+
+    /// The bytes of a string, for who takes ASCII alone.
+    pub(super) fn bytes(&mut self) -> Option<Cow<'t, [u8]>> {
         self.must(b'"')?;
-        let mut whole: Option<String> = None;
+        let mut whole: Option<Vec<u8>> = None;
         loop {
-            let from = self.at;
-            let left = self.text.as_bytes().get(from..)?;
-            self.at += scan::special(left)?;
-            let part = self.text.get(from..self.at)?;
+            let left = self.text.get(self.at..)?;
+            let count = scan::special(left)?;
+            let part = left.get(..count)?;
+            self.at += count;
             let byte = self.byte().filter(|byte| *byte >= b' ')?;
             if byte == b'"' {
                 return Some(match whole {
                     None => Cow::Borrowed(part),
-                    Some(whole) => Cow::Owned(whole + part),
+                    Some(whole) => Cow::Owned([&whole, part].concat()),
                 });
             }
             let whole = whole.get_or_insert_default();
-            whole.push_str(part);
-            whole.push(self.escaped()?);
+            whole.extend_from_slice(part);
+            whole.extend_from_slice(self.escaped()?.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
 
     /// A whole number that is not negative.
     pub(super) fn number(&mut self) -> Option<u64> {
         self.space();
-        let left = self.text.as_bytes().get(self.at..)?;
-        let count = left.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let digits = left.get(..count)?;
+        let left = self.text.get(self.at..)?;
+        let mut number = 0_u64;
+        let mut count = 0;
+        for byte in left {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
+        }
         let whole = !matches!(left.get(count), Some(b'.' | b'e' | b'E'));
-        if count == 0 || (count > 1 && digits.first() == Some(&b'0')) || !whole {
+        if count == 0 || (count > 1 && left.first() == Some(&b'0')) || !whole {
             return None;
         }
         self.at += count;
         // Whatever has fewer digits fits.
-        if count < 19 {
-            return Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')));
-        }
-        core::str::from_utf8(digits).ok()?.parse().ok()
+        if count < 19 { Some(number) } else { core::str::from_utf8(left.get(..count)?).ok()?.parse().ok() }
     }
 
     /// Whatever there is.
@@ -160,7 +174,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A number, and whether it is a whole one that is not negative.
-    fn digits(&mut self) -> Option<(&'t str, bool)> {
+    fn digits(&mut self) -> Option<(&'t [u8], bool)> {
         self.space();
         let from = self.at;
         let negative = self.eat(b'-');
@@ -190,7 +204,7 @@ impl<'t> Reader<'t> {
     /// Takes `word`, if it comes next, without a space before it.
     #[inline]
     pub(super) fn word(&mut self, word: &str) -> Option<()> {
-        self.text.get(self.at..)?.starts_with(word).then_some(())?;
+        self.text.get(self.at..)?.starts_with(word.as_bytes()).then_some(())?;
         self.at += word.len();
         Some(())
     }
@@ -218,7 +232,7 @@ impl<'t> Reader<'t> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.get(self.at).copied()
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -285,7 +299,8 @@ mod tests {
     use serde_json::Value;
 
     fn is_json(text: &str) -> bool {
-        Reader::new(text.as_bytes()).is_some_and(|mut own| own.skip().is_some() && own.is_done())
+        let mut own = Reader::new(text.as_bytes());
+        own.skip().is_some() && own.is_done()
     }
 
     fn depth(value: &Value) -> u32 {
@@ -319,11 +334,11 @@ mod tests {
             let mut json = Vec::new();
             write_string(&text, &mut json);
             prop_assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text.clone());
-            let read = Reader::new(&json).unwrap().string().unwrap().into_owned();
+            let read = Reader::new(&json).string().unwrap().into_owned();
             prop_assert_eq!(&read, &text);
             // As others write it, with the short forms.
             let other = serde_json::to_string(&text).unwrap();
-            prop_assert_eq!(Reader::new(other.as_bytes()).unwrap().string().unwrap(), text);
+            prop_assert_eq!(Reader::new(other.as_bytes()).string().unwrap(), text);
         }
 
         #[test]
@@ -331,14 +346,15 @@ mod tests {
             let mut json = Vec::new();
             write_number(number, &mut json);
             prop_assert_eq!(&json, &number.to_string().into_bytes());
-            prop_assert_eq!(Reader::new(&json).unwrap().number(), Some(number));
+            prop_assert_eq!(Reader::new(&json).number(), Some(number));
         }
     }
 
     #[test]
     fn a_number_that_is_not_whole_is_none() {
         for text in ["-1", "-0", "1.0", "1e3", "01", "", "\"1\"", "18446744073709551616"] {
-            let number = Reader::new(text.as_bytes()).and_then(|mut own| own.number().filter(|_| own.is_done()));
+            let mut own = Reader::new(text.as_bytes());
+            let number = own.number().filter(|_| own.is_done());
             assert_eq!(number, None, "{text}");
         }
     }

@@ -13,6 +13,8 @@ pub(super) const BYTES: usize = 32;
 const BLOCK: usize = 64;
 /// What stands behind the bytes: a bit, and the number of them.
 const END: usize = 9;
+/// The bit, first of eight.
+const ENDED: u8 = 0x80;
 
 type State = [u32; 8];
 
@@ -34,9 +36,8 @@ impl Mac {
         match padded.get_mut(..key.len()) {
             Some(place) => place.copy_from_slice(key),
             None => {
-                let mut hash = Hash::new(START, 0);
-                hash.update(key);
-                padded.iter_mut().zip(hash.finish()).for_each(|(slot, byte)| *slot = byte);
+                let hash = bytes_of(Hash::new(START, 0).finish(key));
+                padded.iter_mut().zip(hash).for_each(|(slot, byte)| *slot = byte);
             }
         }
         let begun = |with: u8| {
@@ -54,16 +55,33 @@ impl Mac {
 
     /// The MAC of these bytes behind those before.
     pub(super) fn of(&self, bytes: &[u8]) -> [u8; BYTES] {
-        let mut own = self.clone();
-        own.update(bytes);
-        own.finish()
+        let inner = self.inner.clone().finish(bytes);
+        // The hash of a hash behind the key: one block, of which only the first half differs.
+        let mut block = [0; BLOCK];
+        let (places, _) = block.as_chunks_mut();
+        places.iter_mut().zip(inner).for_each(|(place, word)| *place = word.to_be_bytes());
+        if let Some(end) = block.get_mut(BYTES) {
+            *end = ENDED;
+        }
+        set_length(&mut block, BLOCK + BYTES);
+        let mut state = self.outer;
+        compress256(&mut state, &[block]);
+        bytes_of(state)
     }
+}
 
-    /// The MAC of all that it was given.
-    pub(super) fn finish(self) -> [u8; BYTES] {
-        let mut outer = Hash::new(self.outer, BLOCK);
-        outer.update(&self.inner.finish());
-        outer.finish()
+/// The bytes of the words.
+fn bytes_of(state: State) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let (places, _) = bytes.as_chunks_mut();
+    places.iter_mut().zip(state).for_each(|(place, word)| *place = word.to_be_bytes());
+    bytes
+}
+
+/// Writes at the end of the last block how many bytes were hashed.
+fn set_length(block: &mut [u8; BLOCK], bytes: usize) {
+    if let Some(place) = block.last_chunk_mut() {
+        *place = (8 * bytes as u64).to_be_bytes();
     }
 }
 
@@ -93,46 +111,45 @@ impl Hash {
         self.hashed += BLOCK * blocks.len();
     }
 
-    fn update(&mut self, mut bytes: &[u8]) {
-        if self.held > 0
-            && let Some((first, rest)) = bytes.split_at_checked(BLOCK - self.held)
-        {
-            self.hold(first);
+    fn update(&mut self, bytes: &[u8]) {
+        let rest = self.whole_blocks(bytes);
+        let place = self.block.get_mut(self.held..).and_then(|free| free.get_mut(..rest.len()));
+        place.unwrap_or_default().copy_from_slice(rest);
+        self.held += rest.len();
+    }
+
+    /// Hashes what makes whole blocks; the rest, which has place in the block.
+    fn whole_blocks<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        if self.held > 0 {
+            let Some((first, rest)) = bytes.split_at_checked(BLOCK - self.held) else { return bytes };
+            self.block.get_mut(self.held..).unwrap_or_default().copy_from_slice(first);
             self.compress(&[self.block]);
             (self.held, bytes) = (0, rest);
         }
-        if self.held > 0 {
-            return self.hold(bytes);
-        }
         let (blocks, rest) = bytes.as_chunks();
         self.compress(blocks);
-        self.hold(rest);
+        rest
     }
 
-    /// Keeps what has place in the block.
-    fn hold(&mut self, bytes: &[u8]) {
-        let place = self.block.get_mut(self.held..).and_then(|free| free.get_mut(..bytes.len()));
-        place.unwrap_or_default().copy_from_slice(bytes);
-        self.held += bytes.len();
-    }
-
-    fn finish(mut self) -> [u8; BYTES] {
-        let bits = 8 * (self.hashed + self.held) as u64;
-        let behind = self.block.get_mut(self.held..).unwrap_or_default();
-        behind.fill(0);
-        behind.iter_mut().take(1).for_each(|byte| *byte = 0x80);
-        if self.held > BLOCK - END {
-            self.compress(&[self.block]);
-            self.block = [0; BLOCK];
+    /// The hash of all that was hashed, and of these bytes.
+    fn finish(mut self, bytes: &[u8]) -> State {
+        let rest = self.whole_blocks(bytes);
+        // Mostly nothing is held before the rest.
+        let (mut block, len) = ([0; BLOCK], self.held + rest.len());
+        for (from, part) in [(0, self.block.get(..self.held).unwrap_or_default()), (self.held, rest)] {
+            block.get_mut(from..from + part.len()).unwrap_or_default().copy_from_slice(part);
         }
-        if let Some(place) = self.block.last_chunk_mut() {
-            *place = bits.to_be_bytes();
+        if let Some(end) = block.get_mut(len) {
+            *end = ENDED;
         }
-        self.compress(&[self.block]);
-        let mut bytes = [0; BYTES];
-        let (places, _) = bytes.as_chunks_mut();
-        places.iter_mut().zip(self.state).for_each(|(place, word)| *place = word.to_be_bytes());
-        bytes
+        let bytes = self.hashed + len;
+        if len > BLOCK - END {
+            self.compress(&[block]);
+            block = [0; BLOCK];
+        }
+        set_length(&mut block, bytes);
+        self.compress(&[block]);
+        self.state
     }
 }
 
@@ -164,7 +181,7 @@ mod tests {
             let expected: [u8; BYTES] = other.finalize().into_bytes().into();
             prop_assert_eq!(mac, expected);
             own.update(&last);
-            prop_assert_eq!(own.finish(), expected);
+            prop_assert_eq!(own.of(&[]), expected);
         }
 
         #[test]

@@ -3,6 +3,8 @@
 //! What wasm32 has for that goes by four bytes, or one by one. Knows nothing of tokens.
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
+/// So many bytes are looked at at once.
+const BLOCK: usize = 32;
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Whether a byte of this value is among them. All are looked at, because that is what goes by lanes: mostly there is none.
@@ -10,11 +12,26 @@ pub(super) fn holds(bytes: &[u8], wanted: u8) -> bool {
     bytes.iter().fold(false, |found, byte| found | (*byte == wanted))
 }
 
+/// What stands behind `beginning`, if `bytes` begin so. Not in constant time: both are known to everybody.
+pub(super) fn behind<'b>(bytes: &'b [u8], beginning: &[u8]) -> Option<&'b [u8]> {
+    let (first, rest) = bytes.split_at_checked(beginning.len())?;
+    let ((words, last), (wanted, end)) = (first.as_chunks::<8>(), beginning.as_chunks::<8>());
+    let same = |(word, wanted): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*word) == u64::from_le_bytes(*wanted);
+    (words.iter().zip(wanted).all(same) && last == end).then_some(rest)
+}
+
 /// Where the first byte stands that a string of JSON does not hold as it is: a quote, a backslash, a control character.
 pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     const QUOTES: u64 = ONES * b'"' as u64;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    position(bytes, |eight| below(eight, b' ') | below(eight ^ QUOTES, 1) | below(eight ^ BACKSLASHES, 1))
+    // What is long goes by lanes until there is one.
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let holds_none = |block: &&[u8; BLOCK]| {
+        !block.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\'))
+    };
+    let clean = BLOCK * blocks.iter().take_while(holds_none).count();
+    let found = |eight| below(eight, b' ') | below(eight ^ QUOTES, 1) | below(eight ^ BACKSLASHES, 1);
+    position(bytes.get(clean..)?, found).map(|at| clean + at)
 }
 
 /// The high bit of the first byte that is below `least`, which is no more than 128, if one is.
@@ -46,17 +63,31 @@ fn position(bytes: &[u8], mask: impl Fn(u64) -> u64) -> Option<usize> {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+    use alloc::vec;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn the_first_one_is_found_whatever_stands_around_it(
             bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b','), Just(b'-'), Just(b'"'), Just(b'!'), Just(31), Just(32)], 0..40),
+            plain in 0..3_usize,
             wanted in prop_oneof![Just(b','), Just(b'~'), Just(b'.')],
         ) {
+            // Also behind what holds none of them.
+            let bytes = [vec![b'a'; plain * 20], bytes].concat();
             prop_assert_eq!(holds(&bytes, wanted), bytes.contains(&wanted));
             let is_special = |one: &u8| matches!(one, b'"' | b'\\' | 0..b' ');
             prop_assert_eq!(special(&bytes), bytes.iter().position(is_special));
+            for at in 0..=bytes.len() {
+                let (beginning, rest) = bytes.split_at(at);
+                prop_assert_eq!(behind(&bytes, beginning), Some(rest));
+                let mut other = beginning.to_vec();
+                if let Some(one) = other.get_mut(usize::from(wanted) % (at + 1)) {
+                    *one ^= 1;
+                    prop_assert_eq!(behind(&bytes, &other), None);
+                }
+            }
+            prop_assert_eq!(behind(&bytes, &[&bytes[..], b"x"].concat()), None);
         }
     }
 }

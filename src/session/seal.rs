@@ -5,15 +5,17 @@
 //! Reads no clock: the time is an argument.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::{ErrorCode, SessionError};
-use crate::session::base64url;
-use crate::session::claims::{self, Claims, Stated};
+use crate::id::Space;
+use crate::session::claims::{self, Claims, Stated, Usual};
 use crate::session::mac::{self, Mac};
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid, split, too_large};
 use crate::session::vector::SessionVector;
+use crate::session::{base64url, scan};
 use crate::time::Millis;
 
 /// The shortest key, in bytes: as long as the MAC (RFC 7518 §3.2).
@@ -60,6 +62,7 @@ const MAC_CHARS: usize = base64url::chars(mac::BYTES);
 pub struct Keyring {
     signing: Key,
     others: Vec<Key>,
+    usual: Option<Usual>,
 }
 
 #[derive(Clone)]
@@ -90,7 +93,7 @@ impl Keyring {
     pub fn new<'k>(keys: impl IntoIterator<Item = (&'k str, &'k [u8])>) -> Result<Self, SessionError> {
         let mut keys = keys.into_iter();
         let (kid, key) = keys.next().ok_or_else(|| refused("a keyring has at least one key"))?;
-        let mut ring = Self { signing: Key::new(kid, key)?, others: Vec::new() };
+        let mut ring = Self { signing: Key::new(kid, key)?, others: Vec::new(), usual: None };
         for (kid, key) in keys {
             let key = Key::new(kid, key)?;
             if ring.keys().any(|other| other.plain.text == key.plain.text) {
@@ -101,9 +104,11 @@ impl Keyring {
         Ok(ring)
     }
 
-    /// The same keys, for the tokens of one issuer: how their claims begin is not hashed again for each.
+    /// The same keys, for the tokens of one issuer, whose sessions mostly use one space: how their claims begin is not
+    /// hashed again for each, and what they say alike is there once.
     #[must_use]
-    pub fn of_issuer(mut self, issuer: &str) -> Self {
+    pub fn of_cluster(mut self, issuer: &Arc<str>, space: &Space) -> Self {
+        self.usual = Some(Usual { issuer: issuer.clone(), space: space.clone() });
         let mut json = claims::beginning(issuer);
         json.truncate(json.len() / 3 * 3);
         for key in core::iter::once(&mut self.signing).chain(&mut self.others) {
@@ -130,17 +135,23 @@ impl Keyring {
         let json = claims::write(claims, dependencies)
             .ok_or_else(|| refused("a token's times are milliseconds since 1970, below 2^48"))?;
         let Key { plain, usual, .. } = &self.signing;
-        let (from, rest) = match json.strip_prefix(&*usual.json) {
+        let (from, rest) = match scan::behind(&json, &usual.json) {
             Some(rest) => (usual, rest),
             None => (plain, &*json),
         };
-        let mut text = Vec::with_capacity(from.text.len() + base64url::chars(rest.len()) + MAC_CHARS + 2);
+        // The last of them stands.
+        let (at, len) = (from.text.len(), base64url::chars(rest.len()));
+        let mut text = Vec::with_capacity(at + len + MAC_CHARS + 2);
         text.extend_from_slice(&from.text);
-        base64url::encode(rest, &mut text);
-        let mac = from.mac.of(text.get(from.text.len()..).unwrap_or_default());
-        text.push(b'.');
-        base64url::encode(&mac, &mut text);
-        text.push(b'~');
+        text.resize(at + len + MAC_CHARS + 2, b'~');
+        if let Some((payload, behind)) = text.get_mut(at..).and_then(|places| places.split_at_mut_checked(len)) {
+            base64url::encode_into(rest, payload);
+            let mac = from.mac.of(payload);
+            if let [dot, places @ .., _] = behind {
+                *dot = b'.';
+                base64url::encode_into(&mac, places);
+            }
+        }
         Ok(base64url::text(text))
     }
 
@@ -153,16 +164,43 @@ impl Keyring {
     /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`]; `TOKEN_EXPIRED` from `expires_at + leeway` on, said only of a token
     /// whose MAC held; `TOKEN_INVALID` for everything else that is wrong, always in the same words.
     pub fn open(&self, text: &str, now: Millis, issuer: &str, leeway: Millis) -> Result<SessionToken, SessionError> {
+        self.open_as(text, now, issuer, leeway, true)
+    }
+
+    /// As [`Keyring::open`], for who signs tokens anew, and needs the text of this one no more: its JWS is empty.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub(crate) fn take(
+        &self,
+        text: &str,
+        now: Millis,
+        issuer: &str,
+        leeway: Millis,
+    ) -> Result<SessionToken, SessionError> {
+        self.open_as(text, now, issuer, leeway, false)
+    }
+
+    fn open_as(
+        &self,
+        text: &str,
+        now: Millis,
+        issuer: &str,
+        leeway: Millis,
+        keep: bool,
+    ) -> Result<SessionToken, SessionError> {
         let (jws, suffix) = split(text)?;
         if jws.is_empty() {
             return SessionToken::assemble(jws, None, suffix, true);
         }
-        let (claims, signed) = self.verified(jws).and_then(|json| claims::read(&json)).ok_or_else(invalid)?;
-        if claims.issuer != issuer {
+        let mut room = [0; TOKEN_BYTES_MAX];
+        let json = self.verified(jws, &mut room).ok_or_else(invalid)?;
+        let (claims, signed) = claims::read(json, self.usual.as_ref()).ok_or_else(invalid)?;
+        if *claims.issuer != *issuer {
             return Err(invalid());
         }
         let expired = now >= claims.expires_at.saturating_add(leeway.min(LEEWAY_MAX));
-        let token = SessionToken::assemble(jws, Some((claims, signed)), suffix, true)?;
+        let token = SessionToken::assemble(if keep { jws } else { "" }, Some((claims, signed)), suffix, true)?;
         if expired {
             return Err(SessionError::new(ErrorCode::TokenExpired, "the token has expired; begin a new session"));
         }
@@ -170,15 +208,15 @@ impl Keyring {
     }
 
     /// The payload of a JWS whose MAC holds.
-    fn verified(&self, jws: &str) -> Option<Vec<u8>> {
+    fn verified<'r>(&self, jws: &str, room: &'r mut [u8; TOKEN_BYTES_MAX]) -> Option<&'r [u8]> {
         let (signed, signature) = jws.as_bytes().split_last_chunk::<MAC_CHARS>()?;
         let signed = signed.strip_suffix(b".")?;
         let (from, rest) = self.keys().find_map(|key| key.begins(signed))?;
         mac::same(&from.mac.of(rest), &base64url::array(signature)?).then_some(())?;
-        let mut bytes = Vec::with_capacity(from.json.len() + rest.len());
-        bytes.extend_from_slice(&from.json);
-        base64url::decode(rest, &mut bytes)?;
-        Some(bytes)
+        let (known, behind) = room.split_at_mut_checked(from.json.len())?;
+        known.copy_from_slice(&from.json);
+        let len = known.len() + base64url::decode_within(rest, behind)?.len();
+        room.get(..len)
     }
 
     /// What proves to whoever holds the same key that `claim` and `frame` are this holder's words: the key's name, and a
@@ -240,7 +278,7 @@ impl Key {
 
     /// How something begins that this key would have signed, and the rest of it.
     fn begins<'a>(&'a self, signed: &'a [u8]) -> Option<(&'a Beginning, &'a [u8])> {
-        let after = |from: &'a Beginning| Some((from, signed.strip_prefix(&*from.text)?));
+        let after = |from: &'a Beginning| Some((from, scan::behind(signed, &from.text)?));
         after(&self.usual).or_else(|| after(&self.plain))
     }
 
@@ -253,4 +291,53 @@ impl Key {
 
 fn refused(cause: &'static str) -> SessionError {
     SessionError::new(ErrorCode::ArgumentInvalid, cause)
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::guarantee::Guarantees;
+    use crate::id::{Dot, ReplicaId, SessionId};
+
+    #[test]
+    fn who_takes_a_token_learns_as_much_as_who_opens_it_and_is_refused_alike() -> Result<(), SessionError> {
+        let space = Space::first("default")?;
+        let issuer: Arc<str> = "example".into();
+        let keys = Keyring::new([("k1", &[7; KEY_BYTES_MIN][..])])?.of_cluster(&issuer, &space);
+        let claims = Claims {
+            issuer: issuer.clone(),
+            subject: Some("ann".into()),
+            session: SessionId::from_bytes([7; 16]),
+            client: None,
+            space: space.clone(),
+            guarantees: Guarantees::ALL,
+            issued_at: 1_000,
+            expires_at: 60_000,
+            ends_at: 60_000,
+        };
+        let mut seen = SessionVector::default();
+        seen.record_read(&space, Dot::new(ReplicaId::new("a", [1; 10])?, 3));
+        let text = keys.seal(&claims, &seen)?;
+        let more = SessionToken::anonymous().with_unsigned(&seen).to_text();
+        for text in [text.clone(), text.replace('~', &more), more] {
+            for at in 0..=text.len() {
+                let mut other = text.clone().into_bytes();
+                other.iter_mut().skip(at).take(1).for_each(|byte| *byte = if *byte == b'A' { b'B' } else { b'A' });
+                let other = String::from_utf8(other).unwrap_or_default();
+                for now in [30_000, 60_000] {
+                    match (keys.open(&other, now, &issuer, 0), keys.take(&other, now, &issuer, 0)) {
+                        (Ok(opened), Ok(taken)) => {
+                            assert_eq!(
+                                (opened.identity(), opened.signed(), opened.dependencies()),
+                                (taken.identity(), taken.signed(), taken.dependencies()),
+                            );
+                            assert_eq!(taken.jws(), "");
+                        }
+                        (opened, taken) => assert_eq!(opened.err(), taken.err(), "{other}"),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,5 +1,7 @@
 //! What is sealed opens as it was, for its time and by its keys; what is added travels beside it.
 
+use std::sync::Arc;
+
 use super::*;
 
 fn any_seen() -> impl Strategy<Value = SessionVector> {
@@ -20,8 +22,8 @@ fn any_claims() -> impl Strategy<Value = Claims> {
     let text = || prop::option::of(".{0,8}");
     (text(), text(), "[a-z$.]{1,8}", 1u32..4, 0u8..16, any::<[u8; 16]>(), 1u64..5_000_000, 0u64..3).prop_map(
         |(subject, client, space, generation, guarantees, session, seconds, longer)| Claims {
-            subject,
-            client,
+            subject: subject.map(Into::into),
+            client: client.map(Into::into),
             session: SessionId::from_bytes(session),
             space: Space::new(&space, generation).unwrap(),
             guarantees: Guarantees::from_bits(guarantees).unwrap(),
@@ -70,11 +72,13 @@ proptest! {
     /// Whether or not how a token begins is known beforehand.
     #[test]
     fn keys_of_an_issuer_sign_and_open_as_any_others(
-        kid in "[a-z]{1,32}", issuer in "[a-z\"é ]{0,40}", other in "[a-z]{0,3}", seen in any_seen(), at: prop::sample::Index,
+        kid in "[a-z]{1,32}", issuer in "[a-z\"é ]{0,40}", other in "[a-z]{0,3}", seen in any_seen(),
+        space in prop::sample::select(vec!["default", "notes", "a.b"]), at: prop::sample::Index,
     ) {
         let keys = Keyring::new([(&*kid, KEY)]).unwrap();
-        let own = keys.clone().of_issuer(&issuer);
-        for issuer in [issuer, other] {
+        let issuer: Arc<str> = issuer.into();
+        let own = keys.clone().of_cluster(&issuer, &Space::first(space).unwrap());
+        for issuer in [issuer, other.into()] {
             for subject in [None, Some("ann".into())] {
                 let claims = Claims { issuer: issuer.clone(), subject, ..claims() };
                 let text = keys.seal(&claims, &seen).unwrap();
@@ -158,7 +162,7 @@ fn a_token_above_the_limit_is_not_looked_at() {
         assert_eq!(code(open(&text)), ErrorCode::TokenTooLarge);
         assert_eq!(code(SessionToken::open_unverified(&text)), ErrorCode::TokenTooLarge);
     }
-    let verbose = Claims { subject: Some("x".repeat(TOKEN_BYTES_MAX)), ..claims() };
+    let verbose = Claims { subject: Some("x".repeat(TOKEN_BYTES_MAX).into()), ..claims() };
     assert_eq!(code(keys().seal(&verbose, &seen())), ErrorCode::TokenTooLarge);
 }
 

@@ -19,15 +19,15 @@ pub(super) fn encode(bytes: &[u8], text: &mut [u8]) -> usize {
 pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<usize> {
     let (groups, _) = text.as_chunks::<16>();
     let (places, _) = bytes.as_chunks_mut::<12>();
-    let mut seen = u8x16_splat(0xff);
+    let mut unknown = u8x16_splat(0);
     for (sixteen, place) in groups.iter().zip(places) {
-        let (values, known) = values(load(sixteen));
-        seen = v128_and(seen, known);
+        let (values, none) = values(load(sixteen));
+        unknown = v128_or(unknown, none);
         if let Some((twelve, _)) = store(values).split_first_chunk::<12>() {
             *place = *twelve;
         }
     }
-    u8x16_all_true(seen).then_some(groups.len())
+    (!v128_any_true(unknown)).then_some(groups.len())
 }
 
 fn load(bytes: &[u8; 16]) -> v128 {
@@ -48,29 +48,51 @@ fn letters(bytes: v128) -> v128 {
     let third = v128_and(u32x4_shl(lanes, 10), u32x4_splat(0x003f_0000));
     let fourth = v128_and(u32x4_shl(lanes, 24), u32x4_splat(0x3f00_0000));
     let bits = v128_or(v128_or(first, second), v128_or(third, fourth));
-    // Each range begins where the one before ends, so much further on or back.
-    let from = |least: u8, by: u8| v128_and(u8x16_ge(bits, u8x16_splat(least)), u8x16_splat(by));
-    let upper = u8x16_add(bits, u8x16_splat(b'A'));
-    let lower = u8x16_add(upper, from(26, b'a' - b'A' - 26));
-    let digits = u8x16_sub(lower, from(52, b'a' + 26 - b'0'));
-    let hyphen = u8x16_sub(digits, from(62, b'0' + 10 - b'-'));
-    u8x16_add(hyphen, from(63, b'_' - b'-' - 1))
+    // Of each range what is to be added: 13 stands for the first, 0 for the second, then every value has a place of its own.
+    let place =
+        v128_or(u8x16_sub_sat(bits, u8x16_splat(51)), v128_and(i8x16_lt(bits, i8x16_splat(26)), u8x16_splat(13)));
+    i8x16_add(bits, i8x16_swizzle(FROM_VALUE, place))
 }
 
-/// The twelve bytes of sixteen characters, and in which places one stands.
+/// The twelve bytes of sixteen characters, and what is not 0 in a place where none stands.
 fn values(text: v128) -> (v128, v128) {
-    let within = |from: u8, to: u8| u8x16_le(u8x16_sub(text, u8x16_splat(from)), u8x16_splat(to - from));
-    let is = |char: u8| u8x16_eq(text, u8x16_splat(char));
-    let (upper, lower, digit) = (within(b'A', b'Z'), within(b'a', b'z'), within(b'0', b'9'));
-    let (hyphen, line) = (is(b'-'), is(b'_'));
-    let known = v128_or(v128_or(v128_or(upper, lower), v128_or(digit, hyphen)), line);
-    let by = |range: v128, first: u8, value: u8| v128_and(range, u8x16_splat(value.wrapping_sub(first)));
-    let letters = v128_or(by(upper, b'A', 0), by(lower, b'a', 26));
-    let others = v128_or(v128_or(by(digit, b'0', 52), by(hyphen, b'-', 62)), by(line, b'_', 63));
-    let bits = u8x16_add(text, v128_or(letters, others));
-    let first = u32x4_shl(v128_and(bits, u32x4_splat(0x3f)), 18);
-    let second = u32x4_shl(v128_and(bits, u32x4_splat(0x3f00)), 4);
-    let third = v128_and(u32x4_shr(bits, 10), u32x4_splat(0x0fc0));
-    let lanes = v128_or(v128_or(first, second), v128_or(third, u32x4_shr(bits, 24)));
-    (i8x16_shuffle::<2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, 3, 7, 11, 15>(lanes, lanes), known)
+    let half = u8x16_splat(0x0f);
+    let (high, low) = (v128_and(u32x4_shr(text, 4), half), v128_and(text, half));
+    let unknown = v128_and(i8x16_swizzle(ROWS, high), i8x16_swizzle(OUTSIDE, low));
+    // All of one row are as far from their values, but for the line.
+    let line = v128_and(i8x16_eq(text, i8x16_splat(b'_' as i8)), i8x16_splat(33));
+    let bits = i8x16_add(i8x16_add(text, i8x16_swizzle(FROM_CHAR, high)), line);
+    // The first of two highest, then the first two of four.
+    let twelve = v128_or(v128_and(u16x8_shl(bits, 6), u16x8_splat(0x0fc0)), u16x8_shr(bits, 8));
+    let lanes = i32x4_dot_i16x8(twelve, i16x8(1 << 12, 1, 1 << 12, 1, 1 << 12, 1, 1 << 12, 1));
+    (i8x16_shuffle::<2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, 3, 7, 11, 15>(lanes, lanes), unknown)
 }
+
+/// What is added to a value to get its character.
+const FROM_VALUE: v128 = {
+    const DIGIT: i8 = b'0' as i8 - 52;
+    const HYPHEN: i8 = b'-' as i8 - 62;
+    const LINE: i8 = b'_' as i8 - 63;
+    const UPPER: i8 = b'A' as i8;
+    const LOWER: i8 = b'a' as i8 - 26;
+    i8x16(LOWER, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, DIGIT, HYPHEN, LINE, UPPER, 0, 0)
+};
+
+/// What is added to a character to get its value, by its row of sixteen.
+const FROM_CHAR: v128 = {
+    const HYPHEN: i8 = 62 - b'-' as i8;
+    const DIGIT: i8 = 52 - b'0' as i8;
+    const UPPER: i8 = -(b'A' as i8);
+    const LOWER: i8 = 26 - b'a' as i8;
+    i8x16(0, 0, HYPHEN, DIGIT, UPPER, UPPER, LOWER, LOWER, 0, 0, 0, 0, 0, 0, 0, 0)
+};
+
+/// A bit for each row that holds characters (two hold them in the same places), and one for all others.
+const ROWS: v128 = u8x16(32, 32, 1, 2, 4, 8, 4, 16, 32, 32, 32, 32, 32, 32, 32, 32);
+
+/// The rows that hold none in a place.
+const OUTSIDE: v128 = {
+    const ALL: u8 = 1 | 2 | 8 | 16 | 32;
+    const MOST: u8 = 1 | 32;
+    u8x16(MOST | 4, MOST, MOST, MOST, MOST, MOST, MOST, MOST, MOST, MOST, MOST | 2, ALL, ALL, ALL & !1, ALL, ALL & !8)
+};

@@ -40,7 +40,7 @@ fn open(text: &str) {
         }
         assert_eq!(token.claims(), token.identity(), "what has claims here was verified");
         if let Some(claims) = token.claims() {
-            assert!(NOW < claims.expires_at && claims.issuer == ISSUER);
+            assert!(NOW < claims.expires_at && *claims.issuer == *ISSUER);
             // What was read can be minted again, and says the same.
             let again = keys.seal(claims, token.signed()).and_then(|text| keys.open(&text, NOW, ISSUER, 0));
             match again {

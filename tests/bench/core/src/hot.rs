@@ -425,7 +425,7 @@ fn wide() -> Result<String, SessionError> {
         seen.record_read(&Space::first("default")?, Dot::new(ReplicaId::new("bench", [random; 10])?, 1));
     }
     let claims = Claims {
-        issuer: Config::default().issuer,
+        issuer: Config::default().issuer.into(),
         subject: Some("ann".into()),
         session: SessionId::new(NOW, [7; 10]),
         client: None,
