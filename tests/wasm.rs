@@ -86,7 +86,8 @@ const SINK: &str = "
 
 fn drain(replica: &Replica) -> Vec<JsValue> {
     let sink = Function::new_no_args(&format!("return {{ {SINK} }};")).call0(&JsValue::NULL).unwrap();
-    assert!(replica.poll(sink.unchecked_ref::<Sink>()));
+    replica.attend(sink.clone().unchecked_into::<Sink>());
+    assert!(replica.poll());
     Array::from(&at(&sink, "list")).iter().collect()
 }
 

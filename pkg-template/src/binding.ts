@@ -55,8 +55,10 @@ export interface CoreReplica {
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
   persisted(n: number, now: number): void;
-  /** Hands every effect to `sink`. */
-  poll(sink: CoreSink): boolean;
+  /** Who collects effects. */
+  attend(sink: CoreSink): void;
+  /** Hands over every effect. */
+  poll(): boolean;
   interest(changes: boolean, conflicts: boolean, sessions: boolean): void;
   /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
   room(): Float64Array;

@@ -109,6 +109,7 @@ export class Driver {
     this.keyed = parts.keyed;
     this.roles = parts.roleOf === undefined ? undefined : new Roles(parts.roleOf, (error) => this.error(error));
     this.#id = parts.core.id;
+    parts.core.attend(this.#effects);
     this.#waits = new Waits((id) => this.#unlessOver((core) => core.cancel(id)), parts.timer);
     this.storage = parts.storage;
     this.#persisted = parts.storage.durable !== false;
@@ -296,7 +297,7 @@ export class Driver {
   #drain(): boolean {
     if (this.#over !== undefined) return true;
     try {
-      if (!this.#parts.core.poll(this.#effects)) throw new Error('the instance trapped earlier');
+      if (!this.#parts.core.poll()) throw new Error('the instance trapped earlier');
     } catch (thrown) {
       this.#crash(thrown);
       return false;

@@ -43,7 +43,7 @@ export function begins(): void {
 function session(at: number): unknown {
   const shape = { [`shape${at}`]: at };
   const raw = { ...shape, info: () => INFO, set() {}, glance() {}, handOver: () => Float64Array.of(0, 1), recordReads() {} } as unknown as CoreSession;
-  const core = { ...shape, id: '', poll: () => true, room: () => Float64Array.from({ length: 6 }, () => ROOM) } as unknown as CoreReplica;
+  const core = { ...shape, id: '', attend() {}, poll: () => true, room: () => Float64Array.from({ length: 6 }, () => ROOM) } as unknown as CoreReplica;
   const [storage, clock] = [memory(), Date.now];
   // In the order in which a replica that is opened has them: that too is its shape.
   const driver = new Driver({ core, keyed: false, logged: 0, snapshot: 0, storage, unlock() {}, clock, ownClock: false, timer, roleOf: undefined, idle: undefined, frozen: false });

@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::{RefCell, RefMut};
+use core::cell::{Cell, RefCell, RefMut};
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -21,6 +21,8 @@ use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
 #[wasm_bindgen]
 pub struct Replica {
     core: Shared,
+    /// Who collects effects.
+    sink: Cell<Option<Sink>>,
 }
 
 /// Whose role, and in which space.
@@ -54,7 +56,7 @@ impl Replica {
             }
         };
         let core = crate::replica::Replica::open(options::config(config, seed)?, millis(now))?;
-        Ok(Self { core: Rc::new(RefCell::new(core)) })
+        Ok(Self { core: Rc::new(RefCell::new(core)), sink: Cell::new(None) })
     }
 
     /// Takes back what storage has: the snapshot, then each record, in order.
@@ -251,13 +253,21 @@ impl Replica {
         Ok(())
     }
 
-    /// Hands every effect to `sink`, each after the borrow was given back; false where the instance has trapped earlier. It is called
+    /// Who collects effects from now on. Told once, for an object that crosses with every [`Self::poll`] takes longer than one that
+    /// hands over nothing.
+    pub fn attend(&self, sink: Sink) {
+        self.sink.set(Some(sink));
+    }
+
+    /// Hands over every effect, each after the borrow was given back; false where the instance has trapped earlier. It is called
     /// after every call, and an answer that may be an error crosses as a list.
-    pub fn poll(&self, sink: &Sink) -> bool {
+    pub fn poll(&self) -> bool {
         loop {
             let Ok(next) = borrow(&self.core).map(|mut core| core.poll()) else { return false };
             let Some(effect) = next else { return true };
-            hand_over(&effect, sink);
+            let sink = self.sink.take();
+            sink.iter().for_each(|sink| hand_over(&effect, sink));
+            self.sink.set(sink);
         }
     }
 
