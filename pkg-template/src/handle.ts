@@ -199,6 +199,11 @@ export class Handle {
     if (idle !== undefined) this.#idleEnd = now + idle;
   }
 
+  token(): string {
+    const { raw } = this;
+    return this.driver.call((_, now) => raw.token(now), undefined, this.asking());
+  }
+
   call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {
     const { raw } = this;
     return this.driver.call((_, now) => run(raw, now), keep, this.asking());

@@ -51,7 +51,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (config.keys !== undefined && every !== false) config.session = { ...config.session, publishEvery: optional(every, 'session.publishEvery') ?? PUBLISH_EVERY };
   const heartbeat = optional(options.heartbeat, 'heartbeat');
   if (heartbeat !== undefined) config.heartbeat = heartbeat;
-  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: toClock(options.clock ?? Date.now), frozen: options.values === 'frozen' };
+  return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock === undefined ? Date.now : toClock(options.clock), frozen: options.values === 'frozen' };
 }
 
 /** A clock whose every answer is checked, and whole. */

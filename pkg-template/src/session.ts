@@ -73,7 +73,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   get token(): Token {
-    return this.#handle.call((raw, now) => raw.token(now)) as Token;
+    return this.#handle.token() as Token;
   }
 
   async sealed(options?: Wait & { detached?: boolean | undefined }): Promise<Token> {
