@@ -179,6 +179,7 @@ impl Replica {
     pub fn peek(&self, handle: SessionHandle, key: &str, now: Millis) -> Result<Option<Item>, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
+        self.service.manager.check(&state.id, 0, now)?;
         self.permit(state, Right::Read)?;
         let set = self.store.live(&state.space, key);
         let mut deciding = Deciding::default();

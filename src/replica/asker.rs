@@ -61,7 +61,7 @@ impl Replica {
             });
         };
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
-        state.admit(self.now)?;
+        self.alive(state)?;
         let user = state.user.clone();
         // The host is God, and may make others so; in all spaces at once, as God is.
         let hosted = || self.service.hosted.role(user.as_deref(), state.space.name()) == Some(RoleType::God);

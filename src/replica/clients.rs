@@ -49,6 +49,8 @@ pub(super) struct Client {
     pub(super) spaces: Vec<(Space, Right)>,
     /// What of the fleet's records it has seen: before that is here nobody knows what it may do.
     pub(super) seen: VersionVector,
+    /// When its token was minted: then the session was used.
+    pub(super) issued: Millis,
     /// When its token ends, leeway included.
     pub(super) until: Millis,
 }
@@ -71,7 +73,7 @@ impl Replica {
             return Err(SessionError::new(ErrorCode::RateLimited, cause).with(details));
         }
         self.links.open.insert(link, Peer::new(self.links.timing, now).behind_gate(gate));
-        self.links.clients.insert(link, client);
+        self.take_client(link, client);
         Ok(())
     }
 
@@ -93,9 +95,14 @@ impl Replica {
         }
         let peer = Peer::resumed(self.links.timing, frame.from, holds, now).behind_gate(gate);
         self.links.open.insert(link, peer);
-        self.links.clients.insert(link, client);
+        self.take_client(link, client);
         self.fresh.push(Effect::Event(Event::Peers(self.links.known())));
         Ok(())
+    }
+
+    fn take_client(&mut self, link: LinkId, client: Client) {
+        self.service.manager.learn(&client.session, client.issued.min(self.now));
+        self.links.clients.insert(link, client);
     }
 
     /// [`Replica::exchange`] with a client, which shows `pass` with each request.
@@ -105,6 +112,7 @@ impl Replica {
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
+        self.service.manager.learn(&client.session, client.issued.min(now));
         self.answer_client(reply, bytes, &client, gate)
     }
 
@@ -163,7 +171,7 @@ impl Replica {
         let claims = token.identity().ok_or_else(unsigned)?;
         // Whoever was killed, logged out, or idle for too long does not join either.
         self.judge(&claims.session, claims.subject.as_deref())?;
-        self.service.manager.check(&claims.session, now)?;
+        self.check_idle(claims, now)?;
         let seen = token.signed().get(&self.service.system).map(Dependencies::replicas).unwrap_or_default();
         Ok(self.client(claims, pass, seen, now))
     }
@@ -174,8 +182,9 @@ impl Replica {
         spaces.push((claims.space.clone(), Right::Write));
         spaces.retain(|(space, _)| !space.name().starts_with('$'));
         let until = claims.expires_at.saturating_add(self.leeway);
-        let client =
-            Client { session: claims.session, user: claims.subject.as_deref().map(Into::into), spaces, seen, until };
+        let (session, issued) = (claims.session, claims.issued_at);
+        let user = claims.subject.as_deref().map(Into::into);
+        let client = Client { session, user, spaces, seen, issued, until };
         let gate = Gate::new(self.allowed(&client), self.client_limits, now);
         (client, gate)
     }

@@ -10,11 +10,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Replica;
+use crate::error::SessionError;
 use crate::id::{ReplicaId, SessionId};
 use crate::mutant::{Mutant, Service, off};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats, Told};
 use crate::service::system::shared;
+use crate::session::claims::Claims;
 use crate::store::roster::{LEASE, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::time::Millis;
 
@@ -193,7 +195,9 @@ impl Replica {
         self.service.manager.note_told(id, Told::Current);
         let Some(session) = self.service.manager.get(id) else { return };
         let SessionInfo { user, client, address, space, active, expires, queries, .. } = session.clone();
-        let (home, told, running) = (self.id, self.now, self.running(id));
+        // It is the latest word, whoever's clock was ahead when the one before was said.
+        let before = self.store.roster().get(id).map_or(0, |row| row.told);
+        let (home, told, running) = (self.id, self.now.max(before.saturating_add(1)), self.running(id));
         let row = Row { home, user, client, address, space, active, expires, queries, running, told };
         self.store.roster_mut().put(*id, row);
     }
@@ -254,7 +258,7 @@ impl Replica {
         for id in sessions {
             self.heed_stops(id);
             let Some(row) = self.store.roster().get(id).filter(|row| row.home != self.id) else { continue };
-            let active = row.active;
+            let active = last_use(row, self.now);
             let in_use = |known: &SessionInfo| known.handles > 0 || known.queries > 0 || known.active > active;
             let idle = |known: &SessionInfo| !in_use(known) || off(Mutant::Service(Service::Handover));
             if self.service.manager.get(id).is_some_and(idle) {
@@ -270,6 +274,17 @@ impl Replica {
             }
         }
         self.heed_limits(sessions);
+    }
+
+    /// When a session was last used, as its home has told.
+    pub(super) fn told_use(&self, id: &SessionId) -> Millis {
+        self.store.roster().get(id).map_or(0, |row| last_use(row, self.now))
+    }
+
+    /// Whether the session of a token is over by what is known here, its last use elsewhere included.
+    pub(super) fn check_idle(&self, claims: &Claims, now: Millis) -> Result<(), SessionError> {
+        let used = claims.issued_at.min(now).max(self.told_use(&claims.session));
+        self.service.manager.check(&claims.session, used, now)
     }
 
     /// A session, as it is known here or as its home has told, and how old that word is; unless it was killed or ended.
@@ -307,4 +322,10 @@ impl Replica {
         };
         Some((session, age))
     }
+}
+
+/// When a session was last used as far as its home has told: what runs is use, and nobody's clock is ahead of the own one.
+fn last_use(row: &Row, now: Millis) -> Millis {
+    let used = if row.queries > 0 { row.active.max(row.told) } else { row.active };
+    used.min(now)
 }

@@ -195,7 +195,7 @@ impl Replica {
             state.vector.record_read(&space, *dot);
         }
         // Whoever has read was here: the session is in use, unless it is over already.
-        let _ = self.service.manager.touch(&id, self.now);
+        let _ = self.touch(&id);
         Ok(())
     }
 

@@ -252,6 +252,7 @@ impl Replica {
                 &inner
             }
         };
+        self.end_run_out(link);
         // What still comes over a link that is closed is not read: nobody counts it.
         let Some(mut peer) = self.links.open.take(link) else {
             return if off(Mutant::Trust(Trust::Closed)) { Frame::receive(bytes).map(drop) } else { Ok(()) };
@@ -277,6 +278,15 @@ impl Replica {
             self.hear_denials(link, denied);
         }
         Ok(())
+    }
+
+    /// Ends the session of a link's client if its time is over, and the link with it, whatever the timers have done.
+    fn end_run_out(&mut self, link: LinkId) {
+        let Some(session) = self.links.clients.get(&link).map(|client| client.session) else { return };
+        let manager = &self.service.manager;
+        if manager.limits().idle.is_some() && manager.check(&session, 0, self.now).is_err() {
+            let _ = self.touch(&session);
+        }
     }
 
     /// What a frame from a link leads to: what is to be answered, and what the other end has not taken.
@@ -332,6 +342,10 @@ impl Replica {
         }
         let unbound = core::mem::take(&mut step.unbound);
         let denied = core::mem::take(&mut step.denied);
+        if let Some(session) = client.filter(|_| !step.applied.is_empty()) {
+            // Whoever writes uses the session; what is over was not listened to.
+            let _ = self.touch(&session);
+        }
         replies.extend(self.take_step(step));
         if greets || !unbound.is_empty() {
             replies.extend(peer.gate().and_then(|gate| self.ask(gate, frame.from, greets, unbound)));

@@ -89,15 +89,18 @@ impl Service {
 
     /// The clock was set back by so much.
     pub(super) fn set_back(&mut self, back: Millis) {
+        self.manager.set_back(back);
         self.queries.set_back(back);
         self.fleet.set_back(back);
         self.prune_at = self.prune_at.saturating_sub(back);
     }
 
-    /// When something is due. The absolute end of a session needs no timer: it is asked for at every use.
+    /// When something is due. The absolute end of a session needs no timer, as long as it runs nothing: it is asked for at every
+    /// use.
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let idle = self.manager.deadline().filter(|_| self.manager.limits().idle.is_some());
-        [idle, self.queries.deadline(), self.fleet.deadline(!self.manager.is_empty())].into_iter().flatten().min()
+        let timed = || self.manager.limits().idle.is_some() || self.queries.running().next().is_some();
+        let ends = self.manager.deadline().filter(|_| timed());
+        [ends, self.queries.deadline(), self.fleet.deadline(!self.manager.is_empty())].into_iter().flatten().min()
     }
 }
 
@@ -155,25 +158,25 @@ impl Replica {
             space: state.space.clone(),
             home: self.id,
             created: state.id.created(),
-            // Who mints a token has used the session. A new one is used now.
-            active: if state.resumed { state.issued_at } else { self.now },
+            // Who mints a token has used the session, and not in the future. A new one is used now.
+            active: if state.resumed { state.issued_at.min(self.now) } else { self.now },
             expires: state.ends_at.saturating_add(state.leeway),
             stats: SessionStats::default(),
             queries: 0,
             handles: 0,
             told: Told::default(),
         };
-        let told = self.store.roster().get(&state.id).map_or(0, |row| row.active);
+        let told = self.told_use(&state.id);
         self.check_fleet_limits(&info)?;
-        if self.service.manager.is_full() {
+        let known = self.service.manager.get(&state.id).is_some();
+        if !known && self.service.manager.is_full() {
             self.end_overdue(usize::MAX);
         }
-        let known = self.service.manager.get(&state.id).is_some();
         if let Err(error) = self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)
         {
             // Its time was found to be over: that holds for its other handles too.
             if known && self.service.manager.get(&state.id).is_none() {
-                self.shut(&state.id, &error);
+                self.run_out(&state.id, &error);
             }
             return Err(error);
         }
@@ -238,12 +241,39 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;
         let id = state.id;
-        if let Err(error) = self.service.manager.touch(&id, self.now) {
-            self.shut(&id, &error);
+        self.touch(&id)
+    }
+
+    /// A session is used, if it is known here. Where its time is over it ends, for all its handles.
+    pub(super) fn touch(&mut self, id: &SessionId) -> Result<(), SessionError> {
+        if let Err(error) = self.service.manager.touch(id, self.now) {
+            self.run_out(id, &error);
             return Err(error);
         }
-        self.used(&id);
+        self.used(id);
         Ok(())
+    }
+
+    /// Whether a session may operate, whatever the timers have done. That alone is no use of it.
+    pub(super) fn alive(&self, state: &SessionState) -> Result<(), SessionError> {
+        state.admit(self.now)?;
+        if self.service.manager.limits().idle.is_none() {
+            return Ok(());
+        }
+        self.service.manager.check(&state.id, 0, self.now)
+    }
+
+    /// Somebody has found that a session's time is over, and it was ended by that: it is told as what a timer finds.
+    #[cold]
+    #[inline(never)]
+    fn run_out(&mut self, id: &SessionId, error: &SessionError) {
+        self.stirred = true;
+        let over = self.service.manager.over().next_back().filter(|over| over.session.id == *id);
+        if let Some(over) = over.filter(|_| self.interest.sessions) {
+            let (status, session) = (over.status, over.session.clone());
+            self.fresh.push(Effect::Event(Event::Session { status, session }));
+        }
+        self.shut(id, error);
     }
 
     /// Writes records of the fleet. Only a replica with a key does.
@@ -443,10 +473,7 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         let (session, user, space) = (state.id, state.user.as_deref().map(shared), shared(&state.space.to_string()));
-        if let Err(error) = self.service.manager.touch(&session, now) {
-            self.shut(&session, &error);
-            return Err(error);
-        }
+        self.touch(&session)?;
         let deadline = terms.timeout.or(self.service.query_timeout).map(|timeout| now.saturating_add(timeout));
         let query = QueryPlan {
             plan: 0,

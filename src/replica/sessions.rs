@@ -120,6 +120,12 @@ impl Replica {
                 "the token is another user's; merge only one's own",
             ));
         }
+        // A later token of the session tells of its use elsewhere, and whoever brings it uses it here.
+        let id = state.id;
+        if let Some(claims) = token.claims().filter(|claims| claims.session == id) {
+            self.service.manager.learn(&id, claims.issued_at.min(now));
+        }
+        self.touch(&id)?;
         self.look_for_own_past(&token);
         let signs = self.keyring.is_some();
         if let Some(state) = self.sessions.get_mut(&handle) {
@@ -151,7 +157,7 @@ impl Replica {
         self.input(now);
         let other = token.map(|text| self.open_token(text, now)).transpose()?;
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
-        state.admit(now)?;
+        self.alive(state)?;
         let (vector, guarantees) = match &other {
             Some(token) => (token.dependencies(), Guarantees::ALL),
             None => (&state.vector, state.guarantees),

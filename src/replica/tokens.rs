@@ -37,7 +37,15 @@ impl Replica {
     /// The session's token at the present time.
     pub(super) fn mint(&mut self, handle: SessionHandle) -> Result<String, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
-        state.admit(self.now)?;
+        let id = state.id;
+        if self.keyring.is_some() {
+            state.admit(self.now)?;
+            // It tells everybody that the session was used now: so it was here.
+            self.touch(&id)?;
+        } else {
+            self.alive(state)?;
+        }
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         let vector = self.portable(state);
         let enough = if self.keyring.is_some() { self.token_bytes * ENOUGH / 8 } else { self.token_bytes };
         let names: usize = vector.iter().map(|(_, own)| own.reads.len().max(own.writes.len())).sum();

@@ -100,8 +100,8 @@ impl Replica {
         now: Millis,
     ) -> Result<WatchId, SessionError> {
         self.input(now);
+        self.use_session(session)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
-        state.admit(now)?;
         self.permit(state, Right::Read)?;
         if let Scope::Key(key) = &scope {
             self.store.limits().check_key(key)?;
@@ -176,7 +176,7 @@ impl Replica {
         let over = || SessionError::new(ErrorCode::SessionNotFound, "the subscription is over");
         let open = open.ok_or_else(over)?;
         let state = self.sessions.get(&open.session).ok_or_else(unknown)?;
-        state.admit(self.now)?;
+        self.alive(state)?;
         self.permit(state, Right::Read)?;
         let visible = self.visible(state, &open.space);
         Ok(state.vector.missing(&open.space, open.guarantees, Access::Read, &visible))

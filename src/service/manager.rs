@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -25,6 +26,9 @@ use crate::time::Millis;
 const OVER_MAX: usize = 256;
 /// How many sessions in use are passed over, at most, to find one that nobody uses.
 const PASSED_MAX: usize = 24;
+
+/// By how much a clock is set back, at least, for the idle ends of sessions to be set back with it, in milliseconds.
+const SET_BACK_MIN: Millis = 1_000;
 
 /// What a replica's sessions are bounded by.
 #[derive(Clone, Copy, Debug)]
@@ -210,14 +214,34 @@ impl SessionManager {
         Ok(())
     }
 
-    /// Whether a session, if it is known, is over by time; it is not touched.
+    /// Whether a session, if it is known, is over by time, where it was used at `used` as well; it is not touched.
     ///
     /// # Errors
     /// `SESSION_EXPIRED`.
-    pub fn check(&self, id: &SessionId, now: Millis) -> Result<(), SessionError> {
-        match self.get(id).map(|known| known.status(self.limits.idle, now)) {
+    pub fn check(&self, id: &SessionId, used: Millis, now: Millis) -> Result<(), SessionError> {
+        match self.get(id).map(|known| known.status_used(used, self.limits.idle, now)) {
             Some(status) if status != SessionStatus::Active => Err(expired(status)),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A session was used elsewhere, at this time.
+    pub fn learn(&mut self, id: &SessionId, used: Millis) {
+        self.update(id, |known| known.active = known.active.max(used));
+    }
+
+    /// The clock was set back by so much: who was not used for so long was not, still. Not by less than a second, for there may
+    /// be many.
+    pub fn set_back(&mut self, back: Millis) {
+        if self.limits.idle.is_none() || back < SET_BACK_MIN {
+            return;
+        }
+        let places: Vec<u32> = self.cache.oldest().collect();
+        for at in places {
+            let Some(known) = self.cache.get_mut(at) else { continue };
+            known.active = known.active.saturating_sub(back);
+            let due = known.due(self.limits.idle);
+            self.timers.set(at, due);
         }
     }
 

@@ -103,12 +103,19 @@ impl SessionInfo {
     /// How the session stands at `now`, where nobody may leave it unused for longer than `idle`.
     #[must_use]
     pub fn status(&self, idle: Option<Millis>, now: Millis) -> SessionStatus {
+        self.status_used(self.active, idle, now)
+    }
+
+    /// As [`SessionInfo::status`], where it was used at `used` as well.
+    #[must_use]
+    pub fn status_used(&self, used: Millis, idle: Option<Millis>, now: Millis) -> SessionStatus {
+        let active = self.active.max(used);
         if now >= self.expires && !off(Mutant::Service(Service::Ends)) {
             return SessionStatus::Expired;
         }
         match idle {
             Some(_) if off(Mutant::Service(Service::Idle)) => SessionStatus::Active,
-            Some(idle) if self.queries == 0 && now >= self.active.saturating_add(idle) => SessionStatus::IdleExpired,
+            Some(idle) if self.queries == 0 && now >= active.saturating_add(idle) => SessionStatus::IdleExpired,
             _ => SessionStatus::Active,
         }
     }

@@ -18,6 +18,7 @@ mod console;
 mod enemy;
 mod fences;
 mod fleet;
+mod idle;
 mod limits;
 mod logins;
 #[cfg(feature = "mutants")]

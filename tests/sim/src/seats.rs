@@ -243,10 +243,8 @@ impl World {
             let decisive = decisive.into_iter().filter(|dot| held.contains(*dot));
             let seen = seen.into_iter().chain(decisive).collect();
             let ends = fleet.ledger.lives.get(&id).map_or(0, |life| life.ends);
-            // Who mints a token uses the session, perhaps: it is the token that is younger by it.
-            if let Some(life) = fleet.ledger.lives.get_mut(&id) {
-                life.used = life.used.max(now);
-            }
+            // Who mints a token uses the session.
+            fleet.ledger.minted(node, id, now)?;
             let ticket = Ticket { text, id, user, minted: now, ends, seen };
             if fleet.tickets.len() < MOST {
                 fleet.tickets.push(ticket);

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 338_800),
-    ("openReplica, inline", 360_900),
-    ("openReplica, workerd", 369_500),
+    ("the module", 339_800),
+    ("openReplica, inline", 361_800),
+    ("openReplica, workerd", 370_400),
     (".", 37_500),
     ("./browser", 9_000),
     ("./cloudflare", 34_500),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_000),
-    ("./bundle", 373_400),
+    ("./bundle", 374_400),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

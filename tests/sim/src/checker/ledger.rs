@@ -248,6 +248,15 @@ impl Ledger {
         }
     }
 
+    /// Judges that a session was given a token: it is used by that, and was not over.
+    pub fn minted(&mut self, node: usize, id: SessionId, now: Millis) -> Result<(), Alarm> {
+        if self.surely_over(&id, now) {
+            return raise(Kind::Expiry, format!("n{node} gives a token to {id}, whose time is over"));
+        }
+        self.used(node, id, now);
+        Ok(())
+    }
+
     /// Judges whether a session was let in, with the token that it was given at `minted`.
     pub fn entered(
         &mut self,
