@@ -223,7 +223,13 @@ export class Front {
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
   read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
-    if (at >= 0) return this.#log.read(at, reader, copies);
+    if (at >= 0) {
+      const { units } = this.#log;
+      const copy = this.#log.read(at, reader, copies);
+      // Of what was held as much counted as its text would be with nothing escaped in it: from now on it is the text that counts.
+      this.#bytesLeft -= (this.#log.units - units) * BYTES_A_UNIT;
+      return copy;
+    }
     const plain = copies.ready.plain(key, reader.covered);
     return plain === undefined ? copies.get(key, reader) : plain;
   }
@@ -231,6 +237,11 @@ export class Front {
   /** Whether a value that is about to be written takes the place of one that nobody has seen: then its text may never be wanted. */
   holds(copies: Copies, key: string): boolean {
     return this.logged === copies && this.#log.holds(key);
+  }
+
+  /** A copy of a value has ended before the value did: so, as a rule, would the next. */
+  unheld(): void {
+    this.#log.unheld();
   }
 
   /**

@@ -13,6 +13,8 @@ const UNITS = 4_096;
 const NUMBER = 24;
 const WHOLE = 11;
 const AROUND = 4;
+/** The fewest of a place of a list, as they are counted here. */
+const PLACE = 3;
 
 /** Copies an object; or makes its text, as `encode` does, where there is more to it than plain data. */
 export function hold(value: object): Encoded | { readonly kind: 1; readonly value: Held } {
@@ -48,6 +50,8 @@ export class Held {
     this.length += 2;
     if (Array.isArray(value)) {
       const { length } = value;
+      // Nothing of it has been read yet, and would be in vain.
+      if (this.length + PLACE * length > UNITS) return this.#ended(value);
       const list = new Array<unknown>(length);
       for (let at = 0; at < length; at += 1) {
         this.length += 1;
@@ -87,6 +91,11 @@ export class Held {
         }
         if (depth > 0 && plain(value)) return this.#copied(value, depth - 1);
     }
+    return this.#ended(value);
+  }
+
+  /** What the copy ends with. */
+  #ended<T>(value: T): T {
     this.length = Number.POSITIVE_INFINITY;
     return value;
   }
@@ -101,13 +110,13 @@ export class Held {
 /** Whether an object is one of plain data, as far as can be told without running anything of it. */
 function plain(value: object): boolean {
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
-  if (Array.isArray(value)) return value.length <= UNITS;
+  if (Array.isArray(value)) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Whether every object seems to have properties that are not its own. */
+/** Whether every object seems to have properties that are not its own, or may not be given any of these names. */
 function polluted(): boolean {
   for (const _ in Object.prototype) return true;
-  return false;
+  return !Object.isExtensible(Object.prototype);
 }

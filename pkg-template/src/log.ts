@@ -41,7 +41,7 @@ export class Log {
   /** Whether keys come again, so that each is looked up; and how many were found. */
   #hot = false;
   #found = 0;
-  /** Whether any value is held; and whether more are, for nobody has read one. */
+  /** Whether any value is held; and whether more are, for nobody has read one, and none was more than can be. */
   #held = false;
   #holds = true;
   /** The key that was looked up by `holds`, since the last write of a new one, and where it stands. */
@@ -67,6 +67,11 @@ export class Log {
     // It is looked up again when it is written.
     this.#asked = key;
     return this.#place !== NOWHERE;
+  }
+
+  /** No more values of this log are held. */
+  unheld(): void {
+    this.#holds = false;
   }
 
   /** Where the last write of a key stands, or -1. */
@@ -107,7 +112,7 @@ export class Log {
     if (kind === 3) return undefined;
     reader.note(this.#marks[kind]);
     if (typeof this.#texts[2 * at + 1] !== 'string') {
-      this.#holds = false;
+      this.unheld();
       this.#write(at);
     }
     return copies.values.copy(kind, this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string);

@@ -110,7 +110,10 @@ export class SyncHandle<M> implements SyncSession<M> {
   /** An object that takes the place of another in the log is copied, so that of all but the last no text is ever made. */
   #encode(key: string, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
     const holds = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined && this.#front.holds(this.#handle.copies, key);
-    return holds ? hold(value) : encode(value);
+    if (!holds) return encode(value);
+    const held = hold(value);
+    if (typeof held.value === 'string') this.#front.unheld();
+    return held;
   }
 
   /** Writes in front of the core; false where the core must be asked. */

@@ -1,7 +1,9 @@
 // Objects that are written again and again before the core is told: copied, and made text of once. Nothing may show it but the
 // time that it takes: the text is the one of the moment of the write, what is refused is refused then, and code of the value runs once.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { numbers, open, openAll, pull, thrown, warm } from './support.mjs';
 
 /** A session in whose log keys come again. */
@@ -136,6 +138,53 @@ test('the limits of a replica hold for objects that grow while their writes are 
   }
   assert(refused > 0);
   assert(tokyo.inspect().bytes <= 40_000);
+});
+
+test('of what is held as much counts as its text takes, once somebody has read it', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', limits: { bytes: 40_000 } });
+  const errors = [];
+  tokyo.on('error', (error) => errors.push(error));
+  const ann = hot(tokyo);
+  for (let n = 0; n < 8; n += 1) ann.sync.set(`key ${n}`, { n });
+  // Each character of these is six of the text.
+  for (let n = 0; n < 8; n += 1) ann.sync.set(`key ${n}`, { text: '\u0000'.repeat(500) });
+  for (let n = 0; n < 8; n += 1) assert.equal(ann.sync.get(`key ${n}`).text.length, 500);
+  for (let n = 0; n < 8; n += 1) ann.sync.set(`key ${n}`, 'x');
+  let accepted = 0;
+  for (let n = 0; n < 60; n += 1) {
+    try {
+      ann.sync.set(`new ${n}`, '–'.repeat(2_000));
+      accepted += 1;
+    } catch (error) {
+      assert.equal(error.code, 'QUOTA_EXCEEDED');
+    }
+  }
+  void ann.satisfied();
+  assert.deepEqual(errors, [], 'nothing that was accepted is lost');
+  assert.equal(ann.sync.get('key 0'), 'x');
+  assert.equal(ann.sync.list({ prefix: 'new ' }).length, accepted);
+});
+
+test('what cannot be held is not tried again and again, and no list is copied that is too long', async (t) => {
+  const ann = hot(await open(t, { id: 'tokyo', clock: () => 1_800_000_000_000 }));
+  const made = t.mock.method(Object, 'defineProperty');
+  const count = (value) => {
+    void ann.satisfied();
+    made.mock.resetCalls();
+    ann.sync.set('key', { before: 1 });
+    for (let n = 0; n < 100; n += 1) ann.sync.set('key', value);
+    assert.deepEqual(ann.sync.get('key'), JSON.parse(JSON.stringify(value)));
+    return made.mock.callCount();
+  };
+  for (const length of [2_000, 100_000]) assert.equal(count({ a: 1, list: Array.from({ length }, (_, at) => at) }), 0);
+  assert(count({ at: new Date(0), a: 1, b: [2] }) <= 2, 'the copy ends with a date once');
+  assert(count(Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`name ${at}`, at]))) <= 500, 'and with too many names');
+  made.mock.restore();
+});
+
+test('where nobody may change the prototype of all objects, a value may have its names', async () => {
+  const { status, stderr } = spawnSync(process.execPath, [fileURLToPath(new URL('./hold-child.mjs', import.meta.url))], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
 });
 
 test('a value may write, read and hand over while it is written itself', async (t) => {
