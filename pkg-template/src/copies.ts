@@ -8,7 +8,7 @@
 import type { Copy, Mark, Marks } from './copy.js';
 import type { Values } from './frozen.js';
 import { Page } from './page.js';
-import { type Reader, Ready } from './ready.js';
+import type { Reader, Ready } from './ready.js';
 import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
 import { NOWHERE, SHEETS, Shelf } from './shelf.js';
 
@@ -69,13 +69,14 @@ export class Copies {
   #tried = 0;
 
   /** What was read here and there. */
-  readonly ready = new Ready();
+  readonly ready: Ready;
 
   /** How values are handed out here. */
   readonly values: Values;
 
-  constructor(budget: Budget, values: Values) {
+  constructor(budget: Budget, ready: Ready, values: Values) {
     this.#budget = budget;
+    this.ready = ready;
     this.values = values;
   }
 

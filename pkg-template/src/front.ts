@@ -13,6 +13,7 @@ import { type Copy, Mark, type Stored } from './copy.js';
 import { FRESH, Frozen, FROZEN } from './frozen.js';
 import type { Held } from './hold.js';
 import { LOG_WRITES, Log } from './log.js';
+import { Ready } from './ready.js';
 import type { Handing } from './value.js';
 
 /** The most UTF-16 units of text in the log. */
@@ -176,7 +177,11 @@ export class Front {
   /** The copies of a space. */
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
-    if (copies === undefined) this.#spaces.set(space, (copies = new Copies(this.#written, this.#frozen?.table() ?? FRESH)));
+    if (copies === undefined) {
+      const ready = new Ready();
+      copies = new Copies(this.#written, ready, this.#frozen?.table(ready) ?? FRESH);
+      this.#spaces.set(space, copies);
+    }
     return copies;
   }
 

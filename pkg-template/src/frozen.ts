@@ -6,6 +6,7 @@
  * core or from a copy, under his own checks. So what is kept here is never stale, whatever is revoked, expires or changes.
  */
 import { type Copy, toCopy, type Stored } from './copy.js';
+import type { Ready } from './ready.js';
 import { decode, type Encoded, freeze, type Handing } from './value.js';
 
 /** The most that is kept of frozen objects in all spaces of a replica, in UTF-16 units of their texts, where an object counts as some more; then what was not asked for since it was as much before is let go of. */
@@ -34,9 +35,9 @@ export class Frozen {
   readonly #tables: Table[] = [];
   #units = 0;
 
-  /** Those of one more space. */
-  table(): Values {
-    const table = new Table((units) => this.#weigh(units));
+  /** Those of one more space, and what is ready there. */
+  table(ready: Ready): Values {
+    const table = new Table(ready, (units) => this.#weigh(units));
     this.#tables.push(table);
     return table;
   }
@@ -61,12 +62,14 @@ interface Kept {
 }
 
 class Table implements Values {
+  readonly #ready: Ready;
   readonly #weigh: (units: number) => void;
   /** Those that were asked for of late, and those that were before. */
   #young = new Map<string, Kept>();
   #old = new Map<string, Kept>();
 
-  constructor(weigh: (units: number) => void) {
+  constructor(ready: Ready, weigh: (units: number) => void) {
+    this.#ready = ready;
     this.#weigh = weigh;
   }
 
@@ -94,11 +97,23 @@ class Table implements Values {
     if (young?.text === text) return young.value;
     const old = this.#old.size > 0 ? this.#old.get(key) : undefined;
     const kept = old?.text === text ? old : undefined;
-    const value: unknown = kept?.value ?? freeze(JSON.parse(text));
+    // What is ready came out of the text that is known here, unless none is.
+    const value: unknown = kept?.value ?? (young === undefined && old === undefined ? this.#handed(text, this.#ready.kept(key)) : undefined) ?? freeze(JSON.parse(text));
     if (typeof value !== 'object' || value === null) return value;
     this.#young.set(key, kept ?? { text, value });
     // May begin anew with none that is young.
     this.#weigh(text.length - (young === undefined ? -OBJECT_UNITS : young.text.length));
     return value;
+  }
+
+  /** What is ready, and so is handed out, though it was let go of here: as long as the text that is made of it is the one there is. */
+  #handed(text: string, ready: unknown): unknown {
+    if (typeof ready !== 'object') return undefined;
+    try {
+      return JSON.stringify(ready) === text ? ready : undefined;
+    } catch {
+      // Nested so deeply that no text is made of it.
+      return undefined;
+    }
   }
 }

@@ -32,6 +32,11 @@ export class Ready {
     return covered === this.#state ? this.#plain[key] : undefined;
   }
 
+  /** What is kept as it is of a key, whoever has read it. */
+  kept(key: string): unknown {
+    return this.#plain[key];
+  }
+
   /** The copy of a key of which each reader gets his own. */
   json(key: string, reader: Reader): Json | undefined {
     return reader.covered === this.#state ? this.#others[key] : undefined;

@@ -12,6 +12,7 @@ import { Held } from './hold.js';
 import { Driver } from './driver.js';
 import { Page } from './page.js';
 import { timer } from './platform.js';
+import { Ready } from './ready.js';
 import { SessionHandle } from './session.js';
 import { Loose, Written } from './sheet.js';
 import { memory } from './storage/memory.js';
@@ -59,5 +60,5 @@ function session(at: number): unknown {
 
 function copies(): readonly unknown[] {
   const marks = { 0: new Mark(0), 1: new Mark(1) } as const;
-  return [new Json(''), new Held({}), new Frozen().table(), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
+  return [new Json(''), new Held({}), new Frozen().table(new Ready()), new Written([], new Uint8Array(0), marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
 }

@@ -254,3 +254,26 @@ test('of what is kept for the next reader little is left of what nobody asks for
   assert(left() <= 5, `${left()} of 50 objects that were read long ago are there yet`);
   assert.deepEqual(await ann.get('key 0'), { n: 0, text });
 });
+
+test('what is ready goes on being the one object, though much else was asked for since', async (t) => {
+  const ann = warm(await open(t, FROZEN));
+  const keys = ['a', 'b', 'c', 'd'];
+  for (const key of keys) await ann.set(key, cart(1));
+  const read = () => keys.toReversed().map((key) => ann.sync.get(key));
+  const kept = read();
+  for (let turn = 0; turn < 4; turn += 1) read();
+  const text = 'x'.repeat(60_000);
+  for (let n = 0; n < 600; n += 1) {
+    await ann.set(`key ${n % 200}`, { n, text });
+    void ann.sync.entry(`key ${n % 200}`);
+    assert(read().every((value, at) => value === kept[at]));
+  }
+  for (const [at, key] of keys.toReversed().entries()) {
+    assert.equal(ann.sync.entry(key).value, kept[at], key);
+    assert.equal(await ann.get(key), kept[at], key);
+    assert.equal(ann.live(key).value, kept[at], key);
+  }
+  assert(read().every((value, at) => value === kept[at]));
+  await ann.set('b', cart(2));
+  assert.deepEqual([ann.sync.get('b'), ann.sync.entry('b').value], [cart(2), cart(2)]);
+});

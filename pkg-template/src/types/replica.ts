@@ -125,7 +125,8 @@ export interface ReplicaOptions {
    *
    * What is written is copied either way. Bytes cannot be frozen: each read copies them. Objects of other spaces
    * (`session.remote`), siblings (`session.conflicts`) and those in events are objects of their own; the first two are frozen. Of frozen
-   * objects the replica keeps those that were asked for last, up to 16 million characters of JSON; one that was let go of is made anew.
+   * objects the replica keeps those that were asked for last, up to 16 million characters of JSON, and what `session.sync.get` has ready
+   * where storage is memory; one that was let go of is made anew.
    *
    * @example
    * ```ts

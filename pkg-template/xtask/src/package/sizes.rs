@@ -17,16 +17,16 @@ use std::path::Path;
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
     ("the module", 339_800),
-    ("openReplica, inline", 361_800),
-    ("openReplica, workerd", 370_400),
-    (".", 37_500),
+    ("openReplica, inline", 361_900),
+    ("openReplica, workerd", 370_500),
+    (".", 37_600),
     ("./browser", 9_000),
     ("./cloudflare", 34_500),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_000),
-    ("./bundle", 374_400),
+    ("./bundle", 374_500),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
