@@ -262,6 +262,10 @@ fn what_is_short_few_or_begins_alike_is_told_by_itself() {
     assert_eq!(of(8, &|at| (format!("{at:03}"), "a value".into())), 1);
     assert_eq!(of(100, &|at| (format!("{at:03}"), "v".into())), 0);
     assert_eq!(of(60, &|at| (format!("{long}{at:03}"), "a value".into())), 0);
+    // In groups: the first and the last have little in common, those that follow each other much.
+    let group = |at: usize| format!("{:03}/a-path-that-a-group-has/{:02}", at / 10, at % 10);
+    assert_eq!(of(100, &|at| (group(at), "a value".into())), 0);
+    assert!(of(100, &|at| (group(at), "a value that is longer than its key. ".repeat(3))) > 0);
 }
 
 /// A delta of the replica `a`, up to 100, whose keys are these bytes.

@@ -129,7 +129,7 @@ impl<'a> Encoding<'a> {
         self.entry(writer, entry);
     }
 
-    /// Writes what is not written yet: as a run, unless its keys are few, short, or begin so much alike that it is dearer by a fourth.
+    /// Writes what is not written yet: as a run, unless its keys are few, short, or begin so much alike that it is dearer by a third.
     #[inline(never)]
     fn flush(&mut self, writer: &mut Writer) {
         if self.run.is_empty() {
@@ -141,8 +141,11 @@ impl<'a> Encoding<'a> {
             && let Some((kind, text)) = plain(end)
         {
             let area = first.piece.through(text);
-            let shared = shared_prefix(first.as_bytes(), last.as_bytes());
-            if area.len() >= run.len() * RUN_TEXT.max(4 * shared) {
+            // Of the first and the last, which all have, and of each and the one before: keys of groups have more in common.
+            let common = shared_prefix(first.as_bytes(), last.as_bytes());
+            let shared =
+                run.array_windows().map(|[(one, _), (next, _)]| shared_prefix(one.as_bytes(), next.as_bytes()));
+            if area.len() >= run.len() * RUN_TEXT.max(4 * common) && area.len() >= 4 * shared.sum::<usize>() {
                 self.run(writer, &run, area, kind);
                 run.clear();
             }
