@@ -203,6 +203,11 @@ impl Keys {
         self.parts.append(&mut others.parts);
     }
 
+    /// Whether so many more are of one part, as those before them.
+    pub(crate) fn has_room_in_part(&self, keys: usize) -> bool {
+        keys <= PART - self.parts.last().map_or(0, |part| part.len() % PART)
+    }
+
     /// Whether the next one begins a part.
     pub(crate) fn is_part_full(&self) -> bool {
         self.parts.last().is_some_and(|part| part.len() >= PART)

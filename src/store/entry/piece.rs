@@ -16,7 +16,7 @@ pub(crate) const BLOCK: usize = 8 << 10;
 /// The most bytes of a block; less than [`WHOLE`].
 pub(crate) const BLOCK_MAX: usize = 60 << 10;
 /// A block of fewer bytes is better joined with others: what an allocation takes weighs too much.
-const SMALL: usize = 1_024;
+pub(crate) const SMALL: usize = 1_024;
 /// The length of a piece that is all of its block.
 const WHOLE: u16 = u16::MAX;
 

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{
     BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, apply, column,
@@ -14,7 +15,7 @@ use crate::error::SessionError;
 use crate::id::{Dot, SEQUENCE_MAX};
 use crate::store::delta::{Keys, Listed, ListedSet};
 use crate::store::entry::key::near_cmp;
-use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, fits};
+use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, SMALL, fits};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
@@ -113,6 +114,12 @@ impl Texts {
         self.bytes.clear();
         self.bytes.extend_from_slice(key);
         (self.from, self.key) = (0, key.len());
+    }
+
+    /// Takes the text of a run, in which the last key stands there.
+    fn take_run(&mut self, area: &str, last: Range<usize>) {
+        (self.from, self.key) = (self.bytes.len() + last.start, last.len());
+        self.bytes.extend_from_slice(area.as_bytes());
     }
 
     /// The last key, which is no piece.
@@ -214,7 +221,7 @@ impl<'b> Decoding<'_, 'b> {
         if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
     }
 
-    /// Reads a run of keys with one entry each. Their text becomes a block as it is.
+    /// Reads a run of keys with one entry each. Their text becomes a block as it is, unless it is short.
     #[inline(never)]
     fn run(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
         let area = self.input.text().ok_or("text")?;
@@ -236,11 +243,21 @@ impl<'b> Decoding<'_, 'b> {
             column::read(&mut input, count, column).ok_or("a column")?;
         }
         self.input = input;
-        // What was read by itself has a block of its own.
-        if self.settled < keys.len() {
-            self.close(keys)?;
-        }
-        let block = Block::in_pieces(area);
+        // A short text is gathered with others: a block for each would weigh as much as what is in it.
+        let block = if area.len() < SMALL && self.text.bytes.len() < BLOCK && keys.has_room_in_part(count) {
+            None
+        } else {
+            // What was gathered before has a block of its own.
+            if self.settled < keys.len() {
+                self.close(keys)?;
+            }
+            Some(Block::in_pieces(area))
+        };
+        let gathered = self.text.bytes.len();
+        let piece = |at, len| match &block {
+            Some(block) => block.counted(at, len),
+            None => Piece::within(gathered + at, len),
+        };
         let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
         let (mut at, mut last, mut before, mut longest) = (0, 0..0, self.text.last(), [0; 2]);
         let [of_keys, of_values, ahead, since] = &self.columns;
@@ -262,9 +279,7 @@ impl<'b> Decoding<'_, 'b> {
             clock = apply(clock, *since);
             (full, latest) = (full.max(sequence), latest.max(clock));
             longest = [longest[0].max(key), longest[1].max(value)];
-            let name = Key { piece: block.counted(at, key) };
-            let content = Text { piece: block.counted(middle, value) };
-            let content = text_of(kind, content);
+            let (name, content) = (Key { piece: piece(at, key) }, text_of(kind, Text { piece: piece(middle, value) }));
             let entry = DataEntry::by(Arc::clone(&author), sequence, Hlc::from_bits(clock), content, None);
             keys.put_of_run((name, ListedSet::of(Listed::Entry(entry))), more);
             (at, last, before) = (end, at..middle, text);
@@ -272,12 +287,17 @@ impl<'b> Decoding<'_, 'b> {
         if at != area.len() {
             return Err("a run of another length");
         }
-        self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
         keys.count_run(count, area.len(), longest);
-        (self.settled, self.clock, self.latest) = (keys.len(), clock, Hlc::from_bits(latest));
+        (self.clock, self.latest) = (clock, Hlc::from_bits(latest));
         if let Some(origin) = self.origins.known.get_mut(number) {
             (origin.sequence, origin.full, origin.key) = (sequence, full, keys.len() - 1);
         }
+        if block.is_none() {
+            self.text.take_run(area, last);
+            return if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) };
+        }
+        self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
+        self.settled = keys.len();
         Ok(())
     }
 
@@ -387,5 +407,52 @@ impl<'b> Decoding<'_, 'b> {
     fn expiry(&mut self) -> Result<Millis, &'static str> {
         let end = apply(Hlc::from_bits(self.clock).millis(), self.input.i64().ok_or(DAMAGED)?);
         if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+
+    use super::*;
+    use crate::codec::Writer;
+    use crate::id::{ReplicaId, Space};
+    use crate::store::delta::Delta;
+    use crate::store::limits::Limits;
+    use crate::store::{Log, SessionConsistentStore, Written};
+
+    /// Short runs with single entries between them are what is left where every so-manieth key was written again.
+    #[test]
+    fn texts_of_short_runs_share_blocks() {
+        let (Ok(space), Ok(id)) = (Space::first("s"), ReplicaId::new("a", [0; 10])) else { return };
+        for (every, len) in [(9, 8), (10, 20), (14, 60), (40, 60), (200, 1)] {
+            let mut store = SessionConsistentStore::new(Limits { batch_keys: 4_000, ..Limits::default() });
+            let mut write = |every: usize| {
+                let mut log = Log::default();
+                let put = |n: usize| log.put(&format!("{n:05}"), Written::Text(&format!("{n:.>len$}")));
+                (0..3_000).step_by(every).for_each(put);
+                assert!(store.write(&space, id, None, log.finish(), &[], 1).is_ok());
+            };
+            write(1);
+            write(every);
+            let Some(delta) = store.extract(&space, &VersionVector::new()) else { panic!("nothing") };
+            let mut writer = Writer::new();
+            delta.encode(&mut writer);
+            let read = Reader::open(&writer.finish()).and_then(|mut reader| Delta::decode(&mut reader));
+            assert_eq!(read.as_ref(), Ok(&delta));
+            let mut blocks = BTreeMap::new();
+            for (key, set) in read.iter().flat_map(|delta| &delta.keys) {
+                blocks.extend(key.piece.pinned());
+                if let Some(Content::Text(text)) = set.first().and_then(Listed::content) {
+                    blocks.extend(text.piece.pinned());
+                }
+            }
+            let (many, pinned) = (blocks.len(), blocks.values().sum::<usize>());
+            // The key before a block may stand in it once more.
+            let text = store.bytes() as usize - 3_000 * 64;
+            assert!(many <= 3_000 / 256 + 2 * text / SMALL + 1, "{many} blocks for {text} bytes: every {every}th");
+            assert!(pinned <= text + 5 * many, "{pinned} bytes for {text}: every {every}th");
+        }
     }
 }
