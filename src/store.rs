@@ -13,6 +13,7 @@ mod log;
 pub mod numbered;
 mod order;
 pub(crate) mod parts;
+mod places;
 pub mod roster;
 pub mod space;
 pub mod stage;
@@ -265,10 +266,12 @@ impl SessionConsistentStore {
         }
         let hlc = self.clock.tick(now);
         let author = self.authors.of(replica, session);
+        let state = self.space_mut(space);
+        let hashes = state.hashes(batch.iter().map(|mutation| &mutation.key));
         let entries = batch.into_iter().map(|Mutation { key, content, expires_at }| {
             (key, DataEntry::by(Arc::clone(&author), dot.sequence, hlc, content, expires_at))
         });
-        self.space_mut(space).write(dot, entries);
+        state.write(dot, &hashes, entries);
         Ok(dot)
     }
 
@@ -281,7 +284,7 @@ impl SessionConsistentStore {
         let dot = self.next_dot(space, replica)?;
         let nothing = || SessionError::new(ErrorCode::SpaceNotFound, "nothing of the space is held here");
         self.changes += 1;
-        self.spaces.get_mut(space).ok_or_else(nothing)?.write(dot, core::iter::empty());
+        self.spaces.get_mut(space).ok_or_else(nothing)?.write(dot, &[], core::iter::empty());
         Ok(dot)
     }
 

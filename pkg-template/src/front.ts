@@ -258,25 +258,34 @@ export class Front {
     const log = this.#log;
     const { size } = log;
     if (size > 0 && (this.#account !== account || this.#bits !== bits || now - this.#now >= LOG_MS)) return this.#anew();
+    if (!this.append(key, kind, encoded)) {
+      const units = key.length + (typeof encoded === 'string' ? encoded : encoded.text).length;
+      if (size > 0 && (size >= this.#logWrites || log.units + units > this.#logUnits)) return this.#anew();
+      const lacks = () => this.#keysLeft < 1 || this.#bytesLeft < units * BYTES_A_UNIT + OVERHEAD;
+      if (!lacks()) return false;
+      this.#ask();
+      return lacks() ? false : undefined;
+    }
+    if (size > 0) return true;
+    this.#account = account;
+    this.#bits = bits;
+    this.#now = now;
+    this.logged = copies;
+    this.turned();
+    this.#host.soon();
+    return true;
+  }
+
+  /** The same behind a write of the same session, under the same guarantees, in the same turn: all that is looked at there is as it was. */
+  append(key: string, kind: Stored, encoded: string | Held): boolean {
+    const log = this.#log;
     const at = log.again(key);
     if (at >= 0 && this.#rewrite(at, kind, encoded)) return true;
     const value = typeof encoded === 'string' ? encoded : encoded.text;
     const units = key.length + value.length;
-    if (size > 0 && (size >= this.#logWrites || log.units + units > this.#logUnits)) return this.#anew();
     const bytes = units * BYTES_A_UNIT + OVERHEAD;
-    if (this.#keysLeft < 1 || this.#bytesLeft < bytes) {
-      this.#ask();
-      return this.#keysLeft < 1 || this.#bytesLeft < bytes ? false : undefined;
-    }
+    if (log.size >= this.#logWrites || log.units + units > this.#logUnits || this.#keysLeft < 1 || this.#bytesLeft < bytes) return false;
     if (key.length > this.#keyUnits || value.length > this.#valueUnits) return false;
-    if (size === 0) {
-      this.#account = account;
-      this.#bits = bits;
-      this.#now = now;
-      this.logged = copies;
-      this.turned();
-      this.#host.soon();
-    }
     this.#keysLeft -= 1;
     this.#bytesLeft -= bytes;
     log.add(key, kind, value);

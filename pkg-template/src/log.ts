@@ -81,7 +81,9 @@ export class Log {
   }
 
   add(key: string, kind: Stored, value: string): void {
-    this.#texts.push(key, value);
+    // Where the log before was large, its place is there: to append grows a list, and copies it, again and again.
+    this.#texts[2 * this.size] = key;
+    this.#texts[2 * this.size + 1] = value;
     this.#lengths[2 * this.size] = key.length;
     this.#say(this.size, kind, value);
     this.units += key.length + value.length;
@@ -120,6 +122,7 @@ export class Log {
 
   /** Gives everything to the core, which makes one write of it. */
   send(raw: CoreSession, bits: number, now: number): void {
+    this.#texts.length = 2 * this.size;
     for (let at = 0; this.#held && at < this.size; at += 1) this.#write(at);
     let from = 0;
     let end = this.#end(from);
@@ -152,9 +155,9 @@ export class Log {
     this.#held = false;
     this.#holds = true;
     this.#asked = undefined;
+    this.#texts = this.size < MANY ? [] : new Array<string>(2 * this.size);
     this.size = 0;
     this.units = 0;
-    this.#texts = [];
     this.#marks = marksOfLog();
     if (this.#known > 0) this.#places.clear();
     this.#known = 0;

@@ -118,13 +118,20 @@ abstract class Texts implements Sheet {
   }
 }
 
+/** How many of the writes are deletions. In a loop: it is looked at with each log. */
+function deleted(kinds: Uint8Array): number {
+  let gone = 0;
+  for (let at = 0; at < kinds.length; at += 1) if (kinds[at] === 3) gone += 1;
+  return gone;
+}
+
 /** The writes of a log, once the core was given them. */
 export class Written extends Texts {
   readonly #kinds: Uint8Array;
   readonly #marks: Marks;
 
   constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks) {
-    super(texts, kinds.reduce((gone, kind) => (kind === 3 ? gone + 1 : gone), 0));
+    super(texts, deleted(kinds));
     this.#kinds = kinds;
     this.#marks = marks;
   }

@@ -30,6 +30,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   #turn = -1;
   #ready: Ready | undefined;
   #covered = -1;
+  // In which of them a write was accepted in front of the core.
+  #wrote = -1;
 
   constructor(handle: Handle, guarantees?: Guarantees) {
     this.#handle = handle;
@@ -79,8 +81,16 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
-    // A string is looked into when it is handed over, together with others.
-    if (typeof value === 'string' && options === undefined && this.#write(toKey(key), 0, value)) return;
+    if (typeof value === 'string' && options === undefined) {
+      const front = this.#front;
+      const name = toKey(key);
+      // As for reads. A string is looked into when it is handed over, together with others.
+      if (front.turn === this.#wrote && front.serves > 0 && name !== '' && front.append(name, 0, value)) {
+        front.serves -= 1;
+        return;
+      }
+      if (this.#write(name, 0, value)) return;
+    }
     const { kind, value: encoded } = this.#encode(key, value, options);
     const name = toKey(key);
     const ttl = options === undefined ? -1 : toTtl(options);
@@ -124,6 +134,7 @@ export class SyncHandle<M> implements SyncSession<M> {
       const now = handle.front.now();
       if (!handle.within(now)) return false;
       const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
+      if (written === true && handle.roles === undefined) this.#wrote = this.#front.turn;
       if (written !== undefined) return written;
     }
   }

@@ -1,9 +1,10 @@
 //! What a host has written, on its way into the store: a batch whose texts are pieces of few blocks.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::store::Mutation;
-use crate::store::entry::piece::Gather;
+use crate::store::entry::piece::{BLOCK_MAX, Block, Gather};
 use crate::store::entry::{Content, Key, Text};
 
 /// Writes, in order.
@@ -13,6 +14,44 @@ pub struct Log {
     texts: Gather,
     /// How many of them have the blocks that their texts are pieces of.
     settled: usize,
+}
+
+const TEXT: u32 = 0;
+const JSON: u32 = 1;
+
+/// About as long are the parts of a text that is too long for a block.
+const LONG: usize = 40 << 10;
+
+/// How long they are together, in whatever their lengths are.
+fn sum(pairs: &[[u32; 2]]) -> usize {
+    pairs.iter().fold(0, |sum, [key, value]| sum.saturating_add(*key as usize).saturating_add((*value >> 2) as usize))
+}
+
+/// How many bytes the first UTF-16 units of a text take: eight bytes at a time.
+fn bytes(text: &[u8], units: usize) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (mut left, mut at) = (units, 0);
+    for word in text.as_chunks::<8>().0 {
+        let word = u64::from_le_bytes(*word);
+        // A byte that goes on with a character begins no unit; one that begins four bytes, two.
+        let (more, four) =
+            ((word >> 7) & !(word >> 6) & ONES, (word >> 7) & (word >> 6) & (word >> 5) & (word >> 4) & ONES);
+        let begun = (8 + four.count_ones() - more.count_ones()) as usize;
+        if begun > left {
+            break;
+        }
+        left -= begun;
+        at += 8;
+    }
+    for byte in text.get(at..)? {
+        let begun = usize::from(byte.cast_signed() >= -0x40) + usize::from(*byte >= 0xf0);
+        if begun > left {
+            return (left == 0).then_some(at);
+        }
+        left -= begun;
+        at += 1;
+    }
+    (left == 0).then_some(at)
 }
 
 /// What is written, where it is text.
@@ -47,6 +86,72 @@ impl Log {
         }
     }
 
+    /// Adds writes of values that do not end: `text` is their keys and values, joined. Of each key there is the length in UTF-16
+    /// units, and of each value, shifted left by two bits, with what it is below: 0 a text, 1 a JSON text, 3 nothing. What may be
+    /// a block becomes one. None where these are not the lengths of the text; then the log is of no use any more.
+    #[must_use]
+    pub fn take(&mut self, text: String, lengths: &[u32]) -> Option<()> {
+        let (pairs, []) = lengths.as_chunks::<2>() else { return None };
+        self.batch.reserve(pairs.len());
+        // One unit is one byte where all is ASCII, which the sum of the lengths tells.
+        if sum(pairs) == text.len() && text.len() <= BLOCK_MAX {
+            return self.cut(text, pairs);
+        }
+        let mut rest = text.as_bytes();
+        let mut cut = |units: u32| {
+            let (_, after) = rest.split_at_checked(bytes(rest, units as usize)?)?;
+            u32::try_from(core::mem::replace(&mut rest, after).len() - after.len()).ok()
+        };
+        let pairs: Option<Vec<_>> =
+            pairs.iter().map(|[key, value]| Some([cut(*key)?, cut(value >> 2)?.checked_mul(4)? | value & 3])).collect();
+        let pairs = pairs.filter(|_| rest.is_empty())?;
+        if text.len() <= BLOCK_MAX { self.cut(text, &pairs) } else { self.split(&text, &pairs) }
+    }
+
+    /// Makes a text one block. The lengths are bytes.
+    fn cut(&mut self, text: String, pairs: &[[u32; 2]]) -> Option<()> {
+        let (block, mut from) = (Block::in_pieces(text), 0);
+        let mut next = |len: u32| {
+            let piece = block.cut(from, len as usize)?;
+            from += len as usize;
+            Some(piece)
+        };
+        for [key, value] in pairs {
+            let key = Key { piece: next(*key)? };
+            let text = Text { piece: next(value >> 2)? };
+            let content = match value & 3 {
+                TEXT => Content::Text(text),
+                JSON => Content::Json(text),
+                _ => Content::Tombstone,
+            };
+            self.batch.push(Mutation { key, content, expires_at: None });
+        }
+        (from == block.len()).then_some(())
+    }
+
+    /// What is too long for one block becomes several.
+    #[inline(never)]
+    fn split(&mut self, text: &str, pairs: &[[u32; 2]]) -> Option<()> {
+        let mut rest = text;
+        for part in pairs.chunks(pairs.len().div_ceil(text.len() / LONG + 1).max(1)) {
+            let (text, after) = rest.split_at_checked(sum(part))?;
+            rest = after;
+            match part {
+                _ if text.len() <= BLOCK_MAX => self.cut(text.into(), part)?,
+                [[key, value]] => {
+                    let (key, text) = text.split_at_checked(*key as usize)?;
+                    match value & 3 {
+                        TEXT => self.put(key, Written::Text(text)),
+                        JSON => self.put(key, Written::Json(text)),
+                        _ => self.put(key, Written::Tombstone),
+                    }
+                }
+                _ => self.split(text, part)?,
+            }
+        }
+        Some(())
+    }
+
     fn close(&mut self) {
         let block = self.texts.close();
         for Mutation { key, content, .. } in self.batch.iter_mut().skip(self.settled) {
@@ -63,5 +168,77 @@ impl Log {
             self.close();
         }
         self.batch
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = String> {
+        let short = prop_oneof!["[ -~]{0,20}", "[a-z\u{e9}\u{4e16}\u{1f600}]{0,30}", Just(String::new())];
+        let long = (
+            prop_oneof![Just("a"), Just("\u{e9}"), Just("\u{1f600}a")],
+            prop_oneof![900..1_200_usize, 4_090..4_100_usize, Just(70_000)],
+        );
+        prop_oneof![9 => short, 1 => long.prop_map(|(text, times)| text.repeat(times))]
+    }
+
+    /// What crosses of these writes.
+    fn crossing(writes: &[(String, String, u32)]) -> (String, Vec<u32>) {
+        let (mut text, mut lengths) = (String::new(), Vec::new());
+        for (key, value, kind) in writes {
+            text.push_str(key);
+            text.push_str(value);
+            let [key, value] = [key, value].map(|text| text.encode_utf16().count() as u32);
+            lengths.extend([key, value << 2 | kind]);
+        }
+        (text, lengths)
+    }
+
+    proptest! {
+        #[test]
+        fn what_crosses_joined_is_what_was_written(
+            logs in prop::collection::vec(prop::collection::vec((text(), text(), prop_oneof![Just(0), Just(1), Just(3)]), 0..60), 1..4),
+        ) {
+            let (mut joined, mut single) = (Log::default(), Log::default());
+            for writes in &logs {
+                let (text, lengths) = crossing(writes);
+                prop_assert_eq!(joined.take(text, &lengths), Some(()));
+                for (key, value, kind) in writes {
+                    single.put(key, match kind {
+                        0 => Written::Text(value),
+                        1 => Written::Json(value),
+                        _ => Written::Tombstone,
+                    });
+                }
+            }
+            prop_assert_eq!(joined.finish(), single.finish());
+        }
+
+        #[test]
+        fn lengths_of_another_text_are_refused(
+            writes in prop::collection::vec((text(), text(), 0..4_u32), 1..20),
+            at in any::<prop::sample::Index>(),
+            other in prop_oneof![0..9_u32, any::<u32>()],
+            odd in any::<bool>(),
+        ) {
+            let (text, mut lengths) = crossing(&writes);
+            let at = at.get_mut(&mut lengths);
+            prop_assume!(*at >> 2 != other >> 2 && *at != other);
+            *at = other;
+            if odd {
+                lengths.push(0);
+            }
+            // Whatever comes of it, no piece begins or ends within a character, and nothing panics.
+            let mut log = Log::default();
+            if log.take(text, &lengths).is_some() {
+                prop_assert!(!odd && log.finish().len() == writes.len());
+            }
+        }
     }
 }

@@ -177,13 +177,18 @@ impl SpaceState {
         self.retired.entry(replica).or_insert(last);
     }
 
+    /// The hashes of keys that are about to be written.
+    pub(crate) fn hashes<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
+        self.table.hashes(keys)
+    }
+
     /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica. Of a
-    /// key that comes twice the last entry counts.
-    pub(crate) fn write(&mut self, dot: Dot, entries: impl IntoIterator<Item = (Key, DataEntry)>) {
+    /// key that comes twice the last entry counts. `hashes`: of these keys, by [`SpaceState::hashes`].
+    pub(crate) fn write(&mut self, dot: Dot, hashes: &[u32], entries: impl IntoIterator<Item = (Key, DataEntry)>) {
         let mut gone = 0;
-        for (key, entry) in entries {
+        for ((key, entry), hash) in entries.into_iter().zip(hashes) {
             let index = &mut self.index;
-            match self.table.seek(&key) {
+            match self.table.seek_by(&key, *hash) {
                 Ok(slot) => {
                     self.table.change(slot, |held, set| {
                         gone += held.len() as u64 + set.bytes();

@@ -7,13 +7,12 @@
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use hashbrown::HashTable;
-
 use crate::id::Dot;
 use crate::store::entry::piece::{Gather, Piece};
 use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::order::{Order, Walk};
 use crate::store::parts::{Keys, PART, Pair};
+use crate::store::places::{Place, Places};
 use crate::store::space::Growth;
 
 /// The place of a key in its table.
@@ -47,9 +46,9 @@ const TOGETHER: u32 = 64;
 /// limits count for an entry.
 const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 
-/// A hash of a key that has no slot.
+/// Where a key may get a slot that has none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Vacancy(u32);
+pub(crate) struct Vacancy(Place);
 
 /// What stands in the slots.
 #[derive(Clone, Debug, Default)]
@@ -114,19 +113,12 @@ impl Slots {
     }
 }
 
-/// Where a key with this hash may be.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    slot: Slot,
-    hash: u32,
-}
-
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     seed: u64,
     slots: Slots,
-    places: HashTable<Place>,
+    places: Places,
     order: Order,
     len: usize,
     bytes: u64,
@@ -180,7 +172,7 @@ impl Table {
 
     /// The slot of a key, if it has one.
     pub(crate) fn place(&self, key: &str) -> Option<Slot> {
-        self.find(key.as_bytes(), hash(self.seed, key.as_bytes()))
+        self.find(key.as_bytes(), hash(self.seed, key.as_bytes())).ok()
     }
 
     /// The slot of a key and at most `most` others: those behind it and then those before it within bounds that do not depend
@@ -198,21 +190,39 @@ impl Table {
         (slot..until.min(self.slots.next())).chain(from..slot)
     }
 
-    fn find(&self, key: &[u8], hash: u32) -> Option<Slot> {
-        let is = |place: &Place| place.hash == hash && self.slots.key(place.slot).is_some_and(|held| held.is(key));
-        self.places.find(spread(hash), is).map(|place| place.slot)
+    fn find(&self, key: &[u8], hash: u32) -> Result<Slot, Place> {
+        self.places.find(hash, |slot| self.slots.key(slot).is_some_and(|held| held.is(key)))
     }
 
     /// The slot of a key, or where it may get one.
     pub(crate) fn seek(&self, key: &Key) -> Result<Slot, Vacancy> {
-        let hash = hash(self.seed, key.as_bytes());
-        self.find(key.as_bytes(), hash).ok_or(Vacancy(hash))
+        self.seek_by(key, hash(self.seed, key.as_bytes()))
+    }
+
+    /// The same by its hash.
+    #[inline]
+    pub(crate) fn seek_by(&self, key: &Key, hash: u32) -> Result<Slot, Vacancy> {
+        self.find(key.as_bytes(), hash).map_err(Vacancy)
+    }
+
+    /// The hashes of keys that are about to be looked for.
+    pub(crate) fn hashes<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
+        let mut touched = 0;
+        let hashed = keys.map(|key| {
+            let hash = hash(self.seed, key.as_bytes());
+            touched |= self.places.touch(hash);
+            hash
+        });
+        let hashes = hashed.collect();
+        core::hint::black_box(touched);
+        hashes
     }
 
     /// Adds a key that has no slot yet, with its live set, which is not empty.
-    pub(crate) fn append(&mut self, Vacancy(hash): Vacancy, key: Key, set: LiveSet) -> Slot {
+    pub(crate) fn append(&mut self, Vacancy(place): Vacancy, key: Key, set: LiveSet) -> Slot {
         let lone = key.piece.is_lone();
-        let slot = self.put(Held { key, set }, hash);
+        let slot = self.put(Held { key, set });
+        self.places.insert_at(place, slot);
         self.order.add(slot, &self.slots);
         if (slot as usize).is_multiple_of(BLOCK) {
             self.gather_last(slot);
@@ -230,18 +240,16 @@ impl Table {
     }
 
     #[inline]
-    fn put(&mut self, held: Held, hash: u32) -> Slot {
+    fn put(&mut self, held: Held) -> Slot {
         self.bytes += held.bytes();
         self.len += 1;
-        let slot = self.slots.push(held);
-        self.places.insert_unique(spread(hash), Place { slot, hash }, |place| spread(place.hash));
-        slot
+        self.slots.push(held)
     }
 
     /// An empty table of the same seed with room for so many keys, which come by [`Table::follow`] alone.
     pub(crate) fn for_keys(&self, keys: usize) -> Self {
         let mut table = self.emptied();
-        table.places.reserve(keys, |place| spread(place.hash));
+        table.places.reserve(keys);
         table.order.make_room(keys);
         table
     }
@@ -250,7 +258,8 @@ impl Table {
     #[inline]
     pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
         let hash = hash(self.seed, key.as_bytes());
-        let slot = self.put(Held { key, set }, hash);
+        let slot = self.put(Held { key, set });
+        self.places.insert(hash, slot);
         self.order.follow(slot..slot + 1);
     }
 
@@ -273,7 +282,7 @@ impl Table {
             }
             set.entries().iter().for_each(|entry| each(entry, slot));
             let hash = hash(seed, key.as_bytes());
-            places.insert_unique(spread(hash), Place { slot, hash }, |place| spread(place.hash));
+            places.insert(hash, slot);
             slot += 1;
             Some(Held { key, set })
         });
@@ -327,11 +336,12 @@ impl Table {
     }
 }
 
-/// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019).
+/// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019); of each product only what crosses from half to
+/// half, as foldhash does where a processor has no wider one, for wasm would make a call of it.
 fn hash(seed: u64, key: &[u8]) -> u32 {
     let fold = |state: u64, by: u64| {
-        let product = u128::from(state) * u128::from(by);
-        (product as u64) ^ ((product >> 64) as u64)
+        let half = |number: u64| number & u64::from(u32::MAX);
+        half(state).wrapping_mul(by >> 32) ^ (state >> 32).wrapping_mul(half(by)).rotate_right(32)
     };
     let (words, rest) = key.as_chunks::<8>();
     let mut state = seed ^ key.len() as u64;
@@ -341,12 +351,6 @@ fn hash(seed: u64, key: &[u8]) -> u32 {
     let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
     let state = fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed);
     (state ^ (state >> 32)) as u32
-}
-
-/// The hash as the table wants it: one part of it chooses a group, another tells its members apart. Where words have 32 bits
-/// it looks at the lower half alone.
-const fn spread(hash: u32) -> u64 {
-    (hash as u64) << 32 | hash as u64
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -526,5 +530,28 @@ mod tests {
             assert!(told(&pair, from, from + 2, &[cold]).is_some_and(|delta| pair.other.apply(delta).is_ok()));
         }
         is_bounded(&pair, 2_464);
+    }
+
+    /// Keys that differ little, as those of an application do, stand apart whatever the seed is.
+    #[test]
+    fn who_looks_for_what_is_not_there_does_not_go_far() {
+        for seed in [0, 1, u64::MAX, 0x1234_5678, 0x9e37_79b9_7f4a_7c15] {
+            for name in [
+                |at: u32| format!("key:{at:012}"),
+                |at: u32| format!("{at}"),
+                |at: u32| format!("{at:x}/a longer name of something"),
+            ] {
+                let mut hashes: Vec<_> = (0..50_000).map(|at| super::hash(seed, name(at).as_bytes())).collect();
+                hashes.sort_unstable();
+                hashes.dedup();
+                assert!(hashes.len() > 49_980, "{seed} {}", hashes.len());
+                // As many in each sixteenth, and in each part that lower bits tell.
+                for shift in [28, 16, 0] {
+                    let mut counts = [0_usize; 16];
+                    hashes.iter().for_each(|hash| counts[(hash >> shift & 15) as usize] += 1);
+                    assert!(counts.iter().all(|count| (2_800..3_500).contains(count)), "{seed} {counts:?}");
+                }
+            }
+        }
     }
 }

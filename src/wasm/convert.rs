@@ -20,7 +20,7 @@ use crate::service::record::{SessionInfo, SessionStatus};
 use crate::service::role::RoleType;
 use crate::service::table::{Cell, Table};
 use crate::store::entry::{Content, Key};
-use crate::store::{Check, Log, Mutation, Written};
+use crate::store::{Check, Log, Mutation};
 use crate::time::{MILLIS_MAX, Millis};
 
 /// A time from JavaScript: not a number and negative ones are 0.
@@ -214,51 +214,10 @@ pub(super) fn units(text: &str) -> u32 {
     if text.is_ascii() { text.len() as u32 } else { text.encode_utf16().count() as u32 }
 }
 
-/// What the host has accepted: keys and values joined to one text, and for each its length in UTF-16 units; a value's
-/// length is shifted left by two bits, under which its kind stands (3: the key is deleted). It goes behind `log`.
-pub(super) fn log(mut log: Log, text: &str, lengths: &[u32]) -> Result<Log, SessionError> {
-    let mut rest = text;
-    // One unit is one byte where all is ASCII, which the sum of the lengths tells.
-    let units: usize =
-        lengths.chunks_exact(2).filter_map(|pair| Some(*pair.first()? as usize + (*pair.last()? >> 2) as usize)).sum();
-    let ascii = units == text.len();
-    let mut cut = |units: u32| {
-        let (part, after) = rest.split_at_checked(bytes(rest, units as usize, ascii)?)?;
-        rest = after;
-        Some(part)
-    };
-    log.reserve(lengths.len() / 2);
-    for pair in lengths.chunks_exact(2) {
-        let [key, value] = pair else { continue };
-        let part = cut(*key).zip(cut(*value >> 2));
-        let (key, value) = part.ok_or_else(|| argument("the lengths are not those of the text"))?;
-        let written = match value_kind(pair) {
-            TEXT => Written::Text(value),
-            JSON => Written::Json(value),
-            _ => Written::Tombstone,
-        };
-        log.put(key, written);
-    }
+/// What the host has accepted: see [`Log::take`]. It goes behind `log`.
+pub(super) fn log(mut log: Log, text: String, lengths: &[u32]) -> Result<Log, SessionError> {
+    log.take(text, lengths).ok_or_else(|| argument("the lengths are not those of the text"))?;
     Ok(log)
-}
-
-fn value_kind(pair: &[u32]) -> u32 {
-    pair.last().map_or(0, |value| value & 3)
-}
-
-/// How many bytes the first `units` UTF-16 units of `text` take.
-fn bytes(text: &str, units: usize, ascii: bool) -> Option<usize> {
-    if ascii {
-        return Some(units);
-    }
-    let mut left = units;
-    for (at, char) in text.char_indices() {
-        if left == 0 {
-            return Some(at);
-        }
-        left = left.checked_sub(char.len_utf16())?;
-    }
-    (left == 0).then_some(text.len())
 }
 
 /// Whether an operation must not wait.

@@ -101,7 +101,7 @@ impl Session {
     ///
     /// # Errors
     /// `ARGUMENT_INVALID`.
-    pub fn log(&mut self, text: &str, lengths: &[u32]) -> Result<(), SessionError> {
+    pub fn log(&mut self, text: String, lengths: &[u32]) -> Result<(), SessionError> {
         // Of a log that cannot be read nothing is taken, now or later.
         let first = core::mem::take(&mut self.log);
         self.log = log(first, text, lengths)?;
@@ -114,7 +114,7 @@ impl Session {
     /// # Errors
     /// As `set`.
     #[wasm_bindgen(js_name = handOver)]
-    pub fn hand_over(&mut self, text: &str, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
+    pub fn hand_over(&mut self, text: String, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
         let batch = log(core::mem::take(&mut self.log), text, lengths)?;
         let mut core = borrow(&self.core)?;
         let dot = core.hand_over(self.handle, batch.finish(), terms(bits, -1.0)?, millis(now))?;

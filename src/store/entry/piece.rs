@@ -38,14 +38,38 @@ impl Block {
     }
 
     /// A block all of whose bytes are about to be pieces, of which none is counted then.
-    pub(crate) fn in_pieces(text: &str) -> Arc<Self> {
-        Self::new(text.into(), text.len() as u32)
+    pub(crate) fn in_pieces(text: impl Into<Box<str>>) -> Arc<Self> {
+        let text = text.into();
+        let len = text.len() as u32;
+        Self::new(text, len)
     }
 
     /// A piece of a block that has counted it.
     #[inline(always)]
     pub(crate) fn counted(self: &Arc<Self>, from: usize, len: usize) -> Piece {
         Piece { block: Some(Arc::clone(self)), from: from as u16, len: len as u16 }
+    }
+
+    /// The piece that begins at `from`; what is too long is a block of its own. None where no characters begin and end there.
+    #[inline]
+    pub(crate) fn cut(self: &Arc<Self>, from: usize, len: usize) -> Option<Piece> {
+        if len > PIECE_MAX || from > BLOCK_MAX {
+            return self.copied(from, len);
+        }
+        let is = self.text.is_char_boundary(from) && self.text.is_char_boundary(from.wrapping_add(len));
+        is.then(|| if len > 0 { self.counted(from, len) } else { Piece::default() })
+    }
+
+    #[inline(never)]
+    fn copied(&self, from: usize, len: usize) -> Option<Piece> {
+        let text = self.text.get(from..from.checked_add(len)?)?;
+        self.live.fetch_sub(len as u32, Relaxed);
+        Some(Piece::from(text))
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
     }
 }
 

@@ -14,7 +14,7 @@ use edge_session::session::claims::Claims;
 use edge_session::session::seal::Keyring;
 use edge_session::session::vector::SessionVector;
 use edge_session::store::entry::Content;
-use edge_session::store::{Log, Mutation, Written};
+use edge_session::store::{Log, Mutation};
 use edge_session::sync::message::{Frame, Message};
 
 use crate::vectors;
@@ -89,9 +89,11 @@ impl Host {
     }
 
     /// Hands over logs of writes, as a host does.
-    fn write(&mut self, logs: Vec<Vec<Mutation>>) -> Result<(), SessionError> {
-        for log in logs {
-            self.replica.hand_over(self.session, log, SYNC, NOW)?;
+    fn write(&mut self, logs: Vec<Crossing>) -> Result<(), SessionError> {
+        for (text, lengths) in logs {
+            let mut log = Log::default();
+            assert!(log.take(text, &lengths).is_some(), "the lengths are those of the text");
+            self.replica.hand_over(self.session, log.finish(), SYNC, NOW)?;
             self.sent();
         }
         Ok(())
@@ -144,12 +146,21 @@ fn put(at: u32, version: u32) -> Mutation {
     Mutation { key: key(at).into(), content: Content::Text(value(version).into()), expires_at: None }
 }
 
+/// A log as it crosses: keys and values joined, and their lengths.
+type Crossing = (String, Vec<u32>);
+
 /// So many writes, in the logs that a host would make of them; the key of each is told by its number.
-fn logs(times: u32, number: impl Fn(u32) -> u32) -> Vec<Vec<Mutation>> {
+fn logs(times: u32, number: impl Fn(u32) -> u32) -> Vec<Crossing> {
     let log = |from: u32| {
-        let mut log = Log::default();
-        (from..times.min(from + BATCH)).for_each(|at| log.put(&key(number(at)), Written::Text(&value(at))));
-        log.finish()
+        let (mut text, mut lengths) = Crossing::default();
+        for at in from..times.min(from + BATCH) {
+            let (key, value) = (key(number(at)), value(at));
+            text += &key;
+            text += &value;
+            lengths.extend([key.len() as u32, (value.len() << 2) as u32]);
+        }
+        text.shrink_to_fit();
+        (text, lengths)
     };
     (0..times).step_by(BATCH as usize).map(log).collect()
 }

@@ -1,0 +1,152 @@
+//! Slots by the hashes of their keys.
+//!
+//! Invariants: a slot stands where its hash says, or behind that where all between are taken; nothing is ever taken out, and some
+//! places are free. So what is looked for lies in one line of memory or two, where it is also put; and who grows moves everything
+//! from the first to the last.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::store::table::Slot;
+
+const FEWEST: usize = 4;
+/// Of so many places this many may be taken: with more, who looks for what is not there goes far.
+const TAKEN: usize = 13;
+const OF: usize = 16;
+
+/// Where a slot may be put, as long as none is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    hash: u32,
+    at: usize,
+    of: usize,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    /// A hash, and below it a slot and one; 0 where nothing is. Their number is a power of two, or none.
+    cells: Vec<u64>,
+    len: usize,
+}
+
+impl Places {
+    /// How many slots it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where a hash begins to look: its upper bits, so that all stand in the order of their hashes.
+    #[inline(always)]
+    const fn first(&self, hash: u32) -> usize {
+        ((hash as u64 * self.cells.len() as u64) >> 32) as usize
+    }
+
+    /// Brings into the processor's cache where a hash begins to look: of what is looked for together one need not wait for the other.
+    #[inline(always)]
+    pub(crate) fn touch(&self, hash: u32) -> u64 {
+        self.cells.get(self.first(hash)).copied().unwrap_or_default()
+    }
+
+    /// The slot of this hash of which `is` is true, or where it may be put.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u32, is: impl Fn(Slot) -> bool) -> Result<Slot, Place> {
+        let (mask, mut at) = (self.cells.len().wrapping_sub(1), self.first(hash));
+        while let Some(cell) = self.cells.get(at & mask).copied().filter(|cell| *cell != 0) {
+            if (cell >> 32) as u32 == hash && is(cell as Slot - 1) {
+                return Ok(cell as Slot - 1);
+            }
+            at += 1;
+        }
+        Err(Place { hash, at: at & mask, of: self.len })
+    }
+
+    /// Adds a slot that is not here.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u32, slot: Slot) {
+        if let Err(place) = self.find(hash, |_| false) {
+            self.insert_at(place, slot);
+        }
+    }
+
+    /// The same where it was looked for.
+    #[inline]
+    pub(crate) fn insert_at(&mut self, Place { hash, at, of }: Place, slot: Slot) {
+        let cell = u64::from(hash) << 32 | u64::from(slot + 1);
+        let full = OF * (self.len + 1) > TAKEN * self.cells.len();
+        match self.cells.get_mut(at) {
+            Some(place) if !full && of == self.len => *place = cell,
+            _ => {
+                self.reserve(self.len + 1);
+                self.put(cell);
+            }
+        }
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn put(&mut self, cell: u64) {
+        let (mask, mut at) = (self.cells.len().wrapping_sub(1), self.first((cell >> 32) as u32));
+        while let Some(place) = self.cells.get_mut(at & mask) {
+            if *place == 0 {
+                *place = cell;
+                return;
+            }
+            at += 1;
+        }
+    }
+
+    /// Makes room for so many slots in all.
+    #[inline(never)]
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        let cells = (slots * OF).div_ceil(TAKEN).next_power_of_two().max(FEWEST);
+        if cells > self.cells.len() {
+            let old = core::mem::replace(&mut self.cells, vec![0; cells]);
+            old.into_iter().filter(|cell| *cell != 0).for_each(|cell| self.put(cell));
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Few hashes, at the ends of what there is: many slots of one hash, and places that go on from the last to the first.
+        #[test]
+        fn what_was_put_is_found(
+            hashes in prop::collection::vec(prop_oneof![0..4_u32, (u32::MAX - 3)..=u32::MAX, any::<u32>()], 0..300),
+            room in prop_oneof![Just(0_usize), 0..400_usize],
+            other in any::<u32>(),
+            stale in any::<bool>(),
+        ) {
+            let mut places = Places::default();
+            prop_assert!(places.find(other, |_| true).is_err());
+            if room > 0 {
+                places.reserve(room);
+                let cells = places.cells.len();
+                (0..room as u32).for_each(|slot| places.insert(slot, slot));
+                prop_assert_eq!(places.cells.len(), cells, "room for all");
+                places = Places::default();
+            }
+            for (slot, hash) in hashes.iter().enumerate() {
+                let Err(place) = places.find(*hash, |found| found == slot as u32) else { panic!("it was never put") };
+                if stale {
+                    places.insert(*hash, 1_000 + slot as u32);
+                }
+                places.insert_at(place, slot as u32);
+                prop_assert_eq!(places.len(), (slot + 1) * if stale { 2 } else { 1 });
+                prop_assert!(places.cells.iter().filter(|cell| **cell == 0).count() > 0, "somewhere it ends");
+            }
+            for (slot, hash) in hashes.iter().enumerate() {
+                prop_assert_eq!(places.find(*hash, |found| found == slot as u32).ok(), Some(slot as u32));
+            }
+            let all: Vec<_> = hashes.iter().enumerate().filter(|(_, hash)| **hash == other).map(|(slot, _)| slot as u32).collect();
+            prop_assert_eq!(places.find(other, |_| true).is_ok(), !all.is_empty());
+        }
+    }
+}
