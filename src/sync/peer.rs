@@ -37,6 +37,9 @@ pub const SLICE_BYTES: u64 = 256 << 10;
 /// A peer that has said nothing for so long, and for two of its link's heartbeats, is asked to answer.
 const SILENCE: Millis = 15_000;
 
+/// A peer may be busy for so long before a delta is taken for lost, however often it is spoken to.
+const RETRY_MIN: Millis = 250;
+
 /// How often a peer is spoken to, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
@@ -51,6 +54,14 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self { heartbeat: 2_000, retry: 1_000, pause: 0 }
+    }
+}
+
+impl Timing {
+    /// The same with another heartbeat: whoever wants losses to be noticed sooner wants them mended sooner, too.
+    #[must_use]
+    pub fn beating(self, heartbeat: Millis) -> Self {
+        Self { heartbeat, retry: (heartbeat / 2).max(RETRY_MIN).min(self.retry), ..self }
     }
 }
 

@@ -55,9 +55,8 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
                 .map_or(client.links, |most| usize::try_from(most).unwrap_or(usize::MAX)),
         },
         timing: Timing {
-            heartbeat: given.number("heartbeat")?.unwrap_or(base.timing.heartbeat),
             pause: given.number("ackPause")?.unwrap_or(base.timing.pause),
-            ..base.timing
+            ..given.number("heartbeat")?.map_or(base.timing, |heartbeat| base.timing.beating(heartbeat))
         },
         timeout: session.number("timeout")?.unwrap_or(base.timeout),
         expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),

@@ -35,6 +35,34 @@ proptest! {
     }
 }
 
+/// Who refreshes links more often than by default has what was lost sent again sooner, and not before a busy peer may have answered.
+#[test]
+fn what_was_lost_is_sent_again_sooner_where_links_are_refreshed_more_often() {
+    let healed_after = |heartbeat: u64| {
+        let quick = |label: &&str| {
+            let mut config = edge(label);
+            config.timing = config.timing.beating(heartbeat);
+            Host::new(config)
+        };
+        let mut net = Net::new(LABELS[..2].iter().map(quick).collect());
+        net.connect(0, 1);
+        net.settle(10_000);
+        net.fate = down();
+        set(&mut net, 0, "k", "v");
+        net.run(10);
+        net.fate = reliable(5);
+        (1..5_000).find(|_| {
+            net.run(1);
+            live(&net.hosts[0]) == live(&net.hosts[1])
+        })
+    };
+    let [fast, quick, usual, slow] = [20, 1_000, 2_000, 8_000].map(|heartbeat| healed_after(heartbeat).unwrap());
+    assert!((240..300).contains(&fast), "{fast}");
+    assert!((490..550).contains(&quick), "{quick}");
+    assert!((990..1_050).contains(&usual), "{usual}");
+    assert!((990..1_050).contains(&slow), "{slow}");
+}
+
 /// All frames that ever were, each to each end of each link: what was true once does no harm later.
 #[test]
 fn every_old_message_may_come_again_anywhere() {

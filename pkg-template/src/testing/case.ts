@@ -22,9 +22,9 @@ export function ensure(holds: boolean, expected: string): asserts holds {
 /** Waits some milliseconds of whatever the platform calls time. */
 export const rest = (ms: number): Promise<void> => new Promise((resolve) => void timer(resolve, ms));
 
-/** Asks again and again until the answer is not undefined. */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  for (let waited = 0; waited < DEADLINE; waited += 20) {
+/** Asks again and again until the answer is not undefined, for `deadline` milliseconds. */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, deadline = DEADLINE): Promise<T> {
+  for (let waited = 0; waited < deadline; waited += 20) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     await rest(20);

@@ -72,10 +72,10 @@ export class Ends {
     await eventually('everybody has met somebody', async () => (this.#links.every(({ replica }) => replica.status.peers > 0) ? true : undefined));
   }
 
-  /** Resolves when all hold the same. */
-  async agree(): Promise<void> {
+  /** Resolves when all hold the same, within `deadline` milliseconds. */
+  async agree(deadline?: number): Promise<void> {
     const vectors = () => this.#standing.map((replica) => JSON.stringify(replica.inspect().vectors));
-    await eventually('all replicas hold the same', async () => (new Set(vectors()).size === 1 ? true : undefined));
+    await eventually('all replicas hold the same', async () => (new Set(vectors()).size === 1 ? true : undefined), deadline);
   }
 
   /** Closes every link; a replica that is closed does not come again. */

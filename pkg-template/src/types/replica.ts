@@ -115,7 +115,10 @@ export interface ReplicaOptions {
   limits?: Limits | undefined;
   /** Defaults of sessions. */
   session?: SessionDefaults | undefined;
-  /** How often a quiet link is refreshed, which heals lost messages. */
+  /**
+   * How often a quiet link is refreshed, which heals lost messages; two seconds unless said otherwise. What is not acknowledged is
+   * sent again after a second, or half a shorter heartbeat (a quarter of a second at least), and ever more seldom.
+   */
   heartbeat?: Duration | undefined;
   /**
    * How objects and lists that were read are handed out. `'fresh'`, which is what goes unsaid: each read makes its own, which the
