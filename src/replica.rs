@@ -260,7 +260,7 @@ impl Replica {
             recovery: None,
             service,
             entropy,
-            store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty()).seeded(hidden),
+            store: SessionConsistentStore::new(config.limits).of_fleet(!config.keys.is_empty(), now).seeded(hidden),
             journal: Journal::new(config.storage),
             sessions: LiteMap::new(),
             handles: 0,

@@ -85,10 +85,13 @@ impl SessionConsistentStore {
         Self { spaces: LiteMap::new(), clock, limits, seed: 0, fences, roster, ended, changes: 0, authors }
     }
 
-    /// The same store at a replica that holds the key of its fleet, or does not.
+    /// The same store at a replica that holds the key of its fleet, or does not, in a run that begins at `now`.
     #[must_use]
-    pub fn of_fleet(self, shared: bool) -> Self {
-        Self { fences: Fences::new(shared), ..self }
+    pub fn of_fleet(mut self, shared: bool, now: Millis) -> Self {
+        self.fences = Fences::new(shared);
+        self.fences.number_from(now);
+        self.roster.number_from(now);
+        self
     }
 
     /// The same store, which finds keys by a hash of this seed.

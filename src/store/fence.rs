@@ -78,6 +78,11 @@ impl Fences {
         Self { known: Numbered::new(), digest: 0, shared }
     }
 
+    /// As [`Numbered::number_from`].
+    pub const fn number_from(&mut self, least: u64) {
+        self.known.number_from(least);
+    }
+
     /// Whether peers are told of them, and believed.
     #[must_use]
     pub const fn is_shared(&self) -> bool {

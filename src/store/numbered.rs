@@ -1,6 +1,6 @@
 //! What is known of sessions, in the order in which it changed: whoever has heard up to a number is told the rest.
 //!
-//! Invariants: numbers only grow; each session stands once, at the number of its last change; finding and changing cost
+//! Invariants: numbers only grow, and those of a run are none of an earlier one; each session stands once, at the number of its last change; finding and changing cost
 //! O(1), and what has changed often takes no more room than twice what there is.
 
 use alloc::vec::Vec;
@@ -28,6 +28,8 @@ pub struct Numbered<T> {
     /// Places in `known`.
     places: HashTable<u32>,
     last: u64,
+    /// No number is smaller.
+    least: u64,
 }
 
 /// Where a session is looked for: the last bytes of its id are random.
@@ -46,7 +48,12 @@ impl<T> Numbered<T> {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { known: Vec::new(), places: HashTable::new(), last: 0 }
+        Self { known: Vec::new(), places: HashTable::new(), last: 0, least: 1 }
+    }
+
+    /// Changes from now on have no smaller numbers than `least`: with the time at which a run begins, none of an earlier one.
+    pub const fn number_from(&mut self, least: u64) {
+        self.least = least;
     }
 
     /// How many sessions something is known of.
@@ -85,7 +92,7 @@ impl<T> Numbered<T> {
 
     /// Takes note of a session's value, under the next number.
     pub fn put(&mut self, session: SessionId, value: T) {
-        self.last += 1;
+        self.last = (self.last + 1).max(self.least);
         let (old, place) = (self.place(&session), self.known.len() as u32);
         self.known.push(Known { number: self.last, session, value: Some(value) });
         match old {

@@ -68,6 +68,11 @@ pub struct Row {
 pub struct Roster(Numbered<Row>);
 
 impl Roster {
+    /// As [`Numbered::number_from`].
+    pub const fn number_from(&mut self, least: u64) {
+        self.0.number_from(least);
+    }
+
     /// The row of a session.
     #[must_use]
     pub fn get(&self, session: &SessionId) -> Option<&Row> {

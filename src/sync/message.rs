@@ -127,9 +127,9 @@ pub enum Message {
     /// Between replicas with the key, and in records: sessions that are over by somebody's word; see
     /// [`crate::store::fence`].
     Fence {
-        /// The sender's number up to which it has told now; 0: this only answers.
+        /// The number that the sender gives to this word; 0: this only answers.
         told: u64,
-        /// The receiver's number up to which the sender has heard; 0: nothing.
+        /// The number of the receiver's word that the sender has heard; 0: nothing.
         heard: u64,
         /// What the sender's fences come to: who holds the same needs to be told none.
         digest: u64,

@@ -2,8 +2,9 @@
 //!
 //! Where there are many fences, the first word is what they come to: a peer that holds the same needs to be told none, so
 //! that a link that comes back costs a few bytes. Invariants: what the peer is taken to know is never more than it has said;
-//! an answer counts once, and only to what is under way, so that repeated ones call forth no further words: losing,
-//! repeating or reordering messages costs time only.
+//! an answer counts once, and only to what is under way, so that repeated ones call forth no further words; a word's number
+//! says from where to where it tells, so that who took the last of many is not taken to have the others: losing, repeating
+//! or reordering messages, and taking those that were meant for somebody else, costs time only.
 
 use alloc::vec::Vec;
 
@@ -71,6 +72,14 @@ struct UnderWay {
     since: Millis,
     /// Up to which number it tells.
     told: u64,
+    /// Its own number, with which it is answered.
+    word: u64,
+}
+
+/// The number of the word that tells what has changed after the number `after`, up to `told`. It is the same when that is
+/// told again, never 0, and another one for whatever else is told, as far as numbers of one run are less than 2^32 apart.
+fn word(after: u64, told: u64) -> u64 {
+    (told ^ after.rotate_left(32)).max(1)
 }
 
 impl Telling {
@@ -91,13 +100,15 @@ impl Telling {
         true
     }
 
-    /// Takes note of a word that tells up to `told`. Where everything of it was let go of since, there is no word: `false`.
-    fn says(&mut self, told: u64, is_empty: bool, now: Millis) -> bool {
-        match self.heard {
-            Some(_) if is_empty => self.has_heard(told),
-            _ => self.under_way = Some(UnderWay { since: now, told }),
+    /// Takes note of a word that tells up to `told`; its number. Where everything of it was let go of since, there is none.
+    fn says(&mut self, told: u64, is_empty: bool, now: Millis) -> Option<u64> {
+        if self.heard.is_some() && is_empty {
+            self.has_heard(told);
+            return None;
         }
-        self.under_way.is_some()
+        let word = word(self.heard.unwrap_or(0), told);
+        self.under_way = Some(UnderWay { since: now, told, word });
+        Some(word)
     }
 
     /// The fences that are to be told now.
@@ -109,9 +120,7 @@ impl Telling {
             None if known.len() > FEW => (Vec::new(), known.last()),
             heard => known.since(heard.unwrap_or(0)),
         };
-        if !self.says(told, fences.is_empty(), now) {
-            return None;
-        }
+        let told = self.says(told, fences.is_empty(), now)?;
         Some(Message::Fence { told, heard: 0, digest: known.digest(), fences })
     }
 
@@ -121,9 +130,7 @@ impl Telling {
             return None;
         }
         let (rows, told) = known.since(self.heard.unwrap_or(0));
-        if !self.says(told, rows.is_empty(), now) {
-            return None;
-        }
+        let told = self.says(told, rows.is_empty(), now)?;
         Some(Message::Roster { told, heard: 0, rows })
     }
 
@@ -141,12 +148,14 @@ impl Telling {
         self.under_way = None;
     }
 
-    /// The peer answers that it has heard up to a number: to the word that is under way, or it is an answer that came before,
-    /// or late. Whoever has heard nothing is told everything; only a greeting is answered so.
+    /// The peer answers that it has heard a word: the one that is under way, or it is an answer that came before, or late.
+    /// Whoever has heard nothing is told everything; only a greeting is answered so.
     fn answered(&mut self, heard: u64) {
-        let Some(UnderWay { told, .. }) = self.under_way else { return };
-        if heard == told || (heard == 0 && self.heard.is_none()) {
-            self.has_heard(heard);
+        let Some(UnderWay { told, word, .. }) = self.under_way else { return };
+        if heard == word {
+            self.has_heard(told);
+        } else if heard == 0 && self.heard.is_none() {
+            self.has_heard(0);
         }
     }
 

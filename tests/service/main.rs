@@ -13,6 +13,7 @@
 mod common;
 
 mod access;
+mod answered;
 mod clients;
 mod console;
 mod enemy;

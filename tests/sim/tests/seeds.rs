@@ -35,6 +35,12 @@ fn a_handle_that_was_over_stays_so_whoever_comes_back() {
     clean_of(&Options { seed: 70_525, ops: 33, skip: [27, 28].into(), ..Options::default() });
 }
 
+/// A word about the latest logout alone is taken by a replica that has lost its state; its answer comes when it is told the others.
+#[test]
+fn who_has_heard_of_the_last_logout_alone_is_told_of_the_others() {
+    clean_of(&Options { seed: 213_547, ops: OPS, ..Options::default() });
+}
+
 /// A crash at every boundary of what is handed to storage, with the record in question and without it.
 #[test]
 fn a_crash_with_any_record_raises_no_alarm() {
