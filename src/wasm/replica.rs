@@ -260,15 +260,19 @@ impl Replica {
     }
 
     /// Hands over every effect, each after the borrow was given back; false where the instance has trapped earlier. It is called
-    /// after every call, and an answer that may be an error crosses as a list.
+    /// after every call, and an answer that may be an error crosses as a list. Effects wait as long as nobody collects them.
     pub fn poll(&self) -> bool {
-        loop {
-            let Ok(next) = borrow(&self.core).map(|mut core| core.poll()) else { return false };
-            let Some(effect) = next else { return true };
-            let sink = self.sink.take();
-            sink.iter().for_each(|sink| hand_over(&effect, sink));
-            self.sink.set(sink);
-        }
+        let sink = self.sink.take();
+        let next = || borrow(&self.core).map(|mut core| sink.as_ref().and_then(|sink| Some((core.poll()?, sink))));
+        let whole = loop {
+            match next() {
+                Ok(Some((effect, sink))) => hand_over(&effect, sink),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        self.sink.set(sink);
+        whole
     }
 
     /// How many keys and bytes the store has place for, and the limits: bytes of a key, bytes of a value, keys of a

@@ -22,7 +22,9 @@ export async function replay(trace, instantiate) {
     try {
       if (method === 'open') {
         const { Replica } = await instantiate();
-        replicas.set(number, { core: new Replica(...args), sessions: new Map(), sink: new Sink() });
+        const [core, sink] = [new Replica(...args), new Sink()];
+        core.attend(sink);
+        replicas.set(number, { core, sessions: new Map(), sink });
         counts.replicas += 1;
       }
       result = shown(call(replicas.get(number), method, args), expected);
@@ -61,7 +63,7 @@ function call({ core, sessions, sink }, method, args) {
   }
   if (method === 'poll') {
     // The module hands over all that there is, the trace has one effect a line.
-    if (sink.effects.length === 0) core.poll(sink);
+    if (sink.effects.length === 0) core.poll();
     return sink.effects.shift();
   }
   if (!OF_SESSION.includes(method)) return core[method](...args);

@@ -141,11 +141,15 @@ impl<'a> Encoding<'a> {
             && let Some((kind, text)) = plain(end)
         {
             let area = first.piece.through(text);
-            // Of the first and the last, which all have, and of each and the one before: keys of groups have more in common.
+            // Of the first and the last, which all have, and of each and the one before: keys of groups have more in common. Beside
+            // long values that is little, whatever it is.
             let common = shared_prefix(first.as_bytes(), last.as_bytes());
+            let keys: usize = run.iter().map(|(key, _)| key.len()).sum();
             let shared =
                 run.array_windows().map(|[(one, _), (next, _)]| shared_prefix(one.as_bytes(), next.as_bytes()));
-            if area.len() >= run.len() * RUN_TEXT.max(4 * common) && area.len() >= 4 * shared.sum::<usize>() {
+            if area.len() >= run.len() * RUN_TEXT.max(4 * common)
+                && (area.len() >= 4 * keys || area.len() >= 4 * shared.sum::<usize>())
+            {
                 self.run(writer, &run, area, kind);
                 run.clear();
             }
