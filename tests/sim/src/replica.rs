@@ -64,7 +64,8 @@ impl Replica {
     pub fn open(mut config: Config, now: Millis) -> Result<Self, SessionError> {
         let number = trace::replica();
         if number.is_some() {
-            config.timing.retry = Timing::default().retry;
+            let usual = Timing { pause: config.timing.pause, ..Timing::default() };
+            config.timing = usual.beating(config.timing.heartbeat);
         }
         let given = number.map(|_| (shown::config(&config), blob(&config.seed)));
         let replica = Self { core: Core::open(config, now)?, number };
