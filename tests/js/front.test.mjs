@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openReplica, pair } from 'edge-session';
-import { clock, converge, next, open, openAll, pull, thrown, within } from './support.mjs';
+import { clock, converge, mocked, next, open, openAll, pull, thrown, within } from './support.mjs';
 
 /** A session that reads and writes in front of the core: the core has answered it both. */
 function warm(replica, init) {
@@ -208,7 +208,7 @@ test('a session whose time is over reads and writes nothing, copies or not', asy
 
 test('many reads and writes of one task look at the platform\'s clock once, and a session that ends meanwhile is over by the next task', async (t) => {
   const now = clock();
-  const own = t.mock.method(Date, 'now', () => now.now);
+  const own = mocked(t, Date, 'now', () => now.now);
   const tokyo = await open(t, { id: 'tokyo' });
   const [ann, bob] = [warm(tokyo, { expiresIn: '1m' }), warm(tokyo, { expiresIn: '1m' })];
   ann.sync.set('a', 'one');
@@ -223,7 +223,7 @@ test('many reads and writes of one task look at the platform\'s clock once, and 
 
 test('a session that ends while a task reads and writes without end is not served for long', async (t) => {
   const now = clock();
-  t.mock.method(Date, 'now', () => now.now);
+  mocked(t, Date, 'now', () => now.now);
   const tokyo = await open(t, { id: 'tokyo' });
   const ann = warm(tokyo, { expiresIn: '1m' });
   for (let n = 0; n < 1_000; n += 1) ann.sync.set('a', n);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { numbers, open, openAll, pull, thrown, warm } from './support.mjs';
+import { mocked, numbers, open, openAll, pull, thrown, warm } from './support.mjs';
 
 /** A session in whose log keys come again. */
 function hot(replica) {
@@ -21,7 +21,7 @@ test('of objects that take each other\'s place in one task no text is made but o
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = hot(tokyo);
   for (let n = 0; n < 4; n += 1) ann.sync.set(`key ${n}`, { first: n });
-  const made = t.mock.method(JSON, 'stringify');
+  const made = mocked(t, JSON, 'stringify');
   for (let n = 0; n < 1_000; n += 1) ann.sync.set(`key ${n % 4}`, { n, list: [n, { text: 'x' }], none: null, yes: true });
   // On a machine that is busy the log is handed over now and then.
   assert(made.mock.callCount() < 500, `${made.mock.callCount()} texts`);
@@ -167,7 +167,7 @@ test('of what is held as much counts as its text takes, once somebody has read i
 
 test('what cannot be held is not tried again and again, and no list is copied that is too long', async (t) => {
   const ann = hot(await open(t, { id: 'tokyo', clock: () => 1_800_000_000_000 }));
-  const made = t.mock.method(Object, 'defineProperty');
+  const made = mocked(t, Object, 'defineProperty');
   const count = (value) => {
     void ann.satisfied();
     made.mock.resetCalls();
@@ -179,7 +179,6 @@ test('what cannot be held is not tried again and again, and no list is copied th
   for (const length of [2_000, 100_000]) assert.equal(count({ a: 1, list: Array.from({ length }, (_, at) => at) }), 0);
   assert(count({ at: new Date(0), a: 1, b: [2] }) <= 2, 'the copy ends with a date once');
   assert(count(Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`name ${at}`, at]))) <= 500, 'and with too many names');
-  made.mock.restore();
 });
 
 test('where nobody may change the prototype of all objects, a value may have its names', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { collect } from './garbage.mjs';
-import { clock, numbers, open, openAll, pull, thrown, warm } from './support.mjs';
+import { clock, mocked, numbers, open, openAll, pull, thrown, warm } from './support.mjs';
 
 const key = (n) => `key ${String(n).padStart(5, '0')}`;
 /** Why that is not known everywhere. */
@@ -330,7 +330,7 @@ test('whoever reads the same copy depends on it, one as the other, before the co
 
 test('a look at the clock that others have taken serves nobody whose time was over by then', async (t) => {
   const now = clock();
-  t.mock.method(Date, 'now', () => now.now);
+  mocked(t, Date, 'now', () => now.now);
   const tokyo = await open(t, { id: 'tokyo' });
   const [ann, bob] = [warm(tokyo), warm(tokyo, { expiresIn: '1m' })];
   assert.equal(bob.sync.get('warm'), 'up');

@@ -2,7 +2,7 @@
 // can find the core half-way, and none of it reaches another replica.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEADLINE, SECRET, TestStorage, next, open, openAll, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, TestStorage, mocked, next, open, openAll, rejection, thrown, within } from './support.mjs';
 
 test('a listener that writes during a notification is heard in order', async (t) => {
   const replica = await open(t);
@@ -38,7 +38,7 @@ test('a listener may do anything: read, begin sessions, stop listening, close', 
 test('a listener that throws is reported on the console and disturbs nobody', async (t) => {
   const replica = await open(t);
   const session = replica.session();
-  const complaints = t.mock.method(console, 'error', () => {});
+  const complaints = mocked(t, console, 'error', () => {});
   const bug = new Error('a bug of the application');
   let heard = 0;
   replica.on('change', () => {
@@ -154,7 +154,7 @@ test('a trap ends one replica: it says so, everyone who waits is told, and its n
 test('a crash that nobody listens for is on the console', async (t) => {
   const [replica, destroy] = await openWithInstance(t);
   const session = replica.session();
-  const complaints = t.mock.method(console, 'error', () => {});
+  const complaints = mocked(t, console, 'error', () => {});
   destroy();
   assert.throws(() => session.sync.set('a', 1), { code: 'REPLICA_CRASHED' });
   assert.equal(complaints.mock.callCount(), 1);

@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { http, openReplica, webSocket } from 'edge-session';
 import { fileStorage, serveReplica } from 'edge-session/node';
 import { WebSocket } from 'ws';
-import { DEADLINE, SECRET, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, mocked, next, open, openAll, peers, rejection, thrown, within } from './support.mjs';
 
 const TYPE = 'application/vnd.edge-session';
 const QUICK = { WebSocket, maxDelay: 50 };
@@ -157,7 +157,7 @@ test('authorize decides in place of the key, and is told what the key says', asy
   const { url, ws } = await served(t, edge, { authorize });
   const tab = await open(t);
   tab.on('error', () => {});
-  const told = t.mock.method(console, 'error', () => {});
+  const told = mocked(t, console, 'error', () => {});
   assert.equal((await within(rejection(tab.connect(webSocket(ws, QUICK)).ready), 'the refusal')).code, 'TOKEN_INVALID');
   const body = await helloOf(tab);
   const post = (path, headers) => fetch(url + path, { method: 'POST', headers: { 'Content-Type': TYPE, ...headers }, body });

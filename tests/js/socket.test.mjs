@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
-import { DEADLINE, openAll, peers, within } from './support.mjs';
+import { DEADLINE, mocked, openAll, peers, within } from './support.mjs';
 
 // What servers of all kinds share lies in the package and is not exported.
 const { socketDuplex } = await import(new URL('transport/socket.js', import.meta.resolve('edge-session')));
@@ -93,7 +93,7 @@ test('a network that vanishes without a word is found out, and one that is only 
   await peers(tab, 1);
   const real = Date.now;
   let ahead = 0;
-  t.mock.method(Date, 'now', () => real() + ahead);
+  mocked(t, Date, 'now', () => real() + ahead);
   // Minutes pass in a moment; whoever lives speaks after them.
   const [{ received }] = tab.inspect().links;
   ahead += 10 * 60_000;

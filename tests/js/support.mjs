@@ -31,6 +31,13 @@ export function within(promise, what, ms = DEADLINE) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** `object[name]` in the place of which `own` stands, or which is watched. It is put back after the test: not every runtime does. */
+export function mocked(t, object, name, ...own) {
+  const mock = t.mock.method(object, name, ...own);
+  t.after(() => mock.mock.restore());
+  return mock;
+}
+
 /** The next event of a kind that `wanted` accepts. */
 export function next(replica, type, wanted = () => true) {
   const found = new Promise((resolve) => {

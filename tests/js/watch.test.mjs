@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pair } from 'edge-session';
-import { DEADLINE, TestStorage, open, openAll, pull, rejection, within } from './support.mjs';
+import { DEADLINE, TestStorage, mocked, open, openAll, pull, rejection, within } from './support.mjs';
 
 const shown = (change) => [change.key, 'deleted' in change ? 'gone' : change.value];
 
@@ -207,7 +207,7 @@ test('a live value does not go back behind what the session has seen', async (t)
 
 test('a listener of a live value that throws, or writes, disturbs nobody', async (t) => {
   const session = (await open(t)).session();
-  const complaints = t.mock.method(console, 'error', () => {});
+  const complaints = mocked(t, console, 'error', () => {});
   const live = session.live('n');
   const seen = [];
   live.subscribe((n) => {
