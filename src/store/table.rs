@@ -348,7 +348,8 @@ fn hash(seed: u64, key: &[u8]) -> u32 {
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f);
     }
-    let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+    // With how many there are above them: of words of a key, and of its length, another key can have what makes up for each other.
+    let last = rest.iter().fold(rest.len() as u64, |last, byte| last << 8 | u64::from(*byte));
     let state = fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed);
     (state ^ (state >> 32)) as u32
 }
@@ -530,6 +531,28 @@ mod tests {
             assert!(told(&pair, from, from + 2, &[cold]).is_some_and(|delta| pair.other.apply(delta).is_ok()));
         }
         is_bounded(&pair, 2_464);
+    }
+
+    /// Who knows how keys are hashed, and not the seed, finds none that have one hash whatever the seed is: not by zeros that a
+    /// length makes up for, either.
+    #[test]
+    fn no_keys_have_one_hash_whatever_the_seed() {
+        for words in ["", "abcdefgh", "abcdefghijklmnop"] {
+            let key = |zeros: usize| {
+                let mut key = alloc::vec![0; zeros];
+                key.push(b'x');
+                let mut key = [words.as_bytes(), &key].concat();
+                // What is hashed first is changed as the lengths differ.
+                let (first, other) = (words.len() + 1, key.len());
+                let at = if words.is_empty() { other - 1 } else { 0 };
+                key[at] ^= (first ^ other) as u8;
+                key
+            };
+            for seed in [0, 1, 0x1234_5678, 0x9e37_79b9_7f4a_7c15] {
+                let hashes: BTreeMap<_, _> = (0..7).map(|zeros| (super::hash(seed, &key(zeros)), zeros)).collect();
+                assert_eq!(hashes.len(), 7, "{words:?} {seed}");
+            }
+        }
     }
 
     /// Keys that differ little, as those of an application do, stand apart whatever the seed is.
