@@ -195,6 +195,7 @@ export class Driver {
   /** Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. */
   call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void, asking?: Asking): T {
     this.check();
+    this.roles?.guard();
     const now = this.#parts.clock();
     let answer: T;
     try {

@@ -27,10 +27,13 @@ export class Roles {
     this.#error = error;
   }
 
+  /** Throws where it is `roleOf` that calls: it would ask without end. To be asked before anything is done. */
+  guard(): void {
+    if (this.#asking) throw invalid('roleOf is called from within its replica and may not use it: let it look into memory of your own');
+  }
+
   /** Tells the core the roles by which the next call goes. */
   say(core: CoreReplica, asking: Asking | undefined): void {
-    // A listener of `error`, or `roleOf` itself, would ask without end.
-    if (this.#asking) throw invalid('roleOf is called from within its replica and may not use it: let it look into memory of your own');
     const said = (asking?.wanted(core) ?? core.wantedRoles(undefined)).map(([user, space]) => [user, space, this.of(user, space)] as const);
     if (said.length > 0) core.sayRoles(said);
     asking?.said?.((user, space) => said.find(([one, where]) => one === user && where === space)?.[2]);
@@ -38,7 +41,7 @@ export class Roles {
 
   /** The role of a user in a space, by now. */
   of(user: string | null, space: string): Role | null {
-    const before = this.#asking;
+    this.guard();
     this.#asking = true;
     try {
       const role: unknown = this.#roleOf(user, space);
@@ -49,7 +52,7 @@ export class Roles {
       void Promise.resolve().then(() => this.#error(error));
       return null;
     } finally {
-      this.#asking = before;
+      this.#asking = false;
     }
   }
 }

@@ -87,6 +87,28 @@ test('a host that answers badly is told so, and what it answers is no role', asy
   assert.equal((await rejection(open(t, { roleOf: 'User' }))).code, 'ARGUMENT_INVALID');
 });
 
+test('roleOf that asks its own replica, and hides that it was refused, changes nothing of what is under way', async (t) => {
+  const asks = [(session) => session.sync.get('a'), (session) => session.sync.set('of roleOf', 1), (session) => session.sync.get('absent'), (session) => session.token];
+  for (const ask of asks) {
+    let [session, asked, refused] = [undefined, 0, 0];
+    const roleOf = () => {
+      asked += 1;
+      try {
+        if (session !== undefined) ask(session);
+      } catch (error) {
+        refused += Number(error.code === 'ARGUMENT_INVALID');
+      }
+      return asked > 1_000 ? null : 'User';
+    };
+    const replica = await open(t, { secret: SECRET, roleOf });
+    session = replica.session({ user: 'ann' });
+    for (let n = 0; n < 20; n += 1) session.sync.set(`k${n}`, `${n}`);
+    for (let n = 0; n < 20; n += 1) assert.equal(session.sync.get(`k${n}`), `${n}`);
+    assert.ok(asked < 200 && refused === asked, `${refused} of ${asked}`);
+    assert.equal(await session.get('of roleOf'), undefined);
+  }
+});
+
 test('a tab over a socket gets and gives what its user may at that moment, and reads elsewhere as far', async (t) => {
   const { members, replica: edge } = await hosted(t);
   edge.on('error', () => {});
