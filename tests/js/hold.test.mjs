@@ -244,3 +244,14 @@ test('whoever reads what was written, changes it and writes it again finds what 
     }
   }
 });
+
+test('where an object has no room in the place of another, what is written after it takes its place and not that of the other', async (t) => {
+  const ann = hot(await open(t, { id: 'tokyo', clock: () => 1_800_000_000_000, limits: { valueBytes: 602 } }));
+  ann.sync.set('key', 'before');
+  // As much as its text may take would be too much; its text is not.
+  ann.sync.set('key', { list: Array.from({ length: 12 }, () => 1) });
+  ann.sync.set('key', { after: 1 });
+  assert.deepEqual(ann.sync.get('key'), { after: 1 });
+  void ann.satisfied();
+  assert.deepEqual(ann.sync.get('key'), { after: 1 });
+});
