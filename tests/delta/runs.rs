@@ -371,6 +371,10 @@ fn runs_that_contradict_themselves_are_refused() {
     refused("a longer text than stands there", [item(3, 1 << 40), TEXT.as_bytes().to_vec()].concat());
     refused("nothing behind the text", [item(3, 72), TEXT.as_bytes().to_vec()].concat());
 
+    // However few bytes the columns take: entries take more room where they are held.
+    let short = (0..200).map(|at| format!("{at:03}v")).collect::<String>();
+    refused("texts that are too short", run(short.as_bytes(), 4, 200, [&[200, 3], &[200, 1], &[200, 0], &[200, 0]]));
+
     // What stands before and behind it is in order with it, and each origin's sequences go on.
     let row = |shared: i64, suffix: &[u8], ahead: i64| {
         let text = |text: &[u8]| [item(3, text.len() as u64), text.to_vec()].concat();

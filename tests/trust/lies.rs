@@ -4,7 +4,7 @@ use super::*;
 use edge_session::replica::Config;
 
 /// What a lie is answered, when the state must stay as it was and others must go on.
-fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
+pub(super) fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
     let mut world = World::new();
     let token = token(&mut world.net.hosts[EDGE], "eve", None);
     let liar = Liar::join(&mut world, &pass(&token));
@@ -23,7 +23,7 @@ fn told(lie: impl FnOnce(&World, &Liar) -> Delta) -> (String, Vec<Dot>) {
     (code.into(), dots)
 }
 
-fn honest(world: &World) -> ReplicaId {
+pub(super) fn honest(world: &World) -> ReplicaId {
     world.net.hosts[TAB].id()
 }
 

@@ -17,6 +17,7 @@ mod links;
 mod mutants;
 mod proofs;
 mod recovery;
+mod runs;
 mod sight;
 
 use common::host::Host;
