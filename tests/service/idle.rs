@@ -32,6 +32,19 @@ fn ended(host: &Host) -> usize {
     host.events.iter().filter(over).count()
 }
 
+/// A session of `fra` that somebody has used elsewhere a second before its time was over, which it is by what is known here. No timer
+/// has rung. Its token, and the one of that use.
+fn used_elsewhere(mut fra: Host) -> (Host, SessionHandle, String, String) {
+    let mut nrt = host_of(edge("nrt1"), IDLE);
+    let here = fra.session();
+    let token = fra.token(here);
+    nrt.at(START + IDLE - SECOND);
+    let there = nrt.resume(&token);
+    let later = nrt.token(there);
+    fra.now = START + IDLE + 1;
+    (fra, here, token, later)
+}
+
 fn refusal(host: &Host, session: SessionHandle) -> Option<ErrorCode> {
     Some(host.replica.session(session)?.refused?.code())
 }
@@ -148,14 +161,7 @@ fn who_shows_a_token_elsewhere_does_not_use_the_session() {
 /// A session that is over by what is known here joins all the same if its token tells of a later use.
 #[test]
 fn a_token_that_tells_of_a_later_use_is_believed_by_links_and_calls_as_well() {
-    let (mut fra, mut nrt) = (host(), host_of(edge("nrt1"), IDLE));
-    let here = fra.session();
-    let token = fra.token(here);
-    nrt.at(START + IDLE - SECOND);
-    let there = nrt.resume(&token);
-    let later = nrt.token(there);
-    // No timer has rung at the old home.
-    fra.now = START + IDLE + 1;
+    let (mut fra, _, token, later) = used_elsewhere(host());
     let pass = |token: &str| Pass { token: token.into(), spaces: Vec::new() };
     let refused = fra.replica.link_admit(LinkId(1), &pass(&token), fra.now).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::SessionExpired);
@@ -171,13 +177,7 @@ fn a_token_that_tells_of_a_later_use_is_believed_by_links_and_calls_as_well() {
 /// A later token of the same session that is merged tells of its use, as one with which somebody returns does.
 #[test]
 fn a_later_token_that_is_merged_tells_of_the_use_elsewhere() {
-    let (mut fra, mut nrt) = (host(), host_of(edge("nrt1"), IDLE));
-    let here = fra.session();
-    let token = fra.token(here);
-    nrt.at(START + IDLE - SECOND);
-    let there = nrt.resume(&token);
-    let later = nrt.token(there);
-    fra.now = START + IDLE + 1;
+    let (mut fra, here, _, later) = used_elsewhere(host());
     fra.replica.merge(here, &later, fra.now).unwrap();
     assert!(fra.get(here, "k", PLAIN).is_ok());
     // Who merges uses the session.
@@ -249,13 +249,7 @@ fn what_a_tab_writes_is_use_at_the_edge_that_takes_it() {
 fn who_returns_to_a_full_replica_ends_no_handle_of_his_own() {
     let mut config = edge("fra1");
     config.sessions.sessions = 1;
-    let (mut fra, mut nrt) = (host_of(config, IDLE), host_of(edge("nrt1"), IDLE));
-    let here = fra.session();
-    let token = fra.token(here);
-    nrt.at(START + IDLE - SECOND);
-    let there = nrt.resume(&token);
-    let later = nrt.token(there);
-    fra.now = START + IDLE + 1;
+    let (mut fra, here, _, later) = used_elsewhere(host_of(config, IDLE));
     let again = fra.resume(&later);
     assert_eq!([here, again].map(|handle| refusal(&fra, handle)), [None; 2]);
 }
