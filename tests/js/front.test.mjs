@@ -343,19 +343,6 @@ test('limits hold for values that grow while their writes are not handed over ye
   for (let n = 0; n < 50; n += 1) assert.equal(await bob.get(`key ${n}`), accepted.get(`key ${n}`) ?? 'small');
 });
 
-test('values that grow in their places make no write of more than one may hold', async (t) => {
-  const tokyo = await open(t, { id: 'tokyo', clock: () => 1_800_000_000_000 });
-  const errors = [];
-  tokyo.on('error', (error) => errors.push(error));
-  const ann = warm(tokyo);
-  for (let n = 0; n < 990; n += 1) ann.sync.set(`key ${n}`, 'small');
-  for (let n = 0; n < 990; n += 1) ann.sync.set(`key ${n}`, `${n} `.padEnd(3_000, '–'));
-  void ann.satisfied();
-  assert.deepEqual(errors, [], 'nothing that was accepted is lost');
-  const bob = tokyo.session();
-  for (let n = 0; n < 990; n += 1) assert.equal((await bob.get(`key ${n}`)).length, 3_000);
-});
-
 test('the room that is left is what others have left, not what it was before', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { limits: { keys: 100 } });
   const failures = [];

@@ -1,0 +1,93 @@
+// Many reads and writes in one task: where one look at the clock serves many of them, each is still what it would be by itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { open, SECRET, thrown, warm } from './support.mjs';
+
+/** Reads and writes so much in this task that a look at the clock serves many. */
+function busy(session) {
+  for (let n = 0; n < 20; n += 1) session.sync.set(`busy ${n}`, `${n}`);
+  for (let n = 0; n < 20; n += 1) assert.equal(session.sync.get(`busy ${n}`), `${n}`);
+}
+
+/** A session of a replica of which nothing that was accepted may be lost. */
+async function begin(t, options = {}) {
+  const replica = await open(t, { id: 'tokyo', ...options });
+  replica.on('error', (error) => assert.fail(error));
+  return { replica, ann: warm(replica, options.init) };
+}
+
+test('who reads a copy, writes and reads again reads what was written', async (t) => {
+  const { ann } = await begin(t);
+  for (const value of ['one', { two: 2 }, undefined, 'three']) {
+    ann.sync.set('key', 'before');
+    busy(ann);
+    // No write is under way: what is read is a copy.
+    void ann.satisfied();
+    for (let n = 0; n < 3; n += 1) assert.equal(ann.sync.get('key'), 'before');
+    if (value === undefined) ann.sync.delete('key');
+    else ann.sync.set('key', value);
+    assert.deepEqual(ann.sync.get('key'), value);
+  }
+});
+
+test('a key that is none is refused behind writes that are accepted, and takes none of them with it', async (t) => {
+  const { replica, ann } = await begin(t);
+  busy(ann);
+  for (let n = 0; n < 20; n += 1) ann.sync.set(`key ${n}`, `${n}`);
+  assert.equal(thrown(() => ann.sync.set('', 'no key')).code, 'KEY_INVALID');
+  assert.equal(thrown(() => ann.sync.set('\ud800', 'no text')).code, 'KEY_INVALID');
+  for (let n = 0; n < 20; n += 1) assert.equal(await replica.session().get(`key ${n}`), `${n}`);
+});
+
+test('the clock is looked at all the same, and so a log never stays open for long', async (t) => {
+  let now = Date.now();
+  const looks = t.mock.method(Date, 'now', () => (now += 1));
+  const { replica, ann } = await begin(t);
+  busy(ann);
+  const [before, seen] = [ann.inspect().writes[replica.id], looks.mock.callCount()];
+  for (let n = 0; n < 6_000; n += 1) ann.sync.set(`key ${n % 100}`, `${n}`);
+  assert(looks.mock.callCount() - seen >= 6_000 / 65, `${looks.mock.callCount() - seen} looks`);
+  assert(ann.inspect().writes[replica.id] - before >= 4, 'what takes 90 ms is more than one write');
+  looks.mock.restore();
+});
+
+test('roleOf is asked by each read and write', async (t) => {
+  let role = 'User';
+  const { ann } = await begin(t, { secret: SECRET, roleOf: () => role });
+  const refused = (call) => {
+    role = call === 'set' ? 'Guest' : null;
+    assert.equal(thrown(() => ann.sync[call]('busy 1', 'no more')).code, 'PERMISSION_DENIED', call);
+    role = 'User';
+  };
+  busy(ann);
+  for (let n = 0; n < 20; n += 1) ann.sync.set(`more ${n}`, `${n}`);
+  refused('set');
+  busy(ann);
+  void ann.satisfied();
+  // Copies that are ready.
+  for (let n = 0; n < 5; n += 1) assert.equal(ann.sync.get('busy 1'), '1');
+  refused('get');
+  assert.equal(ann.sync.get('busy 1'), '1');
+});
+
+test('what is accepted never makes a write of more than one may hold', async (t) => {
+  const { replica, ann } = await begin(t, { clock: () => 1_800_000_000_000 });
+  const value = (n) => `${n} `.padEnd(3_000, '–');
+  for (let n = 0; n < 990; n += 1) ann.sync.set(`key ${n}`, 'small');
+  // In their places, and anew.
+  for (const name of ['key', 'new']) for (let n = 0; n < 990; n += 1) ann.sync.set(`${name} ${n}`, value(n));
+  void ann.satisfied();
+  for (const name of ['new', 'key']) for (let n = 0; n < 990; n += 1) assert.equal(await replica.session().get(`${name} ${n}`), value(n));
+});
+
+test('text that has no UTF-8 counts as the JSON that is made of it', async (t) => {
+  const { replica, ann } = await begin(t, { limits: { valueBytes: 602 } });
+  const halves = (units) => '\ud800'.repeat(units);
+  ann.sync.set('key', halves(100));
+  ann.sync.set('other', 'kept');
+  assert.equal(await replica.session().get('key'), halves(100));
+  const { replica: paris, ann: bob } = await begin(t, { id: 'paris', limits: { valueBytes: 600 } });
+  bob.sync.set('other', 'kept');
+  assert.equal(thrown(() => bob.sync.set('key', halves(100))).code, 'VALUE_TOO_LARGE');
+  assert.equal(await paris.session().get('other'), 'kept');
+});
