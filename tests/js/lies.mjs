@@ -183,6 +183,49 @@ const LIES = {
     assert.equal((await refused(t, world, (liar) => liar.delta({ [liar.id]: 1 }, batch(liar)))).code, 'QUOTA_EXCEEDED');
   },
 
+  async 'one lie among many writes in a run'(t, world) {
+    const key = (n) => `run ${String(n).padStart(2, '0')}`;
+    const rows = (liar, lie = {}) => Array.from({ length: 20 }, (_, n) => {
+      const { name = key(n), value = `value ${n}`, at } = n === 10 ? lie : {};
+      return [name, [liar.entry(n + 1, value, at)]];
+    });
+    const told = (liar, keys, more) => liar.delta({ [liar.id]: keys.at(-1)[1][0].sequence }, keys, { run: true, ...more });
+    const ahead = stamp(Date.now() + 3_600_000);
+    for (const [lie, code, more] of [
+      [{ at: ahead }, 'CLOCK_DRIFT', { hlc: ahead }],
+      [{ name: key(10).padEnd(1025, 'k') }, 'KEY_INVALID'],
+    ]) {
+      const { liar, ...said } = await refused(t, world, (liar) => told(liar, rows(liar, lie), more));
+      assert.deepEqual(said, { code, dots: [[liar.id, 11]] });
+    }
+    const batch = (liar) => Array.from({ length: 1001 }, (_, n) => [`k${String(n).padStart(4, '0')}`, [liar.entry(1)]]);
+    const texts = (liar) => batch(liar).map(([name, [entry]]) => [name, [{ ...entry, value: 'a value' }]]);
+    assert.equal((await refused(t, world, (liar) => told(liar, texts(liar)))).code, 'QUOTA_EXCEEDED');
+    // Under another's id; what is known of it says nothing, and what is not makes it wait.
+    const forged = (liar) => rows(liar).map(([name, [entry]]) => [name, [{ ...entry, id: world.honest.id, sequence: 100_000 + entry.sequence }]]);
+    const other = await refused(t, world, (liar) => liar.delta({ [world.honest.id]: 100_020 }, forged(liar), { run: true }));
+    assert.deepEqual([other.code, other.dots], ['STALE_REPLICA', [[world.honest.id, 100_020]]]);
+    // And the truth is taken.
+    const liar = await Liar.join(t, world, await world.ticket({ user: 'eve' }));
+    liar.says(await told(liar, rows(liar)));
+    await until('a run to be heard', async () => (await world.state()).vectors.default[liar.id] === 20);
+    const { entries } = await world.state();
+    for (let n = 0; n < 20; n += 1) assert.equal(entries.find(([name]) => name === key(n))[1], `value ${n}`);
+  },
+
+  async 'runs that are cut short'(t, world) {
+    const liar = await Liar.join(t, world, await world.ticket({ user: 'eve' }));
+    const keys = Array.from({ length: 8 }, (_, n) => [`ключ ${n}`, [liar.entry(n + 1, `значение ${n}`)]]);
+    const whole = frame(liar.id, [await liar.delta({ [liar.id]: 8 }, keys, { run: true })]);
+    const before = (await world.state()).errors.MESSAGE_MALFORMED ?? 0;
+    await unmoved(world, async () => {
+      for (let end = 1; end < whole.length; end += 1) liar.sends(whole.subarray(0, end));
+      await until('each to be told of', async () => (await world.state()).errors.MESSAGE_MALFORMED - before === whole.length - 1);
+    });
+    liar.sends(whole);
+    await until('the whole to be heard', async () => (await world.state()).vectors.default[liar.id] === 8);
+  },
+
   async "another's value, changed"(t, world) {
     const liar = await Liar.join(t, world, await world.ticket({ user: 'eve' }));
     const forged = { ...liar.entry(1, 'forged'), id: world.honest.id };

@@ -73,10 +73,20 @@ export function frame(from, messages) {
     const said = list.flatMap(([key, entries]) => [...(entries.length === 1 ? [0] : [-1, entries.length]), key, ...entries.flatMap(entry)]);
     return Buffer.concat(said.map(item));
   };
+  // As a run, of one id: all text in one, then columns in which each number stands by itself.
+  const run = (list, hlc) => {
+    const entries = list.map(([, [entry]]) => entry);
+    const ahead = entries.map(({ sequence }, at) => sequence - (entries[at - 1]?.sequence ?? 0));
+    const since = entries.map(({ at: stamped }, at) => stamped - (entries[at - 1]?.at ?? hlc));
+    const lengths = [list.map(([key]) => key), entries.map(({ value }) => value)].map((texts) => texts.map((text) => Buffer.byteLength(text)));
+    const columns = [...lengths, ahead, since].flatMap((column) => [-column.length, ...column]);
+    const text = list.map(([key, [{ value }]]) => key + value).join('');
+    return Buffer.concat([text, 20 * place(entries[0].id) + 4, list.length, ...columns].map(item));
+  };
   const fields = {
     hello: ({ vectors = {}, answer = true }) => [1, answer, Object.entries(vectors).flatMap(([space, known]) => [space, 1, vector(known)])],
-    delta: (said) => [said.space, 1, vector(said.from), vector(said.to), said.hlc, keys(said.keys, said.hlc)],
-    slice: (said) => [said.space, 1, vector(said.from), vector(said.base), vector(said.at), null, true, said.hlc, keys(said.keys, said.hlc)],
+    delta: (said) => [said.space, 1, vector(said.from), vector(said.to), said.hlc, (said.run ? run : keys)(said.keys, said.hlc)],
+    slice: (said) => [said.space, 1, vector(said.from), vector(said.base), vector(said.at), null, true, said.hlc, (said.run ? run : keys)(said.keys, said.hlc)],
     want: ({ space }) => [space, 1, [], [], null],
     behind: ({ space }) => [space, 1, []],
     call: ({ id, method, args, token, timeout = 20_000 }) => [id, method, args, token, timeout],
