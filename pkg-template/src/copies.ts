@@ -100,8 +100,8 @@ export class Copies {
   }
 
   /** Takes a log that the core was given. */
-  write(texts: string[], kinds: Uint8Array, marks: Marks, units: number): void {
-    this.#add(new Written(texts, kinds, marks));
+  write(texts: string[], kinds: Uint8Array, spans: Uint32Array | undefined, marks: Marks, units: number): void {
+    this.#add(new Written(texts, kinds, spans, marks));
     this.#weigh(kinds.length, units);
     if (!this.#quiet) this.#list();
   }

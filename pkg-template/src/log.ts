@@ -9,6 +9,7 @@ import type { CoreSession } from './binding.js';
 import type { Copies, Noting } from './copies.js';
 import { type Copy, Mark, type Stored } from './copy.js';
 import type { Held } from './hold.js';
+import { SPAN } from './sheet.js';
 import { wellFormed } from './value.js';
 
 /** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
@@ -44,6 +45,9 @@ export class Log {
   /** Whether any value is held; and whether more are, for nobody has read one, and none was more than can be. */
   #held = false;
   #holds = true;
+  /** Whether any value is JSON text; and what was handed over, in parts, with the place behind the last write of each. */
+  #json = false;
+  #parts: (readonly [text: string, end: number])[] = [];
   /** The key that was looked up by `holds`, since the last write of a new one, and where it stands. */
   #asked: string | undefined;
   #place = NOWHERE;
@@ -127,10 +131,10 @@ export class Log {
     let from = 0;
     let end = this.#end(from);
     for (; end < this.size; end = this.#end(from)) {
-      raw.log(this.#joined(from, end), this.#lengths.subarray(2 * from, 2 * end));
+      raw.log(this.#part(from, end), this.#lengths.subarray(2 * from, 2 * end));
       from = end;
     }
-    const text = this.#joined(from, end);
+    const text = this.#part(from, end);
     const [origin = 0, sequence = 0] = raw.handOver(text, this.#lengths.subarray(2 * from, 2 * end), bits, now);
     for (const mark of [this.#marks[0], this.#marks[1]]) {
       mark.origin = origin;
@@ -140,7 +144,7 @@ export class Log {
 
   /** What was sent is from now on answered by copies: many, and of keys that do not come again, stay together. */
   leave(copies: Copies): void {
-    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#marks, this.units);
+    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#spans(), this.#marks, this.units);
     for (let at = 0; at < this.size; at += 1) {
       const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
       if (kind === 3) copies.delete(key);
@@ -154,6 +158,8 @@ export class Log {
     this.#found = 0;
     this.#held = false;
     this.#holds = true;
+    this.#json = false;
+    this.#parts = [];
     this.#asked = undefined;
     this.#texts = this.size < MANY ? [] : new Array<string>(2 * this.size);
     this.size = 0;
@@ -176,6 +182,7 @@ export class Log {
   /** Notes of what kind a value is and how long. */
   #say(at: number, kind: Stored, { length }: string | Held): void {
     this.#kinds[at] = kind;
+    this.#json ||= kind === 1;
     this.#lengths[2 * at + 1] = (length << 2) | kind;
   }
 
@@ -185,6 +192,40 @@ export class Log {
     let end = from;
     for (let units = 0; end < this.size && units < TEXT_UNITS; end += 1) units += (this.#lengths[2 * end] as number) + this.valueUnits(end);
     return end;
+  }
+
+  /** A part of what is handed over. */
+  #part(from: number, end: number): string {
+    const text = this.#joined(from, end);
+    this.#parts.push([text, end]);
+    return text;
+  }
+
+  /**
+   * Puts what was handed over in the place of JSON texts, which nobody else has, and answers where in it each stands. So they die young,
+   * and an engine's garbage collector moves a few long texts and no short ones. Where they are less than half of the log they stay, for
+   * who wrote the other texts has them.
+   */
+  #spans(): Uint32Array | undefined {
+    if (!this.#json) return undefined;
+    let json = 0;
+    for (let at = 0; at < this.size; at += 1) if (this.#kinds[at] === 1) json += this.valueUnits(at);
+    if (2 * json < this.units) return undefined;
+    const spans = new Uint32Array(this.size);
+    let at = 0;
+    for (const [text, end] of this.#parts) {
+      let from = 0;
+      for (; at < end; at += 1) {
+        const units = this.valueUnits(at);
+        from += this.#lengths[2 * at] as number;
+        if (this.#kinds[at] === 1 && units < SPAN) {
+          this.#texts[2 * at + 1] = text;
+          spans[at] = from * SPAN + units;
+        }
+        from += units;
+      }
+    }
+    return spans;
   }
 
   #joined(from: number, end: number): string {

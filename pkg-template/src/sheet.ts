@@ -125,15 +125,30 @@ function deleted(kinds: Uint8Array): number {
   return gone;
 }
 
+/** Where a text stands in a longer one: where it begins there, times this, and its length. */
+export const SPAN = 2 ** 13;
+
 /** The writes of a log, once the core was given them. */
 export class Written extends Texts {
   readonly #kinds: Uint8Array;
+  /** Of a value that stands in a longer text: where; 0 of others. */
+  readonly #spans: Uint32Array | undefined;
   readonly #marks: Marks;
 
-  constructor(texts: (string | undefined)[], kinds: Uint8Array, marks: Marks) {
+  constructor(texts: (string | undefined)[], kinds: Uint8Array, spans: Uint32Array | undefined, marks: Marks) {
     super(texts, deleted(kinds));
     this.#kinds = kinds;
+    this.#spans = spans;
     this.#marks = marks;
+  }
+
+  override get value(): string {
+    const text = super.value;
+    const span = this.#spans?.[this.at] ?? 0;
+    if (span === 0) return text;
+    const from = Math.floor(span / SPAN);
+    // Put together it is a text of its own as soon as it is looked into: what is a part of a longer one keeps all of that in memory, and is slower to parse.
+    return text.charAt(from) + text.slice(from + 1, from + (span % SPAN));
   }
 
   get mark(): Mark {
@@ -149,9 +164,12 @@ export class Written extends Texts {
     return super.is(key, at) && (this.#kinds[at] as Stored) !== 3;
   }
 
-  /** A small one is not, once nothing is left: nothing is added to it, as it is to one of copies that came one at a time. */
+  /**
+   * A small one is not, once nothing is left: nothing is added to it, as it is to one of copies that came one at a time. Where values
+   * stand in longer texts, none of these goes before the sheet does.
+   */
   override get worth(): boolean {
-    return this.left > 0 && super.worth;
+    return this.left > 0 && super.worth && (this.#spans === undefined || 2 * this.left > this.size);
   }
 }
 

@@ -82,13 +82,8 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
     if (typeof value === 'string' && options === undefined) {
-      const front = this.#front;
       const name = toKey(key);
-      // As for reads. A string is looked into when it is handed over, together with others.
-      if (front.turn === this.#wrote && front.serves > 0 && name !== '' && front.append(name, 0, value)) {
-        front.serves -= 1;
-        return;
-      }
+      // A string is looked into when it is handed over, together with others.
       if (this.#write(name, 0, value)) return;
     }
     const { kind, value: encoded } = this.#encode(key, value, options);
@@ -128,13 +123,19 @@ export class SyncHandle<M> implements SyncSession<M> {
 
   /** Writes in front of the core; false where the core must be asked. */
   #write(key: string, kind: 0 | 1 | 3, value: string | Held): boolean {
+    const front = this.#front;
+    // As for reads.
+    if (front.turn === this.#wrote && front.serves > 0 && key !== '' && front.append(key, kind, value)) {
+      front.serves -= 1;
+      return true;
+    }
     const handle = this.#handle;
     for (;;) {
-      if (this.#mayWrite !== handle.heed() || !handle.front.open) return false;
-      const now = handle.front.now();
+      if (this.#mayWrite !== handle.heed() || !front.open) return false;
+      const now = front.now();
       if (!handle.within(now)) return false;
-      const written = handle.front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
-      if (written === true && handle.roles === undefined) this.#wrote = this.#front.turn;
+      const written = front.write(handle.account, handle.copies, this.#bits, key, kind, value, now);
+      if (written === true && handle.roles === undefined) this.#wrote = front.turn;
       if (written !== undefined) return written;
     }
   }

@@ -340,3 +340,60 @@ test('a look at the clock that others have taken serves nobody whose time was ov
   for (let n = 0; n < 100; n += 1) ann.sync.get('warm');
   assert.equal(thrown(() => bob.sync.get('warm')).code, 'SESSION_EXPIRED');
 });
+
+test('objects and texts that are written many at once are read as they were written, whatever becomes of some', async (t) => {
+  const half = '\ud800';
+  const values = [
+    (n) => ({ n, tags: ['a', `${n}`], deep: { er: null } }),
+    (n) => `text ${n}`,
+    (n) => ({ long: `${n} \u{1f600} é`.padEnd(3_000, 'ü–') }),
+    (n) => [n, [], {}],
+    (n) => n,
+    // Of which JSON is stored, and more of it than was counted.
+    (n) => `${n} ${half}`.padEnd(4_000, half),
+  ];
+  for (const frozen of [false, true]) {
+    for (const kinds of [[0], [0, 1], [0, 1, 3, 4], [2, 0, 0, 0, 1], [5, 0, 0, 2], [1, 1, 1, 0]]) {
+      const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], frozen ? { values: 'frozen' } : {});
+      const [ann, bob] = [warm(tokyo), warm(paris)];
+      const value = (n) => values[kinds[n % kinds.length]](n);
+      for (const [from, until] of [[0, 1_500], [1_500, 1_540], [700, 800]]) {
+        for (let n = from; n < until; n += 1) ann.sync.set(key(n), value(n));
+        ann.sync.delete(key(until - 5));
+        handOver(ann);
+      }
+      await pull(paris, tokyo);
+      // What has changed elsewhere, one here and one there, and more than half of what was written together.
+      for (let n = 0; n < 1_500; n += n < 500 ? 7 : 2) bob.sync.set(key(n), { elsewhere: n });
+      handOver(bob);
+      const read = (n) => {
+        if (n === 1_495 || n === 1_535 || n === 795) return undefined;
+        return value(n);
+      };
+      for (const changed of [false, true]) {
+        if (changed) await pull(tokyo, paris);
+        const expected = (n) => (changed && n < 1_500 && (n < 500 ? n % 7 === 0 : n >= 504 && n % 2 === 0) ? { elsewhere: n } : read(n));
+        for (let n = 3; n < 1_540; n += 101) assert.deepEqual(ann.sync.get(key(n)), expected(n), `${key(n)} here and there`);
+        for (let n = 0; n < 1_540; n += 1) assert.deepEqual(ann.sync.get(key(n)), expected(n), `${key(n)} in a walk`);
+        for (let n = 1_539; n >= 0; n -= 3) assert.deepEqual(ann.sync.get(key(n)), expected(n), `${key(n)} again`);
+      }
+    }
+  }
+});
+
+test('of objects that were written together one that is read keeps no other in memory', { skip: untold }, async (t) => {
+  for (const values of ['fresh', 'frozen']) {
+    const tokyo = await open(t, { id: 'tokyo', values });
+    const ann = warm(tokyo);
+    let before = 0;
+    for (let round = 0; round < 240; round += 1) {
+      if (round === 40) before = heap();
+      ann.sync.set(`of round ${round}`, { round, read: true });
+      for (let n = 0; n < 500; n += 1) ann.sync.set(key(n), { round, text: ''.padEnd(200, 'ü') });
+      handOver(ann);
+      assert.deepEqual(ann.sync.get(`of round ${round}`), { round, read: true });
+    }
+    const more = heap() - before;
+    assert(more < 600_000, `of 100,000 objects that are no more ${more} bytes have stayed (${values})`);
+  }
+});
