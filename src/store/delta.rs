@@ -113,6 +113,12 @@ impl ListedSet {
         }
     }
 
+    /// The live set of all full entries.
+    #[inline]
+    pub(crate) fn all(self) -> LiveSet {
+        if let Members::One(Listed::Entry(entry)) = self.0 { LiveSet::of(entry) } else { self.live(|_| true) }
+    }
+
     /// The full entries, to be changed.
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut DataEntry> {
         let members = match &mut self.0 {

@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
+use crate::store::entry::{DataEntry, LiveSet};
 use crate::store::table::{Slot, Table};
 use crate::vector::VersionVector;
 
@@ -107,6 +108,36 @@ impl Iterator for Notes<'_> {
     }
 }
 
+/// Entries of one author in slots that follow each other, of one write or of writes that follow each other.
+struct Stretch<'a> {
+    first: &'a DataEntry,
+    slot: Slot,
+    /// By how much each sequence is above the one before.
+    step: u32,
+    /// How many they are, and the last sequence.
+    entries: u32,
+    last: u64,
+}
+
+impl<'a> Stretch<'a> {
+    const fn of(first: &'a DataEntry, slot: Slot) -> Self {
+        Self { first, slot, step: 0, entries: 1, last: first.sequence() }
+    }
+
+    /// Takes the entry of the next slot, if it follows.
+    #[inline(always)]
+    fn take(&mut self, entry: &DataEntry) -> bool {
+        let ahead = entry.sequence().wrapping_sub(self.last);
+        let step = ahead as u32;
+        let follows = ahead <= 1 && (self.entries == 1 || step == self.step) && entry.has_author_of(self.first);
+        if follows {
+            (self.last, self.step) = (entry.sequence(), step);
+            self.entries += 1;
+        }
+        follows
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Log {
     origin: ReplicaId,
@@ -149,6 +180,28 @@ impl Log {
         self.ordered += usize::from(self.ordered == self.runs.len());
         self.runs.push(Run::new(sequence, slot, 0, 0));
         true
+    }
+
+    /// Adds a note of each entry; whether all are in order, or behind one that is not.
+    fn note_stretch(&mut self, stretch: &Stretch<'_>) -> bool {
+        let Stretch { first, slot, step, entries, .. } = *stretch;
+        let (mut at, mut sound) = (0, true);
+        while at < entries {
+            let (sequence, slot) = (first.sequence() + u64::from(step * at), slot + at);
+            sound &= self.note(sequence, slot);
+            at += 1;
+            // Now it is the last one of the last run, which takes those behind it at once.
+            let Some(run) = self.runs.last_mut() else { continue };
+            if run.more() == 0 || run.step() == step {
+                let some = (entries - at).min(MORE_MAX - run.more());
+                if some > 0 {
+                    *run = Run::new(sequence + u64::from(step * some), slot + some, step, run.more() + some);
+                }
+                self.len += some as usize;
+                at += some;
+            }
+        }
+        sound
     }
 
     /// Puts what was added into its place.
@@ -224,11 +277,47 @@ impl Index {
 
     #[inline(never)]
     fn note_elsewhere(&mut self, origin: ReplicaId, sequence: u64, slot: Slot) {
+        self.turn_to(origin);
+        self.note(&origin, sequence, slot);
+    }
+
+    fn turn_to(&mut self, origin: ReplicaId) {
         self.last = self.find(origin).unwrap_or_else(|at| {
             self.logs.insert(at, Log::new(origin));
             at
         });
-        self.note(&origin, sequence, slot);
+    }
+
+    /// Notes all entries of slots that follow each other, from the first on.
+    pub(crate) fn note_all<'a>(&mut self, first: Slot, sets: impl Iterator<Item = &'a LiveSet>) {
+        let mut stretch: Option<Stretch<'a>> = None;
+        for (slot, set) in (first..).zip(sets) {
+            match set.entries() {
+                [entry] => {
+                    if !stretch.as_mut().is_some_and(|stretch| stretch.take(entry)) {
+                        self.note_stretch(stretch.replace(Stretch::of(entry, slot)));
+                    }
+                }
+                several => {
+                    self.note_stretch(stretch.take());
+                    several.iter().for_each(|entry| self.note(entry.origin(), entry.sequence(), slot));
+                }
+            }
+        }
+        self.note_stretch(stretch);
+    }
+
+    #[inline(never)]
+    fn note_stretch(&mut self, stretch: Option<Stretch<'_>>) {
+        let Some(stretch) = stretch else { return };
+        let origin = stretch.first.origin();
+        if self.logs.get(self.last).is_none_or(|log| log.origin != *origin) {
+            self.turn_to(*origin);
+        }
+        let Some(log) = self.logs.get_mut(self.last) else { return };
+        if !log.note_stretch(&stretch) {
+            self.untidy.push(*origin);
+        }
     }
 
     fn find(&self, origin: ReplicaId) -> Result<usize, usize> {
@@ -286,9 +375,13 @@ impl Index {
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    use alloc::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::entry::{Author, Content};
+    use crate::time::Hlc;
 
     /// Notes as writes make them: of one sequence or of rising ones, of slots that follow each other or do not.
     fn notes() -> impl Strategy<Value = Vec<(u64, Slot)>> {
@@ -328,6 +421,51 @@ mod tests {
                     let expected = noted.iter().filter(|(sequence, _)| after < *sequence && *sequence <= upto);
                     prop_assert!(log.between(after, upto).eq(expected.copied()));
                 }
+            }
+        }
+    }
+
+    proptest! {
+        /// Keys of two origins, of which some have several entries, as they come by hundreds.
+        #[test]
+        fn many_are_noted_as_one_by_one(
+            before in notes(),
+            several in proptest::collection::vec((1..9_u64, 0..2_u64, 1..1_500_u64, 0..3_usize), 1..12),
+        ) {
+            let author = |n: u8| {
+                let replica = ReplicaId::new("a", [n; 10]).map_err(|_| TestCaseError::fail("an id"))?;
+                Ok::<_, TestCaseError>(Arc::new(Author { replica, session: None }))
+            };
+            let authors = [author(1)?, author(2)?];
+            let entry = |author: &Arc<Author>, sequence| DataEntry::by(Arc::clone(author), sequence, Hlc::default(), Content::Tombstone, None);
+            let mut sets = Vec::new();
+            for (sequence, step, count, who) in several {
+                for at in 0..count {
+                    let sequence = sequence + at * step;
+                    let [one, other] = [&authors[0], &authors[1]].map(|author| entry(author, sequence));
+                    let mut set = LiveSet::of(if who == 1 { other.clone() } else { one });
+                    if who == 2 && at % 5 == 0 {
+                        set.insert(other);
+                    }
+                    sets.push(set);
+                }
+            }
+            let (mut all, mut each) = (Index::default(), Index::default());
+            for (sequence, slot) in &before {
+                all.note(&authors[0].replica, *sequence, *slot);
+                each.note(&authors[0].replica, *sequence, *slot);
+            }
+            all.note_all(7, sets.iter());
+            for (slot, set) in (7..).zip(&sets) {
+                set.entries().iter().for_each(|entry| each.note(entry.origin(), entry.sequence(), slot));
+            }
+            prop_assert_eq!(all.untidy.is_empty(), each.untidy.is_empty());
+            for log in all.logs.iter_mut().chain(&mut each.logs) {
+                log.make(0, None);
+            }
+            prop_assert_eq!(all.logs.len(), each.logs.len());
+            for (one, other) in all.logs.iter().zip(&each.logs) {
+                prop_assert_eq!((one.origin, one.len, &one.runs), (other.origin, other.len, &other.runs));
             }
         }
     }

@@ -172,14 +172,18 @@ impl Keys {
         }
     }
 
-    /// The same of one of those that [`Keys::count_run`] counts.
+    /// Puts so many behind all others, which [`Keys::count_run`] counts. `more`: about how many will follow them.
     #[inline(always)]
-    pub(crate) fn put_of_run(&mut self, pair: Pair, more: usize) {
-        if self.parts.last().is_none_or(|part| part.len() >= PART) {
-            self.begin_part(more);
-        }
-        if let Some(part) = self.parts.last_mut() {
-            part.push(pair);
+    pub(crate) fn put_run(&mut self, mut pairs: impl Iterator<Item = Pair>, keys: usize, more: usize) {
+        let mut left = keys;
+        while left > 0 {
+            if self.parts.last().is_none_or(|part| part.len() >= PART) {
+                self.begin_part(left + more);
+            }
+            let Some(part) = self.parts.last_mut() else { return };
+            let some = left.min(PART - part.len());
+            part.extend(pairs.by_ref().take(some));
+            left -= some;
         }
     }
 

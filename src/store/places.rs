@@ -84,6 +84,18 @@ impl Places {
         self.len += 1;
     }
 
+    /// Adds slots that follow each other and are not here, from the first on.
+    pub(crate) fn insert_all(&mut self, hashes: &[u32], first: Slot) {
+        self.reserve(self.len + hashes.len());
+        // None waits for the memory of another one.
+        let touched = hashes.iter().fold(0, |touched, hash| touched | self.touch(*hash));
+        core::hint::black_box(touched);
+        for (hash, slot) in hashes.iter().zip(first..) {
+            self.put(u64::from(*hash) << 32 | u64::from(slot + 1));
+        }
+        self.len += hashes.len();
+    }
+
     #[inline(always)]
     fn put(&mut self, cell: u64) {
         let (mask, mut at) = (self.cells.len().wrapping_sub(1), self.first((cell >> 32) as u32));
@@ -132,6 +144,15 @@ mod tests {
                 (0..room as u32).for_each(|slot| places.insert(slot, slot));
                 prop_assert_eq!(places.cells.len(), cells, "room for all");
                 places = Places::default();
+            }
+            // Many at once, behind some that came one by one.
+            let (one, many) = hashes.split_at(room.min(hashes.len()));
+            let mut all = Places::default();
+            one.iter().enumerate().for_each(|(slot, hash)| all.insert(*hash, slot as u32));
+            all.insert_all(many, one.len() as u32);
+            prop_assert_eq!(all.len(), hashes.len());
+            for (slot, hash) in hashes.iter().enumerate() {
+                prop_assert_eq!(all.find(*hash, |found| found == slot as u32).ok(), Some(slot as u32));
             }
             for (slot, hash) in hashes.iter().enumerate() {
                 let Err(place) = places.find(*hash, |found| found == slot as u32) else { panic!("it was never put") };

@@ -321,7 +321,7 @@ impl SpaceState {
         let came = delta.keys.came();
         let keys = delta.keys.with_entries();
         let mut table = self.table.for_keys(keys.len());
-        table.adopt(keys, |entry, slot| self.index.note(entry.origin(), entry.sequence(), slot));
+        table.adopt(keys, &mut self.index);
         self.table = table;
         if !off(Mutant::Clause3) {
             self.vector.join(&delta.to);

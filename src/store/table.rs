@@ -9,7 +9,8 @@ use core::ops::Bound;
 
 use crate::id::Dot;
 use crate::store::entry::piece::{Gather, Piece};
-use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::entry::{ENTRY_OVERHEAD, Key, LiveSet};
+use crate::store::index::Index;
 use crate::store::order::{Order, Walk};
 use crate::store::parts::{Keys, PART, Pair};
 use crate::store::places::{Place, Places};
@@ -263,35 +264,32 @@ impl Table {
         self.order.follow(slot..slot + 1);
     }
 
-    /// As [`Table::follow`], of many, in an empty table: their parts become its blocks. `each` is told of every entry and its slot.
-    pub(crate) fn adopt(&mut self, keys: Keys, mut each: impl FnMut(&DataEntry, Slot)) {
+    /// As [`Table::follow`], of many, in an empty table: their parts become its blocks. The index is told of every entry.
+    pub(crate) fn adopt(&mut self, keys: Keys, index: &mut Index) {
         let Growth { keys: len, more, .. } = keys.extent().growth();
         (self.len, self.bytes) = (len as usize, more);
         for part in keys.into_parts() {
-            self.adopt_part(part, &mut each);
+            self.adopt_part(part, index);
         }
     }
 
-    fn adopt_part(&mut self, part: Vec<Pair>, each: &mut impl FnMut(&DataEntry, Slot)) {
+    /// Step by step and not key by key, so that within each a processor need not wait for what it does to another one.
+    fn adopt_part(&mut self, part: Vec<Pair>, index: &mut Index) {
         let first = (self.slots.blocks.len() * BLOCK) as Slot;
-        let (seed, mut slot, places) = (self.seed, first, &mut self.places);
-        let held = part.into_iter().filter_map(|(key, set)| {
-            let set = set.live(|_| true);
-            if set.is_empty() {
-                return None;
-            }
-            set.entries().iter().for_each(|entry| each(entry, slot));
-            let hash = hash(seed, key.as_bytes());
-            places.insert(hash, slot);
-            slot += 1;
-            Some(Held { key, set })
-        });
         // In place: one has the size of the other.
-        let block: Vec<Held> = held.collect();
-        if !block.is_empty() {
-            self.order.follow(first..first + block.len() as Slot);
-            self.slots.blocks.push(block);
+        let mut block: Vec<Held> = part.into_iter().map(|(key, set)| Held { key, set: set.all() }).collect();
+        block.retain(|held| !held.set.is_empty());
+        if block.is_empty() {
+            return;
         }
+        let mut hashes = [0; BLOCK];
+        for (place, held) in hashes.iter_mut().zip(&block) {
+            *place = hash(self.seed, held.key.piece.near_bytes());
+        }
+        self.places.insert_all(hashes.get(..block.len()).unwrap_or_default(), first);
+        index.note_all(first, block.iter().map(|held| &held.set));
+        self.order.follow(first..first + block.len() as Slot);
+        self.slots.blocks.push(block);
     }
 
     /// Changes the live set of a slot, and counts what becomes of it; the key may be replaced by one that is equal.
@@ -338,6 +336,7 @@ impl Table {
 
 /// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019); of each product only what crosses from half to
 /// half, as foldhash does where a processor has no wider one, for wasm would make a call of it.
+#[inline]
 fn hash(seed: u64, key: &[u8]) -> u32 {
     let fold = |state: u64, by: u64| {
         let half = |number: u64| number & u64::from(u32::MAX);

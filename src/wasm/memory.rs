@@ -11,10 +11,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// A page, in bytes.
 const PAGE: usize = 64 << 10;
-/// What an entry takes in memory, as a multiple of its bytes in a message: as it was read, and as it is held.
-const GROWTH: usize = 3;
+/// What an entry takes in memory, as a multiple of its bytes in a message, which have been handed over already.
+const GROWTH: usize = 2;
 /// About what replicas send at once, in bytes.
-const SLICE: usize = 256 << 10;
+const SLICE: usize = 512 << 10;
 
 /// The size of the memory when it was last looked at, in pages.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -43,9 +43,11 @@ pub(super) fn expect(bytes: usize) {
 }
 
 /// Called before a message of `bytes` bytes is looked at. Whoever sent it: a memory that has grown stays, so that it grows by
-/// what a slice takes and no more before anything of the message is believed.
+/// what replicas send at once, or by an eighth, and no more before anything of the message is believed.
 pub(super) fn hear(bytes: usize) {
-    expect(bytes.min(SLICE));
+    if bytes > PAGE {
+        make_room((bytes.min(SLICE) * GROWTH).max(size() / 8));
+    }
 }
 
 /// Takes a block and lets go of it. Where there is no such block, the work itself will say so.

@@ -33,8 +33,8 @@ impl Block {
     }
 
     /// A block of which nothing is a piece yet.
-    pub(crate) fn of(text: String) -> Arc<Self> {
-        Self::new(text.into_boxed_str(), 0)
+    pub(crate) fn of(text: &str) -> Arc<Self> {
+        Self::new(text.into(), 0)
     }
 
     /// A block all of whose bytes are about to be pieces, of which none is counted then.

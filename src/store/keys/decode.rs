@@ -1,6 +1,5 @@
 //! Reading keys and their live sets.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,7 +8,7 @@ use super::{
     BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, apply, column,
     is_edge,
 };
-use crate::codec::cbor::Input;
+use crate::codec::cbor::{Input, text};
 use crate::codec::{Ids, Reader};
 use crate::error::SessionError;
 use crate::id::{Dot, SEQUENCE_MAX};
@@ -156,10 +155,12 @@ impl Texts {
     /// The block, if it is text; the last key is the beginning of the next one.
     #[inline(never)]
     fn close(&mut self, left: usize) -> Option<Arc<Block>> {
-        let mut next = Vec::with_capacity(self.key + room(left));
-        next.extend_from_slice(self.last());
+        let block = Block::of(text(&self.bytes)?);
+        self.bytes.truncate(self.from + self.key);
+        self.bytes.drain(..self.from.min(self.bytes.len()));
+        self.bytes.reserve(room(left));
         self.from = 0;
-        Some(Block::of(String::from_utf8(core::mem::replace(&mut self.bytes, next)).ok()?))
+        Some(block)
     }
 }
 
@@ -174,10 +175,41 @@ fn text_of(kind: u64, text: Text) -> Content {
     if kind == TEXT { Content::Text(text) } else { Content::Json(text) }
 }
 
-/// The length of a text in a run.
-#[inline(always)]
-fn piece_len(len: i64) -> Result<usize, &'static str> {
-    usize::try_from(len).ok().filter(|len| (1..=PIECE_MAX).contains(len)).ok_or("the length of a text")
+/// The greatest of these lengths of texts in a run, if each may be one.
+#[inline(never)]
+fn longest_of(lengths: &[i64]) -> Result<usize, &'static str> {
+    let mut longest = 1;
+    for len in lengths {
+        if !(1..=PIECE_MAX as i64).contains(len) {
+            return Err("the length of a text");
+        }
+        longest = longest.max(*len);
+    }
+    Ok(longest as usize)
+}
+
+/// Where the last key of a run stands, whose texts have these lengths, if all begin with a character and keys rise from the one
+/// `before` them.
+fn last_key<'a>(
+    area: &'a str,
+    keys: &[i64],
+    values: &[i64],
+    mut before: &'a [u8],
+) -> Result<Range<usize>, &'static str> {
+    let (area, mut at, mut last) = (area.as_bytes(), 0, 0..0);
+    let begins = |at: usize| area.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    for (key, value) in keys.iter().zip(values) {
+        let (middle, end) = (at + *key as usize, at + (*key + *value) as usize);
+        if !(begins(middle) && begins(end)) {
+            return Err("texts that end within a character");
+        }
+        let text = area.get(at..middle).ok_or("a key")?;
+        if near_cmp(text, before).is_le() {
+            return Err("keys out of order");
+        }
+        (at, last, before) = (end, at..middle, text);
+    }
+    if at == area.len() { Ok(last) } else { Err("a run of another length") }
 }
 
 /// That something else stands there.
@@ -253,40 +285,39 @@ impl<'b> Decoding<'_, 'b> {
             }
             Some(Block::in_pieces(area))
         };
+        let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
+        let [of_keys, of_values, sequences, clocks] = &mut self.columns;
+        let longest = [longest_of(of_keys)?, longest_of(of_values)?];
+        for number in &mut *sequences {
+            sequence = apply(sequence, *number);
+            if !(1..=SEQUENCE_MAX).contains(&sequence) {
+                return Err("a sequence out of range");
+            }
+            full = full.max(sequence);
+            *number = sequence.cast_signed();
+        }
+        for number in &mut *clocks {
+            clock = apply(clock, *number);
+            latest = latest.max(clock);
+            *number = clock.cast_signed();
+        }
+        let last = last_key(area, of_keys, of_values, self.text.last())?;
         let gathered = self.text.bytes.len();
         let piece = |at, len| match &block {
             Some(block) => block.counted(at, len),
             None => Piece::within(gathered + at, len),
         };
-        let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
-        let (mut at, mut last, mut before, mut longest) = (0, 0..0, self.text.last(), [0; 2]);
-        let [of_keys, of_values, ahead, since] = &self.columns;
-        let more = count + input.left() / 64;
-        for (((key, value), ahead), since) in of_keys.iter().zip(of_values).zip(ahead).zip(since) {
-            let (key, value) = (piece_len(*key)?, piece_len(*value)?);
-            let (middle, end) = (at + key, at + key + value);
-            if !(area.is_char_boundary(middle) && area.is_char_boundary(end)) {
-                return Err("texts that end within a character");
-            }
-            let text = area.as_bytes().get(at..middle).ok_or("a key")?;
-            if near_cmp(text, before).is_le() {
-                return Err("keys out of order");
-            }
-            sequence = apply(sequence, *ahead);
-            if !(1..=SEQUENCE_MAX).contains(&sequence) {
-                return Err("a sequence out of range");
-            }
-            clock = apply(clock, *since);
-            (full, latest) = (full.max(sequence), latest.max(clock));
-            longest = [longest[0].max(key), longest[1].max(value)];
-            let (name, content) = (Key { piece: piece(at, key) }, text_of(kind, Text { piece: piece(middle, value) }));
-            let entry = DataEntry::by(Arc::clone(&author), sequence, Hlc::from_bits(clock), content, None);
-            keys.put_of_run((name, ListedSet::of(Listed::Entry(entry))), more);
-            (at, last, before) = (end, at..middle, text);
-        }
-        if at != area.len() {
-            return Err("a run of another length");
-        }
+        let mut at = 0;
+        let lengths = of_keys.iter().zip(of_values.iter()).map(|(key, value)| (*key as usize, *value as usize));
+        let stamps = sequences.iter().zip(clocks.iter());
+        let pairs = lengths.zip(stamps).map(|((key, value), (sequence, clock))| {
+            let (name, text) = (Key { piece: piece(at, key) }, Text { piece: piece(at + key, value) });
+            at += key + value;
+            let (sequence, clock) = (sequence.cast_unsigned(), Hlc::from_bits(clock.cast_unsigned()));
+            let entry = DataEntry::by(Arc::clone(&author), sequence, clock, text_of(kind, text), None);
+            (name, ListedSet::of(Listed::Entry(entry)))
+        });
+        keys.put_run(pairs, count, input.left() / 64);
         keys.count_run(count, area.len(), longest);
         (self.clock, self.latest) = (clock, Hlc::from_bits(latest));
         if let Some(origin) = self.origins.known.get_mut(number) {

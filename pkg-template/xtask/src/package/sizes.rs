@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 341_800),
-    ("openReplica, inline", 364_500),
-    ("openReplica, workerd", 372_800),
+    ("the module", 344_100),
+    ("openReplica, inline", 367_400),
+    ("openReplica, workerd", 375_200),
     (".", 38_100),
     ("./browser", 9_000),
     ("./cloudflare", 35_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_450),
-    ("./bundle", 376_600),
+    ("./bundle", 379_100),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
