@@ -532,6 +532,13 @@ mod tests {
         is_bounded(&pair, 2_464);
     }
 
+    /// Or who is told of a seed that all tables have would find them.
+    #[test]
+    fn tables_that_are_made_anew_have_the_seed_of_the_old_one() {
+        let table = super::Table::new(7);
+        assert_eq!([table.seed, table.emptied().seed, table.for_keys(100).seed], [7; 3]);
+    }
+
     /// Who knows how keys are hashed, and not the seed, finds none that have one hash whatever the seed is: not by zeros that a
     /// length makes up for, either.
     #[test]

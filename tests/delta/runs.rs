@@ -366,14 +366,8 @@ fn runs_that_contradict_themselves_are_refused() {
     // Each of them by itself has to be text, not all of them together.
     refused("a character that a value begins in", of(&TEXT.replace("3va", "\u{e9}a")));
     refused("a character that a key begins in", of(&TEXT.replace("3k4", "\u{e9}4")));
-    let long = [&[20, 1][..], &[20, 3_499], &[20, 1], &[20, 0]].map(|column| column);
-    refused("longer than a block", run(&"v".repeat(70_000).into_bytes(), 4, 20, long));
     refused("a longer text than stands there", [item(3, 1 << 40), TEXT.as_bytes().to_vec()].concat());
     refused("nothing behind the text", [item(3, 72), TEXT.as_bytes().to_vec()].concat());
-
-    // However few bytes the columns take: entries take more room where they are held.
-    let short = (0..200).map(|at| format!("{at:03}v")).collect::<String>();
-    refused("texts that are too short", run(short.as_bytes(), 4, 200, [&[200, 3], &[200, 1], &[200, 0], &[200, 0]]));
 
     // What stands before and behind it is in order with it, and each origin's sequences go on.
     let row = |shared: i64, suffix: &[u8], ahead: i64| {
@@ -391,4 +385,37 @@ fn runs_that_contradict_themselves_are_refused() {
     refused("a key before the run that is not below it", [row(0, b"k1", 9), of(TEXT)].concat());
     refused("a key behind the run that is not above it", [of(TEXT), row(1, b"8", 9)].concat());
     refused("two runs out of order", [of(TEXT), of(TEXT)].concat());
+}
+
+/// A run of these keys and values, of writes that follow each other.
+fn run_of(rows: &[(String, String)]) -> Vec<u8> {
+    let count = rows.len() as i64;
+    let keys: Vec<i64> = [-count].into_iter().chain(rows.iter().map(|(key, _)| key.len() as i64)).collect();
+    let values: Vec<i64> = [-count].into_iter().chain(rows.iter().map(|(_, value)| value.len() as i64)).collect();
+    let text: String = rows.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]).collect();
+    run(text.as_bytes(), 4, rows.len() as u64, [&keys, &values, &[count, 1], &[count, 0]])
+}
+
+/// Each beside a run that is taken, from which it differs in nothing else.
+#[test]
+fn runs_of_what_takes_more_room_than_it_is_worth_are_refused() {
+    let rows =
+        |count: usize, len: usize| -> Vec<_> { (0..count).map(|at| (format!("{at:03}"), "v".repeat(len))).collect() };
+    let with = |key: usize, value: usize| {
+        let mut rows = rows(9, 20);
+        rows[8] = ("9".repeat(key), "v".repeat(value));
+        rows
+    };
+    for (what, taken, refused) in [
+        ("few keys", rows(8, 20), rows(7, 20)),
+        ("short texts", rows(100, 5), rows(100, 4)),
+        ("more than a block", rows(17, 3_500), rows(18, 3_500)),
+        ("no value", with(3, 1), with(3, 0)),
+        ("a long value", with(3, 4_096), with(3, 4_097)),
+        ("a long key", with(4_096, 1), with(4_097, 1)),
+    ] {
+        assert_eq!(read(&frame_of(&run_of(&taken))).unwrap().keys.len(), taken.len(), "{what}");
+        let told = read(&frame_of(&run_of(&refused)));
+        assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{what}");
+    }
 }
