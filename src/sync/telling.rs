@@ -215,3 +215,46 @@ impl Telling {
         Some(Message::Roster { told: 0, heard: told, rows: Vec::new() })
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::id::{ReplicaId, Space};
+    use crate::store::roster::Running;
+
+    /// A row that was told then, with a query that is to stop or not.
+    fn row(told: Millis, stop: bool) -> Option<Row> {
+        let (home, space) = (ReplicaId::new("a", [0; 10]).ok()?, Space::first("s").ok()?);
+        let running = vec![Running { plan: 1, started: 1, statement: "work".into(), stop }];
+        let (user, client, address) = (None, None, None);
+        Some(Row { home, user, client, address, space, active: told, expires: 1_000, queries: 1, running, told })
+    }
+
+    fn told(telling: &mut Telling, known: &Roster) -> usize {
+        let Some(Message::Roster { rows, .. }) = telling.rows(known, 0, |_| 100) else { return 0 };
+        rows.len()
+    }
+
+    #[test]
+    fn what_the_peer_has_said_is_not_told_to_it_and_all_else_is() {
+        let row = |told, stop| row(told, stop).unwrap_or_else(|| panic!("a row"));
+        let [one, two, three] = [1, 2, 3].map(|id| SessionId::from_bytes([id; 16]));
+        let (mut known, mut changed, mut telling) = (Roster::default(), Vec::new(), Telling::NEW);
+        known.put(one, row(5, true));
+        // The peer speaks first.
+        let answer = telling.hear_rows((7, 0), vec![(two, row(5, false))], &mut known, &mut changed);
+        assert!(matches!(answer, Some(Message::Roster { told: 0, heard: 7, .. })), "{answer:?}");
+        assert_eq!(told(&mut telling, &known), 2);
+        let Some(UnderWay { word, .. }) = telling.under_way else { panic!("nothing is under way") };
+        assert!(telling.hear_rows((0, word), vec![], &mut known, &mut changed).is_none());
+        // It goes on.
+        _ = telling.hear_rows((8, 0), vec![(three, row(5, false))], &mut known, &mut changed);
+        assert_eq!(told(&mut telling, &known), 0);
+        // What it says later does not know yet that the query is to stop.
+        _ = telling.hear_rows((9, 0), vec![(one, row(6, false))], &mut known, &mut changed);
+        assert_eq!(told(&mut telling, &known), 1);
+        assert_eq!(changed, [two, three, one]);
+    }
+}
