@@ -5,6 +5,7 @@
 
 mod glue;
 pub(crate) mod module;
+mod reach;
 mod sizes;
 
 use crate::fingerprint::{self, Fingerprint};
@@ -12,6 +13,7 @@ use crate::layout::{package, root, target, template, toolbox};
 use crate::prepare::{Need, need};
 use crate::process::{npm_tool, run, say};
 use anyhow::{Context, Result, bail, ensure};
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -61,7 +63,7 @@ fn make() -> Result<String> {
     typescript(&next)?;
     copy_flat(&wasm, &next.join("wasm"), |_| true)?;
     copy_flat(&template().join("src/wasm"), &next.join("wasm"), |name| {
-        name.ends_with(".d.ts") && name != "base64.d.ts"
+        name.ends_with(".d.ts") && !["base64.d.ts", "whole.d.ts"].contains(&name)
     })?;
     bundle(&next)?;
     join(&next)?;
@@ -156,10 +158,13 @@ fn join(package: &Path) -> Result<()> {
     }
     let joined = target().join("package/joined");
     let _ = fs::remove_dir_all(&joined);
-    run(npm_tool("esbuild/bin/esbuild")
-        .current_dir(package)
-        .args(["wasm/inline.js", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
-        .arg(format!("--outfile={}", joined.join("wasm/inline.js").display())))?;
+    for loader in ["wasm/inline.js", "wasm/node.js"] {
+        run(npm_tool("esbuild/bin/esbuild")
+            .current_dir(package)
+            .args([loader, "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
+            .arg("--external:./inline.js")
+            .arg(format!("--outfile={}", joined.join(loader).display())))?;
+    }
     run(npm_tool("esbuild/bin/esbuild")
         .current_dir(package)
         .args(ENTRIES.iter().map(|(entry, _)| entry))
@@ -176,7 +181,28 @@ fn join(package: &Path) -> Result<()> {
         let kept = text.lines().filter(|line| !(line.starts_with("import \".") && line.ends_with(".js\";")));
         Ok(fs::write(script, kept.flat_map(|line| [line, "\n"]).collect::<String>())?)
     })?;
-    copy_tree(&joined, package)
+    terse(&joined, package)
+}
+
+/// Writes the scripts without comments and blanks, which engines read too, a twentieth of the first operation; names stay, so that a
+/// trace of a stack tells where it was, and lines are short but for the module's text.
+fn terse(from: &Path, to: &Path) -> Result<()> {
+    let scripts = RefCell::new(Vec::new());
+    for_each_script(from, &|script| {
+        let name = script.strip_prefix(from)?;
+        if name == Path::new("wasm/inline.js") {
+            fs::copy(script, to.join(name))?;
+        } else {
+            scripts.borrow_mut().push(name.to_path_buf());
+        }
+        Ok(())
+    })?;
+    run(npm_tool("esbuild/bin/esbuild")
+        .current_dir(from)
+        .args(scripts.into_inner())
+        .args(["--format=esm", "--target=es2022", "--minify-whitespace", "--line-limit=160", "--outbase=."])
+        .args(["--legal-comments=none", "--log-level=warning"])
+        .arg(format!("--outdir={}", to.display())))
 }
 
 /// Removes the scripts below a directory but for those that stay; their types stay in any case.

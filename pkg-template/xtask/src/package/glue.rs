@@ -7,6 +7,7 @@
 //! The generator is pinned to one version and the cuts are made at exact lines of its output: where one is missing,
 //! the build stops.
 
+use super::reach::Reach;
 use anyhow::{Context, Result, ensure};
 
 const HEAD: &str = "let wasm_bindgen = (function(exports) {\n";
@@ -29,10 +30,11 @@ const BETTER: &[(&str, &str)] = &[
         "    const SessionFinalization = (typeof FinalizationRegistry === 'undefined')\n        ? { register: () => {}, unregister: () => {} }\n        : new FinalizationRegistry(ptr => wasm.__wbg_session_free(ptr, 1));\n",
         "    const SessionFinalization = { register: () => {}, unregister: () => {} };\n",
     ),
+    ("        wasm = instance.exports;\n", "        wasm = reach(instance.exports);\n"),
 ];
 
 /// `glue.js`: an ES module that exports `instantiate(module)`.
-pub(super) fn factory(script: &str) -> Result<String> {
+pub(super) fn factory(script: &str, reach: &Reach) -> Result<String> {
     let body = script.strip_prefix(HEAD).context("wasm-bindgen's script does not begin as expected")?;
     let body = body.strip_prefix(SCRIPT_SOURCE).context("wasm-bindgen's script does not ask for its own address")?;
     let (body, loaders) = body.split_once(LOADERS).context("wasm-bindgen's script has no loaders")?;
@@ -42,10 +44,12 @@ pub(super) fn factory(script: &str) -> Result<String> {
         ensure!(body.matches(from).count() == 1, "wasm-bindgen's script does not say once:\n{from}");
         body = body.replace(from, to);
     }
+    let table = reach.script(&body);
+    body = reach.applied(body)?;
     ensure!(!body.contains("script_src"), "the bindings need the address of the script, which a module does not have");
     Ok(format!(
         "// Generated from the bindings. Every call makes an instance of its own, with its own memory.\n\
-         export function instantiate(module) {{\n    const exports = {{ __proto__: null }};\n{body}{START}}}\n"
+         export function instantiate(module) {{\n    const exports = {{ __proto__: null }};\n{body}{START}}}\n{table}"
     ))
 }
 
@@ -65,9 +69,10 @@ mod tests {
 
     #[test]
     fn a_script_of_another_shape_stops_the_build() {
-        assert!(factory("let wasm_bindgen = (() => {})();").is_err());
-        assert!(factory(&format!("{HEAD}{SCRIPT_SOURCE}nothing to load")).is_err());
-        assert!(factory(&format!("{HEAD}{SCRIPT_SOURCE}use(script_src);{LOADERS}) {{}} function initSync(")).is_err());
+        let factory = |script: &str| factory(script, &Reach::default()).is_err();
+        assert!(factory("let wasm_bindgen = (() => {})();"));
+        assert!(factory(&format!("{HEAD}{SCRIPT_SOURCE}nothing to load")));
+        assert!(factory(&format!("{HEAD}{SCRIPT_SOURCE}use(script_src);{LOADERS}) {{}} function initSync(")));
         assert!(types("export function f(): void;").is_err());
     }
 
@@ -76,7 +81,7 @@ mod tests {
         let better: String = BETTER.iter().map(|(from, _)| *from).collect();
         let script =
             format!("{HEAD}{SCRIPT_SOURCE}    let kept;\n{better}{LOADERS}) {{ fetch() }}\n function initSync(m) {{}}");
-        let glue = factory(&script)?;
+        let glue = factory(&script, &Reach::default())?;
         assert!(glue.contains("let kept;") && glue.contains("export function instantiate(module)"));
         assert!(!glue.contains("fetch") && !glue.contains("document"));
         Ok(())

@@ -1,6 +1,7 @@
 //! The wasm module: compiled, bound, optimised, and free of every path of the machine that built it.
 
 use super::glue;
+use super::reach::Reach;
 use crate::fingerprint::{self, Fingerprint};
 use crate::layout::{root, target, template};
 use crate::process::{command, npm_tool, output, run, say};
@@ -42,7 +43,7 @@ const FEATURES: &[&str] = &[
     "--enable-simd",
 ];
 
-/// Fills `out` with `edge_session.wasm`, `glue.js` and `base64.js`, and `pkg-template/src/wasm` with the types of the
+/// Fills `out` with `edge_session.wasm`, `glue.js`, `base64.js` and `whole.js`, and `pkg-template/src/wasm` with the types of the
 /// bindings. Returns a fingerprint of the module's inputs.
 pub(super) fn build(out: &Path) -> Result<String> {
     let compiled = compile()?;
@@ -60,14 +61,17 @@ pub(super) fn build(out: &Path) -> Result<String> {
     // Two outputs of one module: the script to wrap, and types written as a module's exports.
     let script = bind(&compiled, "script", |b| b.no_modules(true))?;
     let typed = bind(&compiled, "typed", |b| b.web(true))?;
-    fs::write(out.join("glue.js"), glue::factory(&fs::read_to_string(script.join(format!("{NAME}.js")))?)?)?;
+    let text = fs::read_to_string(script.join(format!("{NAME}.js")))?;
+    let (reached, reach) = Reach::make(&fs::read(script.join(format!("{NAME}_bg.wasm")))?, &text)?;
+    fs::write(script.join(format!("{NAME}_reached.wasm")), reached)?;
+    fs::write(out.join("glue.js"), glue::factory(&text, &reach)?)?;
     fs::write(types, glue::types(&fs::read_to_string(typed.join(format!("{NAME}.d.ts")))?)?)?;
 
     let wasm = out.join(format!("{NAME}.wasm"));
     run(npm_tool("binaryen/bin/wasm-opt")
         .args(FEATURES)
         .args(["-Oz", "--strip-debug", "--strip-producers", ONCE_CALLED, NOTHING_BELOW])
-        .arg(script.join(format!("{NAME}_bg.wasm")))
+        .arg(script.join(format!("{NAME}_reached.wasm")))
         .arg("-o")
         .arg(&wasm))?;
     let bytes = fs::read(&wasm)?;
@@ -77,8 +81,18 @@ pub(super) fn build(out: &Path) -> Result<String> {
         out.join("base64.js"),
         format!("// The bytes of {NAME}.wasm, gzipped; generated.\nexport default \"{text}\";\n"),
     )?;
+    fs::write(
+        out.join("whole.js"),
+        format!("// By which node.js knows {NAME}.wasm; generated.\nexport default {};\n", sample(&bytes)?),
+    )?;
     fs::write(stamp, &inputs)?;
     Ok(inputs)
+}
+
+/// What node.ts makes of the bytes before it takes them: a module of another build is most surely another number.
+fn sample(bytes: &[u8]) -> Result<i32> {
+    let length = i32::try_from(bytes.len())?;
+    Ok(bytes.iter().step_by(509).fold(length, |sum, byte| sum.wrapping_mul(31).wrapping_add(i32::from(*byte))))
 }
 
 /// The bytes as gzip, found with patience: what every page loads is a twentieth shorter than by gzip's own best effort.
