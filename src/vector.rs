@@ -245,7 +245,7 @@ impl VersionVector {
 #[derive(Debug)]
 pub(crate) struct Near<'a> {
     vector: &'a VersionVector,
-    /// What was looked up last, and before: where two write the same keys their dots take turns.
+    /// What was looked up last, and before that: where two write the same keys their dots take turns.
     last: Option<(ReplicaId, u64)>,
     before: Option<(ReplicaId, u64)>,
 }
@@ -266,18 +266,17 @@ impl<'a> Near<'a> {
     pub(crate) fn near_has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
         match &self.last {
             Some((replica, held)) if replica == origin => *held >= sequence,
-            Some(_) | None => self.look_up(*origin) >= sequence,
+            Some(_) | None => self.look_up(origin) >= sequence,
         }
     }
 
     #[inline(never)]
-    fn look_up(&mut self, origin: ReplicaId) -> u64 {
-        core::mem::swap(&mut self.last, &mut self.before);
-        match self.last {
-            Some((replica, held)) if replica == origin => held,
+    fn look_up(&mut self, origin: &ReplicaId) -> u64 {
+        match &self.before {
+            Some((replica, held)) if replica == origin => *held,
             Some(_) | None => {
-                let held = self.vector.get(origin);
-                self.last = Some((origin, held));
+                let held = self.vector.get(*origin);
+                self.before = self.last.replace((*origin, held));
                 held
             }
         }

@@ -119,6 +119,17 @@ impl ListedSet {
         if let Members::One(Listed::Entry(entry)) = self.0 { LiveSet::of(entry) } else { self.live(|_| true) }
     }
 
+    /// Puts another member before the only one.
+    pub(crate) fn put_first(&mut self, listed: Listed) {
+        let two = Vec::with_capacity(2);
+        if let Members::One(only) = core::mem::replace(&mut self.0, Members::Several(two))
+            && let Members::Several(two) = &mut self.0
+        {
+            two.push(listed);
+            two.push(only);
+        }
+    }
+
     /// The full entries, to be changed.
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut DataEntry> {
         let members = match &mut self.0 {

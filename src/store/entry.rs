@@ -10,6 +10,7 @@ mod text;
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 pub(crate) use self::author::{Author, Authors};
@@ -259,9 +260,8 @@ impl LiveSet {
         let mut entries = match core::mem::take(&mut self.entries) {
             Entries::None => return *self = Self::of(entry),
             Entries::One(only) => {
-                let mut two = Vec::with_capacity(2);
-                two.push(only);
-                two
+                let (winner, other) = if only.rank() > entry.rank() { (only, entry) } else { (entry, only) };
+                return self.entries = Entries::Several(vec![winner, other]);
             }
             Entries::Several(entries) => entries,
         };

@@ -2,9 +2,10 @@
 //!
 //! One byte string holds a CBOR sequence; a key is `shared, suffix, entries…`. Keys are front-coded against the key
 //! before, sequences against the origin's last, clocks against the last entry's, so that a run of writes costs about
-//! six bytes an entry beside its key and value. Where many entries of one author are texts that follow each other where they
-//! lie, they are told as a *run*: all their text in one piece, and a [`column`] each of lengths, sequences and clocks. Invariant: keys ascend strictly, and a key lists each origin once:
-//! whoever writes a key has seen its own earlier entry go.
+//! six bytes an entry beside its key and value. Where many entries of one author are texts, they are told as a *run*: all
+//! their text in one piece, and a [`column`] each of lengths, sequences and clocks; and one of bare dots, where the receiver
+//! knows another entry of each key. Invariant: keys ascend strictly, and a key lists each origin once: whoever writes a key
+//! has seen its own earlier entry go.
 
 mod column;
 mod decode;
@@ -32,11 +33,16 @@ const KNOWN: u64 = 4;
 const HEADS: u64 = 20;
 const HAS_SESSION: u64 = 1;
 const HAS_EXPIRY: u64 = 2;
+/// Of a run: beside each entry there is one that the receiver knows.
+const HAS_KNOWN: u64 = 2;
 
 /// A run has at least so many keys: its text is a block by itself.
 const RUN_KEYS: usize = 8;
-/// An entry of a run takes at least so many bytes of text: it is held in more, as one that is told by itself is.
-const RUN_TEXT: usize = 8;
+
+/// A key of a run takes at least so many bytes of text: it is held in more, as one that is told by itself is.
+const fn run_text(known: bool) -> usize {
+    if known { 16 } else { 8 }
+}
 
 /// What is remembered of an origin: what its next entry is coded against, and how far it reaches.
 struct Origin {

@@ -187,8 +187,10 @@ impl Keys {
         }
     }
 
-    /// Counts so many with one entry each: the bytes of all, and of the longest key and value.
-    pub(crate) fn count_run(&mut self, keys: usize, bytes: usize, [key, value]: [usize; 2]) {
+    /// Counts so many with one entry each: the bytes of all, and of the longest key and value. `known`: a bare dot stands beside each.
+    pub(crate) fn count_run(&mut self, keys: usize, bytes: usize, [key, value]: [usize; 2], known: bool) {
+        let dots = if known { keys as u64 * ENTRY_OVERHEAD } else { 0 };
+        (self.extent.others, self.extent.dots) = (self.extent.others + dots, self.extent.dots + dots);
         self.extent.len += keys;
         self.extent.bytes += bytes as u64 + keys as u64 * ENTRY_OVERHEAD;
         (self.extent.key, self.extent.value) = (self.extent.key.max(key), self.extent.value.max(value));
@@ -251,7 +253,7 @@ impl Keys {
     }
 
     /// The sets, to be changed as nothing changes that is told of all.
-    pub(crate) fn sets_mut(&mut self) -> impl Iterator<Item = &mut ListedSet> {
+    pub(crate) fn sets_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut ListedSet> {
         self.parts.iter_mut().flatten().map(|(_, set)| set)
     }
 

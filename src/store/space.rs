@@ -241,7 +241,8 @@ impl SpaceState {
                     live.insert(entry);
                 }
             });
-            if joined {
+            // Beside what stays the key is told as it was: its text and that of what was written with it follow each other.
+            if joined && !stays {
                 *held = key.clone();
             }
             (gone || joined).then(|| if stays && joined { live.entries().len() } else { 0 })
@@ -297,8 +298,17 @@ impl SpaceState {
             changed.extend(key.map(|key| Changed { key, siblings: 0 }));
         }
         let (mut seen, mut sent) = (Near::new(&before), Near::new(&to));
+        // Where two have written the same keys they mostly did so in one order, or in the opposite one.
+        let (mut last, mut guess) = (Slot::MAX, None);
         for (key, set) in keys {
-            let place = self.table.seek(&key);
+            let place = match guess {
+                Some(guess) => self.table.seek_at(guess, &key),
+                None => self.table.seek(&key),
+            };
+            let slot = place.unwrap_or(Slot::MAX);
+            let step = slot.wrapping_sub(last);
+            guess = (place.is_ok() && matches!(step, 1 | Slot::MAX)).then(|| slot.wrapping_add(step));
+            last = slot;
             match place.ok().filter(|slot| self.table.slots().at(*slot).is_some()) {
                 Some(slot) => {
                     let merged = self.merge(slot, &key, set, &mut sent, &mut seen);
@@ -529,14 +539,21 @@ fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
     }
 }
 
-/// A live set as a delta since `from` lists it: what the receiver knows as bare dots.
+/// A live set as a delta since `from` lists it: what the receiver knows as bare dots, which come first.
 fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
-    let mut entry = |entry: &DataEntry| match from.has(entry.origin(), entry.sequence()) {
-        true => Listed::Known(entry.dot()),
-        false => Listed::Entry(entry.clone()),
-    };
+    let mut known = |entry: &DataEntry| from.has(entry.origin(), entry.sequence()).then(|| Listed::Known(entry.dot()));
     match set.entries() {
-        [one] => ListedSet::of(entry(one)),
-        several => several.iter().map(entry).collect::<Vec<_>>().into(),
+        [one] => ListedSet::of(known(one).unwrap_or_else(|| Listed::Entry(one.clone()))),
+        several => {
+            let mut listed = Vec::with_capacity(several.len());
+            for first in [true, false] {
+                let some = several.iter().filter_map(|entry| match known(entry) {
+                    None if !first => Some(Listed::Entry(entry.clone())),
+                    dot => dot.filter(|_| first),
+                });
+                listed.extend(some);
+            }
+            listed.into()
+        }
     }
 }

@@ -200,6 +200,13 @@ impl Table {
         self.seek_by(key, hash(self.seed, key.as_bytes()))
     }
 
+    /// The same for who thinks that it knows the slot.
+    #[inline]
+    pub(crate) fn seek_at(&self, guess: Slot, key: &Key) -> Result<Slot, Vacancy> {
+        let is = self.slots.key(guess).is_some_and(|held| held.is(key.as_bytes()));
+        if is { Ok(guess) } else { self.seek(key) }
+    }
+
     /// The same by its hash.
     #[inline]
     pub(crate) fn seek_by(&self, key: &Key, hash: u32) -> Result<Slot, Vacancy> {

@@ -87,18 +87,31 @@ fn any_delta() -> impl Strategy<Value = Delta> {
     (any_space(), any_keys()).prop_map(|(space, (keys, from, to, hlc))| Delta { space, from, to, hlc, keys })
 }
 
-/// What a host has written in bulk, which is told in a run, or nearly so.
+/// What a host has written in bulk, which is told in a run, or nearly so; another one may have written the same keys.
 fn any_bulk() -> impl Strategy<Value = Delta> {
     let values = prop::collection::vec((".{0,12}", any::<bool>()), 0..30);
-    (any_space(), any_replica(), any::<Option<[u8; 16]>>(), values).prop_map(|(space, replica, session, values)| {
-        let (mut store, mut log) = (SessionConsistentStore::new(Limits::default()), Log::default());
-        for (at, (value, json)) in values.iter().enumerate() {
-            let value = if *json { Written::Json(value) } else { Written::Text(value) };
-            log.put(&format!("{:02}", 97 * at % 100), value);
-        }
-        store.write(&space, replica, session.map(SessionId::from_bytes), log.finish(), &[], TIME).unwrap();
-        store.extract(&space, &VersionVector::new()).unwrap()
-    })
+    let others = (any_replica(), any::<Option<[u8; 16]>>(), prop::bool::weighted(0.3));
+    (any_space(), any_replica(), any::<Option<[u8; 16]>>(), values, others).prop_map(
+        |(space, replica, session, values, (other, other_session, beside))| {
+            let write = |replica, session: Option<[u8; 16]>, now| {
+                let (mut store, mut log) = (SessionConsistentStore::new(Limits::default()), Log::default());
+                for (at, (value, json)) in values.iter().enumerate() {
+                    let value = if *json { Written::Json(value) } else { Written::Text(value) };
+                    log.put(&format!("{:02}", 97 * at % 100), value);
+                }
+                store.write(&space, replica, session.map(SessionId::from_bytes), log.finish(), &[], now).unwrap();
+                store
+            };
+            let mut store = write(replica, session, TIME);
+            if !beside || other == replica {
+                return store.extract(&space, &VersionVector::new()).unwrap();
+            }
+            let known = write(other, other_session, TIME + 1).extract(&space, &VersionVector::new()).unwrap();
+            let from = known.to.clone();
+            store.apply(known).unwrap();
+            store.extract(&space, &from).unwrap()
+        },
+    )
 }
 
 fn any_slice() -> impl Strategy<Value = Slice> {

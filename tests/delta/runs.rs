@@ -53,6 +53,13 @@ fn written(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, Versio
     (store, half)
 }
 
+/// The store in which these have been written, and one in which another replica has written the same keys.
+fn at_the_same_time(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, SessionConsistentStore) {
+    let other = |(_, session, later, rows): &Batch| (3, *session, 5_000 - later, rows.clone());
+    let others = batches.iter().map(other).collect::<Vec<_>>();
+    (written(batches, one_each).0, written(&others, false).0)
+}
+
 fn bytes(delta: &Delta) -> Vec<u8> {
     let mut writer = Writer::new();
     delta.encode(&mut writer);
@@ -114,9 +121,10 @@ impl Slow<'_> {
             let origin = usize::try_from(head / 20).ok()?;
             let session =
                 if head & 1 == 1 { Some(*self.sessions.get(usize::try_from(input.u64().ok()?).ok()?)?) } else { None };
+            let known = if head & 2 == 2 { Some(usize::try_from(input.u64().ok()?).ok()?) } else { None };
             let count = usize::try_from(input.u64().ok()?).ok()?;
             let mut columns = Vec::new();
-            for _ in 0..4 {
+            for _ in 0..if known.is_some() { 5 } else { 4 } {
                 let mut column = Vec::new();
                 while column.len() < count {
                     let some = input.i64().ok()?;
@@ -134,7 +142,8 @@ impl Slow<'_> {
                 area = rest;
                 Some(text.to_owned())
             };
-            let [keys_len, values, ahead, since] = columns.as_slice() else { return None };
+            let [keys_len, values, ahead, since, dots @ ..] = columns.as_slice() else { return None };
+            let mut dots = dots.iter().flatten();
             for (((key, value), ahead), since) in keys_len.iter().zip(values).zip(ahead).zip(since) {
                 let (key, value) = (text(*key)?, text(*value)?);
                 let sequence = sequences.get_mut(origin)?;
@@ -144,10 +153,14 @@ impl Slow<'_> {
                     if head % 20 / 4 == 1 { Content::Text(value.into()) } else { Content::Json(value.into()) };
                 let dot = Dot::new(*self.replicas.get(origin)?, *sequence);
                 before = key;
-                keys.push((
-                    before.clone(),
-                    vec![Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(clock), session, None))],
-                ));
+                let mut listed = Vec::new();
+                if let Some(known) = known {
+                    let sequence = sequences.get_mut(known)?;
+                    *sequence = sequence.wrapping_add_signed(*dots.next()?);
+                    listed.push(Listed::Known(Dot::new(*self.replicas.get(known)?, *sequence)));
+                }
+                listed.push(Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(clock), session, None)));
+                keys.push((before.clone(), listed));
             }
             if !area.is_empty() {
                 return None;
@@ -208,6 +221,31 @@ proptest! {
     }
 
     #[test]
+    fn so_are_keys_that_others_wrote_at_the_same_time(batches in any_batches(), one_each in any::<bool>(), damage in any::<prop::sample::Index>()) {
+        let (one, other) = at_the_same_time(&batches, one_each);
+        for (mut told_all, mut taker) in [(one.clone(), other.clone()), (other, one)] {
+            let known = taker.vector(&space()).clone();
+            told_all.apply(taker.extract(&space(), &VersionVector::new()).unwrap()).unwrap();
+            let delta = told_all.extract(&space(), &known).unwrap();
+            let mut told = bytes(&delta);
+            let (slow, _) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
+            prop_assert!(slow == plainly(&delta));
+            prop_assert!(read(&told).unwrap() == delta);
+            taker.apply(read(&told).unwrap()).unwrap();
+            prop_assert_eq!(taker.space(&space()), told_all.space(&space()));
+            prop_assert_eq!(taker.bytes(), told_all.bytes());
+            // One bit is another: it is refused, or read as it stands there.
+            let at = damage.index(told.len() * 8);
+            told[at / 8] ^= 1 << (at % 8);
+            if let Ok(delta) = read(&told) {
+                let (slow, _) = slowly(&told).and_then(|slow| slow.keys()).expect("what is read can be read");
+                prop_assert!(slow == plainly(&delta));
+                prop_assert!(read(&bytes(&delta)).unwrap() == delta);
+            }
+        }
+    }
+
+    #[test]
     fn whatever_is_damaged_is_refused_or_read_as_a_slow_reader_reads_it(
         batches in any_batches(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
@@ -246,6 +284,31 @@ fn what_is_written_in_bulk_is_told_in_runs_and_costs_little_beside_its_text() {
 }
 
 #[test]
+fn what_two_wrote_at_the_same_time_is_told_in_runs_both_ways() {
+    // In one order and in the opposite one; who is later wins.
+    for (later, reversed) in [(0, false), (9, true)] {
+        let mut rows = (0..400).map(|at| (at, 0, 64, 0)).collect::<Vec<_>>();
+        let (mut one, _) = written(&[(0, Some(1), 5, rows.clone())], false);
+        if reversed {
+            rows.reverse();
+        }
+        let (mut other, _) = written(&[(1, Some(2), later, rows)], false);
+        let (first, second) = (one.vector(&space()).clone(), other.vector(&space()).clone());
+        other.apply(one.extract(&space(), &second).unwrap()).unwrap();
+        let delta = other.extract(&space(), &first).unwrap();
+        assert!(delta.keys.iter().all(|(_, set)| matches!(&**set, [Listed::Known(_), Listed::Entry(_)])));
+        let told = bytes(&delta);
+        let (keys, runs) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
+        assert_eq!((keys.len(), runs), (400, 1));
+        let text: usize = delta.keys.iter().map(|(key, set)| key.len() + set[1].content().unwrap().len()).sum();
+        assert!(told.len() < text + 200, "{} bytes for {text} of text", told.len());
+        one.apply(read(&told).unwrap()).unwrap();
+        assert_eq!(one.space(&space()), other.space(&space()));
+        assert!(one.space(&space()).unwrap().iter().all(|(_, set)| set.entries().len() == 2));
+    }
+}
+
+#[test]
 fn what_is_short_few_or_begins_alike_is_told_by_itself() {
     let long = "a-long-beginning-that-all-keys-of-this-application-have-in-common/".repeat(2);
     let of = |count: usize, name: &dyn Fn(usize) -> (String, String)| {
@@ -270,10 +333,13 @@ fn what_is_short_few_or_begins_alike_is_told_by_itself() {
 
 /// A delta of the replica `a`, up to 100, whose keys are these bytes.
 fn frame_of(keys: &[u8]) -> Vec<u8> {
+    frame_since(&[], &[(replica(0), 100)], keys)
+}
+
+fn frame_since(from: &[(ReplicaId, u64)], to: &[(ReplicaId, u64)], keys: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.space(&space());
-    writer.vector(&VersionVector::new());
-    writer.vector(&VersionVector::from_iter([(replica(0), 100)]));
+    [from, to].into_iter().for_each(|dots| writer.vector(&VersionVector::from_iter(dots.iter().copied())));
     writer.u64(Hlc::new(START, 0).to_bits());
     writer.bytes(keys);
     writer.finish()
@@ -296,6 +362,13 @@ fn run(text: &[u8], head: u64, count: u64, columns: [&[i64]; 4]) -> Vec<u8> {
         .into_iter()
         .chain(columns)
         .collect()
+}
+
+/// The same, beside entries of the origin of this place that are known.
+fn beside(text: &[u8], head: u64, known: u64, columns: [&[i64]; 5]) -> Vec<u8> {
+    let columns = columns.into_iter().flatten().flat_map(|number| signed(*number));
+    let front = [item(3, text.len() as u64), text.to_vec(), item(0, head), item(0, known), item(0, 8)].concat();
+    front.into_iter().chain(columns).collect()
 }
 
 /// Eight numbers, of which one is another.
@@ -418,4 +491,44 @@ fn runs_of_what_takes_more_room_than_it_is_worth_are_refused() {
         let told = read(&frame_of(&run_of(&refused)));
         assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{what}");
     }
+}
+
+#[test]
+fn runs_beside_what_is_known_that_contradict_themselves_are_refused() {
+    const TEXT: &str = "k1value-number-1k2value-number-2k3value-number-3k4value-number-4k5value-number-5k6value-number-6k7value-number-7k8value-number-8";
+    let (good, from): ([&[i64]; 5], _) = ([&[8, 2], &[8, 14], &[8, 1], &[8, 0], &[8, 2]], [(replica(1), 30)]);
+    let frame = |keys: &[u8]| frame_since(&from, &[(replica(0), 100), (replica(1), 30)], keys);
+    let refused = |what: &str, keys: Vec<u8>| {
+        let told = read(&frame(&keys));
+        assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{what}");
+    };
+    let with = |column: &[i64]| {
+        let [keys, values, ahead, since, _] = good;
+        beside(TEXT.as_bytes(), 26, 0, [keys, values, ahead, since, column])
+    };
+    // The table has the replicas in the order in which the vectors name them: first whom the receiver knows.
+    let delta = read(&frame(&with(good[4]))).unwrap();
+    let dots = |at: usize| delta.keys.iter().nth(at).unwrap().1.iter().map(Listed::dot).collect::<Vec<_>>();
+    assert_eq!(dots(0), [Dot::new(replica(1), 2), Dot::new(replica(0), 1)]);
+    assert_eq!(dots(7), [Dot::new(replica(1), 16), Dot::new(replica(0), 8)]);
+    assert_eq!(read(&frame(&beside(TEXT.as_bytes(), 30, 0, good))).unwrap().keys.len(), 8, "JSON");
+
+    for (head, known) in [(26, 1), (6, 0), (26, 2), (26, u64::MAX), (18, 0), (22, 0), (34, 0), (38, 0)] {
+        refused("one origin twice, none, or another kind", beside(TEXT.as_bytes(), head, known, good));
+    }
+    for column in [&[][..], &[7, 2], &[9, 2], &[8, 0], &[8, -1], &[8, 4], &but(1, 3, i64::MAX), &but(1, 5, -9)] {
+        refused("dots", with(column));
+    }
+    refused("no column of dots", run(TEXT.as_bytes(), 26, 0, [&[8], &[8, 2], &[8, 14], &[8, 1, 8, 0]]));
+    let [keys, _, ahead, since, known] = good;
+    let short = "k1value1k2value2k3value3k4value4k5value5k6value6k7value7k8value8";
+    refused("too little text", beside(short.as_bytes(), 26, 0, [keys, &[8, 6], ahead, since, known]));
+
+    // What stands behind it goes on from its last, of both origins.
+    let dot = |suffix: &[u8], head: u64, ahead: i64| {
+        [signed(-2), item(0, 1), item(3, suffix.len() as u64), suffix.to_vec(), item(0, head), signed(ahead)].concat()
+    };
+    let delta = read(&frame(&[with(good[4]), dot(b"9", 16, 3)].concat())).unwrap();
+    assert_eq!(delta.keys.last().unwrap().1[0].dot(), Dot::new(replica(1), 19));
+    refused("a dot that the receiver cannot know", [with(good[4]), dot(b"9", 16, 15)].concat());
 }

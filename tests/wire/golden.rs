@@ -10,9 +10,9 @@ macro_rules! golden {
     ($($name:literal)*) => { [$(($name, include_str!(concat!("../data/wire/", $name, ".txt")))),*] };
 }
 
-const FILES: [(&str, &str); 25] = golden!(
+const FILES: [(&str, &str); 26] = golden!(
     "hello" "first-hello" "delta" "ack" "behind" "slice" "last-slice" "want" "top-up" "refused" "unknown" "several"
-    "snapshot" "run" "empty-record" "reset" "ask" "bind" "fence" "under" "roster" "challenge" "proof" "call" "reply"
+    "snapshot" "run" "run-beside" "empty-record" "reset" "ask" "bind" "fence" "under" "roster" "challenge" "proof" "call" "reply"
 );
 
 fn bytes(text: &str) -> Vec<u8> {

@@ -122,6 +122,17 @@ fn bulk() -> Delta {
     store.extract(&space(), &VersionVector::new()).unwrap()
 }
 
+/// The same keys, written by another replica at the same time: a run beside what is known.
+fn beside() -> Delta {
+    let mut log = Log::default();
+    (0..9).for_each(|n| log.put(&format!("k{n}"), Written::Text(&format!("another value {n}"))));
+    let mut store = SessionConsistentStore::new(Limits::default());
+    store.write(&space(), tab(), Some(session()), log.finish(), &[], TIME + 1).unwrap();
+    let bulk = bulk();
+    store.apply(bulk.clone()).unwrap();
+    store.extract(&space(), &bulk.to).unwrap()
+}
+
 /// One frame of each kind, by the name of its golden file.
 fn examples() -> Vec<(&'static str, Frame)> {
     let both = || vector(&[(fra1(), 5), (tab(), 3)]);
@@ -161,6 +172,7 @@ fn examples() -> Vec<(&'static str, Frame)> {
         ("first-hello", Frame { from: tab(), to: None, messages: vec![Message::hello(vec![], true)] }),
         ("delta", frame(vec![Message::Delta(delta())])),
         ("run", frame(vec![Message::Delta(bulk())])),
+        ("run-beside", frame(vec![Message::Delta(beside())])),
         ("ack", frame(vec![Message::Ack { space: space(), vector: both() }])),
         ("behind", frame(vec![Message::Behind { space: space(), vector: one() }])),
         ("slice", frame(vec![slice(None, false)])),

@@ -162,6 +162,11 @@ impl Output {
         self.bytes.extend_from_slice(value);
     }
 
+    /// The head of a text of so many bytes.
+    pub(crate) fn text_head(&mut self, len: usize) {
+        head(&mut self.bytes, TEXT, len as u64);
+    }
+
     /// Bytes.
     pub(crate) fn bytes(&mut self, value: &[u8]) {
         head(&mut self.bytes, BYTES, value.len() as u64);

@@ -132,7 +132,14 @@ impl Piece {
         same && u32::from(self.from) + u32::from(self.len) == u32::from(next.from)
     }
 
-    /// The bytes from its first to the last of another one of the same block.
+    /// Its length, where it is not empty and may be a piece of a block that has others.
+    #[inline(always)]
+    pub(crate) const fn short_len(&self) -> Option<usize> {
+        let len = self.len as usize;
+        if len.wrapping_sub(1) < PIECE_MAX { Some(len) } else { None }
+    }
+
+    /// The bytes from its first to the last of another one of the same block, or its own last.
     pub(crate) fn through(&self, last: &Self) -> &[u8] {
         let Some(block) = &self.block else { return &[] };
         let end = usize::from(last.from) + usize::from(last.len);

@@ -7,9 +7,11 @@ use crate::codec::cbor::{Input, Output};
 /// Fewer than so many are not worth a stretch of their own.
 const ALIKE: usize = 3;
 
-/// A column that is being made: each number, and how many of it follow each other.
+/// A column that is being made: each number, and how many of it follow each other, of which the last are by themselves.
 #[derive(Default)]
 pub(super) struct Column {
+    number: i64,
+    times: usize,
     stretches: Vec<(i64, usize)>,
 }
 
@@ -17,20 +19,24 @@ impl Column {
     /// Adds a number.
     #[inline(always)]
     pub(super) fn add(&mut self, number: i64) {
-        match self.stretches.last_mut() {
-            Some((last, times)) if *last == number => *times += 1,
-            Some(_) | None => self.begin(number),
+        if number != self.number {
+            self.turn(number);
         }
+        self.times += 1;
     }
 
     #[inline(never)]
-    fn begin(&mut self, number: i64) {
-        self.stretches.push((number, 1));
+    fn turn(&mut self, number: i64) {
+        if self.times > 0 {
+            self.stretches.push((self.number, self.times));
+        }
+        (self.number, self.times) = (number, 0);
     }
 
     /// Writes the column, and begins anew.
     #[inline(never)]
     pub(super) fn write(&mut self, output: &mut Output) {
+        self.turn(0);
         let mut left = self.stretches.as_slice();
         while let [(number, times), behind @ ..] = left {
             if *times >= ALIKE || behind.is_empty() {
@@ -88,7 +94,7 @@ mod tests {
             let mut written = Column::default();
             column.iter().for_each(|number| written.add(*number));
             written.write(&mut output);
-            prop_assert!(written.stretches.is_empty());
+            prop_assert!(written.stretches.is_empty() && written.times == 0);
             output.u64(7);
             let (bytes, mut read_back) = (output.into_bytes(), alloc::vec![1, 2, 3]);
             let mut input = Input::new(&bytes);

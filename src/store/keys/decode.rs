@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{
-    BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, apply, column,
-    is_edge,
+    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, column,
+    is_edge, run_text,
 };
 use crate::codec::cbor::{Input, text};
 use crate::codec::{Ids, Reader};
@@ -68,7 +68,7 @@ struct Decoding<'a, 'b> {
     /// By the place of a session: who wrote for it last, and which of the origins that is.
     authors: Vec<Option<(usize, Arc<Author>)>>,
     /// Room for those of a run.
-    columns: [Vec<i64>; 4],
+    columns: [Vec<i64>; 5],
 }
 
 /// The texts of the block that is being read, one behind the other, which are looked at in one go. Before them stands the key
@@ -253,25 +253,26 @@ impl<'b> Decoding<'_, 'b> {
         if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
     }
 
-    /// Reads a run of keys with one entry each. Their text becomes a block as it is, unless it is short.
+    /// Reads a run of keys with one entry each, and maybe a bare dot before it. Their text becomes a block as it is, unless it is short.
     #[inline(never)]
     fn run(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
         let area = self.input.text().ok_or("text")?;
         let head = self.input.u64().ok_or(DAMAGED)?;
         let kind = head % HEADS / 4;
-        if !matches!(kind, TEXT | JSON) || head & HAS_EXPIRY > 0 || area.len() > BLOCK_MAX {
+        if !matches!(kind, TEXT | JSON) || area.len() > BLOCK_MAX {
             return Err("a run of something else");
         }
         let origin = self.origins.at_place(head / HEADS, self.ids);
         let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
         let (mut sequence, mut full) = (origin.sequence, origin.full);
         let author = if head & HAS_SESSION == 0 { self.alone(number) } else { self.author(number) }?;
+        let known = if head & HAS_KNOWN == 0 { None } else { Some(self.other_origin(number)?) };
         let mut input = self.input;
         let count = input.u64().and_then(|count| usize::try_from(count).ok());
         let count = count
-            .filter(|count| (RUN_KEYS..=area.len() / RUN_TEXT).contains(count))
+            .filter(|count| (RUN_KEYS..=area.len() / run_text(known.is_some())).contains(count))
             .ok_or("a run of another length")?;
-        for column in &mut self.columns {
+        for column in self.columns.iter_mut().take(if known.is_some() { 5 } else { 4 }) {
             column::read(&mut input, count, column).ok_or("a column")?;
         }
         self.input = input;
@@ -286,7 +287,7 @@ impl<'b> Decoding<'_, 'b> {
             Some(Block::in_pieces(area))
         };
         let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
-        let [of_keys, of_values, sequences, clocks] = &mut self.columns;
+        let [of_keys, of_values, sequences, clocks, _] = &mut self.columns;
         let longest = [longest_of(of_keys)?, longest_of(of_values)?];
         for number in &mut *sequences {
             sequence = apply(sequence, *number);
@@ -318,10 +319,13 @@ impl<'b> Decoding<'_, 'b> {
             (name, ListedSet::of(Listed::Entry(entry)))
         });
         keys.put_run(pairs, count, input.left() / 64);
-        keys.count_run(count, area.len(), longest);
+        keys.count_run(count, area.len(), longest, known.is_some());
         (self.clock, self.latest) = (clock, Hlc::from_bits(latest));
         if let Some(origin) = self.origins.known.get_mut(number) {
             (origin.sequence, origin.full, origin.key) = (sequence, full, keys.len() - 1);
+        }
+        if let Some(known) = known {
+            self.put_dots(known, keys)?;
         }
         if block.is_none() {
             self.text.take_run(area, last);
@@ -330,6 +334,34 @@ impl<'b> Decoding<'_, 'b> {
         self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
         self.settled = keys.len();
         Ok(())
+    }
+
+    /// Puts a bare dot of the origin of this number before each of the last entries, as many as the column of these has.
+    #[inline(never)]
+    fn put_dots(&mut self, origin: usize, keys: &mut Keys) -> Result<(), &'static str> {
+        let (key, [.., column]) = (keys.len().saturating_sub(1), &mut self.columns);
+        let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
+        for number in column.iter_mut() {
+            origin.sequence = apply(origin.sequence, *number);
+            if !(1..=SEQUENCE_MAX).contains(&origin.sequence) {
+                return Err("a sequence out of range");
+            }
+            origin.known = origin.known.max(origin.sequence);
+            *number = origin.sequence.cast_signed();
+        }
+        for (set, sequence) in keys.sets_mut().rev().zip(column.iter().rev()) {
+            set.put_first(Listed::Known(Dot::new(origin.id, sequence.cast_unsigned())));
+        }
+        origin.key = key;
+        Ok(())
+    }
+
+    /// Which origin is named next, another one than that of this number.
+    #[inline(never)]
+    fn other_origin(&mut self, number: usize) -> Result<usize, &'static str> {
+        let place = self.input.u64().ok_or(DAMAGED)?;
+        let (_, other) = self.origins.at_place(place, self.ids).ok_or("a replica id that is not in the table")?;
+        if other == number { Err("an origin listed twice") } else { Ok(other) }
     }
 
     /// Makes a block of the texts of the keys that were put since the last one, which are of one part.

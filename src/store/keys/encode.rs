@@ -4,14 +4,14 @@ use alloc::vec::Vec;
 
 use super::column::Column;
 use super::{
-    BYTES, HAS_EXPIRY, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, RUN_TEXT, TEXT, TOMBSTONE, difference,
-    is_edge,
+    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, difference,
+    is_edge, run_text,
 };
 use crate::codec::Writer;
 use crate::codec::cbor::Head;
-use crate::id::ReplicaId;
+use crate::id::{Dot, ReplicaId};
 use crate::store::delta::{Keys, Listed};
-use crate::store::entry::piece::Piece;
+use crate::store::entry::piece::{BLOCK_MAX, Piece};
 use crate::store::entry::{Content, DataEntry, Key};
 use crate::store::order::Walk;
 use crate::time::Hlc;
@@ -24,9 +24,15 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
         let mut encoding = Encoding::new(hlc);
         let many = keys.len() >= RUN_KEYS;
         for (key, set) in keys {
-            if let Some(entry) = set.only().filter(|_| many) {
-                encoding.one_of_list(writer, key, entry);
-                continue;
+            if many {
+                if let Some(entry) = set.only() {
+                    encoding.one_of_list(writer, key, entry);
+                    continue;
+                }
+                if let [Listed::Known(dot), Listed::Entry(entry)] = &**set {
+                    encoding.beside_known(writer, key, entry, dot);
+                    continue;
+                }
             }
             encoding.flush(writer);
             encoding.key_of(writer, key, set.len());
@@ -74,10 +80,17 @@ struct Encoding<'a> {
     sequence: u64,
     /// The place of its session.
     session: Option<u64>,
-    /// Keys that are not written yet: each has one entry, of one author and kind, and their texts follow each other in one block.
+    /// Keys that are not written yet: each has one entry, of one author and kind.
     run: Vec<(&'a Key, &'a DataEntry)>,
+    kind: u64,
+    /// How many bytes of text they are, and how many of these are keys.
+    area: usize,
+    names: usize,
+    /// Who wrote what the receiver knows beside each of these entries, if it knows one, and the sequences of that.
+    known: Option<ReplicaId>,
+    dots: Vec<u64>,
     /// Room for the columns of a run.
-    columns: [Column; 4],
+    columns: [Column; 5],
 }
 
 /// The kind and the text of an entry that may be told in a run.
@@ -90,31 +103,37 @@ const fn plain(entry: &DataEntry) -> Option<(u64, &Piece)> {
     }
 }
 
+/// How many bytes of text a key and its entry are in a run, if they may be told in one.
+#[inline(always)]
+fn room(key: &Key, text: &Piece) -> Option<usize> {
+    Some(key.piece.short_len()? + text.short_len()?)
+}
+
 impl<'a> Encoding<'a> {
     fn new(hlc: Hlc) -> Self {
-        let (clock, origins, run, columns) = (hlc.to_bits(), Origins::default(), Vec::new(), Default::default());
-        Self { before: &[], origins, clock, last: None, head: 0, sequence: 0, session: None, run, columns }
+        Self {
+            before: &[],
+            origins: Origins::default(),
+            clock: hlc.to_bits(),
+            last: None,
+            head: 0,
+            sequence: 0,
+            session: None,
+            run: Vec::new(),
+            kind: TEXT,
+            area: 0,
+            names: 0,
+            known: None,
+            dots: Vec::new(),
+            columns: Default::default(),
+        }
     }
 
     /// Writes a key with one entry, now or in a run.
     #[inline(always)]
     fn one(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry) {
-        let text = plain(entry).filter(|(_, text)| key.piece.is_before(text));
-        let follows = match (text, self.run.last()) {
-            (Some((kind, _)), Some((_, last))) => {
-                let before = plain(last).filter(|(of, before)| *of == kind && before.is_before(&key.piece));
-                before.is_some() && entry.has_author_of(last)
-            }
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if !follows {
-            self.flush(writer);
-        }
-        if text.is_some() {
-            self.run.push((key, entry));
-        } else {
-            self.by_itself(writer, key, entry);
+        if self.known.is_some() || !self.follows(key, entry) {
+            self.begin(writer, key, entry, None);
         }
     }
 
@@ -123,64 +142,131 @@ impl<'a> Encoding<'a> {
         self.one(writer, key, entry);
     }
 
+    /// Writes a key with an entry that did not see another one, which the receiver knows; now or in a run.
     #[inline(never)]
-    fn by_itself(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry) {
-        self.key_of(writer, key, 1);
+    fn beside_known(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: &Dot) {
+        if self.known.as_ref() == Some(&known.replica) && self.follows(key, entry) {
+            self.dots.push(known.sequence);
+        } else {
+            self.begin(writer, key, entry, Some(*known));
+        }
+    }
+
+    /// Takes a key and its entry into the run, if they go on with it.
+    #[inline(always)]
+    fn follows(&mut self, key: &'a Key, entry: &'a DataEntry) -> bool {
+        let (Some((kind, text)), Some((_, last))) = (plain(entry), self.run.last()) else { return false };
+        let alike = kind == self.kind && entry.has_author_of(last);
+        let Some(more) = room(key, text).filter(|more| alike && self.area + more <= BLOCK_MAX) else { return false };
+        self.run.push((key, entry));
+        (self.area, self.names) = (self.area + more, self.names + key.len());
+        true
+    }
+
+    /// Begins a run, or writes what no run tells.
+    #[inline(never)]
+    fn begin(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: Option<Dot>) {
+        self.flush(writer);
+        match plain(entry).and_then(|(kind, text)| Some((kind, room(key, text)?))) {
+            Some((kind, area)) => {
+                self.run.push((key, entry));
+                self.kind = kind;
+                (self.area, self.names, self.known) = (area, key.len(), known.map(|dot| dot.replica));
+                self.dots.extend(known.map(|dot| dot.sequence));
+            }
+            None => self.by_itself(writer, key, entry, known),
+        }
+    }
+
+    #[inline(never)]
+    fn by_itself(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: Option<Dot>) {
+        self.key_of(writer, key, if known.is_some() { 2 } else { 1 });
+        known.into_iter().for_each(|dot| self.known(writer, &dot.replica, dot.sequence));
         self.entry(writer, entry);
     }
 
-    /// Writes what is not written yet: as a run, unless its keys are few, short, or begin so much alike that it is dearer by a third.
+    /// Writes what is not written yet: as a run, unless its keys are few, short, or begin so much alike that it is dearer by a fourth.
     #[inline(never)]
     fn flush(&mut self, writer: &mut Writer) {
         if self.run.is_empty() {
             return;
         }
-        let mut run = core::mem::take(&mut self.run);
-        if let [(first, _), .., (last, end)] = run.as_slice()
-            && run.len() >= RUN_KEYS
-            && let Some((kind, text)) = plain(end)
-        {
-            let area = first.piece.through(text);
-            // Of the first and the last, which all have, and of each and the one before: keys of groups have more in common. Beside
-            // long values that is little, whatever it is.
-            let common = shared_prefix(first.as_bytes(), last.as_bytes());
-            let keys: usize = run.iter().map(|(key, _)| key.len()).sum();
-            let shared =
-                run.array_windows().map(|[(one, _), (next, _)]| shared_prefix(one.as_bytes(), next.as_bytes()));
-            if area.len() >= run.len() * RUN_TEXT.max(4 * common)
-                && (area.len() >= 4 * keys || area.len() >= 4 * shared.sum::<usize>())
-            {
-                self.run(writer, &run, area, kind);
-                run.clear();
+        let (mut run, mut dots) = (core::mem::take(&mut self.run), core::mem::take(&mut self.dots));
+        if self.is_run(&run) {
+            self.run(writer, &run, &dots);
+        } else {
+            let mut dots = dots.iter();
+            for (key, entry) in &run {
+                let known = self.known.zip(dots.next()).map(|(replica, sequence)| Dot::new(replica, *sequence));
+                self.by_itself(writer, key, entry, known);
             }
         }
-        run.drain(..).for_each(|(key, entry)| self.by_itself(writer, key, entry));
-        self.run = run;
+        run.clear();
+        dots.clear();
+        (self.run, self.dots, self.known) = (run, dots, None);
+    }
+
+    /// Whether keys are told in a run.
+    fn is_run(&self, run: &[(&'a Key, &'a DataEntry)]) -> bool {
+        let ([(first, _), .., (last, _)], area) = (run, self.area) else { return false };
+        // Of the first and the last, which all have, and of each and the one before: keys of groups have more in common. Beside
+        // long values that is little, whatever it is.
+        let common = || shared_prefix(first.as_bytes(), last.as_bytes());
+        let shared = || {
+            let pairs = run.array_windows();
+            pairs.map(|[(one, _), (next, _)]| shared_prefix(one.as_bytes(), next.as_bytes())).sum::<usize>()
+        };
+        run.len() >= RUN_KEYS
+            && area >= run.len() * run_text(self.known.is_some())
+            && (area >= 4 * self.names || (area >= 4 * common() * run.len() && area >= 4 * shared()))
     }
 
     /// Writes a run, which is not empty: its text, then as an entry is written, but that of lengths, sequences and clocks there are
     /// as many as entries.
-    fn run(&mut self, writer: &mut Writer, run: &[(&'a Key, &'a DataEntry)], area: &[u8], kind: u64) {
+    fn run(&mut self, writer: &mut Writer, run: &[(&'a Key, &'a DataEntry)], dots: &[u64]) {
         let Some(&(key, entry)) = run.last() else { return };
-        if !self.last.is_some_and(|last| entry.has_author_of(last)) {
-            self.look_up(writer, entry);
-        }
-        writer.cbor.text_bytes(area);
-        writer.u64(self.head + kind * 4);
-        self.session(writer);
-        writer.u64(run.len() as u64);
+        self.turn_to(writer, entry);
+        let known = self.known.and_then(|known| {
+            let place = self.column_of(writer, known, dots);
+            self.turn_to(writer, entry);
+            place
+        });
+        writer.cbor.text_head(self.area);
         let (mut sequence, mut clock) = (self.sequence, self.clock);
-        let [of_keys, of_values, ahead, since] = &mut self.columns;
+        let [of_keys, of_values, ahead, since, _] = &mut self.columns;
+        // What follows each other where it lies is copied in one go.
+        let mut lies = Span::default();
         for (key, entry) in run {
-            let (stamp, text) = (entry.hlc.to_bits(), entry.content.len());
+            let Some((_, text)) = plain(entry) else { return };
+            lies.go_on(&key.piece, writer);
+            lies.go_on(text, writer);
+            let stamp = entry.hlc.to_bits();
             of_keys.add(key.len() as i64);
-            of_values.add(text as i64);
+            of_values.add(text.len() as i64);
             ahead.add(difference(entry.sequence(), sequence));
             since.add(difference(stamp, clock));
             (sequence, clock) = (entry.sequence(), stamp);
         }
-        self.columns.iter_mut().for_each(|column| column.write(&mut writer.cbor));
+        lies.end(writer);
+        writer.u64(self.head + self.kind * 4 + if known.is_some() { HAS_KNOWN } else { 0 });
+        self.session(writer);
+        known.into_iter().for_each(|place| writer.u64(place));
+        writer.u64(run.len() as u64);
+        let columns = if known.is_some() { 5 } else { 4 };
+        self.columns.iter_mut().take(columns).for_each(|column| column.write(&mut writer.cbor));
         (self.before, self.last, self.sequence, self.clock) = (key.as_bytes(), Some(entry), sequence, clock);
+    }
+
+    /// Makes the column of the bare dots of an origin; its place.
+    fn column_of(&mut self, writer: &mut Writer, origin: ReplicaId, dots: &[u64]) -> Option<u64> {
+        self.keep();
+        let [.., column] = &mut self.columns;
+        let origin = self.origins.at(&origin, || writer.replica_index(origin))?;
+        for sequence in dots {
+            column.add(difference(*sequence, origin.sequence));
+            origin.sequence = *sequence;
+        }
+        Some(origin.place)
     }
 
     /// The head of a key with so many entries.
@@ -205,13 +291,23 @@ impl<'a> Encoding<'a> {
         if entries.iter().all(|entry| from.has(entry.origin(), entry.sequence())) {
             return;
         }
+        let mut is_known = |entry: &&DataEntry| from.has(entry.origin(), entry.sequence());
+        match entries {
+            [known, entry] | [entry, known] if is_known(&known) => {
+                return self.beside_known(writer, key, entry, &known.dot());
+            }
+            _ => {}
+        }
         self.flush(writer);
         self.key_of(writer, key, entries.len());
-        for entry in entries {
-            if from.has(entry.origin(), entry.sequence()) {
-                self.known(writer, entry.origin(), entry.sequence());
-            } else {
-                self.entry(writer, entry);
+        // Bare dots first, as a list of them has it.
+        for first in [true, false] {
+            for entry in entries.iter().filter(|entry| is_known(entry) == first) {
+                if first {
+                    self.known(writer, entry.origin(), entry.sequence());
+                } else {
+                    self.entry(writer, entry);
+                }
             }
         }
     }
@@ -219,9 +315,7 @@ impl<'a> Encoding<'a> {
     /// Writes an entry.
     #[inline(never)]
     fn entry(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
-        if !self.last.is_some_and(|last| entry.has_author_of(last)) {
-            self.look_up(writer, entry);
-        }
+        self.turn_to(writer, entry);
         let (sequence, clock) = (entry.sequence(), entry.hlc.to_bits());
         let (ahead, since) = (difference(sequence, self.sequence), difference(clock, self.clock));
         (self.sequence, self.clock) = (sequence, clock);
@@ -271,6 +365,13 @@ impl<'a> Encoding<'a> {
     }
 
     /// Turns to the author of an entry.
+    #[inline(always)]
+    fn turn_to(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
+        if !self.last.is_some_and(|last| entry.has_author_of(last)) {
+            self.look_up(writer, entry);
+        }
+    }
+
     #[inline(never)]
     fn look_up(&mut self, writer: &mut Writer, entry: &'a DataEntry) {
         self.keep();
@@ -297,6 +398,34 @@ impl<'a> Encoding<'a> {
         origin.sequence = sequence;
         writer.u64(origin.place * HEADS + KNOWN * 4);
         writer.i64(ahead);
+    }
+}
+
+/// Texts that follow each other in one block, as far as they have been seen.
+#[derive(Default)]
+struct Span<'a> {
+    ends: Option<(&'a Piece, &'a Piece)>,
+}
+
+impl<'a> Span<'a> {
+    /// Goes on to the next text, behind what was seen, or elsewhere.
+    #[inline(always)]
+    fn go_on(&mut self, next: &'a Piece, writer: &mut Writer) {
+        match &mut self.ends {
+            Some((_, last)) if last.is_before(next) => *last = next,
+            _ => {
+                self.end(writer);
+                self.ends = Some((next, next));
+            }
+        }
+    }
+
+    /// Writes what was seen.
+    #[inline(never)]
+    fn end(&self, writer: &mut Writer) {
+        if let Some((first, last)) = self.ends {
+            writer.cbor.items(first.through(last));
+        }
     }
 }
 
