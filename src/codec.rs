@@ -12,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::cbor::{Input, Output};
+pub(crate) use self::table::Ids;
 use self::table::{Replicas, Table};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
@@ -199,29 +200,6 @@ impl Writer {
     }
 }
 
-/// The ids of a frame, by their places.
-#[derive(Default)]
-pub(crate) struct Ids {
-    /// The list of a vector that the frame's ids begin with, and the others.
-    first: Option<Arc<IdList>>,
-    replicas: Vec<ReplicaId>,
-    sessions: Vec<SessionId>,
-}
-
-impl Ids {
-    /// The replica id at a place, if there is one.
-    pub(crate) fn replica(&self, at: u64) -> Option<ReplicaId> {
-        let at = usize::try_from(at).ok()?;
-        let first = self.first.as_ref().map_or(&[][..], |ids| ids.list());
-        first.get(at).or_else(|| self.replicas.get(at - first.len())).copied()
-    }
-
-    /// The session id at a place, if there is one.
-    pub(crate) fn session(&self, at: u64) -> Option<SessionId> {
-        self.sessions.get(usize::try_from(at).ok()?).copied()
-    }
-}
-
 /// Reads a frame.
 pub struct Reader<'b> {
     cbor: Input<'b>,
@@ -241,8 +219,12 @@ pub struct Reader<'b> {
 }
 
 /// What was to be read, or that it does not stand there.
+#[inline(always)]
 fn sound<T>(read: Option<T>, what: &'static str) -> Result<T, SessionError> {
-    read.ok_or_else(|| SessionError::malformed(what))
+    match read {
+        Some(value) => Ok(value),
+        None => Err(SessionError::malformed(what)),
+    }
 }
 
 impl<'b> Reader<'b> {
@@ -260,54 +242,64 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_beside(frame: &'b [u8], known: Option<&VersionVector>) -> Result<Self, SessionError> {
-        let cbor = Input::new(frame);
-        let (ids, shared_bytes) = (Ids::default(), usize::MAX);
-        let mut reader =
-            Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, shared_bytes };
-        let items = reader.array()?;
-        let version = reader.u64()?;
+        let mut reader = Self::new(frame);
+        reader.enter(known)?;
+        Ok(reader)
+    }
+
+    /// As [`Reader::open_beside`], and reads what `body` reads: the reader stays in one place.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], or what `body` answers.
+    pub fn within<T>(
+        frame: &'b [u8],
+        known: Option<&VersionVector>,
+        body: impl FnOnce(&mut Self) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let mut reader = Self::new(frame);
+        reader.enter(known)?;
+        body(&mut reader)
+    }
+
+    #[inline(always)]
+    fn new(frame: &'b [u8]) -> Self {
+        let (cbor, ids, shared_bytes) = (Input::new(frame), Ids::default(), usize::MAX);
+        Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, shared_bytes }
+    }
+
+    /// Reads what stands before the body.
+    #[inline(never)]
+    fn enter(&mut self, known: Option<&VersionVector>) -> Result<(), SessionError> {
+        let items = self.near_array()?;
+        let version = sound(self.cbor.near_u64(), "an unsigned number")?;
         if version != VERSION {
-            return Err(SessionError::new(
-                ErrorCode::ProtocolMismatch,
-                alloc::format!(
-                    "the bytes are of version {version}, this replica speaks version {VERSION}; upgrade the older side"
-                ),
-            ));
+            return Err(of_another(version));
         }
-        reader.items = items.checked_sub(3).ok_or_else(|| SessionError::malformed("a frame without tables"))?;
-        let mut replicas = reader.array()? as usize;
+        self.items = sound(items.checked_sub(3), "a frame without tables")?;
+        let mut replicas = self.near_array()? as usize;
         let known = known.and_then(VersionVector::ids);
         let whole = known.filter(|ids| ids.is_long() && ids.len() <= replicas);
-        if let Some(ids) = whole.filter(|ids| reader.cbor.passes(ids.wire())) {
+        if let Some(ids) = whole.filter(|ids| self.cbor.passes(ids.wire())) {
             replicas -= ids.len();
-            reader.ids.first = Some(Arc::clone(ids));
+            self.ids.first = Some(Arc::clone(ids));
         } else {
-            reader.shared = known.cloned();
-            let rest = reader.cbor.rest();
+            self.shared = known.cloned();
+            let rest = self.cbor.rest();
             let (count, bytes) = if replicas < LONG { (0, 0) } else { ids::rising(rest, replicas) };
             if count >= LONG {
-                (reader.rising, reader.looks) = ((rest.get(..bytes).unwrap_or_default(), count), LOOKS);
-                reader.cbor.pass(bytes);
+                (self.rising, self.looks) = ((rest.get(..bytes).unwrap_or_default(), count), LOOKS);
+                self.cbor.pass(bytes);
                 replicas -= count;
             }
         }
-        // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
-        reader.ids.replicas.reserve(replicas.min(reader.cbor.left() / 11));
-        for _ in 0..replicas {
-            let id = match ReplicaId::read_wire(reader.cbor.rest()) {
-                Some((id, len)) => {
-                    reader.cbor.pass(len);
-                    id
-                }
-                None => ReplicaId::from_bytes(reader.bytes()?)?,
-            };
-            reader.ids.replicas.push(id);
+        if replicas > 0 {
+            sound(self.ids.read_replicas(&mut self.cbor, replicas), "a replica id")?;
         }
-        for _ in 0..reader.array()? {
-            let bytes = sound(reader.bytes()?.try_into().ok(), "a session id")?;
-            reader.ids.sessions.push(SessionId::from_bytes(bytes));
+        for _ in 0..self.near_array()? {
+            let bytes = sound(self.bytes()?.try_into().ok(), "a session id")?;
+            self.ids.sessions.push(SessionId::from_bytes(bytes));
         }
-        Ok(reader)
+        Ok(())
     }
 
     /// Tells of a space that is at hand and likely named.
@@ -325,7 +317,7 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED` if bytes follow.
-    pub fn end(self) -> Result<(), SessionError> {
+    pub fn end(&self) -> Result<(), SessionError> {
         if self.left() == 0 { Ok(()) } else { Err(SessionError::malformed("bytes after the end")) }
     }
 
@@ -335,7 +327,13 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn array(&mut self) -> Result<u64, SessionError> {
-        let len = sound(self.cbor.array(), "an array of definite length")?;
+        self.near_array()
+    }
+
+    /// The same, by the shortest way, where all frames pass.
+    #[inline(always)]
+    fn near_array(&mut self) -> Result<u64, SessionError> {
+        let len = sound(self.cbor.near_array(), "an array of definite length")?;
         if len > self.left() as u64 {
             return Err(SessionError::malformed("an array longer than the message"));
         }
@@ -476,7 +474,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED`.
     pub fn vector(&mut self) -> Result<VersionVector, SessionError> {
-        let len = self.array()?;
+        let len = self.near_array()?;
         if len % 2 != 0 {
             return Err(SessionError::malformed("a vector of odd length"));
         }
@@ -492,9 +490,12 @@ impl<'b> Reader<'b> {
                 return sound(VersionVector::of(Some(Arc::clone(first)), sequences), "a vector");
             }
         }
-        if count == 0 {
-            return Ok(VersionVector::new());
-        }
+        if count == 0 { Ok(VersionVector::new()) } else { self.vector_apart(count) }
+    }
+
+    /// The same, of so many ids that stand anywhere in the table.
+    #[inline(never)]
+    fn vector_apart(&mut self, count: usize) -> Result<VersionVector, SessionError> {
         self.settle();
         let mut sequences = Vec::with_capacity(count);
         let shared = self.shared.clone().filter(|ids| ids.len() == count);
@@ -578,4 +579,15 @@ impl<'b> Reader<'b> {
     const fn left(&self) -> usize {
         self.cbor.left()
     }
+}
+
+/// The refusal of a frame of this version.
+#[cold]
+fn of_another(version: u64) -> SessionError {
+    SessionError::new(
+        ErrorCode::ProtocolMismatch,
+        alloc::format!(
+            "the bytes are of version {version}, this replica speaks version {VERSION}; upgrade the older side"
+        ),
+    )
 }

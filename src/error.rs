@@ -211,6 +211,8 @@ impl SessionError {
 
     /// `MESSAGE_MALFORMED`, because `what` is damaged.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn malformed(what: &'static str) -> Self {
         Self::new(ErrorCode::MessageMalformed, alloc::format!("malformed bytes: {what}"))
     }

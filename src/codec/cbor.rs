@@ -32,13 +32,13 @@ const fn short(value: u64) -> Option<(u64, usize)> {
 }
 
 /// Fewer numbers than these are not worth a block of zeros to begin with, nor a last one of them that is read by itself.
-const MANY: usize = 8;
+const MANY: usize = 64;
 
-/// A number after its place, where both are below 2¹⁶, and what is left: from eight bytes at once.
+/// A number after its place, where both are below 2¹⁶, and what is left, of which these are the first eight bytes.
 #[inline(always)]
-fn numbered_short(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
+fn numbered_short(left: &[u8], eight: u64, place: u64) -> Option<(u64, &[u8])> {
     let (wanted, len) = short(place)?;
-    let eight = u64::from_le_bytes(*left.first_chunk()?) ^ wanted;
+    let eight = eight ^ wanted;
     if eight << (64 - 8 * len) != 0 {
         return None;
     }
@@ -52,12 +52,44 @@ fn numbered_short(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
     Some((value, left.get(len + more..)?))
 }
 
+/// The first eight bytes, if there are as many.
+#[inline(always)]
+fn first_eight(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight))
+}
+
 /// The same of numbers of any length.
 #[inline(never)]
 fn numbered_long(left: &[u8], place: u64) -> Option<(u64, &[u8])> {
     let mut input = Input { left };
     let value = (input.u64()? == place).then(|| input.u64())??;
     Some((value, input.left))
+}
+
+/// So many of them, each from 1 to `most`, and what is left. By itself, so that what it goes through stays in registers.
+#[inline(never)]
+fn numbered_many(mut left: &[u8], count: usize, most: u64) -> Option<(Vec<u64>, &[u8])> {
+    let mut values = alloc::vec![0; count];
+    for (place, slot) in (0..).zip(&mut values) {
+        (*slot, left) = match first_eight(left).and_then(|eight| numbered_short(left, eight, place)) {
+            Some(found) => found,
+            None => numbered_long(left, place)?,
+        };
+        if !(1..=most).contains(slot) {
+            return None;
+        }
+    }
+    Some((values, left))
+}
+
+/// So many bytes are compared before it is asked whether they differ.
+const LANES: usize = 64;
+
+/// Whether two are the same, eight by eight.
+#[inline(always)]
+fn is_same(one: &[[u8; 8]], other: &[[u8; 8]]) -> bool {
+    let differ = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+    one.iter().zip(other).map(differ).fold(0, |all, differ| all | differ) == 0
 }
 
 /// Bytes that are not read yet. Reading answers nothing where something else stands there.
@@ -89,9 +121,12 @@ impl<'b> Input<'b> {
     /// Passes over bytes if they are next; tells whether they were.
     pub(crate) fn passes(&mut self, bytes: &[u8]) -> bool {
         let Some((next, after)) = self.left.split_at_checked(bytes.len()) else { return false };
-        // Eight by eight: what wasm32 has for comparing slices goes byte by byte.
-        let ((next, last), (wanted, rest)) = (next.as_chunks::<8>(), bytes.as_chunks::<8>());
-        let same = last == rest && next.iter().zip(wanted).all(|(next, wanted)| next == wanted);
+        // By lanes, then eight by eight: what wasm32 has for comparing slices goes byte by byte.
+        let ((lanes, next), (wanted_lanes, wanted)) = (next.as_chunks::<LANES>(), bytes.as_chunks::<LANES>());
+        let ((next, last), (wanted, wanted_last)) = (next.as_chunks::<8>(), wanted.as_chunks::<8>());
+        let same = lanes.iter().zip(wanted_lanes).all(|(one, other)| is_same(one.as_chunks().0, other.as_chunks().0))
+            && is_same(next, wanted)
+            && last.iter().zip(wanted_last).all(|(one, other)| one == other);
         if same {
             self.left = after;
         }
@@ -100,41 +135,37 @@ impl<'b> Input<'b> {
 
     /// So many numbers from 1 to `most`, each after its place among them.
     pub(crate) fn numbered(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
-        if count < MANY {
-            let mut values = Vec::with_capacity(count);
-            for place in 0..count as u64 {
-                let value = (self.number()? == place).then(|| self.number())??;
-                values.push(Some(value).filter(|value| (1..=most).contains(value))?);
-            }
-            return Some(values);
-        }
         // Each takes two bytes at least, so that a claim makes no room.
-        let mut values = alloc::vec![0; Some(count).filter(|count| *count <= self.left() / 2)?];
-        let mut left = self.left;
-        for (place, slot) in (0..).zip(&mut values) {
-            (*slot, left) = match numbered_short(left, place) {
-                Some(found) => found,
-                None => numbered_long(left, place)?,
-            };
-            if !(1..=most).contains(slot) {
-                return None;
-            }
+        let count = Some(count).filter(|count| *count <= self.left() / 2)?;
+        if count < MANY {
+            return self.numbered_few(count, most);
         }
+        let (values, left) = numbered_many(self.left, count, most)?;
         self.left = left;
         Some(values)
     }
 
-    /// As [`Input::u64`], for loops: by the shortest way if the number is below 2¹⁶.
+    /// The same of few: the last eight bytes of all are looked at for what has fewer behind it.
     #[inline(always)]
-    fn number(&mut self) -> Option<u64> {
-        let (value, left) = match self.left {
-            [value @ 0..24, left @ ..] => (u64::from(*value), left),
-            [24, value, left @ ..] => (u64::from(*value), left),
-            [25, a, b, left @ ..] => (u64::from(*a) << 8 | u64::from(*b), left),
-            _ => return self.u64(),
+    fn numbered_few(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
+        let last = self.left.last_chunk().map(|eight| u64::from_le_bytes(*eight));
+        let (mut left, mut sound) = (self.left, true);
+        let number = |place: u64| {
+            let eight = first_eight(left).or_else(|| last?.checked_shr(64 - 8 * left.len() as u32));
+            let short = eight.and_then(|eight| numbered_short(left, eight, place));
+            let (value, rest) = match short.or_else(|| numbered_long(left, place)) {
+                Some((value, rest)) if (1..=most).contains(&value) => (value, rest),
+                Some(_) | None => {
+                    sound = false;
+                    (0, &[][..])
+                }
+            };
+            left = rest;
+            value
         };
+        let values = (0..count as u64).map(number).collect();
         self.left = left;
-        Some(value)
+        sound.then_some(values)
     }
 
     /// As [`Input::of`], for loops: by the shortest way if the argument is below 2⁸.
@@ -157,6 +188,12 @@ impl<'b> Input<'b> {
     #[inline(always)]
     pub(crate) fn near_u64(&mut self) -> Option<u64> {
         self.near(UNSIGNED)
+    }
+
+    /// The length of an array.
+    #[inline(always)]
+    pub(crate) fn near_array(&mut self) -> Option<u64> {
+        self.near(ARRAY)
     }
 
     /// As [`Input::i64`], for loops.
@@ -285,11 +322,6 @@ impl<'b> Input<'b> {
     pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
         let len = self.of(BYTES)?;
         self.take(len)
-    }
-
-    /// The length of an array.
-    pub(crate) fn array(&mut self) -> Option<u64> {
-        self.of(ARRAY)
     }
 
     /// Passes over one item with everything in it.
@@ -438,7 +470,7 @@ mod tests {
                     Item::Null => input.null(),
                     Item::Text(text) => input.text() == Some(text),
                     Item::Bytes(bytes) => input.bytes() == Some(bytes),
-                    Item::Array(len) => input.array() == Some(*len),
+                    Item::Array(len) => input.near_array() == Some(*len),
                 };
                 prop_assert!(same, "{:?}", item);
             }
@@ -453,6 +485,62 @@ mod tests {
             if input.skip().is_some() && other.skip().is_ok() {
                 prop_assert_eq!(other.position(), bytes.len() - input.left());
             }
+        }
+    }
+
+    /// As [`Input::numbered`], one number after the other.
+    fn one_by_one(input: &mut Input<'_>, count: usize, most: u64) -> Option<Vec<u64>> {
+        let number = |place| {
+            let value = (input.u64()? == place).then(|| input.u64())??;
+            (1..=most).contains(&value).then_some(value)
+        };
+        (0..count as u64).map(number).collect()
+    }
+
+    proptest! {
+        /// Wherever the bytes end, whatever follows, and if one of them is another.
+        #[test]
+        fn numbers_after_their_places_are_read_as_one_by_one(
+            values in prop_oneof![prop::collection::vec(number(), 0..30), prop::collection::vec(number(), 50..90)],
+            small in any::<bool>(), behind in 0..10_usize, end in any::<prop::sample::Index>(), cut in any::<bool>(),
+            harm in prop::option::of((any::<prop::sample::Index>(), any::<u8>())), most in number(),
+        ) {
+            let values: Vec<u64> = values.into_iter().map(|value| if small { 1 + value % 70_000 } else { value }).collect();
+            let most = if small { u64::MAX } else { most };
+            let mut output = Output::default();
+            for (place, value) in (0..).zip(&values) {
+                output.u64(place);
+                output.u64(*value);
+            }
+            let mut bytes = output.into_bytes();
+            bytes.extend(core::iter::repeat_n(0, behind));
+            if let Some((at, byte)) = harm && !bytes.is_empty() {
+                *at.get_mut(&mut bytes) = byte;
+            }
+            if cut {
+                bytes.truncate(end.index(bytes.len() + 1));
+            }
+            let (mut own, mut other) = (Input::new(&bytes), Input::new(&bytes));
+            let read = own.numbered(values.len(), most);
+            prop_assert_eq!(&read, &one_by_one(&mut other, values.len(), most));
+            if read.is_some() {
+                prop_assert_eq!(own.rest(), other.rest());
+            }
+        }
+
+        #[test]
+        fn bytes_are_passed_over_if_they_are_next(
+            bytes in prop::collection::vec(any::<u8>(), 0..300), len in any::<prop::sample::Index>(), harm in prop::option::of((any::<prop::sample::Index>(), 0..8)),
+        ) {
+            let mut next = bytes[..len.index(bytes.len() + 1)].to_vec();
+            if let Some((at, bit)) = harm && !next.is_empty() {
+                *at.get_mut(&mut next) ^= 1_u8 << bit;
+            }
+            let mut input = Input::new(&bytes);
+            let is_next = bytes.starts_with(&next);
+            prop_assert_eq!(input.passes(&next), is_next);
+            prop_assert_eq!(input.rest(), if is_next { &bytes[next.len()..] } else { &bytes[..] });
+            prop_assert!(!Input::new(&next[..next.len() / 2]).passes(&bytes) || next.is_empty() && bytes.is_empty());
         }
     }
 }

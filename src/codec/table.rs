@@ -1,14 +1,15 @@
-//! Where the ids of a frame stand in its tables: what a writer gives them.
+//! Where the ids of a frame stand in its tables: what a writer gives them, and what a reader finds.
 //!
 //! Invariant: an id has one place. Most frames name few ids, mostly in the order of the vector before; a frame about a long
-//! vector begins with its list, which is not looked through at all. Knows nothing of bytes.
+//! vector begins with its list, which is not looked through at all. Knows of bytes no more than how an id stands there.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use crate::id::ReplicaId;
+use crate::codec::cbor::Input;
+use crate::id::{ReplicaId, SessionId};
 use crate::vector::ids::IdList;
 
 /// Ids in the order of their first use, and the place of each.
@@ -96,5 +97,45 @@ impl Replicas {
             }
             Err(_) => first.len() as u64 + self.others.place(id),
         }
+    }
+}
+
+/// The ids of a frame, by their places.
+#[derive(Default)]
+pub(crate) struct Ids {
+    /// The list of a vector that the frame's ids begin with, and the others.
+    pub(super) first: Option<Arc<IdList>>,
+    pub(super) replicas: Vec<ReplicaId>,
+    pub(super) sessions: Vec<SessionId>,
+}
+
+impl Ids {
+    /// The replica id at a place, if there is one.
+    pub(crate) fn replica(&self, at: u64) -> Option<ReplicaId> {
+        let at = usize::try_from(at).ok()?;
+        let first = self.first.as_ref().map_or(&[][..], |ids| ids.list());
+        first.get(at).or_else(|| self.replicas.get(at - first.len())).copied()
+    }
+
+    /// The session id at a place, if there is one.
+    pub(crate) fn session(&self, at: u64) -> Option<SessionId> {
+        self.sessions.get(usize::try_from(at).ok()?).copied()
+    }
+    /// Reads so many replica ids, one by one.
+    #[inline(never)]
+    pub(super) fn read_replicas(&mut self, cbor: &mut Input<'_>, count: usize) -> Option<()> {
+        // Each of them has eleven bytes at least, so that a claim cannot make room for more than there are.
+        self.replicas.reserve(count.min(cbor.left() / 11));
+        for _ in 0..count {
+            let id = match ReplicaId::read_wire(cbor.rest()) {
+                Some((id, len)) => {
+                    cbor.pass(len);
+                    id
+                }
+                None => ReplicaId::from_bytes(cbor.bytes()?).ok()?,
+            };
+            self.replicas.push(id);
+        }
+        Some(())
     }
 }

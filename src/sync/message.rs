@@ -294,23 +294,25 @@ impl Frame {
         known: Option<(&Space, &VersionVector)>,
         shared: usize,
     ) -> Result<Self, SessionError> {
-        let mut reader = Reader::open_beside(bytes, known.map(|(_, vector)| vector))?;
-        reader.shared_bytes = shared;
-        if let Some((space, _)) = known {
-            reader.foresee(space);
-        }
-        let count = reader.items().checked_sub(2).ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
-        if count > most {
-            return Err(SessionError::malformed("more messages at once than a client has to say"));
-        }
-        let from = reader.replica()?;
-        let to = reader.optional(Reader::replica)?;
-        let mut messages = Vec::with_capacity(count.min(FEW) as usize);
-        for _ in 0..count {
-            messages.push(Message::decode(&mut reader)?);
-        }
-        reader.end()?;
-        Ok(Self { from, to, messages })
+        Reader::within(bytes, known.map(|(_, vector)| vector), |reader| {
+            reader.shared_bytes = shared;
+            if let Some((space, _)) = known {
+                reader.foresee(space);
+            }
+            let count = reader.items().checked_sub(2);
+            let count = count.ok_or_else(|| SessionError::malformed("a frame without a sender"))?;
+            if count > most {
+                return Err(SessionError::malformed("more messages at once than a client has to say"));
+            }
+            let from = reader.replica()?;
+            let to = reader.optional(Reader::replica)?;
+            let mut messages = Vec::with_capacity(count.min(FEW) as usize);
+            for _ in 0..count {
+                messages.push(Message::decode(reader)?);
+            }
+            reader.end()?;
+            Ok(Self { from, to, messages })
+        })
     }
 }
 

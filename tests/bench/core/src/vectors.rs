@@ -36,7 +36,7 @@ fn frame(vector: &VersionVector) -> Vec<u8> {
 }
 
 fn read(frame: &[u8], known: Option<&VersionVector>) -> VersionVector {
-    Reader::open_beside(frame, known).and_then(|mut reader| reader.vector()).expect("what was written is read")
+    Reader::within(frame, known, Reader::vector).expect("what was written is read")
 }
 
 fn with(times: u32, work: impl Fn(&Pair) -> u32) -> u32 {
