@@ -158,7 +158,7 @@ impl<'b> Strict<'b> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let value = self.cbor.u64()?;
+        let value = self.cbor.near_u64()?;
         self.written += head_len(value);
         Some(value)
     }
@@ -236,6 +236,7 @@ struct Half {
 }
 
 impl Half {
+    #[inline(always)]
     fn put(&mut self, id: ReplicaId, sequence: u64, room: usize) {
         if self.ids.is_empty() {
             self.ids.reserve_exact(room);
