@@ -439,6 +439,9 @@ fn runs_that_contradict_themselves_are_refused() {
     // Each of them by itself has to be text, not all of them together.
     refused("a character that a value begins in", of(&TEXT.replace("3va", "\u{e9}a")));
     refused("a character that a key begins in", of(&TEXT.replace("3k4", "\u{e9}4")));
+    // In the last one, where no key behind it is out of order by that.
+    refused("a character that the last value begins in", of(&TEXT.replace("8va", "\u{e9}a")));
+    refused("a character that the last key begins in", of(&TEXT.replace("7k8", "\u{e9}8")));
     refused("a longer text than stands there", [item(3, 1 << 40), TEXT.as_bytes().to_vec()].concat());
     refused("nothing behind the text", [item(3, 72), TEXT.as_bytes().to_vec()].concat());
 
@@ -490,6 +493,30 @@ fn runs_of_what_takes_more_room_than_it_is_worth_are_refused() {
         assert_eq!(read(&frame_of(&run_of(&taken))).unwrap().keys.len(), taken.len(), "{what}");
         let told = read(&frame_of(&run_of(&refused)));
         assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{what}");
+    }
+}
+
+/// What is told in runs, by whomever, is not longer than what is told by itself may be.
+#[test]
+fn runs_of_longer_texts_than_a_store_takes_are_refused() {
+    for at in [0, 4, 8] {
+        let rows = |key: usize, value: usize| -> Vec<_> {
+            let row = |n: usize| match n == at {
+                true => (n.to_string().repeat(key), "v".repeat(value)),
+                false => (n.to_string(), "value".repeat(3)),
+            };
+            (0..9).map(row).collect()
+        };
+        let take = |keys: &[(String, String)]| {
+            let limits = Limits { key_bytes: 10, value_bytes: 40, ..Limits::default() };
+            let mut store = SessionConsistentStore::new(limits);
+            let taken = store.apply(read(&frame_of(&run_of(keys))).unwrap());
+            let held = store.space(&space()).map_or(0, |state| state.iter().count());
+            (taken.map(drop).map_err(|error| error.code()), held)
+        };
+        assert_eq!(take(&rows(10, 40)), (Ok(()), 9));
+        assert_eq!(take(&rows(11, 40)), (Err(ErrorCode::KeyInvalid), 0));
+        assert_eq!(take(&rows(10, 41)), (Err(ErrorCode::ValueTooLarge), 0));
     }
 }
 

@@ -518,4 +518,42 @@ mod tests {
             assert!(pinned <= text + 5 * many, "{pinned} bytes for {text}: every {every}th");
         }
     }
+
+    /// A store in which a replica has written so many keys, of which so many follow each other that are of one kind.
+    fn store_of(id: ReplicaId, space: &Space, keys: usize, alike: usize) -> SessionConsistentStore {
+        let mut store = SessionConsistentStore::new(Limits { batch_keys: 4_000, ..Limits::default() });
+        let mut log = Log::default();
+        for n in 0..keys {
+            let text = format!("\"{n:.>17}\"");
+            let text = if (n / alike).is_multiple_of(2) { Written::Text(&text) } else { Written::Json(&text) };
+            log.put(&format!("{n:05}"), text);
+        }
+        assert!(store.write(space, id, None, log.finish(), &[], 1).is_ok());
+        store
+    }
+
+    /// However they are told: the limits ask this of them, and of what others have sent.
+    #[test]
+    fn what_is_told_in_runs_is_what_each_of_them_has_and_all_of_its_text_is_there() {
+        let (Ok(space), Ok(one), Ok(two)) =
+            (Space::first("s"), ReplicaId::new("a", [0; 10]), ReplicaId::new("b", [1; 10]))
+        else {
+            return;
+        };
+        // Runs that end where a part does, and none that does; short ones, and such as are blocks.
+        for (keys, alike) in [(600, 8), (600, 16), (600, 9), (7, 600), (600, 50), (600, 600)] {
+            let (store, mut beside) = (store_of(one, &space, keys, alike), store_of(two, &space, keys, alike));
+            let known = store.vector(&space).clone();
+            for (from, count) in [(VersionVector::new(), 1), (known, 2)] {
+                let Some(told) = if count == 1 { &store } else { &beside }.extract(&space, &from) else { return };
+                let mut writer = Writer::new();
+                told.encode(&mut writer);
+                let read = Reader::open(&writer.finish()).and_then(|mut reader| Delta::decode(&mut reader));
+                let Ok(read) = read else { panic!("{read:?}") };
+                assert!(read == told && read.keys.iter().all(|(_, set)| set.len() == count));
+                assert_eq!(format!("{:?}", read.keys.extent()), format!("{:?}", told.keys.extent()));
+                assert!(beside.apply(read).is_ok());
+            }
+        }
+    }
 }
