@@ -182,3 +182,60 @@ fn a_run_in_a_slice() {
     assert!(world.state() == before);
     world.goes_on();
 }
+
+/// Each entry of a run is judged by itself where another one that is known stands beside it, too, and of either id.
+#[test]
+fn runs_beside_what_is_known() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let first = Liar::join(&mut world, &pass(&token));
+    let keys = side_by_side(first.id, rows(), true, |_| 0);
+    let delta = in_runs(&first, first.delta(&world, &[(first.id, MANY as u64)], keys));
+    assert!(refusals(&first.says(&mut world, vec![Message::Delta(delta)])).is_empty());
+    let liar = Liar::join_as(&mut world, &pass(&token), LinkId(98), 67);
+    // Of each key a dot of the one, in another order or not, and the other's entry.
+    let beside = |known: ReplicaId, turn: usize, id: ReplicaId, ahead: fn(usize) -> u64| {
+        let listed = |(at, (key, set)): (usize, (Key, ListedSet))| {
+            let dot = Listed::Known(Dot::new(known, 1 + ((at + turn) % MANY) as u64));
+            (key, vec![dot, set[0].clone()].into())
+        };
+        side_by_side(id, rows(), true, ahead).into_iter().enumerate().map(listed).collect::<Vec<_>>()
+    };
+    let all = [(liar.id, MANY as u64)];
+
+    let before = world.state();
+    let delta = in_runs(&liar, liar.delta(&world, &all, beside(first.id, 0, liar.id, one_ahead)));
+    let said = liar.says(&mut world, vec![Message::Delta(Delta { hlc: Hlc::new(START + 80_000, 0), ..delta })]);
+    assert_eq!(refused(&said), ("CLOCK_DRIFT", vec![Dot::new(liar.id, 21)]));
+    assert!(world.state() == before);
+
+    let delta = in_runs(&liar, liar.delta(&world, &all, beside(first.id, 0, liar.id, |_| 0)));
+    assert!(refusals(&liar.says(&mut world, vec![Message::Delta(delta)])).is_empty());
+    let held = |world: &World| {
+        let store = world.edge().replica.store();
+        rows().map(|(key, _)| store.live(&default(), &key).unwrap().entries().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(held(&world), [2; MANY]);
+
+    // Nothing new comes: so nothing goes, whichever of the two is not named.
+    let before = world.state();
+    for (known, turn, id) in [(first.id, 1, liar.id), (liar.id, 1, first.id)] {
+        let delta = in_runs(&liar, liar.delta(&world, &[], beside(known, turn, id, |_| 0)));
+        let said = liar.says(&mut world, vec![Message::Delta(delta)]);
+        let (code, dots) = refused(&said);
+        assert!(code == "PERMISSION_DENIED" && dots.iter().all(|dot| dot.replica == known), "{said:?}");
+        assert!(world.state() == before);
+    }
+    // What is said of the other's entries is a reference.
+    let mut keys = beside(liar.id, 0, first.id, |_| 0);
+    for (_, set) in &mut keys {
+        let [known, Listed::Entry(entry)] = &set[..] else { panic!("{set:?}") };
+        let mut other = entry.clone();
+        other.content = text("another value");
+        *set = vec![known.clone(), Listed::Entry(other)].into();
+    }
+    let delta = liar.delta(&world, &[], keys);
+    assert!(refusals(&liar.says(&mut world, vec![Message::Delta(delta)])).is_empty());
+    assert!(world.state() == before);
+    world.goes_on();
+}
