@@ -16,6 +16,7 @@ mod common;
 
 mod bytes;
 mod clauses;
+mod crowds;
 mod laws;
 mod reference;
 mod runs;
