@@ -6,11 +6,16 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 
 export function load(): Promise<WebAssembly.Module> {
   const bytes = compiled === undefined ? file() : undefined;
-  compiled ??= (bytes === undefined ? import('./inline.js').then((inline) => inline.load()) : WebAssembly.compile(bytes)).catch((error: unknown) => {
+  // A file that is damaged is no module, as a rule; the text still is one.
+  compiled ??= (bytes === undefined ? text() : WebAssembly.compile(bytes).catch(text)).catch((error: unknown) => {
     compiled = undefined; // as in inline.ts
     throw error;
   });
   return compiled;
+}
+
+async function text(): Promise<WebAssembly.Module> {
+  return (await import('./inline.js')).load();
 }
 
 /** The module, if its file is to be had and is that of this build. */
@@ -19,9 +24,7 @@ function file(): Uint8Array<ArrayBuffer> | undefined {
     // Bundlers that copy files look for an address written in one piece.
     const here = import.meta.url;
     const bytes = process.getBuiltinModule('node:fs').readFileSync(new URL('edge_session.wasm', here));
-    let sample = bytes.length;
-    for (let at = 0; at < bytes.length; at += 509) sample = (Math.imul(sample, 31) + (bytes[at] ?? 0)) | 0;
-    return sample === whole ? bytes : undefined;
+    return bytes.toString('latin1', bytes.length - whole.length) === whole ? bytes : undefined;
   } catch {
     return undefined;
   }

@@ -1,3 +1,3 @@
-// The type of whole.js, which is generated: what a sample of the module's bytes comes to, by which node.ts knows its own.
-declare const whole: number;
+// The type of whole.js, which is generated: what the module's file ends with, by which node.ts knows its own.
+declare const whole: string;
 export default whole;
