@@ -11,8 +11,9 @@ const here = dirname(fileURLToPath(import.meta.resolve('edge-session')));
 const elsewhere = globalThis.Deno !== undefined || globalThis.Bun !== undefined;
 
 /** Opens a replica in a fresh process, writes and reads; whether the text had to be unpacked. */
-function begin(from) {
-  const program = `import zlib from 'node:zlib';
+function begin(from, before = '') {
+  const program = `${before}
+    import zlib from 'node:zlib';
     const { gunzipSync } = zlib;
     let unpacked = false;
     zlib.gunzipSync = (...packed) => ((unpacked = true), gunzipSync(...packed));
@@ -59,6 +60,15 @@ test('a file of that name of another build, shortened, damaged or longer, is not
     writeFileSync(file, other);
     assert.equal(begin(place), 'value true');
   }
+});
+
+test('where the engine refuses today, tomorrow it is asked again', { skip: elsewhere }, (t) => {
+  const refusing = `const { compile } = WebAssembly;
+    WebAssembly.compile = () => Promise.reject(new RangeError('no memory'));
+    const why = await (await import('edge-session')).openReplica().catch((error) => error);
+    if (!(why.cause ?? why).message.includes('no memory')) throw why;
+    WebAssembly.compile = compile;`;
+  assert.equal(begin(copied(t)[0], refusing), 'value false');
 });
 
 test('no function is an export, for which an engine makes code before anybody calls it', async () => {
