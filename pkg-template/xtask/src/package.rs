@@ -5,6 +5,7 @@
 
 mod glue;
 pub(crate) mod module;
+pub(crate) mod notices;
 mod reach;
 mod sizes;
 
@@ -70,6 +71,7 @@ fn make() -> Result<String> {
     for name in DOCUMENTS.iter().filter(|name| root().join(name).is_file()) {
         fs::copy(root().join(name), next.join(name))?;
     }
+    notices::write(&next)?;
 
     let _ = fs::remove_file(&stamp);
     let _ = fs::remove_dir_all(package());

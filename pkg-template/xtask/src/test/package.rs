@@ -44,6 +44,11 @@ fn contents(installed: &Path) -> Result<()> {
     for name in ["index.js", "index.d.ts", "bundle.js", "wasm/edge_session.wasm", "LICENSE-MIT", "LICENSE-APACHE"] {
         ensure!(installed.join(name).is_file(), "{name} is missing");
     }
+    let licences = fs::read_to_string(installed.join(builder::notices::FILE))?;
+    for name in ["the Rust standard library", "sha2 v", "wasm-bindgen v", "idb", "partysocket"] {
+        ensure!(licences.contains(&format!("\n{name}")), "{} does not name {name}", builder::notices::FILE);
+    }
+    ensure!(!licences.contains("edge-session v"), "{} names the package itself", builder::notices::FILE);
     let mut open = vec![installed.to_path_buf()];
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(dir)? {
