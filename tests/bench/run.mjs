@@ -28,7 +28,7 @@ const extra = {};
 if (!deno && !bun) {
   const { memory, sizes, startup } = await import('./workloads/footprint.mjs');
   // Among fewer, the steps in which memory grows are all that is seen.
-  extra.memory = { names: ['W2', 'W9'], work: () => memory(Math.max(asked.entries, 10_000)) };
+  extra.memory = { names: ['W2', 'W9'], work: (rounds) => memory(Math.max(asked.entries, 10_000), rounds) };
   extra['the package'] = { names: ['W10'], work: async (rounds) => ({ ...(await sizes()), ...startup(rounds) }) };
 }
 

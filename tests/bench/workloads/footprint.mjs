@@ -10,22 +10,27 @@ import { median } from '../harness.mjs';
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 const child = (...args) => JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 
-/** Bytes an entry, in wasm alone and in all, of a process that does nothing else. */
-export function memory(count) {
-  const figures = child('--expose-gc', file('./memory.mjs'), String(count));
+/** The median of each figure that fresh processes tell. */
+function medians(rounds, ...args) {
+  const told = Array.from({ length: rounds }, () => child(...args));
+  return (name) => median(told.map((one) => one[name]));
+}
+
+/** Bytes an entry, in wasm alone and in all, of processes that do nothing else: of an engine's heap half a megabyte comes and goes. */
+export function memory(count, rounds) {
+  const of = medians(rounds, '--expose-gc', file('./memory.mjs'), String(count));
   return {
-    'W9 bytes an entry, wasm': figures.wasm,
-    'W9 bytes an entry, in all': figures.all,
-    'W9 bytes an entry, texts that nobody else holds included': figures.texts,
-    'W2 bytes of memory an overwrite': figures.overwrite,
-    [`W2 the same among ${count} entries, memory grows in steps: bytes`]: figures.among,
+    'W9 bytes an entry, wasm': of('wasm'),
+    'W9 bytes an entry, in all': of('all'),
+    'W9 bytes an entry, texts that nobody else holds included': of('texts'),
+    'W2 bytes of memory an overwrite': of('overwrite'),
+    [`W2 the same among ${count} entries, memory grows in steps: bytes`]: of('among'),
   };
 }
 
 /** Milliseconds of fresh processes, and the memory of an instance. */
 export function startup(rounds) {
-  const spent = Array.from({ length: rounds }, () => child(file('./startup.mjs')));
-  const of = (name) => median(spent.map((one) => one[name]));
+  const of = medians(rounds, file('./startup.mjs'));
   return {
     'W10 import + first operation, ms': of('first'),
     'W10 instance, ms': of('instance'),
