@@ -121,6 +121,7 @@ impl Ids {
     pub(crate) fn session(&self, at: u64) -> Option<SessionId> {
         self.sessions.get(usize::try_from(at).ok()?).copied()
     }
+
     /// Reads so many replica ids, one by one.
     #[inline(never)]
     pub(super) fn read_replicas(&mut self, cbor: &mut Input<'_>, count: usize) -> Option<()> {
