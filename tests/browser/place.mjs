@@ -113,9 +113,12 @@ export async function withFreezableTabs(test, { upgrade } = {}) {
     program.kill('SIGKILL');
     await over;
     await place.close();
-    await rm(profile, { recursive: true, force: true });
+    await forget(profile);
   }
 }
+
+/** Removes a profile; Chromium's other processes, which outlive it for a moment, may be writing still. */
+export const forget = (profile) => rm(profile, { recursive: true, force: true, maxRetries: 20 });
 
 /** Chromium writes the port that it has chosen into its profile. */
 async function debuggingPort(profile) {

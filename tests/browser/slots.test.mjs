@@ -1,12 +1,12 @@
 // Never a dot twice: which replica a tab gets, in real tabs that are reloaded, duplicated, restored, put aside, frozen, and whose
 // storage is lost or taken.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { LAUNCH, away, get, loaded, put, serve, slots, start, stop, sync, tabIn, vector, withFreezableTabs, withTabs } from './place.mjs';
+import { LAUNCH, away, forget, get, loaded, put, serve, slots, start, stop, sync, tabIn, vector, withFreezableTabs, withTabs } from './place.mjs';
 
 test('a reloaded tab gets its own id back, and its data', () => withTabs(async ({ tab }) => {
   const [first, second] = [await tab(), await tab()];
@@ -128,7 +128,7 @@ test('tabs that are restored when the browser starts again come back as who they
   } finally {
     await context.close();
     await place.close();
-    await rm(profile, { recursive: true, force: true });
+    await forget(profile);
   }
 });
 
