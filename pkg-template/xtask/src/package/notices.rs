@@ -53,14 +53,16 @@ fn crates() -> Result<Vec<(String, PathBuf)>> {
         .flatten()
         .filter_map(|package| {
             let [name, version, manifest] = ["name", "version", "manifest_path"].map(|field| package[field].as_str());
-            Some((format!("{} v{}", name?, version?), PathBuf::from(manifest?)))
+            // Our own come from nowhere: where the others lie is Cargo's affair, and may be below the root.
+            let manifest = package["source"].is_string().then(|| manifest.map(PathBuf::from));
+            Some((format!("{} v{}", name?, version?), manifest.flatten()))
         })
         .collect();
     let mut crates = BTreeMap::new();
     for line in tree.lines().filter(|line| !line.is_empty()) {
         let name: String = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
         let manifest = manifests.get(&name).with_context(|| format!("cargo knows no manifest of {name}"))?;
-        if !manifest.starts_with(root()) {
+        if let Some(manifest) = manifest {
             crates.insert(name, manifest.parent().context("a manifest without a directory")?.to_owned());
         }
     }
