@@ -13,7 +13,7 @@ import { type Copy, Mark, type Stored } from './copy.js';
 import { FRESH, Frozen, FROZEN } from './frozen.js';
 import type { Held } from './hold.js';
 import { LOG_WRITES, Log } from './log.js';
-import { Ready } from './ready.js';
+import { NOTHING, Ready } from './ready.js';
 import type { Handing } from './value.js';
 
 /** The most UTF-16 units of text in the log. */
@@ -150,8 +150,10 @@ export class Front {
   #looks = 0;
   /** The number of the last look. */
   look = 0;
-  /** Goes up with every look, and with whatever may end what was so when it was looked at: see `SyncHandle.get`. */
+  /** Goes up with every look, and with whatever may end what was so when it was looked at. */
   turn = 0;
+  /** All that is ready in the one space of which something was read in this turn. */
+  plains: Readonly<Record<string, unknown>> = NOTHING;
 
   constructor(host: Host) {
     this.#host = host;
@@ -178,7 +180,7 @@ export class Front {
   copies(space: string): Copies {
     let copies = this.#spaces.get(space);
     if (copies === undefined) {
-      const ready = new Ready();
+      const ready = new Ready(() => this.turned());
       copies = new Copies(this.#written, ready, this.#frozen?.table(ready) ?? FRESH);
       this.#spaces.set(space, copies);
     }
@@ -215,6 +217,14 @@ export class Front {
   /** What was looked at may be otherwise from now on. */
   turned(): void {
     this.turn = (this.turn + 1) & LOOK_NUMBERS;
+    this.plains = NOTHING;
+  }
+
+  /** From now on what is ready in this space is read without any other look; the turn in which that is so. */
+  serve(plains: Readonly<Record<string, unknown>>): number {
+    if (this.plains !== plains && this.plains !== NOTHING) this.turned();
+    this.plains = plains;
+    return this.turn;
   }
 
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */

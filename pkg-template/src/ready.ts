@@ -8,6 +8,9 @@ import { type Copy, Json, type Mark } from './copy.js';
 /** Without a prototype, so that any key may be a name. */
 const none = () => Object.create(null) as Record<string, never>;
 
+/** Nothing that is ready. */
+export const NOTHING: Readonly<Record<string, unknown>> = none();
+
 /** Whoever reads, and what he has read of each origin. */
 export interface Reader {
   /** At which state of what is ready he had read all of its writes; the complement of it where the next read is to be noted. */
@@ -20,21 +23,27 @@ export interface Reader {
 
 export class Ready {
   /** What is handed out as it is by itself: so nobody has to look what a copy is, which alone would bring it into the cache. */
-  #plain: Record<string, unknown> = none();
+  plains: Record<string, unknown> = none();
   #others: Record<string, Json> = none();
   /** The greatest sequence of each origin among the writes of the copies. */
   #top: number[] = [];
   /** Goes up when there may be a write that a reader has not read. From 1 on: 0 is the complement of no state. */
   #state = 1;
+  /** Is told when that has happened. */
+  readonly #turned: () => void;
+
+  constructor(turned: () => void) {
+    this.#turned = turned;
+  }
 
   /** The copy of a key that is handed out as it is, for a reader who needs no note of it: by what he has covered. */
   plain(key: string, covered: number): unknown {
-    return covered === this.#state ? this.#plain[key] : undefined;
+    return covered === this.#state ? this.plains[key] : undefined;
   }
 
   /** What is kept as it is of a key, whoever has read it. */
   kept(key: string): unknown {
-    return this.#plain[key];
+    return this.plains[key];
   }
 
   /** The copy of a key of which each reader gets his own. */
@@ -47,19 +56,19 @@ export class Ready {
     const covered = reader.covered === this.#state || reader.covered === ~this.#state;
     if (sequence > (this.#top[origin] ?? 0)) {
       this.#top[origin] = sequence;
-      this.#state += 1;
+      this.#turn();
     }
     // He knows this write, so whoever knew all the others knows all.
     if (covered || this.#covers(reader)) reader.covered = this.#state;
     if (copy instanceof Json) return (this.#others[key] ??= copy);
     // One is there where another session has read it since: nobody tells both apart, or it is the same.
-    if (this.#plain[key] === undefined) this.#plain[key] = copy;
-    return this.#plain[key];
+    if (this.plains[key] === undefined) this.plains[key] = copy;
+    return this.plains[key];
   }
 
   /** The copy of a key, if there is one, is no longer true. */
   delete(key: string): void {
-    if (this.#plain[key] !== undefined) delete this.#plain[key];
+    if (this.plains[key] !== undefined) delete this.plains[key];
     else if (this.#others[key] !== undefined) delete this.#others[key];
   }
 
@@ -76,10 +85,15 @@ export class Ready {
     return true;
   }
 
+  #turn(): void {
+    this.#state += 1;
+    this.#turned();
+  }
+
   clear(): void {
-    this.#plain = none();
+    this.plains = none();
     this.#others = none();
     this.#top = [];
-    this.#state += 1;
+    this.#turn();
   }
 }

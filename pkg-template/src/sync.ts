@@ -10,7 +10,6 @@ import { Json } from './copy.js';
 import type { Front } from './front.js';
 import type { Handle } from './handle.js';
 import { Held, hold } from './hold.js';
-import type { Ready } from './ready.js';
 import { syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
 import type { Batch, SyncSession } from './types/session.js';
@@ -26,10 +25,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   #mayRead = -1;
   #mayWrite = -1;
   readonly #front: Front;
-  // In which of the front's turns a copy was ready here that needs no note; where, and by what was covered.
+  // In which of the front's turns a copy was ready here that needs no note: in that turn none needs any.
   #turn = -1;
-  #ready: Ready | undefined;
-  #covered = -1;
   // In which of them a write was accepted in front of the core.
   #wrote = -1;
 
@@ -44,34 +41,17 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
-    // Nothing has happened since, so all of what is looked at below is as it was.
-    const { turn, serves } = this.#front;
-    if (turn === this.#turn && serves > 0 && typeof key === 'string') {
-      const plain = this.#ready?.plain(key, this.#covered);
+    // Nothing has happened since, so all of what is looked at below is as it was. Nothing but this stands here: what is short becomes
+    // a part of the code that calls it, and the less there is of it the more reads a processor waits for at the same time.
+    const front = this.#front;
+    if (front.turn === this.#turn && front.serves > 0 && typeof key === 'string') {
+      const plain = front.plains[key];
       if (plain !== undefined) {
-        this.#front.serves = serves - 1;
+        front.serves -= 1;
         return plain as M[K];
       }
     }
-    const handle = this.#handle;
-    // Whatever the host is asked it is asked first: a clock or a role of its own may read here as well.
-    if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
-      const { account, copies, front } = handle;
-      const logs = front.logged === copies;
-      const plain = logs ? undefined : copies.ready.plain(key, account.covered);
-      if (plain !== undefined) {
-        if (handle.roles === undefined) {
-          this.#turn = front.turn;
-          this.#ready = copies.ready;
-          this.#covered = account.covered;
-        }
-        return plain as M[K];
-      }
-      const copy = logs ? front.read(copies, key, account) : copies.get(key, account);
-      if (copy !== undefined) return (copy instanceof Json ? copy.own() : copy) as M[K];
-    }
-    const raw = this.#glance(key);
-    return raw && (handle.values.of(key, raw) as M[K]);
+    return this.#look(key);
   }
 
   entry<K extends Key<M>>(key: K): Entry<K, M[K]> | undefined {
@@ -112,6 +92,41 @@ export class SyncHandle<M> implements SyncSession<M> {
     return this.#handle.call((raw, now) => raw.batch(mutations, this.#bits, NO_TIMEOUT, now)) as Version;
   }
 
+  /**
+   * What is not answered by what is ready. All of it in one piece, with the core's answer and what is kept of it: so it is too long for
+   * an engine to make it a part of `get`, which would then be too long to be made a part of what calls that.
+   */
+  #look<K extends Key<M>>(key: K): M[K] | undefined {
+    const handle = this.#handle;
+    // Whatever the host is asked it is asked first: a clock or a role of its own may read here as well.
+    if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
+      const { account, copies, front } = handle;
+      const logs = front.logged === copies;
+      const plain = logs ? undefined : copies.ready.plain(key, account.covered);
+      if (plain !== undefined) {
+        if (handle.roles === undefined) this.#turn = front.serve(copies.ready.plains);
+        return plain as M[K];
+      }
+      const copy = logs ? front.read(copies, key, account) : copies.get(key, account);
+      if (copy !== undefined) return (copy instanceof Json ? copy.own() : copy) as M[K];
+    }
+    const name = toKey(key);
+    const { front } = handle;
+    const ahead = front.ahead(handle.copies);
+    let [at, epoch, found] = [0, -1, undefined as Glance | undefined];
+    handle.call(
+      (raw, now) => (found = raw.glance(name, this.#bits, ahead, (at = now))),
+      (seen) => {
+        // Before anything follows: that may take back what this call has allowed, and forget again what it has told.
+        epoch = handle.epoch;
+        if (seen !== undefined && !handle.stating) front.keep(handle.copies, name, seen);
+      },
+    );
+    handle.allowed(at);
+    this.#mayRead = epoch;
+    return found && (handle.values.of(key, { kind: found[0], value: found[1] }) as M[K]);
+  }
+
   /** An object that takes the place of another in the log is copied, so that of all but the last no text is ever made. */
   #encode(key: string, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
     const holds = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined && this.#front.holds(this.#handle.copies, key);
@@ -140,31 +155,14 @@ export class SyncHandle<M> implements SyncSession<M> {
     }
   }
 
-  /** Asks the core, and keeps a copy where it may. */
-  #glance(key: string): Encoded | undefined {
-    const [name, handle] = [toKey(key), this.#handle];
-    const { front } = handle;
-    const ahead = front.ahead(handle.copies);
-    let found: Glance | undefined;
-    this.#mayRead = this.#operate(
-      (raw, now) => (found = raw.glance(name, this.#bits, ahead, now)),
-      // At once: what follows from the call may already forget it again.
-      (seen) => seen && !handle.stating && front.keep(handle.copies, name, seen),
-    );
-    return found && { kind: found[0], value: found[1] };
-  }
-
   /** Asks the core; the epoch in which its word holds. */
-  #operate<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): number {
+  #operate<T>(run: (raw: CoreSession, now: number) => T): number {
     const handle = this.#handle;
     let [at, epoch] = [0, -1];
     handle.call(
       (raw, now) => run(raw, (at = now)),
-      (answer) => {
-        // Before anything follows: that may take back what this call has allowed.
-        epoch = handle.epoch;
-        keep?.(answer);
-      },
+      // Before anything follows: that may take back what this call has allowed.
+      () => void (epoch = handle.epoch),
     );
     handle.allowed(at);
     return epoch;

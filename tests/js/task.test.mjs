@@ -91,3 +91,37 @@ test('text that has no UTF-8 counts as the JSON that is made of it', async (t) =
   assert.equal(thrown(() => bob.sync.set('key', halves(100))).code, 'VALUE_TOO_LARGE');
   assert.equal(await paris.session().get('other'), 'kept');
 });
+
+test('what another session makes ready meanwhile is noted by whoever had read all that was ready before', async (t) => {
+  const { replica, ann } = await begin(t);
+  const bob = warm(replica);
+  const reads = () => ann.inspect().reads[replica.id] ?? 0;
+  for (let n = 0; n < 40; n += 1) ann.sync.set(`old ${n}`, `${n}`);
+  void ann.satisfied();
+  for (let n = 0; n < 40; n += 1) bob.sync.set(`new ${n}`, `${n}`);
+  void bob.satisfied();
+  const written = bob.inspect().writes[replica.id];
+  const old = () => {
+    for (let n = 0; n < 40; n += 1) assert.equal(ann.sync.get(`old ${(n * 7) % 40}`), `${(n * 7) % 40}`);
+  };
+  old();
+  old();
+  for (const n of [20, 10, 30]) assert.equal(bob.sync.get(`new ${n}`), `${n}`);
+  for (const n of [10, 30, 20]) assert.equal(ann.sync.get(`new ${n}`), `${n}`);
+  assert.equal(reads(), written);
+});
+
+test('sessions of two spaces that read the same key in turns each read their own', async (t) => {
+  const { replica, ann } = await begin(t);
+  const bob = warm(replica, { space: 'other' });
+  for (const [reader, value] of [[ann, 'hers'], [bob, 'his']]) {
+    for (let n = 0; n < 40; n += 1) reader.sync.set(`key ${n}`, `${value} ${n}`);
+    void reader.satisfied();
+  }
+  for (let round = 0; round < 5; round += 1) {
+    for (let n = 0; n < 40; n += 1) {
+      const at = (n * 7) % 40;
+      for (const [reader, value] of [[ann, 'hers'], [bob, 'his'], [bob, 'his'], [ann, 'hers']]) assert.equal(reader.sync.get(`key ${at}`), `${value} ${at}`);
+    }
+  }
+});
