@@ -191,9 +191,10 @@ impl Writer {
             frame.items(&body);
             return frame.into_bytes();
         }
-        let head = frame.into_bytes();
+        let (head, end) = (frame.into_bytes(), body.len());
         body.extend_from_slice(&head);
-        body.rotate_right(head.len());
+        body.copy_within(..end, head.len());
+        body.get_mut(..head.len()).into_iter().for_each(|front| front.copy_from_slice(&head));
         body
     }
 }

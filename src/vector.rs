@@ -258,20 +258,15 @@ impl<'a> Near<'a> {
     /// As [`VersionVector::contains`], of an origin's write of this sequence.
     #[inline(never)]
     pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
-        self.near_has(origin, sequence)
-    }
-
-    /// The same for the loop over what is told.
-    #[inline(always)]
-    pub(crate) fn near_has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
         match &self.last {
             Some((replica, held)) if replica == origin => *held >= sequence,
             Some(_) | None => self.look_up(origin) >= sequence,
         }
     }
 
+    /// Up to which sequence of an origin it is.
     #[inline(never)]
-    fn look_up(&mut self, origin: &ReplicaId) -> u64 {
+    pub(crate) fn look_up(&mut self, origin: &ReplicaId) -> u64 {
         match &self.before {
             Some((replica, held)) if replica == origin => *held,
             Some(_) | None => {

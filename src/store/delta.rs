@@ -216,7 +216,7 @@ impl Delta {
         let overhead = ENTRY_OVERHEAD * state.len() as u64 * 2 / 3;
         let room = state.bytes().saturating_sub(overhead) as usize;
         head(writer, space, [&VersionVector::new(), state.vector()], hlc);
-        encode_held(writer, state.between_keys(None, None), Near::new(&VersionVector::new()), hlc, room);
+        encode_held(writer, state.between_keys(None, None, 0..0), Lacks::new(&VersionVector::new()), hlc, room);
     }
 
     /// Reads what [`Delta::encode`] wrote.
@@ -230,6 +230,40 @@ impl Delta {
         let decoded = decode_keys(reader, hlc)?;
         let keys = decoded.within(&from, &to, hlc)?;
         Ok(Self { space, from, to, hlc, keys })
+    }
+}
+
+/// What somebody lacks who stands at a vector, for loops over entries: those of one author mostly follow each other.
+pub(crate) struct Lacks<'v, 'a> {
+    from: Near<'v>,
+    last: Option<&'a DataEntry>,
+    /// Up to which of the last one's origin he has all.
+    held: u64,
+}
+
+impl<'v, 'a> Lacks<'v, 'a> {
+    pub(crate) const fn new(from: &'v VersionVector) -> Self {
+        Self { from: Near::new(from), last: None, held: 0 }
+    }
+
+    /// Whether he lacks this entry.
+    #[inline(always)]
+    pub(crate) fn lacks(&mut self, entry: &'a DataEntry) -> bool {
+        if !self.last.is_some_and(|last| entry.has_author_of(last)) {
+            self.turn_to(entry);
+        }
+        entry.sequence() > self.held
+    }
+
+    #[inline(never)]
+    fn turn_to(&mut self, entry: &'a DataEntry) {
+        (self.last, self.held) = (Some(entry), self.from.look_up(entry.origin()));
+    }
+
+    /// Whether he lacks one of these.
+    #[inline(never)]
+    pub(crate) fn lacks_of(&mut self, entries: &'a [DataEntry]) -> bool {
+        entries.iter().any(|entry| self.lacks(entry))
     }
 }
 

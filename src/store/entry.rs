@@ -186,6 +186,12 @@ impl DataEntry {
 
     /// Bytes of the value, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
+        self.near_bytes()
+    }
+
+    /// The same for loops.
+    #[inline(always)]
+    pub(crate) fn near_bytes(&self) -> u64 {
         self.content.len() as u64 + ENTRY_OVERHEAD
     }
 

@@ -5,10 +5,12 @@
 //! from which nobody lists never compares two keys.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::{Bound, Range};
 
+use crate::store::entry::key::near_cmp;
 use crate::store::entry::{Key, LiveSet};
-use crate::store::table::{Slot, Slots};
+use crate::store::table::{Held, Slot, Slots};
 
 #[cfg(not(feature = "mutants"))]
 use core::cell::OnceCell as Once;
@@ -69,13 +71,25 @@ impl Order {
         self.runs.push(run);
     }
 
-    /// All slots, in runs.
-    pub(crate) fn runs(&self, slots: &Slots) -> Vec<&[Slot]> {
+    /// The keys between two bounds, which may be those of `guess` in the only run.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        slots: &'a Slots,
+        (lower, upper): (Bound<&str>, Bound<&str>),
+        guess: Range<usize>,
+    ) -> Walk<'a> {
         let mut runs: Vec<&[Slot]> = self.runs.iter().map(Vec::as_slice).collect();
         if !self.fresh.is_empty() {
             runs.push(self.sorted.get_or_init(|| sorted(self.fresh.clone(), slots)));
         }
-        runs
+        let mut end = 0;
+        for run in &mut runs {
+            let start = place(run, slots, lower, true, guess.start);
+            end = place(run, slots, upper, false, guess.end);
+            *run = run.get(start..end).unwrap_or_default();
+        }
+        let only = if runs.len() == 1 { runs.pop() } else { None };
+        Walk { slots, only: only.unwrap_or_default(), end, runs }
     }
 }
 
@@ -112,48 +126,69 @@ fn merge(mut longer: Vec<Slot>, shorter: Vec<Slot>, slots: &Slots) -> Vec<Slot> 
     merged
 }
 
+/// Where a run begins that has a lower bound, or ends that has an upper one: at `guess`, or it is looked for. To look at a place is
+/// quicker than to look for it, for which each key that is compared comes from elsewhere in memory.
+#[inline(never)]
+fn place(run: &[Slot], slots: &Slots, bound: Bound<&str>, lower: bool, guess: usize) -> usize {
+    let (bound, with_it) = match bound {
+        Bound::Included(bound) => (bound, !lower),
+        Bound::Excluded(bound) => (bound, lower),
+        Bound::Unbounded => return if lower { 0 } else { run.len() },
+    };
+    let most = if with_it { Ordering::Equal } else { Ordering::Less };
+    let key = |slot: &Slot| slots.key(*slot).map_or(&[][..], |key| key.piece.near_bytes());
+    let is_before = |slot: &Slot| near_cmp(key(slot), bound.as_bytes()) <= most;
+    let right = run
+        .split_at_checked(guess)
+        .is_some_and(|(before, behind)| before.last().is_none_or(is_before) && !behind.first().is_some_and(is_before));
+    if right { guess } else { run.partition_point(is_before) }
+}
+
 /// The keys between two bounds that have entries, in order, from both ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
     slots: &'a Slots,
     /// One run is the rule: then there is nothing to compare.
     only: &'a [Slot],
+    /// Where it ends.
+    end: usize,
     /// Where there are several.
     runs: Vec<&'a [Slot]>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(slots: &'a Slots, mut runs: Vec<&'a [Slot]>, lower: Bound<&str>, upper: Bound<&str>) -> Self {
-        let before = |slot: &Slot, bound: Bound<&str>, at_it: bool| {
-            let Some(key) = slots.key(*slot) else { return at_it };
-            match bound {
-                Bound::Included(bound) => **key < *bound || (!at_it && **key == *bound),
-                Bound::Excluded(bound) => **key < *bound || (at_it && **key == *bound),
-                Bound::Unbounded => !at_it,
-            }
-        };
-        for run in &mut runs {
-            let end = run.partition_point(|slot| before(slot, upper, false));
-            let start = run.partition_point(|slot| before(slot, lower, true));
-            *run = run.get(start..end).unwrap_or_default();
-        }
-        let only = if runs.len() == 1 { runs.pop() } else { None };
-        Self { slots, only: only.unwrap_or_default(), runs }
+    /// The place of the next one, where there is one run.
+    pub(crate) const fn at(&self) -> usize {
+        self.end.saturating_sub(self.only.len())
     }
 
     /// The next one of several runs.
     #[inline(never)]
-    fn merged(&mut self) -> Option<(&'a Key, &'a LiveSet)> {
+    fn merged(&mut self) -> Option<&'a Held> {
         let slots = self.slots;
         loop {
             let heads = self.runs.iter_mut().filter_map(|run| Some((slots.key(*run.first()?)?, run)));
             let (_, run) = heads.min_by(|(one, _), (other, _)| one.cmp(other))?;
             let (slot, rest) = run.split_first()?;
             *run = rest;
-            if let Some(held) = slots.at(*slot) {
-                return Some(held);
+            let held = slots.held(*slot);
+            if held.is_some_and(|held| !held.set.is_empty()) {
+                return held;
             }
         }
+    }
+
+    /// The next ones, as far as they stand beside each other; for loops over what is told. A key whose set is empty may be among them.
+    #[inline(never)]
+    pub(crate) fn next_together(&mut self) -> Option<&'a [Held]> {
+        let Some((first, rest)) = self.only.split_first() else {
+            return self.merged().map(core::slice::from_ref);
+        };
+        let held = self.slots.behind(*first);
+        let others = rest.iter().zip(held.iter().skip(1)).zip(*first + 1..);
+        let len = 1 + others.take_while(|((slot, _), next)| *slot == next).count();
+        self.only = self.only.get(len..).unwrap_or_default();
+        held.get(..len)
     }
 }
 
@@ -162,14 +197,6 @@ impl<'a> Iterator for Walk<'a> {
 
     #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
-        self.near_next()
-    }
-}
-
-impl<'a> Walk<'a> {
-    /// As [`Iterator::next`], for loops over what is told.
-    #[inline(always)]
-    pub(crate) fn near_next(&mut self) -> Option<(&'a Key, &'a LiveSet)> {
         while let Some((slot, rest)) = self.only.split_first() {
             self.only = rest;
             // A key whose set is empty is not there.
@@ -177,7 +204,7 @@ impl<'a> Walk<'a> {
                 return Some(held);
             }
         }
-        if self.runs.is_empty() { None } else { self.merged() }
+        if self.runs.is_empty() { None } else { self.merged().map(|held| (&held.key, &held.set)) }
     }
 }
 

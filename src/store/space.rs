@@ -5,17 +5,18 @@
 
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
+use core::ops::Range;
 
 use litemap::LiteMap;
 
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
-use crate::store::delta::{Delta, Keys, Listed, ListedSet};
+use crate::store::delta::{Delta, Keys, Lacks, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
-use crate::store::table::{Slot, Table, Vacancy};
+use crate::store::table::{Held, Slot, Table, Vacancy};
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
@@ -81,6 +82,8 @@ pub(crate) struct Stretch<'a> {
     pub(crate) weight: u64,
     /// Whether others follow.
     pub(crate) more: bool,
+    /// Where they lie in the order of keys, as long as no others come.
+    pub(crate) lies: Range<usize>,
 }
 
 /// By how much a step would change what the limits count.
@@ -120,7 +123,7 @@ impl SpaceState {
 
     /// Every key with its live set, in the order of keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Key, &LiveSet)> {
-        self.between_keys(None, None)
+        self.between_keys(None, None, 0..0)
     }
 
     /// The keys from `start` (included) to `end` (excluded), in their order.
@@ -129,7 +132,7 @@ impl SpaceState {
         start: Option<&'a str>,
         end: Option<&'a str>,
     ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a LiveSet)> {
-        self.table.walk(start.map_or(Unbounded, Included), end.map_or(Unbounded, Excluded))
+        self.table.walk((start.map_or(Unbounded, Included), end.map_or(Unbounded, Excluded)), 0..0)
     }
 
     /// A key and those in the slots beside it that have entries, as far as at most `most` others are looked at: what came
@@ -462,34 +465,40 @@ impl SpaceState {
     /// out of what is held.
     #[must_use]
     pub fn slice(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> (Keys, bool) {
-        let Stretch { end, keys, more, .. } = self.stretch(from, after, budget);
-        let (mut seen, mut near) = (Near::new(from), Near::new(from));
-        let touched = self.between_keys(after, end.map(|end| &**end)).filter(|(_, set)| is_touched(set, &mut seen));
+        let Stretch { end, keys, more, .. } = self.stretch(from, after, budget, 0);
+        let (mut seen, mut near) = (Lacks::new(from), Near::new(from));
+        let touched =
+            self.between_keys(after, end.map(|end| &**end), 0..0).filter(|(_, set)| seen.lacks_of(set.entries()));
         (touched.take(keys).map(|(key, set)| (key.clone(), list(set, &mut near))).collect(), more)
     }
 
-    /// How far [`SpaceState::slice`] goes.
-    pub(crate) fn stretch(&self, from: &VersionVector, after: Option<&str>, budget: u64) -> Stretch<'_> {
-        let mut stretch = Stretch { end: None, keys: 0, weight: 0, more: false };
-        let mut near = Near::new(from);
-        let mut keys = self.between_keys(after, None);
-        while let Some((key, set)) = keys.near_next() {
-            if !is_touched(set, &mut near) {
-                continue;
+    /// How far [`SpaceState::slice`] goes. `guess`: where the first key may lie.
+    pub(crate) fn stretch(&self, from: &VersionVector, after: Option<&str>, budget: u64, guess: usize) -> Stretch<'_> {
+        let mut lacks = Lacks::new(from);
+        let mut keys = self.between_keys(after, None, guess..guess);
+        let mut stretch = Stretch { end: None, keys: 0, weight: 0, more: false, lies: keys.at()..keys.at() };
+        while let Some(together) = keys.next_together() {
+            for (at, Held { key, set }) in (keys.at().saturating_sub(together.len())..).zip(together) {
+                let bytes = match set.entries() {
+                    [one] if lacks.lacks(one) => one.near_bytes(),
+                    [_] => continue,
+                    several if lacks.lacks_of(several) => set.bytes(),
+                    _ => continue,
+                };
+                if stretch.weight >= budget && stretch.keys > 0 {
+                    return Stretch { more: true, ..stretch };
+                }
+                stretch.weight += key.len() as u64 + bytes;
+                stretch.keys += 1;
+                (stretch.end, stretch.lies.end) = (Some(key), at + 1);
             }
-            if stretch.weight >= budget && stretch.keys > 0 {
-                return Stretch { more: true, ..stretch };
-            }
-            stretch.weight += key.len() as u64 + set.bytes();
-            stretch.keys += 1;
-            stretch.end = Some(key);
         }
         stretch
     }
 
-    /// The keys after `after`, up to `end`, in order.
-    pub(crate) fn between_keys(&self, after: Option<&str>, end: Option<&str>) -> Walk<'_> {
-        self.table.walk(after.map_or(Unbounded, Excluded), end.map_or(Unbounded, Included))
+    /// The keys after `after`, up to `end`, in order, which may lie where a [`Stretch`] says.
+    pub(crate) fn between_keys(&self, after: Option<&str>, end: Option<&str>, guess: Range<usize>) -> Walk<'_> {
+        self.table.walk((after.map_or(Unbounded, Excluded), end.map_or(Unbounded, Included)), guess)
     }
 }
 
@@ -528,15 +537,6 @@ fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
 fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
     !vector.has(entry.origin(), entry.sequence())
         || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
-}
-
-/// Whether an entry has a dot that is not in `from`.
-#[inline]
-fn is_touched(set: &LiveSet, from: &mut Near<'_>) -> bool {
-    match set.entries() {
-        [one] => !from.near_has(one.origin(), one.sequence()),
-        several => several.iter().any(|entry| !from.has(entry.origin(), entry.sequence())),
-    }
 }
 
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots, which come first.

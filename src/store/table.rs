@@ -5,7 +5,7 @@
 //! in which order it is told, does not depend on the hash.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
+use core::ops::{Bound, Range};
 
 use crate::id::Dot;
 use crate::store::entry::piece::{Gather, Piece};
@@ -23,10 +23,11 @@ pub(crate) type Slot = u32;
 /// have fewer; no key gets the slots that it lacks, unless it is the last one.
 const BLOCK: usize = PART;
 
+/// What stands in a slot: the set may be empty.
 #[derive(Clone, Debug)]
-struct Held {
-    key: Key,
-    set: LiveSet,
+pub(crate) struct Held {
+    pub(crate) key: Key,
+    pub(crate) set: LiveSet,
 }
 
 impl Held {
@@ -58,8 +59,14 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    fn held(&self, slot: Slot) -> Option<&Held> {
+    pub(crate) fn held(&self, slot: Slot) -> Option<&Held> {
         self.blocks.get(slot as usize / BLOCK)?.get(slot as usize % BLOCK)
+    }
+
+    /// What stands in a slot, and in those behind it in its block.
+    pub(crate) fn behind(&self, slot: Slot) -> &[Held] {
+        let block = self.blocks.get(slot as usize / BLOCK);
+        block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
     }
 
     /// The key of a slot.
@@ -335,9 +342,9 @@ impl Table {
         self.dead = 0;
     }
 
-    /// The keys with entries between two bounds, in order.
-    pub(crate) fn walk(&self, lower: Bound<&str>, upper: Bound<&str>) -> Walk<'_> {
-        Walk::new(&self.slots, self.order.runs(&self.slots), lower, upper)
+    /// The keys with entries between two bounds, in order; see [`Order::walk`].
+    pub(crate) fn walk(&self, bounds: (Bound<&str>, Bound<&str>), guess: Range<usize>) -> Walk<'_> {
+        self.order.walk(&self.slots, bounds, guess)
     }
 }
 

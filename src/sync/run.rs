@@ -31,12 +31,14 @@ pub(crate) struct Run {
     window: usize,
     whole: bool,
     heard: bool,
+    /// Where the last slice ended in the order of keys, and the next one mostly begins.
+    lies: usize,
 }
 
 impl Run {
     /// The run of the delta since `from`, whose first slice is cut at the vector `base`.
     pub(crate) const fn new(from: VersionVector, base: VersionVector) -> Self {
-        Self { from, base, after: None, ends: Vec::new(), window: 1, whole: false, heard: false }
+        Self { from, base, after: None, ends: Vec::new(), window: 1, whole: false, heard: false, lies: 0 }
     }
 
     pub(crate) fn is_of(&self, from: &VersionVector, base: &VersionVector) -> bool {
@@ -75,13 +77,13 @@ impl Run {
 
     /// The first slice, which the peer did not ask for.
     pub(crate) fn first(&mut self, space: &Space, state: &SpaceState) -> Message {
-        self.cut(space, state, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES) })
+        self.cut(space, state, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES, 0) })
     }
 
     /// The slices that may go now, and after the last one the top-up.
     pub(crate) fn fill(&mut self, space: &Space, state: &SpaceState, hlc: Hlc, messages: &mut Vec<Message>) {
         while let Some(after) = self.next().map(|after| after.cloned()) {
-            let stretch = state.stretch(&self.from, after.as_deref(), SLICE_BYTES);
+            let stretch = state.stretch(&self.from, after.as_deref(), SLICE_BYTES, self.lies);
             let last = !stretch.more;
             messages.push(self.cut(space, state, after, stretch));
             if last {
@@ -92,11 +94,11 @@ impl Run {
     }
 
     fn cut(&mut self, space: &Space, state: &SpaceState, after: Option<Key>, stretch: Stretch<'_>) -> Message {
-        let Stretch { end, keys, weight, more } = stretch;
+        let Stretch { end, keys, weight, more, lies } = stretch;
         let end = end.map(Key::apart);
         self.ends.extend(end.clone().map(|end| (end, weight)));
-        self.whole = !more;
+        (self.whole, self.lies) = (!more, lies.end);
         let (space, from, base, at) = (space.clone(), self.from.clone(), self.base.clone(), state.vector().clone());
-        Message::Cut(Cut { space, from, base, at, after, end, last: !more, keys, weight })
+        Message::Cut(Cut { space, from, base, at, after, end, last: !more, keys, weight, lies })
     }
 }

@@ -6,11 +6,13 @@
 //! Invariant: a slice that was read from bytes lies after the key that it names, is sound in itself as a delta is, and only
 //! the last one of a run may be empty.
 
+use core::ops::Range;
+
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::Space;
 use crate::store::SessionConsistentStore;
-use crate::store::delta::{Delta, Keys};
+use crate::store::delta::{Delta, Keys, Lacks};
 use crate::store::entry::Key;
 use crate::store::keys::{decode_keys, encode_held, encode_keys};
 use crate::store::parts::room;
@@ -18,7 +20,7 @@ use crate::store::space::SpaceState;
 use crate::sync::message::optional_text;
 use crate::sync::peer::SLICE_BYTES;
 use crate::time::Hlc;
-use crate::vector::{Near, VersionVector};
+use crate::vector::VersionVector;
 
 /// A range of keys of a large delta.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,6 +95,8 @@ pub struct Cut {
     /// How many keys it has, and about how many bytes they take.
     pub(crate) keys: usize,
     pub(crate) weight: u64,
+    /// Where they lay in the order of keys.
+    pub(crate) lies: Range<usize>,
 }
 
 impl Cut {
@@ -115,8 +119,8 @@ impl Cut {
         optional_text(writer, after);
         writer.bool(last);
         writer.u64(hlc.to_bits());
-        let keys = state.between_keys(after, end.map(|end| &**end));
-        encode_held(writer, keys, Near::new(&self.from), hlc, room(self.keys, self.weight));
+        let keys = state.between_keys(after, end.map(|end| &**end), self.lies.clone());
+        encode_held(writer, keys, Lacks::new(&self.from), hlc, room(self.keys, self.weight));
     }
 
     /// Its last key (none: all that follow), and whether it is the last one.
@@ -126,9 +130,9 @@ impl Cut {
             return (cut, self.last);
         }
         // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
-        let Some(first) = state.stretch(&self.from, after, 0).end else { return (None, true) };
+        let Some(first) = state.stretch(&self.from, after, 0, 0).end else { return (None, true) };
         // Whatever has come since: it is not much longer than it was to be.
-        let long = state.stretch(&self.from, after, 2 * SLICE_BYTES);
+        let long = state.stretch(&self.from, after, 2 * SLICE_BYTES, 0);
         let end = cut.map(|cut| cut.max(first)).into_iter().chain(long.end.filter(|_| long.more)).min();
         (end, self.last && end.is_none())
     }
@@ -155,11 +159,24 @@ mod tests {
     use crate::store::limits::Limits;
     use crate::sync::message::{Frame, Message};
 
-    /// The slice that comes of a cut between two keys, of what is held and is not in `from`.
+    /// The slice that comes of a cut between two keys, of what is held and is not in `from`, wherever they are thought to lie.
     fn slice(store: &SessionConsistentStore, from: &VersionVector, bounds: [Option<&str>; 2]) -> Option<Slice> {
+        let guesses = [0..0, 1..3, 2..9, Range { start: 4, end: 2 }, usize::MAX..usize::MAX];
+        let mut slices = guesses.map(|lies| slice_of(store, from, bounds, lies)).into_iter();
+        let slice = slices.next().flatten();
+        assert!(slices.all(|other| other == slice), "{bounds:?}");
+        slice
+    }
+
+    fn slice_of(
+        store: &SessionConsistentStore,
+        from: &VersionVector,
+        bounds: [Option<&str>; 2],
+        lies: Range<usize>,
+    ) -> Option<Slice> {
         let (space, [after, end]) = (Space::first("s").ok()?, bounds.map(|key| key.map(Key::from)));
         let (base, at, last) = (store.vector(&space).clone(), VersionVector::new(), end.is_none());
-        let cut = Cut { space, from: from.clone(), base, at, after, end, last, keys: 1, weight: 1 };
+        let cut = Cut { space, from: from.clone(), base, at, after, end, last, keys: 1, weight: 1, lies };
         let (own, messages) = (ReplicaId::new("a", [0; 10]).ok()?, alloc::vec![Message::Cut(cut)]);
         let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store)).ok()?;
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
@@ -200,8 +217,18 @@ mod tests {
         let set_back = SessionConsistentStore::new(Limits::default());
         let of = |store: &SessionConsistentStore| {
             let (base, [from, at]) = (first.clone(), [(); 2].map(|()| VersionVector::new()));
-            let cut =
-                Cut { space: space.clone(), from, base, at, after: None, end: None, last: true, keys: 1, weight: 1 };
+            let cut = Cut {
+                space: space.clone(),
+                from,
+                base,
+                at,
+                after: None,
+                end: None,
+                last: true,
+                keys: 1,
+                weight: 1,
+                lies: 0..0,
+            };
             let frame = Frame { from: one, to: None, messages: alloc::vec![Message::Cut(cut), Message::Reset] };
             Frame::decode(&frame.encode_from(store)).map(|frame| frame.messages.len())
         };

@@ -10,12 +10,12 @@ use super::{
 use crate::codec::Writer;
 use crate::codec::cbor::Head;
 use crate::id::{Dot, ReplicaId};
-use crate::store::delta::{Keys, Listed};
+use crate::store::delta::{Keys, Lacks, Listed};
 use crate::store::entry::piece::{BLOCK_MAX, Piece};
 use crate::store::entry::{Content, DataEntry, Key};
 use crate::store::order::Walk;
+use crate::store::table::Held;
 use crate::time::Hlc;
-use crate::vector::Near;
 
 /// Writes keys, ascending, and their live sets; `hlc` is the delta's.
 #[inline(never)]
@@ -49,17 +49,19 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
 
 /// Writes those of the keys, ascending, that are touched by a dot not in `from`, with their live sets, about `room` bytes.
 #[inline(never)]
-pub(crate) fn encode_held(writer: &mut Writer, mut keys: Walk<'_>, mut from: Near<'_>, hlc: Hlc, room: usize) {
+pub(crate) fn encode_held<'a>(writer: &mut Writer, mut keys: Walk<'a>, mut from: Lacks<'_, 'a>, hlc: Hlc, room: usize) {
     writer.sequence_about(room, |writer| {
         let mut encoding = Encoding::new(hlc);
-        while let Some((key, set)) = keys.near_next() {
-            match set.entries() {
-                [entry] => {
-                    if !from.near_has(entry.origin(), entry.sequence()) {
-                        encoding.one(writer, key, entry);
+        while let Some(together) = keys.next_together() {
+            for Held { key, set } in together {
+                match set.entries() {
+                    [entry] => {
+                        if from.lacks(entry) {
+                            encoding.one(writer, key, entry);
+                        }
                     }
+                    several => encoding.several(writer, key, several, &mut from),
                 }
-                several => encoding.several(writer, key, several, &mut from),
             }
         }
         encoding.flush(writer);
@@ -287,11 +289,11 @@ impl<'a> Encoding<'a> {
 
     /// A key with entries that did not see each other, if the receiver may lack one.
     #[inline(never)]
-    fn several(&mut self, writer: &mut Writer, key: &'a Key, entries: &'a [DataEntry], from: &mut Near<'_>) {
-        if entries.iter().all(|entry| from.has(entry.origin(), entry.sequence())) {
+    fn several(&mut self, writer: &mut Writer, key: &'a Key, entries: &'a [DataEntry], from: &mut Lacks<'_, 'a>) {
+        if !from.lacks_of(entries) {
             return;
         }
-        let mut is_known = |entry: &&DataEntry| from.has(entry.origin(), entry.sequence());
+        let mut is_known = |entry: &&'a DataEntry| !from.lacks(entry);
         match entries {
             [known, entry] | [entry, known] if is_known(&known) => {
                 return self.beside_known(writer, key, entry, &known.dot());
