@@ -34,7 +34,6 @@ export class ReplicaHandle<M> implements Replica<M> {
   constructor(driver: Driver, hooks: Hooks = {}) {
     this.#driver = driver;
     this.#hooks = hooks;
-    begins();
     this.admin = new AdminHandle(driver);
     if (driver.keyed) driver.calls = new Calls(this, driver);
   }

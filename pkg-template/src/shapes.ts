@@ -24,17 +24,15 @@ const ROOM = 2 ** 40;
 /** Of so many shapes that an engine has met in one place it compiles code for none of them. */
 const MANY = 5;
 
-/** The first replica and its first session need none of this yet, and are begun sooner without it. */
-const FIRST = 2;
-
-let begun = 0;
+/** The first session needs none of this yet, and is begun sooner without it; nor do replicas that have no session. */
+let first = true;
 let kept: readonly unknown[] | undefined;
 
-/** Is told of each replica and each session that begins. */
+/** Is told of each session that begins. */
 export function begins(): void {
   if (kept !== undefined) return;
-  begun += 1;
-  if (begun > FIRST) kept = [...Array.from({ length: MANY }, (_, at) => session(at)), ...copies()];
+  if (first) first = false;
+  else kept = [...Array.from({ length: MANY }, (_, at) => session(at)), ...copies()];
 }
 
 /**

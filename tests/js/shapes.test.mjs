@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const elsewhere = process.versions.bun || process.versions.deno ? 'this engine does not say what it throws away' : false;
 
-const HOT = ['get', 'set', '#write', 'write', 'alive', 'heed', 'get account', 'string', 'now', 'again', 'find', 'add', 'replace', 'put'];
+const HOT = ['get', '#look', 'set', '#write', 'write', 'alive', 'heed', 'get account', 'string', 'now', 'again', 'find', 'add', 'replace', 'put'];
 
 test('code that was compiled for reads and writes is not thrown away with the last replica', { skip: elsewhere }, () => {
   const child = fileURLToPath(new URL('./shapes-child.mjs', import.meta.url));
