@@ -497,19 +497,21 @@ impl Replica {
 
     /// Whether anybody here is to be told which keys of a space have changed.
     fn heeds(&self, space: &Space) -> bool {
-        self.interest.changes || self.front.is_on() || !self.watches.is_empty() || *space == self.service.system
+        self.interest.changes || self.front.heeds() || !self.watches.is_empty() || *space == self.service.system
     }
 
     /// Takes note of what a step changed: for watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changes: Changes) {
         let limit = self.store.limits().siblings;
-        let told = self.heeds(space);
         // A replica that only passes on what others write has nobody to tell.
-        if !told && changes == Changes::All {
+        if changes == Changes::All && !self.heeds(space) {
             return;
         }
         let changed = changes.keys(self.store.space(space));
-        for Changed { key, siblings } in changed.into_iter().filter(|changed| told || changed.siblings > 0) {
+        self.front.forget_many(changed.len());
+        let (told, conflicts) = (self.heeds(space), self.interest.conflicts);
+        let is_noted = |siblings: usize| siblings > 0 && (conflicts || siblings as u64 > limit);
+        for Changed { key, siblings } in changed.into_iter().filter(|changed| told || is_noted(changed.siblings)) {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);
             if *space == self.service.system {
@@ -519,7 +521,7 @@ impl Replica {
                 let change = self.change(space, &key, self.now);
                 self.fresh.push(Effect::Event(Event::Change { space: space.clone(), change }));
             }
-            if siblings > 0 && (self.interest.conflicts || siblings as u64 > limit) {
+            if is_noted(siblings) {
                 self.note_conflict(space, &key, limit);
             }
         }

@@ -259,7 +259,7 @@ impl<'a> Near<'a> {
     #[inline(never)]
     pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
         match &self.last {
-            Some((replica, held)) if replica == origin => *held >= sequence,
+            Some((replica, held)) if replica.near_eq(origin) => *held >= sequence,
             Some(_) | None => self.look_up(origin) >= sequence,
         }
     }

@@ -40,14 +40,19 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Whether the host has copies.
-    pub(super) const fn is_on(&self) -> bool {
-        self.on
+    /// Whether it matters which copies are no longer true: not where all are to be forgotten.
+    pub(super) const fn heeds(&self) -> bool {
+        self.on && !self.all
+    }
+
+    /// Notes that so many copies, if they are there, are no longer true: too many are not named.
+    pub(super) fn forget_many(&mut self, keys: usize) {
+        self.all |= self.on && keys > FORGET_MAX && !off(Mutant::Forget);
     }
 
     /// Notes that a copy of a key, if there is one, is no longer true.
     pub(super) fn forget(&mut self, space: &Space, key: &Key) {
-        if self.on && self.forgotten.len() <= FORGET_MAX && !off(Mutant::Forget) {
+        if self.heeds() && self.forgotten.len() <= FORGET_MAX && !off(Mutant::Forget) {
             self.forgotten.push((space.clone(), key.clone()));
         }
     }

@@ -198,7 +198,7 @@ impl Replica {
             let stays = |held: &&DataEntry| {
                 !old.vector().contains(held.dot()) || old.live(key).is_some_and(|set| set.has(held.dot()))
             };
-            let known = known.filter(stays).map(|held| Listed::Known(held.dot()));
+            let known = known.filter(stays).map(|held| Listed::Known(held.dot().into()));
             let made = Listed::Entry(entry.clone().with_dot(dot));
             // The key may be in one text with another value.
             (Key::from(&**key), known.chain([made]).collect())

@@ -5,13 +5,14 @@
 //! ascend, full entries lie in `to`, bare dots in `from`); whether it applies is the space's to decide.
 //! Source: delta-state CRDTs, Almeida et al., 2018; the optimized OR-set, Bieniusa et al., 2012.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
 use crate::codec::{Reader, Writer};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
-use crate::store::entry::{Authors, Content, DataEntry, ENTRY_OVERHEAD, LiveSet};
+use crate::store::entry::{Author, Authors, Content, DataEntry, ENTRY_OVERHEAD, LiveSet};
 use crate::store::keys::{Decoded, decode_keys, encode_held, encode_keys};
 pub use crate::store::parts::Keys;
 use crate::store::space::SpaceState;
@@ -24,8 +25,49 @@ pub enum Listed {
     /// An entry that the receiver may lack.
     Entry(DataEntry),
     /// An entry whose dot is in `from`: the receiver has it, or has seen it go.
-    Known(Dot),
+    Known(Bare),
 }
+
+/// A dot by itself, in no more room than an entry has beside its value: what keys hold while they are read becomes a block of the table
+/// where it lies.
+#[derive(Clone, Debug)]
+pub struct Bare {
+    author: Arc<Author>,
+    sequence: u64,
+}
+
+impl Bare {
+    /// The write of this sequence that the author's replica accepted.
+    pub(crate) const fn by(author: Arc<Author>, sequence: u64) -> Self {
+        Self { author, sequence }
+    }
+
+    /// The dot of an entry.
+    pub(crate) fn of(entry: &DataEntry) -> Self {
+        Self::by(Arc::clone(entry.author()), entry.sequence())
+    }
+
+    /// The dot.
+    #[must_use]
+    pub fn dot(&self) -> Dot {
+        Dot::new(self.author.replica, self.sequence)
+    }
+}
+
+impl From<Dot> for Bare {
+    fn from(Dot { replica, sequence }: Dot) -> Self {
+        Self::by(Arc::new(Author { replica, session: None }), sequence)
+    }
+}
+
+impl PartialEq for Bare {
+    /// Whether both are one dot, whoever wrote it.
+    fn eq(&self, other: &Self) -> bool {
+        self.dot() == other.dot()
+    }
+}
+
+impl Eq for Bare {}
 
 impl Listed {
     /// The dot of the entry.
@@ -33,7 +75,7 @@ impl Listed {
     pub fn dot(&self) -> Dot {
         match self {
             Self::Entry(entry) => entry.dot(),
-            Self::Known(dot) => *dot,
+            Self::Known(bare) => bare.dot(),
         }
     }
 
@@ -41,7 +83,7 @@ impl Listed {
     pub(crate) fn is(&self, entry: &DataEntry) -> bool {
         match self {
             Self::Entry(listed) => listed.sequence() == entry.sequence() && listed.origin() == entry.origin(),
-            Self::Known(dot) => entry.is_of(*dot),
+            Self::Known(bare) => bare.sequence == entry.sequence() && bare.author.replica == *entry.origin(),
         }
     }
 
@@ -97,6 +139,31 @@ impl ListedSet {
     #[inline(always)]
     pub(crate) const fn only(&self) -> Option<&DataEntry> {
         if let Members::One(Listed::Entry(entry)) = &self.0 { Some(entry) } else { None }
+    }
+
+    /// Its entry that came in full, where it has no other, beside bare dots or alone.
+    #[inline(always)]
+    pub(crate) fn only_full(&self) -> Option<&DataEntry> {
+        match &self.0 {
+            Members::One(listed) => listed.full(),
+            Members::Several(several) => match several.as_slice() {
+                [Listed::Known(_), Listed::Entry(entry)] => Some(entry),
+                _ => None,
+            },
+        }
+    }
+
+    /// The full entries, in a list with room for two: where bare dots came with them it is the one in which they did.
+    #[inline(always)]
+    pub(crate) fn into_entries(self) -> Vec<DataEntry> {
+        match self.0 {
+            Members::One(listed) => {
+                let mut entries = Vec::with_capacity(2);
+                entries.extend(listed.entry());
+                entries
+            }
+            Members::Several(several) => several.into_iter().filter_map(Listed::entry).collect(),
+        }
     }
 
     /// The live set of the full entries that `comes` names.

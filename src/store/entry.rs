@@ -10,7 +10,6 @@ mod text;
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 pub(crate) use self::author::{Author, Authors};
@@ -150,9 +149,26 @@ impl DataEntry {
         Arc::ptr_eq(&self.author, &other.author)
     }
 
+    /// Who made it.
+    pub(crate) const fn author(&self) -> &Arc<Author> {
+        &self.author
+    }
+
+    /// Whether this is its author, for sure.
+    pub(crate) fn is_by(&self, author: &Arc<Author>) -> bool {
+        Arc::ptr_eq(&self.author, author)
+    }
+
     /// Lets it share its author with the entries that `authors` has given theirs.
     pub(crate) fn share_author(&mut self, authors: &mut Authors) {
         self.author = authors.of(self.author.replica, self.author.session);
+    }
+
+    /// Whether it wins over another one, as [`DataEntry::rank`] has it.
+    #[inline(always)]
+    fn outranks(&self, other: &Self) -> bool {
+        let same = self.hlc == other.hlc;
+        if same { self.author.replica > other.author.replica } else { self.hlc > other.hlc }
     }
 
     /// The place in arbitration: the greater one wins.
@@ -261,19 +277,36 @@ impl LiveSet {
         self.entries().iter().any(|entry| entry.is_of(dot))
     }
 
+    /// Its entry, if it has one and no other.
+    #[inline(always)]
+    pub(crate) const fn only(&self) -> Option<&DataEntry> {
+        if let Entries::One(entry) = &self.entries { Some(entry) } else { None }
+    }
+
     /// Puts an entry in its place.
     pub(crate) fn insert(&mut self, entry: DataEntry) {
-        let mut entries = match core::mem::take(&mut self.entries) {
-            Entries::None => return *self = Self::of(entry),
-            Entries::One(only) => {
-                let (winner, other) = if only.rank() > entry.rank() { (only, entry) } else { (entry, only) };
-                return self.entries = Entries::Several(vec![winner, other]);
+        match &mut self.entries {
+            Entries::None => self.entries = Entries::One(entry),
+            Entries::One(_) => {
+                let mut list = Vec::with_capacity(2);
+                list.push(entry);
+                self.join(list);
             }
-            Entries::Several(entries) => entries,
-        };
-        let at = entries.partition_point(|held| held.rank() > entry.rank());
-        entries.insert(at, entry);
-        self.entries = Entries::Several(entries);
+            Entries::Several(entries) => {
+                let at = entries.partition_point(|held| held.outranks(&entry));
+                entries.insert(at, entry);
+            }
+        }
+    }
+
+    /// Puts its only entry into a list that has another one, and keeps that.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, mut list: Vec<DataEntry>) {
+        if let Entries::One(only) = core::mem::take(&mut self.entries) {
+            let at = list.partition_point(|other| other.outranks(&only));
+            list.insert(at, only);
+        }
+        self.entries = Entries::Several(list);
     }
 
     /// Takes out the entries that `goes` names and hands each to `gone`.

@@ -5,10 +5,11 @@
 //! keys. A note outlives its entry until a good part of a log is stale: whoever reads one asks the table whether it still
 //! holds. A local write is noted at the end of a log, without a search.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
-use crate::store::entry::{DataEntry, LiveSet};
+use crate::store::entry::{Author, DataEntry, LiveSet};
 use crate::store::table::{Slot, Table};
 use crate::vector::VersionVector;
 
@@ -109,8 +110,10 @@ impl Iterator for Notes<'_> {
 }
 
 /// Entries of one author in slots that follow each other, of one write or of writes that follow each other.
-struct Stretch<'a> {
-    first: &'a DataEntry,
+pub(crate) struct Stretch {
+    author: Arc<Author>,
+    /// The first sequence and its slot.
+    first: u64,
     slot: Slot,
     /// By how much each sequence is above the one before.
     step: u32,
@@ -119,17 +122,19 @@ struct Stretch<'a> {
     last: u64,
 }
 
-impl<'a> Stretch<'a> {
-    const fn of(first: &'a DataEntry, slot: Slot) -> Self {
-        Self { first, slot, step: 0, entries: 1, last: first.sequence() }
+impl Stretch {
+    fn of(entry: &DataEntry, slot: Slot) -> Self {
+        let (author, first) = (entry.author(), entry.sequence());
+        Self { author: Arc::clone(author), first, slot, step: 0, entries: 1, last: first }
     }
 
-    /// Takes the entry of the next slot, if it follows.
+    /// Takes the entry of a slot, if it follows.
     #[inline(always)]
-    fn take(&mut self, entry: &DataEntry) -> bool {
+    fn take(&mut self, entry: &DataEntry, slot: Slot) -> bool {
         let ahead = entry.sequence().wrapping_sub(self.last);
         let step = ahead as u32;
-        let follows = ahead <= 1 && (self.entries == 1 || step == self.step) && entry.has_author_of(self.first);
+        let next = slot == self.slot + self.entries && ahead <= 1 && (self.entries == 1 || step == self.step);
+        let follows = next && entry.is_by(&self.author);
         if follows {
             (self.last, self.step) = (entry.sequence(), step);
             self.entries += 1;
@@ -183,11 +188,11 @@ impl Log {
     }
 
     /// Adds a note of each entry; whether all are in order, or behind one that is not.
-    fn note_stretch(&mut self, stretch: &Stretch<'_>) -> bool {
+    fn note_stretch(&mut self, stretch: &Stretch) -> bool {
         let Stretch { first, slot, step, entries, .. } = *stretch;
         let (mut at, mut sound) = (0, true);
         while at < entries {
-            let (sequence, slot) = (first.sequence() + u64::from(step * at), slot + at);
+            let (sequence, slot) = (first + u64::from(step * at), slot + at);
             sound &= self.note(sequence, slot);
             at += 1;
             // Now it is the last one of the last run, which takes those behind it at once.
@@ -290,33 +295,36 @@ impl Index {
 
     /// Notes all entries of slots that follow each other, from the first on.
     pub(crate) fn note_all<'a>(&mut self, first: Slot, sets: impl Iterator<Item = &'a LiveSet>) {
-        let mut stretch: Option<Stretch<'a>> = None;
+        let mut stretch = None;
         for (slot, set) in (first..).zip(sets) {
-            match set.entries() {
-                [entry] => {
-                    if !stretch.as_mut().is_some_and(|stretch| stretch.take(entry)) {
-                        self.note_stretch(stretch.replace(Stretch::of(entry, slot)));
-                    }
-                }
-                several => {
-                    self.note_stretch(stretch.take());
-                    several.iter().for_each(|entry| self.note(entry.origin(), entry.sequence(), slot));
+            for entry in set.entries() {
+                if !stretch.as_mut().is_some_and(|stretch: &mut Stretch| stretch.take(entry, slot)) {
+                    self.note_stretch(stretch.replace(Stretch::of(entry, slot)));
                 }
             }
         }
         self.note_stretch(stretch);
     }
 
+    /// Notes that an entry of a slot's key has come, now or with those that follow it: who has no more notes the last stretch.
     #[inline(never)]
-    fn note_stretch(&mut self, stretch: Option<Stretch<'_>>) {
+    pub(crate) fn note_next(&mut self, stretch: &mut Option<Stretch>, slot: Slot, entry: &DataEntry) {
+        if !stretch.as_mut().is_some_and(|stretch| stretch.take(entry, slot)) {
+            self.note_stretch(stretch.replace(Stretch::of(entry, slot)));
+        }
+    }
+
+    /// Notes all of a stretch, if there is one.
+    #[inline(never)]
+    pub(crate) fn note_stretch(&mut self, stretch: Option<Stretch>) {
         let Some(stretch) = stretch else { return };
-        let origin = stretch.first.origin();
-        if self.logs.get(self.last).is_none_or(|log| log.origin != *origin) {
-            self.turn_to(*origin);
+        let origin = stretch.author.replica;
+        if self.logs.get(self.last).is_none_or(|log| log.origin != origin) {
+            self.turn_to(origin);
         }
         let Some(log) = self.logs.get_mut(self.last) else { return };
         if !log.note_stretch(&stretch) {
-            self.untidy.push(*origin);
+            self.untidy.push(origin);
         }
     }
 

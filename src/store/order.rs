@@ -96,7 +96,8 @@ impl Order {
 fn sorted(fresh: Range<Slot>, slots: &Slots) -> Vec<Slot> {
     let mut run = fresh.clone().collect();
     // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
-    if !fresh.filter_map(|slot| slots.key(slot)).is_sorted_by(|one, other| one < other) {
+    let bytes = |slot| slots.key(slot).map(|key| key.piece.near_bytes());
+    if !fresh.filter_map(bytes).is_sorted_by(|one, other| near_cmp(one, other).is_lt()) {
         sort(&mut run, slots);
     }
     run

@@ -351,7 +351,7 @@ mod tests {
         let set = |n: u64| {
             let text = Content::Text(format!("{:.<1$}", n, n as usize % 40).into());
             let entry = Listed::Entry(DataEntry::new(text, Dot::new(one, n + 1), Hlc::new(n, 0), None, None));
-            let known = Listed::Known(Dot::new(other, n + 1));
+            let known = Listed::Known(Dot::new(other, n + 1).into());
             let (bare, both) = (n.is_multiple_of(11), n.is_multiple_of(7));
             let listed = [Some(entry).filter(|_| !bare), Some(known).filter(|_| bare || both)];
             listed.into_iter().flatten().collect::<ListedSet>()

@@ -119,6 +119,25 @@ impl Places {
     }
 }
 
+/// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019); of each product only what crosses from half to
+/// half, as foldhash does where a processor has no wider one, for wasm would make a call of it.
+#[inline]
+pub(crate) fn hash(seed: u64, key: &[u8]) -> u32 {
+    let fold = |state: u64, by: u64| {
+        let half = |number: u64| number & u64::from(u32::MAX);
+        half(state).wrapping_mul(by >> 32) ^ (state >> 32).wrapping_mul(half(by)).rotate_right(32)
+    };
+    let (words, rest) = key.as_chunks::<8>();
+    let mut state = seed ^ key.len() as u64;
+    for word in words {
+        state = fold(state ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f);
+    }
+    // With how many there are above them: of words of a key, and of its length, another key can have what makes up for each other.
+    let last = rest.iter().fold(rest.len() as u64, |last, byte| last << 8 | u64::from(*byte));
+    let state = fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed);
+    (state ^ (state >> 32)) as u32
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use alloc::vec::Vec;

@@ -3,20 +3,23 @@
 //! Invariants I1–I4 of the architecture page hold here: the vector names exactly what is held, without holes, and
 //! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
 
+mod merge;
+
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 use core::ops::Range;
 
 use litemap::LiteMap;
 
+use self::merge::{Merging, is_unseen, superseded};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
-use crate::store::delta::{Delta, Keys, Lacks, Listed, ListedSet};
+use crate::store::delta::{Bare, Delta, Keys, Lacks, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
-use crate::store::table::{Held, Slot, Table, Vacancy};
+use crate::store::table::{Held, Slot, Table};
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
@@ -216,43 +219,6 @@ impl SpaceState {
         self.table.change(slot, |_, set| set.remove(goes, |entry| index.remove(entry.dot())));
     }
 
-    /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes (clause 1, for listed
-    /// keys), what [`is_unseen`] comes (clause 2). Tells as [`Changed`] how many siblings there are, if anything changes.
-    fn merge(
-        &mut self,
-        slot: Slot,
-        key: &Key,
-        set: ListedSet,
-        to: &mut Near<'_>,
-        before: &mut Near<'_>,
-    ) -> Option<usize> {
-        let index = &mut self.index;
-        let merged = self.table.change(slot, |held, live| {
-            let (mut gone, mut joined) = (false, false);
-            live.remove(
-                |entry| superseded(to, &set, entry),
-                |entry| {
-                    gone = true;
-                    index.remove(entry.dot());
-                },
-            );
-            let stays = !live.is_empty();
-            set.each(|listed| {
-                if let Some(entry) = listed.entry().filter(|entry| is_unseen(before, entry, Some(live))) {
-                    joined = true;
-                    index.note(entry.origin(), entry.sequence(), slot);
-                    live.insert(entry);
-                }
-            });
-            // Beside what stays the key is told as it was: its text and that of what was written with it follow each other.
-            if joined && !stays {
-                *held = key.clone();
-            }
-            (gone || joined).then(|| if stays && joined { live.entries().len() } else { 0 })
-        });
-        merged.flatten()
-    }
-
     /// Ends a step in which so many bytes may have gone, as the limits count them: the index is in order, and neither it nor the
     /// table holds much that is over.
     fn tidy(&mut self, gone: u64) {
@@ -300,26 +266,7 @@ impl SpaceState {
             let key = self.table.slots().key(slot).cloned();
             changed.extend(key.map(|key| Changed { key, siblings: 0 }));
         }
-        let (mut seen, mut sent) = (Near::new(&before), Near::new(&to));
-        // Where two have written the same keys they mostly did so in one order, or in the opposite one.
-        let (mut last, mut guess) = (Slot::MAX, None);
-        for (key, set) in keys {
-            let place = match guess {
-                Some(guess) => self.table.seek_at(guess, &key),
-                None => self.table.seek(&key),
-            };
-            let slot = place.unwrap_or(Slot::MAX);
-            let step = slot.wrapping_sub(last);
-            guess = (place.is_ok() && matches!(step, 1 | Slot::MAX)).then(|| slot.wrapping_add(step));
-            last = slot;
-            match place.ok().filter(|slot| self.table.slots().at(*slot).is_some()) {
-                Some(slot) => {
-                    let merged = self.merge(slot, &key, set, &mut sent, &mut seen);
-                    changed.extend(merged.map(|siblings| Changed { key, siblings }));
-                }
-                None => changed.extend(self.begin(key, set, &mut seen, place)),
-            }
-        }
+        Merging::new(self, [&before, &to].map(Near::new)).take(keys, &mut changed);
         // Clause 3.
         if !off(Mutant::Clause3) {
             self.vector.join(&to);
@@ -341,29 +288,6 @@ impl SpaceState {
         }
         self.tidy(came.saturating_sub(self.table.bytes()));
         if self.is_empty() { Changes::Keys(Vec::new()) } else { Changes::All }
-    }
-
-    /// Takes a key that has no entries here, if `set` has one that whoever stands at `before` has not seen. `place`: its
-    /// slot, where it has one.
-    fn begin(
-        &mut self,
-        key: Key,
-        set: ListedSet,
-        before: &mut Near<'_>,
-        place: Result<Slot, Vacancy>,
-    ) -> Option<Changed> {
-        let live = set.live(|entry| is_unseen(before, entry, None));
-        if live.is_empty() {
-            return None;
-        }
-        let next = place.unwrap_or_else(|_| self.table.slots().next());
-        live.entries().iter().for_each(|entry| self.index.note(entry.origin(), entry.sequence(), next));
-        let changed = Changed { key: key.clone(), siblings: 0 };
-        match place {
-            Ok(slot) => _ = self.table.change(slot, |held, set| (*held, *set) = (key, live)),
-            Err(vacancy) => _ = self.table.append(vacancy, key, live),
-        }
-        Some(changed)
     }
 
     /// The entries whose dots lie between two vectors, by key.
@@ -527,21 +451,10 @@ impl Growth {
     }
 }
 
-/// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
-fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = !set.iter().any(|listed| listed.is(entry)) && to.has(entry.origin(), entry.sequence());
-    gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
-}
-
-/// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
-fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
-    !vector.has(entry.origin(), entry.sequence())
-        || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
-}
-
 /// A live set as a delta since `from` lists it: what the receiver knows as bare dots, which come first.
 fn list(set: &LiveSet, from: &mut Near<'_>) -> ListedSet {
-    let mut known = |entry: &DataEntry| from.has(entry.origin(), entry.sequence()).then(|| Listed::Known(entry.dot()));
+    let mut known =
+        |entry: &DataEntry| from.has(entry.origin(), entry.sequence()).then(|| Listed::Known(Bare::of(entry)));
     match set.entries() {
         [one] => ListedSet::of(known(one).unwrap_or_else(|| Listed::Entry(one.clone()))),
         several => {

@@ -13,7 +13,7 @@ use crate::store::entry::{ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Order, Walk};
 use crate::store::parts::{Keys, PART, Pair};
-use crate::store::places::{Place, Places};
+use crate::store::places::{Place, Places, hash};
 use crate::store::space::Growth;
 
 /// The place of a key in its table.
@@ -40,6 +40,9 @@ impl Held {
         core::iter::once(&mut self.key.piece).chain(self.set.pieces_mut())
     }
 }
+
+/// In place: what a delta lists becomes a block of slots where it lies.
+const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
 
 /// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
 const TOGETHER: u32 = 64;
@@ -207,13 +210,6 @@ impl Table {
         self.seek_by(key, hash(self.seed, key.as_bytes()))
     }
 
-    /// The same for who thinks that it knows the slot.
-    #[inline]
-    pub(crate) fn seek_at(&self, guess: Slot, key: &Key) -> Result<Slot, Vacancy> {
-        let is = self.slots.key(guess).is_some_and(|held| held.is(key.as_bytes()));
-        if is { Ok(guess) } else { self.seek(key) }
-    }
-
     /// The same by its hash.
     #[inline]
     pub(crate) fn seek_by(&self, key: &Key, hash: u32) -> Result<Slot, Vacancy> {
@@ -290,7 +286,6 @@ impl Table {
     /// Step by step and not key by key, so that within each a processor need not wait for what it does to another one.
     fn adopt_part(&mut self, part: Vec<Pair>, index: &mut Index) {
         let first = (self.slots.blocks.len() * BLOCK) as Slot;
-        // In place: one has the size of the other.
         let mut block: Vec<Held> = part.into_iter().map(|(key, set)| Held { key, set: set.all() }).collect();
         block.retain(|held| !held.set.is_empty());
         if block.is_empty() {
@@ -304,6 +299,18 @@ impl Table {
         index.note_all(first, block.iter().map(|held| &held.set));
         self.order.follow(first..first + block.len() as Slot);
         self.slots.blocks.push(block);
+    }
+
+    /// The key of a slot and its live set, for who tells [`Table::count`] what becomes of them.
+    #[inline(always)]
+    pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<(&mut Key, &mut LiveSet)> {
+        let held = self.slots.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)?;
+        Some((&mut held.key, &mut held.set))
+    }
+
+    /// Counts bytes that came to a key which had entries and has some, and bytes that went.
+    pub(crate) const fn count(&mut self, came: u64, gone: u64) {
+        self.bytes = self.bytes + came - gone;
     }
 
     /// Changes the live set of a slot, and counts what becomes of it; the key may be replaced by one that is equal.
@@ -346,25 +353,6 @@ impl Table {
     pub(crate) fn walk(&self, bounds: (Bound<&str>, Bound<&str>), guess: Range<usize>) -> Walk<'_> {
         self.order.walk(&self.slots, bounds, guess)
     }
-}
-
-/// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019); of each product only what crosses from half to
-/// half, as foldhash does where a processor has no wider one, for wasm would make a call of it.
-#[inline]
-fn hash(seed: u64, key: &[u8]) -> u32 {
-    let fold = |state: u64, by: u64| {
-        let half = |number: u64| number & u64::from(u32::MAX);
-        half(state).wrapping_mul(by >> 32) ^ (state >> 32).wrapping_mul(half(by)).rotate_right(32)
-    };
-    let (words, rest) = key.as_chunks::<8>();
-    let mut state = seed ^ key.len() as u64;
-    for word in words {
-        state = fold(state ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f);
-    }
-    // With how many there are above them: of words of a key, and of its length, another key can have what makes up for each other.
-    let last = rest.iter().fold(rest.len() as u64, |last, byte| last << 8 | u64::from(*byte));
-    let state = fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed);
-    (state ^ (state >> 32)) as u32
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

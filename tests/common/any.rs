@@ -74,7 +74,7 @@ fn any_keys() -> impl Strategy<Value = (Keys, VersionVector, VersionVector, Hlc)
                     Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(stamp), session, expires_at))
                 } else {
                     from.advance(dot);
-                    Listed::Known(dot)
+                    Listed::Known(dot.into())
                 });
             }
         }

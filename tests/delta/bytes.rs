@@ -64,7 +64,7 @@ proptest! {
                     2 => Content::Json(text.as_str().into()),
                     3 => {
                         from.advance(dot);
-                        set.insert(origin, Listed::Known(dot));
+                        set.insert(origin, Listed::Known(dot.into()));
                         continue;
                     }
                     _ => Content::Text(text.as_str().into()),

@@ -46,8 +46,20 @@ fn through_bytes(delta: &Delta) -> Delta {
 fn hear(site: &mut Site, delta: &Delta) {
     let mut slow = Reference::of(site);
     slow.apply(delta, ALL);
-    site.store.apply(through_bytes(delta)).unwrap();
+    let before = site.live();
+    let told = site.store.apply(through_bytes(delta)).unwrap();
     assert_eq!(Reference::of(site), slow);
+    // What changed is told, and where something that was here has got company: how many they are.
+    let now = site.live();
+    let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
+    let changed = keys.filter(|key| before.get(*key) != now.get(*key)).map(|key| {
+        let [old, new] = [&before, &now].map(|live| live.get(key).map(LiveSet::entries).unwrap_or_default());
+        let (came, stays): (Vec<&DataEntry>, Vec<_>) = new.iter().partition(|entry| !old.contains(entry));
+        let siblings = if came.is_empty() || stays.is_empty() { 0 } else { new.len() };
+        (key.clone(), siblings)
+    });
+    let told: BTreeMap<String, usize> = told.into_iter().map(|told| (told.key.to_string(), told.siblings)).collect();
+    assert_eq!(told, changed.collect());
 }
 
 proptest! {
@@ -103,8 +115,14 @@ proptest! {
                 let delta = sites[from].since(&sites[at].vector());
                 hear(&mut sites[at], &delta);
             }
-            // Each is the same as one that has heard it all at once.
+            // Each is the same as one that has heard it all at once; and what has changed since any time is found.
             if round == 2 {
+                for past in &vectors {
+                    let touched = |set: &LiveSet| set.entries().iter().any(|entry| !past.contains(entry.dot()));
+                    let live = sites[0].live().into_iter().filter(|(_, set)| touched(set));
+                    let found: Vec<String> = sites[0].since(past).keys.iter().map(|(key, _)| key.to_string()).collect();
+                    prop_assert_eq!(found, live.map(|(key, _)| key).collect::<Vec<_>>());
+                }
                 let mut fresh = Site::new(0);
                 hear(&mut fresh, &sites[3].snapshot());
                 prop_assert_eq!(fresh.live(), sites[0].live());

@@ -136,7 +136,7 @@ proptest! {
                 prop_assert_eq!(keys, expected, "the index is a scan");
                 for (key, set) in &delta.keys {
                     let known = set.iter().all(|listed| match listed {
-                        Listed::Known(dot) => past.contains(*dot),
+                        Listed::Known(dot) => past.contains(dot.dot()),
                         Listed::Entry(entry) => !past.contains(entry.dot()),
                     });
                     prop_assert!(known, "what is known comes as a bare dot");

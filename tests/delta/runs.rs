@@ -157,7 +157,7 @@ impl Slow<'_> {
                 if let Some(known) = known {
                     let sequence = sequences.get_mut(known)?;
                     *sequence = sequence.wrapping_add_signed(*dots.next()?);
-                    listed.push(Listed::Known(Dot::new(*self.replicas.get(known)?, *sequence)));
+                    listed.push(Listed::Known(Dot::new(*self.replicas.get(known)?, *sequence).into()));
                 }
                 listed.push(Listed::Entry(DataEntry::new(content, dot, Hlc::from_bits(clock), session, None)));
                 keys.push((before.clone(), listed));
@@ -176,7 +176,7 @@ impl Slow<'_> {
         *sequence = sequence.wrapping_add_signed(input.i64().ok()?);
         let dot = Dot::new(self.replicas[origin], *sequence);
         if head % 20 / 4 == 4 {
-            return Some(Listed::Known(dot));
+            return Some(Listed::Known(dot.into()));
         }
         *clock = clock.wrapping_add_signed(input.i64().ok()?);
         let content = match head % 20 / 4 {

@@ -196,7 +196,7 @@ fn runs_beside_what_is_known() {
     // Of each key a dot of the one, in another order or not, and the other's entry.
     let beside = |known: ReplicaId, turn: usize, id: ReplicaId, ahead: fn(usize) -> u64| {
         let listed = |(at, (key, set)): (usize, (Key, ListedSet))| {
-            let dot = Listed::Known(Dot::new(known, 1 + ((at + turn) % MANY) as u64));
+            let dot = Listed::Known(Dot::new(known, 1 + ((at + turn) % MANY) as u64).into());
             (key, vec![dot, set[0].clone()].into())
         };
         side_by_side(id, rows(), true, ahead).into_iter().enumerate().map(listed).collect::<Vec<_>>()

@@ -104,7 +104,7 @@ fn delta() -> Delta {
             ("cart/1".into(), vec![Listed::Entry(with_session)].into()),
             ("cart/2".into(), vec![Listed::Entry(with_end)].into()),
             ("cart/23".into(), vec![Listed::Entry(entry(Content::Tombstone, Dot::new(fra1(), 5), 30))].into()),
-            ("prefs".into(), vec![Listed::Entry(json), Listed::Known(Dot::new(fra1(), 1))].into()),
+            ("prefs".into(), vec![Listed::Entry(json), Listed::Known(Dot::new(fra1(), 1).into())].into()),
             (
                 "ä".into(),
                 vec![Listed::Entry(entry(Content::Bytes([0, 255].as_slice().into()), Dot::new(tab(), 3), 6))].into(),

@@ -11,8 +11,8 @@ use super::{
 use crate::codec::cbor::{Input, text};
 use crate::codec::{Ids, Reader};
 use crate::error::SessionError;
-use crate::id::{Dot, SEQUENCE_MAX};
-use crate::store::delta::{Keys, Listed, ListedSet};
+use crate::id::SEQUENCE_MAX;
+use crate::store::delta::{Bare, Keys, Listed, ListedSet};
 use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, SMALL, fits};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
@@ -339,7 +339,8 @@ impl<'b> Decoding<'_, 'b> {
     /// Puts a bare dot of the origin of this number before each of the last entries, as many as the column of these has.
     #[inline(never)]
     fn put_dots(&mut self, origin: usize, keys: &mut Keys) -> Result<(), &'static str> {
-        let (key, [.., column]) = (keys.len().saturating_sub(1), &mut self.columns);
+        let (key, author) = (keys.len().saturating_sub(1), self.alone(origin)?);
+        let [.., column] = &mut self.columns;
         let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
         for number in column.iter_mut() {
             origin.sequence = apply(origin.sequence, *number);
@@ -350,7 +351,7 @@ impl<'b> Decoding<'_, 'b> {
             *number = origin.sequence.cast_signed();
         }
         for (set, sequence) in keys.sets_mut().rev().zip(column.iter().rev()) {
-            set.put_first(Listed::Known(Dot::new(origin.id, sequence.cast_unsigned())));
+            set.put_first(Listed::Known(Bare::by(Arc::clone(&author), sequence.cast_unsigned())));
         }
         origin.key = key;
         Ok(())
@@ -389,7 +390,7 @@ impl<'b> Decoding<'_, 'b> {
         if kind == KNOWN {
             origin.known = origin.known.max(sequence);
             return if flags == 0 {
-                Ok(Listed::Known(Dot::new(origin.id, sequence)))
+                Ok(Listed::Known(Bare::by(self.alone(number)?, sequence)))
             } else {
                 Err("a bare dot with flags")
             };

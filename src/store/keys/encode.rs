@@ -30,7 +30,8 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
                     continue;
                 }
                 if let [Listed::Known(dot), Listed::Entry(entry)] = &**set {
-                    encoding.beside_known(writer, key, entry, dot);
+                    let Dot { replica, sequence } = dot.dot();
+                    encoding.beside_known(writer, key, entry, (&replica, sequence));
                     continue;
                 }
             }
@@ -39,7 +40,7 @@ pub(crate) fn encode_keys(writer: &mut Writer, keys: &Keys, hlc: Hlc) {
             for listed in set {
                 match listed {
                     Listed::Entry(entry) => encoding.entry(writer, entry),
-                    Listed::Known(dot) => encoding.known(writer, &dot.replica, dot.sequence),
+                    Listed::Known(dot) => encoding.known(writer, dot.dot()),
                 }
             }
         }
@@ -146,11 +147,12 @@ impl<'a> Encoding<'a> {
 
     /// Writes a key with an entry that did not see another one, which the receiver knows; now or in a run.
     #[inline(never)]
-    fn beside_known(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: &Dot) {
-        if self.known.as_ref() == Some(&known.replica) && self.follows(key, entry) {
-            self.dots.push(known.sequence);
+    fn beside_known(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: (&ReplicaId, u64)) {
+        let (replica, sequence) = known;
+        if self.known.as_ref() == Some(replica) && self.follows(key, entry) {
+            self.dots.push(sequence);
         } else {
-            self.begin(writer, key, entry, Some(*known));
+            self.begin(writer, key, entry, Some(Dot::new(*replica, sequence)));
         }
     }
 
@@ -183,7 +185,7 @@ impl<'a> Encoding<'a> {
     #[inline(never)]
     fn by_itself(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: Option<Dot>) {
         self.key_of(writer, key, if known.is_some() { 2 } else { 1 });
-        known.into_iter().for_each(|dot| self.known(writer, &dot.replica, dot.sequence));
+        known.into_iter().for_each(|dot| self.known(writer, dot));
         self.entry(writer, entry);
     }
 
@@ -290,15 +292,16 @@ impl<'a> Encoding<'a> {
     /// A key with entries that did not see each other, if the receiver may lack one.
     #[inline(never)]
     fn several(&mut self, writer: &mut Writer, key: &'a Key, entries: &'a [DataEntry], from: &mut Lacks<'_, 'a>) {
-        if !from.lacks_of(entries) {
-            return;
-        }
-        let mut is_known = |entry: &&'a DataEntry| !from.lacks(entry);
-        match entries {
-            [known, entry] | [entry, known] if is_known(&known) => {
-                return self.beside_known(writer, key, entry, &known.dot());
+        let mut is_known = |entry: &'a DataEntry| !from.lacks(entry);
+        if let [one, other] = entries {
+            match (is_known(one), is_known(other)) {
+                (true, true) => return,
+                (true, false) => return self.beside_known(writer, key, other, (one.origin(), one.sequence())),
+                (false, true) => return self.beside_known(writer, key, one, (other.origin(), other.sequence())),
+                (false, false) => {}
             }
-            _ => {}
+        } else if entries.iter().all(&mut is_known) {
+            return;
         }
         self.flush(writer);
         self.key_of(writer, key, entries.len());
@@ -306,7 +309,7 @@ impl<'a> Encoding<'a> {
         for first in [true, false] {
             for entry in entries.iter().filter(|entry| is_known(entry) == first) {
                 if first {
-                    self.known(writer, entry.origin(), entry.sequence());
+                    self.known(writer, entry.dot());
                 } else {
                     self.entry(writer, entry);
                 }
@@ -393,9 +396,9 @@ impl<'a> Encoding<'a> {
     }
 
     #[inline(never)]
-    fn known(&mut self, writer: &mut Writer, origin: &ReplicaId, sequence: u64) {
+    fn known(&mut self, writer: &mut Writer, Dot { replica, sequence }: Dot) {
         self.keep();
-        let Some(origin) = self.origins.at(origin, || writer.replica_index(*origin)) else { return };
+        let Some(origin) = self.origins.at(&replica, || writer.replica_index(replica)) else { return };
         let ahead = difference(sequence, origin.sequence);
         origin.sequence = sequence;
         writer.u64(origin.place * HEADS + KNOWN * 4);

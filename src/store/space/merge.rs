@@ -1,0 +1,137 @@
+//! What a delta makes of a key that it lists: clauses 1 and 2 of [`SpaceState::apply`].
+//!
+//! Invariant: what comes of a key depends on what is held of it and on what is listed, and on no other key. Most keys have one entry
+//! and get another one, in its place or beside it: that is looked at first, and moves neither of the two more than once.
+
+use alloc::vec::Vec;
+
+use super::{Changed, SpaceState};
+use crate::mutant::{Mutant, off};
+use crate::store::delta::{Keys, Listed, ListedSet};
+use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::index::Stretch;
+use crate::store::table::{Slot, Vacancy};
+use crate::vector::Near;
+
+/// A delta that is being applied.
+pub(super) struct Merging<'a> {
+    state: &'a mut SpaceState,
+    /// The vector before, and the delta's.
+    seen: Near<'a>,
+    sent: Near<'a>,
+    /// Entries that the index is not told of yet.
+    stretch: Option<Stretch>,
+}
+
+impl<'a> Merging<'a> {
+    pub(super) const fn new(state: &'a mut SpaceState, [seen, sent]: [Near<'a>; 2]) -> Self {
+        Self { state, seen, sent, stretch: None }
+    }
+
+    /// Takes all keys, and tells which of them changed.
+    #[inline(never)]
+    pub(super) fn take(mut self, keys: Keys, changed: &mut Vec<Changed>) {
+        // Where two have written the same keys they mostly did so in one order, or in the opposite one.
+        let (mut last, mut guess) = (Slot::MAX, Slot::MAX);
+        for part in keys.into_parts() {
+            for (key, set) in part {
+                let table = &self.state.table;
+                let is = table.slots().key(guess).is_some_and(|held| held.is(key.as_bytes()));
+                let place = if is { Ok(guess) } else { table.seek(&key) };
+                let slot = place.unwrap_or(Slot::MAX);
+                let step = slot.wrapping_sub(last);
+                guess = if matches!(step, 1 | Slot::MAX) { slot.wrapping_add(step) } else { Slot::MAX };
+                last = slot;
+                let siblings = match place {
+                    Ok(slot) => self.meet(slot, &key, set),
+                    Err(vacancy) => self.begin(&key, set, vacancy),
+                };
+                changed.extend(siblings.map(|siblings| Changed { key, siblings }));
+            }
+        }
+        self.state.index.note_stretch(self.stretch);
+    }
+
+    /// Takes a key that has no slot, if `set` has an entry that has not been seen here.
+    #[inline(never)]
+    fn begin(&mut self, key: &Key, set: ListedSet, vacancy: Vacancy) -> Option<usize> {
+        let live = set.live(|entry| is_unseen(&mut self.seen, entry, None));
+        if live.is_empty() {
+            return None;
+        }
+        let SpaceState { table, index, .. } = &mut *self.state;
+        let next = table.slots().next();
+        live.entries().iter().for_each(|entry| index.note_next(&mut self.stretch, next, entry));
+        table.append(vacancy, key.clone(), live);
+        Some(0)
+    }
+
+    /// As [`Merging::merge`], where the key has one entry here, and one comes that has not been seen: it takes the other's place, or
+    /// goes beside it.
+    #[inline(always)]
+    fn meet(&mut self, slot: Slot, key: &Key, set: ListedSet) -> Option<usize> {
+        let SpaceState { table, index, .. } = &mut *self.state;
+        let seen = &mut self.seen;
+        let comes = set.only_full().filter(|entry| !seen.has(entry.origin(), entry.sequence()));
+        let held = table.held_mut(slot);
+        let (Some((text, live)), Some(entry)) = (held.filter(|(_, live)| live.only().is_some()), comes) else {
+            return self.merge(slot, key, set);
+        };
+        index.note_next(&mut self.stretch, slot, entry);
+        let (came, gone) = (entry.bytes(), live.only().filter(|only| superseded(&mut self.sent, &set, only)));
+        if let Some(only) = gone {
+            let gone = only.bytes();
+            index.remove(only.dot());
+            (*text, *live) = (key.clone(), set.all());
+            table.count(came, gone);
+            return Some(0);
+        }
+        live.join(set.into_entries());
+        table.count(came, 0);
+        Some(2)
+    }
+
+    /// Makes a key's live set of what it is and what a delta lists: what [`superseded`] names goes (clause 1, for listed
+    /// keys), what [`is_unseen`] comes (clause 2). Tells as [`Changed`] how many siblings there are, if anything changes.
+    #[inline(never)]
+    fn merge(&mut self, slot: Slot, key: &Key, set: ListedSet) -> Option<usize> {
+        let SpaceState { table, index, .. } = &mut *self.state;
+        let Self { seen, sent, stretch, .. } = self;
+        let merged = table.change(slot, |held, live| {
+            let (mut gone, mut joined) = (false, false);
+            live.remove(
+                |entry| superseded(sent, &set, entry),
+                |entry| {
+                    gone = true;
+                    index.remove(entry.dot());
+                },
+            );
+            let stays = !live.is_empty();
+            set.each(|listed| {
+                if let Some(entry) = listed.entry().filter(|entry| is_unseen(seen, entry, Some(live))) {
+                    joined = true;
+                    index.note_next(stretch, slot, &entry);
+                    live.insert(entry);
+                }
+            });
+            // Beside what stays the key is told as it was: its text and that of what was written with it follow each other.
+            if joined && !stays {
+                *held = key.clone();
+            }
+            (gone || joined).then(|| if stays && joined { live.entries().len() } else { 0 })
+        });
+        merged.flatten()
+    }
+}
+
+/// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
+pub(super) fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
+    let gone = !set.iter().any(|listed| listed.is(entry)) && to.has(entry.origin(), entry.sequence());
+    gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
+}
+
+/// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.
+pub(super) fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&LiveSet>) -> bool {
+    !vector.has(entry.origin(), entry.sequence())
+        || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
+}
