@@ -249,12 +249,11 @@ impl SessionConsistentStore {
         now: Millis,
     ) -> Result<Dot, SessionError> {
         self.admit_space(space)?;
-        self.limits.check_batch(batch.iter().map(|mutation| (&mutation.key, &mutation.content)))?;
-        self.check_versions(space, checks, now)?;
-        let writes = |mutation: &Mutation| mutation.content.len() as u64 + ENTRY_OVERHEAD;
         // Where it fits even if every key is new, none needs to be looked for.
-        let most = Growth::at_most(batch.iter().map(|mutation| (&mutation.key, writes(mutation))));
+        let most = self.limits.check_batch(batch.iter().map(|mutation| (&mutation.key, &mutation.content)))?;
+        self.check_versions(space, checks, now)?;
         if self.check_growth(most).is_err() {
+            let writes = |mutation: &Mutation| mutation.content.len() as u64 + ENTRY_OVERHEAD;
             // The last mutation of a key is the one that counts: one write leaves one entry a key.
             let mut written = BTreeSet::new();
             let latest = batch.iter().rev().filter(|mutation| written.insert(mutation.key.clone()));

@@ -270,7 +270,10 @@ export class Front {
     if (size > 0 && (this.#account !== account || this.#bits !== bits || now - this.#now >= LOG_MS)) return this.#anew();
     if (!this.append(key, kind, encoded)) {
       const units = key.length + (typeof encoded === 'string' ? encoded : encoded.text).length;
-      if (size > 0 && (size >= this.#logWrites || log.units + units > this.#logUnits)) return this.#anew();
+      if (size > 0 && (size >= this.#logWrites || log.units + units > log.most)) {
+        log.full = true;
+        return this.#anew();
+      }
       const lacks = () => this.#keysLeft < 1 || this.#bytesLeft < units * BYTES_A_UNIT + OVERHEAD;
       if (!lacks()) return false;
       this.#ask();
@@ -294,7 +297,7 @@ export class Front {
     const value = typeof encoded === 'string' ? encoded : encoded.text;
     const units = key.length + value.length;
     const bytes = units * BYTES_A_UNIT + OVERHEAD;
-    if (log.size >= this.#logWrites || log.units + units > this.#logUnits || this.#keysLeft < 1 || this.#bytesLeft < bytes) return false;
+    if (log.size >= this.#logWrites || log.units + units > log.most || this.#keysLeft < 1 || this.#bytesLeft < bytes) return false;
     if (key.length > this.#keyUnits || value.length > this.#valueUnits) return false;
     this.#keysLeft -= 1;
     this.#bytesLeft -= bytes;
@@ -380,6 +383,7 @@ export class Front {
     this.#logWrites = Math.min(LOG_WRITES, batchKeys);
     // Half of what a batch may hold, so that neither a value that grows in its place nor quotes make it more than that.
     this.#logUnits = Math.min(LOG_UNITS, batchBytes / BYTES_A_UNIT / 2);
+    this.#log.bound(this.#logUnits);
     this.#keyUnits = Math.min(KEY_UNITS, keyBytes / KEY_BYTES, this.#logUnits / 2);
     this.#valueUnits = Math.min(VALUE_UNITS, (valueBytes - QUOTES) / BYTES_A_UNIT, this.#logUnits / 2);
   }

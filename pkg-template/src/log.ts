@@ -14,8 +14,11 @@ import { wellFormed } from './value.js';
 
 /** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
 export const LOG_WRITES = 1_000;
-/** The most UTF-16 units of text in one crossing, because larger strings cost twice as much. */
-const TEXT_UNITS = 48_000;
+/**
+ * The most UTF-16 units of text in one crossing, because larger strings cost twice as much; and what is text of the western languages
+ * is then one block of the core's memory. A log of keys that do not come again is no longer: in two parts it took a sixth more.
+ */
+const TEXT_UNITS = 40_000;
 /** For so many writes one key is watched for: whether keys come again is seen by whether it does. */
 const WATCHED = 2 * LOG_WRITES;
 /** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
@@ -26,9 +29,14 @@ const NOWHERE = -1;
 const MANY = 16;
 
 export class Log {
-  /** How many writes there are, and the units of their keys and values. */
+  /** How many writes there are, and the units of their keys and values; and how many of these are worth waiting for. */
   size = 0;
   units = 0;
+  most = 0;
+  #bound = 0;
+  /** Whether there was no place for a write; and whether there was none in the log before. */
+  full = false;
+  #short = false;
   /** Key, value, key, value, …: of a key that was written again there may be several. Values that are held are texts before they leave. */
   #texts: (string | Held)[] = [];
   readonly #kinds = new Uint8Array(LOG_WRITES);
@@ -52,16 +60,22 @@ export class Log {
   #asked: string | undefined;
   #place = NOWHERE;
   #watched: string | undefined;
+  /** Its last character. */
+  #ending = 0;
   #watching = 0;
+
+  /** So many units of text are no more than may be handed over. */
+  bound(units: number): void {
+    this.#bound = units;
+    this.#heat(this.#hot);
+  }
 
   /** Where the value of a key stands that is about to be written, or -1: as far as keys are looked up at all. */
   again(key: string): number {
     if (key === this.#asked) return this.#place;
-    if (!this.#hot) {
-      if (key !== this.#watched) return NOWHERE;
-      this.#hot = true;
-    }
-    return this.find(key);
+    if (this.#hot) return this.find(key);
+    // Engines compare two keys in a call, and most differ here.
+    return key.charCodeAt(key.length - 1) === this.#ending ? this.#seen(key) : NOWHERE;
   }
 
   /** Whether a value that is about to be written takes the place of another, and may be held. */
@@ -96,6 +110,7 @@ export class Log {
     this.#watching -= 1;
     if (this.#watching > 0) return;
     this.#watched = key;
+    this.#ending = key.charCodeAt(key.length - 1);
     this.#watching = WATCHED;
   }
 
@@ -154,7 +169,9 @@ export class Log {
 
   /** Nothing is in it any more, whatever has become of it. */
   clear(): void {
-    this.#hot = WORTH * this.#found > this.size + this.#found;
+    this.#short = this.full;
+    this.full = false;
+    this.#heat(WORTH * this.#found > this.size + this.#found);
     this.#found = 0;
     this.#held = false;
     this.#holds = true;
@@ -167,6 +184,19 @@ export class Log {
     this.#marks = marksOfLog();
     if (this.#known > 0) this.#places.clear();
     this.#known = 0;
+  }
+
+  /** A key whose last character is the watched one's. */
+  #seen(key: string): number {
+    if (key !== this.#watched) return NOWHERE;
+    this.#heat(true);
+    return this.find(key);
+  }
+
+  /** Whether keys come again, as they still may while no log was full: then more of them are waited for than make one crossing. */
+  #heat(hot: boolean): void {
+    this.#hot = hot;
+    this.most = hot || !this.#short ? this.#bound : Math.min(this.#bound, TEXT_UNITS);
   }
 
   /** Makes the text of a value that is held. */
@@ -188,7 +218,7 @@ export class Log {
 
   /** Where the part of the log ends that begins at `from`. */
   #end(from: number): number {
-    if (from === 0 && this.units < TEXT_UNITS) return this.size;
+    if (from === 0 && this.units <= TEXT_UNITS) return this.size;
     let end = from;
     for (let units = 0; end < this.size && units < TEXT_UNITS; end += 1) units += (this.#lengths[2 * end] as number) + this.valueUnits(end);
     return end;

@@ -187,9 +187,8 @@ impl Log {
         true
     }
 
-    /// Adds a note of each entry; whether all are in order, or behind one that is not.
-    fn note_stretch(&mut self, stretch: &Stretch) -> bool {
-        let Stretch { first, slot, step, entries, .. } = *stretch;
+    /// Adds a note of each of so many entries; whether all are in order, or behind one that is not.
+    fn note_stretch(&mut self, first: u64, slot: Slot, step: u32, entries: u32) -> bool {
         let (mut at, mut sound) = (0, true);
         while at < entries {
             let (sequence, slot) = (first + u64::from(step * at), slot + at);
@@ -315,16 +314,22 @@ impl Index {
     }
 
     /// Notes all of a stretch, if there is one.
-    #[inline(never)]
     pub(crate) fn note_stretch(&mut self, stretch: Option<Stretch>) {
-        let Some(stretch) = stretch else { return };
-        let origin = stretch.author.replica;
-        if self.logs.get(self.last).is_none_or(|log| log.origin != origin) {
-            self.turn_to(origin);
+        if let Some(Stretch { author, first, slot, step, entries, .. }) = stretch {
+            self.note_run(Dot::new(author.replica, first), slot, step, entries);
+        }
+    }
+
+    /// Notes so many entries of slots that follow each other, from the first one's dot and slot on; each sequence is by `step` above
+    /// the one before.
+    #[inline(never)]
+    pub(crate) fn note_run(&mut self, dot: Dot, slot: Slot, step: u32, entries: u32) {
+        if self.logs.get(self.last).is_none_or(|log| log.origin != dot.replica) {
+            self.turn_to(dot.replica);
         }
         let Some(log) = self.logs.get_mut(self.last) else { return };
-        if !log.note_stretch(&stretch) {
-            self.untidy.push(origin);
+        if !log.note_stretch(dot.sequence, slot, step, entries) {
+            self.untidy.push(dot.replica);
         }
     }
 

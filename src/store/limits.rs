@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorCode, SessionError};
 use crate::store::delta::{Delta, Listed};
-use crate::store::entry::{Content, Key};
+use crate::store::entry::{Content, ENTRY_OVERHEAD, Key};
 use crate::store::space::Growth;
 
 /// The limits of a store. Sizes are in bytes of UTF-8.
@@ -70,17 +70,28 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks the size of a batch.
+    /// Checks the keys, the values and the size of a batch, and tells the most that it can make a store grow by: nothing is looked for.
     ///
     /// # Errors
-    /// `QUOTA_EXCEEDED`.
-    pub fn check_batch<'a>(&self, writes: impl Iterator<Item = (&'a Key, &'a Content)>) -> Result<(), SessionError> {
+    /// `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED`.
+    pub(crate) fn check_batch<'a>(
+        &self,
+        writes: impl Iterator<Item = (&'a Key, &'a Content)> + Clone,
+    ) -> Result<Growth, SessionError> {
         let (mut keys, mut bytes) = (0u64, 0u64);
-        for (key, content) in writes {
-            self.check_key_bytes(key.len())?;
-            self.check_value(content)?;
+        let (mut shortest, mut longest, mut largest) = (usize::MAX, 0, 0);
+        for (key, content) in writes.clone() {
+            let (key, value) = (key.len(), content.len());
+            (shortest, longest, largest) = (shortest.min(key), longest.max(key), largest.max(value));
             keys += 1;
-            bytes += key.len() as u64 + content.len() as u64;
+            bytes += key as u64 + value as u64;
+        }
+        // Which one it is that is not well is asked only where one is not.
+        if shortest == 0 || longest as u64 > self.key_bytes || largest as u64 > self.value_bytes {
+            for (key, content) in writes {
+                self.check_key_bytes(key.len())?;
+                self.check_value(content)?;
+            }
         }
         if keys > self.batch_keys {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchKeys", self.batch_keys));
@@ -88,7 +99,7 @@ impl Limits {
         if bytes > self.batch_bytes {
             return Err(SessionError::limit(ErrorCode::QuotaExceeded, "batchBytes", self.batch_bytes));
         }
-        Ok(())
+        Ok(Growth { keys, more: bytes + keys * ENTRY_OVERHEAD, less: 0 })
     }
 
     /// Checks the keys and values of a delta, and tells the most that it can make a store grow by: nothing is looked for, and

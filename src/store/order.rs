@@ -36,13 +36,13 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Adds a slot.
-    pub(crate) fn add(&mut self, slot: Slot, slots: &Slots) {
-        if self.sorted.get().is_some() || slot != self.fresh.end {
+    /// Adds slots that follow each other.
+    pub(crate) fn add(&mut self, added: Range<Slot>, slots: &Slots) {
+        if self.sorted.get().is_some() || added.start != self.fresh.end {
             self.settle(slots);
-            self.fresh = slot..slot;
+            self.fresh.start = added.start;
         }
-        self.fresh.end = slot + 1;
+        self.fresh.end = added.end;
     }
 
     /// Adds slots whose keys follow all that are here, which are in order.

@@ -365,7 +365,11 @@ mod tests {
         keys(300..1_000).into_iter().for_each(|others| all.append(others));
         let (mut growth, mut weight, mut longest) = (Growth::default(), 0, 0);
         for (key, set) in &all {
-            growth.come(key, set.iter().filter_map(Listed::full).map(DataEntry::bytes).sum());
+            let bytes: u64 = set.iter().filter_map(Listed::full).map(DataEntry::bytes).sum();
+            if bytes > 0 {
+                growth.keys += 1;
+                growth.more += key.len() as u64 + bytes;
+            }
             weight += key.len() as u64 + set.iter().map(Listed::bytes).sum::<u64>().max(ENTRY_OVERHEAD);
             longest = longest.max(set.iter().filter_map(Listed::content).map(Content::len).max().unwrap_or(0));
         }

@@ -42,10 +42,11 @@ impl Places {
         ((hash as u64 * self.cells.len() as u64) >> 32) as usize
     }
 
-    /// Brings into the processor's cache where a hash begins to look: of what is looked for together one need not wait for the other.
-    #[inline(always)]
-    pub(crate) fn touch(&self, hash: u32) -> u64 {
-        self.cells.get(self.first(hash)).copied().unwrap_or_default()
+    /// Brings into the processor's cache where hashes begin to look: of what is looked for together one need not wait for the other.
+    #[inline]
+    pub(crate) fn touch(&self, hashes: &[u32]) {
+        let cell = |hash: &u32| self.cells.get(self.first(*hash)).copied().unwrap_or_default();
+        core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched | cell(hash)));
     }
 
     /// The slot of this hash of which `is` is true, or where it may be put.
@@ -87,9 +88,7 @@ impl Places {
     /// Adds slots that follow each other and are not here, from the first on.
     pub(crate) fn insert_all(&mut self, hashes: &[u32], first: Slot) {
         self.reserve(self.len + hashes.len());
-        // None waits for the memory of another one.
-        let touched = hashes.iter().fold(0, |touched, hash| touched | self.touch(*hash));
-        core::hint::black_box(touched);
+        self.touch(hashes);
         for (hash, slot) in hashes.iter().zip(first..) {
             self.put(u64::from(*hash) << 32 | u64::from(slot + 1));
         }

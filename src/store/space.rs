@@ -191,11 +191,11 @@ impl SpaceState {
     /// Supersedes all live entries of each key by its new entry, as one atomic write `dot`, the next of its replica. Of a
     /// key that comes twice the last entry counts. `hashes`: of these keys, by [`SpaceState::hashes`].
     pub(crate) fn write(&mut self, dot: Dot, hashes: &[u32], entries: impl IntoIterator<Item = (Key, DataEntry)>) {
-        let mut gone = 0;
+        let (mut gone, first) = (0, self.table.slots().next());
         for ((key, entry), hash) in entries.into_iter().zip(hashes) {
-            let index = &mut self.index;
             match self.table.seek_by(&key, *hash) {
                 Ok(slot) => {
+                    let index = &mut self.index;
                     self.table.change(slot, |held, set| {
                         gone += held.len() as u64 + set.bytes();
                         if !set.has(dot) {
@@ -206,8 +206,14 @@ impl SpaceState {
                         *held = key;
                     });
                 }
-                Err(vacancy) => index.insert(dot, self.table.append(vacancy, key, LiveSet::of(entry))),
+                Err(vacancy) => _ = self.table.push(vacancy, key, LiveSet::of(entry)),
             }
+        }
+        // Whatever came between them, the slots of new keys follow each other.
+        let added = first..self.table.slots().next();
+        if !added.is_empty() {
+            self.index.note_run(dot, first, 0, added.end - first);
+            self.table.arrange(added);
         }
         self.vector.advance(dot);
         self.tidy(gone);
@@ -427,18 +433,6 @@ impl SpaceState {
 }
 
 impl Growth {
-    /// The most that keys with so many bytes of entries each can make a store grow by: nothing is looked for.
-    pub(crate) fn at_most<'a>(keys: impl Iterator<Item = (&'a Key, u64)>) -> Self {
-        let mut growth = Self::default();
-        keys.for_each(|(key, bytes)| growth.come(key, bytes));
-        growth
-    }
-
-    /// Counts a key that is not held, of which some bytes come.
-    pub(crate) fn come(&mut self, key: &Key, bytes: u64) {
-        self.count(key, None, |_| false, bytes);
-    }
-
     /// Counts a key of which some entries go and some bytes come.
     fn count(&mut self, key: &Key, held: Option<&LiveSet>, mut goes: impl FnMut(&DataEntry) -> bool, comes: u64) {
         if held.is_none() && comes > 0 {

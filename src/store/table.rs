@@ -218,28 +218,26 @@ impl Table {
 
     /// The hashes of keys that are about to be looked for.
     pub(crate) fn hashes<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
-        let mut touched = 0;
-        let hashed = keys.map(|key| {
-            let hash = hash(self.seed, key.as_bytes());
-            touched |= self.places.touch(hash);
-            hash
-        });
-        let hashes = hashed.collect();
-        core::hint::black_box(touched);
+        let hashes: Vec<_> = keys.map(|key| hash(self.seed, key.as_bytes())).collect();
+        self.places.touch(&hashes);
         hashes
     }
 
-    /// Adds a key that has no slot yet, with its live set, which is not empty.
-    pub(crate) fn append(&mut self, Vacancy(place): Vacancy, key: Key, set: LiveSet) -> Slot {
+    /// Adds a key that has no slot yet, with its live set, which is not empty. [`Table::arrange`] is to follow.
+    pub(crate) fn push(&mut self, Vacancy(place): Vacancy, key: Key, set: LiveSet) -> Slot {
         let lone = key.piece.is_lone();
         let slot = self.put(Held { key, set });
         self.places.insert_at(place, slot);
-        self.order.add(slot, &self.slots);
         if (slot as usize).is_multiple_of(BLOCK) {
             self.gather_last(slot);
         }
         self.lone += usize::from(lone);
         slot
+    }
+
+    /// Lets the order know of slots that follow each other.
+    pub(crate) fn arrange(&mut self, added: Range<Slot>) {
+        self.order.add(added, &self.slots);
     }
 
     /// Gathers the texts of a block that has become full, if they came one by one.
@@ -265,7 +263,7 @@ impl Table {
         table
     }
 
-    /// As [`Table::append`], of a key that follows all that are here.
+    /// As [`Table::push`], of a key that follows all that are here.
     #[inline]
     pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
         let hash = hash(self.seed, key.as_bytes());

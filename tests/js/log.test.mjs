@@ -412,3 +412,19 @@ test('objects that were written together go from memory once most of them are no
   const more = heap() - before;
   assert(more < 4_000_000, `of 16,000 objects that are left, and 24,000 that are not, ${more} bytes have stayed`);
 });
+
+test('keys that do not come again are handed over by one crossing’s worth, and those that may are waited for', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo', clock: () => 1_000_000 });
+  const ann = warm(tokyo);
+  const dots = () => ann.inspect().writes[tokyo.id];
+  const write = (n, round) => ann.sync.set(`${round} ${key(n)}`, 'x'.repeat(87));
+  let before = dots();
+  for (let n = 0; n < 5_000; n += 1) write(n, 'new');
+  // None was full yet, and any key might have come again.
+  assert.equal(dots() - before, 1 + 10, 'a thousand at once, and then 400 of a hundred units each');
+  before = dots();
+  for (let round = 0; round < 30; round += 1) for (let n = 0; n < 900; n += 1) write(n, 'again');
+  assert.ok(dots() - before < 10, `27,000 writes of 900 keys took ${dots() - before} crossings`);
+  for (let n = 0; n < 5_000; n += 7) assert.equal(ann.sync.get(`new ${key(n)}`), 'x'.repeat(87));
+  for (let n = 0; n < 900; n += 7) assert.equal(ann.sync.get(`again ${key(n)}`), 'x'.repeat(87));
+});

@@ -62,7 +62,8 @@ impl<'a> Merging<'a> {
         let SpaceState { table, index, .. } = &mut *self.state;
         let next = table.slots().next();
         live.entries().iter().for_each(|entry| index.note_next(&mut self.stretch, next, entry));
-        table.append(vacancy, key.clone(), live);
+        let slot = table.push(vacancy, key.clone(), live);
+        table.arrange(slot..slot + 1);
         Some(0)
     }
 
