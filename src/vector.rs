@@ -258,15 +258,20 @@ impl<'a> Near<'a> {
     /// As [`VersionVector::contains`], of an origin's write of this sequence.
     #[inline(never)]
     pub(crate) fn has(&mut self, origin: &ReplicaId, sequence: u64) -> bool {
-        match &self.last {
-            Some((replica, held)) if replica.near_eq(origin) => *held >= sequence,
-            Some(_) | None => self.look_up(origin) >= sequence,
-        }
+        self.reach(origin) >= sequence
     }
 
     /// Up to which sequence of an origin it is.
+    #[inline]
+    pub(crate) fn reach(&mut self, origin: &ReplicaId) -> u64 {
+        match &self.last {
+            Some((replica, held)) if replica.near_eq(origin) => *held,
+            Some(_) | None => self.look_up(origin),
+        }
+    }
+
     #[inline(never)]
-    pub(crate) fn look_up(&mut self, origin: &ReplicaId) -> u64 {
+    fn look_up(&mut self, origin: &ReplicaId) -> u64 {
         match &self.before {
             Some((replica, held)) if replica == origin => *held,
             Some(_) | None => {

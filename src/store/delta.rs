@@ -324,7 +324,7 @@ impl<'v, 'a> Lacks<'v, 'a> {
 
     #[inline(never)]
     fn turn_to(&mut self, entry: &'a DataEntry) {
-        (self.last, self.held) = (Some(entry), self.from.look_up(entry.origin()));
+        (self.last, self.held) = (Some(entry), self.from.reach(entry.origin()));
     }
 
     /// Whether he lacks one of these.
