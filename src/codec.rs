@@ -7,13 +7,17 @@
 
 pub(crate) mod cbor;
 mod reader;
+mod rope;
 mod table;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use self::cbor::Output;
 pub use self::reader::Reader;
+pub use self::rope::Rope;
+use self::rope::Span;
 pub(crate) use self::table::Ids;
 use self::table::{Replicas, Table};
 use crate::id::{ReplicaId, SessionId, Space};
@@ -29,12 +33,18 @@ pub struct Writer {
     replicas: Replicas,
     sessions: Table<SessionId>,
     items: u64,
+    /// What stays where it is held, and how many bytes that is.
+    spans: Vec<Span>,
+    aside: usize,
 }
 
 /// Room for one change and its vectors, which most frames are: without it, eight growths of the buffer.
 const FIRST_BYTES: usize = 256;
 /// About as much as an entry of a vector takes.
 const ENTRY_BYTES: usize = 6;
+/// So many bytes are better copied once, by who hands them to the host, than twice.
+const LONG: usize = 2_048;
+
 impl Default for Writer {
     fn default() -> Self {
         Self::new()
@@ -57,7 +67,7 @@ impl Writer {
 
     fn with(first: Option<Arc<IdList>>, bytes: usize) -> Self {
         let (cbor, replicas) = (Output::with_capacity(bytes), Replicas::new(first));
-        Self { cbor, replicas, sessions: Table::new(), items: 0 }
+        Self { cbor, replicas, sessions: Table::new(), items: 0, spans: Vec::new(), aside: 0 }
     }
 
     /// Opens an array of exactly `len` items.
@@ -150,16 +160,30 @@ impl Writer {
     /// As [`Writer::sequence`], of about so many bytes: what is long is not moved.
     pub(crate) fn sequence_about(&mut self, bytes: usize, body: impl FnOnce(&mut Self)) {
         self.cbor.reserve(bytes);
-        let start = self.cbor.len();
+        let (start, aside, spans) = (self.cbor.len(), self.aside, self.spans.len());
         let room = self.cbor.leave_head(bytes);
         body(self);
-        self.cbor.wrap(start, room);
+        let head = self.cbor.wrap(start, room, self.aside - aside);
+        // Where the head was longer than its room, or shorter, all behind it has moved.
+        if head != room {
+            self.spans.iter_mut().skip(spans).for_each(|span| span.at = span.at + head - room);
+        }
+    }
+
+    /// Writes bytes that never change, of which `range` is held: what is long stays there.
+    pub(crate) fn held<T: AsRef<[u8]> + Send + Sync + 'static>(&mut self, holder: &Arc<T>, range: Range<usize>) {
+        if range.len() >= LONG {
+            self.aside += range.len();
+            self.spans.push(Span::new(self.cbor.len(), Arc::<T>::clone(holder), range));
+        } else {
+            self.cbor.items((**holder).as_ref().get(range).unwrap_or_default());
+        }
     }
 
     /// How many bytes the body has so far.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.cbor.len()
+        self.cbor.len() + self.aside
     }
 
     /// Whether the body is empty.
@@ -168,16 +192,22 @@ impl Writer {
         self.len() == 0
     }
 
-    /// The whole frame: version, tables, body.
+    /// The whole frame in one piece: version, tables, body.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
+        self.into_rope().into_vec()
+    }
+
+    /// The whole frame, of which what is long stays where it is.
+    #[must_use]
+    pub fn into_rope(self) -> Rope {
         let (first, others) = (self.replicas.first, self.replicas.others.ids);
         let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
         let ids = wire.len() + 32 * (others.len() + self.sessions.ids.len() + 1);
-        let mut body = self.cbor.into_bytes();
-        // A head that is short beside its body comes before it where that is: a snapshot need not be in memory twice.
-        let stays = body.len() > 64 * ids;
-        let mut frame = Output::with_capacity(if stays { ids } else { ids + body.len() });
+        let (written, spans) = (self.cbor.into_bytes(), self.spans);
+        // A head that is short beside its body is a part by itself.
+        let apart = written.len() > 64 * ids || !spans.is_empty();
+        let mut frame = Output::with_capacity(if apart { ids } else { ids + written.len() });
         frame.array(3 + self.items);
         frame.u64(VERSION);
         frame.array((first.as_ref().map_or(0, |ids| ids.len()) + others.len()) as u64);
@@ -187,14 +217,10 @@ impl Writer {
         for id in self.sessions.ids {
             frame.bytes(id.as_bytes());
         }
-        if !stays {
-            frame.items(&body);
-            return frame.into_bytes();
+        if apart {
+            return Rope { head: frame.into_bytes(), written, spans };
         }
-        let (head, end) = (frame.into_bytes(), body.len());
-        body.extend_from_slice(&head);
-        body.copy_within(..end, head.len());
-        body.get_mut(..head.len()).into_iter().for_each(|front| front.copy_from_slice(&head));
-        body
+        frame.items(&written);
+        frame.into_bytes().into()
     }
 }

@@ -6,6 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::codec::Rope;
 use crate::error::{ErrorCode, Missing, SessionError};
 use crate::guarantee::Guarantees;
 use crate::id::{ReplicaId, Space};
@@ -44,14 +45,14 @@ pub enum Effect {
         /// The record's number, from 1 in each run.
         n: u64,
         /// A frame.
-        bytes: Vec<u8>,
+        bytes: Rope,
     },
     /// Send this message over the link. It may be lost, repeated or overtaken.
     Transmit {
         /// The link.
         link: LinkId,
         /// A frame.
-        bytes: Vec<u8>,
+        bytes: Rope,
     },
     /// The operation has ended; `take` its answer.
     Settled(WaitId),

@@ -63,6 +63,7 @@ use self::service::Service;
 use self::session::SessionState;
 use self::upstream::Upstream;
 use self::watches::Watches;
+use crate::codec::Rope;
 use crate::entropy::Entropy;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SYSTEM, SessionId, Space};
@@ -216,7 +217,7 @@ pub struct Replica {
     stirred: bool,
     timeout_told: Option<Millis>,
     /// Orders to storage.
-    records: VecDeque<(u64, Vec<u8>)>,
+    records: VecDeque<(u64, Rope)>,
     /// Answers that are ready: decided by what is durable, or by the session's own writes.
     settled: VecDeque<WaitId>,
     /// Queries that are to stop. That tells nobody anything, so it waits for nothing.

@@ -431,7 +431,7 @@ mod tests {
                 let start = one.len();
                 let room = one.leave_head(about);
                 one.items(&bytes);
-                one.wrap(start, room);
+                one.wrap(start, room, 0);
                 other.bytes(&bytes);
                 assert_eq!(one.into_bytes(), other.into_bytes(), "{len} bytes of about {about}");
             }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
+use crate::codec::Rope;
 use crate::id::{ReplicaId, Space};
 use crate::identity::Identities;
 use crate::mutant::{Mutant, Service, off};
@@ -59,7 +60,7 @@ impl Journal {
         id: ReplicaId,
         secrets: Option<&Identities>,
         store: &SessionConsistentStore,
-    ) -> Option<(u64, Vec<u8>)> {
+    ) -> Option<(u64, Rope)> {
         if !self.storage {
             return None;
         }
@@ -88,7 +89,7 @@ impl Journal {
         self.written += 1;
         self.journaled = vectors(store);
         self.pending.push_back((self.written, self.journaled.clone()));
-        Some((self.written, Frame { from: id, to: None, messages }.encode()))
+        Some((self.written, Frame { from: id, to: None, messages }.encode_from(store)))
     }
 
     /// The state was replaced, not added to: the next record stands in place of all before.
@@ -165,7 +166,7 @@ fn fences(store: &SessionConsistentStore, after: &mut u64) -> Vec<Message> {
 
 /// The snapshot: the fences, and the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
 /// own storage alone.
-pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Vec<u8> {
+pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Rope {
     let messages: Vec<Message> = secrets.map(bind).into_iter().chain(fences(store, &mut 0)).collect();
     Frame::encode_all(id, &messages, store)
 }

@@ -457,7 +457,7 @@ impl Replica {
             let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == link);
             let store = fetching.map_or(&self.store, |recovery| &recovery.store);
             let bytes = Frame { from: self.id, to, messages }.encode_from(store);
-            let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes) };
+            let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes.into_vec()).into() };
             self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });
         }

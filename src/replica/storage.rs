@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::{Replica, journal};
+use crate::codec::Rope;
 use crate::error::{ErrorCode, SessionError};
 use crate::id::SessionId;
 use crate::store::fence::Fence;
@@ -132,6 +133,14 @@ impl Replica {
     /// # Errors
     /// `STALE_REPLICA` while something is not durable yet: it must not leave. Flush first.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, SessionError> {
+        self.snapshot_in_parts().map(Rope::into_vec)
+    }
+
+    /// As [`Replica::snapshot`], without copying what is held: to be copied once, to where it is needed.
+    ///
+    /// # Errors
+    /// As [`Replica::snapshot`].
+    pub fn snapshot_in_parts(&mut self) -> Result<Rope, SessionError> {
         self.work();
         if !self.journal.settled() {
             return Err(SessionError::new(ErrorCode::StaleReplica, "writes are not durable yet; flush first"));
@@ -140,7 +149,7 @@ impl Replica {
     }
 
     /// A snapshot for this replica's own storage, in place of all records up to the number told with it.
-    pub fn compaction(&mut self) -> (u64, Vec<u8>) {
+    pub fn compaction(&mut self) -> (u64, Rope) {
         self.work();
         let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };
         (self.journal.gate(), journal::snapshot(self.id, secrets, &self.store))

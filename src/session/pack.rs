@@ -57,7 +57,7 @@ pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
         cbor.u64(u64::from(space.generation()));
         let (start, room) = (cbor.len(), cbor.leave_head(about));
         write(&mut cbor, own);
-        cbor.wrap(start, room);
+        cbor.wrap(start, room, 0);
     }
     cbor.into_bytes()
 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 pub use self::read::FRAME_BYTES_MAX;
 pub(super) use self::read::exactly;
-use crate::codec::{VERSION, Writer};
+use crate::codec::{Rope, VERSION, Writer};
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::store::SessionConsistentStore;
@@ -195,11 +195,11 @@ impl Frame {
     /// The bytes of a frame that needs nothing of what is held.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_from(&SessionConsistentStore::default())
+        self.encode_from(&SessionConsistentStore::default()).into_vec()
     }
 
     /// The bytes of the frame, whose cuts are of this store.
-    pub(crate) fn encode_from(&self, store: &SessionConsistentStore) -> Vec<u8> {
+    pub(crate) fn encode_from(&self, store: &SessionConsistentStore) -> Rope {
         // Where a long vector is told, its ids are written in one piece.
         let mut longest: Option<&VersionVector> = None;
         for message in &self.messages {
@@ -213,7 +213,7 @@ impl Frame {
             writer.item();
             message.encode(&mut writer, store);
         }
-        writer.finish()
+        writer.into_rope()
     }
 
     fn begin(from: ReplicaId, to: Option<ReplicaId>, about: Option<&VersionVector>) -> Writer {
@@ -229,7 +229,7 @@ impl Frame {
     }
 
     /// The bytes of a frame to nobody by name of these messages and, for each space of `store`, a delta since nothing.
-    pub(crate) fn encode_all(from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) -> Vec<u8> {
+    pub(crate) fn encode_all(from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) -> Rope {
         let longest = store.spaces().map(|(_, state)| state.vector()).max_by_key(|vector| vector.len());
         let mut writer = Self::begin(from, None, longest);
         for message in messages {
@@ -241,7 +241,7 @@ impl Frame {
             head(&mut writer, DELTA, 6);
             Delta::encode_all(&mut writer, space, state, store.clock().last());
         }
-        writer.finish()
+        writer.into_rope()
     }
 }
 

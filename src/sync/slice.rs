@@ -178,7 +178,7 @@ mod tests {
         let (base, at, last) = (store.vector(&space).clone(), VersionVector::new(), end.is_none());
         let cut = Cut { space, from: from.clone(), base, at, after, end, last, keys: 1, weight: 1, lies };
         let (own, messages) = (ReplicaId::new("a", [0; 10]).ok()?, alloc::vec![Message::Cut(cut)]);
-        let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store)).ok()?;
+        let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store).into_vec()).ok()?;
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
     }
 
@@ -230,7 +230,7 @@ mod tests {
                 lies: 0..0,
             };
             let frame = Frame { from: one, to: None, messages: alloc::vec![Message::Cut(cut), Message::Reset] };
-            Frame::decode(&frame.encode_from(store)).map(|frame| frame.messages.len())
+            Frame::decode(&frame.encode_from(store).into_vec()).map(|frame| frame.messages.len())
         };
         assert_eq!((of(&store), of(&set_back)), (Ok(2), Ok(1)));
     }

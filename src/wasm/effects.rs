@@ -14,6 +14,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{GONE, bare, kind, query, session, units};
 use super::error;
 use super::shape::object;
+use crate::codec::Rope;
 use crate::id::Space;
 use crate::io::{Change, Effect, Event, RejectedWrite};
 use crate::store::entry::{Content, Key};
@@ -57,11 +58,36 @@ extern "C" {
     fn other(this: &Sink, effect: JsValue);
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// A `Uint8Array` that is being filled.
+    #[wasm_bindgen(js_name = Uint8Array, extends = Uint8Array)]
+    type Filling;
+
+    #[wasm_bindgen(constructor, js_class = "Uint8Array")]
+    fn new(bytes: u32) -> Filling;
+    #[wasm_bindgen(method)]
+    fn set(this: &Filling, part: &[u8], at: u32);
+}
+
+/// The bytes of a rope, each copied once, to where it stays.
+pub(super) fn joined(rope: &Rope) -> Uint8Array {
+    if let Some(whole) = rope.whole() {
+        return Uint8Array::from(whole);
+    }
+    let (array, mut at) = (Filling::new(rope.len() as u32), 0);
+    for part in rope.parts() {
+        array.set(part, at);
+        at += part.len() as u32;
+    }
+    array.into()
+}
+
 /// Hands over one effect.
 pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
     match effect {
-        Effect::Persist { n, bytes } => sink.persist(*n as f64, Uint8Array::from(bytes.as_slice())),
-        Effect::Transmit { link, bytes } => sink.transmit(link.0, Uint8Array::from(bytes.as_slice())),
+        Effect::Persist { n, bytes } => sink.persist(*n as f64, joined(bytes)),
+        Effect::Transmit { link, bytes } => sink.transmit(link.0, joined(bytes)),
         Effect::Settled(wait) => sink.settled(wait.0),
         Effect::Watch(watch) => sink.watch(watch.0),
         Effect::Unsynced(unsynced) => sink.unsynced(*unsynced),

@@ -9,7 +9,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{answer, change, duration, millis, progress};
-use super::effects::{Sink, hand_over};
+use super::effects::{Sink, hand_over, joined};
 use super::error::argument;
 use super::shape::object;
 use super::{Session, Shared, inspect, memory, options};
@@ -520,7 +520,7 @@ impl Replica {
     /// # Errors
     /// `STALE_REPLICA` while something is not durable.
     pub fn snapshot(&self) -> Result<Uint8Array, SessionError> {
-        Ok(Uint8Array::from(borrow(&self.core)?.snapshot()?.as_slice()))
+        Ok(joined(&borrow(&self.core)?.snapshot_in_parts()?))
     }
 
     /// A snapshot for this replica's own storage: `{ n, bytes }`.
@@ -529,7 +529,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     pub fn compaction(&self) -> Result<JsValue, SessionError> {
         let (n, bytes) = borrow(&self.core)?.compaction();
-        Ok(object([("n", JsValue::from_f64(n as f64)), ("bytes", Uint8Array::from(bytes.as_slice()).into())]))
+        Ok(object([("n", JsValue::from_f64(n as f64)), ("bytes", joined(&bytes).into())]))
     }
 
     /// Joins a snapshot and takes a new id.

@@ -101,13 +101,13 @@ impl Host {
         while let Some(effect) = self.replica.poll() {
             match effect {
                 Effect::Persist { n, bytes } => {
-                    self.records.push((n, bytes));
+                    self.records.push((n, bytes.into_vec()));
                     if self.prompt {
                         self.confirmed = n;
                         self.replica.persisted(n, self.now);
                     }
                 }
-                Effect::Transmit { link, bytes } => self.sent.push((link, bytes)),
+                Effect::Transmit { link, bytes } => self.sent.push((link, bytes.into_vec())),
                 Effect::Settled(wait) => self.settled.push(wait),
                 Effect::Watch(watch) => self.watched.push(watch),
                 Effect::Abort { plan, reason } => self.aborted.push((plan, reason)),
@@ -304,7 +304,7 @@ impl Host {
     pub fn snapshot(&mut self) -> Vec<u8> {
         let (_, snapshot) = self.replica.compaction();
         self.drain();
-        snapshot
+        snapshot.into_vec()
     }
 
     /// Takes what `other` holds, and gives nothing: the answer to one's vectors is the delta.

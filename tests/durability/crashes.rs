@@ -57,7 +57,7 @@ fn a_snapshot_stands_for_all_records_before_it() {
     host.set(ann, "k0", "w");
     let state = host.snapshot();
     let (id, later) = (host.id(), host.records.iter().filter(|(n, _)| *n > upto).map(|(_, bytes)| bytes.clone()));
-    host.disk = [snapshot].into_iter().chain(later).collect();
+    host.disk = [snapshot.into_vec()].into_iter().chain(later).collect();
     assert_eq!(host.disk.len(), 2);
     host.reopen();
     assert_eq!((host.id(), host.snapshot()), (id, state));

@@ -223,10 +223,11 @@ impl Output {
         room
     }
 
-    /// Makes everything that follows the room of `room` bytes at `start` one byte string.
-    pub(crate) fn wrap(&mut self, start: usize, room: usize) {
+    /// Makes everything that follows the room of `room` bytes at `start`, and `aside` bytes elsewhere, one byte string. How many
+    /// bytes its head has.
+    pub(crate) fn wrap(&mut self, start: usize, room: usize, aside: usize) -> usize {
         let end = self.bytes.len();
-        head(&mut self.bytes, BYTES, end.saturating_sub(start + room) as u64);
+        head(&mut self.bytes, BYTES, (end.saturating_sub(start + room) + aside) as u64);
         // The head was written behind what it belongs before.
         let head = self.bytes.len() - end;
         if head == room {
@@ -236,6 +237,7 @@ impl Output {
             self.bytes.get_mut(start..).unwrap_or_default().rotate_right(head);
             self.bytes.drain(start + head..start + head + room);
         }
+        head
     }
 
     /// What was written.

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The longest piece of a block that has others.
@@ -70,6 +71,12 @@ impl Block {
     /// How many bytes it has.
     pub(crate) fn len(&self) -> usize {
         self.text.len()
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 
@@ -139,11 +146,10 @@ impl Piece {
         if len.wrapping_sub(1) < PIECE_MAX { Some(len) } else { None }
     }
 
-    /// The bytes from its first to the last of another one of the same block, or its own last.
-    pub(crate) fn through(&self, last: &Self) -> &[u8] {
-        let Some(block) = &self.block else { return &[] };
+    /// The block, and where the bytes from its first to the last of another one of the same block stand in it.
+    pub(crate) fn through(&self, last: &Self) -> Option<(&Arc<Block>, Range<usize>)> {
         let end = usize::from(last.from) + usize::from(last.len);
-        block.text.as_bytes().get(usize::from(self.from)..end).unwrap_or_default()
+        Some((self.block.as_ref()?, usize::from(self.from)..end))
     }
 
     /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.

@@ -428,8 +428,8 @@ impl<'a> Span<'a> {
     /// Writes what was seen.
     #[inline(never)]
     fn end(&self, writer: &mut Writer) {
-        if let Some((first, last)) = self.ends {
-            writer.cbor.items(first.through(last));
+        if let Some((block, range)) = self.ends.and_then(|(first, last)| first.through(last)) {
+            writer.held(block, range);
         }
     }
 }

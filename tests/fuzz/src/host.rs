@@ -77,7 +77,7 @@ impl Host {
             match effect {
                 Effect::Persist { n, .. } => self.replica.persisted(n, NOW),
                 // What leaves is whole.
-                Effect::Transmit { bytes, .. } => drop(Frame::decode(&bytes).unwrap()),
+                Effect::Transmit { bytes, .. } => drop(Frame::decode(&bytes.into_vec()).unwrap()),
                 _ => {}
             }
         }

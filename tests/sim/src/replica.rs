@@ -114,6 +114,7 @@ impl Replica {
     /// See [`Core::compaction`].
     pub fn compaction(&mut self) -> (u64, Vec<u8>) {
         let (n, bytes) = self.core.compaction();
+        let bytes = bytes.into_vec();
         self.note("compaction", Vec::new, || json!({ "n": n, "bytes": blob(&bytes) }));
         (n, bytes)
     }

@@ -230,8 +230,10 @@ pub fn progress(progress: &Progress) -> Value {
 #[must_use]
 pub fn effect(effect: &Effect) -> Value {
     match effect {
-        Effect::Persist { n, bytes } => json!({ "kind": "persist", "n": n, "bytes": blob(bytes) }),
-        Effect::Transmit { link, bytes } => json!({ "kind": "transmit", "link": link.0, "bytes": blob(bytes) }),
+        Effect::Persist { n, bytes } => json!({ "kind": "persist", "n": n, "bytes": blob(&bytes.to_vec()) }),
+        Effect::Transmit { link, bytes } => {
+            json!({ "kind": "transmit", "link": link.0, "bytes": blob(&bytes.to_vec()) })
+        }
         Effect::Settled(wait) => json!({ "kind": "settled", "wait": wait.0 }),
         Effect::Forget(keys) => {
             let keys = keys

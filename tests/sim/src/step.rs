@@ -83,8 +83,8 @@ impl World {
                 return Alarm::raise(Kind::Contract, format!("n{node} never stops giving orders"));
             }
             match effect {
-                Effect::Persist { n, bytes } => self.persist(node, n, bytes, false)?,
-                Effect::Transmit { link, bytes } => self.transmit(node, link, bytes)?,
+                Effect::Persist { n, bytes } => self.persist(node, n, bytes.into_vec(), false)?,
+                Effect::Transmit { link, bytes } => self.transmit(node, link, bytes.into_vec())?,
                 Effect::Watch(watch) => self.fetch(node, watch)?,
                 Effect::Timeout(at) => self.nodes[node].arm(at, self.now),
                 Effect::Event(event) => self.event(node, event)?,

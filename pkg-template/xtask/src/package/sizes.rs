@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 345_600),
-    ("openReplica, inline", 369_600),
-    ("openReplica, workerd", 377_000),
+    ("the module", 350_000),
+    ("openReplica, inline", 375_000),
+    ("openReplica, workerd", 382_000),
     (".", 38_400),
     ("./browser", 9_000),
     ("./cloudflare", 35_300),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_800),
-    ("./bundle", 381_300),
+    ("./bundle", 387_000),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.

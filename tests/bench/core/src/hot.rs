@@ -110,7 +110,7 @@ impl Host {
         let mut message = Vec::new();
         while let Some(effect) = self.replica.poll() {
             if let Effect::Transmit { bytes, .. } = effect {
-                message = bytes;
+                message = bytes.into_vec();
             }
         }
         message
@@ -119,7 +119,8 @@ impl Host {
     /// Drains the effects; what is to be said, and on which link.
     fn said(&mut self) -> Vec<(LinkId, Vec<u8>)> {
         let effects = std::iter::from_fn(|| self.replica.poll());
-        let message = |effect| if let Effect::Transmit { link, bytes } = effect { Some((link, bytes)) } else { None };
+        let message =
+            |effect| if let Effect::Transmit { link, bytes } = effect { Some((link, bytes.into_vec())) } else { None };
         effects.filter_map(message).collect()
     }
 
