@@ -493,7 +493,7 @@ impl Replica {
     fn next_timeout(&self) -> Option<Millis> {
         let links = if self.is_blocked() { None } else { self.links.deadline() };
         let own = [self.waits.deadline(), self.service.deadline(), self.watches.deadline(), self.folds.deadline()];
-        own.into_iter().chain([self.calls.deadline(), links]).flatten().min()
+        [self.calls.deadline(), links].into_iter().chain(own).fold(None, sooner)
     }
 
     /// Whether anybody here is to be told which keys of a space have changed.
@@ -560,5 +560,13 @@ impl Replica {
             self.links.greet();
             self.fresh.push(Effect::Event(Event::Renamed { old, new }));
         }
+    }
+}
+
+/// The sooner of two times, where there are any.
+fn sooner(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

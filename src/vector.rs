@@ -86,7 +86,8 @@ impl VersionVector {
     /// The sequence of `replica`, 0 if none.
     #[must_use]
     pub fn get(&self, replica: ReplicaId) -> u64 {
-        self.find(replica).ok().and_then(|at| self.sequences.get(at)).copied().unwrap_or(0)
+        let place = self.ids.as_ref().and_then(|ids| ids.place(replica));
+        place.and_then(|at| self.sequences.get(at)).copied().unwrap_or(0)
     }
 
     /// Whether the write `dot` is in the past that this vector names.

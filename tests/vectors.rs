@@ -23,9 +23,10 @@ fn any_replica() -> impl Strategy<Value = ReplicaId> {
     (label, random).prop_map(|(label, random)| ReplicaId::new(&label, random).unwrap())
 }
 
-/// Entries over a few replicas, so that two vectors often meet; up to nine of them, so that both ways to join are taken.
+/// Entries over a few replicas, so that two vectors often meet; up to eleven of them, so that both ways to join and to look up are taken.
 fn entries() -> impl Strategy<Value = Model> {
-    prop::collection::btree_map(prop::sample::select(vec!["a", "ab", "b", "c", "d", "e", "f", "g", "h"]), 1u64..5, 0..9)
+    let labels = vec!["a", "ab", "b", "c", "d", "e", "f", "g", "h", "i", "k"];
+    prop::collection::btree_map(prop::sample::select(labels), 1u64..5, 0..12)
         .prop_map(|entries| entries.into_iter().map(|(label, sequence)| (replica(label), sequence)).collect())
 }
 

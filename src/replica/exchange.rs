@@ -114,7 +114,7 @@ impl Replica {
         gate: &mut Option<Gate>,
     ) -> Result<Said, SessionError> {
         let now = self.now;
-        let Some(frame) = frame else { return Ok(self.greet_anybody(gate)) };
+        let Some(mut frame) = frame else { return Ok(self.greet_anybody(gate)) };
         if client.is_none() {
             self.look_for_amnesia(&frame.messages);
         }
@@ -124,6 +124,12 @@ impl Replica {
         let from = frame.from;
         if client.is_none() {
             self.links.hear_of(from, &frame.messages, &self.store);
+        }
+        // Every answer begins with what is held here: that it was asked for makes no second one.
+        for message in &mut frame.messages {
+            if let Message::Hello { answer, .. } = message {
+                *answer = false;
+            }
         }
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
         let mut peer = self.links.recall(client, from, now);

@@ -59,10 +59,13 @@ impl Fleet {
     }
 
     pub(super) fn deadline(&self, sessions: bool) -> Option<Millis> {
+        if !self.heard || self.interval.is_none() {
+            return None;
+        }
         let next = (!self.changed.is_empty()).then_some(self.next);
         let touched = (!self.touched.is_empty()).then_some(self.touched_at);
         let renew = sessions.then_some(self.renew);
-        [next, touched, renew].into_iter().flatten().min().filter(|_| self.heard && self.interval.is_some())
+        [next, touched, renew].into_iter().flatten().min()
     }
 }
 

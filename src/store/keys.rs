@@ -59,11 +59,15 @@ struct Origin {
     alone: Option<Arc<Author>>,
 }
 
+/// So many origins are looked through one by one.
+const FEW_ORIGINS: usize = 8;
+
 /// The origins so far, in the order in which they came. Entries often have the origin of the one before, or the next one: then
 /// it is looked for in no map.
 #[derive(Default)]
 struct Origins {
     known: Vec<Origin>,
+    /// Only where there are many: to look through a few takes less.
     places: LiteMap<ReplicaId, usize>,
     last: usize,
 }
@@ -106,16 +110,31 @@ impl Origins {
     #[inline(never)]
     fn find(&mut self, id: ReplicaId) -> bool {
         let next = self.known.len();
-        self.last = *self.places.entry(id).or_insert(next);
+        self.last = if next < FEW_ORIGINS {
+            self.known.iter().position(|origin| origin.id == id).unwrap_or(next)
+        } else {
+            self.look_up(id)
+        };
         if self.last == next {
             self.known.push(Origin { id, place: 0, sequence: 0, key: usize::MAX, full: 0, known: 0, alone: None });
         }
         self.last == next
     }
 
+    #[inline(never)]
+    fn look_up(&mut self, id: ReplicaId) -> usize {
+        if self.places.is_empty() {
+            self.known.iter().zip(0..).for_each(|(origin, place)| _ = self.places.insert(origin.id, place));
+        }
+        *self.places.entry(id).or_insert(self.known.len())
+    }
+
     /// Up to where full entries reach, and bare dots.
     fn reach(self) -> (VersionVector, VersionVector) {
         let all = |sequence: fn(&Origin) -> u64| {
+            if self.places.is_empty() {
+                return self.known.iter().map(|origin| (origin.id, sequence(origin))).collect();
+            }
             let dots = self.places.iter().filter_map(|(id, at)| Some((*id, sequence(self.known.get(*at)?))));
             dots.collect()
         };

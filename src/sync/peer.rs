@@ -277,11 +277,11 @@ impl Peer {
             Gate::thin(&mut messages);
         }
         for message in messages {
-            let screened = match &self.gate {
-                Some(gate) => gate.screen(message, store),
-                None => Screened::Pass(message),
+            let Some(gate) = &self.gate else {
+                self.act(message, store, now, &mut step);
+                continue;
             };
-            match screened {
+            match gate.screen(message, store) {
                 Screened::Pass(message) => self.act(message, store, now, &mut step),
                 Screened::Refuse(space, error, dots) => step.refuse(space, error, dots),
                 Screened::Drop => {}

@@ -81,6 +81,13 @@ impl IdList {
         if self.is_long() { self.wire.get_or_init(|| self.written()) } else { &[] }
     }
 
+    /// Where an id stands. Few are looked through: that they are the same takes less to see than which of them comes first.
+    #[inline]
+    pub(super) fn place(&self, id: ReplicaId) -> Option<usize> {
+        let list = self.list();
+        if list.len() <= LONG { list.iter().position(|known| *known == id) } else { list.binary_search(&id).ok() }
+    }
+
     /// Where an id stands, or would.
     pub(crate) fn find(&self, id: ReplicaId) -> Result<usize, usize> {
         self.list().binary_search(&id)

@@ -86,7 +86,7 @@ impl Frame {
             let to = reader.optional(Reader::replica)?;
             let mut messages = Vec::with_capacity(count.min(FEW) as usize);
             for _ in 0..count {
-                messages.push(Message::decode(reader)?);
+                Message::decode(reader, &mut messages)?;
             }
             reader.end()?;
             Ok(Self { from, to, messages })
@@ -95,7 +95,8 @@ impl Frame {
 }
 
 impl Message {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, SessionError> {
+    /// Reads a message, and puts it behind those before: nowhere else is it moved.
+    fn decode(reader: &mut Reader<'_>, messages: &mut Vec<Self>) -> Result<(), SessionError> {
         let fields = reader.array()?.checked_sub(1).ok_or_else(|| SessionError::malformed("a message without kind"))?;
         let kind = reader.u64()?;
         let expected = match kind {
@@ -113,12 +114,13 @@ impl Message {
         if fields != expected {
             return Err(SessionError::malformed("a message with another number of fields"));
         }
-        Ok(match kind {
+        messages.push(match kind {
             HELLO => Self::Hello { protocol: reader.u64()?, answer: reader.bool()?, vectors: decode_vectors(reader)? },
             DELTA => Self::Delta(Delta::decode(reader)?),
             ACK => Self::Ack { space: reader.space()?, vector: reader.vector()? },
             _ => Self::decode_rare(reader, kind, fields)?,
-        })
+        });
+        Ok(())
     }
 
     /// What a conversation consists of stands by itself: an engine compiles it again, while it runs, once it is hot, and that takes
