@@ -88,6 +88,8 @@ export class Driver {
   readonly #effects = new Effects();
   readonly #waits: Waits;
   readonly #sinks = new Map<number, Sink>();
+  /** Who was attached last, under the number `#links`: mostly a reply, which is there before anybody else is attached. */
+  #latest: Sink | undefined;
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new HeldSessions((held) => this.#free(held));
   /** The events to which somebody listens. */
@@ -245,8 +247,9 @@ export class Driver {
   /** A link number for a sink. */
   attach(sink: Sink): number {
     this.check();
+    if (this.#latest !== undefined) this.#sinks.set(this.#links, this.#latest);
+    this.#latest = sink;
     this.#links += 1;
-    this.#sinks.set(this.#links, sink);
     return this.#links;
   }
 
@@ -258,12 +261,19 @@ export class Driver {
 
   /** The link is no more. */
   detach(link: number): void {
-    if (this.#sinks.delete(link)) this.#unlessOver((core, now) => core.linkDown(link, now));
+    if (this.forgo(link)) this.#unlessOver((core, now) => core.linkDown(link, now));
   }
 
-  /** The reply to one exchange has come, or is not waited for: of its link the core keeps nothing. */
-  forgo(link: number): void {
-    this.#sinks.delete(link);
+  /** The reply to one exchange has come, or is not waited for: of its link the core keeps nothing. Whether it was there. */
+  forgo(link: number): boolean {
+    if (link !== this.#links) return this.#sinks.delete(link);
+    const known = this.#latest !== undefined;
+    this.#latest = undefined;
+    return known;
+  }
+
+  #sink(link: number): Sink | undefined {
+    return link === this.#links ? this.#latest : this.#sinks.get(link);
   }
 
   /** Keeps a session of the core's until its handle is let go of, by hand or by the garbage collector. */
@@ -326,7 +336,7 @@ export class Driver {
       case 'persist':
         return this.#journal?.push(effect.n, effect.bytes);
       case 'transmit':
-        return this.#sinks.get(effect.link)?.send(effect.bytes);
+        return this.#sink(effect.link)?.send(effect.bytes);
       case 'settled':
         return this.#waits.settle(effect.wait, () => this.call((core) => core.take(effect.wait)));
       case 'watch':
@@ -343,7 +353,7 @@ export class Driver {
       case 'callOver':
         return this.calls?.over(effect.call);
       case 'close':
-        return this.#sinks.get(effect.link)?.fail(fromCore(effect.error) ?? invalid('the link was closed', effect.error));
+        return this.#sink(effect.link)?.fail(fromCore(effect.error) ?? invalid('the link was closed', effect.error));
       case 'event':
         return this.#tell(effect.event);
     }
@@ -446,7 +456,7 @@ export class Driver {
     this.#waits.end(error);
     for (const stop of [...this.queries.values()]) stop(error);
     for (const close of [...this.closers]) close();
-    for (const teller of [...this.#sinks.values(), ...this.#watches.values()]) teller.fail(error);
+    for (const teller of [...this.#sinks.values(), this.#latest, ...this.#watches.values()]) teller?.fail(error);
     this.#sinks.clear();
     this.#watches.clear();
     for (const raw of [...this.#sessions.clear(), this.#parts.core]) discard(raw);

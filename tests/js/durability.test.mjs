@@ -59,6 +59,38 @@ test('while storage is slow nothing of a write escapes: no message, no token, no
   assert.equal(replica.status.pending, 0);
 });
 
+test('replies that wait for storage at once each reach who has asked, and so does the end', async (t) => {
+  const storage = new TestStorage();
+  const replica = await open(t, { storage });
+  const one = await open(t);
+  const two = await open(t);
+  const session = replica.session();
+  await session.set('old', 1);
+  const greetings = await Promise.all([one, two].map((asks) => asks.exchange(new Uint8Array())));
+  const ask = () => greetings.map((greeting) => replica.exchange(greeting));
+
+  storage.hold();
+  session.sync.set('new', 2);
+  session.satisfied();
+  const link = tap();
+  const [first, second] = ask();
+  await replica.connect(link).ready;
+  const third = replica.exchange(new Uint8Array());
+  storage.release();
+  for (const [asks, reply] of [[one, first], [two, second], [one, third]]) await asks.exchange(await within(reply, 'a reply'));
+  for (const asks of [one, two]) assert.equal(asks.session().sync.get('new'), 2);
+  await turn();
+  assert.ok(link.sent.length > 0, 'and what is said on a link reaches that');
+
+  storage.hold();
+  session.sync.set('newer', 3);
+  session.satisfied();
+  const ends = ask().map((reply) => rejection(reply));
+  void replica.close();
+  for (const end of ends) assert.equal((await within(end, 'the end')).code, 'REPLICA_CLOSED');
+  storage.release();
+});
+
 test('records that come while one is being written go to storage as one group', async (t) => {
   const storage = new TestStorage();
   const replica = await open(t, { storage });
