@@ -8,6 +8,7 @@
 pub(crate) mod cbor;
 mod reader;
 mod rope;
+mod source;
 mod table;
 
 use alloc::sync::Arc;
@@ -18,6 +19,8 @@ use self::cbor::Output;
 pub use self::reader::Reader;
 pub use self::rope::Rope;
 use self::rope::Span;
+pub use self::source::Source;
+pub(crate) use self::source::{Beyond, Section, part};
 pub(crate) use self::table::Ids;
 use self::table::{Replicas, Table};
 use crate::id::{ReplicaId, SessionId, Space};

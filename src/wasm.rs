@@ -15,6 +15,7 @@ mod password;
 mod replica;
 mod session;
 mod shape;
+mod told;
 
 use alloc::rc::Rc;
 use core::cell::RefCell;

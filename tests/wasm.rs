@@ -317,7 +317,7 @@ fn nothing_leaves_before_storage_has_it() {
     assert!(replica.take(wait as u32).unwrap().is_string());
 
     let again = open(r#"{"label":"a","durable":true}"#, 3);
-    again.load(&Uint8Array::from(at(records[0], "bytes")).to_vec(), NOW).unwrap();
+    again.load(&Uint8Array::from(at(records[0], "bytes")), NOW).unwrap();
     assert_eq!(again.id().unwrap(), replica.id().unwrap());
     let there = self::session(&again, "{}");
     assert_eq!(text_at(&there.get("a", PLAIN, -1.0, NOW).unwrap(), "value"), "1");
@@ -395,7 +395,7 @@ fn errors_are_objects_of_the_table() {
         ("KEY_INVALID", own.get(&long, PLAIN, -1.0, NOW).err()),
         ("ARGUMENT_INVALID", own.list(json("7"), PLAIN, -1.0, NOW).err()),
         ("MESSAGE_MALFORMED", replica.receive(1, &[1, 2, 3], NOW).err()),
-        ("MESSAGE_MALFORMED", replica.restore(&[], NOW).err()),
+        ("MESSAGE_MALFORMED", replica.restore(&Uint8Array::new_with_length(0), NOW).err()),
         ("TOKEN_INVALID", replica.inspect_token("nonsense").err()),
         ("ARGUMENT_INVALID", Replica::new(json(r#"{"label":"Not A Label"}"#), None, NOW).err()),
         ("ARGUMENT_INVALID", replica.session(json(r#"{"onStale":"guess"}"#), NOW).err()),

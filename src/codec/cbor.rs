@@ -318,9 +318,14 @@ impl<'b> Input<'b> {
         text(self.take(len)?)
     }
 
+    /// The length of bytes, which are next.
+    pub(crate) fn bytes_len(&mut self) -> Option<u64> {
+        self.of(BYTES)
+    }
+
     /// Bytes.
     pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
-        let len = self.of(BYTES)?;
+        let len = self.bytes_len()?;
         self.take(len)
     }
 

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::codec::VERSION;
 use crate::codec::cbor::Input;
 use crate::codec::table::Ids;
+use crate::codec::{Beyond, Section, VERSION};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::{ReplicaId, SEQUENCE_MAX, SessionId, Space};
 use crate::vector::VersionVector;
@@ -28,6 +28,8 @@ pub struct Reader<'b> {
     /// How many of them are looked up as bytes before all are taken apart; none: they are.
     looks: u8,
     items: u64,
+    /// Where there is more of the frame than was handed in.
+    pub(crate) beyond: Option<&'b Beyond<'b>>,
     /// How many bytes keys may share with those before them: read, each has them for itself.
     pub(crate) shared_bytes: usize,
 }
@@ -78,7 +80,7 @@ impl<'b> Reader<'b> {
     #[inline(always)]
     fn new(frame: &'b [u8]) -> Self {
         let (cbor, ids, shared_bytes) = (Input::new(frame), Ids::default(), usize::MAX);
-        Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, shared_bytes }
+        Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, beyond: None, shared_bytes }
     }
 
     /// Reads what stands before the body.
@@ -132,7 +134,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED` if bytes follow.
     pub fn end(&self) -> Result<(), SessionError> {
-        if self.left() == 0 { Ok(()) } else { Err(SessionError::malformed("bytes after the end")) }
+        let ends = self.left() == 0 && self.beyond.is_none();
+        if ends { Ok(()) } else { Err(SessionError::malformed("bytes after the end")) }
     }
 
     /// Reads the head of an array of definite length. A length beyond the bytes that are left is refused: each item
@@ -385,9 +388,24 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`.
-    pub(crate) fn sequence_of_ids(&mut self) -> Result<(Input<'b>, &Ids, &mut usize), SessionError> {
+    pub(crate) fn sequence_of_ids(&mut self) -> Result<(Section<'b>, &Ids, &mut usize), SessionError> {
         self.settle();
-        Ok((Input::new(self.bytes()?), &self.ids, &mut self.shared_bytes))
+        let section = if self.beyond.is_some() { self.section_beyond() } else { None };
+        let section = match section {
+            Some(section) => section,
+            None => Section::of(self.bytes()?),
+        };
+        Ok((section, &self.ids, &mut self.shared_bytes))
+    }
+
+    /// The byte string that is next, if it ends beyond what was handed in.
+    #[inline(never)]
+    fn section_beyond(&mut self) -> Option<Section<'b>> {
+        let mut cbor = self.cbor;
+        let len = cbor.bytes_len().filter(|len| *len > cbor.left() as u64)?;
+        let (section, behind) = self.beyond?.section(cbor, len)?;
+        (self.cbor, self.beyond) = (behind, None);
+        Some(section)
     }
 
     const fn left(&self) -> usize {

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::{Replica, journal};
-use crate::codec::Rope;
+use crate::codec::{Rope, Source};
 use crate::error::{ErrorCode, SessionError};
 use crate::id::SessionId;
 use crate::store::fence::Fence;
@@ -21,8 +21,16 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH` for damaged bytes; `STALE_REPLICA` if a record before is missing. The
     /// frame is not taken.
     pub fn load(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.load_from(&bytes, now)
+    }
+
+    /// As [`Replica::load`], of bytes that lie elsewhere.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn load_from(&mut self, source: &dyn Source, now: Millis) -> Result<(), SessionError> {
         self.now = now;
-        let frame = Frame::decode(bytes)?;
+        let frame = Frame::decode_from(source)?;
         let resets = frame.messages.iter().any(|message| matches!(message, Message::Reset));
         if resets && self.sessions.iter().next().is_some() {
             let cause = "a record that replaces the state is taken back before a session opens, not after";
@@ -52,8 +60,16 @@ impl Replica {
     /// # Errors
     /// As [`Replica::load`].
     pub fn restore(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.restore_from(&bytes, now)
+    }
+
+    /// As [`Replica::restore`], of bytes that lie elsewhere.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn restore_from(&mut self, source: &dyn Source, now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = Frame::decode(bytes)?;
+        let frame = Frame::decode_from(source)?;
         // Whose ids those were, and what was replaced there once, does not matter here.
         let aside = |message: &Message| matches!(message, Message::Reset | Message::Bind { .. });
         self.join_messages(frame.messages.into_iter().filter(|message| !aside(message)).collect())?;
@@ -67,8 +83,16 @@ impl Replica {
     /// # Errors
     /// As [`Replica::load`].
     pub fn absorb(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+        self.absorb_from(&bytes, now)
+    }
+
+    /// As [`Replica::absorb`], of bytes that lie elsewhere.
+    ///
+    /// # Errors
+    /// As [`Replica::load`].
+    pub fn absorb_from(&mut self, source: &dyn Source, now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = Frame::decode(bytes)?;
+        let frame = Frame::decode_from(source)?;
         self.look_for_amnesia(&frame.messages);
         self.folds.keep_pasts(&self.store);
         // That state was once replaced as a whole does not undo what is held here.

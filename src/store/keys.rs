@@ -10,6 +10,7 @@
 mod column;
 mod decode;
 mod encode;
+mod skim;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -12,7 +12,9 @@ use super::convert::{answer, change, duration, millis, progress};
 use super::effects::{Sink, hand_over, joined};
 use super::error::argument;
 use super::shape::object;
+use super::told::Told;
 use super::{Session, Shared, inspect, memory, options};
+use crate::codec::Source;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::io::{CallId, Interest, LinkId, Progress, Terms, WaitId, WatchId};
 use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
@@ -63,9 +65,10 @@ impl Replica {
     ///
     /// # Errors
     /// As the core's `load`.
-    pub fn load(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
-        borrow(&self.core)?.load(bytes, millis(now))
+    pub fn load(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
+        let bytes = Told::of(bytes);
+        memory::expect(bytes.size());
+        borrow(&self.core)?.load_from(&bytes, millis(now))
     }
 
     /// The id under which the replica writes now.
@@ -536,18 +539,20 @@ impl Replica {
     ///
     /// # Errors
     /// As the core's `restore`; state is unchanged.
-    pub fn restore(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
-        borrow(&self.core)?.restore(bytes, millis(now))
+    pub fn restore(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
+        let bytes = Told::of(bytes);
+        memory::expect(bytes.size());
+        borrow(&self.core)?.restore_from(&bytes, millis(now))
     }
 
     /// Joins what a replica of the same place has left behind, under the own id.
     ///
     /// # Errors
     /// As the core's `absorb`; state is unchanged.
-    pub fn absorb(&self, bytes: &[u8], now: f64) -> Result<(), SessionError> {
-        memory::expect(bytes.len());
-        borrow(&self.core)?.absorb(bytes, millis(now))
+    pub fn absorb(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
+        let bytes = Told::of(bytes);
+        memory::expect(bytes.size());
+        borrow(&self.core)?.absorb_from(&bytes, millis(now))
     }
 
     /// Takes a new id and keeps everything else.

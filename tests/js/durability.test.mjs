@@ -347,6 +347,35 @@ test('a snapshot that is damaged changes nothing', async (t) => {
   assert.deepEqual(paris.inspect().vectors, {});
 });
 
+test('a long snapshot is taken out of whatever it lies in, portion by portion, or not at all', async (t) => {
+  const [tokyo, paris, rome] = await openAll(t, ['tokyo', 'paris', 'rome']);
+  const session = tokyo.session();
+  const values = Array.from({ length: 6_000 }, (_, at) => (at % 1_000 === 7 ? 'long – '.repeat(40_000) : `ünïcödé ${at} `.repeat(5)));
+  for (const [at, value] of values.entries()) session.sync.set(`key ${at}`, value);
+  session.satisfied();
+  const snapshot = tokyo.snapshot();
+  const { id } = paris;
+  // A view with other bytes around it.
+  const around = Buffer.alloc(snapshot.length + 20, 0xff);
+  const within = around.subarray(7, 7 + snapshot.length);
+  within.set(snapshot);
+  for (const at of [0.3, 0.6, 0.99]) {
+    const bad = Uint8Array.from(within);
+    bad.fill(0xff, Math.floor(bad.length * at), Math.floor(bad.length * at) + 5);
+    assert.equal((await rejection(paris.restore(bad))).code, 'MESSAGE_MALFORMED');
+    assert.equal((await rejection(paris.restore(within.subarray(0, bad.length * at)))).code, 'MESSAGE_MALFORMED');
+  }
+  assert.equal(paris.id, id);
+  assert.deepEqual(paris.inspect().vectors, {});
+  const shared = new Uint8Array(new SharedArrayBuffer(snapshot.length));
+  shared.set(snapshot);
+  for (const [replica, bytes] of [[paris, within], [rome, shared]]) {
+    await replica.restore(bytes);
+    const there = replica.session().sync;
+    for (const [at, value] of values.entries()) assert.equal(there.get(`key ${at}`), value);
+  }
+});
+
 test('a replica that has forgotten its own writes takes a new id before the next one', async (t) => {
   const disk = new Disk();
   const tokyo = await open(t, { id: 'tokyo', storage: new TestStorage(disk) });

@@ -1,6 +1,7 @@
 //! Damaged, hostile and contradictory bytes: an error, an unchanged state, no panic, no memory by a claimed length.
 
 use super::any::any_frame;
+use super::window::Window;
 use super::*;
 use common::host::{Host, SYNC};
 use common::{START, batch, code, edge, put, stored};
@@ -42,8 +43,8 @@ fn digest(host: &mut Host) -> (ReplicaId, Vec<u8>) {
 /// A way in which bytes come into a replica.
 type Door = fn(&mut Host, &[u8]) -> Result<(), SessionError>;
 
-/// The four there are.
-fn doors() -> [(&'static str, Door); 4] {
+/// All there are.
+fn doors() -> [(&'static str, Door); 6] {
     [
         ("receive", |host, bytes| host.receive(LINK, bytes)),
         ("exchange", |host, bytes| host.try_exchange(bytes).map(drop)),
@@ -53,6 +54,8 @@ fn doors() -> [(&'static str, Door); 4] {
             host.drain();
             result
         }),
+        ("load through a window", |host, bytes| host.replica.load_from(&Window::of(bytes, 100), START)),
+        ("absorb through a window", |host, bytes| host.replica.absorb_from(&Window::of(bytes, 200), START)),
     ]
 }
 

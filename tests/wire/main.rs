@@ -20,6 +20,7 @@ mod damage;
 mod golden;
 mod round_trip;
 mod size;
+mod window;
 
 use edge_session::id::{Dot, ReplicaId, SessionId, Space};
 use edge_session::identity::Secret;

@@ -73,6 +73,18 @@ pub(super) fn read(input: &mut Input<'_>, count: usize, column: &mut Vec<i64>) -
     Some(())
 }
 
+/// Passes over a column of so many numbers.
+pub(super) fn skim(input: &mut Input<'_>, count: u64) -> Option<()> {
+    let mut left = count;
+    while left > 0 {
+        let stretch = input.i64()?;
+        let some = stretch.unsigned_abs();
+        left = left.checked_sub(some).filter(|_| some > 0)?;
+        (0..if stretch > 0 { 1 } else { some }).try_for_each(|_| input.skip())?;
+    }
+    Some(())
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use proptest::prelude::*;

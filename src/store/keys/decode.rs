@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::skim::skim;
 use super::{
     BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, column,
     is_edge, run_text,
@@ -35,26 +36,24 @@ pub(crate) struct Decoded {
 /// # Errors
 /// `MESSAGE_MALFORMED`.
 pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, SessionError> {
-    let (input, ids, shared) = reader.sequence_of_ids()?;
+    let (section, ids, shared) = reader.sequence_of_ids()?;
     let mut keys = Keys::new();
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
-    let bytes = Vec::with_capacity(room(input.left()));
+    let bytes = Vec::with_capacity(room(section.len()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
     let (authors, columns) = (Vec::new(), Default::default());
-    let mut decoding = Decoding { input, ids, shared, text, settled, clock, latest, origins, authors, columns };
-    while decoding.input.left() > 0 {
-        let read = if decoding.input.is_text() { decoding.run(&mut keys) } else { decoding.key(&mut keys) };
-        read.map_err(SessionError::malformed)?;
-    }
-    decoding.close(&mut keys).map_err(SessionError::malformed)?;
+    let mut decoding = Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, columns };
+    let read = section.each(|input, beyond| decoding.portion(input, beyond, &mut keys));
+    read.and_then(|()| decoding.close(&mut keys, 0)).map_err(SessionError::malformed)?;
     keys.fit();
     let (latest, (full, known)) = (decoding.latest, decoding.origins.reach());
     Ok(Decoded { keys, full, known, latest })
 }
 
 /// Keys that are being read. What is wrong is told by its name alone: an error of its own takes more than reading.
-struct Decoding<'a, 'b> {
-    input: Input<'b>,
+struct Decoding<'a> {
+    /// How many bytes follow those that are being read.
+    beyond: usize,
     ids: &'a Ids,
     /// How many bytes keys may still share.
     shared: &'a mut usize,
@@ -215,23 +214,30 @@ fn last_key<'a>(
 /// That something else stands there.
 const DAMAGED: &str = "an entry";
 
-impl<'b> Decoding<'_, 'b> {
+impl Decoding<'_> {
+    /// Reads what lies whole in a portion that so many bytes follow. How many bytes it has left.
+    #[inline(never)]
+    fn portion(&mut self, mut input: Input<'_>, beyond: usize, keys: &mut Keys) -> Result<usize, &'static str> {
+        self.beyond = beyond;
+        while input.left() > 0 && (beyond == 0 || skim(input).is_some()) {
+            if input.is_text() { self.run(&mut input, keys)? } else { self.key(&mut input, keys)? }
+        }
+        Ok(input.left())
+    }
+
     /// Reads the next key with its set.
     #[inline(always)]
-    fn key(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
+    fn key(&mut self, from: &mut Input<'_>, keys: &mut Keys) -> Result<(), &'static str> {
         // What is read from stays in registers as long as nobody else is handed it.
-        let mut input = self.input;
+        let mut input = *from;
         let shared = input.near_i64().ok_or(DAMAGED)?;
-        let (shared, count) = if shared < 0 {
-            (-1 - shared, self.aside(&mut input, |decoding| decoding.input.u64()).ok_or(DAMAGED)?)
-        } else {
-            (shared, 1)
-        };
+        let (shared, count) =
+            if shared < 0 { (-1 - shared, aside(&mut input, Input::u64).ok_or(DAMAGED)?) } else { (shared, 1) };
         let shared = usize::try_from(shared).map_err(|_| "a key's prefix")?;
         *self.shared = self.shared.checked_sub(shared).ok_or("keys that share more than any message has")?;
         let suffix = input.near_text_bytes().ok_or("a key")?;
         if shared.saturating_add(suffix.len()) > PIECE_MAX {
-            self.close(keys)?;
+            self.close(keys, input.left())?;
         }
         let (key, at) = (self.text.turn_to(shared, suffix)?, keys.len());
         // The count is a claim of the sender's: a list grows with what is really there.
@@ -247,17 +253,18 @@ impl<'b> Decoding<'_, 'b> {
             several.push(listed);
             left -= 1;
         };
-        self.input = input;
+        *from = input;
         // As many more as there are if each takes 64 bytes: what is there bounds it, and no claim.
-        keys.put(key, set, input.left() / 64);
-        if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) }
+        keys.put(key, set, (input.left() + self.beyond) / 64);
+        if self.text.is_full() || keys.is_part_full() { self.close(keys, input.left()) } else { Ok(()) }
     }
 
     /// Reads a run of keys with one entry each, and maybe a bare dot before it. Their text becomes a block as it is, unless it is short.
     #[inline(never)]
-    fn run(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
-        let area = self.input.text().ok_or("text")?;
-        let head = self.input.u64().ok_or(DAMAGED)?;
+    fn run(&mut self, from: &mut Input<'_>, keys: &mut Keys) -> Result<(), &'static str> {
+        let mut input = *from;
+        let area = input.text().ok_or("text")?;
+        let head = input.u64().ok_or(DAMAGED)?;
         let kind = head % HEADS / 4;
         if !matches!(kind, TEXT | JSON) || area.len() > BLOCK_MAX {
             return Err("a run of something else");
@@ -265,9 +272,8 @@ impl<'b> Decoding<'_, 'b> {
         let origin = self.origins.at_place(head / HEADS, self.ids);
         let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
         let (mut sequence, mut full) = (origin.sequence, origin.full);
-        let author = if head & HAS_SESSION == 0 { self.alone(number) } else { self.author(number) }?;
-        let known = if head & HAS_KNOWN == 0 { None } else { Some(self.other_origin(number)?) };
-        let mut input = self.input;
+        let author = if head & HAS_SESSION == 0 { self.alone(number) } else { self.author(&mut input, number) }?;
+        let known = if head & HAS_KNOWN == 0 { None } else { Some(self.other_origin(&mut input, number)?) };
         let count = input.u64().and_then(|count| usize::try_from(count).ok());
         let count = count
             .filter(|count| (RUN_KEYS..=area.len() / run_text(known.is_some())).contains(count))
@@ -275,14 +281,14 @@ impl<'b> Decoding<'_, 'b> {
         for column in self.columns.iter_mut().take(if known.is_some() { 5 } else { 4 }) {
             column::read(&mut input, count, column).ok_or("a column")?;
         }
-        self.input = input;
+        *from = input;
         // A short text is gathered with others: a block for each would weigh as much as what is in it.
         let block = if area.len() < SMALL && self.text.bytes.len() < BLOCK && keys.has_room_in_part(count) {
             None
         } else {
             // What was gathered before has a block of its own.
             if self.settled < keys.len() {
-                self.close(keys)?;
+                self.close(keys, input.left())?;
             }
             Some(Block::in_pieces(area))
         };
@@ -318,7 +324,7 @@ impl<'b> Decoding<'_, 'b> {
             let entry = DataEntry::by(Arc::clone(&author), sequence, clock, text_of(kind, text), None);
             (name, ListedSet::of(Listed::Entry(entry)))
         });
-        keys.put_run(pairs, count, input.left() / 64);
+        keys.put_run(pairs, count, (input.left() + self.beyond) / 64);
         keys.count_run(count, area.len(), longest, known.is_some());
         (self.clock, self.latest) = (clock, Hlc::from_bits(latest));
         if let Some(origin) = self.origins.known.get_mut(number) {
@@ -329,7 +335,7 @@ impl<'b> Decoding<'_, 'b> {
         }
         if block.is_none() {
             self.text.take_run(area, last);
-            return if self.text.is_full() || keys.is_part_full() { self.close(keys) } else { Ok(()) };
+            return if self.text.is_full() || keys.is_part_full() { self.close(keys, input.left()) } else { Ok(()) };
         }
         self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
         self.settled = keys.len();
@@ -359,22 +365,23 @@ impl<'b> Decoding<'_, 'b> {
 
     /// Which origin is named next, another one than that of this number.
     #[inline(never)]
-    fn other_origin(&mut self, number: usize) -> Result<usize, &'static str> {
-        let place = self.input.u64().ok_or(DAMAGED)?;
+    fn other_origin(&mut self, input: &mut Input<'_>, number: usize) -> Result<usize, &'static str> {
+        let place = input.u64().ok_or(DAMAGED)?;
         let (_, other) = self.origins.at_place(place, self.ids).ok_or("a replica id that is not in the table")?;
         if other == number { Err("an origin listed twice") } else { Ok(other) }
     }
 
-    /// Makes a block of the texts of the keys that were put since the last one, which are of one part.
+    /// Makes a block of the texts of the keys that were put since the last one, which are of one part. `left`: how many bytes of
+    /// the portion are not read yet.
     #[inline(never)]
-    fn close(&mut self, keys: &mut Keys) -> Result<(), &'static str> {
-        keys.settle(self.settled, &self.text.close(self.input.left()).ok_or("text")?);
+    fn close(&mut self, keys: &mut Keys, left: usize) -> Result<(), &'static str> {
+        keys.settle(self.settled, &self.text.close(left + self.beyond).ok_or("text")?);
         self.settled = keys.len();
         Ok(())
     }
 
     #[inline(always)]
-    fn listed(&mut self, input: &mut Input<'b>, key: usize) -> Result<Listed, &'static str> {
+    fn listed(&mut self, input: &mut Input<'_>, key: usize) -> Result<Listed, &'static str> {
         let head = input.near_u64().ok_or(DAMAGED)?;
         let (kind, flags) = (head % HEADS / 4, head % 4);
         let origin = self.origins.at_place(head / HEADS, self.ids);
@@ -401,37 +408,21 @@ impl<'b> Decoding<'_, 'b> {
         self.latest = self.latest.max(Hlc::from_bits(clock));
         let content = match kind {
             TEXT | JSON => text_of(kind, self.value(input)?),
-            _ => self.aside(input, |decoding| decoding.rare(kind))?,
+            _ => aside(input, |input| rare(input, kind))?,
         };
-        let of_session = |decoding: &mut Self| decoding.author(number);
-        let author = if flags & HAS_SESSION == 0 { self.alone(number) } else { self.aside(input, of_session) }?;
-        let ends = if flags & HAS_EXPIRY == 0 { None } else { Some(self.aside(input, Self::expiry)?) };
+        let author = if flags & HAS_SESSION == 0 {
+            self.alone(number)
+        } else {
+            aside(input, |input| self.author(input, number))
+        }?;
+        let ends = if flags & HAS_EXPIRY == 0 { None } else { Some(aside(input, |input| expiry(input, clock))?) };
         Ok(Listed::Entry(DataEntry::by(author, sequence, Hlc::from_bits(clock), content, ends)))
     }
 
     /// Reads the text of a value.
     #[inline(always)]
-    fn value(&mut self, input: &mut Input<'b>) -> Result<Text, &'static str> {
+    fn value(&mut self, input: &mut Input<'_>) -> Result<Text, &'static str> {
         self.text.value(input.near_text_bytes().ok_or("text")?)
-    }
-
-    /// Lets what is rare read on.
-    #[inline(always)]
-    fn aside<T>(&mut self, input: &mut Input<'b>, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.input = *input;
-        let read = read(self);
-        *input = self.input;
-        read
-    }
-
-    /// What is no text.
-    #[inline(never)]
-    fn rare(&mut self, kind: u64) -> Result<Content, &'static str> {
-        match kind {
-            TOMBSTONE => Ok(Content::Tombstone),
-            BYTES => Ok(Content::Bytes(self.input.bytes().ok_or("bytes")?.into())),
-            _ => Err("an unknown kind of entry"),
-        }
     }
 
     /// Whoever writes for no session at the origin of this number.
@@ -444,8 +435,8 @@ impl<'b> Decoding<'_, 'b> {
 
     /// Whoever writes for the session that is named next, at the origin of this number.
     #[inline(never)]
-    fn author(&mut self, origin: usize) -> Result<Arc<Author>, &'static str> {
-        let place = self.input.near_u64().ok_or(DAMAGED)?;
+    fn author(&mut self, input: &mut Input<'_>, origin: usize) -> Result<Arc<Author>, &'static str> {
+        let place = input.near_u64().ok_or(DAMAGED)?;
         match usize::try_from(place).ok().and_then(|place| self.authors.get(place)) {
             Some(Some((by, author))) if *by == origin => Ok(Arc::clone(author)),
             Some(_) | None => self.new_author(place, origin),
@@ -465,13 +456,32 @@ impl<'b> Decoding<'_, 'b> {
         self.authors.get_mut(place).into_iter().for_each(|held| *held = Some((origin, Arc::clone(&author))));
         Ok(author)
     }
+}
 
-    /// The end of the entry whose clock was read last.
-    #[inline(never)]
-    fn expiry(&mut self) -> Result<Millis, &'static str> {
-        let end = apply(Hlc::from_bits(self.clock).millis(), self.input.i64().ok_or(DAMAGED)?);
-        if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
+/// Lets what is rare read on.
+#[inline(always)]
+fn aside<'b, T>(input: &mut Input<'b>, read: impl FnOnce(&mut Input<'b>) -> T) -> T {
+    let mut apart = *input;
+    let read = read(&mut apart);
+    *input = apart;
+    read
+}
+
+/// What is no text.
+#[inline(never)]
+fn rare(input: &mut Input<'_>, kind: u64) -> Result<Content, &'static str> {
+    match kind {
+        TOMBSTONE => Ok(Content::Tombstone),
+        BYTES => Ok(Content::Bytes(input.bytes().ok_or("bytes")?.into())),
+        _ => Err("an unknown kind of entry"),
     }
+}
+
+/// The end of an entry of this clock.
+#[inline(never)]
+fn expiry(input: &mut Input<'_>, clock: u64) -> Result<Millis, &'static str> {
+    let end = apply(Hlc::from_bits(clock).millis(), input.i64().ok_or(DAMAGED)?);
+    if end <= MILLIS_MAX { Ok(end) } else { Err("an expiry out of range") }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

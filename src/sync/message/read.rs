@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::codec::Reader;
+use crate::codec::{Beyond, Reader, Source, part};
 use crate::error::SessionError;
 use crate::id::{Dot, Space};
 use crate::identity::Secret;
@@ -55,7 +55,7 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(SessionError::malformed("a message longer than any that a replica sends"));
         }
-        Self::read(bytes, most, known, FRAME_BYTES_MAX)
+        Self::read(bytes, None, most, known, FRAME_BYTES_MAX)
     }
 
     /// Reads a frame as a whole.
@@ -63,17 +63,40 @@ impl Frame {
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
     pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
-        Self::read(bytes, u64::MAX, None, usize::MAX)
+        Self::read(bytes, None, u64::MAX, None, usize::MAX)
     }
 
-    fn read(
-        bytes: &[u8],
+    /// Reads a frame that lies elsewhere, as far as it can be through a window.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
+    #[inline(never)]
+    pub fn decode_from(source: &dyn Source) -> Result<Self, SessionError> {
+        if let Some(bytes) = source.whole() {
+            return Self::decode(bytes);
+        }
+        let (size, first) = (source.size(), source.size().min(source.window()));
+        let mut bytes = part(source, 0, first);
+        if first < size {
+            let beyond = Beyond::new(source, first);
+            if let Ok(frame) = Self::read(&bytes, Some(&beyond), u64::MAX, None, usize::MAX) {
+                return Ok(frame);
+            }
+            bytes = part(source, 0, size);
+        }
+        Self::decode(&bytes)
+    }
+
+    #[inline(never)]
+    fn read<'b>(
+        bytes: &'b [u8],
+        beyond: Option<&'b Beyond<'b>>,
         most: u64,
         known: Option<(&Space, &VersionVector)>,
         shared: usize,
     ) -> Result<Self, SessionError> {
         Reader::within(bytes, known.map(|(_, vector)| vector), |reader| {
-            reader.shared_bytes = shared;
+            (reader.beyond, reader.shared_bytes) = (beyond, shared);
             if let Some((space, _)) = known {
                 reader.foresee(space);
             }
