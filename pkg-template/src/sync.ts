@@ -128,8 +128,10 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   /** An object that takes the place of another in the log is copied, so that of all but the last no text is ever made. */
-  #encode(key: string, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
-    const holds = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined && this.#front.holds(this.#handle.copies, key);
+  #encode(key: unknown, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
+    const logged = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined;
+    // What is no key is refused where it is looked at, once the value is.
+    const holds = logged && typeof key === 'string' && this.#front.holds(this.#handle.copies, key);
     if (!holds) return encode(value);
     const held = hold(value);
     if (typeof held.value === 'string') this.#front.unheld();

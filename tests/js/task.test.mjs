@@ -35,6 +35,11 @@ test('a key that is none is refused behind writes that are accepted, and takes n
   busy(ann);
   for (let n = 0; n < 20; n += 1) ann.sync.set(`key ${n}`, `${n}`);
   assert.equal(thrown(() => ann.sync.set('', 'no key')).code, 'KEY_INVALID');
+  for (const none of [5, null, undefined, Symbol('key'), ['key 1'], new String('key 1'), { toString: () => 'key 1' }, '', '\ud800']) {
+    for (const value of ['text', { an: 'object' }, 7]) assert.equal(thrown(() => ann.sync.set(none, value)).code, 'KEY_INVALID');
+    for (const call of ['get', 'delete', 'entry']) assert.equal(thrown(() => ann.sync[call](none)).code, 'KEY_INVALID', call);
+    ann.sync.set('key 19', '19');
+  }
   assert.equal(thrown(() => ann.sync.set('\ud800', 'no text')).code, 'KEY_INVALID');
   for (let n = 0; n < 20; n += 1) assert.equal(await replica.session().get(`key ${n}`), `${n}`);
 });
