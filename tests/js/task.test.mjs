@@ -1,7 +1,7 @@
 // Many reads and writes in one task: where one look at the clock serves many of them, each is still what it would be by itself.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { open, SECRET, thrown, warm } from './support.mjs';
+import { mocked, open, SECRET, thrown, warm } from './support.mjs';
 
 /** Reads and writes so much in this task that a look at the clock serves many. */
 function busy(session) {
@@ -129,4 +129,38 @@ test('sessions of two spaces that read the same key in turns each read their own
       for (const [reader, value] of [[ann, 'hers'], [bob, 'his'], [bob, 'his'], [ann, 'hers']]) assert.equal(reader.sync.get(`key ${at}`), `${value} ${at}`);
     }
   }
+});
+
+/** Reads what is ready: each of these has been read before, here and there. */
+function reread(session, times) {
+  for (let n = 0; n < times; n += 1) assert.equal(session.sync.get(`busy ${(n * 7) % 20}`), `${(n * 7) % 20}`);
+}
+
+test('who reads nothing but what is ready is refused once the time is over: after few reads in this task, and at once in the next', async (t) => {
+  let now = Date.now();
+  mocked(t, Date, 'now', () => now);
+  const { replica } = await begin(t);
+  for (const later of [false, true]) {
+    const ann = warm(replica, { expiresIn: '1m' });
+    busy(ann);
+    void ann.satisfied();
+    reread(ann, 100);
+    if (later) for (let n = 0; n < 5; n += 1) await null;
+    now += 60_000;
+    let reads = 0;
+    assert.equal(thrown(() => { for (; reads < 1_000; reads += 1) reread(ann, 1); }).code, 'SESSION_EXPIRED');
+    assert(reads <= (later ? 0 : 64), `${reads} reads`);
+  }
+});
+
+test('what is no key is refused among reads of what is ready, whatever it would be as text', async (t) => {
+  const { ann } = await begin(t);
+  busy(ann);
+  void ann.satisfied();
+  reread(ann, 40);
+  for (const none of [1, null, undefined, Symbol('busy 1'), ['busy 1'], new String('busy 1'), { toString: () => 'busy 1' }]) {
+    reread(ann, 3);
+    assert.equal(thrown(() => ann.sync.get(none)).code, 'KEY_INVALID');
+  }
+  for (const key of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) assert.equal(ann.sync.get(key), undefined);
 });
