@@ -88,13 +88,15 @@ test('each read of the same copy is use, however often it was read before', asyn
 test('no copy is answered and no write accepted after the idle end, though no timer has rung', async (t) => {
   let now = Date.now();
   const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
-  const [reader, writer, other] = [replica.session(), replica.session(), replica.session()];
+  const [reader, writer, other, blank] = [replica.session(), replica.session(), replica.session(), replica.session()];
   for (const session of [reader, writer, other]) session.sync.set('key', 1);
-  for (const session of [reader, writer]) assert.equal(session.sync.get('key'), 1);
+  // The one that writes nothing is asked about by a read alone.
+  for (const session of [reader, writer, blank]) assert.equal(session.sync.get('key'), 1);
   now += 59_999;
   assert.equal(other.sync.get('key'), 1);
   // In the same task: whatever waits for its time has not had its turn.
   now += 1;
+  assert.throws(() => blank.sync.get('key'), { code: 'SESSION_EXPIRED' });
   assert.throws(() => reader.sync.get('key'), { code: 'SESSION_EXPIRED' });
   assert.throws(() => writer.sync.set('key', 2), { code: 'SESSION_EXPIRED' });
   assert.equal(other.sync.get('key'), 1);
