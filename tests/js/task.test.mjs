@@ -85,6 +85,15 @@ test('what is accepted never makes a write of more than one may hold', async (t)
   for (const name of ['new', 'key']) for (let n = 0; n < 990; n += 1) assert.equal(await replica.session().get(`${name} ${n}`), value(n));
 });
 
+test('where a batch may hold little, a log is no more than that, however many were full before', async (t) => {
+  const { replica, ann } = await begin(t, { limits: { batchBytes: 30_000 }, clock: () => 1_800_000_000_000 });
+  const value = (n) => `${n} `.padEnd(100, '–');
+  for (let n = 0; n < 1_500; n += 1) ann.sync.set(`key ${n}`, value(n));
+  void ann.satisfied();
+  const other = replica.session();
+  for (let n = 0; n < 1_500; n += 1) assert.equal(other.sync.get(`key ${n}`), value(n));
+});
+
 test('text that has no UTF-8 counts as the JSON that is made of it', async (t) => {
   const { replica, ann } = await begin(t, { limits: { valueBytes: 602 } });
   const halves = (units) => '\ud800'.repeat(units);
