@@ -1,15 +1,19 @@
 //! Limits: what is beyond them is an error that leaves everything as it was, for callers and for peers alike.
 
+use std::collections::BTreeMap;
+
 use crate::common::host::{Host, SYNC, THROW};
 use crate::common::{START, batch, code, edge, erase, put, tab, text};
 use edge_session::error::{Details, ErrorCode};
-use edge_session::id::Space;
+use edge_session::id::{ReplicaId, Space};
 use edge_session::io::{Event, LinkId, Operation};
 use edge_session::replica::{Config, SessionInit};
+use edge_session::store::entry::LiveSet;
 use edge_session::store::limits::Limits;
-use edge_session::store::{Check, Mutation};
+use edge_session::store::{Check, Mutation, SessionConsistentStore};
 use edge_session::sync::message::{Frame, Message};
 use edge_session::vector::VersionVector;
+use proptest::prelude::*;
 
 fn limited(limits: Limits) -> Host {
     Host::new(Config { limits, ..edge("paris") })
@@ -232,4 +236,65 @@ fn a_value_of_bytes_counts_like_a_text() {
     host.ask(ann, batch([bytes(&[0, 255, 7])]), SYNC).unwrap();
     refused(&mut host, vec![bytes(&[0; 4])], ErrorCode::ValueTooLarge, "valueBytes");
     assert_eq!(text("abc").len(), 3);
+}
+
+// ── At random ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// What a scan would count: of each key the bytes that it holds.
+fn counted(store: &SessionConsistentStore, space: &Space) -> BTreeMap<String, u64> {
+    let state = store.space(space).into_iter();
+    let bytes = |set: &LiveSet| set.entries().iter().map(|entry| entry.content.len() as u64 + 64).sum::<u64>();
+    state.flat_map(|state| state.iter()).map(|(key, set)| (key.to_string(), key.len() as u64 + bytes(set))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// New keys and old ones, erased ones, some with siblings, some more than once: up to the very last key and byte.
+    #[test]
+    fn a_batch_is_refused_where_a_scan_of_what_it_leaves_would_refuse_it(
+        (keys, bytes) in (5..30_u64, 500..3_000_u64),
+        steps in prop::collection::vec(
+            (prop::collection::vec(("[a-f]{1,2}", prop::option::weighted(0.8, 0..60_usize)), 1..12), prop::bool::weighted(0.2), -1..2_i64),
+            1..40,
+        ),
+    ) {
+        let space = Space::first("default").unwrap();
+        let [here, there] = ["a", "b"].map(|label| ReplicaId::new(label, [7; 10]).unwrap());
+        let mut store = SessionConsistentStore::new(Limits { keys, bytes, ..Limits::default() });
+        let mut peer = SessionConsistentStore::new(Limits::default());
+        for (writes, elsewhere, edge) in steps {
+            let mut batch: Vec<_> = writes
+                .iter()
+                .map(|(key, value)| value.map_or_else(|| erase(key), |len| put(key, &"v".repeat(len))))
+                .collect();
+            if elsewhere {
+                // Where it is taken, what both have written stands side by side.
+                peer.write(&space, there, None, batch, &[], START).unwrap();
+                if let Some(delta) = peer.extract(&space, store.vector(&space)) {
+                    let _ = store.apply(delta);
+                }
+                continue;
+            }
+            let before = counted(&store, &space);
+            let sum = |held: &BTreeMap<String, u64>| held.values().sum::<u64>();
+            let leaves = |batch: &[Mutation]| {
+                let mut held = before.clone();
+                held.extend(batch.iter().map(|one| (one.key.to_string(), (one.key.len() + one.content.len()) as u64 + 64)));
+                held
+            };
+            // One more key, of which the value ends just before the limit, there, or just behind it.
+            let left = bytes as i64 - sum(&leaves(&batch)) as i64 - 64 - 3 + edge;
+            if (0..300).contains(&left) {
+                batch.push(put("new", &"v".repeat(left as usize)));
+            }
+            let after = leaves(&batch);
+            let fits = (after.len() <= before.len() || after.len() as u64 <= keys) && (sum(&after) <= sum(&before) || sum(&after) <= bytes);
+            let written = store.write(&space, here, None, batch, &[], START);
+            prop_assert_eq!(written.is_ok(), fits, "{:?}", written);
+            prop_assert_eq!(counted(&store, &space), if fits { after } else { before });
+            let held = counted(&store, &space);
+            prop_assert_eq!((store.len(), store.bytes()), (held.len(), sum(&held)));
+        }
+    }
 }
