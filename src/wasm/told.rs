@@ -11,10 +11,16 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What is no array of bytes throws here, where no state is borrowed.
+    /// What is no array of bytes throws here, where no state is borrowed. What is asked for bytes later is an array of the language's
+    /// own: another one's methods, and constructor, are whatever somebody wrote. One that was handed on to somebody else has no bytes.
     pub(super) fn of(bytes: &Uint8Array) -> Self {
         let size = bytes.length();
-        Self { bytes: bytes.subarray(0, size), size }
+        let bytes = if size == 0 {
+            Uint8Array::from([].as_slice())
+        } else {
+            Uint8Array::new_with_byte_offset_and_length(&bytes.buffer(), bytes.byte_offset(), size)
+        };
+        Self { size: bytes.length(), bytes }
     }
 }
 

@@ -376,6 +376,49 @@ test('a long snapshot is taken out of whatever it lies in, portion by portion, o
   }
 });
 
+/** Arrays of bytes that somebody has made their own. */
+const OWN = {
+  'with a constructor of its own': class extends Uint8Array {
+    constructor(said) {
+      super(typeof said === 'number' ? said : new TextEncoder().encode(String(said)));
+    }
+  },
+  'whose parts are of another kind': class extends Uint8Array {
+    static get [Symbol.species]() {
+      return Uint16Array;
+    }
+  },
+  'whose parts are not to be had': class extends Uint8Array {
+    subarray() {
+      throw new Error('there are none');
+    }
+  },
+};
+
+for (const [what, Bytes] of Object.entries(OWN)) {
+  test(`a snapshot is taken out of an array ${what}`, async (t) => {
+    for (const count of [3, 6_000]) {
+      const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+      const { sync } = tokyo.session();
+      for (let at = 0; at < count; at += 1) sync.set(`key ${at}`, `value ${at}, which has some length`);
+      const snapshot = tokyo.snapshot();
+      const bytes = new Bytes(snapshot.length);
+      bytes.set(snapshot);
+      await paris.restore(bytes);
+      assert.equal(paris.session().sync.get('key 2'), 'value 2, which has some length');
+    }
+  });
+}
+
+test('a snapshot whose bytes were handed on to somebody else is none, and the replica goes on', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  await tokyo.session().set('a', 1);
+  const snapshot = tokyo.snapshot();
+  structuredClone(snapshot, { transfer: [snapshot.buffer] });
+  assert.equal((await rejection(paris.restore(snapshot))).code, 'MESSAGE_MALFORMED');
+  await paris.session().set('b', 2);
+});
+
 test('a replica that has forgotten its own writes takes a new id before the next one', async (t) => {
   const disk = new Disk();
   const tokyo = await open(t, { id: 'tokyo', storage: new TestStorage(disk) });
