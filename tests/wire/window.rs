@@ -4,6 +4,7 @@ use super::any::any_frame;
 use super::*;
 use edge_session::codec::Source;
 use edge_session::error::ErrorCode;
+use edge_session::store::entry::Key;
 use proptest::prelude::*;
 use std::cell::Cell;
 
@@ -74,6 +75,69 @@ fn wherever_a_window_ends_the_same_is_read() {
         // Ids and vectors lie in the first one, and the longest value in one that has grown.
         if window >= 200 {
             assert!(source.most.get() <= window.max(2 * 5_200), "a window of {window}: {}", source.most.get());
+        }
+    }
+}
+
+/// Entries of every kind, with and without what they may have, by themselves and beside others, and runs of either kind.
+fn kinds() -> Vec<Frame> {
+    let mut keys: Vec<(Key, ListedSet)> = Vec::new();
+    for n in 1..200_u64 {
+        let text = "x".repeat(n as usize % 11);
+        let content = |kind| match kind % 4 {
+            0 => Content::Tombstone,
+            1 => Content::Text(text.as_str().into()),
+            2 => Content::Json(text.as_str().into()),
+            _ => Content::Bytes(text.as_bytes().into()),
+        };
+        let more =
+            |kind: u64| (((kind >> 2) & 1 == 1).then(session), ((kind >> 3) & 1 == 1).then_some(TIME + 90_000_000));
+        let full = |kind, id| {
+            let (session, end) = more(kind);
+            Listed::Entry(DataEntry::new(content(kind), Dot::new(id, n + 1), hlc(n), session, end))
+        };
+        let set = match n % 3 {
+            0 => vec![full(n, fra1()), full(n / 3, tab())],
+            1 => vec![full(n / 3, fra1())],
+            _ => vec![full(n / 3, fra1()), Listed::Known(Dot::new(tab(), n))],
+        };
+        keys.push((format!("{n:04}").as_str().into(), set.into()));
+    }
+    let (from, to) = (vector(&[(tab(), 200)]), vector(&[(fra1(), 200), (tab(), 200)]));
+    let single = Delta { space: space(), from, to, hlc: hlc(200), keys: keys.into_iter().collect() };
+    let mut all = vec![single];
+    for by in [None, Some(session())] {
+        let store = |id| {
+            let (mut store, mut log) = (SessionConsistentStore::new(Limits::default()), Log::default());
+            for n in 0..400 {
+                let text = format!("{n:>40}");
+                let text = if n / 40 % 2 == 0 { Written::Text(&text) } else { Written::Json(&text) };
+                log.put(&format!("{n:04}"), text);
+            }
+            store.write(&space(), id, by, log.finish(), &[], TIME).unwrap();
+            store
+        };
+        let (one, mut both) = (store(fra1()).extract(&space(), &VersionVector::new()).unwrap(), store(tab()));
+        let known = one.to.clone();
+        both.apply(one.clone()).unwrap();
+        all.push(one);
+        all.extend([VersionVector::new(), known].map(|known| both.extract(&space(), &known).unwrap()));
+    }
+    all.into_iter().map(|delta| Frame { from: fra1(), to: None, messages: vec![Message::Delta(delta)] }).collect()
+}
+
+/// What is read as a whole where a window would do is read as well: only what was asked for tells.
+#[test]
+fn where_anything_ends_is_seen_in_a_window_whatever_it_is() {
+    for frame in kinds() {
+        let bytes = frame.encode();
+        // No less than a run, or what stands before the keys.
+        let least = bytes.len() / 3;
+        let step = if cfg!(miri) { 97 } else { 1 };
+        for window in (least..least + 100).step_by(step) {
+            let source = Window::of(&bytes, window);
+            assert!(Frame::decode_from(&source).unwrap() == frame, "a window of {window}");
+            assert!(source.most.get() <= window, "{} of {}: a window of {window}", source.most.get(), bytes.len());
         }
     }
 }
