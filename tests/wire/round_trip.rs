@@ -36,7 +36,7 @@ proptest! {
 }
 
 #[test]
-fn what_stays_where_it_is_held_is_written_as_what_is_copied() {
+fn what_stays_where_it_is_held_is_told_as_what_is_copied() {
     let mut host = Host::new(edge("fra1"));
     let session = host.session();
     for n in 0..1_000 {
@@ -49,7 +49,9 @@ fn what_stays_where_it_is_held_is_written_as_what_is_copied() {
     assert!(rope.parts().all(|part| !part.is_empty()) && rope.len() == bytes.len());
     assert!(host.replica.snapshot().unwrap() == bytes && rope.into_vec() == bytes);
     let mut frame = Frame::decode(&bytes).unwrap();
-    assert!(frame.encode() == bytes, "of the blocks into which it was read");
+    // How entries are told follows how their texts lie; what is told does not.
+    let told = Frame::decode(&bytes).unwrap();
+    assert!(Frame::decode(&frame.encode()).unwrap() == told, "of the blocks into which it was read");
     // Each text by itself: nothing is long enough to stay where it is.
     let apart = |entry: &DataEntry| {
         let Content::Text(text) = &entry.content else { panic!("{entry:?}") };
@@ -68,5 +70,5 @@ fn what_stays_where_it_is_held_is_written_as_what_is_copied() {
         });
         delta.keys = keys.collect();
     }
-    assert!(frame.encode() == bytes, "of texts by themselves");
+    assert!(Frame::decode(&frame.encode()).unwrap() == told, "of texts by themselves");
 }

@@ -99,7 +99,7 @@ fn kinds() -> Vec<Frame> {
         let set = match n % 3 {
             0 => vec![full(n, fra1()), full(n / 3, tab())],
             1 => vec![full(n / 3, fra1())],
-            _ => vec![full(n / 3, fra1()), Listed::Known(Dot::new(tab(), n))],
+            _ => vec![full(n / 3, fra1()), Listed::Known(Dot::new(tab(), n).into())],
         };
         keys.push((format!("{n:04}").as_str().into(), set.into()));
     }
