@@ -458,6 +458,7 @@ export class Driver {
     for (const close of [...this.closers]) close();
     for (const teller of [...this.#sinks.values(), this.#latest, ...this.#watches.values()]) teller?.fail(error);
     this.#sinks.clear();
+    this.#latest = undefined;
     this.#watches.clear();
     for (const raw of [...this.#sessions.clear(), this.#parts.core]) discard(raw);
     this.#tellStatus();
