@@ -161,7 +161,7 @@ impl VersionVector {
         for (replica, theirs) in other.list().iter().zip(&other.sequences) {
             loop {
                 match next {
-                    Some((id, held)) if id == replica => {
+                    Some((id, held)) if id.near_eq(replica) => {
                         *held = (*held).max(*theirs);
                         next = own.next();
                     }
@@ -215,7 +215,7 @@ impl VersionVector {
         let mut mine = self.iter().peekable();
         needed.iter().filter_map(move |(replica, need)| {
             while mine.next_if(|(id, _)| *id < replica).is_some() {}
-            let have = mine.peek().filter(|(id, _)| *id == replica).map_or(0, |(_, sequence)| *sequence);
+            let have = mine.peek().filter(|(id, _)| id.near_eq(&replica)).map_or(0, |(_, sequence)| *sequence);
             (have < need).then_some(Gap { replica, have, need })
         })
     }
@@ -331,7 +331,7 @@ impl PartialOrd for VersionVector {
         // Once each has what the other lacks, the rest need not be looked at.
         while !(ahead && behind) {
             match (one, two) {
-                (Some((left, held)), Some((right, theirs))) if left == right => {
+                (Some((left, held)), Some((right, theirs))) if left.near_eq(right) => {
                     ahead |= held > theirs;
                     behind |= held < theirs;
                     (one, two) = (own.next(), others.next());

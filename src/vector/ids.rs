@@ -85,7 +85,7 @@ impl IdList {
     #[inline]
     pub(super) fn place(&self, id: ReplicaId) -> Option<usize> {
         let list = self.list();
-        if list.len() <= LONG { list.iter().position(|known| *known == id) } else { list.binary_search(&id).ok() }
+        if list.len() <= LONG { list.iter().position(|known| known.near_eq(&id)) } else { list.binary_search(&id).ok() }
     }
 
     /// Where an id stands, or would.
