@@ -11,7 +11,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// A page, in bytes.
 const PAGE: usize = 64 << 10;
-/// What an entry takes in memory, as a multiple of its bytes in a message, which have been handed over already.
+/// What an entry takes in memory, as a multiple of its bytes in a message. What is handed over of a message itself is there by then;
+/// a snapshot stays where it is.
 const GROWTH: usize = 2;
 /// About what replicas send at once, in bytes.
 const SLICE: usize = 512 << 10;
@@ -35,7 +36,7 @@ pub fn tend() {
     }
 }
 
-/// Called before what storage has, `bytes` bytes of it, is taken in.
+/// Called before a snapshot of `bytes` bytes, which lies in the host's memory, is taken in.
 pub(super) fn expect(bytes: usize) {
     if bytes > PAGE {
         make_room(bytes.saturating_mul(GROWTH));
