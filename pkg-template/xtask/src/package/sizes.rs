@@ -1,8 +1,8 @@
 //! What the package weighs, entry by entry, as gzip at its best sends it; and how much each may weigh.
 //!
 //! Invariant: an entry that outgrew its limit fails the build, which says how it grew; so does an entry without a limit,
-//! and a limit without an entry. A limit is a little above what was measured: raising one is a decision, taken in the
-//! commit that needs it.
+//! and a limit without an entry. A limit is a quarter of a percent above what was measured, or as much as a few functions take:
+//! raising one is a decision, taken in the commit that needs it.
 
 use crate::layout::{target, toolbox};
 use crate::process::{command, npm_tool, output, run};
@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 347_100),
-    ("openReplica, inline", 371_800),
-    ("openReplica, workerd", 378_700),
+    ("the module", 348_000),
+    ("openReplica, inline", 372_900),
+    ("openReplica, workerd", 379_700),
     (".", 38_500),
     ("./browser", 9_000),
     ("./cloudflare", 35_500),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 36_900),
-    ("./bundle", 383_300),
+    ("./bundle", 384_400),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
