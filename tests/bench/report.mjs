@@ -1,9 +1,17 @@
-/** What a run of the suite prints, table by table as they are done, and the file that it writes in the end: all of it. */
+/**
+ * What a run of the suite prints, table by table as they are done, and the files that it writes in the end: all of it (`--json
+ * FILE`), and the tables as a page (`--markdown FILE`).
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { digits, table } from './harness.mjs';
+import { below, markdown } from './markdown.mjs';
 
 const OFTEN = 20_000;
+/** Options that name a file. */
+const FILES = ['--json', '--markdown'];
+/** Where it is measured by flag. */
+const FLAGS = ['Chromium', 'Deno', 'Bun'];
 const json = (url) => JSON.parse(readFileSync(url, 'utf8'));
 
 /** The package that is measured, and who stands beside it. */
@@ -12,12 +20,22 @@ const versions = () => ({
   ...json(new URL('./package.json', import.meta.url)).devDependencies,
 });
 
+/** What was called for this to be measured, but for the files. */
+function called(place, args) {
+  const flags = FLAGS.filter((name) => place.startsWith(name)).map((name) => `--${name.toLowerCase()}`);
+  const words = args.filter((word, at) => !FILES.includes(word) && !FILES.includes(args[at - 1]));
+  return ['cargo xtask bench', ...flags, ...words].join(' ');
+}
+
 export function report({ place, how, rounds, entries }, args) {
   const begun = performance.now();
   const since = () => performance.now() - begun;
   const load = () => os.loadavg()[0].toFixed(1);
   const machine = { place, cpu: os.cpus()[0]?.model, cores: os.cpus().length, memory: os.totalmem(), load: load() };
   const met = { met: 0, missed: 0 };
+  const write = (option, text) => {
+    if (args.includes(option)) writeFileSync(args[args.indexOf(option) + 1], text);
+  };
   console.log(`${place} on ${machine.cores} × ${machine.cpu}, medians of ${rounds} interleaved rounds, ${how}, load ${machine.load}`);
   let told = since();
   return {
@@ -34,17 +52,15 @@ export function report({ place, how, rounds, entries }, args) {
       if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
       for (const verdict of rows.map((row) => row.at(-1))) if (verdict in met) met[verdict] += 1;
       part.load = load();
-      const reasons = Object.entries(part.failed).map(([name, why]) => `${name} has no figures: ${why.replace(/\s+/g, ' ').slice(0, 120)}`);
-      const below = [...reasons, part.note, `${part.seconds} s, load ${part.load}`].filter((line) => line !== undefined);
-      console.log(`\n${table(title, rows)}\n${below.map((line) => `  (${line})`).join('\n')}`);
+      console.log(`\n${table(title, rows)}\n${below(part).map((line) => `  (${line})`).join('\n')}`);
     },
     /** A contender that failed its checks, or did not run, fails the run. */
     end(results) {
       const failed = Object.entries(results).flatMap(([title, part]) => Object.keys(part.failed).map((name) => `${name} (${title})`));
       console.log(`\n${met.met} goals met, ${met.missed} missed, after ${digits(since() / 60_000)} minutes`);
-      const file = args.includes('--json') ? args[args.indexOf('--json') + 1] : undefined;
-      const all = { date: new Date().toISOString(), machine, versions: versions(), how, rounds, entries, ...met, seconds: Math.round(since() / 1_000), results };
-      if (file !== undefined) writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
+      const run = { date: new Date().toISOString(), command: called(place, args), machine, versions: versions(), how, rounds, entries, ...met, seconds: Math.round(since() / 1_000), results };
+      write('--json', `${JSON.stringify(run, null, 2)}\n`);
+      write('--markdown', markdown(run));
       if (failed.length === 0) return;
       console.error(`without a right result: ${failed.join(', ')}`);
       process.exitCode = 1;

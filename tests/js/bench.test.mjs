@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { lines, verdicts } from '../bench/goals.mjs';
 import { interleave } from '../bench/harness.mjs';
+import { markdown } from '../bench/markdown.mjs';
 import { workload } from '../bench/workloads/store.mjs';
 import { concurrent, pull } from '../bench/workloads/sync.mjs';
 
@@ -95,4 +96,19 @@ test('a goal is not judged where a figure is missing, nor by entries of another 
   assert.deepEqual(verdicts('entries, unicode', 'W4 bytes an entry', { 'edge-session': 112 }, 1), []);
   assert.deepEqual(verdicts('entries, unicode', 'W6 bytes an entry', { 'edge-session': 112 }, 1), []);
   assert.deepEqual(verdicts('entries, ascii', 'W4 bytes an entry', { 'edge-session': 112 }, 1), [{ goal: '≤ 86', beside: undefined, met: false }]);
+});
+
+test('a run becomes a page: every figure, every verdict, and who had none', () => {
+  const by = { 'edge-session': 100, Map: 20, ywasm: 290 };
+  const part = { seconds: 7, load: '1.0', note: 'ywasm: 10 entries', failed: { Loro: 'lost a write' }, figures: { 'W1 write': by }, verdicts: { 'W1 write': verdicts('x', 'W1 write', by, 1) } };
+  const machine = { place: 'Deno 2.9', cores: 2, cpu: 'a processor' };
+  const run = { date: '2026-01-02T03:04:05.678Z', command: 'cargo xtask bench --deno W1', machine, versions: { 'edge-session': '1.2.3', ywasm: '4.5' }, how: 'one process', rounds: 3, met: 1, missed: 1, seconds: 61 };
+  const page = markdown({ ...run, results: { 'some entries': part, others: { ...part, figures: { 'W10 minimal, KB': { 'edge-session': 9 } }, verdicts: { 'W10 minimal, KB': [] } } } });
+  for (const said of ['Deno 2.9', '2026-01-02', '`cargo xtask bench --deno W1`', 'edge-session 1.2.3, ywasm 4.5', '1 goals met, 1 missed', 'Loro has no figures: lost a write', 'ywasm: 10 entries']) {
+    assert.ok(page.includes(said), said);
+  }
+  assert.ok(page.includes('| what | unit | edge-session | × Map | beside | its figure | ahead × | goal | is |'));
+  assert.ok(page.includes('| W1 write | ns | 100 | 5 |  |  |  | ≤ 6× Map | met |\n|  |  |  |  | ywasm | 290 | 2.9 | ≥ 3× any CRDT | **missed** |'));
+  // Columns of which nothing is known are left out.
+  assert.ok(page.includes('| what | edge-session |\n| --- | --- |\n| W10 minimal, KB | 9 |'));
 });

@@ -12,36 +12,56 @@ use crate::prepare::{Need, bun, need};
 use crate::process::{command as program, run, say};
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+
+/// Options whose word is a file.
+const FILES: &[&str] = &["--json", "--markdown"];
+const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
+/// Stores of a million entries need more than V8 takes by itself.
+const NODE: &[&str] = &["--expose-gc", "--max-old-space-size=8192"];
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
-    if args.first().is_some_and(|word| word == "instructions") {
-        return instructions::command(&args[1..]);
+    let args = absolute(args)?;
+    match args.split_first().map_or(("", &args[..]), |(word, rest)| (word.as_str(), rest)) {
+        ("instructions", rest) => instructions::command(rest),
+        ("durable", rest) => durable(rest),
+        ("links", rest) => links(rest),
+        ("trust", rest) => trust(rest),
+        ("sessions", rest) => sessions(rest),
+        _ => peers(&args),
     }
-    if args.first().is_some_and(|word| word == "durable") {
-        return durable(&args[1..]);
+}
+
+/// A file that is named where the command was called is the same one to whoever runs elsewhere.
+fn absolute(args: &[String]) -> Result<Vec<String>> {
+    let mut args = args.to_vec();
+    for at in 1..args.len() {
+        if FILES.contains(&args[at - 1].as_str()) {
+            args[at] = std::path::absolute(&args[at])?.to_string_lossy().into_owned();
+        }
     }
-    if args.first().is_some_and(|word| word == "links") {
-        return links(&args[1..]);
-    }
-    if args.first().is_some_and(|word| word == "trust") {
-        return trust(&args[1..]);
-    }
-    if args.first().is_some_and(|word| word == "sessions") {
-        return sessions(&args[1..]);
-    }
-    let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
-    ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
+    Ok(args)
+}
+
+/// The package installed as npm would, its peers beside the benchmark's scripts.
+fn installed() -> Result<PathBuf> {
     let peers = need(Need::Peers)?;
     let project = consumer::install()?;
-    let bench = project.join("bench");
-    consumer::link(&peers, &bench.join("node_modules"))?;
-    fs::copy(module::of_bench()?, bench.join("vectors.wasm"))?;
+    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    Ok(project)
+}
+
+/// All workloads, beside `Map` and the peers.
+fn peers(args: &[String]) -> Result<()> {
+    let (places, args): (Vec<_>, Vec<_>) = args.iter().partition(|word| PLACES.contains(&word.as_str()));
+    ensure!(places.len() < 2, "one place at a time: {}", PLACES.join(", "));
+    let project = installed()?;
+    fs::copy(module::of_bench()?, project.join("bench/vectors.wasm"))?;
     say("measuring: about twenty minutes with every workload, less with `--quick` or the names of some (W1 W8 …)");
     let mut run_by = match places.first().map(|place| place.as_str()) {
         None => {
             let mut node = program("node");
-            node.args(["--expose-gc", "--max-old-space-size=8192", "bench/run.mjs"]);
+            node.args(NODE).arg("bench/run.mjs");
             node
         }
         Some("--deno") => {
@@ -56,54 +76,42 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
             bun.arg("bench/run.mjs");
             bun
         }
-        Some(_) => return in_chromium(&project, &args),
+        // One bundle of it all, on a page.
+        Some(_) => {
+            let mut node = program("node");
+            node.arg("bench/chromium.mjs").env("CHROMIUM", need(Need::Chromium)?);
+            node
+        }
     };
     run(run_by.args(args).current_dir(&project))
 }
 
 /// Sockets and files, which only Node measures.
 fn links(args: &[String]) -> Result<()> {
-    let peers = need(Need::Peers)?;
-    let project = consumer::install()?;
-    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    let project = installed()?;
     say("measuring: some minutes, less with `--quick` or the names of some (L1 F3 …)");
     run(program("node").args(["--expose-gc", "bench/links.mjs"]).args(args).current_dir(&project))
 }
 
 /// Forged tokens, and clients' deltas.
 fn trust(args: &[String]) -> Result<()> {
-    let peers = need(Need::Peers)?;
-    let project = consumer::install()?;
-    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    let project = installed()?;
     say("measuring: a minute, less with `--quick`");
     run(program("node").args(["--expose-gc", "bench/trust.mjs"]).args(args).current_dir(&project))
 }
 
 /// Sessions of one replica.
 fn sessions(args: &[String]) -> Result<()> {
-    let peers = need(Need::Peers)?;
-    let project = consumer::install()?;
-    let bench = project.join("bench");
-    consumer::link(&peers, &bench.join("node_modules"))?;
-    fs::copy(module::of_bench()?, bench.join("sessions.wasm"))?;
+    let project = installed()?;
+    fs::copy(module::of_bench()?, project.join("bench/sessions.wasm"))?;
     say("measuring: some minutes, less with `--quick`");
-    let node = ["--expose-gc", "--max-old-space-size=8192", "bench/sessions.mjs"];
-    run(program("node").args(node).args(args).current_dir(&project))
+    run(program("node").args(NODE).arg("bench/sessions.mjs").args(args).current_dir(&project))
 }
-
-const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
 
 /// Where replicas keep their data: IndexedDB in headless Chromium, SQLite of objects in workerd.
 fn durable(args: &[String]) -> Result<()> {
-    let (peers, chromium) = (need(Need::Peers)?, need(Need::Chromium)?);
-    let project = consumer::install()?;
-    consumer::link(&peers, &project.join("bench/node_modules"))?;
+    let chromium = need(Need::Chromium)?;
+    let project = installed()?;
     say("measuring on disk: ten minutes, less with `--quick`");
     run(program("node").arg("bench/durable.mjs").args(args).env("CHROMIUM", chromium).current_dir(&project))
-}
-
-/// One bundle of it all, on a page.
-fn in_chromium(project: &Path, args: &[&String]) -> Result<()> {
-    let chromium = need(Need::Chromium)?;
-    run(program("node").arg("bench/chromium.mjs").args(args).env("CHROMIUM", chromium).current_dir(project))
 }

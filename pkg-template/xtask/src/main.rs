@@ -41,7 +41,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "bench [--quick] [--json FILE] [--chromium|--deno|--bun] [W1 W2…]   measure the package beside its peers
+        usage: "bench [--quick] [--json FILE] [--markdown FILE] [--chromium|--deno|--bun] [W1 W2…]   measure the package beside its peers
   bench durable [--quick] [--json FILE]    measure cold starts and durable writes, in tabs and in workerd
   bench trust [--quick] [--json FILE]    measure what clients cost: forged tokens, deltas that are judged
   bench sessions [--quick]    measure what sessions take, up to a million in one replica
