@@ -305,184 +305,54 @@ fn a_character_half_of_the_key_and_half_of_the_value_is_refused() {
 
 // ── Contradictions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// What a key's bytes are written as.
+#[derive(Clone, Copy)]
+enum Item {
+    U(u64),
+    I(i64),
+    T(&'static str),
+}
+
 #[test]
 fn keys_that_contradict_themselves_are_refused() {
-    let dot = |keys: &mut Writer| {
-        keys.u64(16);
-        keys.i64(1);
-    };
-    let key = |keys: &mut Writer, shared: i64, suffix: &str| {
-        keys.i64(shared);
-        keys.text(suffix);
-    };
-    type Body<'a> = (&'a str, Box<dyn FnOnce(&mut Writer)>);
-    let bodies: Vec<Body<'_>> = vec![
-        (
-            "an empty key",
-            Box::new(move |keys| {
-                key(keys, 0, "");
-                dot(keys)
-            }),
-        ),
-        (
-            "a key twice",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                dot(keys);
-                key(keys, 1, "");
-                dot(keys)
-            }),
-        ),
-        (
-            "keys out of order",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                dot(keys);
-                key(keys, 0, "a");
-                dot(keys)
-            }),
-        ),
-        (
-            "a prefix longer than the key before",
-            Box::new(move |keys| {
-                key(keys, 1, "k");
-                dot(keys)
-            }),
-        ),
-        (
-            "a prefix that cuts a character",
-            Box::new(move |keys| {
-                key(keys, 0, "ä");
-                dot(keys);
-                key(keys, 1, "x");
-                dot(keys)
-            }),
-        ),
-        (
-            "the least number",
-            Box::new(move |keys| {
-                key(keys, i64::MIN, "k");
-                dot(keys)
-            }),
-        ),
-        (
-            "sequence 0",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(16);
-                keys.i64(0)
-            }),
-        ),
-        (
-            "a sequence below 0",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(16);
-                keys.i64(-5)
-            }),
-        ),
-        (
-            "a bare dot that is not in from",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(16);
-                keys.i64(1_000_001)
-            }),
-        ),
-        (
-            "a bare dot with flags",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(17);
-                keys.i64(1)
-            }),
-        ),
-        (
-            "an origin that is not in the table",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(16 + 20);
-                keys.i64(1)
-            }),
-        ),
-        (
-            "an origin at the end of numbers",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(u64::MAX);
-                keys.i64(1)
-            }),
-        ),
-        (
-            "a clock below 0",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(0);
-                keys.i64(1);
-                keys.i64(i64::MIN)
-            }),
-        ),
-        (
-            "a clock above the delta's",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(0);
-                keys.i64(1);
-                keys.i64(1)
-            }),
-        ),
-        (
-            "a session that is not in the table",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(1);
-                keys.i64(1);
-                keys.i64(0);
-                keys.u64(0)
-            }),
-        ),
-        (
-            "an end below 0",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(2);
-                keys.i64(1);
-                keys.i64(0);
-                keys.i64(i64::MIN)
-            }),
-        ),
-        (
-            "an end beyond 48 bits",
-            Box::new(move |keys| {
-                key(keys, 0, "k");
-                keys.u64(2);
-                keys.i64(1);
-                keys.i64(0);
-                keys.i64(1 << 48)
-            }),
-        ),
-        (
-            "an origin twice in a key",
-            Box::new(move |keys| {
-                keys.i64(-1);
-                keys.u64(2);
-                keys.text("k");
-                dot(keys);
-                dot(keys)
-            }),
-        ),
+    use Item::{I, T, U};
+    // A key is how much of the one before it begins with, the rest, and its entries: a dot is flags with an origin, and a sequence.
+    let bodies: &[(&str, &[Item])] = &[
+        ("an empty key", &[I(0), T(""), U(16), I(1)]),
+        ("a key twice", &[I(0), T("k"), U(16), I(1), I(1), T(""), U(16), I(1)]),
+        ("keys out of order", &[I(0), T("k"), U(16), I(1), I(0), T("a"), U(16), I(1)]),
+        ("a prefix longer than the key before", &[I(1), T("k"), U(16), I(1)]),
+        ("a prefix that cuts a character", &[I(0), T("ä"), U(16), I(1), I(1), T("x"), U(16), I(1)]),
+        ("the least number", &[I(i64::MIN), T("k"), U(16), I(1)]),
+        ("sequence 0", &[I(0), T("k"), U(16), I(0)]),
+        ("a sequence below 0", &[I(0), T("k"), U(16), I(-5)]),
+        ("a bare dot that is not in from", &[I(0), T("k"), U(16), I(1_000_001)]),
+        ("a bare dot with flags", &[I(0), T("k"), U(17), I(1)]),
+        ("an origin that is not in the table", &[I(0), T("k"), U(16 + 20), I(1)]),
+        ("an origin at the end of numbers", &[I(0), T("k"), U(u64::MAX), I(1)]),
+        ("a clock below 0", &[I(0), T("k"), U(0), I(1), I(i64::MIN)]),
+        ("a clock above the delta's", &[I(0), T("k"), U(0), I(1), I(1)]),
+        ("a session that is not in the table", &[I(0), T("k"), U(1), I(1), I(0), U(0)]),
+        ("an end below 0", &[I(0), T("k"), U(2), I(1), I(0), I(i64::MIN)]),
+        ("an end beyond 48 bits", &[I(0), T("k"), U(2), I(1), I(0), I(1 << 48)]),
+        ("an origin twice in a key", &[I(-1), U(2), T("k"), U(16), I(1), U(16), I(1)]),
     ];
-    for (what, body) in bodies {
-        assert_refused(&with_keys(body), what);
+    let written = |items: &[Item]| {
+        with_keys(|keys| {
+            for item in items {
+                match *item {
+                    U(number) => keys.u64(number),
+                    I(number) => keys.i64(number),
+                    T(text) => keys.text(text),
+                }
+            }
+        })
+    };
+    for (what, items) in bodies {
+        assert_refused(&written(items), what);
     }
     // The same writer makes what is right.
-    assert!(
-        Frame::decode(&with_keys(|keys| {
-            key(keys, 0, "k");
-            dot(keys)
-        }))
-        .is_ok()
-    );
+    assert!(Frame::decode(&written(&[I(0), T("k"), U(16), I(1)])).is_ok());
 }
 
 #[test]
