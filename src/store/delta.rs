@@ -56,7 +56,7 @@ impl Bare {
 
 impl From<Dot> for Bare {
     fn from(Dot { replica, sequence }: Dot) -> Self {
-        Self::by(Arc::new(Author { replica, session: None }), sequence)
+        Self::by(Arc::new(Author::new(replica, None)), sequence)
     }
 }
 

@@ -18,7 +18,7 @@ use self::piece::Piece;
 pub use self::text::Text;
 use crate::id::{Dot, ReplicaId, SessionId, TEXT_MAX};
 use crate::mutant::{Mutant, off};
-use crate::time::{Hlc, MILLIS_MAX, Millis};
+use crate::time::{Hlc, Millis};
 
 /// The hexadecimal digits of a clock in a version.
 const CLOCK_DIGITS: usize = 16;
@@ -70,24 +70,20 @@ pub struct DataEntry {
     /// When it was made; decides between siblings.
     pub hlc: Hlc,
     sequence: u64,
-    /// When it ends, or [`ENDLESS`]: an option would take eight bytes more.
-    ends: Millis,
+    /// Who made it, and when it ends.
     author: Arc<Author>,
 }
 
-/// The end of what does not end; no time is as great.
-const ENDLESS: Millis = Millis::MAX;
-
 impl DataEntry {
     /// The entry of the write `dot`, which `session` made, if one did. From `expires_at` on, in milliseconds since 1970 (cut to
-    /// [`MILLIS_MAX`]), it is a tombstone that keeps its dot and clock.
+    /// [`MILLIS_MAX`](crate::time::MILLIS_MAX)), it is a tombstone that keeps its dot and clock.
     #[must_use]
     pub fn new(content: Content, dot: Dot, hlc: Hlc, session: Option<SessionId>, expires_at: Option<Millis>) -> Self {
-        let author = Arc::new(Author { replica: dot.replica, session });
+        let author = Arc::new(Author::new(dot.replica, session));
         Self::by(author, dot.sequence, hlc, content, expires_at)
     }
 
-    /// As [`DataEntry::new`], of an author who may have made others.
+    /// As [`DataEntry::new`], of an author who may have made others, which do not end.
     pub(crate) fn by(
         author: Arc<Author>,
         sequence: u64,
@@ -95,14 +91,17 @@ impl DataEntry {
         content: Content,
         expires_at: Option<Millis>,
     ) -> Self {
-        let ends = expires_at.map_or(ENDLESS, |end| end.min(MILLIS_MAX));
-        Self { content, hlc, sequence, ends, author }
+        let author = match expires_at {
+            None => author,
+            Some(end) => Arc::new(author.until(end)),
+        };
+        Self { content, hlc, sequence, author }
     }
 
     /// The same, made by another write.
     #[must_use]
     pub fn with_dot(self, dot: Dot) -> Self {
-        let author = Arc::new(Author { replica: dot.replica, session: self.author.session });
+        let author = Arc::new(self.author.at(dot.replica));
         Self { author, sequence: dot.sequence, ..self }
     }
 
@@ -135,13 +134,13 @@ impl DataEntry {
 
     /// When it ends, in milliseconds since 1970; from then on it is a tombstone that keeps its dot and clock.
     #[must_use]
-    pub const fn expires_at(&self) -> Option<Millis> {
-        if self.ends == ENDLESS { None } else { Some(self.ends) }
+    pub fn expires_at(&self) -> Option<Millis> {
+        self.author.ends()
     }
 
     /// Whether it does not end.
-    pub(crate) const fn is_endless(&self) -> bool {
-        self.ends == ENDLESS
+    pub(crate) fn is_endless(&self) -> bool {
+        self.author.is_endless()
     }
 
     /// Whether both have one author, for sure: two authors may be alike.
@@ -161,7 +160,9 @@ impl DataEntry {
 
     /// Lets it share its author with the entries that `authors` has given theirs.
     pub(crate) fn share_author(&mut self, authors: &mut Authors) {
-        self.author = authors.of(self.author.replica, self.author.session);
+        if self.is_endless() {
+            self.author = authors.of(self.author.replica, self.author.session);
+        }
     }
 
     /// Whether it wins over another one, as [`DataEntry::rank`] has it.
@@ -214,7 +215,7 @@ impl DataEntry {
     /// Whether the entry shows nothing at the time `at`: a tombstone, or expired.
     #[must_use]
     pub fn is_gone(&self, at: Millis) -> bool {
-        matches!(self.content, Content::Tombstone) || (self.ends <= at && self.ends != ENDLESS)
+        matches!(self.content, Content::Tombstone) || self.expires_at().is_some_and(|end| end <= at)
     }
 }
 

@@ -447,7 +447,7 @@ mod tests {
         ) {
             let author = |n: u8| {
                 let replica = ReplicaId::new("a", [n; 10]).map_err(|_| TestCaseError::fail("an id"))?;
-                Ok::<_, TestCaseError>(Arc::new(Author { replica, session: None }))
+                Ok::<_, TestCaseError>(Arc::new(Author::new(replica, None)))
             };
             let authors = [author(1)?, author(2)?];
             let entry = |author: &Arc<Author>, sequence| DataEntry::by(Arc::clone(author), sequence, Hlc::default(), Content::Tombstone, None);

@@ -43,6 +43,8 @@ impl Held {
 
 /// In place: what a delta lists becomes a block of slots where it lies.
 const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
+/// In wasm: the most of what a store takes in memory beside its texts.
+const _: () = assert!(size_of::<usize>() > 4 || size_of::<Held>() == 40);
 
 /// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
 const TOGETHER: u32 = 64;
@@ -272,7 +274,8 @@ impl Table {
         self.order.follow(slot..slot + 1);
     }
 
-    /// As [`Table::follow`], of many, in an empty table: their parts become its blocks. The index is told of every entry.
+    /// As [`Table::follow`], of many, each with a full entry, in an empty table: their parts become its blocks. The index is told of
+    /// every entry.
     pub(crate) fn adopt(&mut self, keys: Keys, index: &mut Index) {
         let Growth { keys: len, more, .. } = keys.extent().growth();
         (self.len, self.bytes) = (len as usize, more);
@@ -284,11 +287,7 @@ impl Table {
     /// Step by step and not key by key, so that within each a processor need not wait for what it does to another one.
     fn adopt_part(&mut self, part: Vec<Pair>, index: &mut Index) {
         let first = (self.slots.blocks.len() * BLOCK) as Slot;
-        let mut block: Vec<Held> = part.into_iter().map(|(key, set)| Held { key, set: set.all() }).collect();
-        block.retain(|held| !held.set.is_empty());
-        if block.is_empty() {
-            return;
-        }
+        let block: Vec<Held> = part.into_iter().map(|(key, set)| Held { key, set: set.all() }).collect();
         let mut hashes = [0; BLOCK];
         for (place, held) in hashes.iter_mut().zip(&block) {
             *place = hash(self.seed, held.key.piece.near_bytes());

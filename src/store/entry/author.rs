@@ -1,4 +1,5 @@
-//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one.
+//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one; but what
+//! ends has one of its own, which tells when, so that what does not, as nearly all, takes no room for that.
 //!
 //! Invariant: entries compare by what an author says, never by which of two equal ones they have; so [`Authors`] may forget,
 //! which costs memory and nothing else.
@@ -7,15 +8,49 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{ReplicaId, SessionId};
+use crate::time::{MILLIS_MAX, Millis};
+
+/// The end of what does not end; no time is as great.
+const ENDLESS: Millis = Millis::MAX;
 
 /// The replica, and the session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Author {
     pub(crate) replica: ReplicaId,
     pub(crate) session: Option<SessionId>,
+    /// When what it wrote ends, or [`ENDLESS`].
+    ends: Millis,
 }
 
-/// Authors of late, so that those who write often are held once. Each has one place, which the next one of that place takes:
+impl Author {
+    /// Who writes what does not end.
+    pub(crate) const fn new(replica: ReplicaId, session: Option<SessionId>) -> Self {
+        Self { replica, session, ends: ENDLESS }
+    }
+
+    /// The same of what ends then, in milliseconds since 1970 (cut to [`MILLIS_MAX`]).
+    pub(crate) fn until(&self, end: Millis) -> Self {
+        Self { ends: end.min(MILLIS_MAX), ..self.clone() }
+    }
+
+    /// The same, where another replica accepts it.
+    pub(crate) fn at(&self, replica: ReplicaId) -> Self {
+        Self { replica, ..self.clone() }
+    }
+
+    /// When what it wrote ends, if it does.
+    pub(crate) const fn ends(&self) -> Option<Millis> {
+        if self.is_endless() { None } else { Some(self.ends) }
+    }
+
+    /// Whether what it wrote does not end.
+    #[inline(always)]
+    pub(crate) const fn is_endless(&self) -> bool {
+        self.ends == ENDLESS
+    }
+}
+
+/// Authors of late of what does not end, so that those who write often are held once. Each has one place, which the next one of that place takes:
 /// nobody can make it slow by the ids that he chooses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authors {
@@ -35,7 +70,7 @@ impl Authors {
             Some(None) => {}
             Some(Some(_)) | None => self.grow(),
         }
-        let author = Arc::new(Author { replica, session });
+        let author = Arc::new(Author::new(replica, session));
         let place = self.place(session);
         if let Some(known) = self.known.get_mut(place) {
             *known = Some(Arc::clone(&author));
@@ -81,7 +116,7 @@ mod tests {
         for n in 0..40 {
             let Ok(replica) = replica(n % 2) else { return };
             let first = authors.of(replica, session(n));
-            assert_eq!(*first, Author { replica, session: session(n) });
+            assert_eq!(*first, Author::new(replica, session(n)));
             assert!(Arc::ptr_eq(&first, &authors.of(replica, session(n))));
         }
         let last = authors.known.iter().flatten().filter(|author| Arc::strong_count(author) == 1).count();

@@ -429,7 +429,7 @@ impl Decoding<'_> {
     #[inline(never)]
     fn alone(&mut self, origin: usize) -> Result<Arc<Author>, &'static str> {
         let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
-        let alone = || Arc::new(Author { replica: origin.id, session: None });
+        let alone = || Arc::new(Author::new(origin.id, None));
         Ok(Arc::clone(origin.alone.get_or_insert_with(alone)))
     }
 
@@ -447,7 +447,7 @@ impl Decoding<'_> {
     fn new_author(&mut self, place: u64, origin: usize) -> Result<Arc<Author>, &'static str> {
         let session = self.ids.session(place).ok_or("a session id that is not in the table")?;
         let replica = self.origins.known.get(origin).ok_or(DAMAGED)?.id;
-        let author = Arc::new(Author { replica, session: Some(session) });
+        let author = Arc::new(Author::new(replica, Some(session)));
         let place = usize::try_from(place).map_err(|_| DAMAGED)?;
         // No more than the table has.
         if self.authors.len() <= place {

@@ -98,7 +98,7 @@ struct Encoding<'a> {
 
 /// The kind and the text of an entry that may be told in a run.
 #[inline(always)]
-const fn plain(entry: &DataEntry) -> Option<(u64, &Piece)> {
+fn plain(entry: &DataEntry) -> Option<(u64, &Piece)> {
     match &entry.content {
         Content::Text(text) if entry.is_endless() => Some((TEXT, &text.piece)),
         Content::Json(text) if entry.is_endless() => Some((JSON, &text.piece)),
