@@ -365,6 +365,12 @@ impl Index {
         }
     }
 
+    /// How many notes it keeps.
+    #[cfg(all(test, not(target_arch = "wasm32")))]
+    pub(crate) fn len(&self) -> usize {
+        self.logs.iter().map(|log| log.len).sum()
+    }
+
     /// The slots of keys that a dot outside of `vector` decides; a slot comes once for each such dot.
     pub(crate) fn since<'a>(&'a self, vector: &'a VersionVector, table: &'a Table) -> impl Iterator<Item = Slot> + 'a {
         self.logs.iter().flat_map(|log| log.holding(vector.get(log.origin), u64::MAX, table).map(|(_, slot)| slot))

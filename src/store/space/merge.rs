@@ -136,3 +136,35 @@ pub(super) fn is_unseen(vector: &mut Near<'_>, entry: &DataEntry, held: Option<&
     !vector.has(entry.origin(), entry.sequence())
         || (off(Mutant::Clause2) && !held.is_some_and(|held| held.has(entry.dot())))
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    use crate::id::{ReplicaId, Space};
+    use crate::store::entry::Content;
+    use crate::store::limits::Limits;
+    use crate::store::{Mutation, SessionConsistentStore};
+
+    /// Whose entry went because a peer's came in its place is not noted for ever.
+    #[test]
+    fn what_a_peer_overwrites_again_and_again_is_noted_as_often_as_it_is_held() {
+        let (Ok(space), Ok(id)) = (Space::first("s"), ReplicaId::new("a", [0; 10])) else { return };
+        let [mut one, mut other] = [(); 2].map(|()| SessionConsistentStore::new(Limits::default()));
+        for n in 0..500_u64 {
+            let key = |at: u64| format!("{:02}", (at * 7 + n) % 50).as_str().into();
+            let put = |at| Mutation { key: key(at), content: Content::Text("v".into()), expires_at: None };
+            let batch: Vec<_> = (0..20).map(put).collect();
+            assert!(one.write(&space, id, None, batch, &[], n + 1).is_ok());
+            let told = one.extract(&space, other.vector(&space));
+            assert!(told.is_some_and(|delta| other.apply(delta).is_ok()));
+            for state in [&one, &other].map(|store| store.space(&space)) {
+                // A log is looked through when most of it is stale.
+                let Some(notes) = state.map(|state| state.index.len()) else { panic!("nothing is held") };
+                assert!(notes <= 2 * 50 + 64 + 20, "{notes} notes of 50 keys");
+            }
+        }
+        assert!(one.space(&space) == other.space(&space));
+    }
+}
