@@ -16,6 +16,7 @@ mod replica;
 mod session;
 mod shape;
 mod told;
+mod wide;
 
 use alloc::rc::Rc;
 use core::cell::RefCell;

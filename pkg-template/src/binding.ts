@@ -173,11 +173,10 @@ export type Kind = 0 | 1 | 2;
 /** What a key shows, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
 export type Glance = readonly [kind: Kind, value: string | Uint8Array, origin?: number, sequence?: number, ...ahead: Ahead | []];
 
-/** The copy itself and those of keys that came to the replica together with it: keys and values joined, as UTF-16 units where they
- * are not ASCII; how many there are, and between which places; for each where its key begins, where its value, and its write
- * (shifted left by one bit, under which its kind stands); the end of the text; and for each write its replica's number, and the
- * lower and upper half of its sequence. */
-export type Ahead = readonly [text: string | Uint16Array, numbers: Uint32Array];
+/** The copy itself and those of keys that came to the replica together with it: keys and values joined; how many there are, and
+ * between which places; for each where its key begins, where its value, and its write (shifted left by one bit, under which its
+ * kind stands); the end of the text; and for each write its replica's number, and the lower and upper half of its sequence. */
+export type Ahead = readonly [text: string, numbers: Uint32Array];
 
 export interface RawEntry {
   readonly key: string;

@@ -107,7 +107,7 @@ export class Copies {
   }
 
   /** Takes what came with a read: first the copy that the core was asked for. */
-  add(key: string, text: string | Uint16Array, numbers: Uint32Array): void {
+  add(key: string, text: string, numbers: Uint32Array): void {
     this.#wake();
     const page = new Page(text, numbers);
     if (page.from < this.#until && this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();

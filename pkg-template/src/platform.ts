@@ -40,12 +40,7 @@ interface Globals {
   addEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
   removeEventListener?(type: string, listener: (event: { readonly persisted?: boolean }) => void): void;
   document?: { addEventListener(type: string, listener: () => void): void; removeEventListener(type: string, listener: () => void): void };
-  TextDecoder: new (encoding: string, options: { ignoreBOM: boolean }) => Decoder;
   Deno?: { refTimer?(id: number): void; unrefTimer?(id: number): void };
-}
-
-interface Decoder {
-  decode(units: Uint16Array): string;
 }
 
 interface Strategy {
@@ -88,13 +83,6 @@ export function timer(run: () => void, ms: number): Timer {
     },
     cancel: () => platform().clearTimeout(handle),
   };
-}
-
-let decoder: Decoder | undefined;
-
-/** The text of UTF-16 units, in the order of bytes that every machine with wasm has. */
-export function fromUnits(units: Uint16Array): string {
-  return (decoder ??= new (platform().TextDecoder)('utf-16le', { ignoreBOM: true })).decode(units);
 }
 
 /** Tells people what nobody else takes: never silence, never an exception. */

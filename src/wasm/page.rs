@@ -4,12 +4,12 @@
 //! makes strings of: to count them takes as long as to write them, and from UTF-8 an engine would make them in several times that.
 
 use alloc::vec::Vec;
-use core::str;
 
-use js_sys::{Array, Uint16Array, Uint32Array};
+use js_sys::{Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{JSON, TEXT};
+use super::wide::Wide;
 use crate::id::{Dot, ReplicaId};
 use crate::store::entry::{Content, DataEntry, Key};
 
@@ -82,7 +82,7 @@ impl Page {
 enum Joined {
     /// As long as all are ASCII.
     Ascii(Vec<u8>),
-    Wide(Vec<u16>),
+    Wide(Wide),
 }
 
 impl Default for Joined {
@@ -96,7 +96,7 @@ impl Joined {
     const fn units(&self) -> u32 {
         match self {
             Self::Ascii(text) => text.len() as u32,
-            Self::Wide(text) => text.len() as u32,
+            Self::Wide(text) => text.units(),
         }
     }
 
@@ -104,51 +104,26 @@ impl Joined {
         match self {
             Self::Ascii(all) if text.is_ascii() => all.extend_from_slice(text),
             Self::Ascii(all) => {
-                let mut wide = Vec::with_capacity(2 * (all.len() + text.len()));
-                wide.extend(all.iter().map(|byte| u16::from(*byte)));
-                widen(&mut wide, text);
+                let mut wide = Wide::default();
+                wide.push(all);
+                wide.push(text);
                 *self = Self::Wide(wide);
             }
-            Self::Wide(all) => widen(all, text),
+            Self::Wide(all) => all.push(text),
         }
     }
 
     fn show(&self) -> JsValue {
         match self {
-            Self::Ascii(text) => JsValue::from_str(str::from_utf8(text).unwrap_or_default()),
-            Self::Wide(text) => Uint16Array::from(&**text).into(),
+            Self::Ascii(text) => ascii_text(text),
+            Self::Wide(text) => text.show(),
         }
     }
 }
 
-/// Adds the units of a text. Its bytes are known to be UTF-8, so nothing is asked of them but how many make a character.
-fn widen(all: &mut Vec<u16>, text: &[u8]) {
-    if text.is_ascii() {
-        return all.extend(text.iter().map(|byte| u16::from(*byte)));
-    }
-    let from = all.len();
-    all.resize(from + text.len(), 0);
-    let mut room = all.get_mut(from..).unwrap_or_default().iter_mut();
-    let mut put = |unit: u16| {
-        if let Some(place) = room.next() {
-            *place = unit;
-        }
-    };
-    let mut bytes = text.iter().copied();
-    while let Some(lead) = bytes.next() {
-        let mut more = || bytes.next().map_or(0, |byte| u16::from(byte & 0x3f));
-        match lead {
-            0..0x80 => put(lead.into()),
-            0x80..0xe0 => put(u16::from(lead & 0x1f) << 6 | more()),
-            0xe0..0xf0 => put(u16::from(lead) << 12 | more() << 6 | more()),
-            0xf0.. => {
-                // Twenty bits above the first 2^16 characters, ten for each half of a pair.
-                let (upper, middle) = (u16::from(lead & 7) << 8 | more() << 2, more());
-                put(0xd800 | (upper | middle >> 4).wrapping_sub(0x40));
-                put(0xdc00 | (middle & 0xf) << 6 | more());
-            }
-        }
-    }
-    let left = room.len();
-    all.truncate(all.len() - left);
+#[wasm_bindgen]
+extern "C" {
+    /// The text of these bytes, which are ASCII: an engine that is told so need not look. Of the package's own script, as the one in `wide.rs`.
+    #[wasm_bindgen(js_name = asciiText)]
+    fn ascii_text(text: &[u8]) -> JsValue;
 }

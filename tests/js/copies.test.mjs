@@ -345,6 +345,30 @@ test('what is read ahead is the very text, whatever characters it is of', async 
   }
 });
 
+test('a page is the very text, of whatever length and mixture, where the platform has no `Buffer` as well', async (t) => {
+  const tokyo = await open(t, { id: 'tokyo' });
+  const ann = warm(tokyo);
+  const points = [0x61, 0x7f, 0x80, 0x7ff, 0x800, 0xffff, 0x1_0000, 0x10_ffff];
+  let seed = 1;
+  const random = (below) => (seed = (seed * 48_271) % 0x7fff_ffff) % below;
+  const texts = [];
+  // Sixteen bytes are looked at at a time: characters end before, at and behind that, with nothing behind them or more.
+  for (let n = 0; n < 1_500; n += 1) {
+    const among = points.slice(0, 2 + random(points.length - 1));
+    texts.push(String.fromCodePoint(...Array.from({ length: random(70) }, () => among[random(among.length)])));
+  }
+  const name = (at) => `key ${String(at).padStart(4, '0')} ${[...texts[at]].slice(0, 5).join('')}`;
+  for (const [at, text] of texts.entries()) ann.sync.set(name(at), text);
+  const { Buffer } = globalThis;
+  for (const lent of [Buffer, undefined]) {
+    globalThis.Buffer = lent;
+    const paris = await open(t, { id: lent === undefined ? 'paris' : 'rome' }).finally(() => (globalThis.Buffer = Buffer));
+    await pull(paris, tokyo);
+    const reader = paris.session();
+    for (const [at, text] of texts.entries()) assert.equal(reader.sync.get(name(at)), text, JSON.stringify(text));
+  }
+});
+
 test('what is walked through is put into no table, through however many pages the walk goes, and however often', { skip: untold }, async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
