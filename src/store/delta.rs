@@ -16,6 +16,7 @@ use crate::store::entry::{Author, Authors, Content, DataEntry, ENTRY_OVERHEAD, L
 use crate::store::keys::{Decoded, decode_keys, encode_held, encode_keys};
 pub use crate::store::parts::Keys;
 use crate::store::space::SpaceState;
+use crate::store::table::Held;
 use crate::time::{Hlc, MILLIS_MAX};
 use crate::vector::{Near, VersionVector};
 
@@ -316,10 +317,36 @@ impl<'v, 'a> Lacks<'v, 'a> {
     /// Whether he lacks this entry.
     #[inline(always)]
     pub(crate) fn lacks(&mut self, entry: &'a DataEntry) -> bool {
+        entry.sequence() > self.held_by(entry)
+    }
+
+    /// Up to which sequence he has all of whom this entry is by.
+    #[inline(always)]
+    pub(crate) fn held_by(&mut self, entry: &'a DataEntry) -> u64 {
         if !self.last.is_some_and(|last| entry.has_author_of(last)) {
             self.turn_to(entry);
         }
-        entry.sequence() > self.held
+        self.held
+    }
+
+    /// How many keys he lacks, one behind the other, until they weigh so much, of those that have one short text of one author; and
+    /// what they weigh.
+    #[inline(never)]
+    pub(crate) fn light(&mut self, held: &'a [Held], enough: u64) -> (usize, u64) {
+        let Some(first) = held.first().and_then(|held| held.set.only()) else { return (0, 0) };
+        let (known, mut count, mut weight) = (self.held_by(first), 0, 0);
+        for Held { key, set } in held {
+            let Some(entry) = set.only().filter(|entry| entry.has_author_of(first) && entry.sequence() > known) else {
+                break;
+            };
+            let (Some(name), Some(text)) = (key.piece.short_len(), entry.content.short_len()) else { break };
+            if weight >= enough {
+                break;
+            }
+            weight += (name + text) as u64 + ENTRY_OVERHEAD;
+            count += 1;
+        }
+        (count, weight)
     }
 
     #[inline(never)]

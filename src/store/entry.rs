@@ -47,6 +47,15 @@ impl Content {
         }
     }
 
+    /// The length of a text, where it is not empty and may be a piece of a block that has others.
+    #[inline(always)]
+    pub(crate) const fn short_len(&self) -> Option<usize> {
+        match self {
+            Self::Text(text) | Self::Json(text) => text.piece.short_len(),
+            Self::Tombstone | Self::Bytes(_) => None,
+        }
+    }
+
     /// Whether the content has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -203,12 +212,6 @@ impl DataEntry {
 
     /// Bytes of the value, for the limits.
     pub(crate) fn bytes(&self) -> u64 {
-        self.near_bytes()
-    }
-
-    /// The same for loops.
-    #[inline(always)]
-    pub(crate) fn near_bytes(&self) -> u64 {
         self.content.len() as u64 + ENTRY_OVERHEAD
     }
 

@@ -408,19 +408,26 @@ impl SpaceState {
         let mut keys = self.between_keys(after, None, guess..guess);
         let mut stretch = Stretch { end: None, keys: 0, weight: 0, more: false, lies: keys.at()..keys.at() };
         while let Some(together) = keys.next_together() {
-            for (at, Held { key, set }) in (keys.at().saturating_sub(together.len())..).zip(together) {
-                let bytes = match set.entries() {
-                    [one] if lacks.lacks(one) => one.near_bytes(),
-                    [_] => continue,
-                    several if lacks.lacks_of(several) => set.bytes(),
-                    _ => continue,
-                };
+            let (mut left, mut at) = (together, keys.at().saturating_sub(together.len()));
+            loop {
+                let (some, weight) = lacks.light(left, budget.saturating_sub(stretch.weight));
+                let (light, behind) = left.split_at_checked(some).unwrap_or_default();
+                if let Some(Held { key, .. }) = light.last() {
+                    at += some;
+                    (stretch.end, stretch.lies.end) = (Some(key), at);
+                    (stretch.keys, stretch.weight) = (stretch.keys + some, stretch.weight + weight);
+                }
+                let Some((Held { key, set }, behind)) = behind.split_first() else { break };
+                (left, at) = (behind, at + 1);
+                if !lacks.lacks_of(set.entries()) {
+                    continue;
+                }
                 if stretch.weight >= budget && stretch.keys > 0 {
                     return Stretch { more: true, ..stretch };
                 }
-                stretch.weight += key.len() as u64 + bytes;
+                stretch.weight += key.len() as u64 + set.bytes();
                 stretch.keys += 1;
-                (stretch.end, stretch.lies.end) = (Some(key), at + 1);
+                (stretch.end, stretch.lies.end) = (Some(key), at);
             }
         }
         stretch

@@ -148,3 +148,58 @@ fn an_empty_store_holds_what_came_in_slices_and_goes_on_from_there() {
     assert_eq!(to.since(&VersionVector::new()).keys, from.snapshot().keys);
     assert_eq!(to.store.bytes(), from.store.bytes());
 }
+
+/// Whoever wrote them, and whatever they hold: they weigh what the limits count, one key after the other.
+#[test]
+fn a_slice_ends_behind_the_key_with_which_it_weighs_its_budget() {
+    let (mut a, mut b) = (Site::new(0), Site::new(1));
+    let (mut half, long) = (VersionVector::new(), "x".repeat(5_000));
+    for n in 0..1_200_usize {
+        let key = format!("k{:04}", n * 7 % 1_200);
+        // Stretches of one author and one kind, and what interrupts them.
+        let content = match n * 7 % 1_200 % 97 {
+            0 => Content::Tombstone,
+            1 => Content::Bytes(vec![1; 30].into()),
+            2 => Content::Text("".into()),
+            3 => Content::Text(long.as_str().into()),
+            4..20 => Content::Json(format!("\"{:.>1$}\"", n, n % 60).as_str().into()),
+            _ => Content::Text(format!("{:.>1$}", n, n % 60).as_str().into()),
+        };
+        let write = |site: &mut Site| {
+            let expires_at = (n % 101 == 0).then_some(START + 1_000_000);
+            site.write(vec![Mutation { key: key.as_str().into(), content: content.clone(), expires_at }], START);
+        };
+        match n * 7 % 1_200 % 300 {
+            250..270 => write(&mut b),
+            270..280 => [&mut a, &mut b].into_iter().for_each(write),
+            _ => write(&mut a),
+        }
+        if n == 600 {
+            half = a.vector();
+        }
+    }
+    a.pull(&b);
+    let (state, live) = (a.store.space(&space()).unwrap(), a.live());
+    for from in [VersionVector::new(), half] {
+        for budget in [0, 1, 100, 1_000, 20_000, 1 << 20] {
+            let lacks = |set: &LiveSet| set.entries().iter().any(|entry| !from.contains(entry.dot()));
+            let mut left = live.iter().filter(|(_, set)| lacks(set)).peekable();
+            let (mut after, mut more): (Option<String>, bool) = (None, true);
+            while more {
+                let (mut weight, mut expected) = (0, Vec::new());
+                while let Some((key, set)) = left.next_if(|_| weight < budget || expected.is_empty()) {
+                    weight +=
+                        (key.len() + set.entries().iter().map(|entry| entry.content.len() + 64).sum::<usize>()) as u64;
+                    expected.push(key.clone());
+                }
+                let (keys, goes_on) = state.slice(&from, after.as_deref(), budget);
+                assert!(
+                    keys.iter().map(|(key, _)| &**key).eq(expected.iter().map(String::as_str)),
+                    "{budget} {after:?}"
+                );
+                (after, more) = (expected.pop(), goes_on);
+                assert_eq!(more, left.peek().is_some());
+            }
+        }
+    }
+}

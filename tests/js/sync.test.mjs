@@ -71,6 +71,17 @@ test('many large values come over in slices', async (t) => {
   for (let n = 0; n < 40; n += 1) assert.equal(await there.get(`big ${n}`), `${n} `.repeat(10_000));
 });
 
+// Who sends a message on may hand over its memory, and sends nothing else by that.
+test('a long message and a snapshot are arrays of bytes alone in their memory', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const session = tokyo.session();
+  for (let n = 0; n < 2_000; n += 1) session.sync.set(`key ${n}`, `${n} `.padEnd(64, '.'));
+  for (const bytes of [await tokyo.exchange(await paris.exchange(NOTHING)), await tokyo.snapshot()]) {
+    assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype);
+    assert(bytes.length > 64_000 && bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.length);
+  }
+});
+
 test('a pair brings writes both ways, and waits end when they arrive', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const [left, right] = pair();

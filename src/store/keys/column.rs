@@ -7,36 +7,36 @@ use crate::codec::cbor::{Input, Output};
 /// Fewer than so many are not worth a stretch of their own.
 const ALIKE: usize = 3;
 
-/// A column that is being made: each number, and how many of it follow each other, of which the last are by themselves.
+/// A column that is being made: each number, and how many of it follow each other, of which the last ones are not counted yet.
 #[derive(Default)]
 pub(super) struct Column {
     number: i64,
-    times: usize,
+    /// Where the first of the last ones stands.
+    since: usize,
     stretches: Vec<(i64, usize)>,
 }
 
 impl Column {
-    /// Adds a number.
+    /// Adds a number, behind so many others.
     #[inline(always)]
-    pub(super) fn add(&mut self, number: i64) {
+    pub(super) fn add(&mut self, at: usize, number: i64) {
         if number != self.number {
-            self.turn(number);
+            self.turn(at, number);
         }
-        self.times += 1;
     }
 
     #[inline(never)]
-    fn turn(&mut self, number: i64) {
-        if self.times > 0 {
-            self.stretches.push((self.number, self.times));
+    fn turn(&mut self, at: usize, number: i64) {
+        if at > self.since {
+            self.stretches.push((self.number, at - self.since));
         }
-        (self.number, self.times) = (number, 0);
+        (self.number, self.since) = (number, at);
     }
 
-    /// Writes the column, and begins anew.
+    /// Writes the column, which has so many numbers, and begins anew.
     #[inline(never)]
-    pub(super) fn write(&mut self, output: &mut Output) {
-        self.turn(0);
+    pub(super) fn write(&mut self, count: usize, output: &mut Output) {
+        self.turn(count, 0);
         let mut left = self.stretches.as_slice();
         while let [(number, times), behind @ ..] = left {
             if *times >= ALIKE || behind.is_empty() {
@@ -54,6 +54,7 @@ impl Column {
             left = behind;
         }
         self.stretches.clear();
+        self.since = 0;
     }
 }
 
@@ -104,9 +105,9 @@ mod tests {
         fn what_is_written_is_read(column in numbers()) {
             let mut output = Output::default();
             let mut written = Column::default();
-            column.iter().for_each(|number| written.add(*number));
-            written.write(&mut output);
-            prop_assert!(written.stretches.is_empty() && written.times == 0);
+            column.iter().enumerate().for_each(|(at, number)| written.add(at, *number));
+            written.write(column.len(), &mut output);
+            prop_assert!(written.stretches.is_empty() && written.since == 0);
             output.u64(7);
             let (bytes, mut read_back) = (output.into_bytes(), alloc::vec![1, 2, 3]);
             let mut input = Input::new(&bytes);

@@ -12,7 +12,7 @@ use crate::codec::cbor::Head;
 use crate::id::{Dot, ReplicaId};
 use crate::store::delta::{Keys, Lacks, Listed};
 use crate::store::entry::piece::{BLOCK_MAX, Piece};
-use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::entry::{Content, DataEntry, Key, Text};
 use crate::store::order::Walk;
 use crate::store::table::Held;
 use crate::time::Hlc;
@@ -54,15 +54,18 @@ pub(crate) fn encode_held<'a>(writer: &mut Writer, mut keys: Walk<'a>, mut from:
     writer.sequence_about(room, |writer| {
         let mut encoding = Encoding::new(hlc);
         while let Some(together) = keys.next_together() {
-            for Held { key, set } in together {
-                match set.entries() {
-                    [entry] => {
-                        if from.lacks(entry) {
-                            encoding.one(writer, key, entry);
-                        }
+            let mut left = together;
+            while let Some((Held { key, set }, behind)) = left.split_first() {
+                match set.only() {
+                    Some(entry) if from.lacks(entry) => {
+                        encoding.one(writer, key, entry);
+                        left = encoding.go_on(behind, &mut from);
+                        continue;
                     }
-                    several => encoding.several(writer, key, several, &mut from),
+                    Some(_) => {}
+                    None => encoding.several(writer, key, set.entries(), &mut from),
                 }
+                left = behind;
             }
         }
         encoding.flush(writer);
@@ -167,6 +170,28 @@ impl<'a> Encoding<'a> {
         true
     }
 
+    /// Takes into the run what goes on with it where it is held, and answers what is left.
+    #[inline(always)]
+    fn go_on(&mut self, held: &'a [Held], from: &mut Lacks<'_, 'a>) -> &'a [Held] {
+        let (None, Some((_, last))) = (self.known, self.run.last()) else { return held };
+        let (last, known, kind, mut area, mut names) = (*last, from.held_by(last), self.kind, self.area, self.names);
+        let mut left = held;
+        while let Some((Held { key, set }, behind)) = left.split_first() {
+            let Some(entry) = set.only().filter(|entry| entry.has_author_of(last) && entry.sequence() > known) else {
+                break;
+            };
+            let Some((_, text)) = plain(entry).filter(|(other, _)| *other == kind) else { break };
+            let (Some(name), Some(value)) = (key.piece.short_len(), text.short_len()) else { break };
+            if area + name + value > BLOCK_MAX {
+                break;
+            }
+            self.run.push((key, entry));
+            (area, names, left) = (area + name + value, names + name, behind);
+        }
+        (self.area, self.names) = (area, names);
+        left
+    }
+
     /// Begins a run, or writes what no run tells.
     #[inline(never)]
     fn begin(&mut self, writer: &mut Writer, key: &'a Key, entry: &'a DataEntry, known: Option<Dot>) {
@@ -240,15 +265,17 @@ impl<'a> Encoding<'a> {
         let [of_keys, of_values, ahead, since, _] = &mut self.columns;
         // What follows each other where it lies is copied in one go.
         let mut lies = Span::default();
-        for (key, entry) in run {
-            let Some((_, text)) = plain(entry) else { return };
+        for (at, (key, entry)) in run.iter().enumerate() {
+            let (Content::Text(Text { piece: text }) | Content::Json(Text { piece: text })) = &entry.content else {
+                return;
+            };
             lies.go_on(&key.piece, writer);
             lies.go_on(text, writer);
             let stamp = entry.hlc.to_bits();
-            of_keys.add(key.len() as i64);
-            of_values.add(text.len() as i64);
-            ahead.add(difference(entry.sequence(), sequence));
-            since.add(difference(stamp, clock));
+            of_keys.add(at, key.piece.short_len().unwrap_or_default() as i64);
+            of_values.add(at, text.short_len().unwrap_or_default() as i64);
+            ahead.add(at, difference(entry.sequence(), sequence));
+            since.add(at, difference(stamp, clock));
             (sequence, clock) = (entry.sequence(), stamp);
         }
         lies.end(writer);
@@ -257,7 +284,7 @@ impl<'a> Encoding<'a> {
         known.into_iter().for_each(|place| writer.u64(place));
         writer.u64(run.len() as u64);
         let columns = if known.is_some() { 5 } else { 4 };
-        self.columns.iter_mut().take(columns).for_each(|column| column.write(&mut writer.cbor));
+        self.columns.iter_mut().take(columns).for_each(|column| column.write(run.len(), &mut writer.cbor));
         (self.before, self.last, self.sequence, self.clock) = (key.as_bytes(), Some(entry), sequence, clock);
     }
 
@@ -266,8 +293,8 @@ impl<'a> Encoding<'a> {
         self.keep();
         let [.., column] = &mut self.columns;
         let origin = self.origins.at(&origin, || writer.replica_index(origin))?;
-        for sequence in dots {
-            column.add(difference(*sequence, origin.sequence));
+        for (at, sequence) in dots.iter().enumerate() {
+            column.add(at, difference(*sequence, origin.sequence));
             origin.sequence = *sequence;
         }
         Some(origin.place)

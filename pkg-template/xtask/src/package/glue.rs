@@ -28,7 +28,12 @@ const BETTER: &[(&str, &str)] = &[
     // decoder's time, which looks at each.
     (
         "    let WASM_VECTOR_LEN = 0;\n",
-        "    let WASM_VECTOR_LEN = 0;\n    let wide = false;\n    const { latin1Slice, ucs2Slice } = globalThis.Buffer?.prototype ?? {};\n    let unitsDecoder;\n    const asciiText = (bytes) => latin1Slice?.call(bytes, 0, bytes.length) ?? decodeText(bytes);\n    const unitsText = (bytes) => ucs2Slice?.call(bytes, 0, bytes.length) ?? (unitsDecoder ??= new TextDecoder('utf-16le', { ignoreBOM: true })).decode(bytes);\n",
+        "    let WASM_VECTOR_LEN = 0;\n    let wide = false;\n    const { latin1Slice, ucs2Slice } = globalThis.Buffer?.prototype ?? {};\n    let unitsDecoder;\n    const asciiText = (bytes) => latin1Slice?.call(bytes, 0, bytes.length) ?? decodeText(bytes);\n    const unitsText = (bytes) => ucs2Slice?.call(bytes, 0, bytes.length) ?? (unitsDecoder ??= new TextDecoder('utf-16le', { ignoreBOM: true })).decode(bytes);\n    const Unset = typeof globalThis.Buffer?.allocUnsafeSlow === 'function' ? globalThis.Buffer : undefined;\n",
+    ),
+    // What is about to be filled, every byte of it, need not be made zeros first: a seventh of what it takes to write out a store.
+    (
+        "                const ret = new Uint8Array(arg0 >>> 0);\n                return ret;\n",
+        "                if (Unset === undefined) return new Uint8Array(arg0 >>> 0);\n                const { buffer, byteOffset, length } = Unset.allocUnsafeSlow(arg0 >>> 0);\n                return new Uint8Array(buffer, byteOffset, length);\n",
     ),
     // A token is ASCII, which Node makes a string of in half the time where it need not look.
     (
