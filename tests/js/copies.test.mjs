@@ -349,7 +349,7 @@ test('a page is the very text, of whatever length and mixture, where the platfor
   const tokyo = await open(t, { id: 'tokyo' });
   const ann = warm(tokyo);
   const points = [0x61, 0x7f, 0x80, 0x7ff, 0x800, 0xffff, 0x1_0000, 0x10_ffff];
-  let seed = 1;
+  let [seed, taken] = [1, 0];
   const random = (below) => (seed = (seed * 48_271) % 0x7fff_ffff) % below;
   const texts = [];
   // Sixteen bytes are looked at at a time: characters end before, at and behind that, with nothing behind them or more.
@@ -357,15 +357,33 @@ test('a page is the very text, of whatever length and mixture, where the platfor
     const among = points.slice(0, 2 + random(points.length - 1));
     texts.push(String.fromCodePoint(...Array.from({ length: random(70) }, () => among[random(among.length)])));
   }
-  const name = (at) => `key ${String(at).padStart(4, '0')} ${[...texts[at]].slice(0, 5).join('')}`;
+  const number = (at) => String(at).padStart(4, '0');
+  const name = (at) => `key ${number(at)} ${[...texts[at]].slice(0, 5).join('')}`;
   for (const [at, text] of texts.entries()) ann.sync.set(name(at), text);
+  const plain = tokyo.session({ space: 'plain' });
+  for (const at of texts.keys()) plain.sync.set(number(at), `value ${at}`);
+  // Whoever takes the first for a mark of order finds the second where it was, with another value.
+  const marked = tokyo.session({ space: 'marked' });
+  for (const [key, text] of [['\ufeff', 'mark'], ['\uff5e', '\uff5e!']]) marked.sync.set(key, text);
   const { Buffer } = globalThis;
   for (const lent of [Buffer, undefined]) {
     globalThis.Buffer = lent;
     const paris = await open(t, { id: lent === undefined ? 'paris' : 'rome' }).finally(() => (globalThis.Buffer = Buffer));
     await pull(paris, tokyo);
-    const reader = paris.session();
-    for (const [at, text] of texts.entries()) assert.equal(reader.sync.get(name(at)), text, JSON.stringify(text));
+    const [reader, other] = [paris.session(), paris.session({ space: 'plain' })];
+    const walks = [
+      (at) => assert.equal(reader.sync.get(name(at)), texts[at], JSON.stringify(texts[at])),
+      (at) => assert.equal(other.sync.get(number(at)), `value ${at}`),
+    ];
+    for (const walk of walks) {
+      const all = () => [...texts.keys()].forEach(walk);
+      if (uncounted) all();
+      // Where the text of a page is another its keys are not found there, and each read asks the core.
+      else assert((taken = steps(all)) < 40 * texts.length, `${taken} steps for ${texts.length} reads`);
+    }
+    // With the first read comes nothing else, with the next one key.
+    const last = paris.session({ space: 'marked' });
+    assert.deepEqual(['key', '\ufeff', '\uff5e'].map((key) => last.sync.get(key)), [undefined, 'mark', '\uff5e!']);
   }
 });
 
