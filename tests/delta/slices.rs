@@ -122,6 +122,27 @@ fn a_key_that_changes_after_its_slice_arrives_as_it_is_at_the_end() {
     assert_eq!(b.values("z").len(), 2, "neither saw the other");
 }
 
+/// Of one origin all is known, of the other one nothing, and each has written as many.
+#[test]
+fn a_slice_weighs_what_it_lists_whoever_wrote_the_keys_between() {
+    let (mut a, mut b) = (Site::new(0), Site::new(1));
+    for n in 0..300 {
+        let site = if n / 3 % 2 == 0 { &mut a } else { &mut b };
+        site.set(&format!("{n:03}"), "value");
+    }
+    a.pull(&b);
+    // The keys lie as they are told.
+    let mut other = Site::new(2);
+    other.pull(&a);
+    let state = other.store.space(&space()).unwrap();
+    for (known, of) in [(a.id, 1), (b.id, 0)] {
+        let from = VersionVector::from_iter([(known, 150)]);
+        let lacked = (0..300).filter(|n| n / 3 % 2 == of).map(|n| format!("{n:03}"));
+        let (keys, more) = state.slice(&from, None, 40 * (3 + 5 + 64));
+        assert!(keys.iter().map(|(key, _)| key.to_string()).eq(lacked.take(40)) && more);
+    }
+}
+
 #[test]
 fn an_empty_store_holds_what_came_in_slices_and_goes_on_from_there() {
     let (mut from, mut to) = (Site::new(0), Site::new(1));

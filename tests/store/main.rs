@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ends;
 mod limits;
 mod listing;
 mod order;

@@ -1,7 +1,9 @@
 //! A client whose writes are refused goes on by itself: a new id, a snapshot, the rest made again, the refused told.
 
 use super::*;
-use common::host::THROW;
+use common::host::{SYNC, THROW};
+use common::{batch, put};
+use edge_session::store::Mutation;
 
 /// The refused writes that a tab was told of: code, key, value.
 fn rejected(host: &Host) -> Vec<(String, String, Option<String>)> {
@@ -102,6 +104,28 @@ fn a_replayed_write_supersedes_what_it_had_seen_and_nothing_else() {
     let (at_tab, at_edge) = (values(&mut world.net.hosts[TAB], author), values(&mut world.net.hosts[EDGE], other));
     assert_eq!(at_tab, ["in the tab", "at the edge"]);
     assert_eq!(at_tab, at_edge);
+}
+
+#[test]
+fn a_replayed_write_ends_when_it_was_to_end() {
+    let mut world = offline();
+    let (author, before) = (world.author, world.net.hosts[TAB].id());
+    let end = world.net.now + 86_400_000;
+    world.net.with(TAB, |tab| {
+        let brief = Mutation { expires_at: Some(end), ..put("brief", "offline") };
+        tab.ask(author, batch([brief, put("lasting", "offline")]), SYNC).unwrap();
+        tab.now += 3_600_000;
+        tab.set(author, "ahead", "never");
+        tab.now -= 3_600_000;
+    });
+    let pass = ann(&mut world);
+    comes_back(&mut world, &pass);
+    assert_ne!(world.net.hosts[TAB].id(), before);
+    for host in [TAB, EDGE].map(|at| &world.net.hosts[at]) {
+        let state = host.replica.store().space(&host.space()).unwrap();
+        let ends = |key| state.live(key).and_then(|set| set.winner()).unwrap().expires_at();
+        assert_eq!((ends("brief"), ends("lasting")), (Some(end), None));
+    }
 }
 
 #[test]
