@@ -155,3 +155,22 @@ proptest! {
         prop_assert_eq!(site.shown(0), site.shown(1));
     }
 }
+
+/// Long values that lie beside each other, of one write: no run of them is longer than a reader takes.
+#[test]
+fn what_is_told_on_from_where_it_lies_can_be_read() {
+    let mut hosts =
+        ["paris", "tokyo", "lima", "quito"].map(|label| crate::common::host::Host::new(crate::common::edge(label)));
+    let [from, others @ ..] = &mut hosts;
+    let session = from.session();
+    let write = |n: usize| crate::common::put(&format!("{n:04}"), &"v".repeat(900 + n));
+    from.ask(session, crate::common::batch((0..600).map(write)), crate::common::host::SYNC).unwrap();
+    let mut told = from.replica.snapshot().unwrap();
+    for other in others {
+        other.replica.restore(&told, crate::common::START).unwrap();
+        other.drain();
+        let (one, all) = (from.replica.store(), other.replica.store());
+        assert_eq!((all.space(&from.space()), all.bytes()), (one.space(&from.space()), one.bytes()));
+        told = other.replica.snapshot().unwrap();
+    }
+}
