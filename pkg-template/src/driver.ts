@@ -464,8 +464,11 @@ export class Driver {
     this.#tellStatus();
     await this.#journal?.close();
     try {
-      await this.storage.close?.();
-      this.#parts.unlock();
+      try {
+        await this.storage.close?.();
+      } finally {
+        this.#parts.unlock();
+      }
     } catch (cause) {
       this.#storageError('storage did not close', cause);
     }

@@ -24,8 +24,9 @@ import { instantiate } from './wasm/glue.js';
  * Opens a replica: loads what its storage holds and begins to serve sessions. Works offline; what `connect` names joins when it can.
  *
  * Rejects with `ARGUMENT_INVALID` for an option that is not of the documented form, `STORAGE_FAILED` where storage is in use
- * by someone else or holds what cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open. Where there is no storage
- * to be had at all (a private window, no quota), it runs from memory: `status.persisted` is false and an `error` event tells why.
+ * by someone else or holds what cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open; after `ABORTED`
+ * as soon as storage has answered what it was asked. Where there is no storage to be had at all (a private window, no quota), it
+ * runs from memory: `status.persisted` is false and an `error` event tells why.
  *
  * @example
  * ```ts
@@ -37,7 +38,16 @@ import { instantiate } from './wasm/glue.js';
 export async function openReplica<M = KeyMap>(options: ReplicaOptions & { values: 'frozen' }): Promise<Replica<Frozen<M>>>;
 export async function openReplica<M = KeyMap>(options?: ReplicaOptions): Promise<Replica<M>>;
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
-  return (await open<M>(options, timer, ACK_PAUSE)).replica;
+  return (await unlessAborted(open<M>(options, timer, ACK_PAUSE), options?.signal)).replica;
+}
+
+/** What comes of an opening, unless its signal ends the wait for that: then it lets go of everything itself, at its next step. */
+function unlessAborted<T>(opening: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
+  return new Promise((resolve, fail) => {
+    const abort = () => fail(aborted(signal?.reason));
+    signal?.addEventListener('abort', abort);
+    opening.then(resolve, fail).then(() => signal?.removeEventListener('abort', abort));
+  });
 }
 
 // Longer than an answer takes on one machine, and nothing beside the way there and back between two.
@@ -105,7 +115,7 @@ function heed(signal: AbortSignalLike | undefined): void {
 }
 
 async function claim(storage: StorageAdapter): Promise<Hold> {
-  let unlock: (() => void) | null;
+  let unlock: (() => void) | null | undefined;
   try {
     unlock = await storage.lock();
   } catch (cause) {
@@ -113,7 +123,8 @@ async function claim(storage: StorageAdapter): Promise<Hold> {
     if (EdgeSessionError.is(cause)) throw failed(`storage '${storage.kind}' could not be locked: ${cause.message}`, cause);
     return nowhere(cause);
   }
-  if (unlock === null) throw failed(`storage '${storage.kind}' is in use by another replica`);
+  // Who answers nothing has locked nothing.
+  if (typeof unlock !== 'function') throw failed(`storage '${storage.kind}' is in use by another replica`);
   return { storage, unlock };
 }
 

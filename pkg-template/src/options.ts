@@ -41,6 +41,8 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.space !== undefined) config.space = text(options.space, 'space');
   if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
   if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);
+  // Whoever forgot to fill the list would hold nobody to a role.
+  if (config.keys?.length === 0) throw invalid('secret is one key or several');
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
     const { session } = options;

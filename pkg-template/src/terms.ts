@@ -89,6 +89,7 @@ export function toKey(key: unknown): string {
 export function toRange(range: KeyRange | undefined): RawRange {
   const raw: RawRange = {};
   if (range === undefined) return raw;
+  if (typeof range !== 'object' || range === null) throw invalid('a range is an object');
   for (const name of ['prefix', 'start', 'end'] as const) {
     const bound = range[name];
     if (bound === undefined) continue;

@@ -316,6 +316,43 @@ test('one disk serves one replica at a time', async (t) => {
   await open(t, { storage: new TestStorage(disk) });
 });
 
+test('a storage whose lock answers nothing is locked by nobody', async (t) => {
+  for (const answer of [undefined, true]) {
+    const storage = Object.assign(new TestStorage(), { lock: async () => answer });
+    assert.equal((await rejection(open(t, { storage }))).code, 'STORAGE_FAILED');
+  }
+});
+
+test('a storage that does not close is let go of all the same', async (t) => {
+  const storage = Object.assign(new TestStorage(), { close: () => Promise.reject(new Error('the handle is bad')) });
+  const first = await open(t, { storage });
+  await first.session().set('a', 1);
+  const told = next(first, 'error');
+  await first.close();
+  assert.equal((await told).cause.message, 'the handle is bad');
+  assert.equal(storage.disk.locked, false);
+  assert.equal((await open(t, { storage: new TestStorage(storage.disk) })).session().sync.get('a'), 1);
+});
+
+test('a signal ends the wait for storage that does not answer, and what it has taken by then is let go of', async (t) => {
+  for (const method of ['lock', 'load']) {
+    const storage = new TestStorage();
+    const answers = storage[method].bind(storage);
+    let answer = () => {};
+    const waits = new Promise((resolve) => (answer = resolve));
+    storage[method] = () => waits.then(answers);
+    const control = new AbortController();
+    const opening = rejection(open(t, { storage, signal: control.signal }));
+    control.abort(new Error('too long'));
+    const error = await within(opening, 'the abort');
+    assert.deepEqual([error.code, error.cause.message], ['ABORTED', 'too long']);
+    answer();
+    for (let turns = 0; turns < 100 && (turns < 5 || storage.disk.locked); turns += 1) await turn();
+    assert.equal(storage.disk.locked, false, method);
+    await open(t, { storage: new TestStorage(storage.disk) });
+  }
+});
+
 test('a snapshot restores everything, under a new id', async (t) => {
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const session = tokyo.session();
