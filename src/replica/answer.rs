@@ -4,6 +4,7 @@
 //! the policy says to serve), and only if every entry that decided it is durable or the session's own.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -235,7 +236,9 @@ impl Replica {
         let Some(state) = self.store.space(space) else { return Vec::new() };
         let prefix = range.prefix.as_deref().unwrap_or_default();
         let start = range.start.as_deref().map_or(prefix, |start| start.max(prefix));
-        let keys = state.range(Some(start), range.end.as_deref());
+        let beyond = beyond(prefix);
+        let end = [range.end.as_deref(), beyond.as_deref()].into_iter().flatten().min();
+        let mut keys = state.range(Some(start), end);
         let limit = range.limit.unwrap_or(u64::MAX);
         let mut items = Vec::new();
         let mut take = |(key, set): (&Key, &LiveSet)| {
@@ -247,11 +250,8 @@ impl Replica {
             return items;
         }
         if range.reverse {
-            let after = |entry: &(&Key, &LiveSet)| !entry.0.starts_with(prefix);
-            let mut keys = keys.rev().skip_while(after).take_while(|(key, _)| key.starts_with(prefix));
-            while keys.next().is_some_and(&mut take) {}
+            while keys.next_back().is_some_and(&mut take) {}
         } else {
-            let mut keys = keys.take_while(|(key, _)| key.starts_with(prefix));
             while keys.next().is_some_and(&mut take) {}
         }
         items
@@ -328,6 +328,20 @@ fn undurable(
     let mut needed = VersionVector::new();
     deciding.dots.iter().chain(&deciding.named).filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
     if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }
+}
+
+/// The least text that is beyond all that begin with `prefix`, if there is one: from there a walk back begins.
+fn beyond(prefix: &str) -> Option<String> {
+    let mut text = String::from(prefix);
+    while let Some(last) = text.pop() {
+        // No character lies between these two: there are halves of pairs.
+        let next = if last == '\u{d7ff}' { 0xe000 } else { last as u32 + 1 };
+        if let Some(next) = char::from_u32(next) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
 }
 
 fn shown(key: &Key, set: &LiveSet, at: Millis) -> Option<Item> {
