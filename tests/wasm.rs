@@ -98,7 +98,7 @@ fn of_kind<'e>(effects: &'e [JsValue], kind: &str) -> Vec<&'e JsValue> {
 /// One request and its reply.
 fn exchange(replica: &Replica, bytes: &[u8]) -> Vec<u8> {
     drain(replica);
-    replica.exchange(99, bytes, NOW).unwrap();
+    replica.exchange(99, bytes.into(), NOW).unwrap();
     let effects = drain(replica);
     let replies = of_kind(&effects, "transmit");
     assert_eq!(replies.len(), 1);
@@ -209,7 +209,7 @@ fn a_roaming_session_is_refused_until_its_writes_have_arrived() {
     let effects = drain(&paris);
     assert_eq!(at(of_kind(&effects, "timeout").last().unwrap(), "at"), JsValue::from(NOW + 1_000.0));
     let hello = exchange(&paris, &[]);
-    paris.exchange(99, &exchange(&tokyo, &hello), NOW).unwrap();
+    paris.exchange(99, exchange(&tokyo, &hello), NOW).unwrap();
     let effects = drain(&paris);
     assert_eq!(at(of_kind(&effects, "settled")[0], "wait"), JsValue::from(wait));
     let entry = paris.take(wait as u32).unwrap();
@@ -301,7 +301,7 @@ fn nothing_leaves_before_storage_has_it() {
     replica.link_up(1, NOW).unwrap();
     drain(&replica);
     let wait = set(&session, "a", "1").as_f64().unwrap();
-    replica.exchange(2, &[], NOW).unwrap();
+    replica.exchange(2, Vec::new(), NOW).unwrap();
     let effects = drain(&replica);
     let records = of_kind(&effects, "persist");
     assert_eq!(records.len(), 1);
