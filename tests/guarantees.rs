@@ -20,8 +20,9 @@ use common::{START, batch, code, edge, missing, put};
 use edge_session::error::ErrorCode;
 use edge_session::guarantee::Guarantee::{MonotonicReads, MonotonicWrites, ReadYourWrites, WritesFollowReads};
 use edge_session::guarantee::{Guarantee, Guarantees};
-use edge_session::io::{Answer, Operation, Outcome, SessionHandle, Terms};
+use edge_session::io::{Answer, Operation, Outcome, Range, SessionHandle, Terms};
 use edge_session::replica::SessionInit;
+use edge_session::store::{Check, Mutation};
 
 /// Three trusted replicas, which hold nothing yet and know nothing of each other.
 fn cities() -> (Host, Host, Host) {
@@ -329,6 +330,54 @@ fn what_is_written_without_a_guarantee_still_counts_once_it_is_asked_for() {
     assert_eq!(missing(&tokyo.get(ann, "cart", widened).unwrap_err()), ["paris: 0 → 1"]);
 }
 
+// ── What an answer rests on was read: more than what shows, where more decided it ────────────────────────────────────
+
+/// Two cities wrote one key at the same time. The one that holds both writes, the one that wrote what shows, and what is lacking
+/// there to whoever has seen both.
+fn torn() -> (Host, Host, String) {
+    let (mut paris, mut tokyo, mut berlin) = cities();
+    for (city, name) in [(&mut paris, "paris"), (&mut berlin, "berlin")] {
+        let host = city.session();
+        city.set(host, "cart", name);
+        tokyo.pull(city);
+    }
+    let reader = tokyo.session();
+    match tokyo.get(reader, "cart", SYNC).unwrap().as_deref() {
+        Some("paris") => (tokyo, paris, "berlin: 0 → 1".into()),
+        _ => (tokyo, berlin, "paris: 0 → 1".into()),
+    }
+}
+
+/// What a session lacks in the other city once it has asked this.
+fn lacks_after(operation: Operation, taken: bool) -> (Vec<String>, String) {
+    let (mut tokyo, mut winner, loser) = torn();
+    let ann = promised(&mut tokyo, Guarantees::NONE.with(MonotonicReads));
+    assert_eq!(tokyo.ask(ann, operation, SYNC).is_ok(), taken);
+    let ann = roam(&mut tokyo, ann, &mut winner);
+    (winner.get(ann, "cart", THROW).map_or_else(|error| missing(&error), |_| Vec::new()), loser)
+}
+
+#[test]
+fn a_value_depends_on_the_write_that_shows_alone() {
+    assert_eq!(lacks_after(Operation::Get("cart".into()), true).0, [""; 0]);
+}
+
+#[test]
+fn conflicts_and_listings_depend_on_every_sibling() {
+    for operation in [Operation::Conflicts("cart".into()), Operation::List(Range::default())] {
+        let (missing, loser) = lacks_after(operation, true);
+        assert_eq!(missing, [loser]);
+    }
+}
+
+/// It tells the session what the version is not.
+#[test]
+fn a_check_that_is_refused_depends_on_every_sibling() {
+    let checks = vec![Check { key: "cart".into(), version: None }];
+    let (missing, loser) = lacks_after(Operation::Write { batch: vec![put("other", "v")], checks }, false);
+    assert_eq!(missing, [loser]);
+}
+
 // ── Merging ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Two tabs of one user, served by two replicas: whoever joins their tokens depends on what either has seen.
@@ -353,4 +402,22 @@ fn a_session_that_merges_a_token_depends_on_what_both_have_seen() {
     berlin.pull(&mut tokyo);
     assert!(matches!(berlin.taken(waiting), Some(Ok(Answer::Outcome(Outcome::Value { stale: false, .. })))));
     assert_eq!(berlin.get(ann, "cart", SYNC), Ok(some("a book")));
+}
+
+/// What one replica has shown as expired, a slower clock does not bring back: a merged token tells what time it has seen.
+#[test]
+fn what_has_expired_for_a_token_stays_so_where_the_clock_is_slow() {
+    let (mut paris, mut tokyo, _) = cities();
+    let ann = paris.session();
+    let brief = Mutation { expires_at: Some(START + 10), ..put("offer", "half price") };
+    paris.ask(ann, batch([brief]), SYNC).unwrap();
+    tokyo.pull(&mut paris);
+    let slow = roam(&mut paris, ann, &mut tokyo);
+    assert_eq!(tokyo.get(slow, "offer", SYNC), Ok(some("half price")));
+
+    paris.at(START + 5_000);
+    assert_eq!(paris.get(ann, "offer", SYNC), Ok(None));
+    let token = paris.token(ann);
+    tokyo.replica.merge(slow, &token, START).unwrap();
+    assert_eq!(tokyo.get(slow, "offer", SYNC), Ok(None), "tokyo's clock has not moved, and ann has seen it gone");
 }

@@ -131,11 +131,12 @@ impl Replica {
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.merge(token.dependencies());
             state.token.merge(&token);
+            // What has expired where the token was minted has expired for this session.
+            state.issued_at = token.claims().map_or(0, |claims| claims.issued_at).max(state.issued_at);
             // Who mints no tokens lives on by the later one of its own session.
             if !signs && state.token.renew(&token) {
-                let renewed = state.token.claims().map(|claims| (claims.issued_at, claims.expires_at, claims.ends_at));
-                (state.issued_at, state.expires_at, state.ends_at) =
-                    renewed.unwrap_or((state.issued_at, state.expires_at, state.ends_at));
+                let renewed = state.token.claims().map(|claims| (claims.expires_at, claims.ends_at));
+                (state.expires_at, state.ends_at) = renewed.unwrap_or((state.expires_at, state.ends_at));
                 let ends = state.ends_at.saturating_add(state.leeway);
                 self.service.manager.update(&state.id, |session| session.expires = ends);
             }
