@@ -357,6 +357,8 @@ test('a page is the very text, of whatever length and mixture, where the platfor
     const among = points.slice(0, 2 + random(points.length - 1));
     texts.push(String.fromCodePoint(...Array.from({ length: random(70) }, () => among[random(among.length)])));
   }
+  // Behind a character that goes on beyond the sixteenth byte nothing but digits, none of which has a bit in common with it.
+  for (let n = 0; n < 32; n += 1) texts.push(`${'0'.repeat(n)}é${'0'.repeat(32)}`, `${'0'.repeat(n)}€${'0'.repeat(32)}`);
   const number = (at) => String(at).padStart(4, '0');
   const name = (at) => `key ${number(at)} ${[...texts[at]].slice(0, 5).join('')}`;
   for (const [at, text] of texts.entries()) ann.sync.set(name(at), text);
