@@ -268,12 +268,15 @@ impl SessionConsistentStore {
         }
         let hlc = self.clock.tick(now);
         let author = self.authors.of(replica, session);
+        let mut ending = core::mem::take(&mut self.authors.ending);
         let state = self.space_mut(space);
         let hashes = state.hashes(batch.iter().map(|mutation| &mutation.key));
         let entries = batch.into_iter().map(|Mutation { key, content, expires_at }| {
-            (key, DataEntry::by(Arc::clone(&author), dot.sequence, hlc, content, expires_at))
+            let author = expires_at.map_or_else(|| Arc::clone(&author), |end| ending.until(&author, end));
+            (key, DataEntry::by(author, dot.sequence, hlc, content))
         });
         state.write(dot, &hashes, entries);
+        self.authors.ending = ending;
         Ok(dot)
     }
 

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use self::author::{Author, Authors};
+pub(crate) use self::author::{Author, Authors, Ending};
 pub use self::key::Key;
 use self::piece::Piece;
 pub use self::text::Text;
@@ -88,22 +88,13 @@ impl DataEntry {
     /// [`MILLIS_MAX`](crate::time::MILLIS_MAX)), it is a tombstone that keeps its dot and clock.
     #[must_use]
     pub fn new(content: Content, dot: Dot, hlc: Hlc, session: Option<SessionId>, expires_at: Option<Millis>) -> Self {
-        let author = Arc::new(Author::new(dot.replica, session));
-        Self::by(author, dot.sequence, hlc, content, expires_at)
+        let author = Author::new(dot.replica, session);
+        let author = expires_at.map_or_else(|| author.clone(), |end| author.until(end));
+        Self::by(Arc::new(author), dot.sequence, hlc, content)
     }
 
-    /// As [`DataEntry::new`], of an author who may have made others, which do not end.
-    pub(crate) fn by(
-        author: Arc<Author>,
-        sequence: u64,
-        hlc: Hlc,
-        content: Content,
-        expires_at: Option<Millis>,
-    ) -> Self {
-        let author = match expires_at {
-            None => author,
-            Some(end) => Arc::new(author.until(end)),
-        };
+    /// As [`DataEntry::new`], of an author who may have made others, and tells when it ends.
+    pub(crate) const fn by(author: Arc<Author>, sequence: u64, hlc: Hlc, content: Content) -> Self {
         Self { content, hlc, sequence, author }
     }
 
@@ -169,9 +160,10 @@ impl DataEntry {
 
     /// Lets it share its author with the entries that `authors` has given theirs.
     pub(crate) fn share_author(&mut self, authors: &mut Authors) {
-        if self.is_endless() {
-            self.author = authors.of(self.author.replica, self.author.session);
-        }
+        self.author = match self.author.ends() {
+            None => authors.of(self.author.replica, self.author.session),
+            Some(end) => authors.ending.until(&self.author, end),
+        };
     }
 
     /// Whether it wins over another one, as [`DataEntry::rank`] has it.

@@ -456,7 +456,7 @@ mod tests {
                 Ok::<_, TestCaseError>(Arc::new(Author::new(replica, None)))
             };
             let authors = [author(1)?, author(2)?];
-            let entry = |author: &Arc<Author>, sequence| DataEntry::by(Arc::clone(author), sequence, Hlc::default(), Content::Tombstone, None);
+            let entry = |author: &Arc<Author>, sequence| DataEntry::by(Arc::clone(author), sequence, Hlc::default(), Content::Tombstone);
             let mut sets = Vec::new();
             for (sequence, step, count, who) in several {
                 for at in 0..count {

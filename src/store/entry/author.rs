@@ -1,5 +1,5 @@
-//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one; but what
-//! ends has one of its own, which tells when, so that what does not, as nearly all, takes no room for that.
+//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one; what
+//! ends has another one, which tells when, so that what does not takes no room for that.
 //!
 //! Invariant: entries compare by what an author says, never by which of two equal ones they have; so [`Authors`] may forget,
 //! which costs memory and nothing else.
@@ -55,6 +55,22 @@ impl Author {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authors {
     known: Vec<Option<Arc<Author>>>,
+    pub(crate) ending: Ending,
+}
+
+/// The author of late of what ends: what is made together ends together, mostly, and shares one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending(Option<Arc<Author>>);
+
+impl Ending {
+    /// The author of what this one makes that ends then, in milliseconds since 1970.
+    pub(crate) fn until(&mut self, author: &Author, end: Millis) -> Arc<Author> {
+        let wanted = author.until(end);
+        match &self.0 {
+            Some(last) if **last == wanted => Arc::clone(last),
+            _ => Arc::clone(self.0.insert(Arc::new(wanted))),
+        }
+    }
 }
 
 const FEWEST: usize = 4;
@@ -121,6 +137,18 @@ mod tests {
         }
         let last = authors.known.iter().flatten().filter(|author| Arc::strong_count(author) == 1).count();
         assert_eq!(last, 40, "and places come as authors do");
+    }
+
+    #[test]
+    fn what_ends_together_is_of_one() {
+        let Ok(replica) = ReplicaId::new("a", [0; 10]) else { return };
+        let (one, mut ending) = (Author::new(replica, None), Ending::default());
+        let first = ending.until(&one, 7);
+        assert_eq!(first.ends(), Some(7));
+        assert!(Arc::ptr_eq(&first, &ending.until(&one, 7)));
+        assert_eq!(ending.until(&one, 8).ends(), Some(8));
+        let other = Author::new(replica, Some(SessionId::from_bytes([1; 16])));
+        assert_eq!(ending.until(&other, 8).session, other.session);
     }
 
     #[test]

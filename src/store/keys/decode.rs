@@ -16,7 +16,7 @@ use crate::id::SEQUENCE_MAX;
 use crate::store::delta::{Bare, Keys, Listed, ListedSet};
 use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, SMALL, fits};
-use crate::store::entry::{Author, Content, DataEntry, Key, Text};
+use crate::store::entry::{Author, Content, DataEntry, Ending, Key, Text};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
@@ -41,8 +41,9 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let bytes = Vec::with_capacity(room(section.len()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
-    let (authors, columns) = (Vec::new(), Default::default());
-    let mut decoding = Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, columns };
+    let (authors, ending, columns) = (Vec::new(), Ending::default(), Default::default());
+    let mut decoding =
+        Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, ending, columns };
     let read = section.each(|input, beyond| decoding.portion(input, beyond, &mut keys));
     read.and_then(|()| decoding.close(&mut keys, 0)).map_err(SessionError::malformed)?;
     keys.fit();
@@ -66,6 +67,7 @@ struct Decoding<'a> {
     origins: Origins,
     /// By the place of a session: who wrote for it last, and which of the origins that is.
     authors: Vec<Option<(usize, Arc<Author>)>>,
+    ending: Ending,
     /// Room for those of a run.
     columns: [Vec<i64>; 5],
 }
@@ -321,7 +323,7 @@ impl Decoding<'_> {
             let (name, text) = (Key { piece: piece(at, key) }, Text { piece: piece(at + key, value) });
             at += key + value;
             let (sequence, clock) = (sequence.cast_unsigned(), Hlc::from_bits(clock.cast_unsigned()));
-            let entry = DataEntry::by(Arc::clone(&author), sequence, clock, text_of(kind, text), None);
+            let entry = DataEntry::by(Arc::clone(&author), sequence, clock, text_of(kind, text));
             (name, ListedSet::of(Listed::Entry(entry)))
         });
         keys.put_run(pairs, count, (input.left() + self.beyond) / 64);
@@ -415,8 +417,12 @@ impl Decoding<'_> {
         } else {
             aside(input, |input| self.author(input, number))
         }?;
-        let ends = if flags & HAS_EXPIRY == 0 { None } else { Some(aside(input, |input| expiry(input, clock))?) };
-        Ok(Listed::Entry(DataEntry::by(author, sequence, Hlc::from_bits(clock), content, ends)))
+        let author = if flags & HAS_EXPIRY == 0 {
+            author
+        } else {
+            self.ending.until(&author, aside(input, |input| expiry(input, clock))?)
+        };
+        Ok(Listed::Entry(DataEntry::by(author, sequence, Hlc::from_bits(clock), content)))
     }
 
     /// Reads the text of a value.
