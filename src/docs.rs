@@ -20,6 +20,7 @@ pub mod simulation {}
 
 #[doc = include_str!("docs/threats.md")]
 pub mod threats {}
+
 #[doc = include_str!("docs/service.md")]
 pub mod service {}
 
@@ -28,6 +29,12 @@ pub mod model {}
 
 #[doc = include_str!("docs/speed.md")]
 pub mod speed {}
+
+#[doc = include_str!("docs/measured-node.md")]
+pub mod measured_node {}
+
+#[doc = include_str!("docs/measured-chromium.md")]
+pub mod measured_chromium {}
 
 #[doc = include_str!("docs/glossary.md")]
 pub mod glossary {}
