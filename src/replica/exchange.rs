@@ -56,24 +56,11 @@ impl Replica {
     ///
     /// # Errors
     /// As [`Replica::receive`]; then there is no reply.
-    pub fn exchange(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
+    pub fn exchange(&mut self, reply: LinkId, bytes: impl AsRef<[u8]>, now: Millis) -> Result<(), SessionError> {
         self.input(now);
-        let frame = self.read_request(bytes, u64::MAX)?;
-        self.answer_read(reply, frame)
-    }
-
-    /// As [`Replica::exchange`], and lets go of the message when it is read: what comes of it, and the reply, have its place in memory.
-    ///
-    /// # Errors
-    /// As [`Replica::exchange`].
-    pub fn exchange_taken(&mut self, reply: LinkId, bytes: Vec<u8>, now: Millis) -> Result<(), SessionError> {
-        self.input(now);
-        let frame = self.read_request(&bytes, u64::MAX)?;
+        let frame = self.read_request(bytes.as_ref(), u64::MAX)?;
+        // What comes of a message that was handed over, and the reply, have its place in memory.
         drop(bytes);
-        self.answer_read(reply, frame)
-    }
-
-    fn answer_read(&mut self, reply: LinkId, frame: Request) -> Result<(), SessionError> {
         match self.answer_proof(reply, frame)? {
             Some(frame) => self.answer_exchange(reply, frame),
             None => Ok(()),

@@ -89,7 +89,7 @@ impl DataEntry {
     #[must_use]
     pub fn new(content: Content, dot: Dot, hlc: Hlc, session: Option<SessionId>, expires_at: Option<Millis>) -> Self {
         let author = Author::new(dot.replica, session);
-        let author = expires_at.map_or_else(|| author.clone(), |end| author.until(end));
+        let author = if let Some(end) = expires_at { author.until(end) } else { author };
         Self::by(Arc::new(author), dot.sequence, hlc, content)
     }
 

@@ -235,7 +235,7 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn exchange(&self, reply: u32, bytes: Vec<u8>, now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
-        borrow(&self.core)?.exchange_taken(LinkId(reply), bytes, millis(now))
+        borrow(&self.core)?.exchange(LinkId(reply), bytes, millis(now))
     }
 
     /// The time of the last `timeout` effect has come.

@@ -13,7 +13,7 @@ export function markdown({ date, command, machine, versions, how, rounds, met, m
   const head = [
     `# Measured in ${place}`,
     `Written by \`${command}\` on ${date.slice(0, 10)}, in ${Math.round(seconds / 60)} minutes: ${met} goals met, ${missed} missed.`,
-    `How to read it, and why what is missed is missed, is said in \`speed.md\`.`,
+    'How to read it, and why what is missed is missed, is said in `speed.md`.',
     `${cores} × ${cpu}; medians of ${rounds} interleaved rounds, ${how}: ${beside.join(', ')}.`,
   ];
   return `${[...head, ...Object.entries(results).flatMap(section)].join('\n\n')}\n`;

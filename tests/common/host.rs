@@ -281,9 +281,9 @@ impl Host {
         changes
     }
 
-    /// One message of the exchange in, its reply out; `None` while storage is late. As the module does; the simulator keeps the message.
+    /// One message of the exchange in, its reply out; `None` while storage is late.
     pub fn try_exchange(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, SessionError> {
-        let result = self.replica.exchange_taken(REPLY, message.to_vec(), self.now);
+        let result = self.replica.exchange(REPLY, message, self.now);
         self.drain();
         result?;
         let at = self.sent.iter().position(|(link, _)| *link == REPLY);
