@@ -421,3 +421,30 @@ fn what_has_expired_for_a_token_stays_so_where_the_clock_is_slow() {
     tokyo.replica.merge(slow, &token, START).unwrap();
     assert_eq!(tokyo.get(slow, "offer", SYNC), Ok(None), "tokyo's clock has not moved, and ann has seen it gone");
 }
+
+/// Nor what one of several tokens tells of, whichever of them says whose they are.
+#[test]
+fn what_has_expired_for_one_token_of_a_listing_stays_so() {
+    let (mut paris, mut tokyo, _) = cities();
+    let ann = paris.session();
+    let brief = Mutation { expires_at: Some(START + 10), ..put("offer", "half price") };
+    paris.ask(ann, batch([brief]), SYNC).unwrap();
+    tokyo.pull(&mut paris);
+    let early = paris.token(ann);
+    paris.at(START + 5_000);
+    assert_eq!(paris.get(ann, "offer", SYNC), Ok(None));
+    let late = paris.token(ann);
+
+    for listing in [[&*early, &*late], [&*late, &*early]].map(|both| both.join(",")) {
+        let begun = tokyo.resume(&listing);
+        assert_eq!(tokyo.get(begun, "offer", SYNC), Ok(None));
+        let merged = tokyo.resume(&early);
+        assert_eq!(tokyo.get(merged, "offer", SYNC), Ok(some("half price")), "tokyo's clock has not moved");
+        tokyo.replica.merge(merged, &listing, START).unwrap();
+        assert_eq!(tokyo.get(merged, "offer", SYNC), Ok(None));
+        // What it hands on tells the same.
+        let token = tokyo.token(merged);
+        let again = tokyo.resume(&token);
+        assert_eq!(tokyo.get(again, "offer", SYNC), Ok(None));
+    }
+}

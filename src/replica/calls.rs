@@ -317,7 +317,7 @@ impl Replica {
             || SessionError::new(ErrorCode::TokenInvalid, "a call takes a token that the cluster has signed");
         let claims = token.identity().ok_or_else(unsigned)?;
         self.judge(&claims.session, claims.subject.as_deref())?;
-        self.check_idle(claims, self.now)?;
+        self.check_idle(&token, self.now)?;
         Ok(claims.session)
     }
 

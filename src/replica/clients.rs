@@ -49,8 +49,8 @@ pub(super) struct Client {
     pub(super) spaces: Vec<(Space, Right)>,
     /// What of the fleet's records it has seen: before that is here nobody knows what it may do.
     pub(super) seen: VersionVector,
-    /// When its token was minted: then the session was used.
-    pub(super) issued: Millis,
+    /// When the session was used, by its tokens.
+    pub(super) used: Millis,
     /// When its token ends, leeway included.
     pub(super) until: Millis,
 }
@@ -101,7 +101,7 @@ impl Replica {
     }
 
     fn take_client(&mut self, link: LinkId, client: Client) {
-        self.service.manager.learn(&client.session, client.issued.min(self.now));
+        self.service.manager.learn(&client.session, client.used.min(self.now));
         self.links.clients.insert(link, client);
     }
 
@@ -112,7 +112,7 @@ impl Replica {
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
-        self.service.manager.learn(&client.session, client.issued.min(now));
+        self.service.manager.learn(&client.session, client.used.min(now));
         self.answer_client(reply, bytes, &client, gate)
     }
 
@@ -171,20 +171,20 @@ impl Replica {
         let claims = token.identity().ok_or_else(unsigned)?;
         // Whoever was killed, logged out, or idle for too long does not join either.
         self.judge(&claims.session, claims.subject.as_deref())?;
-        self.check_idle(claims, now)?;
+        self.check_idle(&token, now)?;
         let seen = token.signed().get(&self.service.system).map(Dependencies::replicas).unwrap_or_default();
-        Ok(self.client(claims, pass, seen, now))
+        Ok(self.client(claims, token.used_at(), pass, seen, now))
     }
 
-    fn client(&self, claims: &Claims, pass: &Pass, seen: VersionVector, now: Millis) -> (Client, Gate) {
+    fn client(&self, claims: &Claims, used: Millis, pass: &Pass, seen: VersionVector, now: Millis) -> (Client, Gate) {
         let given = pass.spaces.iter().filter(|(space, _)| *space != claims.space).cloned();
         let mut spaces: Vec<(Space, Right)> = given.collect();
         spaces.push((claims.space.clone(), Right::Write));
         spaces.retain(|(space, _)| !space.name().starts_with('$'));
         let until = claims.expires_at.saturating_add(self.leeway);
-        let (session, issued) = (claims.session, claims.issued_at);
+        let session = claims.session;
         let user = claims.subject.as_deref().map(Into::into);
-        let client = Client { session, user, spaces, seen, issued, until };
+        let client = Client { session, user, spaces, seen, used, until };
         let gate = Gate::new(self.allowed(&client), self.client_limits, now);
         (client, gate)
     }

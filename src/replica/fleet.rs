@@ -16,7 +16,7 @@ use crate::mutant::{Mutant, Service, off};
 use crate::service::query::{QueryPlan, QueryStatus};
 use crate::service::record::{SessionInfo, SessionStats, Told};
 use crate::service::system::shared;
-use crate::session::claims::Claims;
+use crate::session::token::SessionToken;
 use crate::store::roster::{LEASE, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::time::Millis;
 
@@ -285,8 +285,9 @@ impl Replica {
     }
 
     /// Whether the session of a token is over by what is known here, its last use elsewhere included.
-    pub(super) fn check_idle(&self, claims: &Claims, now: Millis) -> Result<(), SessionError> {
-        let used = claims.issued_at.min(now).max(self.told_use(&claims.session));
+    pub(super) fn check_idle(&self, token: &SessionToken, now: Millis) -> Result<(), SessionError> {
+        let Some(claims) = token.claims() else { return Ok(()) };
+        let used = token.used_at().min(now).max(self.told_use(&claims.session));
         self.service.manager.check(&claims.session, used, now)
     }
 

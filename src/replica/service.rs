@@ -159,7 +159,7 @@ impl Replica {
             home: self.id,
             created: state.id.created(),
             // Who mints a token has used the session, and not in the future. A new one is used now.
-            active: if state.resumed { state.issued_at.min(self.now) } else { self.now },
+            active: if state.resumed { state.token.used_at().min(self.now) } else { self.now },
             expires: state.ends_at.saturating_add(state.leeway),
             stats: SessionStats::default(),
             queries: 0,

@@ -61,8 +61,6 @@ pub(crate) struct SessionState {
     pub(crate) vector: SessionVector,
     /// The token that the session came with: who holds no key prints it again.
     pub(crate) token: SessionToken,
-    /// When the token was minted. Expiry is judged no earlier, so that a slow clock resurrects nothing.
-    pub(crate) issued_at: Millis,
     /// Until when it operates here. Where tokens are minted that is its end; elsewhere its token's, which others renew.
     pub(crate) expires_at: Millis,
     /// Its absolute end: nothing renews it.
@@ -75,9 +73,9 @@ pub(crate) struct SessionState {
 }
 
 impl SessionState {
-    /// The time at which entries are judged expired.
+    /// The time at which entries are judged expired: no earlier than its tokens tell, so that a slow clock resurrects nothing.
     pub(crate) fn at(&self, now: Millis) -> Millis {
-        now.max(self.issued_at)
+        now.max(self.token.told_at())
     }
 
     /// Whether the session may operate at `now`.

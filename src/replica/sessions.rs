@@ -44,14 +44,14 @@ impl Replica {
         let begun =
             init.space.or_else(|| claims.map(|claims| claims.space.clone())).unwrap_or_else(|| self.space.clone());
         let text = |text: Option<String>| text.map(Arc::from);
-        let (user, client, issued_at, expires_at, ends_at) = match claims {
+        let (user, client, expires_at, ends_at) = match claims {
             Some(claims) => {
                 let expires_at = if self.keyring.is_some() { claims.ends_at } else { claims.expires_at };
                 let client = claims.client.clone().or_else(|| text(init.client));
-                (claims.subject.clone(), client, claims.issued_at, expires_at, claims.ends_at)
+                (claims.subject.clone(), client, expires_at, claims.ends_at)
             }
-            None if refused.is_some() => (None, text(init.client), 0, ends_at, ends_at),
-            None => (text(init.user), text(init.client), 0, ends_at, ends_at),
+            None if refused.is_some() => (None, text(init.client), ends_at, ends_at),
+            None => (text(init.user), text(init.client), ends_at, ends_at),
         };
         let mut state = SessionState {
             id: match claims {
@@ -67,7 +67,6 @@ impl Replica {
             timeout: init.timeout.unwrap_or(self.timeout),
             vector: token.dependencies().clone(),
             token,
-            issued_at,
             expires_at,
             ends_at,
             leeway: if resumed { self.leeway } else { 0 },
@@ -122,8 +121,8 @@ impl Replica {
         }
         // A later token of the session tells of its use elsewhere, and whoever brings it uses it here.
         let id = state.id;
-        if let Some(claims) = token.claims().filter(|claims| claims.session == id) {
-            self.service.manager.learn(&id, claims.issued_at.min(now));
+        if token.claims().is_some_and(|claims| claims.session == id) {
+            self.service.manager.learn(&id, token.used_at().min(now));
         }
         self.touch(&id)?;
         self.look_for_own_past(&token);
@@ -131,8 +130,6 @@ impl Replica {
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.merge(token.dependencies());
             state.token.merge(&token);
-            // What has expired where the token was minted has expired for this session.
-            state.issued_at = token.claims().map_or(0, |claims| claims.issued_at).max(state.issued_at);
             // Who mints no tokens lives on by the later one of its own session.
             if !signs && state.token.renew(&token) {
                 let renewed = state.token.claims().map(|claims| (claims.expires_at, claims.ends_at));

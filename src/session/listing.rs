@@ -2,8 +2,8 @@
 //! cookies of a browser.
 //!
 //! Invariants: who the bearer is, and until when, is said by one token alone, the first signed one that has not expired;
-//! of all others only the dependencies are joined, which can make the bearer wait and nothing more. Each signature is
-//! checked, and a single one that does not hold refuses the whole. How much work a listing makes is bounded before any
+//! of all others only the dependencies are joined, which can make the bearer wait and nothing more, and what they tell of
+//! time ([`SessionToken::told_at`]). Each signature is checked, and a single one that does not hold refuses the whole. How much work a listing makes is bounded before any
 //! of it is done. Knows nothing of keys: opening is the caller's.
 
 use alloc::vec::Vec;

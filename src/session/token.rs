@@ -18,6 +18,7 @@ use crate::session::claims::{self, Claims};
 use crate::session::json::Reader;
 use crate::session::pack;
 use crate::session::vector::SessionVector;
+use crate::time::Millis;
 use crate::vector::{Gap, VersionVector};
 
 /// The longest token that there is, in bytes: none is minted above it, and none is looked at.
@@ -26,8 +27,8 @@ pub const TOKEN_BYTES_MAX: usize = 1024;
 /// A token, opened.
 ///
 /// A holder of the cluster's key gets one from [`super::seal::Keyring::open`]; a holder without, such as a browser
-/// tab, from [`SessionToken::open_unverified`]. Merging joins dependencies, without loss and in any order; the identity
-/// stays.
+/// tab, from [`SessionToken::open_unverified`]. Merging joins dependencies and times, without loss and in any order; the
+/// identity stays.
 ///
 /// ```
 /// use edge_session::guarantee::Access;
@@ -54,6 +55,8 @@ pub struct SessionToken {
     verified: bool,
     signed: SessionVector,
     dependencies: SessionVector,
+    told_at: Millis,
+    used_at: Millis,
 }
 
 impl SessionToken {
@@ -66,6 +69,8 @@ impl SessionToken {
             verified: false,
             signed: SessionVector::default(),
             dependencies: SessionVector::default(),
+            told_at: 0,
+            used_at: 0,
         }
     }
 
@@ -97,7 +102,9 @@ impl SessionToken {
             base64url::decode(suffix.as_bytes(), &mut packed).ok_or_else(invalid)?;
             dependencies.merge(&pack::unpack_all(&packed).ok_or_else(invalid)?);
         }
-        Ok(Self { jws: jws.into(), verified: verified && claims.is_some(), claims, signed, dependencies })
+        let at = claims.as_ref().map_or(0, |claims| claims.issued_at);
+        let verified = verified && claims.is_some();
+        Ok(Self { jws: jws.into(), verified, claims, signed, dependencies, told_at: at, used_at: at })
     }
 
     /// The token as text; [`SessionToken::open_unverified`] and [`super::seal::Keyring::open`] read it.
@@ -133,10 +140,20 @@ impl SessionToken {
         self
     }
 
-    /// Joins what another token depends on. The identity of this one stays; whether the two belong to one user is
-    /// for the caller to judge.
+    /// Joins what another token depends on, and what it tells of time. The identity of this one stays; whether the two
+    /// belong to one user is for the caller to judge.
     pub fn merge(&mut self, other: &Self) {
         self.dependencies.merge(&other.dependencies);
+        self.told_at = self.told_at.max(other.told_at);
+        if self.is_of_session(other) {
+            self.used_at = self.used_at.max(other.used_at);
+        }
+    }
+
+    /// Whether both are tokens of one session.
+    fn is_of_session(&self, other: &Self) -> bool {
+        let of = |token: &Self| token.claims.as_ref().map(|claims| claims.session);
+        of(self).is_some() && of(self) == of(other)
     }
 
     /// Changes what is depended on beside the signed part, which stands.
@@ -153,9 +170,9 @@ impl SessionToken {
         if !same || other.expires_at <= own.expires_at {
             return false;
         }
-        let mut dependencies = later.dependencies.clone();
-        dependencies.merge(&self.dependencies);
-        *self = Self { dependencies, ..later.clone() };
+        let mut renewed = later.clone();
+        renewed.merge(self);
+        *self = renewed;
         true
     }
 
@@ -169,6 +186,18 @@ impl SessionToken {
     #[must_use]
     pub fn identity(&self) -> Option<&Claims> {
         self.claims.as_ref().filter(|_| self.verified)
+    }
+
+    /// The latest time that it tells of, or any that was merged: what had expired by then has expired for its bearer.
+    #[must_use]
+    pub const fn told_at(&self) -> Millis {
+        self.told_at
+    }
+
+    /// When its session was in use, as far as it tells, or any of the same session that was merged.
+    #[must_use]
+    pub const fn used_at(&self) -> Millis {
+        self.used_at
     }
 
     /// The signed part to the letter, for any JOSE library; empty for an anonymous token.

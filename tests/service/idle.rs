@@ -187,6 +187,30 @@ fn a_later_token_that_is_merged_tells_of_the_use_elsewhere() {
     assert_eq!(refusal(&fra, here), Some(ErrorCode::SessionExpired));
 }
 
+/// Of several tokens the latest of the session tells of its use; one of another session tells nothing of it.
+#[test]
+fn the_latest_token_of_a_listing_tells_of_the_use_elsewhere() {
+    let (_, _, token, later) = used_elsewhere(host());
+    let listing = format!("{token},{later}");
+    let pass = Pass { token: listing.clone(), spaces: Vec::new() };
+    let (mut fra, ..) = used_elsewhere(host());
+    let again = fra.resume(&listing);
+    assert_eq!(refusal(&fra, again), None);
+    let (mut fra, here, ..) = used_elsewhere(host());
+    assert_eq!(fra.replica.admits(&listing, fra.now), Some(true));
+    fra.replica.link_admit(LinkId(1), &pass, fra.now).unwrap();
+    assert!(fra.get(here, "k", PLAIN).is_ok(), "it has learned of it");
+    let (mut fra, here, ..) = used_elsewhere(host());
+    fra.replica.merge(here, &listing, fra.now).unwrap();
+    assert!(fra.get(here, "k", PLAIN).is_ok());
+
+    let (mut fra, _, token, _) = used_elsewhere(host());
+    let other = fra.session();
+    let listing = format!("{token},{}", fra.token(other));
+    let again = fra.resume(&listing);
+    assert_eq!(refusal(&fra, again), Some(ErrorCode::SessionExpired));
+}
+
 /// A clock that is an hour ahead elsewhere does not keep a session alive here for an hour.
 #[test]
 fn a_use_in_the_future_is_none_later_than_now() {
