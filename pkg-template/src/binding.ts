@@ -152,6 +152,8 @@ export interface CoreSession {
   missing(token: string | undefined, now: number): Missing[];
   token(now: number): string;
   sealed(timeout: number, now: number): string | number;
+  /** As the replica's, as far as the session may run them. */
+  secrets(text: string): [password: string, hash?: string | null][];
   run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
   /** As the replica's, for what this session is about to do; with a `text`, for lists and these statements. */
   wantedRoles(text: string | undefined): Wanted[];

@@ -15,6 +15,7 @@ import type { ReplicaHandle } from './replica.js';
 import { toTerms } from './terms.js';
 import type { QueryOptions } from './types/service.js';
 import type { Wait } from './types/session.js';
+import { parse } from './value.js';
 
 /** What the statements of a call have answered, and the session's token after them. */
 export interface Ran {
@@ -78,7 +79,7 @@ export class Calls {
   async #perform({ method, args, token }: Call, options: QueryOptions): Promise<Ran | Read | Operated | string> {
     const [first, second] = strings(args);
     if (method === 'run' && first !== undefined) return this.#run(first, token, options);
-    if (method === 'login' && first !== undefined && second !== undefined) return this.#login(first, second);
+    if (method === 'login' && first !== undefined && second !== undefined) return this.#login(first, second, options);
     if ((method === 'entry' || method === 'list') && first !== undefined && second !== undefined) return readFor(this.#replica, token, first, method, second, options);
     if (method === 'admin' && first !== undefined && second !== undefined) return operateFor(this.#replica, token, first, second);
     throw new EdgeSessionError('PROTOCOL_MISMATCH', 'this replica does not know such a call');
@@ -94,8 +95,10 @@ export class Calls {
     }
   }
 
-  #login(user: string, password: string): Promise<string> {
+  #login(user: string, password: string, options: QueryOptions): Promise<string> {
     const login = async () => {
+      // Its turn may come when nobody waits for it any more; then nothing is hashed.
+      toTerms(options);
       const session = await this.#replica.login(user, password);
       try {
         return await session.sealed();
@@ -120,7 +123,7 @@ function plainly(details: Readonly<Record<string, unknown>>): string | undefined
 }
 
 function strings(args: string): readonly string[] {
-  const list: unknown = JSON.parse(args);
+  const list = parse(args);
   if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list;
   throw invalid('the arguments of a call are strings');
 }

@@ -3,7 +3,7 @@
  *
  * What a reader gets is the reader's own, or frozen (`frozen.ts`): whoever changes an object that was handed out changes nothing for others.
  */
-import { fresh } from './value.js';
+import { fresh, parse } from './value.js';
 
 /** How a value is stored: 0 a string as it is, 1 JSON text; 3, in the log alone: nothing, for the key was deleted. */
 export type Stored = 0 | 1 | 3;
@@ -39,7 +39,7 @@ export class Json {
   /** The value, the reader's own. */
   own(): unknown {
     if (typeof this.#value === 'object') return fresh(this.#value);
-    const made: unknown = JSON.parse(this.#value);
+    const made = parse(this.#value);
     parsed = (parsed + 1) % PARSED;
     if (parsed === 0 && typeof made === 'object' && made !== null) this.#value = fresh(made) ?? this.#value;
     return made;
@@ -57,6 +57,6 @@ export function toCopy(kind: Stored, text: string): Copy {
   if (kind === 0) return text;
   const first = text.charCodeAt(0);
   if (first === OBJECT || first === LIST) return new Json(text);
-  const value: unknown = JSON.parse(text);
+  const value = parse(text);
   return typeof value === 'object' && value !== null ? new Json(text) : value;
 }

@@ -14,7 +14,7 @@ import { Emitter } from './events.js';
 import { Front } from './front.js';
 import { type Held, HeldSessions } from './held.js';
 import { Journal } from './journal.js';
-import type { Timers } from './platform.js';
+import { type Timers, report } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import { type Asking, Roles } from './roles.js';
 import type { Events, ReplicaOptions, Status } from './types/replica.js';
@@ -323,7 +323,14 @@ export class Driver {
     const { list } = this.#effects;
     if (list.length === 0 && this.#journal === undefined) return true;
     this.#performing = true;
-    for (let next = 0; next < list.length; next += 1) this.#perform(list[next] as Performed);
+    for (let next = 0; next < list.length; next += 1) {
+      try {
+        this.#perform(list[next] as Performed);
+      } catch (thrown) {
+        // A fault of one who is told, or of this package: the others are told all the same, now and later.
+        report('edge-session: an effect could not be performed', thrown);
+      }
+    }
     list.length = 0;
     this.#performing = false;
     this.#journal?.pump();

@@ -7,7 +7,7 @@
  */
 import { type Copy, toCopy, type Stored } from './copy.js';
 import type { Ready } from './ready.js';
-import { decode, type Encoded, freeze, type Handing } from './value.js';
+import { decode, type Encoded, freeze, type Handing, parse } from './value.js';
 
 /** The most that is kept of frozen objects in all spaces of a replica, in UTF-16 units of their texts, where an object counts as some more; then what was not asked for since it was as much before is let go of. */
 export const FROZEN_UNITS = 1 << 24;
@@ -98,7 +98,7 @@ class Table implements Values {
     const old = this.#old.size > 0 ? this.#old.get(key) : undefined;
     const kept = old?.text === text ? old : undefined;
     // What is ready came out of the text that is known here, unless none is.
-    const value: unknown = kept?.value ?? (young === undefined && old === undefined ? this.#handed(text, this.#ready.kept(key)) : undefined) ?? freeze(JSON.parse(text));
+    const value: unknown = kept?.value ?? (young === undefined && old === undefined ? this.#handed(text, this.#ready.kept(key)) : undefined) ?? freeze(parse(text));
     if (typeof value !== 'object' || value === null) return value;
     this.#young.set(key, kept ?? { text, value });
     // May begin anew with none that is young.

@@ -140,21 +140,23 @@ export class Journal {
   async #restore(): Promise<void> {
     this.#anew = false;
     try {
-      await this.#replace();
+      // Where there is none, records alone would be a state that nobody can take back.
+      if (!(await this.#replace())) throw new Error('there is no snapshot to begin with');
     } catch (cause) {
       this.#anew = true;
       throw cause;
     }
   }
 
-  /** A snapshot in place of all records. */
-  async #replace(): Promise<void> {
+  /** A snapshot in place of all records; false where there is none to be had. */
+  async #replace(): Promise<boolean> {
     const snapshot = this.#host.compaction();
-    if (snapshot === undefined) return;
+    if (snapshot === undefined) return false;
     await this.#storage.compact(snapshot.bytes);
     this.#logged = 0;
     this.#bound = Math.max(SMALLEST_BOUND, 2 * snapshot.bytes.byteLength);
     this.#stored(snapshot.n);
+    return true;
   }
 
   #stored(n: number): void {

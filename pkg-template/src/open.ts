@@ -94,7 +94,8 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
     takeOver(driver);
     return { replica, driver };
   } catch (error) {
-    if (driver === undefined) await release(hold);
+    // Why it does not open is what is told; storage that cannot be read may not close either.
+    if (driver === undefined) await release(hold).catch(() => {});
     await driver?.close();
     throw error;
   }

@@ -40,26 +40,36 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
   const { timeout, signal } = toTerms(options);
   if (signal?.aborted) throw aborted(signal.reason);
   const { driver } = handle;
-  const [planId = 0, until = -1] = handle.call((raw, now) => raw.beginQuery(statement, timeout, now));
   const control = new (platform().AbortController)();
+  let [planId, until] = [0, -1];
   const fail = (failure: string) => driver.tryCall((core, now) => core.endQuery(planId, 0, failure, now));
-  let cancel = () => {};
+  let stop = (_: EdgeSessionError) => {};
   const stopped = new Promise<never>((_, reject) => {
-    const stop = (error: EdgeSessionError) => {
+    stop = (error) => {
       reject(error);
       control.abort(error);
     };
-    driver.queries.set(planId, stop);
-    cancel = () => {
-      fail('aborted');
-      stop(aborted(signal?.reason));
-    };
-    signal?.addEventListener('abort', cancel);
   });
+  // It may be stopped before anybody waits.
+  stopped.catch(() => {});
+  const cancel = () => {
+    fail('aborted');
+    stop(aborted(signal?.reason));
+  };
+  // What follows from its beginning may be its end: by its deadline, or by a listener.
+  handle.call(
+    (raw, now) => raw.beginQuery(statement, timeout, now),
+    ([plan = 0, deadline = -1]) => {
+      [planId, until] = [plan, deadline];
+      driver.queries.set(plan, stop);
+    },
+  );
+  signal?.addEventListener('abort', cancel);
   try {
     const context: QueryContext = { planId, signal: control.signal, deadline: until < 0 ? null : until };
-    // The work begins at once, and may throw at once.
-    const result = await Promise.race([stopped, new Promise<T>((resolve) => resolve(work(context)))]);
+    // The work begins at once, unless it was stopped already, and may throw at once.
+    const begun = () => new Promise<T>((resolve) => resolve(work(context)));
+    const result = await (control.signal.aborted ? stopped : Promise.race([stopped, begun()]));
     driver.call((core, now) => core.endQuery(planId, Array.isArray(result) ? result.length : 0, undefined, now));
     return result;
   } catch (error) {
@@ -77,8 +87,9 @@ export async function run(driver: Driver, statement: string, raw: CoreSession | 
   if (typeof statement !== 'string') throw invalid('a statement is a string');
   const { timeout, signal } = toTerms(options);
   const answers: string[] = [];
-  for (const [password, ...hash] of driver.call((core) => core.secrets(statement))) {
+  for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {
     answers.push(hash.length === 0 ? await hashed(password) : String(await verified(password, hash[0] ?? null)));
+    if (signal?.aborted) throw aborted(signal.reason);
   }
   const begin = (core: CoreReplica, now: number) => (raw ?? core).run(statement, answers, timeout, now);
   return new Rows(await driver.operate<CoreTable>(owner, begin, signal as AbortSignalLike | undefined, asking));

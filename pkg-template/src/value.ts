@@ -56,9 +56,21 @@ export function refused(cause?: unknown): EdgeSessionError {
   return new EdgeSessionError('VALUE_INVALID', `a value is what JSON.stringify keeps, or a Uint8Array${why}`, { cause });
 }
 
+/**
+ * What a text says that was written as JSON. One that is none only a client writes that lies: it is the string that it is, for
+ * everybody alike. To throw would be in the way of all keys that are read, listed or watched together with it.
+ */
+export function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A value that nobody else holds. */
 export function decode<T>(raw: Encoded): T {
-  return (raw.kind === 1 ? JSON.parse(raw.value as string) : raw.value) as T;
+  return (raw.kind === 1 ? parse(raw.value as string) : raw.value) as T;
 }
 
 /** How deep `fresh` goes: parsing takes no stack, copying does. */

@@ -25,6 +25,9 @@ use crate::time::Millis;
 /// The longest name of an account or a space, in bytes.
 const NAME_MAX: usize = 64;
 
+/// The most passwords that one text of a user's may have looked at.
+const PASSWORDS_MAX: usize = 4;
+
 /// What a statement needs done with a password before it runs, where hashing has its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hashing {
@@ -77,18 +80,25 @@ fn check_statement(statement: &Statement) -> Result<(), SessionError> {
 }
 
 impl Replica {
-    /// What a text's statements need done with passwords, in the order in which they need it.
+    /// What a text's statements need done with passwords, in the order in which they need it; nothing for the first that the
+    /// session may not run, nor for what follows it. A hash takes longer than all else that a text can ask for.
     ///
     /// # Errors
-    /// `SYNTAX`.
-    pub fn secrets(&self, text: &str) -> Result<Vec<Hashing>, SessionError> {
+    /// `SYNTAX`; `QUOTA_EXCEEDED` where a session that is not God's asks for many; the reason of a refused session.
+    pub fn secrets(&self, handle: Option<SessionHandle>, text: &str) -> Result<Vec<Hashing>, SessionError> {
+        let asker = self.asker(handle)?;
         let mut secrets = Vec::new();
         for statement in parse(text)? {
             match statement {
+                Statement::CreateUser { password: Some(_), .. } | Statement::AlterUser { .. } if !asker.god => break,
                 Statement::CreateUser { password: Some(password), .. } | Statement::AlterUser { password, .. } => {
                     secrets.push(Hashing::Hash(password));
                 }
+                Statement::ChangePassword { name, .. } if !asker.god && asker.user.as_deref() != Some(&name) => break,
                 Statement::ChangePassword { name, from, to } => {
+                    if !asker.god && secrets.len() >= PASSWORDS_MAX {
+                        return Err(SessionError::limit(ErrorCode::QuotaExceeded, "passwords", PASSWORDS_MAX as u64));
+                    }
                     let hash =
                         self.directory().account(&name).filter(|known| !known.locked).and_then(|known| known.hash);
                     secrets.push(Hashing::Check(from, hash));

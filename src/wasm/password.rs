@@ -2,11 +2,25 @@
 
 use alloc::string::String;
 
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use super::error::argument;
 use crate::error::SessionError;
+use crate::replica::Hashing;
 use crate::service::password;
+
+/// What statements need done: `[password]` to hash it, `[password, hash | null]` to compare it.
+pub(super) fn needs(secrets: &[Hashing]) -> Array {
+    let need = |hashing: &Hashing| match hashing {
+        Hashing::Hash(password) => Array::of1(&password.0.as_str().into()),
+        Hashing::Check(password, hash) => {
+            let hash = hash.as_deref().map_or(JsValue::NULL, JsValue::from_str);
+            Array::of2(&password.0.as_str().into(), &hash)
+        }
+    };
+    secrets.iter().map(need).collect()
+}
 
 /// The hash of a password, with a salt of 16 random bytes.
 ///

@@ -11,13 +11,14 @@ use wasm_bindgen::prelude::*;
 use super::convert::{answer, change, duration, millis, progress};
 use super::effects::{Sink, hand_over, joined};
 use super::error::argument;
+use super::password::needs;
 use super::shape::object;
 use super::told::Told;
 use super::{Session, Shared, inspect, memory, options};
 use crate::codec::Source;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::io::{CallId, Interest, LinkId, Progress, Terms, WaitId, WatchId};
-use crate::replica::{Asking, End, Hashing, Pass, SessionInit};
+use crate::replica::{Asking, End, Pass, SessionInit};
 
 /// One replica, in this instance's memory. Drain `poll` after every call.
 #[wasm_bindgen]
@@ -397,14 +398,7 @@ impl Replica {
     /// # Errors
     /// `SYNTAX`.
     pub fn secrets(&self, text: &str) -> Result<Array, SessionError> {
-        let need = |hashing: &Hashing| match hashing {
-            Hashing::Hash(password) => Array::of1(&password.0.as_str().into()),
-            Hashing::Check(password, hash) => {
-                let hash = hash.as_deref().map_or(JsValue::NULL, JsValue::from_str);
-                Array::of2(&password.0.as_str().into(), &hash)
-            }
-        };
-        Ok(borrow(&self.core)?.secrets(text)?.iter().map(need).collect())
+        Ok(needs(&borrow(&self.core)?.secrets(None, text)?))
     }
 
     /// A query's work is done, with so many rows, or has failed.

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{batch, brief, content, duration, ends, glance, item, log, millis, progress, terms};
 use super::error::{argument, missing};
 use super::page::Page;
+use super::password::needs;
 use super::replica::{borrow, pairs};
 use super::{Shared, inspect, options};
 use crate::error::SessionError;
@@ -242,6 +243,14 @@ impl Session {
     /// The token's, the reason of a refused session.
     pub fn missing(&self, token: Option<String>, now: f64) -> Result<JsValue, SessionError> {
         Ok(missing(&borrow(&self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
+    }
+
+    /// What the statements of a text need done with passwords, as far as the session may run them: as the replica's.
+    ///
+    /// # Errors
+    /// `SYNTAX`, `QUOTA_EXCEEDED`, the reason of a refused session.
+    pub fn secrets(&self, text: &str) -> Result<Array, SessionError> {
+        Ok(needs(&borrow(&self.core)?.secrets(Some(self.handle), text)?))
     }
 
     /// Runs statements under the session's role: `[columns, rows, text]`. `hashes` answers what `secrets` asked for.

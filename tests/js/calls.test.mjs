@@ -1,11 +1,14 @@
 // What a tab asks an edge to do: statements under its own session, logins; over real sockets and requests, whatever the network does.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { http, webSocket } from 'edge-session';
 import { WebSocket } from 'ws';
 import { serve } from './server.mjs';
 import { serveAt } from './serving.mjs';
 import { SECRET, open, rejection, within } from './support.mjs';
+import { frame, idOf, messagesOf } from './wire.mjs';
 
 const QUICK = { WebSocket, maxDelay: 50 };
 
@@ -20,6 +23,34 @@ async function tabAt(t, transport) {
   await within(tab.connect(transport).ready, 'the link');
   return tab;
 }
+
+test('calls that nobody waits for any more have no password looked at', async (t) => {
+  const { edge, ws } = await edgeAt(t);
+  const { token } = edge.session({ user: 'eve' });
+  const socket = new WebSocket(ws, ['edge-session.v1', `token.${token}`], { perMessageDeflate: false });
+  t.after(() => socket.terminate());
+  await within(once(socket, 'open'), 'the link');
+  const secret = randomBytes(16);
+  const id = idOf('eve', secret);
+  const calls = [];
+  const { Instance } = WebAssembly;
+  let hashed = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...args) {
+      super(...args);
+      hashed += 1;
+    }
+  };
+  t.after(() => (WebAssembly.Instance = Instance));
+  const ask = (method, args, token) => ['call', { id: (calls[calls.length] = randomBytes(16)), method, args: JSON.stringify(args), token }];
+  const over = () => ['call', { id: calls.at(-1), method: '', args: '', token: '' }];
+  const said = (n) => [['login', [`ann ${n}`, 'guess'], ''], ['run', ['CHANGE PASSWORD eve FROM "a" TO "b"'], token]];
+  for (let n = 0; n < 100; n += 1) for (const call of said(n)) socket.send(frame(id, [ask(...call), over()]));
+  const answered = new Promise((resolve) => socket.on('message', (data) => messagesOf(new Uint8Array(data)).some((said) => said.kind === 'reply' && Buffer.from(said.id).equals(calls.at(-1))) && resolve()));
+  socket.send(frame(id, [ask('login', ['ann', 'guess'], '')]));
+  await within(answered, 'who waits');
+  assert.equal(hashed, 1);
+});
 
 test("a tab's statements run at the edge, under its own session", async (t) => {
   const { edge, ws, url } = await edgeAt(t);

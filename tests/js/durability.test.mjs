@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EdgeSessionError } from 'edge-session';
-import { DEADLINE, Disk, SECRET, TestStorage, next, open, openAll, pull, rejection, within } from './support.mjs';
+import { DEADLINE, Disk, SECRET, TestStorage, mocked, next, open, openAll, pull, rejection, within } from './support.mjs';
 
 const turn = () => new Promise(setImmediate);
 
@@ -332,6 +332,39 @@ test('a storage that does not close is let go of all the same', async (t) => {
   assert.equal((await told).cause.message, 'the handle is bad');
   assert.equal(storage.disk.locked, false);
   assert.equal((await open(t, { storage: new TestStorage(storage.disk) })).session().sync.get('a'), 1);
+});
+
+test('a storage that can neither be read nor closed is refused for what cannot be read, and let go of', async (t) => {
+  const close = () => Promise.reject(new Error('the handle is bad'));
+  const storage = Object.assign(new TestStorage(), { close });
+  storage.disk.records = [Uint8Array.of(1, 2, 3)];
+  const error = await rejection(open(t, { storage }));
+  assert.equal(error.code, 'STORAGE_FAILED');
+  assert.match(error.message, /record 0 is damaged/);
+  assert.equal(storage.disk.locked, false);
+});
+
+test('a replica that is closed while its storage has just become empty leaves nothing there that cannot be taken back', async (t) => {
+  const disk = new Disk();
+  const storage = new TestStorage(disk);
+  let holder;
+  storage.attend = (told) => (holder = told);
+  const replica = await open(t, { storage });
+  const session = replica.session();
+  await session.set('a', 1);
+  // The place is deleted under it, which the append under way finds out as the replica is closed.
+  let lose;
+  storage.append = () => new Promise((_, fail) => (lose = fail));
+  session.sync.set('b', 2);
+  mocked(t, console, 'error', () => {});
+  const closed = replica.close();
+  delete storage.append;
+  disk.records = [];
+  holder.moved();
+  lose(new Error('the place is gone'));
+  await within(closed, 'the end');
+  const again = await open(t, { storage: new TestStorage(disk) });
+  assert.deepEqual(again.session().sync.list(), []);
 });
 
 test('a signal ends the wait for storage that does not answer, and what it has taken by then is let go of', async (t) => {

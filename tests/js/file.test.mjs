@@ -1,7 +1,9 @@
 // Storage in files: the conformance suite in real processes that are really killed, and what files alone can do.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import files from 'node:fs/promises';
 import { appendFile, link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -201,6 +203,40 @@ test('a compaction that was killed at any step leaves files that open', async (t
     const left = (await readdir(directory)).filter((name) => !name.startsWith('lock.'));
     assert.deepEqual(left, ['journal.0'], 'what was left over is cleared away');
   }
+});
+
+// Elsewhere what a module of the platform exports cannot be replaced.
+const elsewhere = globalThis.Deno !== undefined || process.versions.bun !== undefined;
+
+test('a snapshot that is in its place stays with its journal, whatever its file says as it is closed', { skip: elsewhere }, async (t) => {
+  const directory = await place();
+  const storage = fileStorage(directory);
+  const unlock = await storage.lock();
+  await storage.load();
+  await storage.append([Uint8Array.of(1)]);
+  const { open: opens } = files;
+  const restore = () => {
+    files.open = opens;
+    syncBuiltinESMExports();
+  };
+  t.after(restore);
+  files.open = async (...args) => {
+    const file = await opens(...args);
+    const close = file.close.bind(file);
+    if (String(args[0]).endsWith('snapshot.new')) file.close = () => close().then(() => Promise.reject(new Error('the file did not close')));
+    return file;
+  };
+  syncBuiltinESMExports();
+  await storage.compact(Uint8Array.of(2)).catch(() => {});
+  restore();
+  await storage.append([Uint8Array.of(3)]);
+  await storage.close();
+  unlock();
+  const again = fileStorage(directory);
+  t.after(await again.lock());
+  const { snapshot, records } = await again.load();
+  t.after(() => again.close());
+  assert.deepEqual([[...snapshot], records.map((record) => [...record])], [[2], [[3]]]);
 });
 
 test('a long log becomes a snapshot on the disk, and the replica opens from it', async (t) => {

@@ -226,6 +226,21 @@ const LIES = {
     await until('the whole to be heard', async () => (await world.state()).vectors.default[liar.id] === 8);
   },
 
+  async 'a value that is no JSON, and is said to be'(t, world) {
+    const liar = await Liar.join(t, world, await world.ticket({ user: 'eve' }));
+    const session = world.honest.session();
+    const watch = session.watch({ prefix: 'torn' });
+    const heard = watch.next();
+    liar.says(await liar.write('torn', { ...liar.entry(1, '{"a":'), kind: 2 }));
+    // It is the string that it is, to whoever reads, lists or is told; and is in nobody's way.
+    assert.equal((await within(heard, 'the value')).value.value, '{"a":');
+    assert.equal(await session.get('torn'), '{"a":');
+    assert.equal((await world.state()).entries.find(([key]) => key === 'torn')[1], '{"a":');
+    await session.set('torn', 'mended');
+    assert.equal((await within(watch.next(), 'what comes after it')).value.value, 'mended');
+    await world.served();
+  },
+
   async "another's value, changed"(t, world) {
     const liar = await Liar.join(t, world, await world.ticket({ user: 'eve' }));
     const forged = { ...liar.entry(1, 'forged'), id: world.honest.id };

@@ -52,6 +52,22 @@ test('a listener that throws is reported on the console and disturbs nobody', as
   assert.equal(complaints.mock.calls[0].arguments.at(-1), bug);
 });
 
+test('a transport that throws where it may not disturbs nobody else, now and later', async (t) => {
+  const replica = await open(t);
+  const session = replica.session();
+  const complaints = mocked(t, console, 'error', () => {});
+  const bug = new Error('a bug of the transport');
+  const backlog = () => {
+    throw bug;
+  };
+  const duplex = { readable: new ReadableStream(), writable: new WritableStream(), backlog };
+  await replica.connect({ kind: 'broken', open: (_, join) => join(duplex) }).ready;
+  assert.equal(complaints.mock.calls[0].arguments.at(-1), bug);
+  const watch = session.watch('a');
+  await session.set('a', 1);
+  assert.equal((await within(watch.next(), 'who watches')).value.value, 1);
+});
+
 test('a getter that throws while a value is taken leaves everything as it was', async (t) => {
   const replica = await open(t);
   const session = replica.session();

@@ -183,6 +183,69 @@ test('a deadline, a signal, the end of a session and of a replica each end a que
   assert.equal((await within(stays, 'the end of the replica')).code, 'REPLICA_CLOSED');
 });
 
+test('a query whose end comes while it begins is told of it, and its work does not begin', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const session = replica.session({ user: 'ann' });
+  let begun = 0;
+  const never = () => {
+    begun += 1;
+    return new Promise(() => {});
+  };
+  assert.equal((await within(rejection(session.track('late', never, { timeout: 0 })), 'the deadline')).code, 'QUERY_TIMEOUT');
+  const last = () => replica.admin.queries({ finished: true })[0];
+  assert.deepEqual([last().statement, last().status, begun], ['late', 'Timeout', 0]);
+  assert.equal(replica.admin.queries().length, 0);
+});
+
+test('no password is hashed for who may not, nor many for who may', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.run('CREATE USER ann; CREATE USER eve');
+  const eve = replica.session({ user: 'eve' });
+  // Hashing runs in instances of its own.
+  const { Instance } = WebAssembly;
+  let hashed = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...args) {
+      super(...args);
+      hashed += 1;
+    }
+  };
+  t.after(() => (WebAssembly.Instance = Instance));
+  const many = (statement) => Array(100).fill(statement).join('; ');
+  for (const [statement, code] of [
+    ['CREATE USER x WITH PASSWORD "p"', 'PERMISSION_DENIED'],
+    ['ALTER USER eve WITH PASSWORD "p"', 'PERMISSION_DENIED'],
+    ['CHANGE PASSWORD ann FROM "p" TO "q"', 'PERMISSION_DENIED'],
+    ['CHANGE PASSWORD eve FROM "p" TO "q"', 'QUOTA_EXCEEDED'],
+  ]) {
+    assert.equal((await rejection(eve.run(many(statement)))).code, code, statement);
+    assert.equal((await rejection(replica.admin.as(eve).run(many(statement)))).code, code, statement);
+  }
+  assert.equal(hashed, 0);
+  assert.equal((await rejection(eve.run('CHANGE PASSWORD eve FROM "p" TO "q"'))).code, 'BAD_CREDENTIALS');
+  assert.equal(hashed, 2);
+  // What comes before it is done, as where nothing is to be hashed.
+  assert.equal((await rejection(eve.run('SHOW GRANTS; DROP USER ann; CREATE USER x WITH PASSWORD "p"'))).code, 'PERMISSION_DENIED');
+  assert.equal(hashed, 2);
+});
+
+test('a God whom the host has made so has passwords hashed', async (t) => {
+  const replica = await open(t, { secret: SECRET, roleOf: (user) => (user === 'boss' ? 'God' : 'User') });
+  const boss = replica.session({ user: 'boss' });
+  await boss.run('CREATE USER ann WITH PASSWORD "p"; ALTER USER ann WITH PASSWORD "q"');
+  assert.equal((await replica.login('ann', 'q')).user, 'ann');
+});
+
+test('statements whose caller goes while a password is hashed are not run', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const control = new AbortController();
+  const left = rejection(replica.admin.run('CREATE USER zoe WITH PASSWORD "p"', { signal: control.signal }));
+  control.abort('enough');
+  const { code, cause } = await left;
+  assert.deepEqual([code, cause], ['ABORTED', 'enough']);
+  assert.deepEqual(await replica.admin.users(), ['root']);
+});
+
 test('a kill reaches the fleet, every handle, every copy, and says by whom and why', async (t) => {
   const [fra1, nrt1] = await openAll(t, ['fra1', 'nrt1'], { secret: SECRET });
   const here = fra1.session({ user: 'ann' });

@@ -60,9 +60,9 @@ export function frame(from, messages) {
   const keys = (list, hlc) => {
     const last = new Map();
     let before = hlc;
-    const entry = ({ id, sequence, value, at }) => {
+    const entry = ({ id, sequence, value, at, kind = 1 }) => {
       const known = value === undefined;
-      const said = [20 * place(id) + (known ? 16 : 4), BigInt(sequence) - BigInt(last.get(id) ?? 0)];
+      const said = [20 * place(id) + (known ? 16 : 4 * kind), BigInt(sequence) - BigInt(last.get(id) ?? 0)];
       last.set(id, sequence);
       if (known) return said;
       const since = at - before;

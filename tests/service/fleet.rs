@@ -158,7 +158,7 @@ pub(super) fn an_account_that_was_created_twice_is_nobodys_until_god_decides() {
     for host in [&mut fra, &mut nrt] {
         assert_eq!(users(host), ["ann", "bob", "eve", "root"]);
         assert_eq!(roles(host), ["ann DBA"]);
-        let secrets = host.replica.secrets("CHANGE PASSWORD eve FROM 'a' TO 'c'").unwrap();
+        let secrets = host.replica.secrets(None, "CHANGE PASSWORD eve FROM 'a' TO 'c'").unwrap();
         assert!(matches!(&secrets[0], edge_session::replica::Hashing::Check(_, None)), "no password opens it");
     }
     run_with(&mut nrt, None, "ALTER USER eve WITH PASSWORD 'c'; GRANT USER ON shop TO eve", &["three"]).unwrap();

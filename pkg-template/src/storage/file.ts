@@ -117,9 +117,10 @@ class FileStorage implements StorageAdapter {
         await writeAll(made, header, 0);
         await writeAll(made, body, header.length);
       });
-      await file.close();
+      // From here on the snapshot names the next journal.
+      await file.close().catch(() => {});
     } catch (cause) {
-      await next.file.close();
+      await next.file.close().catch(() => {});
       await unlink(this.#path(nameOf(generation))).catch(() => {});
       throw cause;
     }
