@@ -301,7 +301,7 @@ export class Driver {
   close(): Promise<void> {
     // What was accepted is the core's before the end, and on its way to peers and storage.
     if (this.#ending === undefined) this.settle();
-    return (this.#ending ??= this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free()));
+    return this.#ending ?? this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free());
   }
 
   /** Takes every effect out of the core; performs them unless that is under way further up. False after a trap. */
@@ -443,7 +443,7 @@ export class Driver {
     if (this.#over !== undefined) return;
     const error = new EdgeSessionError('REPLICA_CRASHED', 'the wasm instance trapped; open the replica again', { cause });
     // After a trap not even a destructor may run: the handles are emptied, so that the garbage collector calls none.
-    this.#ending = this.#end(error, (raw) => raw.__destroy_into_raw?.());
+    void this.#end(error, (raw) => raw.__destroy_into_raw?.());
     this.events.emit('crash', () => ({ recovered: false, cause }));
     this.error(error);
   }
@@ -454,10 +454,18 @@ export class Driver {
     const details = { storage: this.storage.kind };
     const error = new EdgeSessionError('STORAGE_FAILED', 'this replica lost its storage to another; open the replica again', { cause, details });
     this.error(error);
-    this.#ending = this.#end(error, (raw) => raw.free());
+    void this.#end(error, (raw) => raw.free());
   }
 
-  async #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
+  #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
+    // Whoever is told of the end may ask for it: it is under way by then.
+    let conclude = (_: Promise<void>) => {};
+    this.#ending = new Promise((resolve) => (conclude = resolve));
+    conclude(this.#conclude(error, discard));
+    return this.#ending;
+  }
+
+  async #conclude(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
     this.#over = error;
     this.front.end();
     this.#waits.end(error);

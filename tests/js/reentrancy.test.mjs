@@ -2,6 +2,7 @@
 // can find the core half-way, and none of it reaches another replica.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pair } from 'edge-session';
 import { DEADLINE, SECRET, TestStorage, mocked, next, open, openAll, rejection, thrown, within } from './support.mjs';
 
 test('a listener that writes during a notification is heard in order', async (t) => {
@@ -33,6 +34,28 @@ test('a listener may do anything: read, begin sessions, stop listening, close', 
   session.sync.set('a', 1);
   assert.deepEqual(seen, [1, 1, 1, 'the other one']);
   assert.throws(() => session.sync.get('a'), { code: 'REPLICA_CLOSED' });
+});
+
+test('whoever is told of the end may ask for it, and it comes once', async (t) => {
+  const told = {
+    status: (replica, end) => replica.on('status', end),
+    link: (replica, end) => replica.on('link', end),
+    query: (replica, end) => void replica.session().track('work', ({ signal }) => new Promise(() => signal.addEventListener('abort', end))).catch(() => {}),
+    transport: (replica, end) => replica.connect({ kind: 'own', open: (hello) => hello.signal.addEventListener('abort', end) }).ready,
+  };
+  for (const [who, tell] of Object.entries(told)) {
+    let [unlocked, closed] = [0, 0];
+    const storage = Object.assign(new TestStorage(), { lock: async () => () => (unlocked += 1), close: () => void (closed += 1) });
+    const replica = await open(t, { storage });
+    await replica.session().set('a', 1);
+    await replica.connect(pair()[0]).ready;
+    const ends = [];
+    await tell(replica, () => ends.push(replica.close()));
+    const end = replica.close();
+    assert.ok(ends.length > 0, `${who} is told`);
+    await within(Promise.all([end, ...ends]), `the end, of which ${who} is told`);
+    assert.deepEqual([unlocked, closed], [1, 1], who);
+  }
 });
 
 test('a listener that throws is reported on the console and disturbs nobody', async (t) => {

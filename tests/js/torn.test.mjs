@@ -17,8 +17,8 @@ async function liar(replica) {
   await replica.connect({ kind: 'liar', open: (_, join) => join({ readable, writable: new WritableStream() }) }).ready;
   let sequence = 0;
   return (values) => {
-    const at = stamp(Date.now());
     sequence += 1;
+    const at = stamp(Date.now(), sequence);
     const keys = Object.entries(values).map(([key, value]) => [key, [{ id, sequence, value, at, kind: JSON_TEXT }]]);
     say(frame(id, [['hello', {}], ['delta', { space: 'default', from: sequence === 1 ? {} : { [id]: sequence - 1 }, to: { [id]: sequence }, hlc: at, keys }]]));
   };

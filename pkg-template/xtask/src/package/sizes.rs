@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 348_150),
-    ("openReplica, inline", 373_250),
-    ("openReplica, workerd", 380_100),
+    ("the module", 348_000),
+    ("openReplica, inline", 373_100),
+    ("openReplica, workerd", 379_950),
     (".", 38_740),
     ("./browser", 9_000),
     ("./cloudflare", 35_640),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 37_150),
-    ("./bundle", 384_550),
+    ("./bundle", 384_450),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
