@@ -15,6 +15,7 @@ mod order;
 pub(crate) mod parts;
 mod places;
 pub mod roster;
+mod slots;
 pub mod space;
 pub mod stage;
 mod table;
@@ -190,6 +191,11 @@ impl SessionConsistentStore {
         let seed = self.seed;
         self.changes += 1;
         self.spaces.entry(space.clone()).or_insert_with(|| SpaceState::new(seed))
+    }
+
+    /// To be called before keys of a space are looked for that may be many.
+    pub(crate) fn place_all(&mut self, space: &Space) {
+        self.spaces.get_mut(space).into_iter().for_each(SpaceState::place_all);
     }
 
     /// Every space that this replica holds something of, in the order of their names.

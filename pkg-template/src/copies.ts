@@ -145,7 +145,7 @@ export class Copies {
     this.#list();
     const place = this.#shelf.find(key);
     if (place === NOWHERE) return;
-    this.#shelf.drop(place);
+    this.#shelf.drop(key, place);
     this.#see();
   }
 

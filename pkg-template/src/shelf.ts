@@ -83,12 +83,12 @@ export class Shelf {
     this.#enter(this.#sheets[number] as Sheet, at, (number << SHEET_BITS) | at);
   }
 
-  /** The copy at a place is no longer true. The sheet may be gone then. */
-  drop(place: number): void {
+  /** The copy at a place, which is of this key, is no longer true. The sheet may be gone then. */
+  drop(key: string, place: number): void {
     const [number, at] = [place >> SHEET_BITS, place & MASK];
     const sheet = this.#sheets[number];
     if (sheet === undefined) return;
-    this.#dropped(sheet.key(at));
+    this.#dropped(key);
     sheet.drop(at);
     if (!sheet.worth) this.remove(number);
   }
@@ -107,10 +107,12 @@ export class Shelf {
     let row = (sum << 1) & mask;
     for (; rows[row + 1] !== 0; row = (row + 2) & mask) {
       const other = (rows[row + 1] as number) - 1;
-      if (rows[row] !== sum || !this.#sheets[other >> SHEET_BITS]?.is(sheet.key(at), other & MASK)) continue;
+      if (rows[row] !== sum) continue;
+      const key = sheet.key(at);
+      if (!this.#sheets[other >> SHEET_BITS]?.is(key, other & MASK)) continue;
       // Who has read the one will read the other.
       sheet.seen ||= this.#sheets[other >> SHEET_BITS]?.seen === true;
-      this.drop(other);
+      this.drop(key, other);
       break;
     }
     if (!sheet.has(at)) return;

@@ -15,8 +15,8 @@ use crate::id::{Dot, Space};
 use crate::store::entry::{Author, Authors, Content, DataEntry, ENTRY_OVERHEAD, LiveSet};
 use crate::store::keys::{Decoded, decode_keys, encode_held, encode_keys};
 pub use crate::store::parts::Keys;
+use crate::store::slots::Held;
 use crate::store::space::SpaceState;
-use crate::store::table::Held;
 use crate::time::{Hlc, MILLIS_MAX};
 use crate::vector::{Near, VersionVector};
 

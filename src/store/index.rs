@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::entry::{Author, DataEntry, LiveSet};
-use crate::store::table::{Slot, Table};
+use crate::store::slots::Slot;
+use crate::store::table::Table;
 use crate::vector::VersionVector;
 
 /// Dots of live entries, each with the slot of a key that it decides.

@@ -10,7 +10,7 @@ use core::ops::{Bound, Range};
 
 use crate::store::entry::key::near_cmp;
 use crate::store::entry::{Key, LiveSet};
-use crate::store::table::{Held, Slot, Slots};
+use crate::store::slots::{Held, Slot, Slots};
 
 #[cfg(not(feature = "mutants"))]
 use core::cell::OnceCell as Once;

@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::store::table::Slot;
+use crate::store::slots::Slot;
 
 const FEWEST: usize = 4;
 /// Of so many places this many may be taken: with more, who looks for what is not there goes far.
@@ -28,6 +28,13 @@ pub(crate) struct Places {
     /// A hash, and below it a slot and one; 0 where nothing is. Their number is a power of two, or none.
     cells: Vec<u64>,
     len: usize,
+}
+
+impl Place {
+    /// Where nothing may be put as it is: where a slot of this hash belongs is looked for then.
+    pub(crate) const fn none(hash: u32) -> Self {
+        Self { hash, at: usize::MAX, of: usize::MAX }
+    }
 }
 
 impl Places {
@@ -62,15 +69,7 @@ impl Places {
         Err(Place { hash, at: at & mask, of: self.len })
     }
 
-    /// Adds a slot that is not here.
-    #[inline]
-    pub(crate) fn insert(&mut self, hash: u32, slot: Slot) {
-        if let Err(place) = self.find(hash, |_| false) {
-            self.insert_at(place, slot);
-        }
-    }
-
-    /// The same where it was looked for.
+    /// Adds a slot that is not here where it was looked for.
     #[inline]
     pub(crate) fn insert_at(&mut self, Place { hash, at, of }: Place, slot: Slot) {
         let cell = u64::from(hash) << 32 | u64::from(slot + 1);
@@ -145,6 +144,12 @@ mod tests {
 
     use super::*;
 
+    fn insert(places: &mut Places, hash: u32, slot: Slot) {
+        if let Err(place) = places.find(hash, |_| false) {
+            places.insert_at(place, slot);
+        }
+    }
+
     proptest! {
         /// Few hashes, at the ends of what there is: many slots of one hash, and places that go on from the last to the first.
         #[test]
@@ -159,26 +164,26 @@ mod tests {
             if room > 0 {
                 places.reserve(room);
                 let cells = places.cells.len();
-                (0..room as u32).for_each(|slot| places.insert(slot, slot));
+                (0..room as u32).for_each(|slot| insert(&mut places, slot, slot));
                 prop_assert_eq!(places.cells.len(), cells, "room for all");
                 places = Places::default();
             }
             // Many at once, behind some that came one by one.
             let (one, many) = hashes.split_at(room.min(hashes.len()));
             let mut all = Places::default();
-            one.iter().enumerate().for_each(|(slot, hash)| all.insert(*hash, slot as u32));
+            one.iter().enumerate().for_each(|(slot, hash)| insert(&mut all, *hash, slot as u32));
             all.insert_all(many, one.len() as u32);
-            prop_assert_eq!(all.len(), hashes.len());
+            prop_assert_eq!(all.len, hashes.len());
             for (slot, hash) in hashes.iter().enumerate() {
                 prop_assert_eq!(all.find(*hash, |found| found == slot as u32).ok(), Some(slot as u32));
             }
             for (slot, hash) in hashes.iter().enumerate() {
                 let Err(place) = places.find(*hash, |found| found == slot as u32) else { panic!("it was never put") };
                 if stale {
-                    places.insert(*hash, 1_000 + slot as u32);
+                    insert(&mut places, *hash, 1_000 + slot as u32);
                 }
                 places.insert_at(place, slot as u32);
-                prop_assert_eq!(places.len(), (slot + 1) * if stale { 2 } else { 1 });
+                prop_assert_eq!(places.len, (slot + 1) * if stale { 2 } else { 1 });
                 prop_assert!(places.cells.iter().filter(|cell| **cell == 0).count() > 0, "somewhere it ends");
             }
             for (slot, hash) in hashes.iter().enumerate() {

@@ -19,7 +19,8 @@ use crate::store::delta::{Bare, Delta, Keys, Lacks, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
-use crate::store::table::{Held, Slot, Table};
+use crate::store::slots::{Held, Slot};
+use crate::store::table::Table;
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
@@ -183,8 +184,13 @@ impl SpaceState {
         self.retired.entry(replica).or_insert(last);
     }
 
+    /// To be called before keys are looked for that may be many; see [`Table::place_all`].
+    pub(crate) fn place_all(&mut self) {
+        self.table.place_all();
+    }
+
     /// The hashes of keys that are about to be written.
-    pub(crate) fn hashes<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
+    pub(crate) fn hashes<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
         self.table.hashes(keys)
     }
 
@@ -255,6 +261,7 @@ impl SpaceState {
             return Ok(self.fill(delta));
         }
         let Delta { from, to, keys, .. } = delta;
+        self.place_all();
         let came = keys.came_as_text();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();

@@ -1,6 +1,6 @@
 //! The keys of a space and their live sets: found by a hash, walked in order.
 //!
-//! Invariants: a key has one *slot*, a small number, from its first entry on, and keeps it when its set becomes empty, which
+//! Invariants: all slots have places by the hashes of their keys, or their keys came at once and ascend. A key has one *slot*, a small number, from its first entry on, and keeps it when its set becomes empty, which
 //! shows nowhere; so whoever has a slot finds its key without comparing any. Finding and adding cost O(1). What is held, and
 //! in which order it is told, does not depend on the hash.
 
@@ -8,43 +8,13 @@ use alloc::vec::Vec;
 use core::ops::{Bound, Range};
 
 use crate::id::Dot;
-use crate::store::entry::piece::{Gather, Piece};
 use crate::store::entry::{ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Order, Walk};
-use crate::store::parts::{Keys, PART, Pair};
+use crate::store::parts::{Keys, Pair};
 use crate::store::places::{Place, Places, hash};
+use crate::store::slots::{BLOCK, Held, Slot, Slots};
 use crate::store::space::Growth;
-
-/// The place of a key in its table.
-pub(crate) type Slot = u32;
-
-/// Slots come in blocks: a table that grows copies none of them, and has at most a block to spare. A block that was adopted may
-/// have fewer; no key gets the slots that it lacks, unless it is the last one.
-const BLOCK: usize = PART;
-
-/// What stands in a slot: the set may be empty.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) key: Key,
-    pub(crate) set: LiveSet,
-}
-
-impl Held {
-    /// What the limits count.
-    fn bytes(&self) -> u64 {
-        if self.set.is_empty() { 0 } else { self.set.bytes() + self.key.len() as u64 }
-    }
-
-    fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
-        core::iter::once(&mut self.key.piece).chain(self.set.pieces_mut())
-    }
-}
-
-/// In place: what a delta lists becomes a block of slots where it lies.
-const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
-/// In wasm: the most of what a store takes in memory beside its texts.
-const _: () = assert!(size_of::<usize>() > 4 || size_of::<Held>() == 40);
 
 /// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
 const TOGETHER: u32 = 64;
@@ -57,80 +27,12 @@ const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vacancy(Place);
 
-/// What stands in the slots.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Slots {
-    blocks: Vec<Vec<Held>>,
-}
-
-impl Slots {
-    pub(crate) fn held(&self, slot: Slot) -> Option<&Held> {
-        self.blocks.get(slot as usize / BLOCK)?.get(slot as usize % BLOCK)
-    }
-
-    /// What stands in a slot, and in those behind it in its block.
-    pub(crate) fn behind(&self, slot: Slot) -> &[Held] {
-        let block = self.blocks.get(slot as usize / BLOCK);
-        block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
-    }
-
-    /// The key of a slot.
-    pub(crate) fn key(&self, slot: Slot) -> Option<&Key> {
-        Some(&self.held(slot)?.key)
-    }
-
-    /// The key of a slot and its live set, if it has entries.
-    pub(crate) fn at(&self, slot: Slot) -> Option<(&Key, &LiveSet)> {
-        self.held(slot).filter(|held| !held.set.is_empty()).map(|held| (&held.key, &held.set))
-    }
-
-    /// The slot that the next key gets.
-    pub(crate) fn next(&self) -> Slot {
-        let full = self.blocks.len().saturating_sub(1) * BLOCK;
-        (full + self.blocks.last().map_or(0, Vec::len)) as Slot
-    }
-
-    fn push(&mut self, held: Held) -> Slot {
-        let slot = self.next();
-        match self.blocks.last_mut().filter(|block| block.len() < BLOCK) {
-            Some(block) => block.push(held),
-            None => {
-                // The first block grows as it must: most spaces of a fleet are small.
-                let mut block = Vec::with_capacity(if slot == 0 { 1 } else { BLOCK });
-                block.push(held);
-                self.blocks.push(block);
-            }
-        }
-        slot
-    }
-
-    /// Takes texts of a block that are better elsewhere into a block of their own.
-    #[inline(never)]
-    fn gather(&mut self, block: usize) {
-        let Some(block) = self.blocks.get_mut(block) else { return };
-        let (mut gather, mut first) = (Gather::default(), 0);
-        for at in 0..block.len() {
-            let Some(held) = block.get_mut(at) else { return };
-            for piece in held.pieces_mut() {
-                if piece.is_to_move() {
-                    gather.take(piece);
-                }
-            }
-            if gather.is_full() || (at + 1 == block.len() && !gather.is_empty()) {
-                let text = gather.close();
-                let held = block.get_mut(first..=at).unwrap_or_default().iter_mut();
-                held.flat_map(Held::pieces_mut).for_each(|piece| piece.settle(&text));
-                first = at + 1;
-            }
-        }
-    }
-}
-
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     seed: u64,
     slots: Slots,
+    /// Of what came at once nothing is here until somebody writes or reads: whoever loads and passes on may look for no key at all.
     places: Places,
     order: Order,
     len: usize,
@@ -165,7 +67,7 @@ impl Table {
 
     /// Whether most slots have no entries any more.
     pub(crate) fn is_hollow(&self) -> bool {
-        self.places.len() > 2 * self.len + 64
+        self.slots.len() > 2 * self.len + 64
     }
 
     /// What stands in the slots.
@@ -204,7 +106,38 @@ impl Table {
     }
 
     fn find(&self, key: &[u8], hash: u32) -> Result<Slot, Place> {
+        if !self.is_placed() {
+            return self.slots.search(key).ok_or(Place::none(hash));
+        }
         self.places.find(hash, |slot| self.slots.key(slot).is_some_and(|held| held.is(key)))
+    }
+
+    #[inline(always)]
+    const fn is_placed(&self) -> bool {
+        self.places.len() == self.slots.len()
+    }
+
+    /// Gives every slot a place: to be called before keys are looked for that may be many.
+    #[inline(always)]
+    pub(crate) fn place_all(&mut self) {
+        if !self.is_placed() {
+            self.places = self.placed();
+        }
+    }
+
+    /// Where each key is found. Block by block and not key by key, so that a processor need not wait for what it does to another one.
+    #[inline(never)]
+    fn placed(&self) -> Places {
+        let mut places = Places::default();
+        places.reserve(self.slots.len());
+        for (first, block) in self.slots.blocks() {
+            let mut hashes = [0; BLOCK];
+            for (place, held) in hashes.iter_mut().zip(block) {
+                *place = hash(self.seed, held.key.piece.near_bytes());
+            }
+            places.insert_all(hashes.get(..block.len()).unwrap_or_default(), first);
+        }
+        places
     }
 
     /// The slot of a key, or where it may get one.
@@ -219,7 +152,8 @@ impl Table {
     }
 
     /// The hashes of keys that are about to be looked for.
-    pub(crate) fn hashes<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
+    pub(crate) fn hashes<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
+        self.place_all();
         let hashes: Vec<_> = keys.map(|key| hash(self.seed, key.as_bytes())).collect();
         self.places.touch(&hashes);
         hashes
@@ -227,6 +161,7 @@ impl Table {
 
     /// Adds a key that has no slot yet, with its live set, which is not empty. [`Table::arrange`] is to follow.
     pub(crate) fn push(&mut self, Vacancy(place): Vacancy, key: Key, set: LiveSet) -> Slot {
+        self.place_all();
         let lone = key.piece.is_lone();
         let slot = self.put(Held { key, set });
         self.places.insert_at(place, slot);
@@ -260,7 +195,6 @@ impl Table {
     /// An empty table of the same seed with room for so many keys, which come by [`Table::follow`] alone.
     pub(crate) fn for_keys(&self, keys: usize) -> Self {
         let mut table = self.emptied();
-        table.places.reserve(keys);
         table.order.make_room(keys);
         table
     }
@@ -268,9 +202,7 @@ impl Table {
     /// As [`Table::push`], of a key that follows all that are here.
     #[inline]
     pub(crate) fn follow(&mut self, key: Key, set: LiveSet) {
-        let hash = hash(self.seed, key.as_bytes());
         let slot = self.put(Held { key, set });
-        self.places.insert(hash, slot);
         self.order.follow(slot..slot + 1);
     }
 
@@ -284,24 +216,18 @@ impl Table {
         }
     }
 
-    /// Step by step and not key by key, so that within each a processor need not wait for what it does to another one.
     fn adopt_part(&mut self, part: Vec<Pair>, index: &mut Index) {
-        let first = (self.slots.blocks.len() * BLOCK) as Slot;
         let block: Vec<Held> = part.into_iter().map(|(key, set)| Held { key, set: set.all() }).collect();
-        let mut hashes = [0; BLOCK];
-        for (place, held) in hashes.iter_mut().zip(&block) {
-            *place = hash(self.seed, held.key.piece.near_bytes());
-        }
-        self.places.insert_all(hashes.get(..block.len()).unwrap_or_default(), first);
+        let first = self.slots.adopt(block);
+        let block = self.slots.behind(first);
         index.note_all(first, block.iter().map(|held| &held.set));
         self.order.follow(first..first + block.len() as Slot);
-        self.slots.blocks.push(block);
     }
 
     /// The key of a slot and its live set, for who tells [`Table::count`] what becomes of them.
     #[inline(always)]
     pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<(&mut Key, &mut LiveSet)> {
-        let held = self.slots.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)?;
+        let held = self.slots.held_mut(slot)?;
         Some((&mut held.key, &mut held.set))
     }
 
@@ -312,7 +238,7 @@ impl Table {
 
     /// Changes the live set of a slot, and counts what becomes of it; the key may be replaced by one that is equal.
     pub(crate) fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Key, &mut LiveSet) -> T) -> Option<T> {
-        let held = self.slots.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)?;
+        let held = self.slots.held_mut(slot)?;
         self.bytes -= held.bytes();
         self.len -= usize::from(!held.set.is_empty());
         let changed = change(&mut held.key, &mut held.set);
@@ -333,11 +259,11 @@ impl Table {
 
     #[inline(never)]
     fn look(&mut self) {
-        let blocks = self.slots.blocks.len();
+        let blocks = self.slots.blocks().count();
         for _ in 0..blocks {
             let next = if self.next + 1 < blocks { self.next + 1 } else { 0 };
             // A block that was adopted may have few slots.
-            let slots = self.slots.blocks.get(next).map_or(0, Vec::len);
+            let slots = self.slots.behind((next * BLOCK) as Slot).len();
             let Some(left) = self.dead.checked_sub(slots as u64 * ENTRY_OVERHEAD) else { return };
             (self.dead, self.next) = (left, next);
             self.slots.gather(next);
@@ -529,6 +455,29 @@ mod tests {
             assert!(told(&pair, from, from + 2, &[cold]).is_some_and(|delta| pair.other.apply(delta).is_ok()));
         }
         is_bounded(&pair, 2_464);
+    }
+
+    /// What came at once, in blocks that are not full, is found once somebody looks for it, and so is what comes after.
+    #[test]
+    fn no_key_has_a_place_before_one_is_looked_for() {
+        let (Some(pair), mut all) = (Pair::new(), Keys::new()) else { return };
+        let key = |n: u64| format!("{n:04}");
+        for from in [0, 300] {
+            let keys: Vec<_> = (from..from + 300).map(|n| (key(n), 1, "one".into())).collect();
+            let Some(delta) = told(&pair, 0, 1, &keys) else { panic!("no delta") };
+            all.append(delta.keys);
+        }
+        let mut table = super::Table::new(7);
+        table.adopt(all.with_entries(), &mut super::Index::default());
+        assert!(!table.is_placed());
+        assert!((0..600).all(|n| table.live(&key(n)).is_some()) && table.live(&key(600)).is_none());
+        for n in 600..900 {
+            let (new, Some(set)) = (Key::from(key(n)), table.live(&key(0)).cloned()) else { panic!("it was found") };
+            let Err(vacancy) = table.seek(&new) else { panic!("nobody has added it") };
+            table.push(vacancy, new, set);
+        }
+        assert!((0..900).all(|n| table.live(&key(n)).is_some()) && table.live(&key(900)).is_none());
+        assert!(table.is_placed());
     }
 
     /// Or who is told of a seed that all tables have would find them.

@@ -14,7 +14,7 @@ use crate::store::delta::{Keys, Lacks, Listed};
 use crate::store::entry::piece::{BLOCK_MAX, Piece};
 use crate::store::entry::{Content, DataEntry, Key, Text};
 use crate::store::order::Walk;
-use crate::store::table::Held;
+use crate::store::slots::Held;
 use crate::time::Hlc;
 
 /// Writes keys, ascending, and their live sets; `hlc` is the delta's.

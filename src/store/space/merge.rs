@@ -10,7 +10,8 @@ use crate::mutant::{Mutant, off};
 use crate::store::delta::{Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Stretch;
-use crate::store::table::{Slot, Vacancy};
+use crate::store::slots::Slot;
+use crate::store::table::Vacancy;
 use crate::vector::Near;
 
 /// A delta that is being applied.

@@ -1,0 +1,142 @@
+//! What stands in the slots of a table: a key and its live set.
+//!
+//! Invariant: a key keeps its slot, and only the last block gets more of them.
+
+use alloc::vec::Vec;
+
+use crate::store::entry::piece::{Gather, Piece};
+use crate::store::entry::{Key, LiveSet};
+use crate::store::parts::{PART, Pair};
+
+/// The place of a key in its table.
+pub(crate) type Slot = u32;
+
+/// Slots come in blocks: a table that grows copies none of them, and has at most a block to spare. A block that was adopted may
+/// have fewer; no key gets the slots that it lacks, unless it is the last one.
+pub(crate) const BLOCK: usize = PART;
+
+/// What stands in a slot: the set may be empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) key: Key,
+    pub(crate) set: LiveSet,
+}
+
+impl Held {
+    /// What the limits count.
+    pub(crate) fn bytes(&self) -> u64 {
+        if self.set.is_empty() { 0 } else { self.set.bytes() + self.key.len() as u64 }
+    }
+
+    fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
+        core::iter::once(&mut self.key.piece).chain(self.set.pieces_mut())
+    }
+}
+
+/// In place: what a delta lists becomes a block of slots where it lies.
+const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
+/// In wasm: the most of what a store takes in memory beside its texts.
+const _: () = assert!(size_of::<usize>() > 4 || size_of::<Held>() == 40);
+
+/// What stands in the slots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots {
+    blocks: Vec<Vec<Held>>,
+    len: usize,
+}
+
+impl Slots {
+    pub(crate) fn held(&self, slot: Slot) -> Option<&Held> {
+        self.blocks.get(slot as usize / BLOCK)?.get(slot as usize % BLOCK)
+    }
+
+    /// What stands in a slot, and in those behind it in its block.
+    pub(crate) fn behind(&self, slot: Slot) -> &[Held] {
+        let block = self.blocks.get(slot as usize / BLOCK);
+        block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
+    }
+
+    /// The slot of a key, where keys ascend.
+    pub(crate) fn search(&self, key: &[u8]) -> Option<Slot> {
+        let block =
+            self.blocks.partition_point(|block| block.last().is_some_and(|last| *last.key.piece.near_bytes() < *key));
+        let at = self.blocks.get(block)?.binary_search_by(|held| held.key.piece.near_bytes().cmp(key)).ok()?;
+        Some((block * BLOCK + at) as Slot)
+    }
+
+    /// The key of a slot.
+    pub(crate) fn key(&self, slot: Slot) -> Option<&Key> {
+        Some(&self.held(slot)?.key)
+    }
+
+    /// The key of a slot and its live set, if it has entries.
+    pub(crate) fn at(&self, slot: Slot) -> Option<(&Key, &LiveSet)> {
+        self.held(slot).filter(|held| !held.set.is_empty()).map(|held| (&held.key, &held.set))
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The slot that the next key gets.
+    pub(crate) fn next(&self) -> Slot {
+        let full = self.blocks.len().saturating_sub(1) * BLOCK;
+        (full + self.blocks.last().map_or(0, Vec::len)) as Slot
+    }
+
+    pub(crate) fn push(&mut self, held: Held) -> Slot {
+        let slot = self.next();
+        self.len += 1;
+        match self.blocks.last_mut().filter(|block| block.len() < BLOCK) {
+            Some(block) => block.push(held),
+            None => {
+                // The first block grows as it must: most spaces of a fleet are small.
+                let mut block = Vec::with_capacity(if slot == 0 { 1 } else { BLOCK });
+                block.push(held);
+                self.blocks.push(block);
+            }
+        }
+        slot
+    }
+
+    /// Adds a block of slots, and tells the first of them.
+    pub(crate) fn adopt(&mut self, block: Vec<Held>) -> Slot {
+        let first = self.blocks.len() * BLOCK;
+        self.len += block.len();
+        self.blocks.push(block);
+        first as Slot
+    }
+
+    /// The blocks, each with its first slot.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (Slot, &[Held])> {
+        (0..).step_by(BLOCK).zip(self.blocks.iter().map(Vec::as_slice))
+    }
+
+    /// What stands in a slot, to be changed.
+    #[inline(always)]
+    pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<&mut Held> {
+        self.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)
+    }
+
+    /// Takes texts of a block that are better elsewhere into a block of their own.
+    #[inline(never)]
+    pub(crate) fn gather(&mut self, block: usize) {
+        let Some(block) = self.blocks.get_mut(block) else { return };
+        let (mut gather, mut first) = (Gather::default(), 0);
+        for at in 0..block.len() {
+            let Some(held) = block.get_mut(at) else { return };
+            for piece in held.pieces_mut() {
+                if piece.is_to_move() {
+                    gather.take(piece);
+                }
+            }
+            if gather.is_full() || (at + 1 == block.len() && !gather.is_empty()) {
+                let text = gather.close();
+                let held = block.get_mut(first..=at).unwrap_or_default().iter_mut();
+                held.flat_map(Held::pieces_mut).for_each(|piece| piece.settle(&text));
+                first = at + 1;
+            }
+        }
+    }
+}
