@@ -471,7 +471,7 @@ mod tests {
         table.adopt(all.with_entries(), &mut super::Index::default());
         assert!(!table.is_placed());
         assert!((0..600).all(|n| table.live(&key(n)).is_some()) && table.live(&key(600)).is_none());
-        for n in 600..900 {
+        for n in (600..900).rev() {
             let (new, Some(set)) = (Key::from(key(n)), table.live(&key(0)).cloned()) else { panic!("it was found") };
             let Err(vacancy) = table.seek(&new) else { panic!("nobody has added it") };
             table.push(vacancy, new, set);
