@@ -9,73 +9,73 @@ use crate::guarantee::Guarantees;
 use crate::id::Space;
 use crate::io::{Policy, Range, Scope};
 use crate::replica::{Config, SessionInit};
-use crate::service::manager::SessionLimits;
-use crate::store::limits::Limits;
-use crate::sync::gate::ClientLimits;
 use crate::sync::peer::Timing;
 
-/// How a replica is opened.
+/// How a replica is opened. What is alike is read in loops: written out one by one it was a hundredth of the module.
 pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionError> {
     let given = Given::new(value, "the replica's options are not of the documented form")?;
-    let (base, most, client) = (Config::default(), Limits::default(), ClientLimits::default());
     let (limits, session) = (given.inner("limits")?, given.inner("session")?);
-    let mut keys = alloc::vec::Vec::new();
+    let mut config = Config { label: given.needed(given.text("label")?)?, seed, ..Config::default() };
     for key in given.list("keys")? {
-        keys.push((key.needed(key.text("kid")?)?, key.needed(key.bytes("key")?)?));
+        config.keys.push((key.needed(key.text("kid")?)?, key.needed(key.bytes("key")?)?));
     }
-    let token_bytes = limits.number("tokenBytes")?;
-    Ok(Config {
-        label: given.needed(given.text("label")?)?,
-        seed,
-        storage: given.flag("durable")?.unwrap_or(false),
-        issuer: given.text("issuer")?.unwrap_or(base.issuer),
-        keys,
-        space: given.text("space")?.unwrap_or(base.space),
-        limits: Limits {
-            key_bytes: limits.number("keyBytes")?.unwrap_or(most.key_bytes),
-            value_bytes: limits.number("valueBytes")?.unwrap_or(most.value_bytes),
-            batch_keys: limits.number("batchKeys")?.unwrap_or(most.batch_keys),
-            batch_bytes: limits.number("batchBytes")?.unwrap_or(most.batch_bytes),
-            siblings: limits.number("siblings")?.unwrap_or(most.siblings),
-            keys: limits.number("keys")?.unwrap_or(most.keys),
-            bytes: limits.number("bytes")?.unwrap_or(most.bytes),
-            spaces: limits.number("spaces")?.unwrap_or(most.spaces),
-        },
-        client_limits: ClientLimits {
-            ids: limits.number("clientIds")?.map_or(client.ids, |ids| usize::try_from(ids).unwrap_or(usize::MAX)),
-            births: limits.number("clientBirths")?.unwrap_or(client.births),
-            sequences: limits.number("clientSequences")?.unwrap_or(client.sequences),
-            staged_bytes: limits.number("clientStagedBytes")?.unwrap_or(client.staged_bytes),
-            messages: limits.number("clientMessages")?.unwrap_or(client.messages),
-            bytes: limits.number("clientBytes")?.unwrap_or(client.bytes),
-            accounts: client.accounts,
-            sent_bytes: limits.number("clientSentBytes")?.unwrap_or(client.sent_bytes),
-            links: limits
-                .number("clientLinks")?
-                .map_or(client.links, |most| usize::try_from(most).unwrap_or(usize::MAX)),
-        },
-        timing: Timing {
-            pause: given.number("ackPause")?.unwrap_or(base.timing.pause),
-            ..given.number("heartbeat")?.map_or(base.timing, |heartbeat| base.timing.beating(heartbeat))
-        },
-        timeout: session.number("timeout")?.unwrap_or(base.timeout),
-        expires_in: session.number("expiresIn")?.unwrap_or(base.expires_in),
-        token_life: session.number("tokenExpiresIn")?.unwrap_or(base.token_life),
-        leeway: session.number("leeway")?.unwrap_or(base.leeway),
-        sessions: SessionLimits {
-            sessions: limits.number("sessions")?.unwrap_or(base.sessions.sessions),
-            user: limits.number("sessionsPerUser")?.unwrap_or(base.sessions.user),
-            address: limits.number("sessionsPerAddress")?.unwrap_or(base.sessions.address),
-            cached: limits.number("cachedSessions")?.unwrap_or(base.sessions.cached),
-            bytes: limits.number("cachedSessionBytes")?.unwrap_or(base.sessions.bytes),
-            idle: session.number("idleTimeout")?,
-        },
-        host_roles: given.flag("roles")?.unwrap_or(false),
-        publish: session.number("publishEvery")?,
-        query_timeout: session.number("queryTimeout")?,
-        slow: session.number("slow")?.unwrap_or(base.slow),
-        token_bytes: token_bytes.map_or(base.token_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-    })
+    for (name, held) in [("issuer", &mut config.issuer), ("space", &mut config.space)] {
+        *held = given.text(name)?.unwrap_or_else(|| core::mem::take(held));
+    }
+    for (name, held) in [("durable", &mut config.storage), ("roles", &mut config.host_roles)] {
+        *held = given.flag(name)?.unwrap_or(*held);
+    }
+    let (most, client, sessions) = (&mut config.limits, &mut config.client_limits, &mut config.sessions);
+    let most = [
+        ("keyBytes", &mut most.key_bytes),
+        ("valueBytes", &mut most.value_bytes),
+        ("batchKeys", &mut most.batch_keys),
+        ("batchBytes", &mut most.batch_bytes),
+        ("siblings", &mut most.siblings),
+        ("keys", &mut most.keys),
+        ("bytes", &mut most.bytes),
+        ("spaces", &mut most.spaces),
+        ("clientBirths", &mut client.births),
+        ("clientSequences", &mut client.sequences),
+        ("clientStagedBytes", &mut client.staged_bytes),
+        ("clientMessages", &mut client.messages),
+        ("clientBytes", &mut client.bytes),
+        ("clientSentBytes", &mut client.sent_bytes),
+        ("sessions", &mut sessions.sessions),
+        ("sessionsPerUser", &mut sessions.user),
+        ("sessionsPerAddress", &mut sessions.address),
+        ("cachedSessions", &mut sessions.cached),
+        ("cachedSessionBytes", &mut sessions.bytes),
+    ];
+    for (name, held) in most {
+        *held = limits.number(name)?.unwrap_or(*held);
+    }
+    let sizes =
+        [("clientIds", &mut client.ids), ("clientLinks", &mut client.links), ("tokenBytes", &mut config.token_bytes)];
+    for (name, held) in sizes {
+        *held = limits.number(name)?.map_or(*held, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    let times = [
+        ("timeout", &mut config.timeout),
+        ("expiresIn", &mut config.expires_in),
+        ("tokenExpiresIn", &mut config.token_life),
+        ("leeway", &mut config.leeway),
+        ("slow", &mut config.slow),
+    ];
+    for (name, held) in times {
+        *held = session.number(name)?.unwrap_or(*held);
+    }
+    let times = [
+        ("idleTimeout", &mut sessions.idle),
+        ("publishEvery", &mut config.publish),
+        ("queryTimeout", &mut config.query_timeout),
+    ];
+    for (name, held) in times {
+        *held = session.number(name)?;
+    }
+    let timing = given.number("heartbeat")?.map_or(config.timing, |heartbeat| config.timing.beating(heartbeat));
+    config.timing = Timing { pause: given.number("ackPause")?.unwrap_or(timing.pause), ..timing };
+    Ok(config)
 }
 
 /// How a session begins.

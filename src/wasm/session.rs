@@ -71,7 +71,7 @@ impl Session {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        inspect::session(&*borrow(&self.core)?, self.handle)
+        Ok(inspect::session(&*borrow(&self.core)?, self.handle).into())
     }
 
     /// What a key shows.
