@@ -6,6 +6,7 @@
 mod glue;
 pub(crate) mod module;
 pub(crate) mod notices;
+mod order;
 mod reach;
 mod sizes;
 
