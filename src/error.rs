@@ -5,6 +5,7 @@
 //! user's data.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -196,7 +197,12 @@ pub enum Details {
 /// assert_eq!(error.to_string(), "a key is not empty (KEY_INVALID; state: unchanged)");
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SessionError {
+pub struct SessionError(Box<Parts>);
+
+/// In a box, and made by functions of their own: a result is handed on at every `?`, where an error of some seventy bytes was copied
+/// part by part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Parts {
     code: ErrorCode,
     cause: Cow<'static, str>,
     details: Details,
@@ -205,8 +211,10 @@ pub struct SessionError {
 impl SessionError {
     /// An error of `code`; `cause` names the cause and, where there is one, the cure.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn new(code: ErrorCode, cause: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, cause: cause.into(), details: Details::None }
+        Self(Box::new(Parts { code, cause: cause.into(), details: Details::None }))
     }
 
     /// `MESSAGE_MALFORMED`, because `what` is damaged.
@@ -219,40 +227,42 @@ impl SessionError {
 
     /// `code`, because `limit` allows no more than `allowed`.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn limit(code: ErrorCode, limit: &'static str, allowed: u64) -> Self {
         let cause = alloc::format!("the limit {limit} allows {allowed}; raise it or store less");
-        Self { code, cause: cause.into(), details: Details::Limit { limit, allowed } }
+        Self::new(code, cause).with(Details::Limit { limit, allowed })
     }
 
     /// The same error with details.
     #[must_use]
     pub fn with(mut self, details: Details) -> Self {
-        self.details = details;
+        self.0.details = details;
         self
     }
 
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        self.code
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
     }
 
     /// The cause, without the code.
     #[must_use]
     pub fn cause(&self) -> &str {
-        &self.cause
+        &self.0.cause
     }
 
     /// What a program can use.
     #[must_use]
-    pub const fn details(&self) -> &Details {
-        &self.details
+    pub fn details(&self) -> &Details {
+        &self.0.details
     }
 }
 
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}; state: {})", self.cause, self.code.as_str(), self.code.state())
+        write!(f, "{} ({}; state: {})", self.cause(), self.code().as_str(), self.code().state())
     }
 }
 
