@@ -16,6 +16,7 @@ pub(crate) mod parts;
 mod places;
 pub mod roster;
 mod slots;
+pub(crate) mod sort;
 pub mod space;
 pub mod stage;
 mod table;

@@ -197,15 +197,15 @@ impl Replica {
         if links.is_empty() {
             return;
         }
-        let mut said: Vec<Message> = core::mem::take(&mut self.calls.over).into_iter().map(Message::Call).collect();
+        let mut said = core::mem::take(&mut self.calls.over);
         for (_, asked) in self.calls.asked.iter_mut().filter(|(_, asked)| asked.due.is_none_or(|due| due <= now)) {
             asked.due = Some(now.saturating_add(asked.pause));
             asked.pause = asked.pause.saturating_mul(2).min(REPEAT_LAST);
             let timeout = asked.until.saturating_sub(now);
-            said.push(Message::Call(Call { timeout, ..asked.call.clone() }));
+            said.push(Call { timeout, ..asked.call.clone() });
         }
         for (link, few) in links.iter().flat_map(|link| said.chunks(FRAME_CALLS_MAX).map(move |few| (*link, few))) {
-            self.transmit(link, None, few.to_vec());
+            self.transmit(link, None, few.iter().cloned().map(Message::Call).collect());
         }
     }
 
@@ -225,7 +225,9 @@ impl Replica {
                     replies.extend(self.take_call(link, client, call).map(Message::Reply));
                 } else if !edge {
                     // Tabs that share a link call through the one that holds it.
-                    self.edges().into_iter().for_each(|link| self.transmit(link, None, alloc::vec![message.clone()]));
+                    for link in self.edges() {
+                        self.transmit(link, None, alloc::vec![Message::Call(call.clone())]);
+                    }
                 }
             } else if let Message::Reply(reply) = message
                 && edge

@@ -4,7 +4,6 @@
 //! the refusal comes again; then everything changes in one step. A write that is replayed supersedes exactly what it has
 //! superseded, and keeps its clock: yesterday's write does not win over this morning's because it was replayed.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -18,9 +17,9 @@ use crate::session::vector::SessionVector;
 use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::sort::sort;
 use crate::store::space::{Changed, Changes, SpaceState};
 use crate::sync::message::Message;
-use crate::time::Hlc;
 use crate::vector::VersionVector;
 
 /// Own writes that an edge has refused.
@@ -50,9 +49,6 @@ struct Alias {
     held: u64,
     last: Option<Dot>,
 }
-
-/// Own writes in the order of their making, each with its keys.
-type Writes = BTreeMap<(Hlc, Dot), Vec<(Key, DataEntry)>>;
 
 impl Recovery {
     /// Whether the snapshot holds what the edge does, and everything that this replica has had from elsewhere.
@@ -140,8 +136,9 @@ impl Replica {
         for (space, state) in old.spaces() {
             let held = self.store.vector(space).clone();
             let mut last = None;
-            for ((_, dot), entries) in self.own_unsent(state, &held) {
-                let refused = match recovery.code(space, dot) {
+            for entries in self.own_unsent(state, &held) {
+                let code = entries.first().and_then(|(_, entry)| recovery.code(space, entry.dot()));
+                let refused = match code {
                     Some(code) => Some(String::from(code)),
                     None => match self.replay(space, state, &entries) {
                         Ok(dot) => {
@@ -172,17 +169,17 @@ impl Replica {
         }
     }
 
-    /// Own writes that the holder of `held` has not got, as far as they are still live.
-    fn own_unsent(&self, state: &SpaceState, held: &VersionVector) -> Writes {
-        let mut writes = Writes::new();
+    /// Own writes that the holder of `held` has not got, as far as they are still live, in the order of their making.
+    fn own_unsent(&self, state: &SpaceState, held: &VersionVector) -> Vec<Vec<(Key, DataEntry)>> {
+        let own =
+            |entry: &DataEntry| !held.contains(entry.dot()) && self.identities.secret(entry.dot().replica).is_some();
+        let mut entries = Vec::new();
         for (key, set) in state.iter() {
-            for entry in set.entries() {
-                if !held.contains(entry.dot()) && self.identities.secret(entry.dot().replica).is_some() {
-                    writes.entry((entry.hlc, entry.dot())).or_default().push((key.clone(), entry.clone()));
-                }
-            }
+            entries.extend(set.entries().iter().filter(|entry| own(entry)).map(|entry| (key, entry)));
         }
-        writes
+        sort(&mut entries, |(_, one), (_, other)| (one.hlc, one.dot()) < (other.hlc, other.dot()));
+        let writes = entries.chunk_by(|(_, one), (_, other)| one.dot() == other.dot());
+        writes.map(|write| write.iter().map(|(key, entry)| ((*key).clone(), (*entry).clone())).collect()).collect()
     }
 
     /// Makes a write again, under the present id.

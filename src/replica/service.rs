@@ -4,7 +4,6 @@
 //! every subscription, in the host's copies, and its queries are stopped; whoever knows of a kill never lets the session in
 //! again. Roles are looked up at every operation. Whether somebody may do something is decided in [`crate::service`].
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,6 +31,7 @@ use crate::session::seal::LEEWAY_MAX;
 use crate::store::Mutation;
 use crate::store::entry::Key;
 use crate::store::fence::Fence;
+use crate::store::sort::sort;
 use crate::sync::gate;
 use crate::time::{MILLIS_MAX, Millis};
 
@@ -382,20 +382,21 @@ impl Replica {
         if ids.is_empty() {
             return;
         }
-        // One by one: to collect them would bring a sort into the module.
-        let mut reasons = BTreeMap::new();
-        for (id, reason) in ids {
-            reasons.insert(id, reason);
-        }
+        let mut reasons: Vec<_> = ids.iter().collect();
+        sort(&mut reasons, |(one, _), (other, _)| one < other);
+        let reason = |id: &SessionId| {
+            let at = reasons.binary_search_by_key(&id, |(id, _)| id).ok()?;
+            reasons.get(at).map(|(_, reason)| reason)
+        };
         for (handle, state) in self.sessions.iter_mut().filter(|(_, state)| state.refused.is_none()) {
-            if let Some(reason) = reasons.get(&state.id).filter(|_| !off(Mutant::Service(Rule::Over))) {
+            if let Some(reason) = reason(&state.id).filter(|_| !off(Mutant::Service(Rule::Over))) {
                 state.refused = Some(reason.clone());
                 self.watches.tell(*handle);
             }
         }
         self.front.forget_all();
-        self.close_clients(|client| reasons.get(&client.session).cloned());
-        let running = self.service.queries.running().filter(|query| reasons.contains_key(&query.session));
+        self.close_clients(|client| reason(&client.session).cloned());
+        let running = self.service.queries.running().filter(|query| reason(&query.session).is_some());
         for plan in running.map(|query| query.plan).collect::<Vec<u64>>() {
             self.stop_query(plan, QueryStatus::Killed);
         }

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use super::system::{Directory, Record, read, write};
 use crate::mutant::{Mutant, Service, off};
 use crate::store::Mutation;
-use crate::store::entry::{DataEntry, LiveSet};
+use crate::store::entry::DataEntry;
 use crate::time::Millis;
 
 /// So many wrong passwords lock an account.
@@ -155,10 +155,8 @@ impl Directory<'_> {
     #[must_use]
     pub fn failures(&self, user: &str) -> Failures {
         let prefix = format!("fail/{user}/");
-        let keys = self.store.space(self.system).map(|state| state.range(Some(&prefix), None));
-        let keys = keys.into_iter().flatten().map_while(|(key, set)| Some((key.strip_prefix(prefix.as_str())?, set)));
         // Names may hold what stands between the parts of a key; ids of replicas do not.
-        let counted = keys.filter(|(replica, _)| !replica.contains('/'));
-        Failures(counted.map(|(replica, set)| Counted::of(replica, LiveSet::entries(set))).collect())
+        let counted = self.list(&prefix).filter(|(replica, _)| !replica.contains('/'));
+        Failures(counted.map(|(replica, entries)| Counted::of(replica, entries)).collect())
     }
 }

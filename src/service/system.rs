@@ -6,6 +6,7 @@
 //! lock both until God alters or drops it; a space's latest generation counts, and is over if anybody has ended it. A role
 //! names the creation of its account, not its name, so that it does not pass to another of the same name.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -148,11 +149,14 @@ impl<'a> Directory<'a> {
         self.store.live(self.system, key).map(LiveSet::entries).unwrap_or_default()
     }
 
-    /// The keys that begin so, without their beginning, and their entries.
-    fn list(&self, prefix: &'static str) -> impl Iterator<Item = (&'a str, &'a [DataEntry])> {
-        let keys = self.store.space(self.system).map(|state| state.range(Some(prefix), None));
-        let keys = keys.into_iter().flatten();
-        keys.map_while(move |(key, set)| Some((key.strip_prefix(prefix)?, set.entries())))
+    /// The keys that begin so, without their beginning, and their entries. Boxed, so that the walk is no part of all that is made of it.
+    pub(super) fn list<'p>(&self, prefix: &'p str) -> Box<dyn Iterator<Item = (&'p str, &'p [DataEntry])> + 'p>
+    where
+        'a: 'p,
+    {
+        let Some(state) = self.store.space(self.system) else { return Box::new(core::iter::empty()) };
+        let keys = state.range(Some(prefix), None);
+        Box::new(keys.map_while(move |(key, set)| Some((key.strip_prefix(prefix)?, set.entries()))))
     }
 
     /// Whether there are accounts. Without any, nobody is held to a role.
