@@ -5,6 +5,7 @@ import type { CoreService } from './binding.js';
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { invalid } from './errors.js';
+import { optionsOf, textOrNothing } from './form.js';
 import { Handle } from './handle.js';
 import { run } from './query.js';
 import type { Session } from './types/session.js';
@@ -38,10 +39,11 @@ export class AdminHandle implements Admin {
   }
 
   sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {
-    const idle = optional(filter?.idleFor, 'idleFor') ?? 0;
+    const { user: of, idleFor, local } = toFilter(filter);
+    const idle = optional(idleFor, 'idleFor') ?? 0;
     const [now, sessions] = [this.#driver.clock(), this.#see(SESSIONS)];
-    const asked = ({ user, lastActiveAt }: SessionSummary) => (filter?.user === undefined || filter.user === user) && now - lastActiveAt >= idle;
-    return sessions.filter((session) => asked(session) && !(filter?.local === true && session.replica !== this.#driver.id));
+    const asked = ({ user, lastActiveAt }: SessionSummary) => (of === undefined || of === user) && now - lastActiveAt >= idle;
+    return sessions.filter((session) => asked(session) && !(local === true && session.replica !== this.#driver.id));
   }
 
   async killSession(id: string, reason?: string): Promise<boolean> {
@@ -53,7 +55,8 @@ export class AdminHandle implements Admin {
   }
 
   async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
-    const own = this.sessions({ user: text(filter?.user) }).filter(({ id }) => id !== filter.except);
+    const { user, except } = toFilter(filter);
+    const own = this.sessions({ user: text(user) }).filter(({ id }) => id !== except);
     const raw = this.#handle?.raw;
     for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
     await this.#flushed();
@@ -61,10 +64,11 @@ export class AdminHandle implements Admin {
   }
 
   queries(filter?: Parameters<Admin['queries']>[0]): QueryInfo[] {
-    const slower = optional(filter?.slowerThan, 'slowerThan') ?? 0;
-    const of = this.#see(filter?.finished === true ? FINISHED : RUNNING);
-    const asked = ({ session, durationMs }: QueryInfo) => (filter?.session === undefined || filter.session === session) && durationMs >= slower;
-    return of.filter((query) => asked(query) && !(filter?.local === true && query.replica !== this.#driver.id));
+    const { session: by, slowerThan, finished, local } = toFilter(filter);
+    const slower = optional(slowerThan, 'slowerThan') ?? 0;
+    const of = this.#see(finished === true ? FINISHED : RUNNING);
+    const asked = ({ session, durationMs }: QueryInfo) => (by === undefined || by === session) && durationMs >= slower;
+    return of.filter((query) => asked(query) && !(local === true && query.replica !== this.#driver.id));
   }
 
   async killQuery(session: string, plan: number): Promise<void> {
@@ -114,7 +118,9 @@ export class AdminHandle implements Admin {
   }
 
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
-    return this.#see(LOG).sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= (filter?.since ?? 0) && (filter?.user === undefined || filter.user === user));
+    const { since = 0, user: by } = toFilter(filter);
+    if (typeof since !== 'number') throw invalid('since is a time in milliseconds of the epoch');
+    return this.#see(LOG).sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= since && (by === undefined || by === user));
   }
 
   cache(): ReturnType<Admin['cache']> {
@@ -135,6 +141,13 @@ export class AdminHandle implements Admin {
   async #flushed(): Promise<void> {
     await this.#driver.operate<unknown>(this, (core, now) => core.flush(-1, now) || undefined);
   }
+}
+
+/** What a list is asked for: of whom is said in texts. */
+function toFilter<F extends object>(filter: F | undefined): Partial<F> {
+  const given = optionsOf(filter, 'a filter');
+  for (const name of ['user', 'session', 'except'] as const) textOrNothing((given as Readonly<Record<string, unknown>>)[name], name);
+  return given;
 }
 
 function text(value: unknown): string {

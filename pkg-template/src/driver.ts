@@ -18,7 +18,7 @@ import { type Timers, report } from './platform.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import { type Asking, Roles } from './roles.js';
 import type { Events, ReplicaOptions, Status } from './types/replica.js';
-import { Waits } from './waits.js';
+import { Waits, unlessAborted } from './waits.js';
 
 /** Where goes what the core sends to one link, or in reply to one exchange. */
 export interface Sink {
@@ -62,6 +62,11 @@ interface News {
   readonly pending: boolean;
   readonly unsynced: boolean;
 }
+
+// Storage that takes longer to write the rest and to close is not going to answer.
+const PATIENCE = 10_000;
+// When a clock that has failed is asked again.
+const SOON = 1_000;
 
 export class Driver {
   readonly storage: StorageAdapter;
@@ -293,15 +298,26 @@ export class Driver {
   }
 
   /** Tells what went wrong outside of any call. */
-  error(error: EdgeSessionError): void {
+  readonly error = (error: EdgeSessionError): void => {
     this.events.emit('error', () => error);
-  }
+  };
 
-  /** Ends this replica: whoever waits is rejected, what was written is stored, storage is let go of. */
-  close(): Promise<void> {
+  /**
+   * Ends this replica: whoever waits is rejected, what was written is stored, storage is let go of. Where storage does not answer
+   * within `patience` milliseconds, rejects with `TIMEOUT`; it is let go of once it does, for until then it may still write.
+   */
+  close(patience = PATIENCE, signal?: AbortSignalLike): Promise<void> {
     // What was accepted is the core's before the end, and on its way to peers and storage.
     if (this.#ending === undefined) this.settle();
-    return this.#ending ?? this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free());
+    const ending = this.#ending ?? this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free());
+    return unlessAborted(ending, signal, (fail) => this.#parts.timer(() => fail(this.#unanswered()), patience));
+  }
+
+  #unanswered(): EdgeSessionError {
+    const { pending, storage } = this;
+    const what = pending > 0 ? `${pending} records may not be durable` : 'everything is durable';
+    const details = { storage: storage.kind, pending };
+    return new EdgeSessionError('TIMEOUT', `storage '${storage.kind}' does not answer; ${what}, and it stays locked until it does, or its process ends`, { details });
   }
 
   /** Takes every effect out of the core; performs them unless that is under way further up. False after a trap. */
@@ -391,7 +407,22 @@ export class Driver {
   #schedule(at: number | null): void {
     if (this.#over !== undefined) return;
     // Too early, because timers are imprecise or the clock was set back, is no harm: the core then names the next time.
-    this.#waits.alarm(at, this.#parts.clock(), () => this.#unlessOver((core, now) => core.tick(now)));
+    let now: number;
+    try {
+      now = this.#parts.clock();
+    } catch {
+      return this.#again();
+    }
+    this.#waits.alarm(at, now, this.#ring);
+  }
+
+  readonly #ring = (): void => {
+    if (this.#unlessOver((core, now) => (core.tick(now), true)) === undefined) this.#again();
+  };
+
+  /** The clock has failed, which whoever rings next tells: effects that follow must not be lost for that. */
+  #again(): void {
+    if (this.#over === undefined) this.#waits.alarm(SOON, 0, this.#ring);
   }
 
   /** Accepted writes that the core did not take: a trap, or a fault of this package, which must not be silent. */

@@ -14,7 +14,14 @@ export function milliseconds(duration: Duration, name: string): number {
   throw invalid(`${name} is a duration: milliseconds, or a number with ms, s, m, h or d, such as '5s'`);
 }
 
-/** The same, or undefined where none is given. */
+/** The same, of what is done again and again after so long: more than nothing. */
+export function interval(duration: Duration, name: string): number {
+  const ms = milliseconds(duration, name);
+  if (ms > 0) return ms;
+  throw invalid(`${name} is longer than nothing`);
+}
+
+/** As {@link milliseconds}, or undefined where none is given. */
 export function optional(duration: Duration | undefined, name: string): number | undefined {
   return duration === undefined ? undefined : milliseconds(duration, name);
 }

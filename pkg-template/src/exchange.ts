@@ -4,6 +4,7 @@
 import type { Driver, Sink } from './driver.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
+import { optionsOf, signalOf } from './form.js';
 import type { Timer } from './platform.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Joining } from './types/replica.js';
@@ -74,13 +75,14 @@ class Reply implements Sink {
 }
 
 /** Hands `message` to the core and answers the one message that it transmits for it. */
-export function exchange(driver: Driver, message: Uint8Array, options: Pick<Wait, 'signal' | 'timeout'> & Joining = {}): Promise<Uint8Array> {
-  const { signal, token, proof } = options;
+export function exchange(driver: Driver, message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'> & Joining): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
+    const { token, proof, timeout, signal: given } = optionsOf(options);
+    const signal = signalOf(given);
     if (!isBytes(message)) throw invalid('a message is a Uint8Array');
     if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');
     if (proof !== undefined && typeof proof !== 'boolean') throw invalid('proof is true or false');
-    const patience = options.timeout === undefined ? PATIENCE : milliseconds(options.timeout, 'timeout');
+    const patience = timeout === undefined ? PATIENCE : milliseconds(timeout, 'timeout');
     if (signal?.aborted) throw aborted(signal.reason);
     new Reply(driver, resolve, reject, signal).begin(message, token, proof, patience);
   });

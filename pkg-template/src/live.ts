@@ -5,7 +5,7 @@
  * while the replica is behind, it stays what it was. While nobody subscribes, the core holds nothing for it.
  */
 import type { RawEntry } from './binding.js';
-import { EdgeSessionError } from './errors.js';
+import { EdgeSessionError, invalid } from './errors.js';
 import { FROZEN } from './frozen.js';
 import type { Handle } from './handle.js';
 import { report } from './platform.js';
@@ -35,6 +35,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
   }
 
   subscribe(listener: (value: T | undefined) => void): () => void {
+    if (typeof listener !== 'function') throw invalid('a listener is a function');
     const entry = { listener };
     this.#listeners.add(entry);
     try {

@@ -8,6 +8,7 @@ import { load } from '#wasm';
 import type { CoreModule, CoreReplica } from './binding.js';
 import { Driver, type Parts } from './driver.js';
 import { EdgeSessionError, aborted, fromCore } from './errors.js';
+import { optionsOf, signalOf } from './form.js';
 import { weight } from './journal.js';
 import { type Opening, toOpening } from './options.js';
 import { type Timers, timer } from './platform.js';
@@ -18,6 +19,7 @@ import type { Frozen, KeyMap } from './types/data.js';
 import type { AbortSignalLike, StorageAdapter } from './types/plug.js';
 import type { Replica, ReplicaOptions } from './types/replica.js';
 import { unavailable } from './unavailable.js';
+import { unlessAborted } from './waits.js';
 import { instantiate } from './wasm/glue.js';
 
 /**
@@ -38,16 +40,9 @@ import { instantiate } from './wasm/glue.js';
 export async function openReplica<M = KeyMap>(options: ReplicaOptions & { values: 'frozen' }): Promise<Replica<Frozen<M>>>;
 export async function openReplica<M = KeyMap>(options?: ReplicaOptions): Promise<Replica<M>>;
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
-  return (await unlessAborted(open<M>(options, timer, ACK_PAUSE), options?.signal)).replica;
-}
-
-/** What comes of an opening, unless its signal ends the wait for that: then it lets go of everything itself, at its next step. */
-function unlessAborted<T>(opening: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
-  return new Promise((resolve, fail) => {
-    const abort = () => fail(aborted(signal?.reason));
-    signal?.addEventListener('abort', abort);
-    opening.then(resolve, fail).then(() => signal?.removeEventListener('abort', abort));
-  });
+  const signal = signalOf(optionsOf(options).signal);
+  // Where that ends the wait, the opening lets go of everything itself, at its next step.
+  return (await unlessAborted(open<M>(options, timer, ACK_PAUSE), signal)).replica;
 }
 
 // Longer than an answer takes on one machine, and nothing beside the way there and back between two.
@@ -89,14 +84,17 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
     if (refusal !== undefined) timers(() => driver?.error(refusal), 0);
     if (begun.renamed) driver.settle();
     const replica = new ReplicaHandle<M>(driver, options);
-    signal?.addEventListener('abort', () => void replica.close());
+    const { closers, error } = driver;
+    const end = () => void replica.close().catch(error);
+    signal?.addEventListener('abort', end);
+    closers.add(() => signal?.removeEventListener('abort', end));
     for (const transport of opening.transports) replica.connect(transport);
     takeOver(driver);
     return { replica, driver };
   } catch (error) {
     // Why it does not open is what is told; storage that cannot be read may not close either.
     if (driver === undefined) await release(hold).catch(() => {});
-    await driver?.close();
+    await driver?.close().catch(() => {});
     throw error;
   }
 }
@@ -153,8 +151,10 @@ async function instance(): Promise<CoreModule> {
 /** Makes the core and hands it what storage holds. What storage throws that is no error of ours says that there is none to be had. */
 async function begin({ config, clock }: Opening, module: CoreModule, storage: StorageAdapter): Promise<Begun> {
   let core: CoreReplica;
+  // Before anything that has faults of its own.
+  const now = clock();
   try {
-    core = new module.Replica({ ...config, durable: storage.durable !== false }, undefined, clock());
+    core = new module.Replica({ ...config, durable: storage.durable !== false }, undefined, now);
   } catch (thrown) {
     throw fromCore(thrown) ?? new EdgeSessionError('WASM_UNAVAILABLE', 'the wasm instance could not begin', { cause: thrown });
   }
@@ -162,9 +162,9 @@ async function begin({ config, clock }: Opening, module: CoreModule, storage: St
   try {
     const { snapshot, records, doubtful } = await storage.load();
     let last: Uint8Array | null = snapshot;
-    if (snapshot !== null) taken('the snapshot', () => core.load(snapshot, clock()));
+    if (snapshot !== null) taken('the snapshot', () => core.load(snapshot, now));
     const take = (bytes: Uint8Array) => {
-      taken(`record ${record}`, () => core.load(bytes, clock()), { record });
+      taken(`record ${record}`, () => core.load(bytes, now), { record });
       record += 1;
       logged += weight(bytes);
       last = bytes;
@@ -174,7 +174,7 @@ async function begin({ config, clock }: Opening, module: CoreModule, storage: St
     else for await (const bytes of records) take(bytes);
     // Joining what is there already changes nothing but the id: whose other writes may bear the old one is not known.
     const renamed = doubtful === true && last !== null;
-    if (renamed) taken('the state', () => core.restore(last as Uint8Array, clock()));
+    if (renamed) taken('the state', () => core.restore(last as Uint8Array, now));
     return { core, keyed: config.keys !== undefined, logged, snapshot: snapshot?.byteLength ?? 0, renamed };
   } catch (cause) {
     throw EdgeSessionError.is(cause) ? failed(`storage '${storage.kind}' could not be read: ${cause.message}`, cause.cause ?? cause, cause.details) : cause;

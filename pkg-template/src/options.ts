@@ -2,8 +2,9 @@
  * The options of `openReplica`, checked before anything is touched, in the form in which they cross.
  */
 import type { CoreConfig } from './binding.js';
-import { optional } from './duration.js';
+import { interval, optional } from './duration.js';
 import { invalid } from './errors.js';
+import { optionsOf, signalOf } from './form.js';
 import type { StorageAdapter, Transport } from './types/plug.js';
 import type { ReplicaOptions, Secret } from './types/replica.js';
 import { memory } from './storage/memory.js';
@@ -25,10 +26,11 @@ export interface Opening {
 
 /** Throws `ARGUMENT_INVALID`, naming the option. */
 export function toOpening(options: ReplicaOptions): Opening {
-  if (typeof options !== 'object' || options === null) throw invalid('options are an object');
-  const storage = options.storage ?? memory();
+  optionsOf(options);
+  signalOf(options.signal);
+  const storage = options.storage === undefined ? memory() : options.storage;
   for (const method of ['lock', 'load', 'append', 'compact'] as const) {
-    if (typeof storage[method] !== 'function') throw invalid(`storage has a method ${method}`);
+    if (typeof storage?.[method] !== 'function') throw invalid(`storage has a method ${method}`);
   }
   if (options.clock !== undefined && typeof options.clock !== 'function') throw invalid('clock is a function');
   for (const hook of ['execute', 'authenticate', 'roleOf'] as const) {
@@ -45,23 +47,29 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (config.keys?.length === 0) throw invalid('secret is one key or several');
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
-    const { session } = options;
+    const session = optionsOf(options.session, 'session');
     const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway', 'idleTimeout', 'queryTimeout', 'slow'] as const;
     config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
   const every = options.session?.publishEvery;
   if (config.keys !== undefined && every !== false) config.session = { ...config.session, publishEvery: optional(every, 'session.publishEvery') ?? PUBLISH_EVERY };
-  const heartbeat = optional(options.heartbeat, 'heartbeat');
-  if (heartbeat !== undefined) config.heartbeat = heartbeat;
+  const { heartbeat } = options;
+  if (heartbeat !== undefined) config.heartbeat = interval(heartbeat, 'heartbeat');
   return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock === undefined ? Date.now : toClock(options.clock), frozen: options.values === 'frozen' };
 }
 
-/** A clock whose every answer is checked, and whole. */
+/** A clock whose every answer is checked, and whole. What it throws is told from what the core does. */
 function toClock(clock: () => number): () => number {
   return () => {
-    const now = clock();
+    let now: unknown;
+    let cause: unknown;
+    try {
+      now = clock();
+    } catch (thrown) {
+      cause = thrown;
+    }
     if (typeof now === 'number' && now >= 0 && now <= Number.MAX_SAFE_INTEGER) return Math.floor(now);
-    throw invalid('the clock answers milliseconds of the epoch');
+    throw invalid('clock answers the milliseconds of the epoch, as Date.now does, and throws nothing', cause);
   };
 }
 
@@ -72,7 +80,7 @@ function toLabel(id: unknown): string {
 }
 
 function toLimits(limits: NonNullable<ReplicaOptions['limits']>): Record<string, number> {
-  for (const [name, limit] of Object.entries(limits)) {
+  for (const [name, limit] of Object.entries(optionsOf(limits, 'limits'))) {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) throw invalid(`limits.${name} is a positive whole number`);
   }
   return defined(limits);

@@ -7,7 +7,7 @@
 import { load } from '#wasm';
 import type { CoreReplica, CoreSession, CoreTable } from './binding.js';
 import type { Driver } from './driver.js';
-import { EdgeSessionError, aborted, invalid } from './errors.js';
+import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
 import type { Handle } from './handle.js';
 import { platform } from './platform.js';
 import type { Asking } from './roles.js';
@@ -131,7 +131,12 @@ async function passwords(): Promise<Passwords> {
 
 /** The hash of a password. */
 async function hashed(password: string): Promise<string> {
-  return (await passwords()).hashPassword(password);
+  const { hashPassword } = await passwords();
+  try {
+    return hashPassword(password);
+  } catch (thrown) {
+    throw fromCore(thrown) ?? thrown;
+  }
 }
 
 /** Whether a password is the one of a hash. Without a hash it is not, and takes as long. */

@@ -2,10 +2,12 @@
  * The replica as its owner sees it: sessions, links, events, inspection, the end. The run loop is `driver.ts`.
  */
 import type { Driver } from './driver.js';
+import { optional } from './duration.js';
 import { EdgeSessionError, invalid } from './errors.js';
 import { AdminHandle } from './admin.js';
 import { Calls, ask } from './calls.js';
 import { exchange } from './exchange.js';
+import { optionsOf, signalOf } from './form.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
 import { verified } from './query.js';
@@ -59,7 +61,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
     if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
-    const raw = toInit({ ...init, token: undefined, user: undefined });
+    const raw = toInit({ ...optionsOf(init), token: undefined, user: undefined });
     const { execute } = this.#hooks;
     const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;
     if (!this.#driver.keyed && authenticate === undefined) {
@@ -77,7 +79,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link {
     this.#driver.check();
-    const link = new LinkHandle(this.#driver, transport, options?.signal, (closed) => this.#links.delete(closed));
+    const link = new LinkHandle(this.#driver, transport, signalOf(optionsOf(options).signal), (closed) => this.#links.delete(closed));
     if (link.state !== 'closed') this.#links.add(link);
     return link;
   }
@@ -98,7 +100,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void {
     this.#driver.check();
-    return this.#driver.events.on(type, listener, options?.signal);
+    return this.#driver.events.on(type, listener, signalOf(optionsOf(options).signal));
   }
 
   inspect(): Inspection {
@@ -132,8 +134,9 @@ export class ReplicaHandle<M> implements Replica<M> {
     await this.flush();
   }
 
-  close(): Promise<void> {
-    return this.#driver.close();
+  async close(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
+    const { timeout, signal } = optionsOf(options);
+    return this.#driver.close(optional(timeout, 'timeout'), signalOf(signal));
   }
 
   [asyncDispose](): Promise<void> {

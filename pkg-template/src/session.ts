@@ -9,6 +9,7 @@ import type { CoreReplica, CoreSession, CoreSessionInit, RawEntry } from './bind
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { type ErrorCode, invalid } from './errors.js';
+import { optionsOf } from './form.js';
 import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
@@ -161,7 +162,8 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   missing(options?: { token?: Token | string | undefined }): readonly Missing[] {
-    const token = options?.token === undefined ? undefined : toText(options.token, 'a token');
+    const given = optionsOf(options).token;
+    const token = given === undefined ? undefined : toText(given, 'a token');
     return this.#handle.call((raw, now) => raw.missing(token, now));
   }
 
@@ -228,7 +230,7 @@ export function toBegin(init: Token | string | null | undefined | SessionInit): 
 
 /** What crosses when a session begins with options. Throws `ARGUMENT_INVALID`. */
 export function toInit(init: SessionInit): CoreSessionInit {
-  if (typeof init !== 'object') throw invalid('a session begins with a token or with options');
+  optionsOf(init, 'what a session begins with, if it is no token');
   const raw: CoreSessionInit = {};
   if (init.token != null) raw.token = toText(init.token, 'a token');
   if (init.space !== undefined) raw.space = toText(init.space, 'space');

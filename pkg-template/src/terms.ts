@@ -6,6 +6,7 @@
 import type { RawRange } from './binding.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
+import { optionsOf, signalOf } from './form.js';
 import type { Guarantee, Guarantees, KeyRange } from './types/data.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { StalePolicy, Wait } from './types/session.js';
@@ -32,12 +33,12 @@ const PLAIN: Terms = Object.freeze({ bits: 0, timeout: -1, signal: undefined });
 /** The terms of a `Wait`. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
 export function toTerms(wait: Wait | undefined): Terms {
   if (wait === undefined) return PLAIN;
-  if (typeof wait !== 'object' || wait === null) throw invalid('options are an object');
-  if (wait.signal?.aborted) throw aborted(wait.signal.reason);
+  const signal = signalOf(optionsOf(wait).signal);
+  if (signal?.aborted) throw aborted(signal.reason);
   return {
     bits: (wait.guarantees === undefined ? 0 : GIVEN | guaranteeBits(wait.guarantees)) | (policyNumber(wait.onStale) << 5),
     timeout: wait.timeout === undefined ? -1 : milliseconds(wait.timeout, 'timeout'),
-    signal: wait.signal,
+    signal,
   };
 }
 
@@ -76,7 +77,9 @@ export function policyNumber(policy: StalePolicy | undefined): number {
 
 /** The milliseconds of `ttl`; negative for none. */
 export function toTtl(options: { ttl?: Wait['timeout'] } | undefined): number {
-  return options?.ttl === undefined ? -1 : milliseconds(options.ttl, 'ttl');
+  if (options === undefined) return -1;
+  const { ttl } = optionsOf(options);
+  return ttl === undefined ? -1 : milliseconds(ttl, 'ttl');
 }
 
 /** A key that can cross. The core checks its length. */
@@ -89,7 +92,7 @@ export function toKey(key: unknown): string {
 export function toRange(range: KeyRange | undefined): RawRange {
   const raw: RawRange = {};
   if (range === undefined) return raw;
-  if (typeof range !== 'object' || range === null) throw invalid('a range is an object');
+  optionsOf(range, 'a range');
   for (const name of ['prefix', 'start', 'end'] as const) {
     const bound = range[name];
     if (bound === undefined) continue;

@@ -15,6 +15,22 @@ export interface Waiter {
   fail(error: unknown): void;
 }
 
+/** What comes of `work`, unless a signal or what `alarm` sets ends the wait for it: the work itself goes on. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignalLike | undefined, alarm?: (fail: (error: unknown) => void) => Timer): Promise<T> {
+  let free = () => {};
+  return new Promise<T>((resolve, fail) => {
+    const abort = () => fail(aborted(signal?.reason));
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort);
+    const late = alarm?.(fail);
+    free = () => {
+      signal?.removeEventListener('abort', abort);
+      late?.cancel();
+    };
+    work.then(resolve, fail);
+  }).finally(() => free());
+}
+
 export class Waits {
   readonly #waiters = new Map<number, Waiter>();
   readonly #cancel: (id: number) => void;

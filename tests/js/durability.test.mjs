@@ -1,8 +1,8 @@
 // Durability: nothing that an undurable write decided leaves a replica, and what was durable is there again after a restart.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EdgeSessionError } from 'edge-session';
-import { DEADLINE, Disk, SECRET, TestStorage, mocked, next, open, openAll, pull, rejection, within } from './support.mjs';
+import { EdgeSessionError, openReplica } from 'edge-session';
+import { DEADLINE, Disk, SECRET, TestStorage, hasten, mocked, next, open, openAll, pull, rejection, within } from './support.mjs';
 
 const turn = () => new Promise(setImmediate);
 
@@ -226,6 +226,53 @@ test('a replica whose storage fails can be closed', async (t) => {
   replica.session().sync.set('a', 1);
   await within(replica.close(), 'the end');
   assert.equal(storage.disk.locked, false);
+});
+
+test('closing ends at its deadline where storage never answers; nobody else gets that storage meanwhile', async (t) => {
+  const disk = new Disk();
+  const storage = new TestStorage(disk);
+  const replica = await openReplica({ storage });
+  const session = replica.session();
+  storage.hold();
+  session.sync.set('a', 1);
+  session.satisfied();
+  await turn();
+  const late = await rejection(within(replica.close({ timeout: 20 }), 'the deadline'));
+  assert.deepEqual([late.code, late.details], ['TIMEOUT', { storage: 'test', pending: 1 }]);
+  assert.equal((await rejection(session.get('a'))).code, 'REPLICA_CLOSED', 'it is over all the same');
+  // A signal ends the wait as well, also one that was over before.
+  const control = new AbortController();
+  const aborted = rejection(replica.close({ signal: control.signal }));
+  control.abort('enough');
+  assert.deepEqual(await aborted.then(({ code, cause }) => [code, cause]), ['ABORTED', 'enough']);
+  assert.equal((await rejection(replica.close({ signal: control.signal }))).code, 'ABORTED');
+  // What it still writes is no second writer's neighbour.
+  assert.equal((await rejection(openReplica({ storage: new TestStorage(disk) }))).code, 'STORAGE_FAILED');
+  storage.release();
+  await within(replica.close(), 'the end');
+  assert.equal(disk.locked, false);
+  const again = await open(t, { storage: new TestStorage(disk) });
+  assert.equal(await again.session().get('a'), 1);
+});
+
+test('closing ends what it begins though its signal is over, and a signal of the opening tells where storage does not answer', async (t) => {
+  const storage = new TestStorage();
+  const replica = await openReplica({ storage });
+  assert.equal((await rejection(replica.close({ signal: AbortSignal.abort() }))).code, 'ABORTED');
+  await replica.close();
+  assert.equal(storage.disk.locked, false);
+
+  hasten(t, 10_000, 20);
+  const control = new AbortController();
+  const other = await openReplica({ storage, signal: control.signal });
+  storage.hold();
+  other.session().sync.set('a', 1);
+  await turn();
+  const told = next(other, 'error');
+  control.abort();
+  assert.equal((await told).code, 'TIMEOUT');
+  storage.release();
+  await other.close();
 });
 
 test('a storage that does not take snapshots goes on with its log', async (t) => {

@@ -64,8 +64,13 @@ test('options of the wrong form are refused before anything is opened', async ()
     { session: { timeout: '5 minutes' } },
     { session: { expiresIn: -1 } },
     { heartbeat: Infinity },
+    { heartbeat: 0 },
     { clock: 7 },
     { storage: {} },
+    { storage: null },
+    { signal: 5 },
+    { signal: new AbortController() },
+    ...[5, Number.NaN, 'a', [], null, true].flatMap((value) => [{ limits: value }, { session: value }]),
   ];
   for (const options of wrong) {
     const error = await rejection(openReplica(options === null || typeof options !== 'object' ? options : { storage, ...options }));
@@ -75,7 +80,7 @@ test('options of the wrong form are refused before anything is opened', async ()
 });
 
 test('a transport, a clock or a limit of the wrong form fails the opening and leaves nothing open', async () => {
-  for (const options of [{ limits: { tokenBytes: 1025 } }, { connect: {} }, { connect: [null] }, { clock: () => Number.NaN }]) {
+  for (const options of [{ limits: { tokenBytes: 1025 } }, { connect: {} }, { connect: [null] }, { clock: () => Number.NaN }, { clock: () => assert.fail('no time') }]) {
     const storage = new TestStorage();
     assert.equal((await rejection(openReplica({ storage, ...options }))).code, 'ARGUMENT_INVALID');
     assert.equal(storage.disk.locked, false);

@@ -5,8 +5,9 @@
  */
 import { hasContext, runWithSession } from '#context';
 import type { Context, MiddlewareHandler } from 'hono';
-import { EdgeSessionError } from '../errors.js';
-import type { Carrier } from '../http/carrier.js';
+import { EdgeSessionError, invalid } from '../errors.js';
+import { optionsOf } from '../form.js';
+import { type Carrier, toCarried } from '../http/carrier.js';
 import { type Reply, clearToken, isRefusal, readToken, toResponse, writeToken } from '../http/tokens.js';
 import type { KeyMap } from '../types/data.js';
 import type { Replica } from '../types/replica.js';
@@ -47,7 +48,9 @@ export function edgeSession<M = KeyMap>(
   replica: Replica<M> | ((c: Context) => Replica<M> | Promise<Replica<M>>),
   options: EdgeSessionOptions = {},
 ): MiddlewareHandler<{ Variables: EdgeSessionVariables<M> }> {
-  const { carrier, serverTiming, ...init } = options;
+  if (typeof replica !== 'function' && typeof replica?.session !== 'function') throw invalid('edgeSession takes a replica, or a function that answers one');
+  const { carrier, serverTiming, ...init } = optionsOf(options);
+  toCarried(carrier);
   return async (c, next) => {
     const reply: Reply = { ...carrier, request: c.req.raw };
     const timing: string[] = [];

@@ -1,6 +1,7 @@
 /**
  * What a page does before it may be gone: `visibilitychange` and `pagehide` are the last events that are sure to come.
  */
+import { invalid } from '../errors.js';
 import type { Replica } from '../types/replica.js';
 
 /**
@@ -16,6 +17,7 @@ import type { Replica } from '../types/replica.js';
  * ```
  */
 export function flushOnHide(replica: Pick<Replica, 'flush'>): () => void {
+  if (typeof replica?.flush !== 'function') throw invalid('flushOnHide takes a replica');
   let flushing: Promise<void> | undefined;
   const flush = () => {
     flushing ??= replica

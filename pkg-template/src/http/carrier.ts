@@ -3,6 +3,7 @@
  */
 import { milliseconds } from '../duration.js';
 import { invalid } from '../errors.js';
+import { optionsOf } from '../form.js';
 import type { Duration } from '../types/data.js';
 import { TOKEN_HEADER } from '../transport/admit.js';
 
@@ -37,15 +38,16 @@ const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 
 /** The carrier's names and attributes. Throws `ARGUMENT_INVALID`, naming the option. */
-export function toCarried(carrier: Carrier = {}): Carried {
-  const { header = TOKEN_HEADER, cookie = {} } = carrier;
+export function toCarried(carrier?: Carrier): Carried {
+  const { header = TOKEN_HEADER, cookie = {} } = optionsOf(carrier, 'a carrier');
   return {
     header: header === false ? undefined : toName(header, 'header'),
     cookie: cookie === false ? undefined : toCookie(typeof cookie === 'string' ? { name: cookie } : cookie),
   };
 }
 
-function toCookie({ name = COOKIE, maxAge, sameSite = 'lax', partitioned }: CookieOptions): NonNullable<Carried['cookie']> {
+function toCookie(options: CookieOptions): NonNullable<Carried['cookie']> {
+  const { name = COOKIE, maxAge, sameSite = 'lax', partitioned } = optionsOf(options, 'cookie');
   if (!Object.hasOwn(SAME_SITE, sameSite)) throw invalid("cookie.sameSite is 'lax', 'strict' or 'none'");
   return {
     name: toName(name, 'cookie.name'),
@@ -54,7 +56,8 @@ function toCookie({ name = COOKIE, maxAge, sameSite = 'lax', partitioned }: Cook
   };
 }
 
-function toName(name: unknown, option: string): string {
+/** The name of a header or cookie. Throws `ARGUMENT_INVALID`. */
+export function toName(name: unknown, option: string): string {
   if (typeof name === 'string' && NAME.test(name)) return name;
   throw invalid(`${option} is a name of letters, digits, - and _`);
 }

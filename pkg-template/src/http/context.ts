@@ -5,7 +5,7 @@
  * place of this file (the import `#context`), and none of it. One store for all replicas and requests; it holds no session
  * outside of a `run`.
  */
-import { EdgeSessionError } from '../errors.js';
+import { EdgeSessionError, invalid } from '../errors.js';
 import type { KeyMap } from '../types/data.js';
 import type { Session } from '../types/session.js';
 
@@ -33,6 +33,7 @@ let storage: Storage | undefined;
  * ```
  */
 export function runWithSession<T>(session: Session<any>, run: () => T): T {
+  if (typeof run !== 'function') throw invalid('runWithSession takes a session and a function');
   return open().run(session, run);
 }
 

@@ -4,9 +4,11 @@
  * Invariants: what a response says is joined, whatever the order in which responses come; no other origin gets the token.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
+import { optionsOf, textsOrNothing } from '../form.js';
 import { TOKEN_HEADER } from '../transport/admit.js';
 import type { AbortSignalLike } from '../types/plug.js';
 import type { Session } from '../types/session.js';
+import { toName } from './carrier.js';
 import { split } from './listing.js';
 import { Pouch } from './pouch.js';
 import { type FetchShape, type PlatformFetch, web } from './web.js';
@@ -42,7 +44,11 @@ export interface WithTokenOptions {
  */
 export function withToken<F extends FetchShape = PlatformFetch>(fetch?: F, session?: Session<any>, options: WithTokenOptions = {}): F {
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch is a function');
-  const { header = TOKEN_HEADER, origins } = options;
+  if (session !== undefined && typeof session?.sealed !== 'function') throw invalid('a session is one of replica.session');
+  const { header = TOKEN_HEADER, origins } = optionsOf(options);
+  toName(header, 'header');
+  // A text would be looked for an origin in, and hold parts of others.
+  textsOrNothing(origins, 'origins');
   const pouch = session === undefined ? new Pouch() : ofSession(session);
   const carrying = async (input: any, init?: any) => {
     // Looked up when it is used: called as a method of anything else, a browser's own refuses.

@@ -4,7 +4,7 @@
  * A token is carried here, never judged: a forged one is refused by the replica that gets it.
  */
 import { claims } from '../claims.js';
-import { EdgeSessionError, type ErrorCode } from '../errors.js';
+import { EdgeSessionError, type ErrorCode, invalid } from '../errors.js';
 import type { Token } from '../types/data.js';
 import { type Carrier, toCarried } from './carrier.js';
 import { LISTING_BYTES_MAX, TOKEN_BYTES_MAX, isSigned, split } from './listing.js';
@@ -57,6 +57,7 @@ export function readToken(from: RequestShape | HeadersShape, carrier?: Carrier):
 export function writeToken<R extends ResponseShape>(to: R, token: Token | string, reply: Reply = {}): R {
   const parts = toParts(token);
   const { header, cookie } = toCarried(reply);
+  if (typeof to?.headers?.append !== 'function') throw invalid('a token is written to a Response');
   const response = mutable(to);
   const { headers } = response;
   if (header !== undefined) {
@@ -132,7 +133,8 @@ export function toResponse(error: unknown, reply: Reply = {}): PlatformResponse 
 
 function broughtBy(from: RequestShape | HeadersShape, carrier: Carrier | undefined): Brought {
   const carried = toCarried(carrier);
-  const headers = 'headers' in from ? from.headers : from;
+  const headers = (from as RequestShape | undefined)?.headers ?? (from as HeadersShape | undefined);
+  if (typeof headers?.get !== 'function') throw invalid('a token is read from a Request, or its Headers');
   return bring(carried.header && headers.get(carried.header), carried.cookie && headers.get('Cookie'), carried);
 }
 

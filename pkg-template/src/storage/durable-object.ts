@@ -6,7 +6,7 @@
  * Records and snapshots are cut into rows that SQLite takes there, each with its checksum; a row that is damaged or missing
  * is named. It knows bytes alone.
  */
-import { EdgeSessionError } from '../errors.js';
+import { EdgeSessionError, invalid } from '../errors.js';
 import type { StorageAdapter } from '../types/plug.js';
 import { crc32 } from './crc32.js';
 
@@ -56,6 +56,7 @@ const taken = /* @__PURE__ */ new WeakSet<object>();
  * ```
  */
 export function durableObjectStorage(storage: DurableStorageLike): StorageAdapter {
+  if (typeof storage !== 'object' || storage === null) throw invalid('durableObjectStorage takes the ctx.storage of an object');
   const adapter = new Tables(storage);
   return {
     kind: KIND,

@@ -6,6 +6,7 @@
  * for again when it comes back; until it has it, nothing is written and the replica knows of the doubt.
  */
 import { invalid } from '../errors.js';
+import { optionsOf } from '../form.js';
 import type { Remains, StorageAdapter, StorageHolder } from '../types/plug.js';
 import { type Durability, Dispossessed, Slot } from './idb/slot.js';
 import { claim, isReload, recall, remember } from './idb/claim.js';
@@ -48,7 +49,7 @@ export interface IdbOptions {
  */
 export function idb(name = 'default', options: IdbOptions = {}): StorageAdapter {
   if (typeof name !== 'string' || name === '' || name.includes('/')) throw invalid('the name of a database is a string that is not empty and has no /');
-  const { durability = 'strict', requestPersist = false, exclusive = false } = options;
+  const { durability = 'strict', requestPersist = false, exclusive = false } = optionsOf(options);
   if (durability !== 'strict' && durability !== 'relaxed') throw invalid("durability is 'strict' or 'relaxed'");
   return new Pool(`edge-session/${name}`, { durability, requestPersist, exclusive });
 }

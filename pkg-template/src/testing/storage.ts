@@ -4,7 +4,7 @@
  * Invariant: the suite knows an adapter by its interface alone; what only the platform can do (a crash, a torn write, a copy
  * of the files) the bench does. A case never waits for a promise of an adapter that was killed: it may stay unsettled.
  */
-import { EdgeSessionError } from '../errors.js';
+import { EdgeSessionError, invalid } from '../errors.js';
 import { type ConformanceCase, ensure, rejected, rest } from './case.js';
 import { Desk, type StorageBench, type Use, alike, bytes, expect, same } from './desk.js';
 
@@ -23,6 +23,7 @@ export type { StorageBench } from './desk.js';
  * ```
  */
 export function storageCases<State>(bench: StorageBench<State>): ConformanceCase[] {
+  if (typeof bench?.open !== 'function') throw invalid('a bench has a method open');
   const needs = (ability: 'fail' | 'tear' | 'corrupt' | 'copy') => (bench[ability] === undefined ? `the bench has no '${ability}'` : false);
   const one = (name: string, run: (desk: Desk<State>) => Promise<void>, skip: string | false = false): ConformanceCase => ({
     name,

@@ -4,6 +4,7 @@
  * Invariant: the suite knows a transport by its interface alone; what only the platform can do (cutting a connection) the bench
  * does. Messages may get lost, doubled and overtaken, so a case asks for what two replicas come to hold, never for one message.
  */
+import { invalid } from '../errors.js';
 import { openReplica } from '../open.js';
 import { platform } from '../platform.js';
 import type { Replica } from '../types/replica.js';
@@ -35,6 +36,7 @@ export interface TransportBench {
  * ```
  */
 export function transportCases(bench: TransportBench): ConformanceCase[] {
+  if (typeof bench?.ends !== 'function') throw invalid('a bench has a method ends');
   const most = bench.most ?? 2;
   const one = (name: string, count: number, run: (desk: Desk) => Promise<void>, skip: string | false = false): ConformanceCase => ({
     name,

@@ -4,8 +4,9 @@
  * The server's side is `replica.exchange`. When to speak is the core's to say: at once when there is news, again when an answer
  * fails to come, and every `every` otherwise. Invariant: one request is under way at a time, so a slow server costs one message.
  */
-import { milliseconds } from '../duration.js';
+import { interval, milliseconds } from '../duration.js';
 import { EdgeSessionError, invalid } from '../errors.js';
+import { optionsOf } from '../form.js';
 import { type ByteController, platform, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { AbortSignalLike, Duplex, Hello, Transport } from '../types/plug.js';
@@ -54,7 +55,8 @@ const NOTHING = new Uint8Array();
  */
 export function http(url: Address, options: HttpOptions = {}): Transport {
   const address = toAddress(url, 'http');
-  const every = options.every === undefined ? EVERY : milliseconds(options.every, 'every');
+  optionsOf(options);
+  const every = options.every === undefined ? EVERY : interval(options.every, 'every');
   const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
   if (options.fetch !== undefined && typeof options.fetch !== 'function') throw invalid('fetch is a function');
   new Pass(options.token);

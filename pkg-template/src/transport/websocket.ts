@@ -8,6 +8,7 @@
 import ReconnectingWebSocket from 'partysocket/ws';
 import { milliseconds } from '../duration.js';
 import { EdgeSessionError, invalid } from '../errors.js';
+import { optionsOf, textsOrNothing } from '../form.js';
 import { type Timer, timer } from '../platform.js';
 import type { Duration } from '../types/data.js';
 import type { Duplex, Hello, Transport } from '../types/plug.js';
@@ -58,6 +59,7 @@ const UPTIME = 5_000;
  * ```
  */
 export function webSocket(url: Address | (() => Address | Promise<Address>), options: WebSocketOptions = {}): Transport {
+  textsOrNothing(optionsOf(options).protocols, 'protocols');
   const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
   const address = typeof url === 'function' ? async () => toAddress(await url(), 'ws') : (toAddress(url, 'ws'), async () => toAddress(url, 'ws'));
   new Pass(options.token);

@@ -15,7 +15,7 @@ export interface Secret {
 
 /** Bounds; what would exceed one is refused with `QUOTA_EXCEEDED`, `KEY_INVALID`, `VALUE_TOO_LARGE` or `TOKEN_TOO_LARGE`, and changes nothing. */
 export interface Limits {
-  /** Bytes of all keys and values together. */
+  /** Bytes of all keys and values together, and 64 for each entry. Not counted is when entries end: those that are made and end together share it. */
   bytes?: number | undefined;
   /** Keys, deleted ones included while others have to hear of it. */
   keys?: number | undefined;
@@ -282,8 +282,12 @@ export interface Replica<M = KeyMap> extends AsyncDisposable {
   /**
    * Closes links, stores what was written, lets go of storage. Whatever waits is rejected with `REPLICA_CLOSED`, and so is every
    * later call. Idempotent.
+   *
+   * Rejects with `TIMEOUT` when storage does not answer in time (10 s unless said otherwise), and with `ABORTED`: the replica is over all
+   * the same, but what was not durable may be lost with the process (`details.pending` counts records). Nobody else gets its storage
+   * before that has answered, because it may still write.
    */
-  close(): Promise<void>;
+  close(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void>;
 }
 
 /** How a replica stands. */

@@ -1,6 +1,8 @@
 /**
  * The way from a plain worker to the object that is the replica. A worker is not one: it mints no replica id and keeps nothing.
  */
+import { invalid } from '../../errors.js';
+import { optionsOf } from '../../form.js';
 import { NOT_SYNC, below, isMessage, offered } from '../../transport/admit.js';
 
 /** What is used of a namespace; `DurableObjectNamespace<YourClass>` fits. */
@@ -35,7 +37,9 @@ export interface RouteOptions {
  * ```
  */
 export async function routeReplica(request: Request, namespace: ReplicaNamespace, options: RouteOptions = {}): Promise<Response | null> {
-  const { path = '/sync', name = () => 'default' } = options;
+  const { path = '/sync', name = () => 'default' } = optionsOf(options);
+  if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
+  if (typeof name !== 'function') throw invalid('name is a function');
   const { pathname } = new URL(request.url);
   if (!below(pathname, path)) return null;
   const called = name(request);

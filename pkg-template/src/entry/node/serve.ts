@@ -11,6 +11,7 @@ import type { Duplex as Stream } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { milliseconds } from '../../duration.js';
 import { EdgeSessionError, invalid } from '../../errors.js';
+import { optionsOf } from '../../form.js';
 import { asyncDispose, report, timer } from '../../platform.js';
 import { MESSAGE_BYTES, TOKEN_HEADER, type Verdict, admits, below, guarded, offered } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL, type SocketLike, socketDuplex } from '../../transport/socket.js';
@@ -55,12 +56,14 @@ export interface Serving extends AsyncDisposable {
    * answered, every WebSocket is closed with 1001, and the replica is closed. The server itself goes on. What has not come about
    * within `timeout` (5 s unless said otherwise) is left. Calling it again gives the same promise.
    *
-   * Rejects with `STORAGE_FAILED` or `TIMEOUT` where what was written is not durable: after everything is let go of all the same.
+   * Rejects with `STORAGE_FAILED` or `TIMEOUT` where what was written is not durable, or storage does not let go: after everything else is
+   * let go of all the same.
    */
   stop(options?: { timeout?: Duration | undefined }): Promise<void>;
 }
 
 const STOP_MS = 5_000;
+const LET_GO_MS = 1_000;
 const GOING_AWAY = 1001;
 
 /**
@@ -82,7 +85,8 @@ const GOING_AWAY = 1001;
  */
 export function serveReplica(replica: Replica<any>, server: Server | SecureServer, options: ServeOptions = {}): Serving {
   if (typeof server?.on !== 'function' || typeof server.listeners !== 'function') throw invalid('a server is what createServer of node:http or node:https gives');
-  const { path = '/sync', authorize, messageBytes = MESSAGE_BYTES } = options;
+  const { path = '/sync', authorize, messageBytes = MESSAGE_BYTES } = optionsOf(options);
+  if (typeof replica?.exchange !== 'function') throw invalid('serveReplica takes a replica and a server');
   if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
   if (authorize !== undefined && typeof authorize !== 'function') throw invalid('authorize is a function');
   if (!Number.isSafeInteger(messageBytes) || messageBytes <= 0 || messageBytes > MESSAGE_BYTES_MAX) throw invalid('messageBytes is a whole number up to 64 MiB');
@@ -144,7 +148,8 @@ class ReplicaServer implements Serving {
   }
 
   stop(options: { timeout?: Duration | undefined } = {}): Promise<void> {
-    const timeout = options.timeout === undefined ? STOP_MS : milliseconds(options.timeout, 'timeout');
+    const { timeout: given = STOP_MS } = optionsOf(options);
+    const timeout = milliseconds(given, 'timeout');
     return (this.#stopping ??= this.#stop(timeout));
   }
 
@@ -219,7 +224,8 @@ class ReplicaServer implements Serving {
     this.#leave('this replica stops');
     await within(Promise.all(closed), rest());
     for (const socket of this.#sockets) socket.terminate();
-    await this.#replica.close();
+    // What was flushed is durable: storage has to be let go of, and no more.
+    await this.#replica.close({ timeout: Math.max(rest(), LET_GO_MS) }).catch((cause: unknown) => (failure ??= cause));
     this.#server.off('upgrade', this.#onUpgrade);
     this.#server.off('request', this.#onRequest);
     for (const other of this.#others) this.#server.on('request', other);
