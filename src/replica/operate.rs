@@ -34,8 +34,8 @@ struct Wait {
 /// What an operation waits for.
 #[derive(Debug)]
 enum Phase {
-    /// The writes that its session depends on.
-    Fresh { operation: Operation, guarantees: Guarantees, serve: bool },
+    /// The writes that its session depends on. It is one of the space in which the session was when it began.
+    Fresh { operation: Operation, space: Space, guarantees: Guarantees, serve: bool },
     /// The record that holds what it did.
     Durable { gate: u64, answer: Answer },
     /// The record of everything that the token will cover; then, if it is too long, what it can be folded onto.
@@ -71,9 +71,12 @@ impl Waits {
         self.waiting.iter_mut().for_each(|(_, wait)| wait.deadline = wait.deadline.saturating_sub(back));
     }
 
-    /// The sessions that wait.
-    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
-        self.waiting.values().filter_map(|wait| wait.session)
+    /// The sessions that wait, and for an operation of which space.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionHandle, Option<&Space>)> {
+        self.waiting.values().filter_map(|wait| {
+            let space = if let Phase::Fresh { space, .. } = &wait.phase { Some(space) } else { None };
+            wait.session.map(|session| (session, space))
+        })
     }
 
     /// The statements that wait, with their sessions.
@@ -136,7 +139,9 @@ impl Replica {
             Attempt::Blocked { space, gaps, lost } => {
                 let waits = !lost && !terms.sync && (policy == Policy::Wait || serve);
                 if waits {
-                    return self.wait(Some(session), deadline, Phase::Fresh { operation, guarantees, serve });
+                    let own = self.sessions.get(&session).ok_or_else(unknown)?.space.clone();
+                    let phase = Phase::Fresh { operation, space: own, guarantees, serve };
+                    return self.wait(Some(session), deadline, phase);
                 }
                 self.refusal(&operation, &space, gaps, lost).map(Progress::Done)
             }
@@ -206,6 +211,11 @@ impl Replica {
             self.waits.settled.insert(wait, result);
             self.settled.push_back(wait);
         }
+    }
+
+    /// Has a session operate in a space; the one in which it was.
+    fn in_space(&mut self, session: SessionHandle, space: Space) -> Option<Space> {
+        self.sessions.get_mut(&session).map(|state| core::mem::replace(&mut state.space, space))
     }
 
     fn attempt(
@@ -381,10 +391,16 @@ impl Replica {
                     }
                 }
             }
-            Phase::Fresh { operation, guarantees, serve } => {
+            Phase::Fresh { operation, space, guarantees, serve } => {
                 let session = wait.session?;
                 let writes = matches!(operation, Operation::Write { .. });
-                match self.attempt(session, operation, *guarantees, *serve) {
+                // The session may have gone to another space since.
+                let now = self.in_space(session, space.clone());
+                let attempt = self.attempt(session, operation, *guarantees, *serve);
+                if let Some(now) = now {
+                    self.in_space(session, now);
+                }
+                match attempt {
                     Err(error) => Some(Err(error)),
                     Ok(Attempt::Done(answer)) if writes => {
                         *wrote = true;

@@ -83,9 +83,11 @@ impl Replica {
         for client in self.links.clients.values() {
             client.spaces.iter().for_each(|(space, _)| want(client.user.as_deref(), space.name()));
         }
-        let served = self.waits.sessions().chain(self.watches.sessions());
-        for state in served.chain(asking.session).filter_map(|handle| self.sessions.get(&handle)) {
-            want(state.user.as_deref(), state.space.name());
+        let watched = self.watches.sessions().map(|(handle, space)| (handle, Some(space)));
+        for (handle, space) in self.waits.sessions().chain(watched).chain(asking.session.map(|own| (own, None))) {
+            if let Some(state) = self.sessions.get(&handle) {
+                want(state.user.as_deref(), space.unwrap_or(&state.space).name());
+            }
         }
         // Statements that wait name spaces as those do that are about to run.
         for (handle, text) in self.waits.texts().chain(asking.text.map(|text| (asking.session, text))) {

@@ -185,8 +185,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether a session may do this now, by its role. Asked at every attempt, also of what has waited.
+    /// Whether a session may do this now in its space, by its role. Asked at every attempt, also of what has waited.
     pub(super) fn permit(&self, state: &SessionState, right: Right) -> Result<(), SessionError> {
+        self.permit_in(&state.space, state, right)
+    }
+
+    /// [`Replica::permit`] in a space in which the session was.
+    pub(super) fn permit_in(&self, space: &Space, state: &SessionState, right: Right) -> Result<(), SessionError> {
         if off(Mutant::Service(Rule::Permit)) {
             return Ok(());
         }
@@ -196,18 +201,18 @@ impl Replica {
         }
         let roles = self.roles();
         // Most servers know no accounts: nothing is looked up, and nothing written down, for each of their reads.
-        if roles.open() && state.begun == state.space && self.store.space(&self.service.system).is_none() {
+        if roles.open() && state.begun == *space && self.store.space(&self.service.system).is_none() {
             return Ok(());
         }
-        let generation = roles.directory.generation(state.space.name());
-        let gone = generation.is_some_and(|(generation, over)| over || generation != state.space.generation());
+        let generation = roles.directory.generation(space.name());
+        let gone = generation.is_some_and(|(generation, over)| over || generation != space.generation());
         if gone && !off(Mutant::Service(Rule::Generation)) {
             let cause = "the space was dropped; use another, or create it again";
             return Err(SessionError::new(ErrorCode::SpaceNotFound, cause));
         }
         let begun = state.begun.to_string();
         let actor = Actor::begun_in(&begun, state.user.as_deref());
-        actor.check(right, &roles, &state.space.to_string(), true)
+        actor.check(right, &roles, &space.to_string(), true)
     }
 
     /// What a user may do in a space, for the links of clients.

@@ -70,9 +70,9 @@ impl Watches {
         self.open.iter_mut().filter(|(_, watch)| watch.session == session).for_each(|(_, watch)| watch.over = true);
     }
 
-    /// The sessions that follow keys.
-    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
-        self.open.values().map(|watch| watch.session)
+    /// The sessions that follow keys, and where.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionHandle, &Space)> {
+        self.open.values().map(|watch| (watch.session, &watch.space))
     }
 
     pub(super) fn forget(&mut self, session: SessionHandle) {
@@ -177,7 +177,8 @@ impl Replica {
         let open = open.ok_or_else(over)?;
         let state = self.sessions.get(&open.session).ok_or_else(unknown)?;
         self.alive(state)?;
-        self.permit(state, Right::Read)?;
+        // The session may be in another space by now.
+        self.permit_in(&open.space, state, Right::Read)?;
         let visible = self.visible(state, &open.space);
         Ok(state.vector.missing(&open.space, open.guarantees, Access::Read, &visible))
     }

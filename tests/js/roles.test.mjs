@@ -72,6 +72,21 @@ test('lists and statements go by the same answers', async (t) => {
   assert.match(refused.message, /roleOf/);
 });
 
+test('the host is asked for the role where a session follows keys, wherever it is by now', async (t) => {
+  const roles = { shop: 'User', blog: 'User' };
+  const replica = await open(t, { secret: SECRET, roleOf: (user, space) => (user === 'root' ? 'God' : (roles[space] ?? null)) });
+  await replica.admin.run('CREATE SPACE shop; CREATE SPACE blog');
+  const ann = replica.session({ user: 'ann', space: 'shop' });
+  const shop = replica.session({ user: 'root', space: 'shop' });
+  const watch = ann.watch('key');
+  await ann.run('USE blog');
+  shop.sync.set('key', 1);
+  assert.equal((await within(watch.next(), 'a change')).value.value, 1);
+  delete roles.shop;
+  shop.sync.set('key', 2);
+  assert.equal((await within(rejection(watch.next()), 'the refusal')).code, 'PERMISSION_DENIED');
+});
+
 test('a host that answers badly is told so, and what it answers is no role', async (t) => {
   for (const roleOf of [() => 'Owner', async () => 'User', () => { throw new Error('no database'); }]) {
     const replica = await open(t, { secret: SECRET, roleOf });

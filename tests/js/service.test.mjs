@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { EdgeSessionError, openReplica, pair } from 'edge-session';
-import { SECRET, clock, converge, next, open, openAll, pull, rejection, thrown, within } from './support.mjs';
+import { DEADLINE, SECRET, clock, converge, next, open, openAll, pull, rejection, thrown, within } from './support.mjs';
 
 const table = readFileSync(new URL('../data/service/statements.txt', import.meta.url), 'utf8')
   .split('\n')
@@ -296,6 +296,34 @@ test('USE takes a session to another space', async (t) => {
   await session.run('USE default');
   assert.equal(session.sync.get('a'), 'in default');
   assert.equal((await rejection(session.run('USE nowhere'))).code, 'SPACE_NOT_FOUND');
+});
+
+test('what began in a space stays there, under the role there, when USE takes the session to another', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { secret: SECRET });
+  await tokyo.admin.run('CREATE SPACE shop; CREATE SPACE blog; CREATE USER ann; GRANT USER ON shop TO ann; GRANT USER ON blog TO ann');
+  await converge(tokyo, paris);
+  const ann = tokyo.session({ user: 'ann', space: 'shop' });
+  await ann.set('a', 'in the shop');
+  const roamed = paris.session({ token: await ann.sealed(), timeout: DEADLINE });
+  const [read, written] = [roamed.get('a'), roamed.set('b', 'for the shop')];
+  const watch = roamed.watch({ prefix: '' });
+  const told = watch.next();
+  await roamed.run('USE blog');
+  await converge(tokyo, paris);
+  assert.equal(await within(read, 'the read'), 'in the shop');
+  await within(written, 'the write');
+  assert.deepEqual([roamed.space, await roamed.get('b')], ['blog', undefined]);
+  const [shop, blog] = ['shop', 'blog'].map((space) => paris.session({ user: 'root', space }));
+  assert.deepEqual([shop.sync.get('b'), blog.sync.get('b')], ['for the shop', undefined]);
+  assert.equal((await within(told, 'what the shop tells')).done, false);
+  // A role that is lost there is lost for what still listens there.
+  const later = (async () => {
+    for await (const { value } of watch) assert.notEqual(value, 'for the shop alone');
+  })();
+  await paris.admin.revoke('ann', 'User', 'shop');
+  shop.sync.set('c', 'for the shop alone');
+  assert.equal((await within(rejection(later), 'the refusal')).code, 'PERMISSION_DENIED');
+  assert.equal(await roamed.get('c'), undefined);
 });
 
 test('accounts: who knows the password is the user, a guess is a guess, and five lock', async (t) => {
