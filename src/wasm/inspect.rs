@@ -2,136 +2,286 @@
 //! key, no signature, and no vector beyond what is durable.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 
 use super::convert;
+use super::error::argument;
 use super::shape::{list, map, number, object, text};
 use crate::error::SessionError;
 use crate::io::{Policy, SessionHandle};
-use crate::replica::{PeerView, Replica, SessionProfile, SessionView, StateChange};
+use crate::replica::{self, PeerView, Replica, SessionProfile, StateChange};
 use crate::service::role::RoleType;
 use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
+/// What people look at now and then crosses through serde: what a session does at every turn crosses by hand.
+fn plain(shown: &impl Serialize) -> Result<JsValue, SessionError> {
+    shown
+        .serialize(&Serializer::json_compatible())
+        .map_err(|_| argument("a number here is beyond what JavaScript counts exactly"))
+}
+
 /// A version vector: replica to sequence.
-fn vector(of: &VersionVector) -> JsValue {
-    map(of.iter().map(|(replica, sequence)| (replica.to_string(), number(Some(sequence)))))
+struct Vector<'v>(&'v VersionVector);
+
+impl Serialize for Vector<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(replica, sequence)| (replica.to_string(), sequence)))
+    }
 }
 
-/// What was read and written in the current space, and in each.
-fn vectors(current: &str, of: &SessionVector) -> [(&'static str, JsValue); 3] {
-    let mut here = [object([]), object([])];
-    let spaces = map(of.iter().map(|(space, own)| {
-        let (name, parts) = (space.to_string(), [vector(&own.reads), vector(&own.writes)]);
-        if name == current {
-            here = parts.clone();
+/// An object with a property for each, in order.
+struct Named<T>(Vec<(String, T)>);
+
+impl<T> FromIterator<(String, T)> for Named<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(parts: I) -> Self {
+        Self(parts.into_iter().collect())
+    }
+}
+
+impl<T: Serialize> Serialize for Named<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, part)| (name, part)))
+    }
+}
+
+/// What was read and written in one space.
+#[derive(Serialize)]
+struct Dependencies<'v> {
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+}
+
+/// What was read and written in each space, and beside it what was in the current one.
+struct Vectors<'v> {
+    current: Dependencies<'v>,
+    spaces: Named<Dependencies<'v>>,
+}
+
+static NOTHING: VersionVector = VersionVector::new();
+
+impl<'v> Vectors<'v> {
+    fn new(current: &str, of: &'v SessionVector) -> Self {
+        let mut shown = Self {
+            current: Dependencies { reads: Vector(&NOTHING), writes: Vector(&NOTHING) },
+            spaces: Named(Vec::new()),
+        };
+        for (space, own) in of.iter() {
+            let parts = || Dependencies { reads: Vector(&own.reads), writes: Vector(&own.writes) };
+            let name = space.to_string();
+            if name == current {
+                shown.current = parts();
+            }
+            shown.spaces.0.push((name, parts()));
         }
-        let [reads, writes] = parts;
-        (name, object([("reads", reads), ("writes", writes)]))
-    }));
-    let [reads, writes] = here;
-    [("reads", reads), ("writes", writes), ("spaces", spaces)]
+        shown
+    }
 }
 
-fn ends(at: Millis) -> JsValue {
-    number(Some(at).filter(|at| *at < MILLIS_MAX))
+fn ends(at: Millis) -> Option<Millis> {
+    Some(at).filter(|at| *at < MILLIS_MAX)
 }
 
-fn change(change: &StateChange) -> JsValue {
-    object([
-        ("state", change.status.name().into()),
-        ("at", number(Some(change.at))),
-        ("by", text(change.by.as_deref())),
-        ("why", text(change.why.as_deref())),
-    ])
+/// What a session has done.
+#[derive(Serialize)]
+struct Stats {
+    queries: u32,
+    reads: u32,
+    writes: u32,
+    stale: u32,
+    bytes: u64,
 }
 
-fn view(view: &SessionView, profile: &SessionProfile) -> JsValue {
-    let space = view.space.to_string();
-    let stats = object([
-        ("queries", profile.stats.queries.into()),
-        ("reads", profile.stats.reads.into()),
-        ("writes", profile.stats.writes.into()),
-        ("stale", profile.stats.stale.into()),
-        ("bytes", number(Some(profile.stats.bytes))),
-    ]);
-    let on_stale = match profile.on_stale {
-        Policy::Wait => "wait",
-        Policy::Throw => "throw",
-        Policy::Serve => "serve",
-    };
-    let config = object([("onStale", on_stale.into()), ("timeout", number(Some(profile.timeout)))]);
-    let parts = [
-        ("id", view.id.to_text().into()),
-        ("user", text(view.user.as_deref())),
-        ("client", text(view.client.as_deref())),
-        ("space", space.as_str().into()),
-        ("role", text(profile.role.map(RoleType::name))),
-        ("expiresAt", ends(view.expires_at)),
-        ("lastActiveAt", number(profile.active)),
-        ("activeQueries", profile.queries.into()),
-        ("stats", stats),
-        ("config", config),
-        ("history", list(profile.history.iter().map(change))),
-        ("guarantees", view.guarantees.bits().into()),
-        ("resumed", view.resumed.into()),
-        ("reason", text(view.refused.as_ref().map(|error| error.code().as_str()))),
-    ];
-    map(parts.into_iter().chain(vectors(&space, &view.vector)))
+/// What holds for a session's operations unless one says otherwise.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    on_stale: &'static str,
+    timeout: Millis,
+}
+
+#[derive(Serialize)]
+struct Change<'v> {
+    state: &'static str,
+    at: Millis,
+    by: Option<&'v str>,
+    why: Option<&'v str>,
+}
+
+impl<'v> Change<'v> {
+    fn new(change: &'v StateChange) -> Self {
+        let (by, why) = (change.by.as_deref(), change.why.as_deref());
+        Self { state: change.status.name(), at: change.at, by, why }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionView<'v> {
+    id: String,
+    user: Option<&'v str>,
+    client: Option<&'v str>,
+    space: String,
+    role: Option<&'static str>,
+    expires_at: Option<Millis>,
+    last_active_at: Option<Millis>,
+    active_queries: u32,
+    stats: Stats,
+    config: Parameters,
+    history: Vec<Change<'v>>,
+    guarantees: u8,
+    resumed: bool,
+    reason: Option<&'static str>,
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+    spaces: Named<Dependencies<'v>>,
+}
+
+impl<'v> SessionView<'v> {
+    fn new((view, profile): &'v Inspected) -> Self {
+        let space = view.space.to_string();
+        let Vectors { current: Dependencies { reads, writes }, spaces } = Vectors::new(&space, &view.vector);
+        Self {
+            id: view.id.to_text(),
+            user: view.user.as_deref(),
+            client: view.client.as_deref(),
+            space,
+            role: profile.role.map(RoleType::name),
+            expires_at: ends(view.expires_at),
+            last_active_at: profile.active,
+            active_queries: profile.queries,
+            stats: Stats {
+                queries: profile.stats.queries,
+                reads: profile.stats.reads,
+                writes: profile.stats.writes,
+                stale: profile.stats.stale,
+                bytes: profile.stats.bytes,
+            },
+            config: Parameters {
+                on_stale: match profile.on_stale {
+                    Policy::Wait => "wait",
+                    Policy::Throw => "throw",
+                    Policy::Serve => "serve",
+                },
+                timeout: profile.timeout,
+            },
+            history: profile.history.iter().map(Change::new).collect(),
+            guarantees: view.guarantees.bits(),
+            resumed: view.resumed,
+            reason: view.refused.as_ref().map(|error| error.code().as_str()),
+            reads,
+            writes,
+            spaces,
+        }
+    }
+}
+
+/// A session with its vectors, and what else is known of it.
+type Inspected = (replica::SessionView, SessionProfile);
+
+fn inspected(core: &Replica, handle: SessionHandle) -> Option<Inspected> {
+    core.session(handle).zip(core.profile(handle))
 }
 
 /// A session; nothing where it is let go of.
-pub(super) fn session(core: &Replica, handle: SessionHandle) -> Option<JsValue> {
-    Some(view(&core.session(handle)?, &core.profile(handle)?))
+pub(super) fn session(core: &Replica, handle: SessionHandle) -> Result<JsValue, SessionError> {
+    inspected(core, handle).map_or(Ok(JsValue::UNDEFINED), |session| plain(&SessionView::new(&session)))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenView<'v> {
+    kid: Option<String>,
+    session_id: Option<String>,
+    user: Option<&'v str>,
+    client: Option<&'v str>,
+    space: Option<String>,
+    guarantees: Option<u8>,
+    issued_at: Option<Millis>,
+    expires_at: Option<Millis>,
+    ends_at: Option<Millis>,
+    signed: bool,
+    bytes: usize,
+    reads: Vector<'v>,
+    writes: Vector<'v>,
+    spaces: Named<Dependencies<'v>>,
 }
 
 /// What a token says, to whoever holds it. Nothing is verified.
-pub(super) fn token(raw: &str, token: &SessionToken, default: &str) -> JsValue {
+pub(super) fn token(raw: &str, token: &SessionToken, default: &str) -> Result<JsValue, SessionError> {
     let claims = token.claims();
     let space = claims.map(|claims| claims.space.to_string());
-    let time = |at: Option<Millis>| at.map_or(JsValue::NULL, ends);
-    let parts = [
-        ("kid", text(token.kid())),
-        ("sessionId", text(claims.map(|claims| claims.session.to_text()))),
-        ("user", text(claims.and_then(|claims| claims.subject.as_deref()))),
-        ("client", text(claims.and_then(|claims| claims.client.as_deref()))),
-        ("space", text(space.as_deref())),
-        ("guarantees", number(claims.map(|claims| claims.guarantees.bits().into()))),
-        ("issuedAt", number(claims.map(|claims| claims.issued_at))),
-        ("expiresAt", time(claims.map(|claims| claims.expires_at))),
-        ("endsAt", time(claims.map(|claims| claims.ends_at))),
-        ("signed", claims.is_some().into()),
-        ("bytes", number(Some(raw.len() as u64))),
-    ];
-    map(parts.into_iter().chain(vectors(space.as_deref().unwrap_or(default), token.dependencies())))
+    let current = space.as_deref().unwrap_or(default);
+    let Vectors { current: Dependencies { reads, writes }, spaces } = Vectors::new(current, token.dependencies());
+    plain(&TokenView {
+        kid: token.kid(),
+        session_id: claims.map(|claims| claims.session.to_text()),
+        user: claims.and_then(|claims| claims.subject.as_deref()),
+        client: claims.and_then(|claims| claims.client.as_deref()),
+        guarantees: claims.map(|claims| claims.guarantees.bits()),
+        issued_at: claims.map(|claims| claims.issued_at),
+        expires_at: claims.and_then(|claims| ends(claims.expires_at)),
+        ends_at: claims.and_then(|claims| ends(claims.ends_at)),
+        signed: claims.is_some(),
+        bytes: raw.len(),
+        space,
+        reads,
+        writes,
+        spaces,
+    })
 }
 
-fn peer(peer: &PeerView) -> JsValue {
-    object([
-        ("link", peer.link.0.into()),
-        ("replica", text(peer.replica.map(|id| id.to_string()))),
-        ("holds", map(peer.holds.iter().map(|(space, holds)| (space.to_string(), vector(holds))))),
-    ])
+#[derive(Serialize)]
+struct Peer<'v> {
+    link: u32,
+    replica: Option<String>,
+    holds: Named<Vector<'v>>,
+}
+
+impl<'v> Peer<'v> {
+    fn new(peer: &'v PeerView) -> Self {
+        let holds = peer.holds.iter().map(|(space, holds)| (space.to_string(), Vector(holds))).collect();
+        Self { link: peer.link.0, replica: peer.replica.map(|id| id.to_string()), holds }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplicaView<'v> {
+    version: &'static str,
+    replica: String,
+    trusted: bool,
+    vectors: Named<Vector<'v>>,
+    keys: usize,
+    bytes: u64,
+    wasm_bytes: usize,
+    persisted: bool,
+    sessions: Vec<SessionView<'v>>,
+    peers: Vec<Peer<'v>>,
 }
 
 /// The replica as a whole.
-pub(super) fn replica(core: &Replica) -> JsValue {
-    let vectors = core.store().spaces().map(|(space, _)| (space.to_string(), vector(core.durable(space))));
-    object([
-        ("version", env!("CARGO_PKG_VERSION").into()),
-        ("replica", core.id().to_string().into()),
-        ("trusted", core.is_trusted().into()),
-        ("vectors", map(vectors)),
-        ("keys", number(Some(core.store().len() as u64))),
-        ("bytes", number(Some(core.store().bytes()))),
-        ("wasmBytes", number(Some(super::memory::size() as u64))),
-        ("persisted", core.is_settled().into()),
-        ("sessions", list(core.sessions().filter_map(|handle| session(core, handle)))),
-        ("peers", list(core.peers().map(|held| peer(&held)))),
-    ])
+pub(super) fn replica(core: &Replica) -> Result<JsValue, SessionError> {
+    let sessions: Vec<_> = core.sessions().filter_map(|handle| inspected(core, handle)).collect();
+    let peers: Vec<PeerView> = core.peers().collect();
+    plain(&ReplicaView {
+        version: env!("CARGO_PKG_VERSION"),
+        replica: core.id().to_string(),
+        trusted: core.is_trusted(),
+        vectors: core.store().spaces().map(|(space, _)| (space.to_string(), Vector(core.durable(space)))).collect(),
+        keys: core.store().len(),
+        bytes: core.store().bytes(),
+        wasm_bytes: super::memory::size(),
+        persisted: core.is_settled(),
+        sessions: sessions.iter().map(SessionView::new).collect(),
+        peers: peers.iter().map(Peer::new).collect(),
+    })
 }
 
 /// What a session may see of the service, or the host without one: 0 sessions, 1 queries that run, 2 those that have ended, 3

@@ -493,7 +493,7 @@ impl Replica {
     #[wasm_bindgen(js_name = inspectToken)]
     pub fn inspect_token(&self, text: &str) -> Result<JsValue, SessionError> {
         let token = crate::session::token::SessionToken::open_unverified(text)?;
-        Ok(inspect::token(text, &token, &borrow(&self.core)?.space().to_string()))
+        inspect::token(text, &token, &borrow(&self.core)?.space().to_string())
     }
 
     /// A token as a listing: who it is, and apart from it what it depends on.
@@ -509,7 +509,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        Ok(inspect::replica(&*borrow(&self.core)?))
+        inspect::replica(&*borrow(&self.core)?)
     }
 
     /// The whole state as bytes.

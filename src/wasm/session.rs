@@ -71,7 +71,7 @@ impl Session {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        Ok(inspect::session(&*borrow(&self.core)?, self.handle).into())
+        inspect::session(&*borrow(&self.core)?, self.handle)
     }
 
     /// What a key shows.

@@ -1,7 +1,8 @@
 //! Plain objects, read and made property by property.
 //!
 //! Reading is strict: a property that is there and is not of its type is an error, one that is `undefined` or `null`
-//! was not given. All of it is made by hand: a general deserializer was an eighth of the module, a general serializer a hundredth.
+//! was not given. What crosses often is made by hand, and so are options, because a general deserializer was an eighth of the
+//! module; what people inspect crosses through serde (see `inspect.rs`).
 
 use alloc::string::String;
 use alloc::vec::Vec;
