@@ -12,7 +12,7 @@ use super::session::SessionState;
 use super::sessions::unknown;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::io::SessionHandle;
-use crate::session::token::SessionToken;
+use crate::session::token::{SessionToken, TOKEN_BYTES_MAX};
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
 
@@ -113,7 +113,10 @@ impl Replica {
     /// Why a token is too long, and what helps.
     fn too_long(&self, state: &SessionState, vector: &SessionVector) -> SessionError {
         let bare = self.write_token(state, &SessionVector::default());
-        let cause = if bare.is_ok_and(|text| text.len() > self.token_bytes) {
+        let could = |text: &String| self.token_bytes < TOKEN_BYTES_MAX && text.len() <= TOKEN_BYTES_MAX;
+        let cause = if !self.can_fold(state, vector) && self.write_token(state, vector).is_ok_and(|text| could(&text)) {
+            "the limit tokenBytes of this replica is lower than what the token needs; raise it, to 1024 at most"
+        } else if bare.is_ok_and(|text| text.len() > self.token_bytes) {
             "the names of user, client and space alone make the token too long; shorten them"
         } else if self.keyring.is_none() {
             "the session has seen the writes of too many replicas for one token, and only a replica that has the secret \

@@ -94,9 +94,10 @@ pub struct Peer {
 impl Peer {
     /// A peer of which nothing is known yet; the first hello is due at once.
     #[must_use]
-    pub const fn new(timing: Timing, now: Millis) -> Self {
+    pub fn new(timing: Timing, now: Millis) -> Self {
         Self {
-            timing,
+            // Two that beat without a pause would never come to an end of their hellos.
+            timing: Timing { heartbeat: timing.heartbeat.max(1), ..timing },
             remote: None,
             spaces: LiteMap::new(),
             incoming: LiteMap::new(),

@@ -72,3 +72,15 @@ fn the_limit_can_be_lowered_and_not_raised() {
     let high = Config { token_bytes: TOKEN_BYTES_MAX + 1, ..edge("fra1") };
     assert_eq!(code(edge_session::replica::Replica::open(high, START)), ErrorCode::ArgumentInvalid);
 }
+
+/// Where the token could be, who has lowered the limit hears of that, not of replicas or names.
+#[test]
+fn a_limit_that_is_too_low_is_named() {
+    for config in [edge("fra1"), tab("tab")] {
+        let mut host = Host::new(Config { token_bytes: 10, ..config });
+        let session = host.session();
+        host.set(session, "cart", "book");
+        let error = host.replica.token(session, START).unwrap_err();
+        assert!(error.code() == ErrorCode::TokenTooLarge && error.cause().contains("tokenBytes"), "{error}");
+    }
+}

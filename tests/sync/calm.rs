@@ -37,6 +37,17 @@ fn when_all_is_said_only_the_heartbeat_is_left() {
     assert!((net.bytes - bytes) / (net.sent - sent) < 100, "of vectors alone");
 }
 
+/// Else two that beat so would go on within one millisecond, and nobody would ever have another turn.
+#[test]
+fn a_heartbeat_of_nothing_leaves_time_between_two_hellos() {
+    let timing = edge_session::sync::peer::Timing { heartbeat: 0, ..Default::default() };
+    let mut host = Host::new(Config { timing, ..edge("a") });
+    host.replica.link_up(LinkId(1), START);
+    host.drain();
+    host.at(START);
+    assert!(host.timeout > Some(START), "{:?}", host.timeout);
+}
+
 #[test]
 fn the_heartbeat_heals_whatever_was_lost() {
     let mut net = net(2, &[(0, 1)]);

@@ -29,7 +29,7 @@ use common::net::{Dice, Fate, Flight, Net, down, reliable};
 use common::{START, batch, edge, put, stored};
 use edge_session::id::{ReplicaId, Space};
 use edge_session::io::{Event, LinkId, Range, SessionHandle};
-use edge_session::replica::SessionInit;
+use edge_session::replica::{Config, SessionInit};
 use edge_session::store::entry::LiveSet;
 use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::sync::peer::SLICE_BYTES;
