@@ -8,7 +8,7 @@
 import type { CoreReplica, CoreSession } from './binding.js';
 import { Json, Mark } from './copy.js';
 import { Frozen } from './frozen.js';
-import { Held } from './hold.js';
+import { Held, hold } from './hold.js';
 import { Driver } from './driver.js';
 import { Page } from './page.js';
 import { timer } from './platform.js';
@@ -16,6 +16,7 @@ import { Ready } from './ready.js';
 import { SessionHandle } from './session.js';
 import { Loose, Written } from './sheet.js';
 import { memory } from './storage/memory.js';
+import { encode } from './value.js';
 
 /** A session that nobody has begun, as the core tells of it; and what such a core has place for. */
 const INFO = `${'-'.repeat(36)}00- - - - `;
@@ -58,5 +59,5 @@ function session(at: number): unknown {
 
 function copies(): readonly unknown[] {
   const marks = { 0: new Mark(0), 1: new Mark(1) } as const;
-  return [new Json(''), new Held({}), new Frozen().table(new Ready(() => {})), new Written([], new Uint8Array(0), undefined, marks), new Loose(), new Page('', Uint32Array.of(0, 0))];
+  return [new Json(''), new Held({}), new Frozen().table(new Ready(() => {})), new Written([], new Uint8Array(0), undefined, marks), new Loose(), new Page('', Uint32Array.of(0, 0)), encode(''), hold({})];
 }

@@ -29,11 +29,19 @@ function use(replica) {
   for (let at = 0; at < 10 * KEYS; at += 1) sync.set(`key ${at % 10}`, `value ${at % 10}`);
 }
 
+// As a bench does: of what is only written nothing else learns.
+function write(replica) {
+  const { sync } = replica.session();
+  for (let at = 0; at < 10 * KEYS; at += 1) sync.set(`key ${at}`, `value ${at}`);
+}
+
+const work = process.argv[2] === 'write' ? write : use;
+
 // Each replica has classes of its own for what crosses: an engine has to have seen some before it looks for none.
 for (let turn = 0; turn < 2 * WARMING; turn += 1) {
   if (turn === WARMING) process.stdout.write('WARM\n');
   const replica = await openReplica();
-  use(replica);
+  work(replica);
   await replica.close();
   assert.equal(heat(), 2_000_000);
   // What a task has made lives as long as the task, as a rule.

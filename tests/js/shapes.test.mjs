@@ -8,9 +8,9 @@ const elsewhere = process.versions.bun || process.versions.deno ? 'this engine d
 
 const HOT = ['get', '#look', 'set', '#write', 'write', 'alive', 'heed', 'get account', 'string', 'now', 'again', 'find', 'add', 'replace', 'put'];
 
-test('code that was compiled for reads and writes is not thrown away with the last replica', { skip: elsewhere }, () => {
+for (const work of ['use', 'write']) test(`code that was compiled for reads and writes is not thrown away with the last replica: ${work}`, { skip: elsewhere }, () => {
   const child = fileURLToPath(new URL('./shapes-child.mjs', import.meta.url));
-  const { status, stdout } = spawnSync(process.execPath, ['--trace-deopt', child], { encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const { status, stdout } = spawnSync(process.execPath, ['--trace-deopt', child, work], { encoding: 'utf8', maxBuffer: 2 ** 28 });
   assert.equal(status, 0);
   const thrown = [...stdout.slice(stdout.indexOf('WARM')).matchAll(/SharedFunctionInfo ([^>]*)>.*reason: weak objects/g)].map(([, name]) => name);
   assert(thrown.some((name) => name === 'known' || name === 'heat'), 'the engine says so');
