@@ -135,9 +135,12 @@ export interface CoreSession {
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;
-  /** The first part of a log that `handOver` brings to its end. */
-  log(text: string, lengths: Uint32Array): void;
-  handOver(text: string, lengths: Uint32Array, terms: number, now: number): Float64Array;
+  /**
+   * The first part of a log that `handOver` brings to its end. False, and from that an empty list, where nothing was taken: U+FFFD is in
+   * the text, whose place it also takes of what has no UTF-8. Who is sure that it has says so.
+   */
+  log(text: string, lengths: Uint32Array, sure: boolean): boolean;
+  handOver(text: string, lengths: Uint32Array, terms: number, now: number, sure: boolean): Float64Array;
   recordReads(dots: Float64Array): void;
   /** Reads of copies are use as well. */
   noteUse(now: number): void;

@@ -146,11 +146,12 @@ export class Log {
     let from = 0;
     let end = this.#end(from);
     for (; end < this.size; end = this.#end(from)) {
-      raw.log(this.#part(from, end), this.#lengths.subarray(2 * from, 2 * end));
+      if (!raw.log(this.#part(from, end), this.#among(from, end), false)) raw.log(this.#formed(from, end), this.#among(from, end), true);
       from = end;
     }
-    const text = this.#part(from, end);
-    const [origin = 0, sequence = 0] = raw.handOver(text, this.#lengths.subarray(2 * from, 2 * end), bits, now);
+    let dot = raw.handOver(this.#part(from, end), this.#among(from, end), bits, now, false);
+    if (dot.length === 0) dot = raw.handOver(this.#formed(from, end), this.#among(from, end), bits, now, true);
+    const [origin = 0, sequence = 0] = dot;
     for (const mark of [this.#marks[0], this.#marks[1]]) {
       mark.origin = origin;
       mark.sequence = sequence;
@@ -226,9 +227,31 @@ export class Log {
 
   /** A part of what is handed over. */
   #part(from: number, end: number): string {
-    const text = this.#joined(from, end);
+    const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
+    // All are texts by now.
+    const text = texts.join('');
     this.#parts.push([text, end]);
     return text;
+  }
+
+  /** The lengths of a part. */
+  #among(from: number, end: number): Uint32Array {
+    return this.#lengths.subarray(2 * from, 2 * end);
+  }
+
+  /**
+   * The last part again, where something in it may have no UTF-8: to look for that in every text before it crosses took a twentieth of a
+   * write. Keys are well formed.
+   */
+  #formed(from: number, end: number): string {
+    this.#parts.pop();
+    for (let at = from; at < end; at += 1) {
+      const value = this.#texts[2 * at + 1] as string;
+      if (wellFormed(value)) continue;
+      this.#texts[2 * at + 1] = JSON.stringify(value);
+      this.#say(at, 1, this.#texts[2 * at + 1] as string);
+    }
+    return this.#part(from, end);
   }
 
   /**
@@ -256,21 +279,6 @@ export class Log {
       }
     }
     return spans;
-  }
-
-  #joined(from: number, end: number): string {
-    const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
-    // All are texts by now.
-    const text = texts.join('');
-    // Every second text is a key, which is well formed: no two halves meet that were apart.
-    if (wellFormed(text)) return text;
-    for (let at = from; at < end; at += 1) {
-      const value = this.#texts[2 * at + 1] as string;
-      if (wellFormed(value)) continue;
-      this.#texts[2 * at + 1] = JSON.stringify(value);
-      this.#say(at, 1, this.#texts[2 * at + 1] as string);
-    }
-    return this.#joined(from, end);
   }
 }
 

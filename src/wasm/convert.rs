@@ -214,10 +214,13 @@ pub(super) fn units(text: &str) -> u32 {
     if text.is_ascii() { text.len() as u32 } else { text.encode_utf16().count() as u32 }
 }
 
-/// What the host has accepted: see [`Log::take`]. It goes behind `log`.
-pub(super) fn log(mut log: Log, text: String, lengths: &[u32]) -> Result<Log, SessionError> {
-    log.take(text, lengths).ok_or_else(|| argument("the lengths are not those of the text"))?;
-    Ok(log)
+/// What the host has accepted: see [`Log::take`]. It goes behind `log`, of which nothing is left where it cannot be read.
+pub(super) fn log(log: &mut Log, text: String, lengths: &[u32], sure: bool) -> Result<bool, SessionError> {
+    let taken = log.take(text, lengths, sure);
+    taken.ok_or_else(|| {
+        *log = Log::default();
+        argument("the lengths are not those of the text")
+    })
 }
 
 /// Whether an operation must not wait.

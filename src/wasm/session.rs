@@ -98,25 +98,33 @@ impl Session {
         Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &page))
     }
 
-    /// The first part of a long log: the next `handOver` brings the last one, and all become one write.
+    /// The first part of a long log: the next `handOver` brings the last one, and all become one write. False, and nothing was
+    /// taken, where the host has to be `sure`: see [`Log::take`].
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID`.
-    pub fn log(&mut self, text: String, lengths: &[u32]) -> Result<(), SessionError> {
-        // Of a log that cannot be read nothing is taken, now or later.
-        let first = core::mem::take(&mut self.log);
-        self.log = log(first, text, lengths)?;
-        Ok(())
+    /// `ARGUMENT_INVALID`; then nothing of the log is taken, now or later.
+    pub fn log(&mut self, text: String, lengths: &[u32], sure: bool) -> Result<bool, SessionError> {
+        log(&mut self.log, text, lengths, sure)
     }
 
     /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as
-    /// origin and sequence.
+    /// origin and sequence, or nothing where `log` answers false.
     ///
     /// # Errors
     /// As `set`.
     #[wasm_bindgen(js_name = handOver)]
-    pub fn hand_over(&mut self, text: String, lengths: &[u32], bits: u32, now: f64) -> Result<Vec<f64>, SessionError> {
-        let batch = log(core::mem::take(&mut self.log), text, lengths)?;
+    pub fn hand_over(
+        &mut self,
+        text: String,
+        lengths: &[u32],
+        bits: u32,
+        now: f64,
+        sure: bool,
+    ) -> Result<Vec<f64>, SessionError> {
+        if !log(&mut self.log, text, lengths, sure)? {
+            return Ok(Vec::new());
+        }
+        let batch = core::mem::take(&mut self.log);
         let mut core = borrow(&self.core)?;
         let dot = core.hand_over(self.handle, batch.finish(), terms(bits, -1.0)?, millis(now))?;
         let origin = core.origin(dot.replica);

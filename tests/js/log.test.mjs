@@ -216,9 +216,14 @@ test('the reader of what was written many at once depends on that write, and on 
 });
 
 test('halves of pairs come back as they were, however they are written, and change nothing beside them', async (t) => {
+  // What stands in their place where text is made UTF-8 is a character as well, by itself and among them.
+  const own = ['\ufffd', 'ä\ufffd\ufffd', '\uff0c\ufffc', 'plain'];
   const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
   const ann = warm(tokyo);
-  const values = ['\ud83d', '\ude00', '\ud83d\ude00', 'a\ud800', '\udc00b', '', 'ä', `\ud800${'x'.repeat(3_000)}"\n\u0001`, 'plain', '\ude00\ud83d'];
+  for (let n = 0; n < 2_000; n += 1) ann.sync.set(`own ${n} \ufffd`, own[n % own.length].padEnd(200, 'é'));
+  handOver(ann);
+  for (let n = 0; n < 2_000; n += 1) assert.equal(ann.sync.get(`own ${n} \ufffd`), own[n % own.length].padEnd(200, 'é'));
+  const values = [...own, '\ud83d', '\ude00', '\ud83d\ude00', 'a\ud800', '\udc00b', '', 'ä', `\ud800${'x'.repeat(3_000)}"\n\u0001`, 'plain', '\ude00\ud83d'];
   const expected = new Map();
   for (const many of [1, 300]) {
     for (let n = 0; n < many; n += 1) {
@@ -237,6 +242,7 @@ test('halves of pairs come back as they were, however they are written, and chan
   await pull(paris, tokyo);
   const bob = paris.session({ token: ann.token });
   for (const [name, value] of expected) assert.equal(await bob.get(name), value);
+  for (let n = 0; n < 2_000; n += 1) assert.equal(await bob.get(`own ${n} \ufffd`), own[n % own.length].padEnd(200, 'é'));
 });
 
 test('half of a pair is refused where the text that stands for it is too large', async (t) => {

@@ -68,7 +68,8 @@ function call({ core, sessions, sink }, method, args) {
   }
   if (!OF_SESSION.includes(method)) return core[method](...args);
   const [handle, ...rest] = args;
-  if (method === 'handOver') rest[1] = Uint32Array.from(rest[1]);
+  // A trace is sure of its texts.
+  if (method === 'handOver') [rest[1], rest[4]] = [Uint32Array.from(rest[1]), true];
   if (method === 'recordReads') rest[0] = Float64Array.from(rest[0]);
   const result = sessions.get(handle)[method](...rest);
   return numbers(method === 'glance' && result !== undefined ? result.map(numbers) : result);

@@ -92,7 +92,7 @@ impl Host {
     fn write(&mut self, logs: Vec<Crossing>) -> Result<(), SessionError> {
         for (text, lengths) in logs {
             let mut log = Log::default();
-            assert!(log.take(text, &lengths).is_some(), "the lengths are those of the text");
+            assert_eq!(log.take(text, &lengths, false), Some(true), "the lengths are those of the text");
             self.replica.hand_over(self.session, log.finish(), SYNC, NOW)?;
             self.sent();
         }
