@@ -25,10 +25,17 @@ pub(crate) use self::table::Ids;
 use self::table::{Replicas, Table};
 use crate::id::{ReplicaId, SessionId, Space};
 use crate::vector::VersionVector;
-use crate::vector::ids::IdList;
 
 /// The version of the bytes.
 pub const VERSION: u64 = 1;
+
+/// Where the bodies of small frames are written, one after the other: memory that is at hand, and in the processor's caches.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    body: Vec<u8>,
+    replicas: Vec<ReplicaId>,
+    sessions: Vec<SessionId>,
+}
 
 /// Writes the body of a frame and collects the ids that it names.
 pub struct Writer {
@@ -43,10 +50,26 @@ pub struct Writer {
 
 /// Room for one change and its vectors, which most frames are: without it, eight growths of the buffer.
 const FIRST_BYTES: usize = 256;
+/// What of a desk is kept for the next frame.
+const DESK_BYTES: usize = 4 << 10;
+const DESK_IDS: usize = 64;
 /// About as much as an entry of a vector takes.
 const ENTRY_BYTES: usize = 6;
 /// So many bytes are better copied once, by who hands them to the host, than twice.
 const LONG: usize = 2_048;
+
+impl Desk {
+    /// What of a body is not kept: it was longer than most are.
+    fn clear(&mut self, mut body: Vec<u8>, mut replicas: Vec<ReplicaId>, mut sessions: Vec<SessionId>) {
+        if body.capacity() > DESK_BYTES || replicas.capacity() > DESK_IDS || sessions.capacity() > DESK_IDS {
+            return;
+        }
+        body.clear();
+        replicas.clear();
+        sessions.clear();
+        *self = Self { body, replicas, sessions };
+    }
+}
 
 impl Default for Writer {
     fn default() -> Self {
@@ -58,19 +81,22 @@ impl Writer {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(None, FIRST_BYTES)
+        Self::at(Desk::default(), None)
     }
 
     /// As [`Writer::new`], for a body that holds this vector: the ids of a long one come first, and are written in one piece.
     #[must_use]
     pub fn about(vector: &VersionVector) -> Self {
-        let ids = vector.ids().filter(|ids| ids.is_long());
-        Self::with(ids.cloned(), FIRST_BYTES + ids.map_or(0, |ids| ENTRY_BYTES * ids.len()))
+        Self::at(Desk::default(), Some(vector))
     }
 
-    fn with(first: Option<Arc<IdList>>, bytes: usize) -> Self {
-        let (cbor, replicas) = (Output::with_capacity(bytes), Replicas::new(first));
-        Self { cbor, replicas, sessions: Table::new(), items: 0, spans: Vec::new(), aside: 0 }
+    /// The same on a desk, for a body that holds this vector, if there is one.
+    pub(crate) fn at(desk: Desk, vector: Option<&VersionVector>) -> Self {
+        let Desk { mut body, replicas, sessions } = desk;
+        let ids = vector.and_then(VersionVector::ids).filter(|ids| ids.is_long());
+        body.reserve(FIRST_BYTES + ids.map_or(0, |ids| ENTRY_BYTES * ids.len()));
+        let (cbor, replicas) = (Output::on(body), Replicas::new(ids.cloned(), replicas));
+        Self { cbor, replicas, sessions: Table::on(sessions), items: 0, spans: Vec::new(), aside: 0 }
     }
 
     /// Opens an array of exactly `len` items.
@@ -148,8 +174,8 @@ impl Writer {
             (Some(first), Some(ids)) if Arc::ptr_eq(first, ids) => self.cbor.numbered(vector.sequences()),
             _ => {
                 for (replica, sequence) in vector.iter() {
-                    self.replica(replica);
-                    self.u64(sequence);
+                    let place = self.replica_index(replica);
+                    self.cbor.at_place(place, sequence);
                 }
             }
         }
@@ -204,6 +230,11 @@ impl Writer {
     /// The whole frame, of which what is long stays where it is.
     #[must_use]
     pub fn into_rope(self) -> Rope {
+        self.into_rope_at(&mut Desk::default())
+    }
+
+    /// The same, and leaves the desk to the next one.
+    pub(crate) fn into_rope_at(self, desk: &mut Desk) -> Rope {
         let (first, others) = (self.replicas.first, self.replicas.others.ids);
         let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
         let ids = wire.len() + 32 * (others.len() + self.sessions.ids.len() + 1);
@@ -217,13 +248,53 @@ impl Writer {
         frame.items(wire);
         others.iter().for_each(|id| frame.replica(*id));
         frame.array(self.sessions.ids.len() as u64);
-        for id in self.sessions.ids {
+        for id in &self.sessions.ids {
             frame.bytes(id.as_bytes());
         }
         if apart {
             return Rope { head: frame.into_bytes(), written, spans };
         }
         frame.items(&written);
+        desk.clear(written, others, self.sessions.ids);
         frame.into_bytes().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(desk: &mut Desk, ids: u8, body: usize) -> Vec<u8> {
+        let mut writer = Writer::at(core::mem::take(desk), None);
+        for at in 0..ids {
+            writer.item();
+            writer.replica(ReplicaId::new("id", [at + body as u8; 10]).unwrap_or_else(|error| panic!("{error}")));
+            writer.item();
+            writer.session(SessionId::from_bytes([at; 16]));
+        }
+        writer.item();
+        writer.bytes(&alloc::vec![7; body]);
+        writer.into_rope_at(desk).into_vec()
+    }
+
+    #[test]
+    fn a_frame_says_the_same_wherever_it_is_written() {
+        let mut desk = Desk::default();
+        for (ids, body) in [(1, 100), (3, 20), (0, 0), (12, 300), (2, 100_000), (1, 1)] {
+            assert_eq!(frame(&mut desk, ids, body), frame(&mut Desk::default(), ids, body), "{ids} ids, {body} bytes");
+        }
+    }
+
+    #[test]
+    fn of_a_desk_little_is_kept() {
+        for (ids, body) in [(8, 5_000), (2, 100_000), (100, 10)] {
+            let mut desk = Desk::default();
+            frame(&mut desk, 2, 10);
+            frame(&mut desk, ids, body);
+            assert!(desk.body.capacity() <= DESK_BYTES && desk.replicas.capacity() <= DESK_IDS);
+        }
+        let mut desk = Desk::default();
+        frame(&mut desk, 2, 10);
+        assert!(desk.body.capacity() > 0 && desk.replicas.capacity() > 0 && desk.sessions.capacity() > 0);
     }
 }

@@ -70,11 +70,11 @@ fn set(session: &Session, key: &str, text: &str) -> JsValue {
     session.set(key, TEXT, &text.into(), -1.0, PLAIN, -1.0, NOW).unwrap()
 }
 
-/// Collects effects as objects, with what they were told by.
+/// Collects effects as objects, with what they were told by. A message is copied here: in the package the script does that.
 const SINK: &str = "
     list: [],
     persist(n, bytes) { this.list.push({ kind: 'persist', n, bytes }); },
-    transmit(link, bytes) { this.list.push({ kind: 'transmit', link, bytes }); },
+    transmit(link, bytes) { this.list.push({ kind: 'transmit', link, bytes: bytes.slice() }); },
     settled(wait) { this.list.push({ kind: 'settled', wait }); },
     watch(watch) { this.list.push({ kind: 'watch', watch }); },
     unsynced(unsynced) { this.list.push({ kind: 'unsynced', unsynced }); },

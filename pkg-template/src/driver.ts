@@ -336,18 +336,17 @@ export class Driver {
     }
     if (this.#performing) return true;
     // Nothing follows, and with memory as storage nothing else has changed.
-    const { list } = this.#effects;
-    if (list.length === 0 && this.#journal === undefined) return true;
+    let effect = this.#effects.next();
+    if (effect === undefined && this.#journal === undefined) return true;
     this.#performing = true;
-    for (let next = 0; next < list.length; next += 1) {
+    for (; effect !== undefined; effect = this.#effects.next()) {
       try {
-        this.#perform(list[next] as Performed);
+        this.#perform(effect);
       } catch (thrown) {
         // A fault of one who is told, or of this package: the others are told all the same, now and later.
         report('edge-session: an effect could not be performed', thrown);
       }
     }
-    list.length = 0;
     this.#performing = false;
     this.#journal?.pump();
     this.#tellStatus();

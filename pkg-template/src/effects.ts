@@ -10,33 +10,54 @@ import type { CoreSink, Effect, Kind, RawEntry } from './binding.js';
 export type Performed = Exclude<Effect, { readonly kind: 'forget' }>;
 
 export class Effects implements CoreSink {
-  /** In the order in which they are to be performed. */
-  readonly list: Performed[] = [];
+  /** The first one: mostly there is no other, and a list that is emptied each time takes new memory each time. */
+  #first: Performed | undefined;
+  readonly #others: Performed[] = [];
+  /** How many of the others were taken. */
+  #taken = 0;
   /** Copies that are no longer true; null: all of them. */
   readonly forgotten: (readonly (readonly [space: string, key: string])[] | null)[] = [];
 
+  /** Takes the next one, in the order in which they are to be performed. */
+  next(): Performed | undefined {
+    const first = this.#first;
+    if (first !== undefined) {
+      this.#first = undefined;
+      return first;
+    }
+    const others = this.#others;
+    if (this.#taken < others.length) return others[this.#taken++];
+    if (this.#taken > 0) others.length = this.#taken = 0;
+    return undefined;
+  }
+
+  #put(effect: Performed): void {
+    if (this.#first === undefined && this.#others.length === 0) this.#first = effect;
+    else this.#others.push(effect);
+  }
+
   persist(n: number, bytes: Uint8Array): void {
-    this.list.push({ kind: 'persist', n, bytes });
+    this.#put({ kind: 'persist', n, bytes });
   }
 
   transmit(link: number, bytes: Uint8Array): void {
-    this.list.push({ kind: 'transmit', link, bytes });
+    this.#put({ kind: 'transmit', link, bytes });
   }
 
   settled(wait: number): void {
-    this.list.push({ kind: 'settled', wait });
+    this.#put({ kind: 'settled', wait });
   }
 
   watch(watch: number): void {
-    this.list.push({ kind: 'watch', watch });
+    this.#put({ kind: 'watch', watch });
   }
 
   unsynced(unsynced: boolean): void {
-    this.list.push({ kind: 'unsynced', unsynced });
+    this.#put({ kind: 'unsynced', unsynced });
   }
 
   timeout(at: number): void {
-    this.list.push({ kind: 'timeout', at: at < 0 ? null : at });
+    this.#put({ kind: 'timeout', at: at < 0 ? null : at });
   }
 
   forget(text: string, lengths: Uint32Array): void {
@@ -57,11 +78,11 @@ export class Effects implements CoreSink {
     if (kind !== 3) {
       entry = { key: told.key, kind, value: bytes ?? text.slice(versionEnd), version: told.version, expiresAt: expires < 0 ? null : expires };
     }
-    this.list.push({ kind: 'event', event: { type: 'change', space: told.space, key: told.key, entry, version: told.version } });
+    this.#put({ kind: 'event', event: { type: 'change', space: told.space, key: told.key, entry, version: told.version } });
   }
 
   other(effect: Effect): void {
     if (effect.kind === 'forget') this.forgotten.push(effect.keys);
-    else this.list.push(effect);
+    else this.#put(effect);
   }
 }

@@ -25,8 +25,9 @@ pub(super) struct Table<T> {
 const FEW_IDS: usize = 8;
 
 impl<T: Copy + Ord> Table<T> {
-    pub(super) const fn new() -> Self {
-        Self { ids: Vec::new(), places: LiteMap::new(), last: 0 }
+    /// None, in memory that is at hand.
+    pub(super) const fn on(ids: Vec<T>) -> Self {
+        Self { ids, places: LiteMap::new(), last: 0 }
     }
 
     pub(super) fn place(&mut self, id: T) -> u64 {
@@ -77,8 +78,8 @@ pub(super) struct Replicas {
 
 impl Replicas {
     /// With a list first, or without.
-    pub(super) const fn new(first: Option<Arc<IdList>>) -> Self {
-        Self { first, others: Table::new(), last: 0 }
+    pub(super) const fn new(first: Option<Arc<IdList>>, others: Vec<ReplicaId>) -> Self {
+        Self { first, others: Table::on(others), last: 0 }
     }
 
     /// The place of an id, which is put behind all others if it has none.

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-use crate::codec::Rope;
+use crate::codec::{Desk, Rope};
 use crate::id::{ReplicaId, Space};
 use crate::identity::Identities;
 use crate::mutant::{Mutant, Service, off};
@@ -89,7 +89,7 @@ impl Journal {
         self.written += 1;
         self.journaled = vectors(store);
         self.pending.push_back((self.written, self.journaled.clone()));
-        Some((self.written, Frame { from: id, to: None, messages }.encode_from(store)))
+        Some((self.written, Frame { from: id, to: None, messages }.encode_from(store, &mut Desk::default())))
     }
 
     /// The state was replaced, not added to: the next record stands in place of all before.

@@ -14,6 +14,7 @@ use super::bonds::{Bonds, Unsealed};
 use super::clients::Client;
 use super::late::Late;
 use super::open::Open;
+use crate::codec::Desk;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
@@ -52,14 +53,16 @@ pub(super) struct Links {
     pub(super) late: Late,
     /// Whose requests are to be answered on which links, until the answers are in the outbox.
     pub(super) asking: Vec<(LinkId, SessionId)>,
+    /// Where messages are written.
+    desk: Desk,
 }
 
 impl Links {
     pub(super) fn new(timing: Timing, limits: ClientLimits) -> Self {
         let (open, clients) = (Open::default(), LiteMap::new());
         let (replies, bonds, exchanges) = (LiteMap::new(), Bonds::default(), Vec::new());
-        let (accounts, late, asking) = (Accounts::new(limits), Late::default(), Vec::new());
-        Self { timing, open, told: 0, replies, clients, bonds, exchanges, accounts, late, asking }
+        let (accounts, late, asking, desk) = (Accounts::new(limits), Late::default(), Vec::new(), Desk::default());
+        Self { timing, open, told: 0, replies, clients, bonds, exchanges, accounts, late, asking, desk }
     }
 
     /// Opens a client's account at its gate.
@@ -456,7 +459,7 @@ impl Replica {
         if !messages.is_empty() {
             let fetching = self.recovery.as_ref().filter(|recovery| recovery.link == link);
             let store = fetching.map_or(&self.store, |recovery| &recovery.store);
-            let bytes = Frame { from: self.id, to, messages }.encode_from(store);
+            let bytes = Frame { from: self.id, to, messages }.encode_from(store, &mut self.links.desk);
             let bytes = if self.links.bonds.is_idle() { bytes } else { self.sealed(link, bytes.into_vec()).into() };
             self.links.count_sent(link, bytes.len(), self.now);
             self.fresh.push(Effect::Transmit { link, bytes });

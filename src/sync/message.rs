@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 pub use self::read::FRAME_BYTES_MAX;
 pub(super) use self::read::exactly;
-use crate::codec::{Rope, VERSION, Writer};
+use crate::codec::{Desk, Rope, VERSION, Writer};
 use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::identity::Secret;
 use crate::store::SessionConsistentStore;
@@ -195,11 +195,11 @@ impl Frame {
     /// The bytes of a frame that needs nothing of what is held.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_from(&SessionConsistentStore::default()).into_vec()
+        self.encode_from(&SessionConsistentStore::default(), &mut Desk::default()).into_vec()
     }
 
-    /// The bytes of the frame, whose cuts are of this store.
-    pub(crate) fn encode_from(&self, store: &SessionConsistentStore) -> Rope {
+    /// The bytes of the frame, whose cuts are of this store, written on a desk that is left to the next one.
+    pub(crate) fn encode_from(&self, store: &SessionConsistentStore, desk: &mut Desk) -> Rope {
         // Where a long vector is told, its ids are written in one piece.
         let mut longest: Option<&VersionVector> = None;
         for message in &self.messages {
@@ -207,17 +207,17 @@ impl Frame {
             let told = list.iter().map(|(_, vector)| vector).chain(one.map(|(_, vector)| vector));
             longest = longest.into_iter().chain(told).max_by_key(|vector| vector.len());
         }
-        let mut writer = Self::begin(self.from, self.to, longest);
+        let mut writer = Self::begin(core::mem::take(desk), self.from, self.to, longest);
         let holds = |message: &&Message| if let Message::Cut(cut) = message { cut.is_of(store) } else { true };
         for message in self.messages.iter().filter(holds) {
             writer.item();
             message.encode(&mut writer, store);
         }
-        writer.into_rope()
+        writer.into_rope_at(desk)
     }
 
-    fn begin(from: ReplicaId, to: Option<ReplicaId>, about: Option<&VersionVector>) -> Writer {
-        let mut writer = about.map_or_else(Writer::new, Writer::about);
+    fn begin(desk: Desk, from: ReplicaId, to: Option<ReplicaId>, about: Option<&VersionVector>) -> Writer {
+        let mut writer = Writer::at(desk, about);
         writer.item();
         writer.replica(from);
         writer.item();
@@ -231,7 +231,7 @@ impl Frame {
     /// The bytes of a frame to nobody by name of these messages and, for each space of `store`, a delta since nothing.
     pub(crate) fn encode_all(from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) -> Rope {
         let longest = store.spaces().map(|(_, state)| state.vector()).max_by_key(|vector| vector.len());
-        let mut writer = Self::begin(from, None, longest);
+        let mut writer = Self::begin(Desk::default(), from, None, longest);
         for message in messages {
             writer.item();
             message.encode(&mut writer, store);

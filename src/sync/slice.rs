@@ -153,6 +153,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
+    use crate::codec::Desk;
     use crate::id::ReplicaId;
     use crate::store::Mutation;
     use crate::store::entry::Content;
@@ -178,7 +179,9 @@ mod tests {
         let (base, at, last) = (store.vector(&space).clone(), VersionVector::new(), end.is_none());
         let cut = Cut { space, from: from.clone(), base, at, after, end, last, keys: 1, weight: 1, lies };
         let (own, messages) = (ReplicaId::new("a", [0; 10]).ok()?, alloc::vec![Message::Cut(cut)]);
-        let mut frame = Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store).into_vec()).ok()?;
+        let mut frame =
+            Frame::decode(&Frame { from: own, to: None, messages }.encode_from(store, &mut Desk::default()).into_vec())
+                .ok()?;
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
     }
 
@@ -231,7 +234,7 @@ mod tests {
                 lies: 0..0,
             };
             let frame = Frame { from: one, to: None, messages: alloc::vec![Message::Cut(cut), Message::Reset] };
-            Frame::decode(&frame.encode_from(store).into_vec()).map(|frame| frame.messages.len())
+            Frame::decode(&frame.encode_from(store, &mut Desk::default()).into_vec()).map(|frame| frame.messages.len())
         };
         assert_eq!((of(&store), of(&set_back)), (Ok(2), Ok(1)));
     }

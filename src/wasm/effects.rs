@@ -28,6 +28,9 @@ extern "C" {
     fn persist(this: &Sink, n: f64, bytes: Uint8Array);
     #[wasm_bindgen(method, structural)]
     fn transmit(this: &Sink, link: u32, bytes: Uint8Array);
+    /// The same of what is in one piece: the script copies it on its way (`pkg-template/xtask/src/package/glue.rs`).
+    #[wasm_bindgen(method, structural, js_name = transmit)]
+    fn transmit_whole(this: &Sink, link: u32, bytes: &[u8]);
     #[wasm_bindgen(method, structural)]
     fn settled(this: &Sink, wait: u32);
     #[wasm_bindgen(method, structural)]
@@ -87,7 +90,10 @@ pub(super) fn joined(rope: &Rope) -> Uint8Array {
 pub(super) fn hand_over(effect: &Effect, sink: &Sink) {
     match effect {
         Effect::Persist { n, bytes } => sink.persist(*n as f64, joined(bytes)),
-        Effect::Transmit { link, bytes } => sink.transmit(link.0, joined(bytes)),
+        Effect::Transmit { link, bytes } => match bytes.whole() {
+            Some(whole) => sink.transmit_whole(link.0, whole),
+            None => sink.transmit(link.0, joined(bytes)),
+        },
         Effect::Settled(wait) => sink.settled(wait.0),
         Effect::Watch(watch) => sink.watch(watch.0),
         Effect::Unsynced(unsynced) => sink.unsynced(*unsynced),

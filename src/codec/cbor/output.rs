@@ -87,6 +87,11 @@ impl Output {
         Self { bytes: Vec::with_capacity(bytes) }
     }
 
+    /// Nothing yet, in memory that is at hand.
+    pub(crate) const fn on(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     /// Makes room for so many bytes more.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve(bytes);
@@ -201,18 +206,19 @@ impl Output {
     /// Numbers, each after its place among them.
     pub(crate) fn numbered(&mut self, values: &[u64]) {
         for (place, value) in (0..).zip(values) {
-            // Both at once: eight bytes, of which as many are kept as are meant.
-            let ((first, len), (second, more)) = match (short(place), short(*value)) {
-                (Some(first), Some(second)) => (first, second),
-                _ => {
-                    self.u64(place);
-                    self.u64(*value);
-                    continue;
-                }
-            };
-            let end = self.bytes.len() + len + more;
-            self.bytes.extend_from_slice(&(first | second << (8 * len)).to_le_bytes());
-            self.bytes.truncate(end);
+            self.at_place(place, *value);
+        }
+    }
+
+    /// A number after its place.
+    #[inline(always)]
+    pub(crate) fn at_place(&mut self, place: u64, value: u64) {
+        if let (Some((first, len)), Some((second, more))) = (short(place), short(value)) {
+            // Both at once.
+            self.word(first | second << (8 * len), len + more);
+        } else {
+            self.u64(place);
+            self.u64(value);
         }
     }
 
