@@ -13,6 +13,7 @@ mod table;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::take;
 use core::ops::Range;
 
 use self::cbor::Output;
@@ -229,16 +230,17 @@ impl Writer {
 
     /// The whole frame, of which what is long stays where it is.
     #[must_use]
-    pub fn into_rope(self) -> Rope {
-        self.into_rope_at(&mut Desk::default())
+    pub fn into_rope(mut self) -> Rope {
+        self.rope(&mut Desk::default())
     }
 
-    /// The same, and leaves the desk to the next one.
-    pub(crate) fn into_rope_at(self, desk: &mut Desk) -> Rope {
-        let (first, others) = (self.replicas.first, self.replicas.others.ids);
+    /// The same, once, and leaves the desk to the next one.
+    pub(crate) fn rope(&mut self, desk: &mut Desk) -> Rope {
+        let (first, others) = (self.replicas.first.take(), take(&mut self.replicas.others.ids));
+        let (sessions, spans) = (take(&mut self.sessions.ids), take(&mut self.spans));
         let wire = first.as_ref().map_or(&[][..], |ids| ids.wire());
-        let ids = wire.len() + 32 * (others.len() + self.sessions.ids.len() + 1);
-        let (written, spans) = (self.cbor.into_bytes(), self.spans);
+        let ids = wire.len() + 32 * (others.len() + sessions.len() + 1);
+        let written = take(&mut self.cbor).into_bytes();
         // A head that is short beside its body is a part by itself.
         let apart = written.len() > 64 * ids || !spans.is_empty();
         let mut frame = Output::with_capacity(if apart { ids } else { ids + written.len() });
@@ -247,15 +249,15 @@ impl Writer {
         frame.array((first.as_ref().map_or(0, |ids| ids.len()) + others.len()) as u64);
         frame.items(wire);
         others.iter().for_each(|id| frame.replica(*id));
-        frame.array(self.sessions.ids.len() as u64);
-        for id in &self.sessions.ids {
+        frame.array(sessions.len() as u64);
+        for id in &sessions {
             frame.bytes(id.as_bytes());
         }
         if apart {
             return Rope { head: frame.into_bytes(), written, spans };
         }
         frame.items(&written);
-        desk.clear(written, others, self.sessions.ids);
+        desk.clear(written, others, sessions);
         frame.into_bytes().into()
     }
 }
@@ -265,7 +267,7 @@ mod tests {
     use super::*;
 
     fn frame(desk: &mut Desk, ids: u8, body: usize) -> Vec<u8> {
-        let mut writer = Writer::at(core::mem::take(desk), None);
+        let mut writer = Writer::at(take(desk), None);
         for at in 0..ids {
             writer.item();
             writer.replica(ReplicaId::new("id", [at + body as u8; 10]).unwrap_or_else(|error| panic!("{error}")));
@@ -274,7 +276,7 @@ mod tests {
         }
         writer.item();
         writer.bytes(&alloc::vec![7; body]);
-        writer.into_rope_at(desk).into_vec()
+        writer.rope(desk).into_vec()
     }
 
     #[test]

@@ -362,8 +362,13 @@ impl Replica {
         if let Some(unsynced) = self.upstream.news() {
             return Some(Effect::Unsynced(unsynced));
         }
-        if !self.is_blocked() && !self.outbox.is_empty() {
-            return self.outbox.pop_front().map(|waiting| self.release(waiting));
+        if !self.is_blocked()
+            && let Some(Waiting { hearer, effect, .. }) = self.outbox.pop_front()
+        {
+            if let Some((hearer, bytes)) = hearer {
+                self.links.late.remove(hearer, bytes);
+            }
+            return Some(effect);
         }
         let timeout = self.next_timeout();
         if timeout != self.timeout_told {
@@ -466,13 +471,6 @@ impl Replica {
             self.outbox.push_back(Waiting { gate, hearer, effect });
         }
         self.links.asking.clear();
-    }
-
-    fn release(&mut self, waiting: Waiting) -> Effect {
-        if let Some((hearer, bytes)) = waiting.hearer {
-            self.links.late.remove(hearer, bytes);
-        }
-        waiting.effect
     }
 
     fn make_record(&mut self) {

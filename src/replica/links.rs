@@ -349,7 +349,7 @@ impl Replica {
             // Whoever writes uses the session; what is over was not listened to.
             let _ = self.touch(&session);
         }
-        replies.extend(self.take_step(step));
+        replies.extend(self.take_step(&mut step));
         if greets || !unbound.is_empty() {
             replies.extend(peer.gate().and_then(|gate| self.ask(gate, frame.from, greets, unbound)));
         }
@@ -400,22 +400,22 @@ impl Replica {
         }
     }
 
-    fn take_step(&mut self, step: Step) -> Vec<Message> {
+    fn take_step(&mut self, step: &mut Step) -> Vec<Message> {
         let Step { replies, applied, refused, drifts, denied: _, unbound: _, fenced, rows } = step;
         if !fenced.is_empty() {
-            self.heed_fences(&fenced);
+            self.heed_fences(fenced);
         }
         if !rows.is_empty() {
-            self.heed_rows(&rows);
+            self.heed_rows(rows);
         }
-        for (space, changed) in applied {
+        for (space, changed) in applied.drain(..) {
             // Also where no key has changed: somebody may have waited for the vector.
             self.service.stirred |= space == self.service.system;
             self.note(&space, changed);
         }
-        self.fresh.extend(drifts.map(|error| Effect::Event(Event::Drift(error))));
-        self.fresh.extend(refused.into_iter().map(|error| Effect::Event(Event::Refused(error))));
-        replies
+        self.fresh.extend(drifts.take().map(|error| Effect::Event(Event::Drift(error))));
+        self.fresh.extend(refused.drain(..).map(|error| Effect::Event(Event::Refused(error))));
+        core::mem::take(replies)
     }
 
     /// Says what is to be answered and, unless `hushed`, what is to be said of this replica's own accord.

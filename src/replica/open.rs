@@ -199,7 +199,7 @@ fn stir(link: LinkId, stirred: &mut Vec<LinkId>) {
 }
 
 /// What one peer adds to the numbers of those that are known, and trusted.
-const fn counts(peer: &Peer) -> (u32, u32) {
+fn counts(peer: &Peer) -> (u32, u32) {
     let known = peer.remote().is_some();
-    (known as u32, (known && peer.gate().is_none()) as u32)
+    (u32::from(known), u32::from(known && peer.gate().is_none()))
 }

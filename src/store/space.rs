@@ -24,6 +24,9 @@ use crate::store::table::Table;
 use crate::time::Hlc;
 use crate::vector::{Near, VersionVector};
 
+/// What a peer that is known lacks is mostly no more keys.
+const FEW_TOUCHED: usize = 4;
+
 /// The live sets of a space and the vector that they stand at.
 #[derive(Clone, Debug, Default)]
 pub struct SpaceState {
@@ -376,7 +379,7 @@ impl SpaceState {
         enough: u64,
     ) -> Option<(Delta, u64)> {
         let slots = self.table.slots();
-        let (mut touched, mut weight) = (Vec::new(), 0);
+        let (mut touched, mut weight) = (Vec::with_capacity(FEW_TOUCHED), 0);
         for slot in self.index.since(from, &self.table) {
             let Some((key, set)) = slots.at(slot) else { continue };
             weight += key.len() as u64 + set.bytes();

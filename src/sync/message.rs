@@ -213,9 +213,10 @@ impl Frame {
             writer.item();
             message.encode(&mut writer, store);
         }
-        writer.into_rope_at(desk)
+        writer.rope(desk)
     }
 
+    #[inline(always)]
     fn begin(desk: Desk, from: ReplicaId, to: Option<ReplicaId>, about: Option<&VersionVector>) -> Writer {
         let mut writer = Writer::at(desk, about);
         writer.item();

@@ -9,6 +9,7 @@ mod clock;
 mod speak;
 mod take;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use litemap::LiteMap;
@@ -79,8 +80,8 @@ pub struct Peer {
     doubted: bool,
     /// The space whose news filled the last message: the next one begins with those after it.
     turn: Option<Space>,
-    /// What a client may see and do; a trusted peer has no gate.
-    gate: Option<Gate>,
+    /// What a client may see and do; a trusted peer has no gate, and nothing of the room that one takes.
+    gate: Option<Box<Gate>>,
     /// The peer is an edge that asks who writes.
     asks: bool,
     requests: Requests,
@@ -124,7 +125,7 @@ impl Peer {
 
     /// As [`Peer::behind_gate`], of one that is remembered.
     pub fn put_behind(&mut self, gate: Gate) {
-        self.gate = Some(gate);
+        self.gate = Some(Box::new(gate));
     }
 
     /// Whether the peer is an edge that asks who writes.
@@ -135,20 +136,20 @@ impl Peer {
 
     /// The gate of a client; `None` for a trusted peer.
     #[must_use]
-    pub const fn gate(&self) -> Option<&Gate> {
-        self.gate.as_ref()
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_deref()
     }
 
     /// As [`Peer::gate`], to take note of what the client has proved or sent.
-    pub const fn gate_mut(&mut self) -> Option<&mut Gate> {
-        self.gate.as_mut()
+    pub fn gate_mut(&mut self) -> Option<&mut Gate> {
+        self.gate.as_deref_mut()
     }
 
     /// What this replica holds, in all spaces that the peer may see.
     pub(crate) fn hello(&self, store: &SessionConsistentStore, answer: bool) -> Message {
         let told = |(space, state): (&Space, &SpaceState)| (space.clone(), state.vector().clone());
         // A client sees few of them, however many there are.
-        let vectors = match self.gate.as_ref().and_then(Gate::spaces) {
+        let vectors = match self.gate.as_deref().and_then(Gate::spaces) {
             Some(seen) => seen.filter_map(|space| Some(told((space, store.space(space)?)))).collect(),
             None => store.spaces().map(told).collect(),
         };

@@ -267,13 +267,12 @@ impl Replica {
     /// after every call, and an answer that may be an error crosses as a list. Effects wait as long as nobody collects them.
     pub fn poll(&self) -> bool {
         let sink = self.sink.take();
-        let next = || borrow(&self.core).map(|mut core| sink.as_ref().and_then(|sink| Some((core.poll()?, sink))));
         let whole = loop {
-            match next() {
-                Ok(Some((effect, sink))) => hand_over(&effect, sink),
-                Ok(None) => break true,
-                Err(_) => break false,
-            }
+            let Ok(mut core) = borrow(&self.core) else { break false };
+            let Some(sink) = &sink else { break true };
+            let Some(effect) = core.poll() else { break true };
+            drop(core);
+            hand_over(&effect, sink);
         };
         self.sink.set(sink);
         whole

@@ -18,7 +18,7 @@ use crate::sync::slice::Slice;
 use crate::sync::told::{decode_fences, decode_rows};
 use crate::vector::VersionVector;
 
-/// Most frames hold no more messages.
+/// Most frames hold no more messages, and hellos no more vectors.
 const FEW: u64 = 4;
 
 /// The longest message from a peer that is read, in bytes. Replicas cut what they send at 256 KiB; one key with all its
@@ -224,7 +224,7 @@ fn decode_vectors(reader: &mut Reader<'_>) -> Result<Vec<(Space, VersionVector)>
     if items % 3 != 0 {
         return Err(SessionError::malformed("a hello's vectors"));
     }
-    let mut vectors = Vec::new();
+    let mut vectors = Vec::with_capacity((items / 3).min(FEW) as usize);
     for _ in 0..items / 3 {
         vectors.push((reader.space()?, reader.vector()?));
     }

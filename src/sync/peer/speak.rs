@@ -80,7 +80,7 @@ impl Peer {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
         self.owed.clear();
-        let mut messages = Vec::with_capacity(4);
+        let mut messages = Vec::with_capacity(2);
         messages.push(self.hello(store, false));
         self.told.ask_anew();
         self.tell(store, now, &mut messages);
@@ -133,7 +133,7 @@ impl Peer {
         let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
         let rounds: &[bool] = if turn.is_some() { &[true, false] } else { &[true] };
         for next in rounds {
-            let full = match gate.as_ref().and_then(Gate::spaces) {
+            let full = match gate.as_deref().and_then(Gate::spaces) {
                 // A client sees few of them, however many there are.
                 Some(seen) => seen
                     .filter(|space| is_next(space) == *next)
@@ -198,7 +198,7 @@ impl Peer {
             return at;
         }
         let retry = self.timing.retry;
-        let quiet_until = self.gate.as_ref().map_or(0, Gate::quiet_until);
+        let quiet_until = self.gate().map_or(0, Gate::quiet_until);
         let outgoing = self.spaces.values().filter_map(|progress| {
             let under_way = progress.under_way.as_ref()?;
             Some(progress.repeat_at(under_way, retry).max(quiet_until))

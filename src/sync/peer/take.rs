@@ -94,7 +94,7 @@ impl Peer {
         }
         let staged = self.staged();
         let (limits, spaces) = (store.limits(), self.incoming.len() as u64);
-        let most = self.gate.as_ref().map_or(u64::MAX, Gate::staged_bytes);
+        let most = self.gate().map_or(u64::MAX, Gate::staged_bytes);
         if staged > most || limits.check_bytes(staged).is_err() || spaces > limits.spaces {
             self.incoming.remove(&space);
             let code = ErrorCode::QuotaExceeded.as_str().into();
