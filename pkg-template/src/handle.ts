@@ -39,6 +39,8 @@ export class Handle {
   /** The role by which the core has answered this handle last, where the host says roles. */
   #role: Role | null | undefined;
 
+  #followers: Set<() => void> | undefined;
+
   /** The handle of a session that an application holds; whoever makes such sessions says how it is found. */
   static of: (session: unknown) => Handle | undefined = () => undefined;
 
@@ -98,6 +100,11 @@ export class Handle {
     return this.#text === undefined || this.#text[ID] === '1';
   }
 
+  /** Who is told when it has gone to another space. */
+  get followers(): Set<() => void> {
+    return (this.#followers ??= new Set());
+  }
+
   /** The copies of the session's space. */
   get copies(): Copies {
     return (this.#copies ??= this.front.copies(this.info.space));
@@ -148,6 +155,7 @@ export class Handle {
     this.ask();
     this.#copies = undefined;
     this.#account?.move();
+    for (const follow of [...(this.#followers ?? [])]) follow();
   }
 
   /** What the core has allowed this session must be asked for again. */

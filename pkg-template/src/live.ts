@@ -2,7 +2,8 @@
  * One key as an observable value, for view libraries.
  *
  * Invariant: `value` is the same frozen object until the key changes, and never goes back behind what the session has seen:
- * while the replica is behind, it stays what it was. While nobody subscribes, the core holds nothing for it.
+ * while the replica is behind, it stays what it was. While nobody subscribes, the core holds nothing for it. It goes where its
+ * session goes: in another space the key is another one.
  */
 import type { RawEntry } from './binding.js';
 import { EdgeSessionError, invalid } from './errors.js';
@@ -19,6 +20,9 @@ export class LiveHandle<T> implements Live<T | undefined> {
   readonly #handle: Handle;
   readonly #key: string;
   readonly #listeners = new Set<{ readonly listener: (value: T | undefined) => void }>();
+  readonly #follow = () => this.#move();
+  /** The space of which the value is. */
+  #space: string | undefined;
   #version: string | undefined;
   #value: T | undefined;
   #watch: number | undefined;
@@ -50,12 +54,30 @@ export class LiveHandle<T> implements Live<T | undefined> {
 
   #drop(entry: { readonly listener: (value: T | undefined) => void }): void {
     this.#listeners.delete(entry);
-    if (this.#listeners.size > 0 || this.#watch === undefined) return;
-    this.#handle.driver.unwatch(this.#watch);
+    if (this.#listeners.size > 0) return;
+    this.#handle.followers.delete(this.#follow);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#watch !== undefined) this.#handle.driver.unwatch(this.#watch);
     this.#watch = undefined;
   }
 
+  /** The session has gone to another space. */
+  #move(): void {
+    this.#end();
+    try {
+      this.#refresh();
+      this.#begin();
+    } catch (error) {
+      report('edge-session: a live value has ended', error);
+    }
+    this.#notify();
+  }
+
   #begin(): void {
+    this.#handle.followers.add(this.#follow);
     if (this.#watch !== undefined) return;
     const { raw } = this.#handle;
     const watcher = { handle: this.#handle, wake: () => this.#wake(), fail: () => (this.#watch = undefined) };
@@ -68,8 +90,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
     try {
       this.#handle.driver.call((core, now) => core.next(watch, now));
     } catch (error) {
-      this.#handle.driver.unwatch(watch);
-      this.#watch = undefined;
+      this.#end();
       if (!EdgeSessionError.is(error, 'STALE_REPLICA')) return report('edge-session: a live value has ended', error);
       this.#begin();
     }
@@ -90,14 +111,18 @@ export class LiveHandle<T> implements Live<T | undefined> {
 
   /** Reads the key as the session may see it. True where it changed. */
   #refresh(): boolean {
+    const { space } = this.#handle.info;
+    const moved = space !== this.#space;
+    // Entries of two spaces may have one version.
+    if (moved) [this.#space, this.#version, this.#value] = [space, undefined, undefined];
     let raw: RawEntry | undefined;
     try {
       raw = this.#handle.call((session, now) => session.get(this.#key, syncBits(), -1, now)) as RawEntry | undefined;
     } catch (error) {
-      if (EdgeSessionError.is(error, 'STALE_REPLICA')) return false;
+      if (EdgeSessionError.is(error, 'STALE_REPLICA')) return moved;
       throw error;
     }
-    if (raw?.version === this.#version) return false;
+    if (raw?.version === this.#version) return moved;
     this.#version = raw?.version;
     const values = this.#handle.front.freezes ? this.#handle.values : FROZEN;
     this.#value = raw && (values.of(this.#key, raw) as T);

@@ -326,6 +326,29 @@ test('what began in a space stays there, under the role there, when USE takes th
   assert.equal(await roamed.get('c'), undefined);
 });
 
+test('a live value goes with its session to another space, whatever its entry is called there', async (t) => {
+  const roles = { shop: 'User', blog: 'User' };
+  const replica = await open(t, { secret: SECRET, roleOf: (user, space) => (user === 'root' ? 'God' : (roles[space] ?? null)) });
+  await replica.admin.run('CREATE SPACE shop; CREATE SPACE blog');
+  const [shop, blog] = ['shop', 'blog'].map((space) => replica.session({ user: 'root', space }));
+  // The first write of one replica in each: their dots are alike.
+  shop.sync.set('key', 'of the shop');
+  blog.sync.set('key', 'of the blog');
+  const ann = replica.session({ user: 'ann', space: 'shop' });
+  const [live, silent, told] = [ann.live('key'), ann.live('key'), []];
+  assert.equal(silent.value, 'of the shop');
+  const stop = live.subscribe((value) => told.push(value));
+  await ann.run('USE blog');
+  assert.deepEqual([live.value, silent.value, told], ['of the blog', 'of the blog', ['of the shop', 'of the blog']]);
+  shop.sync.set('key', 'what nobody here follows');
+  blog.sync.set('key', 'again');
+  await null;
+  assert.deepEqual(told.splice(2), ['again']);
+  stop();
+  await ann.run('USE shop');
+  assert.deepEqual([told.length, live.value], [2, 'what nobody here follows'], 'nobody is told any more');
+});
+
 test('accounts: who knows the password is the user, a guess is a guess, and five lock', async (t) => {
   const now = clock();
   const replica = await open(t, { secret: SECRET, clock: now });

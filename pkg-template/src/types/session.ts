@@ -169,7 +169,7 @@ export interface Session<M = KeyMap> extends Disposable {
    * ```
    */
   watch<K extends Key<M>>(keyOrPrefix: K | { prefix: string }, options?: Wait): AsyncIterableIterator<Change<K, M[K]>>;
-  /** A key as a store for `useSyncExternalStore`, Svelte or signals. It costs nothing while nobody subscribes. */
+  /** A key as a store for `useSyncExternalStore`, Svelte or signals. It costs nothing while nobody subscribes, and goes with its session to another space. */
   live<K extends Key<M>>(key: K): Live<M[K] | undefined>;
   /** The entries of a key that did not see each other; one or none when calm. The next write resolves them. */
   conflicts<K extends Key<M>>(key: K): readonly Entry<K, M[K]>[];

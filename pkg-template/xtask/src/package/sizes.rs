@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 313_080),
-    ("openReplica, inline", 340_800),
-    ("openReplica, workerd", 345_700),
-    (".", 39_390),
+    ("the module", 316_980),
+    ("openReplica, inline", 342_630),
+    ("openReplica, workerd", 349_650),
+    (".", 39_640),
     ("./browser", 9_000),
-    ("./cloudflare", 36_350),
+    ("./cloudflare", 36_580),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 37_760),
-    ("./bundle", 350_650),
+    ("./testing", 38_010),
+    ("./bundle", 354_820),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
