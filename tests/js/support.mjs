@@ -184,6 +184,20 @@ export function hasten(t, from, to) {
   });
 }
 
+/** How many passwords have been hashed since: each is in a wasm instance of its own. */
+export function hashings(t) {
+  const { Instance } = WebAssembly;
+  let hashed = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...args) {
+      super(...args);
+      hashed += 1;
+    }
+  };
+  t.after(() => (WebAssembly.Instance = Instance));
+  return () => hashed;
+}
+
 /** A session that reads and writes in front of the core: the core has answered it both. */
 export function warm(replica, init) {
   const session = replica.session(init);
