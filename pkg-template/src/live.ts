@@ -113,7 +113,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
   #refresh(): boolean {
     const { space } = this.#handle.info;
     const moved = space !== this.#space;
-    // Entries of two spaces may have one version.
+    // What it was in the other space is nothing to go on with here, where the replica may be behind or the session have no right.
     if (moved) [this.#space, this.#version, this.#value] = [space, undefined, undefined];
     let raw: RawEntry | undefined;
     try {

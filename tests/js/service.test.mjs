@@ -317,12 +317,11 @@ test('what began in a space stays there, under the role there, when USE takes th
   assert.equal(await roamed.get('c'), undefined);
 });
 
-test('a live value goes with its session to another space, whatever its entry is called there', async (t) => {
+test('a live value goes with its session to another space', async (t) => {
   const roles = { shop: 'User', blog: 'User' };
   const replica = await open(t, { secret: SECRET, roleOf: (user, space) => (user === 'root' ? 'God' : (roles[space] ?? null)) });
   await replica.admin.run('CREATE SPACE shop; CREATE SPACE blog');
   const [shop, blog] = ['shop', 'blog'].map((space) => replica.session({ user: 'root', space }));
-  // The first write of one replica in each: their dots are alike.
   shop.sync.set('key', 'of the shop');
   blog.sync.set('key', 'of the blog');
   const ann = replica.session({ user: 'ann', space: 'shop' });
@@ -338,6 +337,24 @@ test('a live value goes with its session to another space, whatever its entry is
   stop();
   await ann.run('USE shop');
   assert.deepEqual([told.length, live.value], [2, 'what nobody here follows'], 'nobody is told any more');
+});
+
+test('where the replica is behind in the space gone to, a live value is not that of the space that was left', async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { secret: SECRET });
+  await tokyo.admin.run('CREATE SPACE shop; CREATE SPACE blog; CREATE USER ann; GRANT USER ON shop TO ann; GRANT USER ON blog TO ann');
+  const ann = tokyo.session({ user: 'ann', space: 'shop' });
+  await ann.set('key', 'of the shop');
+  await converge(tokyo, paris);
+  await ann.run('USE blog');
+  await ann.set('key', 'of the blog');
+  await ann.run('USE shop');
+  const roamed = paris.session({ token: await ann.sealed() });
+  const [live, told] = [roamed.live('key'), []];
+  live.subscribe((value) => told.push(value));
+  await roamed.run('USE blog');
+  assert.deepEqual([live.value, told], [undefined, ['of the shop', undefined]]);
+  await converge(tokyo, paris);
+  assert.deepEqual([live.value, told.at(-1)], ['of the blog', 'of the blog']);
 });
 
 test('accounts: who knows the password is the user, a guess is a guess, and five lock', async (t) => {
