@@ -20,8 +20,11 @@ const AHEAD = 64;
 const WALK = 1_024;
 /** To fetch one more copy costs about a tenth of a crossing: so it is worth it where one in so many is read. */
 const WORTH = 8;
-/** Where it is not, one read in so many asks for one all the same. */
-const TRIED = 4;
+/**
+ * Where it is not, one read in so many asks for one all the same. Odd, as the one is by turns what lies before and what lies behind:
+ * a walk would else find the one that it has read each time, and never be seen.
+ */
+const TRIED = 5;
 /** After so many what came before counts half. */
 const RECENT = 512;
 /**
@@ -39,6 +42,16 @@ export interface Budget {
 /** Whoever reads, and is to know whose writes he has read. */
 export interface Noting extends Reader {
   note(mark: Mark): void;
+  /** The core has answered him with this write, and knows it. */
+  told(mark: Mark): void;
+}
+
+/** What the core has answered a reader. */
+export interface Told {
+  readonly key: string;
+  readonly value: string;
+  readonly mark: Mark;
+  readonly reader: Noting;
 }
 
 /** The copies of a space. */
@@ -94,9 +107,10 @@ export class Copies {
     if (this.#put(key, value, mark)) this.#weigh(1, key.length + value.length);
   }
 
-  /** Takes the value of a key that somebody has read. */
-  keep(key: string, value: string, mark: Mark): void {
-    if (this.#put(key, value, mark) && this.#loose !== undefined) this.#loose.seen = true;
+  /** Takes what the core has answered. */
+  keep(told: Told): void {
+    if (this.#put(told.key, told.value, told.mark) && this.#loose !== undefined) this.#loose.seen = true;
+    this.#ready(told);
   }
 
   /** Takes a log that the core was given. */
@@ -106,12 +120,14 @@ export class Copies {
     if (!this.#quiet) this.#list();
   }
 
-  /** Takes what came with a read: first the copy that the core was asked for. */
-  add(key: string, text: string, numbers: Uint32Array): void {
+  /** Takes what came with an answer: first the copy that the core was asked for. */
+  add(told: Told, text: string, numbers: Uint32Array): void {
     this.#wake();
     const page = new Page(text, numbers);
     if (page.from < this.#until && this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
     this.#until = page.until;
+    // Who walks this way again is to find the page by it.
+    if (!this.#worth) this.#ready(told);
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
       this.#came >>= 1;
@@ -120,18 +136,22 @@ export class Copies {
     this.#number = this.#add(page);
     this.#quiet = false;
     this.#open = page;
-    this.#begins.set(key, this.#number);
+    this.#begins.set(told.key, this.#number);
     this.#walking = true;
   }
 
   /** How many copies of neighbours the core is asked for now. */
   ahead(): number {
     const ahead = this.#ahead;
-    const worth = WORTH * this.#served >= this.#came;
     this.#tried = (this.#tried + 1) % TRIED;
-    if (worth) this.#ahead = Math.min(this.#walked ? WALK : AHEAD, 2 * ahead + 1);
+    if (this.#worth) this.#ahead = Math.min(this.#walked ? WALK : AHEAD, 2 * ahead + 1);
     else this.#ahead = ahead > 1 || this.#tried > 0 ? ahead >> 1 : 1;
     return ahead;
+  }
+
+  /** Whether enough of what has come was read. */
+  get #worth(): boolean {
+    return WORTH * this.#served >= this.#came;
   }
 
   /** Whether somebody has read on to the end of a page just now, and would go on behind it. */
@@ -205,6 +225,12 @@ export class Copies {
     const { mark } = sheet;
     reader.note(mark);
     return this.values.copy(mark.kind, key, sheet.value);
+  }
+
+  /** What was asked of the core is read again without a look at where it is kept. */
+  #ready({ key, value, mark, reader }: Told): void {
+    reader.told(mark);
+    this.ready.put(key, this.values.copy(mark.kind, key, value), mark, reader);
   }
 
   #empty(): Shelf {

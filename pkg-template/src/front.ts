@@ -65,9 +65,17 @@ export class Account implements Noting {
     this.#front.owe(this);
   }
 
-  #learn({ origin, sequence }: Mark): void {
+  cover(state: number): void {
+    this.covered = this.#open ? state : ~state;
+  }
+
+  told({ origin, sequence }: Mark): void {
     this.known[origin] = Math.max(this.known[origin] ?? 0, sequence);
-    this.#untold.add(origin);
+  }
+
+  #learn(mark: Mark): void {
+    this.told(mark);
+    this.#untold.add(mark.origin);
   }
 
   /** Tells the core. The log is empty. */
@@ -228,11 +236,12 @@ export class Front {
   }
 
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
-  keep(copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
+  keep(reader: Account, copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
+    const told = { key, value: value as string, mark: new Mark(kind, origin, sequence), reader };
     // What has come with it begins with it.
-    if (text !== undefined && numbers !== undefined) copies.add(key, text, numbers);
-    else copies.keep(key, value as string, new Mark(kind, origin, sequence));
+    if (text !== undefined && numbers !== undefined) copies.add(told, text, numbers);
+    else copies.keep(told);
   }
 
   /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */

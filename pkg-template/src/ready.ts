@@ -14,11 +14,13 @@ export const NOTHING: Readonly<Record<string, unknown>> = none();
 /** Whoever reads, and what he has read of each origin. */
 export interface Reader {
   /** At which state of what is ready he had read all of its writes; the complement of it where the next read is to be noted. */
-  covered: number;
+  readonly covered: number;
   /** An origin of which he had not read all when that was looked at last. */
   lacks: number;
   /** The greatest sequence that he has read of each origin. */
   readonly known: readonly number[];
+  /** He has read all writes of a state. */
+  cover(state: number): void;
 }
 
 export class Ready {
@@ -59,7 +61,7 @@ export class Ready {
       this.#turn();
     }
     // He knows this write, so whoever knew all the others knows all.
-    if (covered || this.#covers(reader)) reader.covered = this.#state;
+    if (covered || this.#covers(reader)) reader.cover(this.#state);
     if (copy instanceof Json) return (this.#others[key] ??= copy);
     // One is there where another session has read it since: nobody tells both apart, or it is the same.
     if (this.plains[key] === undefined) this.plains[key] = copy;

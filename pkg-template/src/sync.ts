@@ -119,7 +119,7 @@ export class SyncHandle<M> implements SyncSession<M> {
       (seen) => {
         // Before anything follows: that may take back what this call has allowed, and forget again what it has told.
         epoch = handle.epoch;
-        if (seen !== undefined && !handle.stating) front.keep(handle.copies, name, seen);
+        if (seen !== undefined && !handle.stating) front.keep(handle.account, handle.copies, name, seen);
       },
     );
     handle.allowed(at);

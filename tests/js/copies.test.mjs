@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { openReplica } from 'edge-session';
 import { collect } from './garbage.mjs';
 import { steps, uncounted } from './steps.mjs';
-import { numbers, open, openAll, pull, SECRET, warm } from './support.mjs';
+import { mocked, numbers, open, openAll, pull, SECRET, warm } from './support.mjs';
 
 const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
 const buffers = () => {
@@ -157,6 +157,37 @@ test('what one has read and another reads after him is in the token of each, how
   for (const reader of [ann, bob]) for (let times = 0; times < 2; times += 1) assert.equal(reader.sync.get('key 5 of 0'), 'new');
   const { [rome.id]: written } = paris.inspect().vectors.default;
   for (const reader of [ann, bob]) assert.equal(reader.inspect().reads[rome.id], written);
+});
+
+test('what the core was asked for here and there is ready when it is read again', { skip: uncounted }, async (t) => {
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+  const ann = warm(tokyo);
+  for (let n = 0; n < 20_000; n += 1) ann.sync.set(`key ${n}`, n);
+  await pull(paris, tokyo);
+  const bob = paris.session();
+  const read = () => steps(() => {
+    for (let n = 0; n < 2_000; n += 1) assert.equal(bob.sync.get(`key ${(n * 7_919) % 20_000}`), (n * 7_919) % 20_000);
+  });
+  const [first, again] = [read(), read()];
+  assert(20 * again < first, `${first} and ${again} steps`);
+});
+
+test('a walk is seen after however many reads here and there, wherever it begins', async (t) => {
+  for (const [first, value] of [[0, 'value'], [1, 'value'], [0, { n: 1 }]]) {
+    const [tokyo, paris] = await openAll(t, ['tokyo', 'paris']);
+    const ann = warm(tokyo);
+    const [count, key] = [60_000, (n) => `key ${String(n).padStart(5, '0')}`];
+    for (let n = 0; n < count; n += 1) ann.sync.set(key(n), value);
+    await pull(paris, tokyo);
+    const bob = paris.session();
+    for (let n = 0; n < 2_000; n += 1) bob.sync.get(key((n * 7_919) % count));
+    const asked = mocked(t, Date, 'now');
+    for (let n = first; n < count; n += 1) assert.deepEqual(bob.sync.get(key(n)), value);
+    // The clock is looked at with each question to the core; and by reads, once for many.
+    const looks = asked.mock.callCount() - count / 64;
+    asked.mock.restore();
+    assert(looks < 5_000, `the core was asked ${looks} times for ${count} keys`);
+  }
 });
 
 test('whoever walks on is shown what another has written meanwhile, few or many at once', async (t) => {
