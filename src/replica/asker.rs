@@ -37,9 +37,10 @@ impl Asker {
         self.session == Some(*session) || (user.is_some() && self.user.as_deref() == user)
     }
 
-    pub(super) fn sees_query(&self, roles: &Held<'_>, query: &QueryPlan) -> bool {
+    /// A query is of the space in which it began, wherever its session is by now.
+    pub(super) fn sees_query(&self, right: Right, roles: &Held<'_>, query: &QueryPlan) -> bool {
         let own = self.owns(&query.session, query.user.as_deref());
-        self.actor().may(Right::ShowQueries, roles, &query.space, own)
+        self.actor().may(right, roles, &query.space, own)
     }
 
     pub(super) fn sees(&self, right: Right, roles: &Held<'_>, session: &SessionInfo) -> bool {

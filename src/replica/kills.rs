@@ -115,12 +115,15 @@ impl Replica {
                     Some(known.ok_or_else(none)?)
                 }
             };
-            if let Some((target, _)) = of.and_then(|id| self.find_session(&id))
-                && !asker.sees(Right::KillQuery, &self.roles(), &target)
-            {
+            let here = self.service.queries.get(plan).filter(|query| of.is_none_or(|of| query.session == of));
+            let permitted = match (here, of.and_then(|id| self.find_session(&id))) {
+                (Some(query), _) => asker.sees_query(Right::KillQuery, &self.roles(), query),
+                (None, Some((target, _))) => asker.sees(Right::KillQuery, &self.roles(), &target),
+                (None, None) => true,
+            };
+            if !permitted {
                 return Err(denied(Right::KillQuery));
             }
-            let here = self.service.queries.get(plan).filter(|query| of.is_none_or(|of| query.session == of));
             // One that was told of by its home, which is to stop it.
             let row = of.and_then(|id| self.store.roster().get(&id)).filter(|row| row.home != self.id);
             let there = row.is_some_and(|row| row.running.iter().any(|query| query.plan == plan));

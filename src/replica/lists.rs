@@ -141,7 +141,7 @@ impl Replica {
         let roles = self.roles();
         let here = self.service.queries.running().map(|query| (query.clone(), self.id, 0));
         let all = here.chain(self.queries_elsewhere().filter(|_| !local));
-        all.filter(|(query, ..)| asker.sees_query(&roles, query)).collect()
+        all.filter(|(query, ..)| asker.sees_query(Right::ShowQueries, &roles, query)).collect()
     }
 
     /// The queries that a session may see, or the host without one: those that run in the fleet, each with its home and the age
@@ -159,7 +159,7 @@ impl Replica {
             return Ok(self.queries_seen(&asker, false));
         }
         let roles = self.roles();
-        let over = self.service.queries.history().filter(|query| asker.sees_query(&roles, query));
+        let over = self.service.queries.history().filter(|query| asker.sees_query(Right::ShowQueries, &roles, query));
         Ok(over.map(|query| (query.clone(), self.id, 0)).collect())
     }
 

@@ -252,6 +252,53 @@ fn a_pipe_kills_what_it_has_chosen_or_nothing() {
 }
 
 #[test]
+fn a_query_is_of_the_space_in_which_it_began_wherever_its_session_is_by_now() {
+    let mut world = world("Admin");
+    run(&mut world.host, None, "CREATE USER boss; GRANT ADMIN ON blog TO boss; GRANT DBA ON blog TO dba").unwrap();
+    let (theirs, boss) = (world.theirs, session(&mut world.host, "boss", "blog"));
+    run(&mut world.host, theirs, "USE blog").unwrap();
+    let seen = |world: &World, by| world.host.replica.queries_of(Some(by), false).unwrap().len();
+    let kill = format!("KILL QUERY (SESSION = '{}', PLAN = 1)", world.id(theirs));
+    // Who may not see it may not kill it either.
+    assert_eq!(seen(&world, boss), 1, "the one of the writer in the blog");
+    assert_eq!(run(&mut world.host, boss, &kill).unwrap_err().code(), ErrorCode::PermissionDenied);
+    assert_eq!(seen(&world, world.mine), 1);
+    run(&mut world.host, world.mine, &kill).unwrap();
+    assert_eq!(seen(&world, world.mine), 0);
+}
+
+#[test]
+fn a_plan_without_a_session_is_one_of_the_own_session_whoever_asks() {
+    for role in ["God", "Admin", "User"] {
+        let mut world = world(role);
+        let (mine, theirs) = (world.mine, world.theirs);
+        assert_eq!(
+            run(&mut world.host, mine, "KILL QUERY (PLAN = 1)").unwrap_err().code(),
+            ErrorCode::QueryNotFound,
+            "{role}"
+        );
+        assert_eq!(world.host.replica.service().1.running().count(), 2);
+        run(&mut world.host, theirs, "KILL QUERY (PLAN = 1)").unwrap();
+        assert_eq!(world.host.replica.service().1.running().count(), 1);
+    }
+}
+
+#[test]
+fn queries_that_have_ended_are_shown_to_whom_they_were_shown_as_they_ran() {
+    for (role, plans) in [("God", &[1, 2][..]), ("Admin", &[1]), ("DBA", &[]), ("User", &[]), ("none", &[])] {
+        let mut world = world(role);
+        for plan in [1, 2] {
+            world.host.replica.end_query(plan, Ok(0), world.host.now).unwrap();
+        }
+        let seen = |by| -> Vec<u64> {
+            world.host.replica.queries_of(by, true).unwrap().iter().map(|(query, ..)| query.plan).collect()
+        };
+        assert_eq!(seen(Some(world.mine)), plans, "{role}");
+        assert_eq!((seen(Some(world.theirs)), seen(None)), (vec![1], vec![1, 2]));
+    }
+}
+
+#[test]
 fn a_sequence_is_checked_before_any_of_it_runs() {
     let mut world = world("God");
     for (text, code) in [
