@@ -119,7 +119,7 @@ export class AdminHandle implements Admin {
 
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
     const { since = 0, user: by } = toFilter(filter);
-    if (typeof since !== 'number') throw invalid('since is a time in milliseconds of the epoch');
+    if (typeof since !== 'number' || Number.isNaN(since)) throw invalid('since is a time in milliseconds of the epoch');
     return this.#see(LOG).sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= since && (by === undefined || by === user));
   }
 

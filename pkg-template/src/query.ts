@@ -14,6 +14,7 @@ import type { Asking } from './roles.js';
 import { toTerms } from './terms.js';
 import type { AbortSignalLike } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
+import { wellFormed } from './value.js';
 import { instantiate } from './wasm/glue.js';
 
 /** The table of a statement. */
@@ -33,9 +34,14 @@ export class Rows implements Table {
   }
 }
 
+/** Throws `ARGUMENT_INVALID` for what is no statement: ill-formed names and passwords would all cross as one. */
+export function toStatement(statement: unknown): void {
+  if (typeof statement !== 'string' || !wellFormed(statement)) throw invalid('a statement is a well-formed string');
+}
+
 /** Runs `work` as a query of a session. */
 export async function track<T>(handle: Handle, statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T> {
-  if (typeof statement !== 'string') throw invalid('a statement is a string');
+  toStatement(statement);
   if (typeof work !== 'function') throw invalid('the work of a query is a function');
   const { timeout, signal } = toTerms(options);
   if (signal?.aborted) throw aborted(signal.reason);
@@ -84,7 +90,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
 
 /** Runs statements of the core's, as a session or as the host itself. */
 export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions, asking?: Asking): Promise<Table> {
-  if (typeof statement !== 'string') throw invalid('a statement is a string');
+  toStatement(statement);
   const { timeout, signal } = toTerms(options);
   const answers: string[] = [];
   for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {

@@ -19,7 +19,7 @@ import type { AbortSignalLike, Link, Transport } from './types/plug.js';
 import type { Events, Inspection, Joining, Replica, ReplicaOptions, Status } from './types/replica.js';
 import type { Admin } from './types/service.js';
 import type { Session, SessionInit, Wait } from './types/session.js';
-import { isBytes } from './value.js';
+import { isBytes, wellFormed } from './value.js';
 
 // A password is looked at slowly, and after those that came before.
 const LOGIN_MS = 10_000;
@@ -60,7 +60,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
-    if (typeof user !== 'string' || typeof password !== 'string') throw invalid('user and password are strings');
+    if (![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings');
     const raw = toInit({ ...optionsOf(init), token: undefined, user: undefined });
     const { execute } = this.#hooks;
     const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;

@@ -13,7 +13,7 @@ import { optionsOf } from './form.js';
 import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
-import { Rows, run, toTable, track } from './query.js';
+import { Rows, run, toStatement, toTable, track } from './query.js';
 import { operatorOf } from './operator.js';
 import { RemoteHandle } from './remote.js';
 import { SyncHandle } from './sync.js';
@@ -180,7 +180,7 @@ export class SessionHandle<M> implements Session<M> {
     return this.#handle.state(async () => {
       const token = callerOf(driver, raw);
       if (token === undefined) return run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
-      if (typeof statement !== 'string') throw invalid('a statement is a string');
+      toStatement(statement);
       const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
       this.merge(ran.token);
       return new Rows(ran.table);

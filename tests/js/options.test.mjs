@@ -103,7 +103,15 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     () => admin.log({ since: 'today' }),
     // Else it would kill that one too.
     () => admin.killSessions({ user: 'bob', except: 7 }),
+    () => admin.log({ since: NaN }),
     () => admin.createUser('eve', ''),
+    // Lone surrogates would all cross as one character: two names, or two passwords, as one.
+    () => admin.createUser('\ud800', 'password'),
+    () => admin.createUser('eve', '\ud800'),
+    () => replica.login('\ud800', 'password'),
+    () => replica.login('eve', '\udc00'),
+    () => session.run('SHOW GRANTS -- \ud800'),
+    () => session.track('\ud800', () => 1),
     () => webSocket('ws://localhost', { protocols: 'chat' }),
     () => webSocket('ws://localhost', { protocols: [7] }),
     () => http('http://localhost', { every: 0 }),
@@ -111,6 +119,8 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     () => withToken(fetch, session, { header: 7 }),
     // A text would let in whatever is a part of it.
     () => withToken(fetch, session, { origins: 'https://shop.example.com' }),
+    // These are the origins of no request: nobody would be sent the token, and nobody told so.
+    ...['https://shop.example.com/', 'https://shop.example.com/api', 'HTTPS://shop.example.com', 'shop.example.com', '*'].map((origin) => () => withToken(fetch, session, { origins: [origin] })),
     () => readToken('request'),
     () => readToken(new Headers(), { cookie: 7 }),
     () => writeToken({}, '~'),

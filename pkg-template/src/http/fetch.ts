@@ -18,8 +18,8 @@ export interface WithTokenOptions {
   /** The header; `'Edge-Session'` unless said otherwise. */
   header?: string | undefined;
   /**
-   * The origins that get the token; requests to others pass unchanged. Unless said otherwise the page's own origin in a
-   * browser, and every origin elsewhere.
+   * The origins that get the token, such as `'https://shop.example.com'`; requests to others pass unchanged. Unless said otherwise
+   * the page's own origin in a browser, and every origin elsewhere.
    */
   origins?: readonly string[] | undefined;
 }
@@ -49,6 +49,7 @@ export function withToken<F extends FetchShape = PlatformFetch>(fetch?: F, sessi
   toName(header, 'header');
   // A text would be looked for an origin in, and hold parts of others.
   textsOrNothing(origins, 'origins');
+  if (!(origins ?? []).every(isOrigin)) throw invalid("origins are written as 'https://shop.example.com': no path, no slash at the end");
   const pouch = session === undefined ? new Pouch() : ofSession(session);
   const carrying = async (input: any, init?: any) => {
     // Looked up when it is used: called as a method of anything else, a browser's own refuses.
@@ -83,6 +84,15 @@ function ofSession(session: Session<any>): Pick<Pouch, 'take' | 'put'> {
       }
     },
   };
+}
+
+/** Whether a text is the origin of an address: another would be that of none, and nobody be sent the token. */
+function isOrigin(text: string): boolean {
+  try {
+    return new (web().URL)(text).origin === text;
+  } catch {
+    return false;
+  }
 }
 
 function isOurs(input: any, origins: readonly string[] | undefined): boolean {
