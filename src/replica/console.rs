@@ -351,8 +351,10 @@ impl Replica {
     }
 
     fn manage_spaces(&self, asker: &Asker, name: &str) -> Result<(), SessionError> {
-        let reserved = name.starts_with('$');
-        if asker.god && !reserved { Ok(()) } else { Err(denied(Right::ManageSpaces)) }
+        if asker.god && name.starts_with('$') {
+            return Err(reserved());
+        }
+        if asker.god { Ok(()) } else { Err(denied(Right::ManageSpaces)) }
     }
 
     fn set_space(&mut self, name: &str, over: bool) -> Result<(), SessionError> {
@@ -391,6 +393,11 @@ impl Replica {
         asker.space = found;
         Ok(())
     }
+}
+
+/// The refusal of a space of the fleet's own.
+pub(super) fn reserved() -> SessionError {
+    SessionError::new(ErrorCode::PermissionDenied, "no session uses a space whose name begins with $")
 }
 
 /// The refusal of what does not exist.

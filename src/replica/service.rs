@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
+use super::console::reserved;
 use super::fleet::Fleet;
 use super::session::SessionState;
 use super::sessions::unknown;
@@ -141,10 +142,7 @@ impl Replica {
     /// Takes a session in that has just been opened.
     pub(super) fn enter(&mut self, state: &SessionState, address: Option<&str>) -> Result<(), SessionError> {
         if state.space.name().starts_with('$') {
-            return Err(SessionError::new(
-                ErrorCode::PermissionDenied,
-                "no session uses a space whose name begins with $",
-            ));
+            return Err(reserved());
         }
         // A token's session was judged when its token was opened.
         if state.token.claims().is_none() {

@@ -312,6 +312,17 @@ fn a_sequence_is_checked_before_any_of_it_runs() {
 }
 
 #[test]
+fn who_is_god_is_told_that_nobody_makes_a_space_of_the_fleets_own() {
+    let mut world = world("God");
+    let session = world.mine;
+    for text in ["CREATE SPACE `$mine`", "DROP SPACE `$system`", "DROP SPACE IF EXISTS `$none`"] {
+        let refused = run(&mut world.host, session, text).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::PermissionDenied, "{text}");
+        assert!(refused.cause().contains("begins with $"), "{text}: {}", refused.cause());
+    }
+}
+
+#[test]
 fn pipes_choose_order_and_bound_rows() {
     let mut world = world("God");
     let mut shown = |text: &str| column(&run(&mut world.host, None, text).unwrap(), "u");

@@ -138,6 +138,9 @@ fn an_error_names_the_place_and_what_would_have_done_there() {
     // JavaScript counts in UTF-16 code units.
     assert_eq!(refused("KILL SESSION '🦀' '"), (18, vec![";", "the end"]));
     assert_eq!(refused("CREATE USER ann WITH PASSWORD 'secret"), (30, vec!["a string"]));
+    // What stands there is named, not what might have stood before it.
+    assert_eq!(refused("SHOW USERS | LIMIT -1"), (21, vec!["a number that is not negative"]));
+    assert_eq!(refused("SHOW USERS | LIMIT 1.5"), (19, vec!["an integer"]));
     let (at, expected) = refused("");
     assert_eq!((at, expected.first()), (0, Some(&";")));
 }

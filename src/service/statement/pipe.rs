@@ -5,8 +5,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use winnow::error::EmptyError;
-
 use super::words::{Input, Parsed, column, first, maybe, miss, name, number, sign, term, word, words};
 use super::{Comparison, Item, Predicate, Stage, Term};
 
@@ -53,10 +51,8 @@ fn order(input: &mut Input<'_>) -> Parsed<Stage> {
 
 fn limit(input: &mut Input<'_>) -> Parsed<Stage> {
     word(input, "LIMIT")?;
-    match u64::try_from(number(input)?) {
-        Ok(limit) => Ok(Stage::Limit(limit)),
-        Err(_) => Err(EmptyError),
-    }
+    let limit = number(input)?;
+    u64::try_from(limit).map(Stage::Limit).or_else(|_| miss(input, "a number that is not negative"))
 }
 
 fn kill_session_stage(input: &mut Input<'_>) -> Parsed<Stage> {
