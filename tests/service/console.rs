@@ -397,6 +397,23 @@ fn without_accounts_everybody_is_a_user_and_nobody_sees_others() {
 }
 
 #[test]
+fn who_has_no_account_owns_no_session_but_the_own() {
+    let mut host = Host::new(edge("fra1"));
+    let (mine, theirs) = (host.session(), host.session());
+    let plan = host.replica.begin_query(theirs, "work", PLAIN, host.now).unwrap().0;
+    let id = |host: &Host, session| host.replica.session(session).unwrap().id.to_string();
+    let (own, other) = (id(&host, mine), id(&host, theirs));
+    assert_eq!(column(&run(&mut host, mine, "SHOW SESSIONS").unwrap(), "SessionId"), [own]);
+    for text in [
+        format!("SHOW SESSION '{other}'"),
+        format!("KILL SESSION '{other}'"),
+        format!("KILL QUERY (SESSION = '{other}', PLAN = {plan})"),
+    ] {
+        assert_eq!(run(&mut host, mine, &text).unwrap_err().code(), ErrorCode::PermissionDenied, "{text}");
+    }
+}
+
+#[test]
 fn what_has_changed_the_fleet_is_in_everybodys_log_and_survives_its_replica() {
     let (mut fra, mut nrt) = (Host::new(stored(edge("fra1"))), Host::new(edge("nrt1")));
     fra.prompt = true;

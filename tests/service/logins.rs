@@ -255,3 +255,29 @@ fn a_lock_is_not_forgotten_because_others_were_guessed() {
     assert!(ann.contains("too often"), "{ann}");
     assert_eq!(words(login(&mut fra, "a stranger", false)), ann, "whether there is such an account is not to be seen");
 }
+
+#[test]
+fn to_change_a_password_is_to_guess_one_and_a_lock_holds_for_it() {
+    let (mut fra, mut nrt) = fleet();
+    let ann = login(&mut fra, "ann", true).unwrap();
+    let change = |fra: &mut Host, right: &str| {
+        let changed = run_with(fra, Some(ann), "CHANGE PASSWORD ann FROM 'a' TO 'b'", &[right, "h3"]);
+        changed.map_err(|error| (error.code(), error.cause().to_string()))
+    };
+    let wrong = Err((ErrorCode::BadCredentials, "wrong user or password".to_string()));
+    // Locked by what was guessed elsewhere: the right password is as good as a wrong one.
+    guess(&mut nrt, FAILURES_MAX);
+    sync(&mut fra, &mut nrt);
+    assert_eq!(change(&mut fra, "true"), wrong);
+    fra.at(fra.now + LOCK_MS);
+    // Locked by what was guessed here, by whichever door.
+    for _ in 0..FAILURES_MAX - 1 {
+        assert_eq!(change(&mut fra, "false"), wrong);
+    }
+    let (code, cause) = change(&mut fra, "true").unwrap_err();
+    assert_eq!(code, ErrorCode::BadCredentials);
+    assert!(cause.contains("60000 ms"), "{cause}");
+    assert!(words(login(&mut fra, "ann", true)).contains("60000 ms"));
+    fra.at(fra.now + LOCK_MS);
+    assert_eq!(fra.replica.login_hash("ann", fra.now), Ok(Some("h1".into())), "it is what it was");
+}

@@ -3,6 +3,7 @@
 use super::*;
 use edge_session::error::Details;
 use edge_session::io::{Answer, WaitId};
+use edge_session::session::token::SessionToken;
 use edge_session::sync::message::{Call, Reply};
 
 const RUN: &str = "run";
@@ -324,4 +325,16 @@ pub(super) fn who_comes_by_request_may_log_in_and_is_answered_alone() {
     assert_eq!(world.carries_out(), 1);
     assert_eq!(replies(&asks(&mut world, &bob))[0].code, "PERMISSION_DENIED");
     assert_eq!(replies(&asks(&mut world, &ann))[0].text, r#"login ["ann","secret"]"#);
+}
+
+#[test]
+fn a_call_of_a_session_that_is_over_is_not_handed_to_the_host() {
+    let mut world = World::new();
+    let token = world.token();
+    let session = SessionToken::open_unverified(&token).unwrap().claims().unwrap().session;
+    let now = world.net.now;
+    world.net.with(EDGE, |edge| edge.replica.kill_session(None, &session, None, now)).unwrap();
+    let wait = world.calls("[1]", &token, 5_000);
+    world.net.run(100);
+    assert_eq!((world.carries_out(), world.ended(wait)), (0, Some(Err(ErrorCode::SessionKilled))));
 }
