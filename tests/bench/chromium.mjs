@@ -65,6 +65,23 @@ const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-emb
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, chromiumSandbox: false, args: ['--js-flags=--expose-gc'] });
 
+const system = await browser.newBrowserCDPSession();
+/** Milliseconds of processors that all pages together have taken. */
+async function taken() {
+  const { processInfo } = await system.send('SystemInfo.getProcessInfo');
+  return processInfo.filter(({ type }) => type === 'renderer').reduce((sum, { cpuTime }) => sum + cpuTime * 1_000, 0);
+}
+
+/** Waits until the pages rest, for a few seconds at most: none is timed beside what clears away after another. */
+async function rest() {
+  for (let [turn, before] = [0, await taken()]; turn < 50; turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = await taken();
+    if (now - before < 5) return;
+    before = now;
+  }
+}
+
 async function start(...part) {
   const page = await browser.newPage();
   page.on('pageerror', (error) => console.error(error));
@@ -82,7 +99,11 @@ async function start(...part) {
     await close();
     throw error;
   }
-  return { run: (warming) => page.evaluate((how) => globalThis.round(how), warming), close };
+  const run = async (warming) => {
+    await rest();
+    return page.evaluate((how) => globalThis.round(how), warming);
+  };
+  return { run, close };
 }
 
 try {
