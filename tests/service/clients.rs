@@ -10,6 +10,7 @@ use edge_session::session::token::SessionToken;
 use edge_session::store::delta::{Delta, Listed};
 use edge_session::store::entry::{Content, DataEntry};
 use edge_session::store::fence::Fence;
+use edge_session::store::roster::{Row, Running};
 use edge_session::sync::gate::Right;
 use edge_session::sync::message::{Frame, Message, Slice};
 use edge_session::time::Hlc;
@@ -131,6 +132,45 @@ pub(super) fn no_byte_of_the_fleets_records_reaches_a_client_whoever_it_is() {
             assert!(!told, "{message:?}");
         }
         assert_eq!(holds(&heard, b"a value of the shop"), user != "eve", "{user}");
+    }
+}
+
+#[test]
+fn no_client_tells_of_sessions_nor_stops_what_they_run_whoever_it_is() {
+    for user in ["ann", "eve", "root"] {
+        let mut client = Client::join(user);
+        let home = client.secret.id("liar").unwrap();
+        let victim = client.edge.session();
+        let now = client.edge.now;
+        let (plan, _) = client.edge.replica.begin_query(victim, "work", PLAIN, now).unwrap();
+        let victim = client.edge.replica.session(victim).unwrap().id;
+        let listed = client.edge.replica.sessions_of(None).unwrap();
+        let stop = Running { plan, started: now, statement: "work".into(), stop: true };
+        let row = |home, running| Row {
+            home,
+            user: Some("root".into()),
+            client: None,
+            address: None,
+            space: shop(),
+            active: now + 1_000,
+            expires: now + 60_000,
+            queries: 1,
+            running,
+            told: now + 1_000,
+        };
+        // A session that there is not; the order to stop what another runs; and that another is somewhere else now.
+        let own = client.edge.id();
+        let rows = [
+            (SessionId::new(now, [7; 10]), row(home, vec![])),
+            (victim, row(own, vec![stop])),
+            (victim, row(home, vec![])),
+        ];
+        for (told, row) in rows.into_iter().enumerate() {
+            client.says(vec![Message::Roster { told: told as u64 + 1, heard: 0, rows: vec![row] }]);
+        }
+        assert_eq!(client.edge.replica.sessions_of(None).unwrap(), listed, "{user}");
+        assert_eq!(client.edge.replica.service().1.running().count(), 1, "{user}");
+        assert!(client.edge.aborted.is_empty());
     }
 }
 

@@ -166,6 +166,37 @@ pub(super) fn values_keys_and_batches_beyond_the_limits() {
     };
     let (code, dots) = told(batch);
     assert_eq!((code.as_str(), dots.len()), ("QUOTA_EXCEEDED", 1));
+    let long = |world: &World, liar: &Liar| {
+        let value = "v".repeat(1 << 20);
+        let keys = (0..9).map(|n| (format!("k{n}").into(), vec![Listed::Entry(liar.entry(1, &value))].into()));
+        liar.delta(world, &[(liar.id, 1)], keys.collect())
+    };
+    let (code, dots) = told(long);
+    assert_eq!((code.as_str(), dots.len()), ("QUOTA_EXCEEDED", 1));
+}
+
+#[test]
+fn what_it_says_that_it_holds_is_believed_as_far_as_there_is_something_to_hold() {
+    let mut world = World::new();
+    let token = token(&mut world.net.hosts[EDGE], "eve", None);
+    let liar = Liar::join(&mut world, &pass(&token));
+    let made_up = (0..1_000u16).map(|n| ([n.to_be_bytes(); 5].concat().try_into().unwrap(), u64::from(n) + 1));
+    let mut vector: VersionVector =
+        made_up.map(|(random, sequence)| (ReplicaId::new("none", random).unwrap(), sequence)).collect();
+    vector.advance(Dot::new(honest(&world), 1 << 40));
+    let held = world.edge().vector();
+    for said in [
+        Message::hello(vec![(default(), vector.clone())], false),
+        Message::Ack { space: default(), vector: vector.clone() },
+        Message::Behind { space: default(), vector: vector.clone() },
+    ] {
+        liar.says(&mut world, vec![said]);
+        let peer = world.edge().replica.peers().find(|peer| peer.link == liar.link).unwrap();
+        for (_, known) in peer.holds {
+            assert!(held.dominates(&known), "{known}");
+        }
+    }
+    world.goes_on();
 }
 
 #[test]
