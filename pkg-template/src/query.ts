@@ -12,7 +12,7 @@ import type { Handle } from './handle.js';
 import { platform } from './platform.js';
 import type { Asking } from './roles.js';
 import { toTerms } from './terms.js';
-import type { AbortSignalLike } from './types/plug.js';
+import type { AbortSignalLike, PlatformSignal } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
 import { wellFormed } from './value.js';
 import { instantiate } from './wasm/glue.js';
@@ -72,7 +72,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
   );
   signal?.addEventListener('abort', cancel);
   try {
-    const context: QueryContext = { planId, signal: control.signal, deadline: until < 0 ? null : until };
+    const context: QueryContext = { planId, signal: control.signal as PlatformSignal, deadline: until < 0 ? null : until };
     // The work begins at once, unless it was stopped already, and may throw at once.
     const begun = () => new Promise<T>((resolve) => resolve(work(context)));
     const result = await (control.signal.aborted ? stopped : Promise.race([stopped, begun()]));

@@ -14,6 +14,12 @@ export interface AbortSignalLike {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+/**
+ * The platform's `AbortSignal`, by the types that the compiler knows, for `fetch` and the like. It is found as what a request has:
+ * classes, as `AbortSignal` is one in the types of Cloudflare's workers, are no properties of `globalThis`.
+ */
+export type PlatformSignal = typeof globalThis extends { Request: { prototype: { readonly signal: infer S extends AbortSignalLike } } } ? S : AbortSignalLike;
+
 /** The part of `ReadableStream<Uint8Array>` that is used here. */
 export interface ByteReadable {
   getReader(): {

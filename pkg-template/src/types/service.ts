@@ -3,7 +3,7 @@
  */
 import type { ErrorCode } from '../errors.js';
 import type { Duration } from './data.js';
-import type { AbortSignalLike } from './plug.js';
+import type { AbortSignalLike, PlatformSignal } from './plug.js';
 import type { Session } from './session.js';
 
 /** What a user is in a space; the order is that of power. */
@@ -24,8 +24,8 @@ export interface Table {
 export interface QueryContext {
   /** The query's number at this replica, for `KILL QUERY`. */
   readonly planId: number;
-  /** Aborts when the query is killed, its deadline passes, its session ends, or the replica closes: stop then. */
-  readonly signal: AbortSignalLike;
+  /** Aborts when the query is killed, its deadline passes, its session ends, or the replica closes: stop then, or hand it on. */
+  readonly signal: PlatformSignal;
   /** When it must have ended, in milliseconds of the epoch; `null`: whenever. */
   readonly deadline: number | null;
 }
