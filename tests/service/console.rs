@@ -209,6 +209,8 @@ fn data_is_read_and_written_as_the_role_allows_and_a_change_of_role_acts_on_the_
     assert_eq!(world.host.get(session, "k", PLAIN), Ok(Some("v".into())));
     let watch = world.host.replica.watch(session, Scope::Prefix(String::new()), PLAIN, world.host.now).unwrap();
     run(&mut world.host, None, "REVOKE GUEST ON shop FROM me").unwrap();
+    let again = world.host.replica.watch(session, Scope::Prefix(String::new()), PLAIN, world.host.now);
+    assert_eq!(again.unwrap_err().code(), ErrorCode::PermissionDenied);
     assert_eq!(world.host.replica.peek(session, "k", world.host.now).unwrap_err().code(), ErrorCode::PermissionDenied);
     assert_eq!(world.host.next(watch).unwrap_err().code(), ErrorCode::PermissionDenied);
     run(&mut world.host, None, "DROP SPACE shop").unwrap();

@@ -167,6 +167,27 @@ pub(super) fn an_account_that_was_created_twice_is_nobodys_until_god_decides() {
 }
 
 #[test]
+fn an_account_of_which_another_replica_knows_an_older_one_is_nobodys_from_then_on() {
+    let (mut fra, mut nrt) = pair();
+    run_with(&mut nrt, None, "CREATE USER eve WITH PASSWORD 'b'", &["two"]).unwrap();
+    fra.at(fra.now + 10);
+    run_with(&mut fra, None, "CREATE USER eve WITH PASSWORD 'a'; GRANT USER ON shop TO eve", &["one"]).unwrap();
+    fra.at(fra.now + 10);
+    let eve = SessionInit { user: Some("eve".into()), space: Space::first("shop").ok(), ..SessionInit::default() };
+    let session = fra.open(eve);
+    fra.set(session, "k", "v");
+    // A login that began before compares its password with the hash of the one that wins.
+    assert_eq!(fra.replica.login_hash("eve", fra.now), Ok(Some("one".into())));
+    sync(&mut fra, &mut nrt);
+    assert_eq!(roles(&mut fra), ["ann DBA"]);
+    assert_eq!(fra.get(session, "k", PLAIN).unwrap_err().code(), ErrorCode::PermissionDenied);
+    let login = |host: &mut Host, user| host.replica.login(user, true, SessionInit::default(), host.now);
+    assert_eq!(login(&mut fra, "eve").unwrap_err().code(), ErrorCode::BadCredentials);
+    // Nor is there a password that is the right one where there is none.
+    assert_eq!(login(&mut fra, "bob").unwrap_err().code(), ErrorCode::BadCredentials);
+}
+
+#[test]
 fn a_space_that_was_dropped_and_created_again_is_another() {
     let (mut fra, mut nrt) = pair();
     let init = ann(&mut fra);
