@@ -194,9 +194,9 @@ impl SessionConsistentStore {
         self.spaces.entry(space.clone()).or_insert_with(|| SpaceState::new(seed))
     }
 
-    /// To be called before keys of a space are looked for that may be many.
-    pub(crate) fn place_all(&mut self, space: &Space) {
-        self.spaces.get_mut(space).into_iter().for_each(SpaceState::place_all);
+    /// To be called before a key of a space is looked for; see [`table::Table::before_look`].
+    pub(crate) fn before_look(&mut self, space: &Space) {
+        self.spaces.get_mut(space).into_iter().for_each(SpaceState::before_look);
     }
 
     /// Every space that this replica holds something of, in the order of their names.

@@ -112,7 +112,7 @@ impl Replica {
     ) -> Result<Glance, SessionError> {
         self.front.on = true;
         if let Some(state) = self.sessions.get(&session) {
-            self.store.place_all(&state.space);
+            self.store.before_look(&state.space);
         }
         let begun = self.begin(session, Operation::Get(key.clone()), Terms { sync: true, ..terms }, now)?;
         let Progress::Done(Answer::Item(item)) = begun else { return Ok(Glance { item: None, keep: None }) };

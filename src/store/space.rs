@@ -187,9 +187,9 @@ impl SpaceState {
         self.retired.entry(replica).or_insert(last);
     }
 
-    /// To be called before keys are looked for that may be many; see [`Table::place_all`].
-    pub(crate) fn place_all(&mut self) {
-        self.table.place_all();
+    /// To be called before a key is looked for; see [`Table::before_look`].
+    pub(crate) fn before_look(&mut self) {
+        self.table.before_look();
     }
 
     /// The hashes of keys that are about to be written.
@@ -264,7 +264,7 @@ impl SpaceState {
             return Ok(self.fill(delta));
         }
         let Delta { from, to, keys, .. } = delta;
-        self.place_all();
+        self.table.place_all();
         let came = keys.came_as_text();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();

@@ -27,12 +27,15 @@ const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vacancy(Place);
 
+/// To find a key among many that ascend, in memory that no cache holds, takes as long as to hash some hundred of them.
+const SOUGHT: usize = 256;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     seed: u64,
     slots: Slots,
-    /// Of what came at once nothing is here until somebody writes or reads: whoever loads and passes on may look for no key at all.
+    /// Of what came at once nothing is here until somebody writes, or has looked for many: whoever loads and passes on may look for no key at all.
     places: Places,
     order: Order,
     len: usize,
@@ -42,6 +45,8 @@ pub(crate) struct Table {
     next: usize,
     /// How many of the slots of the last block came with texts of their own.
     lone: usize,
+    /// For how many keys somebody has looked while none has a place.
+    sought: usize,
 }
 
 impl Table {
@@ -115,6 +120,17 @@ impl Table {
     #[inline(always)]
     const fn is_placed(&self) -> bool {
         self.places.len() == self.slots.len()
+    }
+
+    /// To be called before somebody looks for a key, and maybe for many others later: gives every slot a place once it is worth that.
+    #[inline(never)]
+    pub(crate) fn before_look(&mut self) {
+        if !self.is_placed() {
+            self.sought += 1;
+            if self.sought * SOUGHT > self.slots.len() {
+                self.place_all();
+            }
+        }
     }
 
     /// Gives every slot a place: to be called before keys are looked for that may be many.
@@ -474,6 +490,8 @@ mod tests {
         let mut table = super::Table::new(7);
         table.adopt(all.with_entries(), &mut super::Index::default());
         assert!(!table.is_placed());
+        (0..2).for_each(|_| table.before_look());
+        assert!(!table.is_placed(), "to find two of six hundred costs less than to hash all");
         assert!((0..600).all(|n| found(&table, n) == Some(key(n).into_bytes())) && found(&table, 600).is_none());
         for n in (600..900).rev() {
             let (new, Some(set)) = (Key::from(key(n)), table.live(&key(0)).cloned()) else { panic!("it was found") };
@@ -482,6 +500,14 @@ mod tests {
         }
         assert!((0..900).all(|n| found(&table, n) == Some(key(n).into_bytes())) && found(&table, 900).is_none());
         assert!(table.is_placed());
+        let mut looked = super::Table::new(7);
+        let Some(delta) = told(&pair, 0, 1, &(0..600).map(|n| (key(n), 1, "one".into())).collect::<Vec<_>>()) else {
+            panic!("no delta")
+        };
+        looked.adopt(delta.keys.with_entries(), &mut super::Index::default());
+        (0..3).for_each(|_| looked.before_look());
+        assert!(looked.is_placed());
+        assert!((0..600).all(|n| found(&looked, n) == Some(key(n).into_bytes())) && found(&looked, 600).is_none());
     }
 
     /// Or who is told of a seed that all tables have would find them.
