@@ -9,7 +9,7 @@ import { type Copy, Json, type Mark } from './copy.js';
 const none = () => Object.create(null) as Record<string, never>;
 
 /** Nothing that is ready. */
-export const NOTHING: Readonly<Record<string, unknown>> = none();
+export const NOTHING: Record<string, never> = none();
 
 /** Whoever reads, and what he has read of each origin. */
 export interface Reader {
@@ -26,7 +26,8 @@ export interface Reader {
 export class Ready {
   /** What is handed out as it is by itself: so nobody has to look what a copy is, which alone would bring it into the cache. */
   plains: Record<string, unknown> = none();
-  #others: Record<string, Json> = none();
+  /** Nothing is looked for among nothing: to find that a key is no name takes an engine as long as to find one. */
+  #others: Record<string, Json> = NOTHING;
   /** The greatest sequence of each origin among the writes of the copies. */
   #top: number[] = [];
   /** Goes up when there may be a write that a reader has not read. From 1 on: 0 is the complement of no state. */
@@ -50,7 +51,7 @@ export class Ready {
 
   /** The copy of a key of which each reader gets his own. */
   json(key: string, reader: Reader): Json | undefined {
-    return reader.covered === this.#state ? this.#others[key] : undefined;
+    return this.#others !== NOTHING && reader.covered === this.#state ? this.#others[key] : undefined;
   }
 
   /** Keeps a copy that a reader has read, of which he has a note; the one that is kept. */
@@ -62,16 +63,19 @@ export class Ready {
     }
     // He knows this write, so whoever knew all the others knows all.
     if (covered || this.#covers(reader)) reader.cover(this.#state);
-    if (copy instanceof Json) return (this.#others[key] ??= copy);
+    if (copy instanceof Json) {
+      if (this.#others === NOTHING) this.#others = none();
+      return (this.#others[key] ??= copy);
+    }
     // One is there where another session has read it since: nobody tells both apart, or it is the same.
-    if (this.plains[key] === undefined) this.plains[key] = copy;
-    return this.plains[key];
+    const held: unknown = this.plains[key];
+    return held === undefined ? (this.plains[key] = copy) : held;
   }
 
   /** The copy of a key, if there is one, is no longer true. */
   delete(key: string): void {
     if (this.plains[key] !== undefined) delete this.plains[key];
-    else if (this.#others[key] !== undefined) delete this.#others[key];
+    else if (this.#others !== NOTHING && this.#others[key] !== undefined) delete this.#others[key];
   }
 
   /**
@@ -94,7 +98,7 @@ export class Ready {
 
   clear(): void {
     this.plains = none();
-    this.#others = none();
+    this.#others = NOTHING;
     this.#top = [];
     this.#turn();
   }

@@ -85,12 +85,14 @@ export class Shelf {
 
   /** The copy at a place, which is of this key, is no longer true. The sheet may be gone then. */
   drop(key: string, place: number): void {
-    const [number, at] = [place >> SHEET_BITS, place & MASK];
-    const sheet = this.#sheets[number];
-    if (sheet === undefined) return;
     this.#dropped(key);
-    sheet.drop(at);
-    if (!sheet.worth) this.remove(number);
+    this.#take(place);
+  }
+
+  #take(place: number): void {
+    const sheet = this.#sheets[place >> SHEET_BITS];
+    sheet?.drop(place & MASK);
+    if (sheet?.worth === false) this.remove(place >> SHEET_BITS);
   }
 
   /** Lets go of a sheet. */
@@ -112,7 +114,9 @@ export class Shelf {
       if (!this.#sheets[other >> SHEET_BITS]?.is(key, other & MASK)) continue;
       // Who has read the one will read the other.
       sheet.seen ||= this.#sheets[other >> SHEET_BITS]?.seen === true;
-      this.drop(key, other);
+      // What has come with an answer says what was true before it came: so what is ready stays true.
+      if (sheet.unasked) this.#take(other);
+      else this.drop(key, other);
       break;
     }
     if (!sheet.has(at)) return;

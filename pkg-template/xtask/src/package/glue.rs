@@ -28,13 +28,19 @@ const BETTER: &[(&str, &str)] = &[
     // decoder's time, which looks at each.
     (
         "    let WASM_VECTOR_LEN = 0;\n",
-        "    let WASM_VECTOR_LEN = 0;\n    let wide = false;\n    const { latin1Slice, ucs2Slice } = globalThis.Buffer?.prototype ?? {};\n    let unitsDecoder;\n    const asciiText = (bytes) => latin1Slice?.call(bytes, 0, bytes.length) ?? decodeText(bytes);\n    const unitsText = (bytes) => ucs2Slice?.call(bytes, 0, bytes.length) ?? (unitsDecoder ??= new TextDecoder('utf-16le', { ignoreBOM: true })).decode(bytes);\n    const Unset = typeof globalThis.Buffer?.allocUnsafeSlow === 'function' ? globalThis.Buffer : undefined;\n",
+        "    let WASM_VECTOR_LEN = 0;\n    let wide = false;\n    const { latin1Slice, ucs2Slice } = globalThis.Buffer?.prototype ?? {};\n    let unitsDecoder;\n    const unitsText = (bytes) => ucs2Slice?.call(bytes, 0, bytes.length) ?? (unitsDecoder ??= new TextDecoder('utf-16le', { ignoreBOM: true })).decode(bytes);\n    const Unset = typeof globalThis.Buffer?.allocUnsafeSlow === 'function' ? globalThis.Buffer : undefined;\n",
     ),
     // What is about to be filled, every byte of it, need not be made zeros first: a seventh of what it takes to write out a store.
     (
         "                const ret = new Uint8Array(arg0 >>> 0);\n                return ret;\n",
         "                if (Unset === undefined) return new Uint8Array(arg0 >>> 0);\n                const { buffer, byteOffset, length } = Unset.allocUnsafeSlow(arg0 >>> 0);\n                return new Uint8Array(buffer, byteOffset, length);\n",
     ),
+    // With no view made of them first; and a list that is written down is made in a tenth of the time.
+    (
+        "const ret = asciiText(getArrayU8FromWasm0(arg0, arg1));",
+        "const ret = latin1Slice === undefined ? getStringFromWasm0(arg0, arg1) : latin1Slice.call(getUint8ArrayMemory0(), arg0 >>> 0, (arg0 >>> 0) + arg1);",
+    ),
+    ("const ret = Array.of(arg0, arg1, arg2, arg3);", "const ret = [arg0, arg1, arg2, arg3];"),
     // A message is copied where it is handed over: a view, an array made of it and a call for that took a twentieth of an answer.
     (
         "arg0.transmit(arg1 >>> 0, getArrayU8FromWasm0(arg2, arg3));",
