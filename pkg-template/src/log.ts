@@ -25,7 +25,10 @@ const WATCHED = 2 * LOG_WRITES;
 const WORTH = 8;
 /** No place. */
 const NOWHERE = -1;
-/** So many writes at once stay together for whoever reads them: an application that is interrupted hands over fewer than it might. */
+/**
+ * So many writes at once stay together for whoever reads them: an application that is interrupted hands over fewer than it might. So do
+ * fewer right behind so many: they are what an interruption has left, and to list them would list all that was written before.
+ */
 const MANY = 16;
 
 export class Log {
@@ -37,6 +40,8 @@ export class Log {
   /** Whether there was no place for a write; and whether there was none in the log before. */
   full = false;
   #short = false;
+  /** Whether the log before had many writes. */
+  #many = false;
   /** Key, value, key, value, …: of a key that was written again there may be several. Values that are held are texts before they leave. */
   #texts: (string | Held)[] = [];
   readonly #kinds = new Uint8Array(LOG_WRITES);
@@ -160,7 +165,7 @@ export class Log {
 
   /** What was sent is from now on answered by copies: many, and of keys that do not come again, stay together. */
   leave(copies: Copies): void {
-    if (!this.#hot && this.size >= MANY) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#spans(), this.#marks, this.units);
+    if (!this.#hot && (this.size >= MANY || this.#many)) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#spans(), this.#marks, this.units);
     for (let at = 0; at < this.size; at += 1) {
       const [key, value, kind] = [this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string, this.#kinds[at] as Stored];
       if (kind === 3) copies.delete(key);
@@ -179,7 +184,8 @@ export class Log {
     this.#json = false;
     this.#parts = [];
     this.#asked = undefined;
-    this.#texts = this.size < MANY ? [] : new Array<string>(2 * this.size);
+    this.#many = this.size >= MANY;
+    this.#texts = this.#many ? new Array<string>(2 * this.size) : [];
     this.size = 0;
     this.units = 0;
     this.#marks = marksOfLog();
