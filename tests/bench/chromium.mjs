@@ -63,7 +63,7 @@ const served = new Map([
 // Isolated pages have a clock of microseconds, others one of a tenth of a millisecond.
 const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, chromiumSandbox: false, args: ['--js-flags=--expose-gc'] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, chromiumSandbox: false, args: ['--js-flags=--expose-gc --min-semi-space-size=16'] });
 
 const system = await browser.newBrowserCDPSession();
 /** Milliseconds of processors that all pages together have taken. */
