@@ -12,6 +12,7 @@ pub mod limits;
 mod log;
 pub mod numbered;
 mod order;
+pub(crate) mod part;
 pub(crate) mod parts;
 mod places;
 pub mod roster;

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::entry::{Author, DataEntry, LiveSet};
+use crate::store::keys::Bundle;
 use crate::store::slots::Slot;
 use crate::store::table::Table;
 use crate::vector::VersionVector;
@@ -304,6 +305,21 @@ impl Index {
             }
         }
         self.note_stretch(stretch);
+    }
+
+    /// The same of what is in no slots yet.
+    pub(crate) fn note_bundle(&mut self, first: Slot, bundle: &Bundle) {
+        let mut slot = first;
+        bundle.dots(|dot, step, count| {
+            // What a run of notes cannot tell is noted one by one.
+            let (together, times) = if step <= 1 { (count, 1) } else { (1, count) };
+            let mut dot = dot;
+            for _ in 0..times {
+                self.note_run(dot, slot, step as u32 & 1, together as u32);
+                slot += together as Slot;
+                dot.sequence = dot.sequence.wrapping_add(step);
+            }
+        });
     }
 
     /// Notes that an entry of a slot's key has come, now or with those that follow it: who has no more notes the last stretch.

@@ -7,6 +7,7 @@
 //! knows another entry of each key. Invariant: keys ascend strictly, and a key lists each origin once: whoever writes a key
 //! has seen its own earlier entry go.
 
+mod bundle;
 mod column;
 mod decode;
 mod encode;
@@ -17,6 +18,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
+pub(crate) use self::bundle::Bundle;
 pub(crate) use self::decode::{Decoded, decode_keys};
 pub(crate) use self::encode::{encode_held, encode_keys};
 use crate::codec::Ids;

@@ -13,16 +13,16 @@ use crate::store::entry::{Key, LiveSet};
 use crate::store::slots::{Held, Slot, Slots};
 
 #[cfg(not(feature = "mutants"))]
-use core::cell::OnceCell as Once;
+pub(crate) use core::cell::OnceCell as Once;
 #[cfg(feature = "mutants")]
-use threads::Once;
+pub(crate) use threads::Once;
 
 /// The exhaustive model, which takes the crate with its mutants, looks at one store from several threads.
 #[cfg(feature = "mutants")]
 mod threads {
     extern crate std;
 
-    pub(super) use std::sync::OnceLock as Once;
+    pub(crate) use std::sync::OnceLock as Once;
 }
 
 /// See the module.
@@ -31,6 +31,8 @@ pub(crate) struct Order {
     runs: Vec<Vec<Slot>>,
     /// What was added since the last run: slots come one after the other.
     fresh: Range<Slot>,
+    /// Whether that is all, and in order.
+    ascends: bool,
     /// The same in order, once somebody has asked.
     sorted: Once<Vec<Slot>>,
 }
@@ -38,24 +40,16 @@ pub(crate) struct Order {
 impl Order {
     /// Adds slots that follow each other.
     pub(crate) fn add(&mut self, added: Range<Slot>, slots: &Slots) {
-        if self.sorted.get().is_some() || added.start != self.fresh.end {
+        if self.ascends || self.sorted.get().is_some() || added.start != self.fresh.end {
             self.settle(slots);
             self.fresh.start = added.start;
         }
         self.fresh.end = added.end;
     }
 
-    /// Adds slots whose keys follow all that are here, which are in order.
-    pub(crate) fn follow(&mut self, slots: Range<Slot>) {
-        match self.runs.as_mut_slice() {
-            [run] => run.extend(slots),
-            _ => self.runs.push(slots.collect()),
-        }
-    }
-
-    /// Makes room for so many slots that follow each other.
-    pub(crate) fn make_room(&mut self, slots: usize) {
-        self.runs.push(Vec::with_capacity(slots));
+    /// Adds slots up to that one, where all came so: their keys ascend.
+    pub(crate) const fn follow(&mut self, end: Slot) {
+        (self.fresh.end, self.ascends) = (end, true);
     }
 
     /// Makes a run of what was put in order.
@@ -64,11 +58,26 @@ impl Order {
         if self.fresh.is_empty() {
             return;
         }
-        let mut run = self.sorted.take().unwrap_or_else(|| sorted(self.fresh.clone(), slots));
+        let mut run = self.sorted.take().unwrap_or_else(|| self.sorted(slots));
+        self.ascends = false;
         while let Some(longer) = self.runs.pop_if(|longer| longer.len() < 2 * run.len()) {
             run = merge(longer, run, slots);
         }
         self.runs.push(run);
+    }
+
+    /// What was added since the last run, in order.
+    fn sorted(&self, slots: &Slots) -> Vec<Slot> {
+        if self.ascends {
+            return slots.before(self.fresh.end);
+        }
+        let mut run = self.fresh.clone().collect();
+        // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
+        let bytes = |slot| slots.key(slot).map(|key| key.piece.near_bytes());
+        if !self.fresh.clone().filter_map(bytes).is_sorted_by(|one, other| near_cmp(one, other).is_lt()) {
+            sort(&mut run, slots);
+        }
+        run
     }
 
     /// The keys between two bounds, which may be those of `guess` in the only run.
@@ -80,7 +89,7 @@ impl Order {
     ) -> Walk<'a> {
         let mut runs: Vec<&[Slot]> = self.runs.iter().map(Vec::as_slice).collect();
         if !self.fresh.is_empty() {
-            runs.push(self.sorted.get_or_init(|| sorted(self.fresh.clone(), slots)));
+            runs.push(self.sorted.get_or_init(|| self.sorted(slots)));
         }
         let mut end = 0;
         for run in &mut runs {
@@ -91,16 +100,6 @@ impl Order {
         let only = if runs.len() == 1 { runs.pop() } else { None };
         Walk { slots, only: only.unwrap_or_default(), end, runs }
     }
-}
-
-fn sorted(fresh: Range<Slot>, slots: &Slots) -> Vec<Slot> {
-    let mut run = fresh.clone().collect();
-    // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
-    let bytes = |slot| slots.key(slot).map(|key| key.piece.near_bytes());
-    if !fresh.filter_map(bytes).is_sorted_by(|one, other| near_cmp(one, other).is_lt()) {
-        sort(&mut run, slots);
-    }
-    run
 }
 
 /// Puts slots into the order of their keys, each once.

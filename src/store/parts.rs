@@ -11,11 +11,23 @@ use core::iter::Flatten;
 
 use crate::store::delta::{Listed, ListedSet};
 use crate::store::entry::piece::Block;
-use crate::store::entry::{ENTRY_OVERHEAD, Key};
+use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key};
+use crate::store::keys::Bundle;
+use crate::store::part::{Member, Part};
 use crate::store::space::Growth;
 
 /// A key with its live set.
 pub(crate) type Pair = (Key, ListedSet);
+
+impl Member for Pair {
+    fn of(key: Key, entry: DataEntry) -> Self {
+        (key, ListedSet::of(Listed::Entry(entry)))
+    }
+
+    fn key(&self) -> &Key {
+        &self.0
+    }
+}
 
 /// The most keys of a part, and of a block of a table.
 pub(crate) const PART: usize = 256;
@@ -23,7 +35,7 @@ pub(crate) const PART: usize = 256;
 /// The keys of a delta, ascending, each with its full live set.
 #[derive(Clone, Default)]
 pub struct Keys {
-    parts: Vec<Vec<Pair>>,
+    parts: Vec<Part<Pair>>,
     extent: Extent,
 }
 
@@ -164,12 +176,24 @@ impl Keys {
     #[inline(never)]
     pub(crate) fn put(&mut self, key: Key, set: ListedSet, more: usize) {
         self.extent.count(&key, &set);
-        if self.parts.last().is_none_or(|part| part.len() >= PART) {
-            self.begin_part(more);
-        }
-        if let Some(part) = self.parts.last_mut() {
+        if let Some(part) = self.part_with_room(more) {
             part.push((key, set));
         }
+    }
+
+    /// The last part, if there is room in it, or a new one.
+    #[inline(always)]
+    fn part_with_room(&mut self, more: usize) -> Option<&mut Vec<Pair>> {
+        if self.room_in_part() == 0 {
+            self.begin_part(more);
+        }
+        self.parts.last_mut().and_then(Part::list_mut)
+    }
+
+    /// Puts those of a bundle behind all others, as a part of its own; [`Keys::count_run`] counts them.
+    pub(crate) fn put_bundle(&mut self, bundle: Bundle) {
+        self.fit();
+        self.parts.push(Part::bundled(bundle));
     }
 
     /// Puts so many behind all others, which [`Keys::count_run`] counts. `more`: about how many will follow them.
@@ -177,10 +201,7 @@ impl Keys {
     pub(crate) fn put_run(&mut self, mut pairs: impl Iterator<Item = Pair>, keys: usize, more: usize) {
         let mut left = keys;
         while left > 0 {
-            if self.parts.last().is_none_or(|part| part.len() >= PART) {
-                self.begin_part(left + more);
-            }
-            let Some(part) = self.parts.last_mut() else { return };
+            let Some(part) = self.part_with_room(left + more) else { return };
             let some = left.min(PART - part.len());
             part.extend(pairs.by_ref().take(some));
             left -= some;
@@ -200,7 +221,7 @@ impl Keys {
     fn begin_part(&mut self, more: usize) {
         // Where one part is full there are many.
         let room = if self.parts.is_empty() { more + 1 } else { PART };
-        self.parts.push(Vec::with_capacity(PART.min(room)));
+        self.parts.push(Part::List(Vec::with_capacity(PART.min(room))));
     }
 
     /// Puts others behind these.
@@ -209,20 +230,30 @@ impl Keys {
         self.parts.append(&mut others.parts);
     }
 
-    /// Whether so many more are of one part, as those before them.
-    pub(crate) fn has_room_in_part(&self, keys: usize) -> bool {
-        keys <= PART - self.parts.last().map_or(0, |part| part.len() % PART)
+    /// How many more there is room for in the last part.
+    fn room_in_part(&self) -> usize {
+        match self.parts.last() {
+            Some(Part::List(last)) => PART.saturating_sub(last.len()),
+            Some(Part::Lazy(_)) | None => 0,
+        }
+    }
+
+    /// Whether so many more are of one part.
+    pub(crate) fn are_of_one_part(&self, keys: usize) -> bool {
+        let room = self.room_in_part();
+        keys <= if room > 0 { room } else { PART }
     }
 
     /// Whether the next one begins a part.
     pub(crate) fn is_part_full(&self) -> bool {
-        self.parts.last().is_some_and(|part| part.len() >= PART)
+        !self.parts.is_empty() && self.room_in_part() == 0
     }
 
     /// Tells those from the one of this number on, which are of the last part, the block that their texts are pieces of.
     pub(crate) fn settle(&mut self, from: usize, block: &Arc<Block>) {
-        let (all, Some(part)) = (self.len(), self.parts.last_mut()) else { return };
-        let from = part.len().saturating_sub(all - from);
+        let new = self.len() - from;
+        let Some(part) = self.parts.last_mut().filter(|_| new > 0).and_then(Part::list_mut) else { return };
+        let from = part.len().saturating_sub(new);
         for (key, set) in part.iter_mut().skip(from) {
             key.piece.settle(block);
             let pieces = set.entries_mut().filter_map(|entry| entry.content.piece_mut());
@@ -232,7 +263,9 @@ impl Keys {
 
     /// Lets go of room that nothing is put in any more.
     pub(crate) fn fit(&mut self) {
-        self.parts.last_mut().into_iter().for_each(Vec::shrink_to_fit);
+        if let Some(Part::List(last)) = self.parts.last_mut() {
+            last.shrink_to_fit();
+        }
     }
 
     /// Those with full entries. Others would keep room in the parts that nothing counts; of what is told since nothing no honest
@@ -248,36 +281,46 @@ impl Keys {
     }
 
     /// The parts, to be taken over.
-    pub(crate) fn into_parts(self) -> Vec<Vec<Pair>> {
+    pub(crate) fn into_parts(self) -> Vec<Part<Pair>> {
         self.parts
     }
 
     /// The sets, to be changed as nothing changes that is told of all.
     pub(crate) fn sets_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut ListedSet> {
-        self.parts.iter_mut().flatten().map(|(_, set)| set)
+        self.parts.iter_mut().filter_map(Part::list_mut).flatten().map(|(_, set)| set)
     }
 
     /// Each of them, in order.
-    pub fn iter(&self) -> Flatten<core::slice::Iter<'_, Vec<Pair>>> {
+    pub fn iter(&self) -> Flatten<core::slice::Iter<'_, Part<Pair>>> {
         self.parts.iter().flatten()
     }
 
     /// The first one.
     #[must_use]
     pub fn first(&self) -> Option<&Pair> {
-        self.parts.first()?.first()
+        self.parts.first()?.list().first()
     }
 
     /// The last one.
     #[must_use]
     pub fn last(&self) -> Option<&Pair> {
-        self.parts.last()?.last()
+        self.parts.last()?.list().last()
+    }
+
+    /// The first key.
+    pub(crate) fn first_key(&self) -> Option<&str> {
+        self.parts.first()?.first_key()
+    }
+
+    /// The last key.
+    pub(crate) fn last_key(&self) -> Option<&str> {
+        self.parts.last()?.last_key()
     }
 
     /// Whether a key is among them.
     pub(crate) fn lists(&self, key: &Key) -> bool {
-        let at = self.parts.partition_point(|part| part.last().is_some_and(|(last, _)| last < key));
-        self.parts.get(at).is_some_and(|part| part.binary_search_by(|(known, _)| known.cmp(key)).is_ok())
+        let at = self.parts.partition_point(|part| part.last_key().is_some_and(|last| *last < **key));
+        self.parts.get(at).is_some_and(|part| part.list().binary_search_by(|(known, _)| known.cmp(key)).is_ok())
     }
 }
 
@@ -320,7 +363,7 @@ impl From<Vec<Pair>> for Keys {
 
 impl IntoIterator for Keys {
     type Item = Pair;
-    type IntoIter = Flatten<alloc::vec::IntoIter<Vec<Pair>>>;
+    type IntoIter = Flatten<alloc::vec::IntoIter<Part<Pair>>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.parts.into_iter().flatten()
@@ -329,7 +372,7 @@ impl IntoIterator for Keys {
 
 impl<'a> IntoIterator for &'a Keys {
     type Item = &'a Pair;
-    type IntoIter = Flatten<core::slice::Iter<'a, Vec<Pair>>>;
+    type IntoIter = Flatten<core::slice::Iter<'a, Part<Pair>>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -389,9 +432,10 @@ mod tests {
             let expected = all.iter().filter(|(_, set)| full(set)).cloned().collect::<Vec<_>>();
             let left = all.with_entries();
             assert!(left.iter().eq(&expected));
-            assert_eq!(left.len(), expected.len());
-            let room = left.parts.iter().map(Vec::capacity).sum::<usize>();
-            assert!(room <= left.len() + PART, "{room} for {}", left.len());
+            let len = left.len();
+            assert_eq!(len, expected.len());
+            let room = left.parts.into_iter().map(|part| part.into_list().capacity()).sum::<usize>();
+            assert!(room <= len + PART, "{room} for {len}");
         }
     }
 

@@ -5,7 +5,8 @@
 use alloc::vec::Vec;
 
 use crate::store::entry::piece::{Gather, Piece};
-use crate::store::entry::{Key, LiveSet};
+use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::part::{Member, Part};
 use crate::store::parts::{PART, Pair};
 
 /// The place of a key in its table.
@@ -33,6 +34,16 @@ impl Held {
     }
 }
 
+impl Member for Held {
+    fn of(key: Key, entry: DataEntry) -> Self {
+        Self { key, set: LiveSet::of(entry) }
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
 /// In place: what a delta lists becomes a block of slots where it lies.
 const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
 /// In wasm: the most of what a store takes in memory beside its texts.
@@ -41,26 +52,26 @@ const _: () = assert!(size_of::<usize>() > 4 || size_of::<Held>() == 40);
 /// What stands in the slots.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    blocks: Vec<Vec<Held>>,
+    blocks: Vec<Part<Held>>,
     len: usize,
 }
 
 impl Slots {
     pub(crate) fn held(&self, slot: Slot) -> Option<&Held> {
-        self.blocks.get(slot as usize / BLOCK)?.get(slot as usize % BLOCK)
+        self.blocks.get(slot as usize / BLOCK)?.list().get(slot as usize % BLOCK)
     }
 
     /// What stands in a slot, and in those behind it in its block.
     pub(crate) fn behind(&self, slot: Slot) -> &[Held] {
-        let block = self.blocks.get(slot as usize / BLOCK);
+        let block = self.blocks.get(slot as usize / BLOCK).map(|block| block.list().as_slice());
         block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
     }
 
     /// The slot of a key, where keys ascend.
     pub(crate) fn search(&self, key: &[u8]) -> Option<Slot> {
-        let block =
-            self.blocks.partition_point(|block| block.last().is_some_and(|last| *last.key.piece.near_bytes() < *key));
-        let at = self.blocks.get(block)?.binary_search_by(|held| held.key.piece.near_bytes().cmp(key)).ok()?;
+        let is_before = |block: &Part<Held>| block.last_key().is_some_and(|last| *last.as_bytes() < *key);
+        let block = self.blocks.partition_point(is_before);
+        let at = self.blocks.get(block)?.list().binary_search_by(|held| held.key.piece.near_bytes().cmp(key)).ok()?;
         Some((block * BLOCK + at) as Slot)
     }
 
@@ -82,47 +93,69 @@ impl Slots {
     /// The slot that the next key gets.
     pub(crate) fn next(&self) -> Slot {
         let full = self.blocks.len().saturating_sub(1) * BLOCK;
-        (full + self.blocks.last().map_or(0, Vec::len)) as Slot
+        (full + self.blocks.last().map_or(0, Part::len)) as Slot
     }
 
     pub(crate) fn push(&mut self, held: Held) -> Slot {
         let slot = self.next();
         self.len += 1;
-        match self.blocks.last_mut().filter(|block| block.len() < BLOCK) {
-            Some(block) => block.push(held),
-            None => {
-                // The first block grows as it must: most spaces of a fleet are small.
-                let mut block = Vec::with_capacity(if slot == 0 { 1 } else { BLOCK });
-                block.push(held);
-                self.blocks.push(block);
-            }
+        match self.blocks.last_mut() {
+            Some(Part::List(block)) if block.len() < BLOCK => block.push(held),
+            _ => self.push_apart(held, slot == 0),
         }
         slot
     }
 
-    /// Adds a block of slots, and tells the first of them.
-    pub(crate) fn adopt(&mut self, block: Vec<Held>) -> Slot {
-        let first = self.blocks.len() * BLOCK;
+    /// The same, where the last block is full, or is not made.
+    #[inline(never)]
+    fn push_apart(&mut self, held: Held, first: bool) {
+        if let Some(block) = self.blocks.last_mut().and_then(Part::list_mut).filter(|block| block.len() < BLOCK) {
+            return block.push(held);
+        }
+        // The first block grows as it must: most spaces of a fleet are small.
+        let mut block = Vec::with_capacity(if first { 1 } else { BLOCK });
+        block.push(held);
+        self.blocks.push(Part::List(block));
+    }
+
+    /// The first slot of the next block.
+    pub(crate) const fn next_block(&self) -> Slot {
+        (self.blocks.len() * BLOCK) as Slot
+    }
+
+    /// Adds a block of slots.
+    pub(crate) fn adopt(&mut self, block: Part<Held>) {
         self.len += block.len();
         self.blocks.push(block);
-        first as Slot
+    }
+
+    /// How many slots a block has.
+    pub(crate) fn len_of(&self, block: usize) -> usize {
+        self.blocks.get(block).map_or(0, Part::len)
     }
 
     /// The blocks, each with its first slot.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = (Slot, &[Held])> {
-        (0..).step_by(BLOCK).zip(self.blocks.iter().map(Vec::as_slice))
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (Slot, &Part<Held>)> {
+        (0..).step_by(BLOCK).zip(&self.blocks)
+    }
+
+    /// All before that one.
+    pub(crate) fn before(&self, end: Slot) -> Vec<Slot> {
+        let mut before = Vec::with_capacity(self.len);
+        self.blocks().for_each(|(first, block)| before.extend(first..end.min(first + block.len() as Slot)));
+        before
     }
 
     /// What stands in a slot, to be changed.
     #[inline(always)]
     pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<&mut Held> {
-        self.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)
+        self.blocks.get_mut(slot as usize / BLOCK)?.list_mut()?.get_mut(slot as usize % BLOCK)
     }
 
     /// Takes texts of a block that are better elsewhere into a block of their own.
     #[inline(never)]
     pub(crate) fn gather(&mut self, block: usize) {
-        let Some(block) = self.blocks.get_mut(block) else { return };
+        let Some(block) = self.blocks.get_mut(block).and_then(Part::list_mut) else { return };
         let (mut gather, mut first) = (Gather::default(), 0);
         for at in 0..block.len() {
             let Some(held) = block.get_mut(at) else { return };

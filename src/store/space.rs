@@ -242,7 +242,7 @@ impl SpaceState {
         if !self.table.is_hollow() {
             return;
         }
-        let (mut table, mut index) = (self.table.for_keys(self.len()), Index::default());
+        let (mut table, mut index) = (self.table.emptied(), Index::default());
         for (key, set) in self.iter() {
             set.entries().iter().for_each(|entry| index.insert(entry.dot(), table.slots().next()));
             table.follow(key.clone(), set.clone());
@@ -296,7 +296,7 @@ impl SpaceState {
     fn fill(&mut self, delta: Delta) -> Changes {
         let came = delta.keys.came();
         let keys = delta.keys.with_entries();
-        let mut table = self.table.for_keys(keys.len());
+        let mut table = self.table.emptied();
         table.adopt(keys, &mut self.index);
         self.table = table;
         if !off(Mutant::Clause3) {

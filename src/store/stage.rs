@@ -88,8 +88,8 @@ impl Stage {
         if self.complete || self.after != part.after {
             return false;
         }
-        if let Some((key, _)) = part.keys.last() {
-            self.after = Some(key.apart());
+        if let Some(key) = part.keys.last_key() {
+            self.after = Some(key.into());
         }
         self.at.join(&part.at);
         self.hlc = self.hlc.max(part.hlc);

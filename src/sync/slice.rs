@@ -67,8 +67,9 @@ impl Slice {
         let last = reader.bool()?;
         let hlc = Hlc::from_bits(reader.u64()?);
         let keys = decode_keys(reader, hlc)?.within(&from, &at, hlc)?;
-        let first = keys.first().map(|(key, _)| key);
-        if matches!((&after, first), (Some(after), Some(first)) if first <= after) || (keys.is_empty() && !last) {
+        if matches!((&after, keys.first_key()), (Some(after), Some(first)) if *first <= **after)
+            || (keys.is_empty() && !last)
+        {
             return Err(SessionError::malformed("a slice outside of its range"));
         }
         Ok(Self { space, from, base, at, after, last, hlc, keys })

@@ -20,6 +20,11 @@ fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
     let scattered = prop::collection::vec((0..500_u16, kind.clone(), len.clone(), 0..3_u8), 1..40);
     // In the order of keys, as data comes that is written in bulk.
     let bulk = (0..500_u16, prop::collection::vec((kind, len), 1..200), 0..3_u8);
+    // So many that they are of several parts, and nearly all of one kind.
+    let much =
+        (0..500_u16, prop::collection::vec((Just(0_u8), prop_oneof![9 => Just(20_u16), 1 => 1..60_u16]), 200..900));
+    let much = much.prop_map(|(first, rows)| (first, rows, 0));
+    let bulk = prop_oneof![3 => bulk, 1 => much];
     let bulk = bulk.prop_map(|(first, rows, how)| {
         let row = |(at, (kind, len)): (u16, (u8, u16))| (first + at, kind, len, how);
         (0..).zip(rows).map(row).collect::<Vec<_>>()
@@ -212,10 +217,14 @@ proptest! {
             // Told on, and taken in: nothing is lost on the way, and what is held counts as much.
             prop_assert!(read(&bytes(&known)).unwrap() == delta);
             if from.is_empty() {
-                let mut other = SessionConsistentStore::new(*store.limits());
-                other.apply(known).unwrap();
-                prop_assert_eq!(other.space(&space()), store.space(&space()));
-                prop_assert_eq!(other.bytes(), store.bytes());
+                // Where nobody has looked at a key yet, and where one has.
+                for known in [read(&told).unwrap(), known] {
+                    let mut other = SessionConsistentStore::new(*store.limits());
+                    other.apply(known).unwrap();
+                    prop_assert_eq!(other.bytes(), store.bytes());
+                    prop_assert!(other.extract(&space(), &half) == store.extract(&space(), &half));
+                    prop_assert_eq!(other.space(&space()), store.space(&space()));
+                }
             }
         }
     }
@@ -461,6 +470,32 @@ fn runs_that_contradict_themselves_are_refused() {
     refused("a key before the run that is not below it", [row(0, b"k1", 9), of(TEXT)].concat());
     refused("a key behind the run that is not above it", [of(TEXT), row(1, b"8", 9)].concat());
     refused("two runs out of order", [of(TEXT), of(TEXT)].concat());
+}
+
+/// A run of many keys is read part by part: what one must be to the one before it must be across parts too.
+#[test]
+fn runs_that_contradict_themselves_where_a_part_ends_are_refused() {
+    let key = |at: usize| format!("{at:03}");
+    let with = |twice: usize, moved: usize| {
+        let rows =
+            (0..600).map(|at| (key(if at == twice { at - 1 } else { at }), format!("{}é", "v".repeat(20 + at % 3))));
+        let rows: Vec<_> = rows.collect();
+        let text: String = rows.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]).collect();
+        // The last byte of the value before it is the first one of that key.
+        let less = |at: usize| i64::from(at == moved);
+        let keys = (0..600).map(|at| rows[at].0.len() as i64 + less(at));
+        let values = (0..600).map(|at| rows[at].1.len() as i64 - less(at + 1));
+        let [keys, values]: [Vec<_>; 2] =
+            [[-600].into_iter().chain(keys).collect(), [-600].into_iter().chain(values).collect()];
+        read(&frame_of(&run(text.as_bytes(), 4, 600, [&keys, &values, &[-1, 1, 599, 0], &[600, 0]])))
+    };
+    let all = with(1_000, 1_000).unwrap();
+    assert!(all.keys.iter().map(|(key, _)| key.to_string()).eq((0..600).map(key)));
+    for at in [1, 255, 256, 257, 512, 599] {
+        for told in [with(at, 1_000), with(1_000, at)] {
+            assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{at}");
+        }
+    }
 }
 
 /// A run of these keys and values, of writes that follow each other.

@@ -152,6 +152,13 @@ impl Piece {
         Some((self.block.as_ref()?, usize::from(self.from)..end))
     }
 
+    /// The block, and where the piece begins, for who divides it: its bytes are counted once more, for the pieces that come of it.
+    pub(crate) fn divided(&self) -> Option<(&Arc<Block>, usize)> {
+        let block = self.block.as_ref()?;
+        block.live.fetch_add(u32::from(self.len), Relaxed);
+        Some((block, usize::from(self.from)))
+    }
+
     /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.
     pub(crate) fn is_to_move(&self) -> bool {
         self.block.as_ref().is_some_and(|block| {

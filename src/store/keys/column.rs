@@ -1,4 +1,6 @@
 //! Numbers of a run, one an entry: `count, number` for some that are alike, `−count, number, number, …` for others.
+//!
+//! A column that came is looked at once, stretch by stretch, and read where it stands from then on.
 
 use alloc::vec::Vec;
 
@@ -58,20 +60,90 @@ impl Column {
     }
 }
 
+/// Passes over a column of so many numbers, and tells each, and how many of it follow each other.
+#[inline(always)]
+pub(super) fn check(input: &mut Input<'_>, count: usize, mut each: impl FnMut(i64, usize) -> bool) -> Option<()> {
+    let mut left = count;
+    while left > 0 {
+        let stretch = input.i64()?;
+        let some = usize::try_from(stretch.unsigned_abs()).ok().filter(|some| (1..=left).contains(some))?;
+        let (numbers, times) = if stretch > 0 { (1, some) } else { (some, 1) };
+        for _ in 0..numbers {
+            each(input.near_i64()?, times).then_some(())?;
+        }
+        left -= some;
+    }
+    Some(())
+}
+
+/// The next number of a column, which was checked: of what was not it tells something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    /// What stands next, and whether that is alike.
+    at: usize,
+    number: i64,
+    alike: bool,
+    left: usize,
+}
+
+impl Numbers {
+    /// Those of the column that begins there.
+    pub(super) const fn new(at: usize) -> Self {
+        Self { at, number: 0, alike: true, left: 0 }
+    }
+
+    /// The next one.
+    #[inline(always)]
+    pub(super) fn next(&mut self, columns: &[u8]) -> i64 {
+        if self.left == 0 || !self.alike {
+            *self = self.turned(columns);
+        }
+        self.left -= 1;
+        self.number
+    }
+
+    /// How many behind the last one are the same, as far as is known.
+    #[inline(always)]
+    pub(super) const fn alike(&self) -> usize {
+        if self.alike { self.left } else { 0 }
+    }
+
+    /// Passes over so many that are the same.
+    #[inline(always)]
+    pub(super) const fn pass(&mut self, alike: usize) {
+        self.left -= alike;
+    }
+
+    /// The next one, and how many of it follow each other, of so many.
+    pub(super) fn next_alike(&mut self, columns: &[u8], most: usize) -> (i64, usize) {
+        let number = self.next(columns);
+        let more = self.alike().min(most.saturating_sub(1));
+        self.pass(more);
+        (number, 1 + more)
+    }
+
+    /// With the number that is next.
+    #[inline(never)]
+    fn turned(self, columns: &[u8]) -> Self {
+        let mut input = Input::new(columns.get(self.at..).unwrap_or_default());
+        let (mut left, mut alike) = (self.left, self.alike);
+        if left == 0 {
+            let stretch = input.i64().unwrap_or_default();
+            (left, alike) = (stretch.unsigned_abs().max(1) as usize, stretch > 0);
+        }
+        let number = input.near_i64().unwrap_or_default();
+        Self { at: columns.len() - input.left(), number, alike, left }
+    }
+}
+
 /// Reads a column of so many numbers, for which there is room.
 #[inline(never)]
 pub(super) fn read(input: &mut Input<'_>, count: usize, column: &mut Vec<i64>) -> Option<()> {
     column.clear();
-    while column.len() < count {
-        let (stretch, left) = (input.i64()?, count - column.len());
-        let some = usize::try_from(stretch.unsigned_abs()).ok().filter(|some| (1..=left).contains(some))?;
-        let (numbers, times) = if stretch > 0 { (1, some) } else { (some, 1) };
-        for _ in 0..numbers {
-            let number = input.near_i64()?;
-            column.resize(column.len() + times, number);
-        }
-    }
-    Some(())
+    check(input, count, |number, times| {
+        column.resize(column.len() + times, number);
+        true
+    })
 }
 
 /// Passes over a column of so many numbers.

@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::bundle::{BUNDLE, Bundle, Cursor, Run, check_stamps, entries, longest_of};
+use super::column::Numbers;
 use super::skim::skim;
 use super::{
     BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, column,
@@ -14,9 +16,10 @@ use crate::codec::{Ids, Reader};
 use crate::error::SessionError;
 use crate::id::SEQUENCE_MAX;
 use crate::store::delta::{Bare, Keys, Listed, ListedSet};
-use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{BLOCK, BLOCK_MAX, Block, PIECE_MAX, Piece, SMALL, fits};
 use crate::store::entry::{Author, Content, DataEntry, Ending, Key, Text};
+use crate::store::part::Member;
+use crate::store::parts::{PART, Pair};
 use crate::time::{Hlc, MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
@@ -41,9 +44,9 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let bytes = Vec::with_capacity(room(section.len()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
-    let (authors, ending, columns) = (Vec::new(), Ending::default(), Default::default());
+    let (authors, ending, dots) = (Vec::new(), Ending::default(), Vec::new());
     let mut decoding =
-        Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, ending, columns };
+        Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, ending, dots };
     let read = section.each(|input, beyond| decoding.portion(input, beyond, &mut keys));
     read.and_then(|()| decoding.close(&mut keys, 0)).map_err(SessionError::malformed)?;
     keys.fit();
@@ -68,8 +71,8 @@ struct Decoding<'a> {
     /// By the place of a session: who wrote for it last, and which of the origins that is.
     authors: Vec<Option<(usize, Arc<Author>)>>,
     ending: Ending,
-    /// Room for those of a run.
-    columns: [Vec<i64>; 5],
+    /// Room for the dots of a run.
+    dots: Vec<i64>,
 }
 
 /// The texts of the block that is being read, one behind the other, which are looked at in one go. Before them stands the key
@@ -176,43 +179,6 @@ fn text_of(kind: u64, text: Text) -> Content {
     if kind == TEXT { Content::Text(text) } else { Content::Json(text) }
 }
 
-/// The greatest of these lengths of texts in a run, if each may be one.
-#[inline(never)]
-fn longest_of(lengths: &[i64]) -> Result<usize, &'static str> {
-    let mut longest = 1;
-    for len in lengths {
-        if !(1..=PIECE_MAX as i64).contains(len) {
-            return Err("the length of a text");
-        }
-        longest = longest.max(*len);
-    }
-    Ok(longest as usize)
-}
-
-/// Where the last key of a run stands, whose texts have these lengths, if all begin with a character and keys rise from the one
-/// `before` them.
-fn last_key<'a>(
-    area: &'a str,
-    keys: &[i64],
-    values: &[i64],
-    mut before: &'a [u8],
-) -> Result<Range<usize>, &'static str> {
-    let (area, mut at, mut last) = (area.as_bytes(), 0, 0..0);
-    let begins = |at: usize| area.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
-    for (key, value) in keys.iter().zip(values) {
-        let (middle, end) = (at + *key as usize, at + (*key + *value) as usize);
-        if !(begins(middle) && begins(end)) {
-            return Err("texts that end within a character");
-        }
-        let text = area.get(at..middle).ok_or("a key")?;
-        if near_cmp(text, before).is_le() {
-            return Err("keys out of order");
-        }
-        (at, last, before) = (end, at..middle, text);
-    }
-    if at == area.len() { Ok(last) } else { Err("a run of another length") }
-}
-
 /// That something else stands there.
 const DAMAGED: &str = "an entry";
 
@@ -273,19 +239,36 @@ impl Decoding<'_> {
         }
         let origin = self.origins.at_place(head / HEADS, self.ids);
         let (origin, number) = origin.ok_or("a replica id that is not in the table")?;
-        let (mut sequence, mut full) = (origin.sequence, origin.full);
+        let (sequence, full) = (origin.sequence, origin.full);
         let author = if head & HAS_SESSION == 0 { self.alone(number) } else { self.author(&mut input, number) }?;
         let known = if head & HAS_KNOWN == 0 { None } else { Some(self.other_origin(&mut input, number)?) };
         let count = input.u64().and_then(|count| usize::try_from(count).ok());
         let count = count
             .filter(|count| (RUN_KEYS..=area.len() / run_text(known.is_some())).contains(count))
             .ok_or("a run of another length")?;
-        for column in self.columns.iter_mut().take(if known.is_some() { 5 } else { 4 }) {
-            column::read(&mut input, count, column).ok_or("a column")?;
+        let columns = input.rest();
+        let at = |input: Input<'_>| columns.len() - input.left();
+        let of_keys = at(input);
+        let key = longest_of(&mut input, count)?;
+        let of_values = at(input);
+        let value = longest_of(&mut input, count)?;
+        let ahead = at(input);
+        let sequences = check_stamps(&mut input, count, sequence).ok_or("a column")?;
+        let since = at(input);
+        let clocks = check_stamps(&mut input, count, self.clock).ok_or("a column")?;
+        if *sequences.start() == 0 || *sequences.end() > SEQUENCE_MAX {
+            return Err("a sequence out of range");
+        }
+        let (full, latest) = (full.max(*sequences.end()), self.latest.max(Hlc::from_bits(*clocks.end())));
+        let columns = columns.get(..at(input)).unwrap_or_default();
+        let numbers = [of_keys, of_values, ahead, since].map(Numbers::new);
+        let mut cursor = Cursor { numbers, at: 0, sequence, clock: self.clock };
+        if known.is_some() {
+            column::read(&mut input, count, &mut self.dots).ok_or("a column")?;
         }
         *from = input;
         // A short text is gathered with others: a block for each would weigh as much as what is in it.
-        let block = if area.len() < SMALL && self.text.bytes.len() < BLOCK && keys.has_room_in_part(count) {
+        let block = if area.len() < SMALL && self.text.bytes.len() < BLOCK && keys.are_of_one_part(count) {
             None
         } else {
             // What was gathered before has a block of its own.
@@ -294,43 +277,41 @@ impl Decoding<'_> {
             }
             Some(Block::in_pieces(area))
         };
-        let (mut clock, mut latest) = (self.clock, self.latest.to_bits());
-        let [of_keys, of_values, sequences, clocks, _] = &mut self.columns;
-        let longest = [longest_of(of_keys)?, longest_of(of_values)?];
-        for number in &mut *sequences {
-            sequence = apply(sequence, *number);
-            if !(1..=SEQUENCE_MAX).contains(&sequence) {
-                return Err("a sequence out of range");
-            }
-            full = full.max(sequence);
-            *number = sequence.cast_signed();
-        }
-        for number in &mut *clocks {
-            clock = apply(clock, *number);
-            latest = latest.max(clock);
-            *number = clock.cast_signed();
-        }
-        let last = last_key(area, of_keys, of_values, self.text.last())?;
-        let gathered = self.text.bytes.len();
+        let (gathered, more) = (self.text.bytes.len(), (input.left() + self.beyond) / 64);
         let piece = |at, len| match &block {
             Some(block) => block.counted(at, len),
             None => Piece::within(gathered + at, len),
         };
-        let mut at = 0;
-        let lengths = of_keys.iter().zip(of_values.iter()).map(|(key, value)| (*key as usize, *value as usize));
-        let stamps = sequences.iter().zip(clocks.iter());
-        let pairs = lengths.zip(stamps).map(|((key, value), (sequence, clock))| {
-            let (name, text) = (Key { piece: piece(at, key) }, Text { piece: piece(at + key, value) });
-            at += key + value;
-            let (sequence, clock) = (sequence.cast_unsigned(), Hlc::from_bits(clock.cast_unsigned()));
-            let entry = DataEntry::by(Arc::clone(&author), sequence, clock, text_of(kind, text));
-            (name, ListedSet::of(Listed::Entry(entry)))
+        let run = block.as_ref().filter(|_| known.is_none() && count >= BUNDLE).map(|block| {
+            let run = Run { author: Arc::clone(&author), kind, columns: columns.into() };
+            (block, Arc::new(run))
         });
-        keys.put_run(pairs, count, (input.left() + self.beyond) / 64);
-        keys.count_run(count, area.len(), longest, known.is_some());
-        (self.clock, self.latest) = (clock, Hlc::from_bits(latest));
+        let (mut left, mut last, mut before) = (count, 0..0, self.text.last());
+        while left > 0 {
+            let (first, some) = (cursor, left.min(PART));
+            last = cursor.pass_texts([area.as_bytes(), columns], some, before)?;
+            before = area.as_bytes().get(last.clone()).unwrap_or_default();
+            left -= some;
+            match &run {
+                Some((block, run)) if some >= BUNDLE => {
+                    let text = block.counted(first.at, cursor.at - first.at);
+                    cursor.pass_stamps(columns, some);
+                    keys.put_bundle(Bundle::of(Arc::clone(run), text, first, some, &last));
+                }
+                _ => {
+                    cursor = first;
+                    let pairs = entries(&author, kind, columns, &mut cursor, piece);
+                    keys.put_run(pairs.map(|(key, entry)| Pair::of(key, entry)), some, left + more);
+                }
+            }
+        }
+        if cursor.at != area.len() {
+            return Err("a run of another length");
+        }
+        keys.count_run(count, area.len(), [key, value], known.is_some());
+        (self.clock, self.latest) = (cursor.clock, latest);
         if let Some(origin) = self.origins.known.get_mut(number) {
-            (origin.sequence, origin.full, origin.key) = (sequence, full, keys.len() - 1);
+            (origin.sequence, origin.full, origin.key) = (cursor.sequence, full, keys.len() - 1);
         }
         if let Some(known) = known {
             self.put_dots(known, keys)?;
@@ -348,7 +329,7 @@ impl Decoding<'_> {
     #[inline(never)]
     fn put_dots(&mut self, origin: usize, keys: &mut Keys) -> Result<(), &'static str> {
         let (key, author) = (keys.len().saturating_sub(1), self.alone(origin)?);
-        let [.., column] = &mut self.columns;
+        let column = &mut self.dots;
         let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
         for number in column.iter_mut() {
             origin.sequence = apply(origin.sequence, *number);

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 316_980),
-    ("openReplica, inline", 342_630),
-    ("openReplica, workerd", 349_730),
+    ("the module", 319_600),
+    ("openReplica, inline", 346_000),
+    ("openReplica, workerd", 352_600),
     (".", 39_720),
     ("./browser", 9_000),
     ("./cloudflare", 36_660),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 38_090),
-    ("./bundle", 354_820),
+    ("./bundle", 357_900),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
