@@ -491,6 +491,9 @@ fn runs_that_contradict_themselves_where_a_part_ends_are_refused() {
     };
     let all = with(1_000, 1_000).unwrap();
     assert!(all.keys.iter().map(|(key, _)| key.to_string()).eq((0..600).map(key)));
+    let rows: Vec<_> = (0..600).map(|at| (key(at), "v".repeat(20))).collect();
+    let told = frame_since(&[], &[(replica(0), 600)], &run_of(&rows));
+    assert!(slowly(&told).and_then(|slow| slow.keys()).unwrap().0 == plainly(&read(&told).unwrap()));
     for at in [1, 255, 256, 257, 512, 599] {
         for told in [with(at, 1_000), with(1_000, at)] {
             assert_eq!(told.map(drop).map_err(|error| error.code()), Err(ErrorCode::MessageMalformed), "{at}");
