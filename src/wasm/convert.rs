@@ -9,7 +9,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::error::{argument, missing};
-use super::page::{Page, ascii_text};
+use super::page::Page;
 use super::shape::object;
 use crate::error::{Missing, SessionError};
 use crate::guarantee::Guarantees;
@@ -72,7 +72,6 @@ pub(super) const fn kind(content: &Content) -> u32 {
 /// A value: its kind and itself. Nothing for a tombstone.
 pub(super) fn bare(content: &Content) -> Option<(u32, JsValue)> {
     let value = match content {
-        Content::Text(text) | Content::Json(text) if text.is_ascii() => ascii_text(text.as_bytes()),
         Content::Text(text) | Content::Json(text) => JsValue::from_str(text),
         Content::Bytes(bytes) => Uint8Array::from(&**bytes).into(),
         Content::Tombstone => return None,

@@ -125,5 +125,5 @@ impl Joined {
 extern "C" {
     /// The text of these bytes, which are ASCII: an engine that is told so need not look. Of the package's own script, as the one in `wide.rs`.
     #[wasm_bindgen(js_name = asciiText)]
-    pub(super) fn ascii_text(text: &[u8]) -> JsValue;
+    fn ascii_text(text: &[u8]) -> JsValue;
 }
