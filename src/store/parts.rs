@@ -295,12 +295,6 @@ impl Keys {
         self.parts.iter().flatten()
     }
 
-    /// The first one.
-    #[must_use]
-    pub fn first(&self) -> Option<&Pair> {
-        self.parts.first()?.list().first()
-    }
-
     /// The last one.
     #[must_use]
     pub fn last(&self) -> Option<&Pair> {

@@ -118,7 +118,7 @@ fn any_slice() -> impl Strategy<Value = Slice> {
     (any_space(), any_keys(), any_vector(), any::<bool>(), any::<bool>()).prop_map(
         |(space, (keys, from, at, hlc), base, last, follows)| {
             // It follows a key that is before all of its own.
-            let after = (follows && keys.first().is_none_or(|(key, _)| **key > *"A")).then(|| "A".into());
+            let after = (follows && keys.iter().next().is_none_or(|(key, _)| **key > *"A")).then(|| "A".into());
             Slice { space, from, base, at, after, last: last || keys.is_empty(), hlc, keys }
         },
     )
