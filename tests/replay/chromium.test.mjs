@@ -14,6 +14,8 @@ test('every trace gives the same history', async (t) => {
     // Any page of the server will do: the package is beside it.
     await page.goto(`${process.env.DEMO_URL}pkg/package.json`);
     await page.evaluate(async ({ pkg, source }) => {
+      const names = Object.assign(document.createElement('script'), { type: 'importmap', textContent: JSON.stringify({ imports: { '#wasm': `${pkg}wasm/inline.js` } }) });
+      document.head.append(names);
       const from = (text) => import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
       const [{ replay }, { instantiate }, { load }] = await Promise.all([from(source), import(`${pkg}wasm/glue.js`), import(`${pkg}wasm/inline.js`)]);
       const module = await load();

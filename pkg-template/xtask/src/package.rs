@@ -125,6 +125,7 @@ const SHARED: &[&str] = &[
     "claims.js",
     "duration.js",
     "errors.js",
+    "form.js",
     "platform.js",
     "transport/admit.js",
     "transport/channel.js",
@@ -132,7 +133,7 @@ const SHARED: &[&str] = &[
 ];
 
 /// What a program may import, what is imported in one's place by condition, and two parts that tests take by themselves;
-/// each gets a file of its own. Whether it opens replicas.
+/// each gets a file of its own. Whether it opens replicas, or is reached by those alone that do.
 const ENTRIES: &[(&str, bool)] = &[
     ("index.js", true),
     ("testing.js", true),
@@ -144,8 +145,8 @@ const ENTRIES: &[(&str, bool)] = &[
     ("http/context.js", false),
     ("http/context.browser.js", false),
     ("transport/socket.js", false),
-    // Pages of tests take it without the resolver that the rest needs.
-    ("wasm/glue.js", false),
+    // Tests take it past the entries.
+    ("wasm/glue.js", true),
 ];
 
 /// Few files in place of one a concept: without a bundler every file costs a millisecond at least, in Node as over a
