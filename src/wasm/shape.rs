@@ -45,8 +45,9 @@ pub(super) fn number(value: Option<u64>) -> JsValue {
     value.map_or(JsValue::NULL, |value| JsValue::from_f64(value as f64))
 }
 
-/// An object to be read, and what to say when it is of another form.
+/// An object to be read, or none, and what to say when it is of another form.
 pub(super) struct Given {
+    /// `undefined` stands for an object that was not given: nothing is asked of it.
     value: JsValue,
     what: &'static str,
 }
@@ -60,6 +61,9 @@ impl Given {
 
     /// The property, if it was given.
     fn get(&self, name: &str) -> Result<Option<JsValue>, SessionError> {
+        if self.value.is_undefined() {
+            return Ok(None);
+        }
         let value = Reflect::get(&self.value, &JsValue::from_str(name)).map_err(|_| argument(self.what))?;
         Ok(if value.is_undefined() || value.is_null() { None } else { Some(value) })
     }
@@ -91,9 +95,12 @@ impl Given {
         })
     }
 
-    /// The object under that name, or an empty one.
+    /// The object under that name, if it was given.
     pub(super) fn inner(&self, name: &str) -> Result<Self, SessionError> {
-        Self::new(self.get(name)?.unwrap_or_else(|| Object::new().into()), self.what)
+        match self.get(name)? {
+            Some(value) => Self::new(value, self.what),
+            None => Ok(Self { value: JsValue::UNDEFINED, what: self.what }),
+        }
     }
 
     /// The objects of a list; none where it was not given.
