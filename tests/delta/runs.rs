@@ -1,5 +1,6 @@
 //! Runs of entries as bytes: read as a slow reader reads them, who takes every number by itself.
 
+mod late;
 mod made;
 
 use super::*;
@@ -35,8 +36,16 @@ fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
     prop::collection::vec((0..3_usize, prop::option::of(0..2_u8), 0..5_000_u64, keys), 1..6)
 }
 
+/// All keys of a batch in one write.
+const ALL: usize = 1_000;
+
+/// How many keys of a batch are one write: where each is one, every sequence is above the one before.
+fn any_each() -> impl Strategy<Value = usize> {
+    prop::sample::select(vec![ALL, 7, 1])
+}
+
 /// A store in which these have been written, and with it the one that had heard of the first half.
-fn written(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, VersionVector) {
+fn written(batches: &[Batch], each: usize) -> (SessionConsistentStore, VersionVector) {
     let mut store = SessionConsistentStore::new(Limits { batch_keys: 1_000, ..Limits::default() });
     let mut half = VersionVector::new();
     for (at, (origin, session, later, rows)) in batches.iter().enumerate() {
@@ -49,9 +58,8 @@ fn written(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, Versio
         }
         let batch = log.finish();
         let session = session.map(|session| SessionId::from_bytes([session; 16]));
-        let parts = if one_each { batch.chunks(7).map(<[_]>::to_vec).collect() } else { vec![batch] };
-        for part in parts {
-            store.write(&space(), replica(*origin), session, part, &[], START + later).unwrap();
+        for part in batch.chunks(each) {
+            store.write(&space(), replica(*origin), session, part.to_vec(), &[], START + later).unwrap();
         }
         if at < batches.len() / 2 {
             half = store.vector(&space()).clone();
@@ -61,10 +69,10 @@ fn written(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, Versio
 }
 
 /// The store in which these have been written, and one in which another replica has written the same keys.
-fn at_the_same_time(batches: &[Batch], one_each: bool) -> (SessionConsistentStore, SessionConsistentStore) {
+fn at_the_same_time(batches: &[Batch], each: usize) -> (SessionConsistentStore, SessionConsistentStore) {
     let other = |(_, session, later, rows): &Batch| (3, *session, 5_000 - later, rows.clone());
     let others = batches.iter().map(other).collect::<Vec<_>>();
-    (written(batches, one_each).0, written(&others, false).0)
+    (written(batches, each).0, written(&others, ALL).0)
 }
 
 fn bytes(delta: &Delta) -> Vec<u8> {
@@ -207,8 +215,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn they_are_read_as_a_slow_reader_reads_them(batches in any_batches(), one_each in any::<bool>()) {
-        let (store, half) = written(&batches, one_each);
+    fn they_are_read_as_a_slow_reader_reads_them(batches in any_batches(), each in any_each()) {
+        let (store, half) = written(&batches, each);
         for from in [&VersionVector::new(), &half] {
             let delta = store.extract(&space(), from).unwrap();
             let told = bytes(&delta);
@@ -232,8 +240,8 @@ proptest! {
     }
 
     #[test]
-    fn so_are_keys_that_others_wrote_at_the_same_time(batches in any_batches(), one_each in any::<bool>(), damage in any::<prop::sample::Index>()) {
-        let (one, other) = at_the_same_time(&batches, one_each);
+    fn so_are_keys_that_others_wrote_at_the_same_time(batches in any_batches(), each in any_each(), damage in any::<prop::sample::Index>()) {
+        let (one, other) = at_the_same_time(&batches, each);
         for (mut told_all, mut taker) in [(one.clone(), other.clone()), (other, one)] {
             let known = taker.vector(&space()).clone();
             told_all.apply(taker.extract(&space(), &VersionVector::new()).unwrap()).unwrap();
@@ -262,7 +270,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
         behind in any::<bool>(),
     ) {
-        let (store, _) = written(&batches, false);
+        let (store, _) = written(&batches, ALL);
         let mut told = bytes(&store.extract(&space(), &VersionVector::new()).unwrap());
         // Most bytes are text: where the numbers stand is behind it.
         let from = if behind { told.len().saturating_sub(60) } else { 0 };
@@ -284,7 +292,7 @@ proptest! {
 #[test]
 fn what_is_written_in_bulk_is_told_in_runs_and_costs_little_beside_its_text() {
     let rows = |first: u16| (first..first + 400).map(|at| (at, 0, 64, 0)).collect::<Vec<_>>();
-    let (store, _) = written(&[(0, Some(1), 0, rows(0)), (1, Some(1), 7, rows(400))], false);
+    let (store, _) = written(&[(0, Some(1), 0, rows(0)), (1, Some(1), 7, rows(400))], ALL);
     let told = bytes(&store.extract(&space(), &VersionVector::new()).unwrap());
     let (keys, runs) = slowly(&told).and_then(|slow| slow.keys()).unwrap();
     assert_eq!(keys.len(), 800);
@@ -299,11 +307,11 @@ fn what_two_wrote_at_the_same_time_is_told_in_runs_both_ways() {
     // In one order and in the opposite one; who is later wins.
     for (later, reversed) in [(0, false), (9, true)] {
         let mut rows = (0..400).map(|at| (at, 0, 64, 0)).collect::<Vec<_>>();
-        let (mut one, _) = written(&[(0, Some(1), 5, rows.clone())], false);
+        let (mut one, _) = written(&[(0, Some(1), 5, rows.clone())], ALL);
         if reversed {
             rows.reverse();
         }
-        let (mut other, _) = written(&[(1, Some(2), later, rows)], false);
+        let (mut other, _) = written(&[(1, Some(2), later, rows)], ALL);
         let (first, second) = (one.vector(&space()).clone(), other.vector(&space()).clone());
         other.apply(one.extract(&space(), &second).unwrap()).unwrap();
         let delta = other.extract(&space(), &first).unwrap();
