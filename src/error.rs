@@ -234,6 +234,15 @@ impl SessionError {
         Self::new(code, cause).with(Details::Limit { limit, allowed })
     }
 
+    /// The same of a limit that is no option: nobody can raise it.
+    #[must_use]
+    #[cold]
+    #[inline(never)]
+    pub fn bound(code: ErrorCode, limit: &'static str, allowed: u64) -> Self {
+        let cause = alloc::format!("the limit {limit} is {allowed} for everybody");
+        Self::new(code, cause).with(Details::Limit { limit, allowed })
+    }
+
     /// The same error with details.
     #[must_use]
     pub fn with(mut self, details: Details) -> Self {

@@ -272,7 +272,7 @@ impl SessionConsistentStore {
         let dot = self.next_dot(space, replica)?;
         // Bytes with a greater clock would be read by nobody, this replica's own journal included.
         if self.clock.last().max(Hlc::new(now, 0)) >= HLC_MAX {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "clock", HLC_MAX.millis()));
+            return Err(SessionError::bound(ErrorCode::QuotaExceeded, "clock", HLC_MAX.millis()));
         }
         let hlc = self.clock.tick(now);
         let author = self.authors.of(replica, session);
@@ -304,7 +304,7 @@ impl SessionConsistentStore {
     fn next_dot(&self, space: &Space, replica: ReplicaId) -> Result<Dot, SessionError> {
         let dot = Dot::new(replica, self.vector(space).get(replica) + 1);
         if dot.sequence > SEQUENCE_MAX {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
+            return Err(SessionError::bound(ErrorCode::QuotaExceeded, "sequence", SEQUENCE_MAX));
         }
         Ok(dot)
     }

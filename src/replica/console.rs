@@ -97,7 +97,7 @@ impl Replica {
                 Statement::ChangePassword { name, .. } if !asker.god && asker.user.as_deref() != Some(&name) => break,
                 Statement::ChangePassword { name, from, to } => {
                     if !asker.god && secrets.len() >= PASSWORDS_MAX {
-                        return Err(SessionError::limit(ErrorCode::QuotaExceeded, "passwords", PASSWORDS_MAX as u64));
+                        return Err(SessionError::bound(ErrorCode::QuotaExceeded, "passwords", PASSWORDS_MAX as u64));
                     }
                     let hash =
                         self.directory().account(&name).filter(|known| !known.locked).and_then(|known| known.hash);

@@ -311,7 +311,7 @@ impl Replica {
         let waits = |id| self.sessions.values().filter(|state| state.id == id).map(|state| state.waits).sum::<u32>();
         let many = self.waits.waiting.len() as u64 >= u64::from(WAITS_MAX);
         if many && state.is_some_and(|state| waits(state.id) >= WAITS_MAX) {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
+            return Err(SessionError::bound(ErrorCode::QuotaExceeded, "waits", u64::from(WAITS_MAX)));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Nothing is kept for it but counts: a session changes its state once, so that its history is when it began and how it is over.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -11,6 +12,7 @@ use crate::io::{Answer, Outcome, Policy, SessionHandle};
 use crate::service::access::Actor;
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
 use crate::service::role::RoleType;
+use crate::store::fence::Fence;
 use crate::time::Millis;
 
 /// A state that a session has come into.
@@ -60,6 +62,8 @@ impl Replica {
             by: over.by.clone(),
             why: over.why.clone(),
         });
+        // Of those that are over the last alone are remembered; and it may be over elsewhere.
+        let ended = ended.or_else(|| self.store.fences().get(&state.id).map(fenced));
         let begun_in = state.begun.to_string();
         let actor = Actor::begun_in(&begun_in, state.user.as_deref());
         Some(SessionProfile {
@@ -107,4 +111,11 @@ impl Replica {
             stats.bytes = stats.bytes.saturating_add(bytes as u64);
         });
     }
+}
+
+/// The state into which somebody's word has brought a session.
+fn fenced(fence: &Fence) -> StateChange {
+    let status = if fence.ended { SessionStatus::Ended } else { SessionStatus::Killed };
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(String::from);
+    StateChange { status, at: fence.at, by: text(&fence.by), why: text(&fence.why) }
 }

@@ -49,7 +49,7 @@ pub fn hash(password: &str, salt: &[u8; SALT_LEN]) -> Result<String, SessionErro
         return Err(SessionError::new(ErrorCode::ArgumentInvalid, "a password has 1 to 1,024 bytes"));
     }
     let digest = digest(password, salt, MEMORY_KIB, PASSES, LANES)
-        .ok_or_else(|| SessionError::limit(ErrorCode::QuotaExceeded, "passwordMemoryKib", u64::from(MEMORY_KIB)))?;
+        .ok_or_else(|| SessionError::bound(ErrorCode::QuotaExceeded, "passwordMemoryKib", u64::from(MEMORY_KIB)))?;
     let (salt, digest) = (Base64Unpadded::encode_string(salt), Base64Unpadded::encode_string(&digest));
     Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${digest}"))
 }

@@ -34,7 +34,7 @@ impl Call {
     /// Whether it is as long as a call may be.
     pub(crate) fn check(&self) -> Result<(), SessionError> {
         if self.method.len() > METHOD_MAX || self.args.len() > ARGS_MAX || self.token.len() > TOKENS_MAX {
-            return Err(SessionError::limit(ErrorCode::QuotaExceeded, "callBytes", ARGS_MAX as u64));
+            return Err(SessionError::bound(ErrorCode::QuotaExceeded, "callBytes", ARGS_MAX as u64));
         }
         Ok(())
     }

@@ -307,6 +307,13 @@ fn whoever_inspects_a_session_sees_its_role_its_counts_and_its_states() {
     let last = history.last().unwrap();
     assert_eq!((last.status, last.at, last.why.as_deref()), (SessionStatus::Killed, fra.now, Some("enough")));
     assert_eq!(history.len(), 2);
+    // However many others are over by then.
+    for _ in 0..300 {
+        let other = fra.session();
+        let id = fra.replica.session(other).unwrap().id;
+        fra.replica.kill_session(None, &id, None, fra.now).unwrap();
+    }
+    assert_eq!(fra.replica.profile(session).unwrap().history, history);
 }
 
 /// A handle that was never let in, or was shut out, uses nothing: who lets go of it takes nobody else's place.

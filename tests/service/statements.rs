@@ -141,6 +141,12 @@ fn an_error_names_the_place_and_what_would_have_done_there() {
     // What stands there is named, not what might have stood before it.
     assert_eq!(refused("SHOW USERS | LIMIT -1"), (21, vec!["a number that is not negative"]));
     assert_eq!(refused("SHOW USERS | LIMIT 1.5"), (19, vec!["an integer"]));
+    for number in ["9223372036854775808", "-9223372036854775809", "99999999999999999999"] {
+        let statement = format!("KILL QUERY (PLAN = {number})");
+        assert_eq!(refused(&statement), (statement.len() as u64 - 1, vec!["an integer of 64 bits"]), "{number}");
+    }
+    let long = parse(&"x".repeat(1 << 17)).unwrap_err();
+    assert!(long.code() == ErrorCode::Syntax && !long.cause().contains("raise"), "{long}");
     let (at, expected) = refused("");
     assert_eq!((at, expected.first()), (0, Some(&";")));
 }

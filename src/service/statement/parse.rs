@@ -73,7 +73,7 @@ pub fn is_ours(text: &str) -> bool {
 /// `SYNTAX`, with the position (in UTF-16 code units, as JavaScript counts) and what was expected there.
 pub fn parse(text: &str) -> Result<Vec<Statement>, SessionError> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err(SessionError::limit(ErrorCode::Syntax, "statementBytes", TEXT_BYTES_MAX as u64));
+        return Err(SessionError::bound(ErrorCode::Syntax, "statementBytes", TEXT_BYTES_MAX as u64));
     }
     let mut input = Input { input: text, state: Trace::default() };
     sequence(&mut input).map_err(|EmptyError| failure(text, input.state))

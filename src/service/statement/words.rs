@@ -196,7 +196,7 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<i64> {
         if input.input.starts_with(|c: char| is_label(c) || c == '.') {
             return Err(EmptyError);
         }
-        text.parse().map_err(|_| EmptyError)
+        text.parse().or_else(|_| miss(input, "an integer of 64 bits"))
     })
 }
 
