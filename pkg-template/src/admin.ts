@@ -5,7 +5,7 @@ import type { CoreService } from './binding.js';
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { invalid } from './errors.js';
-import { optionsOf, textOrNothing } from './form.js';
+import { type Names, optionsOf, textOrNothing } from './form.js';
 import { Handle } from './handle.js';
 import { run } from './query.js';
 import type { Session } from './types/session.js';
@@ -39,7 +39,7 @@ export class AdminHandle implements Admin {
   }
 
   sessions(filter?: Parameters<Admin['sessions']>[0]): SessionSummary[] {
-    const { user: of, idleFor, local } = toFilter(filter);
+    const { user: of, idleFor, local } = toFilter(filter, { user: 1, idleFor: 1, local: 1 });
     const idle = optional(idleFor, 'idleFor') ?? 0;
     const [now, sessions] = [this.#driver.clock(), this.#see(SESSIONS)];
     const asked = ({ user, lastActiveAt }: SessionSummary) => (of === undefined || of === user) && now - lastActiveAt >= idle;
@@ -55,7 +55,7 @@ export class AdminHandle implements Admin {
   }
 
   async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
-    const { user, except } = toFilter(filter);
+    const { user, except } = toFilter(filter, { user: 1, except: 1 });
     const own = this.sessions({ user: text(user) }).filter(({ id }) => id !== except);
     const raw = this.#handle?.raw;
     for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
@@ -64,7 +64,7 @@ export class AdminHandle implements Admin {
   }
 
   queries(filter?: Parameters<Admin['queries']>[0]): QueryInfo[] {
-    const { session: by, slowerThan, finished, local } = toFilter(filter);
+    const { session: by, slowerThan, finished, local } = toFilter(filter, { session: 1, slowerThan: 1, finished: 1, local: 1 });
     const slower = optional(slowerThan, 'slowerThan') ?? 0;
     const of = this.#see(finished === true ? FINISHED : RUNNING);
     const asked = ({ session, durationMs }: QueryInfo) => (by === undefined || by === session) && durationMs >= slower;
@@ -118,7 +118,7 @@ export class AdminHandle implements Admin {
   }
 
   log(filter?: { since?: number | undefined; user?: string | undefined }): Operation[] {
-    const { since = 0, user: by } = toFilter(filter);
+    const { since = 0, user: by } = toFilter(filter, { since: 1, user: 1 });
     if (typeof since !== 'number' || Number.isNaN(since)) throw invalid('since is a time in milliseconds of the epoch');
     return this.#see(LOG).sort((one, other) => one.at - other.at).filter(({ at, user }) => at >= since && (by === undefined || by === user));
   }
@@ -144,8 +144,8 @@ export class AdminHandle implements Admin {
 }
 
 /** What a list is asked for: of whom is said in texts. */
-function toFilter<F extends object>(filter: F | undefined): Partial<F> {
-  const given = optionsOf(filter, 'a filter');
+function toFilter<F extends object>(filter: F | undefined, names: Names<F>): Partial<F> {
+  const given = optionsOf(filter, names, 'a filter');
   for (const name of ['user', 'session', 'except'] as const) textOrNothing((given as Readonly<Record<string, unknown>>)[name], name);
   return given;
 }

@@ -77,7 +77,7 @@ class Reply implements Sink {
 /** Hands `message` to the core and answers the one message that it transmits for it. */
 export function exchange(driver: Driver, message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'> & Joining): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const { token, proof, timeout, signal: given } = optionsOf(options);
+    const { token, proof, timeout, signal: given } = optionsOf(options, { token: 1, proof: 1, timeout: 1, signal: 1 });
     const signal = signalOf(given);
     if (!isBytes(message)) throw invalid('a message is a Uint8Array');
     if (token !== undefined && typeof token !== 'string') throw invalid('a token is a string');

@@ -4,13 +4,24 @@
  */
 import { invalid } from './errors.js';
 import type { AbortSignalLike } from './types/plug.js';
+import type { SessionInit } from './types/session.js';
 
-/** Options: an object, or nothing at all. Throws `ARGUMENT_INVALID`. */
-export function optionsOf<T extends object>(given: T | undefined, name = 'options'): Partial<T> {
+/** The names of options: that none is left out is for the compiler. */
+export type Names<T> = Readonly<Record<keyof T, 1>>;
+
+/**
+ * Options: an object, or nothing at all. One that nobody knows would go unnoticed, and with it what it was to say: that there is a
+ * secret, or whom a kill is to spare. Throws `ARGUMENT_INVALID`.
+ */
+export function optionsOf<T extends object>(given: T | undefined, names: Names<T>, what = 'options'): Partial<T> {
   if (given === undefined) return {};
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given;
-  throw invalid(`${name}: an object is expected, with the options by their names`);
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalid(`${what}: an object is expected, with the options by their names`);
+  for (const name of Object.keys(given)) if (!Object.hasOwn(names, name)) throw invalid(`${what}: there is no '${name}', but ${Object.keys(names).join(', ')}`);
+  return given;
 }
+
+/** How a session begins, wherever that is said. */
+export const INIT: Names<SessionInit> = { token: 1, space: 1, guarantees: 1, user: 1, client: 1, clientIp: 1, onStale: 1, timeout: 1, expiresIn: 1, onRefused: 1 };
 
 /** A signal; nothing, and `null` as `fetch` takes it, are none. Throws `ARGUMENT_INVALID`. */
 export function signalOf(given: AbortSignalLike | null | undefined): AbortSignalLike | undefined {

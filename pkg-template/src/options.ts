@@ -4,15 +4,22 @@
 import type { CoreConfig } from './binding.js';
 import { interval, optional } from './duration.js';
 import { invalid } from './errors.js';
-import { optionsOf, signalOf } from './form.js';
+import { type Names, optionsOf, signalOf } from './form.js';
 import type { StorageAdapter, Transport } from './types/plug.js';
-import type { ReplicaOptions, Secret } from './types/replica.js';
+import type { Limits, ReplicaOptions, Secret, SessionDefaults } from './types/replica.js';
 import { memory } from './storage/memory.js';
 import { isBytes } from './value.js';
 
 /** How often, at most, other replicas with a secret are told of a session. */
 const PUBLISH_EVERY = 5_000;
 const LABEL = 'replica';
+
+export const OPTIONS: Names<ReplicaOptions> = { id: 1, storage: 1, connect: 1, space: 1, secret: 1, issuer: 1, limits: 1, session: 1, heartbeat: 1, values: 1, clock: 1, execute: 1, roleOf: 1, authenticate: 1, signal: 1 };
+const TIMES: Names<Omit<SessionDefaults, 'publishEvery'>> = { expiresIn: 1, timeout: 1, tokenExpiresIn: 1, leeway: 1, idleTimeout: 1, queryTimeout: 1, slow: 1 };
+const LIMITS: Names<Limits> = {
+  bytes: 1, keys: 1, keyBytes: 1, valueBytes: 1, batchKeys: 1, batchBytes: 1, siblings: 1, spaces: 1, sessions: 1, sessionsPerUser: 1, sessionsPerAddress: 1, cachedSessions: 1,
+  cachedSessionBytes: 1, tokenBytes: 1, clientIds: 1, clientBirths: 1, clientLinks: 1, clientSequences: 1, clientStagedBytes: 1, clientMessages: 1, clientBytes: 1, clientSentBytes: 1,
+};
 
 export interface Opening {
   readonly config: CoreConfig;
@@ -26,7 +33,7 @@ export interface Opening {
 
 /** Throws `ARGUMENT_INVALID`, naming the option. */
 export function toOpening(options: ReplicaOptions): Opening {
-  optionsOf(options);
+  optionsOf(options, OPTIONS);
   signalOf(options.signal);
   const storage = options.storage === undefined ? memory() : options.storage;
   for (const method of ['lock', 'load', 'append', 'compact'] as const) {
@@ -47,8 +54,8 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (config.keys?.length === 0) throw invalid('secret is one key or several');
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
-    const session = optionsOf(options.session, 'session');
-    const names = ['expiresIn', 'timeout', 'tokenExpiresIn', 'leeway', 'idleTimeout', 'queryTimeout', 'slow'] as const;
+    const session = optionsOf(options.session, { ...TIMES, publishEvery: 1 }, 'session');
+    const names = Object.keys(TIMES) as (keyof typeof TIMES)[];
     config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
   const every = options.session?.publishEvery;
@@ -80,7 +87,7 @@ function toLabel(id: unknown): string {
 }
 
 function toLimits(limits: NonNullable<ReplicaOptions['limits']>): Record<string, number> {
-  for (const [name, limit] of Object.entries(optionsOf(limits, 'limits'))) {
+  for (const [name, limit] of Object.entries(optionsOf(limits, LIMITS, 'limits'))) {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) throw invalid(`limits.${name} is a positive whole number`);
   }
   return defined(limits);

@@ -14,7 +14,7 @@ import type { Asking } from './roles.js';
 import { toTerms } from './terms.js';
 import type { AbortSignalLike, PlatformSignal } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
-import { wellFormed } from './value.js';
+import { textOf, wellFormed } from './value.js';
 import { instantiate } from './wasm/glue.js';
 
 /** The table of a statement. */
@@ -104,7 +104,7 @@ export async function run(driver: Driver, statement: string, raw: CoreSession | 
 /** What the host's `execute` answers, as a table: a table, rows as objects, or one value. */
 export function toTable(result: unknown): Table {
   const { columns, rows } = (typeof result === 'object' && result !== null ? result : {}) as Partial<Table>;
-  if (Array.isArray(columns) && Array.isArray(rows)) return print(columns, rows);
+  if (Array.isArray(columns) && Array.isArray(rows) && rows.every(Array.isArray)) return print(columns.map(String), rows.map((row) => row.map(toCell)));
   const records = result === undefined ? [] : Array.isArray(result) ? result : [result];
   const plain = records.every((record) => typeof record === 'object' && record !== null);
   if (!plain) return print(['value'], records.map((record) => [toCell(record)]));
@@ -113,13 +113,16 @@ export function toTable(result: unknown): Table {
 }
 
 function toCell(value: unknown): Cell {
-  if (value === undefined || value === null) return null;
-  return typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value);
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  // As databases count what has more digits than a number.
+  if (typeof value === 'bigint') return String(value);
+  return value === null ? null : (textOf(value) ?? null);
 }
 
 function print(columns: readonly string[], rows: readonly (readonly Cell[])[]): Table {
   const lines = [columns, ...rows.map((row) => row.map((cell) => String(cell ?? '')))];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
+  // In a loop: a call takes so many arguments and no more.
+  const widths = columns.map((_, at) => lines.reduce((most, line) => Math.max(most, (line[at] ?? '').length), 0));
   const rule = `${widths.map((width) => `+${'-'.repeat(width + 2)}`).join('')}+\n`;
   const [head = '', ...body] = lines.map((line) => `${widths.map((width, at) => `| ${(line[at] ?? '').padEnd(width)} `).join('')}|\n`);
   return new Rows([[...columns], rows.map((row) => [...row]), `${rule}${head}${rule}${body.join('')}${rule}`]);

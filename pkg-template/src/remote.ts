@@ -7,10 +7,11 @@
 import type { RawRange } from './binding.js';
 import { ask, callerOf } from './calls.js';
 import { EdgeSessionError, invalid } from './errors.js';
+import { optionsOf } from './form.js';
 import type { Handle } from './handle.js';
 import { dispose } from './platform.js';
 import type { ReplicaHandle } from './replica.js';
-import { toKey, toRange } from './terms.js';
+import { NAMES, toKey, toRange } from './terms.js';
 import type { Entry, Key, KeyRange } from './types/data.js';
 import type { QueryOptions } from './types/service.js';
 import type { Elsewhere, RemoteReads, Session } from './types/session.js';
@@ -56,8 +57,8 @@ export class RemoteHandle<M> implements RemoteReads<M> {
     return this.#ask<K>('list', JSON.stringify(toRange(range)), range);
   }
 
-  async #ask<K extends Key<M>>(method: string, what: string, options: Elsewhere = {}): Promise<Entry<K, M[K]>[]> {
-    const { space = this.#session.space, timeout, signal } = options;
+  async #ask<K extends Key<M>>(method: string, what: string, options?: Elsewhere): Promise<Entry<K, M[K]>[]> {
+    const { space = this.#session.space, timeout, signal } = optionsOf(options, NAMES);
     if (typeof space !== 'string' || !wellFormed(space)) throw invalid('space is a well-formed string');
     const { driver, raw } = this.#handle;
     if (driver.keyed) throw invalid('a replica with a secret holds every space: begin a session there');

@@ -7,7 +7,7 @@ import { EdgeSessionError, invalid } from './errors.js';
 import { AdminHandle } from './admin.js';
 import { Calls, ask } from './calls.js';
 import { exchange } from './exchange.js';
-import { optionsOf, signalOf } from './form.js';
+import { INIT, optionsOf, signalOf } from './form.js';
 import { LinkHandle } from './link.js';
 import { asyncDispose } from './platform.js';
 import { verified } from './query.js';
@@ -61,7 +61,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
     if (![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings');
-    const raw = toInit({ ...optionsOf(init), token: undefined, user: undefined });
+    const raw = toInit({ ...optionsOf(init, INIT), token: undefined, user: undefined });
     const { execute } = this.#hooks;
     const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;
     if (!this.#driver.keyed && authenticate === undefined) {
@@ -79,7 +79,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   connect(transport: Transport, options?: { signal?: AbortSignalLike | undefined }): Link {
     this.#driver.check();
-    const link = new LinkHandle(this.#driver, transport, signalOf(optionsOf(options).signal), (closed) => this.#links.delete(closed));
+    const link = new LinkHandle(this.#driver, transport, signalOf(optionsOf(options, { signal: 1 }).signal), (closed) => this.#links.delete(closed));
     if (link.state !== 'closed') this.#links.add(link);
     return link;
   }
@@ -100,7 +100,7 @@ export class ReplicaHandle<M> implements Replica<M> {
 
   on<E extends keyof Events>(type: E, listener: (event: Events[E]) => void, options?: { signal?: AbortSignalLike | undefined }): () => void {
     this.#driver.check();
-    return this.#driver.events.on(type, listener, signalOf(optionsOf(options).signal));
+    return this.#driver.events.on(type, listener, signalOf(optionsOf(options, { signal: 1 }).signal));
   }
 
   inspect(): Inspection {
@@ -135,7 +135,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   async close(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
-    const { timeout, signal } = optionsOf(options);
+    const { timeout, signal } = optionsOf(options, { timeout: 1, signal: 1 });
     return this.#driver.close(optional(timeout, 'timeout'), signalOf(signal));
   }
 

@@ -9,7 +9,7 @@ import type { CoreReplica, CoreSession, CoreSessionInit, RawEntry } from './bind
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
 import { type ErrorCode, invalid } from './errors.js';
-import { optionsOf } from './form.js';
+import { INIT, optionsOf } from './form.js';
 import { Handle } from './handle.js';
 import { LiveHandle } from './live.js';
 import { dispose } from './platform.js';
@@ -127,7 +127,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   watch<K extends Key<M>>(keyOrPrefix: K | { prefix: string }, options?: Wait): AsyncIterableIterator<Change<K, M[K]>> {
-    const range = typeof keyOrPrefix === 'object' && keyOrPrefix !== null ? toRange({ prefix: keyOrPrefix.prefix }) : { key: toKey(keyOrPrefix) };
+    const range = typeof keyOrPrefix === 'object' && keyOrPrefix !== null ? toPrefix(keyOrPrefix) : { key: toKey(keyOrPrefix) };
     void this.#handle.raw;
     if (options?.signal?.aborted) return ended();
     return new Watch<K, M[K]>(this.#handle, range, toTerms(options));
@@ -162,7 +162,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   missing(options?: { token?: Token | string | undefined }): readonly Missing[] {
-    const given = optionsOf(options).token;
+    const given = optionsOf(options, { token: 1 }).token;
     const token = given === undefined ? undefined : toText(given, 'a token');
     return this.#handle.call((raw, now) => raw.missing(token, now));
   }
@@ -230,7 +230,7 @@ export function toBegin(init: Token | string | null | undefined | SessionInit): 
 
 /** What crosses when a session begins with options. Throws `ARGUMENT_INVALID`. */
 export function toInit(init: SessionInit): CoreSessionInit {
-  optionsOf(init, 'what a session begins with, if it is no token');
+  optionsOf(init, INIT, 'what a session begins with, if it is no token');
   const raw: CoreSessionInit = {};
   if (init.token != null) raw.token = toText(init.token, 'a token');
   if (init.space !== undefined) raw.space = toText(init.space, 'space');
@@ -245,6 +245,11 @@ export function toInit(init: SessionInit): CoreSessionInit {
   if (timeout !== undefined) raw.timeout = timeout;
   if (expiresIn !== undefined) raw.expiresIn = expiresIn;
   return raw;
+}
+
+/** The range of a watch: who says none by mistake would be told of all keys. */
+function toPrefix(given: { prefix: string }): { prefix: string } {
+  return { prefix: toText(optionsOf(given, { prefix: 1 }).prefix, 'prefix') };
 }
 
 function toText(value: unknown, name: string): string {

@@ -6,10 +6,10 @@
 import type { RawRange } from './binding.js';
 import { milliseconds } from './duration.js';
 import { EdgeSessionError, aborted, invalid } from './errors.js';
-import { optionsOf, signalOf } from './form.js';
-import type { Guarantee, Guarantees, KeyRange } from './types/data.js';
+import { type Names, optionsOf, signalOf } from './form.js';
+import type { Duration, Guarantee, Guarantees, KeyRange } from './types/data.js';
 import type { AbortSignalLike } from './types/plug.js';
-import type { StalePolicy, Wait } from './types/session.js';
+import type { Elsewhere, StalePolicy, Wait } from './types/session.js';
 import { wellFormed } from './value.js';
 
 /** The guarantees in the order of their bits. */
@@ -28,12 +28,17 @@ export interface Terms {
   readonly signal: AbortSignalLike | undefined;
 }
 
+/** Of whatever operation: some are read at several places, of which none knows those of the others. */
+export const NAMES: Names<Wait & KeyRange & Elsewhere & { ttl?: Duration; detached?: boolean }> = {
+  signal: 1, timeout: 1, guarantees: 1, onStale: 1, ttl: 1, detached: 1, prefix: 1, start: 1, end: 1, limit: 1, reverse: 1, space: 1,
+};
+
 const PLAIN: Terms = Object.freeze({ bits: 0, timeout: -1, signal: undefined });
 
 /** The terms of a `Wait`. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
 export function toTerms(wait: Wait | undefined): Terms {
   if (wait === undefined) return PLAIN;
-  const signal = signalOf(optionsOf(wait).signal);
+  const signal = signalOf(optionsOf<Wait>(wait, NAMES).signal);
   if (signal?.aborted) throw aborted(signal.reason);
   return {
     bits: (wait.guarantees === undefined ? 0 : GIVEN | guaranteeBits(wait.guarantees)) | (policyNumber(wait.onStale) << 5),
@@ -78,7 +83,7 @@ export function policyNumber(policy: StalePolicy | undefined): number {
 /** The milliseconds of `ttl`; negative for none. */
 export function toTtl(options: { ttl?: Wait['timeout'] } | undefined): number {
   if (options === undefined) return -1;
-  const { ttl } = optionsOf(options);
+  const { ttl } = optionsOf<{ ttl?: Wait['timeout'] }>(options, NAMES);
   return ttl === undefined ? -1 : milliseconds(ttl, 'ttl');
 }
 
@@ -92,7 +97,7 @@ export function toKey(key: unknown): string {
 export function toRange(range: KeyRange | undefined): RawRange {
   const raw: RawRange = {};
   if (range === undefined) return raw;
-  optionsOf(range, 'a range');
+  optionsOf<KeyRange>(range, NAMES, 'a range');
   for (const name of ['prefix', 'start', 'end'] as const) {
     const bound = range[name];
     if (bound === undefined) continue;

@@ -40,14 +40,18 @@ export function encode(value: unknown): Encoded {
   if (isBytes(value)) return { kind: 2, value };
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set) throw refused();
   if (typeof value === 'number' && !Number.isFinite(value)) throw refused();
-  let text: string | undefined;
+  const text = textOf(value);
+  if (text === undefined) throw refused();
+  return { kind: 1, value: text };
+}
+
+/** The JSON text of a value; undefined where there is none. Throws `VALUE_INVALID`. */
+export function textOf(value: unknown): string | undefined {
   try {
-    text = JSON.stringify(value);
+    return JSON.stringify(value);
   } catch (cause) {
     throw refused(cause);
   }
-  if (text === undefined) throw refused();
-  return { kind: 1, value: text };
 }
 
 /** Why a value is none. */

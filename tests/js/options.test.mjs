@@ -10,8 +10,8 @@ import { serveReplica } from 'edge-session/node';
 import { storageCases, transportCases } from 'edge-session/testing';
 import { SECRET, TestStorage, clock, next, open, rejection, within } from './support.mjs';
 
-/** What is no options. */
-const NONE = [null, 5, Number.NaN, -1, Infinity, 'x', '', [], true, () => {}, Symbol('s')];
+/** What is no options. The last one has a name that is none of theirs: that it goes unnoticed may leave a secret, or a limit, unsaid. */
+const NONE = [null, 5, Number.NaN, -1, Infinity, 'x', '', [], true, () => {}, Symbol('s'), { secrets: [] }];
 /** What is no signal; none at all is `null`, as for `fetch`. */
 const NO_SIGNAL = NONE.slice(1).concat({}, new AbortController(), new EventTarget());
 
@@ -44,6 +44,7 @@ test('whatever takes options refuses what is none', async (t) => {
     missing: (given) => session.missing(given),
     'sync.set': (given) => session.sync.set('a', 1, given),
     'batch.set': (given) => session.batch((tx) => tx.set('a', 1, given)),
+    'remote.get': (given) => session.remote.get('a', given),
     run: (given) => session.run('SHOW SPACES', given),
     track: (given) => session.track('work', () => 1, given),
     'admin.sessions': (given) => admin.sessions(given),
@@ -112,6 +113,15 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     () => replica.login('eve', '\udc00'),
     () => session.run('SHOW GRANTS -- \ud800'),
     () => session.track('\ud800', () => 1),
+    // What follows all keys by mistake would be told of all.
+    () => session.watch({}),
+    () => session.watch({ prefx: 'cart:' }),
+    () => session.watch({ prefix: undefined }),
+    () => session.remote.get('a', { spaces: 'b' }),
+    () => session.sync.list({ prefx: 'a' }),
+    () => session.list({ prefx: 'a' }).next(),
+    () => session.admin.killSessions({ user: 'bob', exept: bob.id }),
+    () => readToken(new Headers(), { cookie: { sameSight: 'lax' } }),
     () => webSocket('ws://localhost', { protocols: 'chat' }),
     () => webSocket('ws://localhost', { protocols: [7] }),
     () => http('http://localhost', { every: 0 }),
@@ -205,4 +215,9 @@ test('a clock that fails once, at whichever look, ends no wait for ever, and wha
     assert.equal((await told).key, 'b');
     assert.equal((await within(ask(), 'an end of the next wait')).code, 'STALE_REPLICA');
   }
+});
+
+test('who is told of a name that is none is told those that there are', async () => {
+  const error = await rejection(openReplica({ vaules: 'frozen' }));
+  assert.match(error.message, /'vaules'.*\bvalues\b/);
 });

@@ -123,6 +123,30 @@ test('other text goes to the host, as a query, and becomes a table', async (t) =
   assert.deepEqual(finished.map(({ status, error }) => [status, error]), [['Completed', null], ['Failed', 'no disk']]);
 });
 
+test('whatever a database of the host answers becomes a table, or is refused by a code', async (t) => {
+  let answer;
+  const replica = await open(t, { execute: () => answer });
+  const session = replica.session();
+  const circle = [];
+  circle.push(circle);
+  for (const [given, columns, rows] of [
+    [[{ id: 2n ** 63n, at: new Date(0) }], ['id', 'at'], [['9223372036854775808', '"1970-01-01T00:00:00.000Z"']]],
+    [2n, ['value'], [['2']]],
+    [{ columns: ['id'], rows: [[1n], [true]] }, ['id'], [['1'], ['true']]],
+    [{ columns: [1], rows: [['a']] }, ['1'], [['a']]],
+    // No table: one record.
+    [{ columns: ['id'], rows: [1] }, ['columns', 'rows'], [['["id"]', '[1]']]],
+    [[() => 1], ['value'], [[null]]],
+  ]) {
+    answer = given;
+    const table = await session.run('SELECT');
+    assert.deepEqual([table.columns, table.rows], [columns, rows]);
+  }
+  answer = Array.from({ length: 200_000 }, (_, n) => n);
+  assert.equal((await session.run('SELECT')).rows.length, 200_000);
+  for (answer of [[{ circle }], [{ parts: [1n] }]]) assert.equal((await rejection(session.run('SELECT'))).code, 'VALUE_INVALID');
+});
+
 test('a query that runs at another edge is listed, and killed', async (t) => {
   const [fra, nrt] = await openAll(t, ['fra1', 'nrt1'], { secret: SECRET, session: { publishEvery: 10 } });
   const [one, other] = pair();

@@ -36,7 +36,7 @@ test('a signed token carries the session to every replica that knows the key', a
 });
 
 test('who a session is that came with a token is told alike before its end and after it', async (t) => {
-  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { secret: SECRET, token: { expiresIn: '5m' } });
+  const [tokyo, paris] = await openAll(t, ['tokyo', 'paris'], { secret: SECRET, session: { tokenExpiresIn: '5m' } });
   const tab = await open(t, { id: 'tab' });
   const who = ({ id, user, space, guarantees, expiresAt, resumed }) => ({ id, user, space, guarantees, expiresAt, resumed });
   const begun = [{ user: 'ännchen "a" 東京', client: 'c', space: 'shop', guarantees: ['monotonic-reads'] }, { guarantees: [] }, { user: 'ann', expiresIn: '1m' }];

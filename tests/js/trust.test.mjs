@@ -42,7 +42,7 @@ test('by requests as over sockets', async (t) => {
   const { edge, server } = await edgeWith(t);
   const tab = await open(t, { id: 'tab' });
   const token = edge.session({ user: 'ann' }).token;
-  const link = tab.connect(http(server.url.replace('ws:', 'http:'), { token, interval: 50 }));
+  const link = tab.connect(http(server.url.replace('ws:', 'http:'), { token, every: 50 }));
   await within(link.ready, 'the link');
   await arrives(tab, edge, 'a', 1);
   await arrives(edge, tab, 'b', 2);

@@ -3,7 +3,7 @@
  */
 import { milliseconds } from '../duration.js';
 import { invalid } from '../errors.js';
-import { optionsOf } from '../form.js';
+import { type Names, optionsOf } from '../form.js';
 import type { Duration } from '../types/data.js';
 import { TOKEN_HEADER } from '../transport/admit.js';
 
@@ -32,6 +32,8 @@ export interface Carried {
   readonly cookie: { readonly name: string; readonly attributes: string; readonly maxAge: string } | undefined;
 }
 
+// A reply is one, too.
+const CARRIER: Names<Carrier & { request: unknown }> = { header: 1, cookie: 1, request: 1 };
 const COOKIE = '__Host-edge-session';
 // What a header's or cookie's name may consist of (RFC 9110, section 5.6.2).
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -39,7 +41,7 @@ const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 
 /** The carrier's names and attributes. Throws `ARGUMENT_INVALID`, naming the option. */
 export function toCarried(carrier?: Carrier): Carried {
-  const { header = TOKEN_HEADER, cookie = {} } = optionsOf(carrier, 'a carrier');
+  const { header = TOKEN_HEADER, cookie = {} } = optionsOf(carrier, CARRIER, 'a carrier');
   return {
     header: header === false ? undefined : toName(header, 'header'),
     cookie: cookie === false ? undefined : toCookie(typeof cookie === 'string' ? { name: cookie } : cookie),
@@ -47,7 +49,7 @@ export function toCarried(carrier?: Carrier): Carried {
 }
 
 function toCookie(options: CookieOptions): NonNullable<Carried['cookie']> {
-  const { name = COOKIE, maxAge, sameSite = 'lax', partitioned } = optionsOf(options, 'cookie');
+  const { name = COOKIE, maxAge, sameSite = 'lax', partitioned } = optionsOf(options, { name: 1, maxAge: 1, sameSite: 1, partitioned: 1 }, 'cookie');
   if (!Object.hasOwn(SAME_SITE, sameSite)) throw invalid("cookie.sameSite is 'lax', 'strict' or 'none'");
   return {
     name: toName(name, 'cookie.name'),

@@ -45,7 +45,7 @@ export interface WithTokenOptions {
 export function withToken<F extends FetchShape = PlatformFetch>(fetch?: F, session?: Session<any>, options: WithTokenOptions = {}): F {
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch is a function');
   if (session !== undefined && typeof session?.sealed !== 'function') throw invalid('a session is one of replica.session');
-  const { header = TOKEN_HEADER, origins } = optionsOf(options);
+  const { header = TOKEN_HEADER, origins } = optionsOf(options, { header: 1, origins: 1 });
   toName(header, 'header');
   // A text would be looked for an origin in, and hold parts of others.
   textsOrNothing(origins, 'origins');

@@ -49,7 +49,7 @@ export interface IdbOptions {
  */
 export function idb(name = 'default', options: IdbOptions = {}): StorageAdapter {
   if (typeof name !== 'string' || name === '' || name.includes('/')) throw invalid('the name of a database is a string that is not empty and has no /');
-  const { durability = 'strict', requestPersist = false, exclusive = false } = optionsOf(options);
+  const { durability = 'strict', requestPersist = false, exclusive = false } = optionsOf(options, { durability: 1, requestPersist: 1, exclusive: 1 });
   if (durability !== 'strict' && durability !== 'relaxed') throw invalid("durability is 'strict' or 'relaxed'");
   return new Pool(`edge-session/${name}`, { durability, requestPersist, exclusive });
 }

@@ -55,7 +55,7 @@ const NOTHING = new Uint8Array();
  */
 export function http(url: Address, options: HttpOptions = {}): Transport {
   const address = toAddress(url, 'http');
-  optionsOf(options);
+  optionsOf(options, { every: 1, maxDelay: 1, token: 1, fetch: 1 });
   const every = options.every === undefined ? EVERY : interval(options.every, 'every');
   const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
   if (options.fetch !== undefined && typeof options.fetch !== 'function') throw invalid('fetch is a function');

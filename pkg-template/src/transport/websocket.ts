@@ -59,7 +59,7 @@ const UPTIME = 5_000;
  * ```
  */
 export function webSocket(url: Address | (() => Address | Promise<Address>), options: WebSocketOptions = {}): Transport {
-  textsOrNothing(optionsOf(options).protocols, 'protocols');
+  textsOrNothing(optionsOf(options, { token: 1, protocols: 1, maxDelay: 1, WebSocket: 1 }).protocols, 'protocols');
   const maxDelay = options.maxDelay === undefined ? LONGEST_PAUSE : milliseconds(options.maxDelay, 'maxDelay');
   const address = typeof url === 'function' ? async () => toAddress(await url(), 'ws') : (toAddress(url, 'ws'), async () => toAddress(url, 'ws'));
   new Pass(options.token);

@@ -10,6 +10,7 @@ import type { Driver } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import { optionsOf } from '../../form.js';
 import { open } from '../../open.js';
+import { OPTIONS } from '../../options.js';
 import { durableObjectStorage } from '../../storage/durable-object.js';
 import { CONTENT_TYPE, MESSAGE_BYTES, TOKEN_HEADER, type Verdict, admits, offered, tooLong, unadmitted } from '../../transport/admit.js';
 import { CLOSE_UNAUTHORIZED, SUBPROTOCOL } from '../../transport/socket.js';
@@ -153,7 +154,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   async #open(): Promise<Replica<M>> {
     // The first wait: when it ends, the constructor of the subclass has run.
     await this.#clock.wake();
-    const options = optionsOf(this.options(), 'options()');
+    const options = optionsOf(this.options(), OPTIONS, 'options()');
     const given: ReplicaOptions = { storage: durableObjectStorage(this.ctx.storage), heartbeat: HEARTBEAT, ...options };
     // Without a secret it asks one that has: there is nothing to say.
     if (options.secret !== undefined) given.authenticate ??= unsaid;

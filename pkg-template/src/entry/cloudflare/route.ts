@@ -37,7 +37,7 @@ export interface RouteOptions {
  * ```
  */
 export async function routeReplica(request: Request, namespace: ReplicaNamespace, options: RouteOptions = {}): Promise<Response | null> {
-  const { path = '/sync', name = () => 'default' } = optionsOf(options);
+  const { path = '/sync', name = () => 'default' } = optionsOf(options, { path: 1, name: 1 });
   if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
   if (typeof name !== 'function') throw invalid('name is a function');
   const { pathname } = new URL(request.url);

@@ -85,7 +85,7 @@ const GOING_AWAY = 1001;
  */
 export function serveReplica(replica: Replica<any>, server: Server | SecureServer, options: ServeOptions = {}): Serving {
   if (typeof server?.on !== 'function' || typeof server.listeners !== 'function') throw invalid('a server is what createServer of node:http or node:https gives');
-  const { path = '/sync', authorize, messageBytes = MESSAGE_BYTES } = optionsOf(options);
+  const { path = '/sync', authorize, messageBytes = MESSAGE_BYTES } = optionsOf(options, { path: 1, authorize: 1, messageBytes: 1 });
   if (typeof replica?.exchange !== 'function') throw invalid('serveReplica takes a replica and a server');
   if (typeof path !== 'string' || !path.startsWith('/')) throw invalid("a path begins with '/'");
   if (authorize !== undefined && typeof authorize !== 'function') throw invalid('authorize is a function');
@@ -148,7 +148,7 @@ class ReplicaServer implements Serving {
   }
 
   stop(options: { timeout?: Duration | undefined } = {}): Promise<void> {
-    const { timeout: given = STOP_MS } = optionsOf(options);
+    const { timeout: given = STOP_MS } = optionsOf(options, { timeout: 1 });
     const timeout = milliseconds(given, 'timeout');
     return (this.#stopping ??= this.#stop(timeout));
   }
