@@ -321,6 +321,26 @@ test('a damaged slot is named, what it holds stays, and the next opening begins 
   assert.deepEqual(await slots(page), [0, 1]);
 }));
 
+test('a slot that a later version of the package has written is named and stays as it is, and the next opening begins in another', () => withTabs(async ({ tab }) => {
+  const page = await tab();
+  const id = await start(page);
+  await put(page, 'a', 1);
+  await stop(page);
+  await page.evaluate(() => new Promise((done) => {
+    const opening = indexedDB.open('edge-session/shop/0', 9);
+    opening.onsuccess = () => { opening.result.close(); done(); };
+  }));
+  const refused = await page.evaluate(() => start().catch(({ code, message, details, cause }) => ({ code, text: `${message} ${cause?.message}`, details: cause?.details ?? details })));
+  assert.equal(refused.code, 'STORAGE_FAILED');
+  assert.match(refused.text, /edge-session\/shop\/0.*later version/);
+  assert.equal(refused.details.database, 'edge-session/shop/0');
+  assert.notEqual(await start(page), id);
+  assert.equal(await page.evaluate(() => db.status.persisted), true);
+  await put(page, 'b', 2);
+  const version = await page.evaluate(async () => (await indexedDB.databases()).find(({ name }) => name === 'edge-session/shop/0').version);
+  assert.deepEqual([version, await slots(page)], [9, [0, 1]]);
+}));
+
 for (const missing of ['locks', 'indexedDB']) {
   test(`where there is no ${missing} the replica runs from memory, under a new id`, () => withTabs(async ({ context, tab }) => {
     await context.addInitScript((missing) => {

@@ -5,7 +5,7 @@
  * as a wish, never as a claim, for a duplicated tab has the same. The lock is let go of when the page is put aside, and asked
  * for again when it comes back; until it has it, nothing is written and the replica knows of the doubt.
  */
-import { invalid } from '../errors.js';
+import { EdgeSessionError, invalid } from '../errors.js';
 import { optionsOf } from '../form.js';
 import type { Remains, StorageAdapter, StorageHolder } from '../types/plug.js';
 import { type Durability, Dispossessed, Slot } from './idb/slot.js';
@@ -125,8 +125,8 @@ class Pool implements StorageAdapter {
       if (unlock === null) continue;
       const slot = new Slot(name, this.#options.durability);
       try {
-        const row = await slot.row();
-        if (row?.damaged !== undefined) continue;
+        const row = await slot.row().catch(unread);
+        if (row === null || row?.damaged !== undefined) continue;
         let next = 0;
         yield {
           name,
@@ -178,6 +178,8 @@ class Pool implements StorageAdapter {
     } catch (error) {
       slot.close();
       unlock();
+      // What cannot be read cannot be marked: this tab begins in another slot the next time.
+      if (EdgeSessionError.is(error) && !this.#options.exclusive) remember(this.#name, `${this.#name}/${Number(name.slice(this.#name.length + 1)) + 1}`);
       throw error;
     }
     slot.close();
@@ -265,4 +267,10 @@ class Pool implements StorageAdapter {
       throw error;
     }
   }
+}
+
+/** In the place of the row of a slot that is not to be used. */
+function unread(error: unknown): null {
+  if (EdgeSessionError.is(error)) return null;
+  throw error;
 }

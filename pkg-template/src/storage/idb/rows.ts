@@ -104,9 +104,10 @@ function toRecords(value: unknown): (Uint8Array | undefined)[] {
   });
 }
 
-function damage(database: string, what: string, record: number | undefined): EdgeSessionError {
+/** `STORAGE_FAILED`, for a database that is not to be used. */
+export function damage(database: string, what: string, record?: number): EdgeSessionError {
   const details = { storage: 'idb', database, ...(record === undefined ? {} : { record }) };
-  return new EdgeSessionError('STORAGE_FAILED', `the IndexedDB database '${database}' is damaged: ${what}`, { details });
+  return new EdgeSessionError('STORAGE_FAILED', `the IndexedDB database '${database}' cannot be used: ${what}`, { details });
 }
 
 let table: Uint32Array | undefined;

@@ -7,7 +7,7 @@
  * another: a page that is about to go has no other. Locks are its caller's.
  */
 import { type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from 'idb';
-import { type Rows, type SlotRow, type SlotState, checksum, hasNews, newRow, toGroup, toState } from './rows.js';
+import { type Rows, type SlotRow, type SlotState, checksum, damage, hasNews, newRow, toGroup, toState } from './rows.js';
 
 const VERSION = 1;
 const STATE = 'state';
@@ -204,6 +204,8 @@ export class Slot {
         this.close();
         for (const lose of waiting) lose(new Error(`the connection to the IndexedDB database '${this.name}' was lost`));
       },
+    }).catch((error: unknown) => {
+      throw (error as { name?: unknown } | null)?.name === 'VersionError' ? damage(this.name, 'a later version of the package has written it') : error;
     });
     this.#waiting = waiting;
     return (this.#db = db);
