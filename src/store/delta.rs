@@ -53,6 +53,12 @@ impl Bare {
     pub fn dot(&self) -> Dot {
         Dot::new(self.author.replica, self.sequence)
     }
+
+    /// Whether it is the dot of this entry.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, entry: &DataEntry) -> bool {
+        self.sequence == entry.sequence() && self.author.replica == *entry.origin()
+    }
 }
 
 impl From<Dot> for Bare {
@@ -84,7 +90,7 @@ impl Listed {
     pub(crate) fn is(&self, entry: &DataEntry) -> bool {
         match self {
             Self::Entry(listed) => listed.sequence() == entry.sequence() && listed.origin() == entry.origin(),
-            Self::Known(bare) => bare.sequence == entry.sequence() && bare.author.replica == *entry.origin(),
+            Self::Known(bare) => bare.is_of(entry),
         }
     }
 
@@ -142,28 +148,28 @@ impl ListedSet {
         if let Members::One(Listed::Entry(entry)) = &self.0 { Some(entry) } else { None }
     }
 
-    /// Its entry that came in full, where it has no other, beside bare dots or alone.
+    /// The set of an entry that came in full, and maybe of a bare dot before it.
     #[inline(always)]
-    pub(crate) fn only_full(&self) -> Option<&DataEntry> {
-        match &self.0 {
-            Members::One(listed) => listed.full(),
-            Members::Several(several) => match several.as_slice() {
-                [Listed::Known(_), Listed::Entry(entry)] => Some(entry),
-                _ => None,
-            },
+    pub(crate) fn of_one(entry: DataEntry, known: Option<Bare>) -> Self {
+        let entry = Listed::Entry(entry);
+        match known {
+            None => Self::of(entry),
+            Some(known) => Self(Members::Several(alloc::vec![Listed::Known(known), entry])),
         }
     }
 
-    /// The full entries, in a list with room for two: where bare dots came with them it is the one in which they did.
+    /// Its entry that came in full and the bare dot before it, if there is one; or all that it is, where it has others.
     #[inline(always)]
-    pub(crate) fn into_entries(self) -> Vec<DataEntry> {
+    pub(crate) fn into_one(self) -> Result<(DataEntry, Option<Bare>), Self> {
         match self.0 {
-            Members::One(listed) => {
-                let mut entries = Vec::with_capacity(2);
-                entries.extend(listed.entry());
-                entries
+            Members::One(Listed::Entry(entry)) => Ok((entry, None)),
+            Members::Several(mut several) if matches!(several.as_slice(), [Listed::Known(_), Listed::Entry(_)]) => {
+                match (several.pop(), several.pop()) {
+                    (Some(Listed::Entry(entry)), Some(Listed::Known(known))) => Ok((entry, Some(known))),
+                    _ => Err(Self(Members::Several(several))),
+                }
             }
-            Members::Several(several) => several.into_iter().filter_map(Listed::entry).collect(),
+            others @ (Members::One(_) | Members::Several(_)) => Err(Self(others)),
         }
     }
 
@@ -185,17 +191,6 @@ impl ListedSet {
     #[inline]
     pub(crate) fn all(self) -> LiveSet {
         if let Members::One(Listed::Entry(entry)) = self.0 { LiveSet::of(entry) } else { self.live(|_| true) }
-    }
-
-    /// Puts another member before the only one.
-    pub(crate) fn put_first(&mut self, listed: Listed) {
-        let two = Vec::with_capacity(2);
-        if let Members::One(only) = core::mem::replace(&mut self.0, Members::Several(two))
-            && let Members::Several(two) = &mut self.0
-        {
-            two.push(listed);
-            two.push(only);
-        }
     }
 
     /// The full entries, to be changed.
@@ -329,11 +324,15 @@ impl<'v, 'a> Lacks<'v, 'a> {
         self.held
     }
 
-    /// How many keys he lacks, one behind the other, until they weigh so much, of those that have one short text of one author; and
-    /// what they weigh.
+    /// How many keys he lacks, one behind the other, until they weigh so much, of those that have one short text of one author, or two
+    /// of two; and what they weigh.
     #[inline(never)]
     pub(crate) fn light(&mut self, held: &'a [Held], enough: u64) -> (usize, u64) {
-        let Some(first) = held.first().and_then(|held| held.set.only()) else { return (0, 0) };
+        let first = match held.first().map(|held| held.set.entries()) {
+            Some([only]) => only,
+            Some([one, other]) => return self.light_pairs([one, other], held, enough),
+            Some(_) | None => return (0, 0),
+        };
         let (known, mut count, mut weight) = (self.held_by(first), 0, 0);
         for Held { key, set } in held {
             let Some(entry) = set.only().filter(|entry| entry.has_author_of(first) && entry.sequence() > known) else {
@@ -344,6 +343,23 @@ impl<'v, 'a> Lacks<'v, 'a> {
                 break;
             }
             weight += (name + text) as u64 + ENTRY_OVERHEAD;
+            count += 1;
+        }
+        (count, weight)
+    }
+
+    #[inline(never)]
+    fn light_pairs(&mut self, authors: [&'a DataEntry; 2], held: &'a [Held], enough: u64) -> (usize, u64) {
+        let (known, mut count, mut weight) = (authors.map(|author| self.held_by(author)), 0, 0);
+        for Held { key, set } in held {
+            let Some([one, other]) = set.pair_of(authors) else { break };
+            let [first, second] = known;
+            let lengths = (key.piece.short_len(), one.content.short_len(), other.content.short_len());
+            let (Some(name), Some(text), Some(beside)) = lengths else { break };
+            if weight >= enough || (one.sequence() <= first && other.sequence() <= second) {
+                break;
+            }
+            weight += (name + text + beside) as u64 + 2 * ENTRY_OVERHEAD;
             count += 1;
         }
         (count, weight)

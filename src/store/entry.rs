@@ -279,15 +279,20 @@ impl LiveSet {
         if let Entries::One(entry) = &self.entries { Some(entry) } else { None }
     }
 
+    /// Its entries in the order of these two, if they are two, and of the same authors, for sure.
+    #[inline(always)]
+    pub(crate) fn pair_of<'a>(&'a self, authors: [&DataEntry; 2]) -> Option<[&'a DataEntry; 2]> {
+        let Entries::Several(entries) = &self.entries else { return None };
+        let ([one, other], [first, second]) = (entries.as_slice(), authors) else { return None };
+        let [one, other] = if one.has_author_of(first) { [one, other] } else { [other, one] };
+        (one.has_author_of(first) && other.has_author_of(second)).then_some([one, other])
+    }
+
     /// Puts an entry in its place.
     pub(crate) fn insert(&mut self, entry: DataEntry) {
         match &mut self.entries {
             Entries::None => self.entries = Entries::One(entry),
-            Entries::One(_) => {
-                let mut list = Vec::with_capacity(2);
-                list.push(entry);
-                self.join(list);
-            }
+            Entries::One(_) => self.join(entry),
             Entries::Several(entries) => {
                 let at = entries.partition_point(|held| held.outranks(&entry));
                 entries.insert(at, entry);
@@ -295,14 +300,13 @@ impl LiveSet {
         }
     }
 
-    /// Puts its only entry into a list that has another one, and keeps that.
+    /// Puts an entry beside the only one.
     #[inline(always)]
-    pub(crate) fn join(&mut self, mut list: Vec<DataEntry>) {
+    pub(crate) fn join(&mut self, entry: DataEntry) {
         if let Entries::One(only) = core::mem::take(&mut self.entries) {
-            let at = list.partition_point(|other| other.outranks(&only));
-            list.insert(at, only);
+            let both = if entry.outranks(&only) { alloc::vec![entry, only] } else { alloc::vec![only, entry] };
+            self.entries = Entries::Several(both);
         }
-        self.entries = Entries::Several(list);
     }
 
     /// Takes out the entries that `goes` names and hands each to `gone`.

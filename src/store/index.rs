@@ -12,6 +12,7 @@ use crate::id::{Dot, ReplicaId, SEQUENCE_MAX};
 use crate::store::entry::{Author, DataEntry, LiveSet};
 use crate::store::keys::Bundle;
 use crate::store::slots::Slot;
+use crate::store::sort::sort;
 use crate::store::table::Table;
 use crate::vector::VersionVector;
 
@@ -212,10 +213,20 @@ impl Log {
 
     /// Puts what was added into its place.
     fn arrange(&mut self) {
-        // What is new is mostly later than all that was there, which then stays as it is.
-        if let Some(least) = self.runs.get(self.ordered..).and_then(|added| added.iter().map(|run| run.first()).min()) {
-            let known = self.runs.get(..self.ordered).unwrap_or_default();
-            self.make(known.partition_point(|run| run.last() < least), None);
+        // What is new is mostly later than all that was there, which then stays as it is; and in runs that lie beside each other, as
+        // where keys were written in the opposite order.
+        let Some(least) = self.runs.get(self.ordered..).and_then(|added| added.iter().map(|run| run.first()).min())
+        else {
+            return;
+        };
+        let known = self.runs.get(..self.ordered).unwrap_or_default();
+        let from = known.partition_point(|run| run.last() < least);
+        let runs = self.runs.get_mut(from..).unwrap_or_default();
+        sort(runs, |one, other| one.first() < other.first());
+        if runs.is_sorted_by(|one, next| one.last() <= next.first()) {
+            self.ordered = self.runs.len();
+        } else {
+            self.make(from, None);
         }
     }
 
@@ -254,6 +265,16 @@ impl Log {
         // Only of a run whose sequences rise some may be above, and others not.
         let told = runs.first().map_or(0, |run| after.saturating_add(1).saturating_sub(run.first()) as u32);
         Notes { runs, told, upto }
+    }
+
+    /// How many entries at least are there whose sequences are above `after`; who has found `enough` looks no further.
+    fn least_since(&self, after: u64, enough: usize) -> usize {
+        let Notes { runs, told, .. } = self.between(after, u64::MAX);
+        let (mut runs, mut notes, enough) = (runs.iter(), 0, enough + told as usize + self.stale);
+        while let Some(run) = runs.next().filter(|_| notes < enough) {
+            notes += run.more() as usize + 1;
+        }
+        notes.saturating_sub(told as usize + self.stale)
     }
 
     /// Those of these notes that still hold.
@@ -388,6 +409,15 @@ impl Index {
         self.logs.iter().map(|log| log.len).sum()
     }
 
+    /// Whether there are surely so many dots outside of `vector` that decide keys: to see that costs less than to look for each.
+    pub(crate) fn has_since(&self, vector: &VersionVector, dots: usize) -> bool {
+        let mut left = dots;
+        self.logs.iter().any(|log| {
+            left = left.saturating_sub(log.least_since(vector.get(log.origin), left));
+            left == 0
+        })
+    }
+
     /// The slots of keys that a dot outside of `vector` decides; a slot comes once for each such dot.
     pub(crate) fn since<'a>(&'a self, vector: &'a VersionVector, table: &'a Table) -> impl Iterator<Item = Slot> + 'a {
         self.logs.iter().flat_map(|log| log.holding(vector.get(log.origin), u64::MAX, table).map(|(_, slot)| slot))
@@ -456,6 +486,14 @@ mod tests {
                 for (after, upto) in lower.iter().zip(upper).map(|(lower, upper)| (lower.0, upper.0)) {
                     let expected = noted.iter().filter(|(sequence, _)| after < *sequence && *sequence <= upto);
                     prop_assert!(log.between(after, upto).eq(expected.copied()));
+                    // Of what may have gone nothing is counted; and who has found enough looks no further.
+                    let all = noted.iter().filter(|(sequence, _)| after < *sequence).count();
+                    for stale in [0, 1, all, all + 1] {
+                        log.stale = stale;
+                        let left = all.saturating_sub(stale);
+                        prop_assert_eq!(log.least_since(after, usize::MAX >> 1), left);
+                        prop_assert!((left.min(5)..=left).contains(&log.least_since(after, 5)));
+                    }
                 }
             }
         }

@@ -6,14 +6,15 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::store::delta::Bare;
 use crate::store::entry::{DataEntry, Key};
 use crate::store::keys::Bundle;
 use crate::store::order::Once;
 
 /// A key, with what belongs to it.
 pub trait Member {
-    /// Of a key with one entry.
-    fn of(key: Key, entry: DataEntry) -> Self;
+    /// Of a key with one entry, and maybe a bare dot beside it.
+    fn of(key: Key, entry: DataEntry, known: Option<Bare>) -> Self;
     /// The key.
     fn key(&self) -> &Key;
 }

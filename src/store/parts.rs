@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::iter::Flatten;
 
-use crate::store::delta::{Listed, ListedSet};
+use crate::store::delta::{Bare, Listed, ListedSet};
 use crate::store::entry::piece::Block;
 use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key};
 use crate::store::keys::Bundle;
@@ -20,8 +20,8 @@ use crate::store::space::Growth;
 pub(crate) type Pair = (Key, ListedSet);
 
 impl Member for Pair {
-    fn of(key: Key, entry: DataEntry) -> Self {
-        (key, ListedSet::of(Listed::Entry(entry)))
+    fn of(key: Key, entry: DataEntry, known: Option<Bare>) -> Self {
+        (key, ListedSet::of_one(entry, known))
     }
 
     fn key(&self) -> &Key {

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::store::delta::Bare;
 use crate::store::entry::piece::{Gather, Piece};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::part::{Member, Part};
@@ -35,7 +36,7 @@ impl Held {
 }
 
 impl Member for Held {
-    fn of(key: Key, entry: DataEntry) -> Self {
+    fn of(key: Key, entry: DataEntry, _: Option<Bare>) -> Self {
         Self { key, set: LiveSet::of(entry) }
     }
 

@@ -16,7 +16,7 @@ use crate::error::{ErrorCode, SessionError};
 use crate::id::{Dot, ReplicaId, Space};
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Bare, Delta, Keys, Lacks, Listed, ListedSet};
-use crate::store::entry::{DataEntry, Key, LiveSet};
+use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
 use crate::store::slots::{Held, Slot};
@@ -378,6 +378,10 @@ impl SpaceState {
         hlc: Hlc,
         enough: u64,
     ) -> Option<(Delta, u64)> {
+        // Each takes its overhead at least.
+        if self.index.has_since(from, enough.div_ceil(ENTRY_OVERHEAD) as usize) {
+            return None;
+        }
         let slots = self.table.slots();
         let (mut touched, mut weight) = (Vec::with_capacity(FEW_TOUCHED), 0);
         for slot in self.index.since(from, &self.table) {

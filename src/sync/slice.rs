@@ -153,13 +153,97 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::codec::Desk;
     use crate::id::ReplicaId;
     use crate::store::Mutation;
     use crate::store::entry::Content;
     use crate::store::limits::Limits;
+    use crate::store::space::Stretch;
     use crate::sync::message::{Frame, Message};
+
+    /// Who writes, the first key and how far each is from the one before, how many, and what each so-manieth one is instead of text.
+    type Writes = (u8, usize, usize, usize, Option<(usize, u8)>);
+
+    fn any_writes() -> impl Strategy<Value = Vec<Writes>> {
+        let odd = prop::option::weighted(0.4, (2..40_usize, 0..3_u8));
+        prop::collection::vec(
+            (0..3_u8, 0..300_usize, prop_oneof![3 => Just(1), 1 => 2..5_usize], 1..400_usize, odd),
+            1..7,
+        )
+    }
+
+    /// What one holds who has heard of all that three wrote at the same time, and what each of them had by and by, with or without
+    /// all that another one has.
+    fn heard(writes: &[Writes], space: &Space) -> Option<([SessionConsistentStore; 2], Vec<VersionVector>)> {
+        let limits = Limits { batch_keys: 1_000, ..Limits::default() };
+        let (mut stores, mut past) = ([(); 3].map(|()| SessionConsistentStore::new(limits)), Vec::new());
+        for (who, first, step, count, odd) in writes {
+            let row = |n: usize| {
+                let key = alloc::format!("{:04}", first + n * step);
+                let text = alloc::format!("{:.>1$}", n, 9 + n % 7);
+                let content = match odd.filter(|(every, _)| n.is_multiple_of(*every)).map(|(_, what)| what) {
+                    None => Content::Text(text.as_str().into()),
+                    Some(0) => Content::Json("{}".into()),
+                    Some(1) => Content::Tombstone,
+                    Some(_) => Content::Text(".".repeat(5_000).as_str().into()),
+                };
+                Mutation { key: key.as_str().into(), content, expires_at: None }
+            };
+            let id = ReplicaId::new("a", [*who; 10]).ok()?;
+            let store = stores.get_mut(usize::from(*who))?;
+            store.write(space, id, None, (0..*count).map(row).collect(), &[], 1 + *first as u64 % 3).ok()?;
+            past.push((usize::from(*who), store.vector(space).clone()));
+        }
+        let (mut all, mut vectors) = (SessionConsistentStore::new(limits), alloc::vec![VersionVector::new()]);
+        for store in &stores {
+            let told = store.extract(space, &VersionVector::new());
+            told.into_iter().try_for_each(|delta| all.apply(delta).map(drop)).ok()?;
+            vectors.push(all.vector(space).clone());
+        }
+        for (who, vector) in past {
+            let mut joined = vector.clone();
+            joined.join(stores.get((who + 1) % 3)?.vector(space));
+            vectors.extend([vector, joined]);
+        }
+        // What came at once lies in the order of keys, whoever wrote it.
+        let mut beside = SessionConsistentStore::new(limits);
+        beside.apply(all.extract(space, &VersionVector::new())?).ok()?;
+        Some(([all, beside], vectors))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn what_is_held_is_told_and_weighed_as_a_list_of_it(writes in any_writes(), budget in prop_oneof![0..50_000_u64, Just(u64::MAX)]) {
+            let Ok(space) = Space::first("s") else { return Ok(()) };
+            let Some((stores, vectors)) = heard(&writes, &space) else { return Err(TestCaseError::fail("they write")) };
+            let both = stores.iter().flat_map(|store| vectors.iter().map(move |from| (store, from)));
+            for (store, from) in both {
+                let (Some(state), hlc) = (store.space(&space), store.clock().last()) else { return Ok(()) };
+                let [mut held, mut listed] = [(); 2].map(|()| Writer::new());
+                encode_held(&mut held, state.between_keys(None, None, 0..0), Lacks::new(from), hlc, 0);
+                encode_keys(&mut listed, &state.slice(from, None, u64::MAX).0, hlc);
+                prop_assert_eq!(held.finish(), listed.finish());
+                let (mut keys, mut weight, mut last, mut more) = (0, 0, None, false);
+                for (key, set) in state.iter() {
+                    if set.entries().iter().all(|entry| from.contains(entry.dot())) {
+                        continue;
+                    }
+                    more = weight >= budget && keys > 0;
+                    if more {
+                        break;
+                    }
+                    (keys, weight, last) = (keys + 1, weight + key.len() as u64 + set.bytes(), Some(key));
+                }
+                let stretch: Stretch<'_> = state.stretch(from, None, budget, 0);
+                prop_assert_eq!((stretch.keys, stretch.weight, stretch.end, stretch.more), (keys, weight, last, more));
+            }
+        }
+    }
 
     /// The slice that comes of a cut between two keys, of what is held and is not in `from`, wherever they are thought to lie.
     fn slice(store: &SessionConsistentStore, from: &VersionVector, bounds: [Option<&str>; 2]) -> Option<Slice> {

@@ -12,6 +12,7 @@ use super::column::{self, Numbers};
 use super::{TEXT, apply, is_edge};
 use crate::codec::cbor::Input;
 use crate::id::Dot;
+use crate::store::delta::Bare;
 use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{PIECE_MAX, Piece};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
@@ -49,12 +50,14 @@ pub(super) fn check_stamps(input: &mut Input<'_>, count: usize, before: u64) -> 
 /// Where one of a run stands: what its lengths, sequence and clock are told against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
-    /// Those of keys and values, sequences and clocks.
-    pub(super) numbers: [Numbers; 4],
+    /// Those of keys and values, sequences and clocks, and of bare dots, where there are any.
+    pub(super) numbers: [Numbers; 5],
     /// Where in the text it begins.
     pub(super) at: usize,
     pub(super) sequence: u64,
     pub(super) clock: u64,
+    /// The sequence of the bare dot.
+    pub(super) dot: u64,
 }
 
 /// Where the texts of one stand, and its stamps.
@@ -71,12 +74,20 @@ impl Cursor {
     #[inline(always)]
     fn next(&mut self, columns: &[u8]) -> Place {
         let at = self.at;
-        let [keys, values, ahead, since] = &mut self.numbers;
+        let [keys, values, ahead, since, _] = &mut self.numbers;
         let (key, value) = (keys.next(columns) as usize, values.next(columns) as usize);
         self.at += key + value;
         self.sequence = apply(self.sequence, ahead.next(columns));
         self.clock = apply(self.clock, since.next(columns));
         Place { at, key, value, sequence: self.sequence, clock: self.clock }
+    }
+
+    /// The sequence of the next bare dot.
+    #[inline(always)]
+    fn next_dot(&mut self, columns: &[u8]) -> u64 {
+        let [.., dots] = &mut self.numbers;
+        self.dot = apply(self.dot, dots.next(columns));
+        self.dot
     }
 
     /// Passes over the texts of so many, if all begin with a character and keys rise from the one `before` them; where the last key
@@ -88,7 +99,7 @@ impl Cursor {
         count: usize,
         mut before: &'a [u8],
     ) -> Result<Range<usize>, &'static str> {
-        let ([mut keys, mut values, ahead, since], mut left, mut last) = (self.numbers, count, 0);
+        let ([mut keys, mut values, ..], mut left, mut last) = (self.numbers, count, 0);
         while left > 0 {
             let (key, value) = (keys.next(columns) as usize, values.next(columns) as usize);
             // What is of the same lengths is looked at in a loop without a branch for them.
@@ -111,14 +122,16 @@ impl Cursor {
             last = self.at - size;
             left -= some;
         }
-        self.numbers = [keys, values, ahead, since];
+        let [of_keys, of_values, ..] = &mut self.numbers;
+        (*of_keys, *of_values) = (keys, values);
         Ok(last..last + before.len())
     }
 
-    /// Passes over the stamps of so many.
-    pub(super) fn pass_stamps(&mut self, columns: &[u8], count: usize) {
-        let [.., ahead, since] = &mut self.numbers;
-        for (numbers, stamp) in [(ahead, &mut self.sequence), (since, &mut self.clock)] {
+    /// Passes over the stamps of so many, and over their bare dots if they have any.
+    pub(super) fn pass_stamps(&mut self, columns: &[u8], count: usize, known: bool) {
+        let [.., ahead, since, dots] = &mut self.numbers;
+        let stamps = [(ahead, &mut self.sequence), (since, &mut self.clock), (dots, &mut self.dot)];
+        for (numbers, stamp) in stamps.into_iter().take(if known { 3 } else { 2 }) {
             let mut left = count;
             while left > 0 {
                 let (number, times) = numbers.next_alike(columns, left);
@@ -131,26 +144,37 @@ impl Cursor {
 
 /// What is the same for all of a run.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct Run<T = Box<[u8]>> {
     pub(super) author: Arc<Author>,
+    /// Whose the bare dot beside each entry is, where there is one.
+    pub(super) known: Option<Arc<Author>>,
     pub(super) kind: u64,
-    pub(super) columns: Box<[u8]>,
+    pub(super) columns: T,
 }
 
-/// What is next of a run: keys with one entry each. `piece`: of its text.
+impl Run<&[u8]> {
+    /// The same by itself.
+    pub(super) fn kept(&self) -> Run {
+        let (author, known) = (Arc::clone(&self.author), self.known.clone());
+        Run { author, known, kind: self.kind, columns: self.columns.into() }
+    }
+}
+
+/// What is next of a run: keys with one entry each, and with the bare dots beside these. `piece`: of its text.
 #[inline(always)]
-pub(super) fn entries<'a>(
-    author: &'a Arc<Author>,
-    kind: u64,
-    columns: &'a [u8],
+pub(super) fn entries<'a, T: AsRef<[u8]>>(
+    run: &'a Run<T>,
     cursor: &'a mut Cursor,
     piece: impl Fn(usize, usize) -> Piece + 'a,
-) -> impl Iterator<Item = (Key, DataEntry)> + 'a {
+) -> impl Iterator<Item = (Key, DataEntry, Option<Bare>)> + 'a {
+    let Run { author, known, kind, columns } = run;
+    let columns = columns.as_ref();
     core::iter::repeat_with(move || {
         let Place { at, key, value, sequence, clock } = cursor.next(columns);
         let (key, text) = (Key { piece: piece(at, key) }, Text { piece: piece(at + key, value) });
-        let content = if kind == TEXT { Content::Text(text) } else { Content::Json(text) };
-        (key, DataEntry::by(Arc::clone(author), sequence, Hlc::from_bits(clock), content))
+        let content = if *kind == TEXT { Content::Text(text) } else { Content::Json(text) };
+        let known = known.as_ref().map(|known| Bare::by(Arc::clone(known), cursor.next_dot(columns)));
+        (key, DataEntry::by(Arc::clone(author), sequence, Hlc::from_bits(clock), content), known)
     })
 }
 
@@ -180,13 +204,21 @@ impl Bundle {
 
     /// What they are.
     #[inline(never)]
-    pub(crate) fn make<T>(&self, one: impl Fn(Key, DataEntry) -> T) -> Vec<T> {
+    pub(crate) fn make<T>(&self, one: impl Fn(Key, DataEntry, Option<Bare>) -> T) -> Vec<T> {
         let Some((block, from)) = self.text.divided() else { return Vec::new() };
-        let Run { author, kind, columns } = &*self.run;
         let mut cursor = Cursor { at: from, ..self.first };
-        let entries = entries(author, *kind, columns, &mut cursor, |at, len| block.counted(at, len));
+        let entries = entries(&self.run, &mut cursor, |at, len| block.counted(at, len));
         // Of the right size at once.
-        (0..self.keys).zip(entries).map(|(_, (key, entry))| one(key, entry)).collect()
+        (0..self.keys).zip(entries).map(|(_, (key, entry, known))| one(key, entry, known)).collect()
+    }
+
+    /// Hands over each of them.
+    #[inline(always)]
+    pub(crate) fn each(&self, mut take: impl FnMut(Key, DataEntry, Option<Bare>)) {
+        let Some((block, from)) = self.text.divided() else { return };
+        let mut cursor = Cursor { at: from, ..self.first };
+        let entries = entries(&self.run, &mut cursor, |at, len| block.counted(at, len));
+        entries.take(self.keys).for_each(|(key, entry, known)| take(key, entry, known));
     }
 
     /// The first key.
@@ -217,7 +249,7 @@ impl Bundle {
     /// Their dots, by stretches: the first one, by how much each is above the one before, and how many they are.
     pub(crate) fn dots(&self, mut each: impl FnMut(Dot, u64, usize)) {
         let (columns, mut sequence, mut left) = (&*self.run.columns, self.first.sequence, self.keys);
-        let [_, _, mut ahead, _] = self.first.numbers;
+        let [_, _, mut ahead, ..] = self.first.numbers;
         while left > 0 {
             let (number, times) = ahead.next_alike(columns, left);
             each(Dot::new(self.run.author.replica, apply(sequence, number)), number.cast_unsigned(), times);

@@ -136,16 +136,6 @@ impl Numbers {
     }
 }
 
-/// Reads a column of so many numbers, for which there is room.
-#[inline(never)]
-pub(super) fn read(input: &mut Input<'_>, count: usize, column: &mut Vec<i64>) -> Option<()> {
-    column.clear();
-    check(input, count, |number, times| {
-        column.resize(column.len() + times, number);
-        true
-    })
-}
-
 /// Passes over a column of so many numbers.
 pub(super) fn skim(input: &mut Input<'_>, count: u64) -> Option<()> {
     let mut left = count;
@@ -163,6 +153,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// All numbers of a column.
+    fn read(input: &mut Input<'_>, count: usize, column: &mut Vec<i64>) -> Option<()> {
+        column.clear();
+        check(input, count, |number, times| {
+            column.resize(column.len() + times, number);
+            true
+        })
+    }
 
     /// Numbers of which some that follow each other are alike.
     fn numbers() -> impl Strategy<Value = Vec<i64>> {

@@ -2,14 +2,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 
 use super::bundle::{BUNDLE, Bundle, Cursor, Run, check_stamps, entries, longest_of};
 use super::column::Numbers;
 use super::skim::skim;
 use super::{
-    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, column,
-    is_edge, run_text,
+    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, is_edge,
+    run_text,
 };
 use crate::codec::cbor::{Input, text};
 use crate::codec::{Ids, Reader};
@@ -44,9 +44,8 @@ pub(crate) fn decode_keys(reader: &mut Reader<'_>, hlc: Hlc) -> Result<Decoded, 
     let (origins, clock, latest) = (Origins::default(), hlc.to_bits(), Hlc::default());
     let bytes = Vec::with_capacity(room(section.len()));
     let (text, settled) = (Texts { bytes, ..Texts::default() }, 0);
-    let (authors, ending, dots) = (Vec::new(), Ending::default(), Vec::new());
-    let mut decoding =
-        Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, ending, dots };
+    let (authors, ending) = (Vec::new(), Ending::default());
+    let mut decoding = Decoding { beyond: 0, ids, shared, text, settled, clock, latest, origins, authors, ending };
     let read = section.each(|input, beyond| decoding.portion(input, beyond, &mut keys));
     read.and_then(|()| decoding.close(&mut keys, 0)).map_err(SessionError::malformed)?;
     keys.fit();
@@ -71,8 +70,6 @@ struct Decoding<'a> {
     /// By the place of a session: who wrote for it last, and which of the origins that is.
     authors: Vec<Option<(usize, Arc<Author>)>>,
     ending: Ending,
-    /// Room for the dots of a run.
-    dots: Vec<i64>,
 }
 
 /// The texts of the block that is being read, one behind the other, which are looked at in one go. Before them stands the key
@@ -256,16 +253,19 @@ impl Decoding<'_> {
         let sequences = check_stamps(&mut input, count, sequence).ok_or("a column")?;
         let since = at(input);
         let clocks = check_stamps(&mut input, count, self.clock).ok_or("a column")?;
-        if *sequences.start() == 0 || *sequences.end() > SEQUENCE_MAX {
+        if !are_sequences(&sequences) {
             return Err("a sequence out of range");
         }
+        let beside = at(input);
+        let (dot, dots) = match known {
+            Some(other) => self.dots(&mut input, other, count)?,
+            None => (0, None),
+        };
         let (full, latest) = (full.max(*sequences.end()), self.latest.max(Hlc::from_bits(*clocks.end())));
         let columns = columns.get(..at(input)).unwrap_or_default();
-        let numbers = [of_keys, of_values, ahead, since].map(Numbers::new);
-        let mut cursor = Cursor { numbers, at: 0, sequence, clock: self.clock };
-        if known.is_some() {
-            column::read(&mut input, count, &mut self.dots).ok_or("a column")?;
-        }
+        let numbers = [of_keys, of_values, ahead, since, beside].map(Numbers::new);
+        let mut cursor = Cursor { numbers, at: 0, sequence, clock: self.clock, dot };
+        let told = Run { author, known: dots, kind, columns };
         *from = input;
         // A short text is gathered with others: a block for each would weigh as much as what is in it.
         let block = if area.len() < SMALL && self.text.bytes.len() < BLOCK && keys.are_of_one_part(count) {
@@ -282,10 +282,7 @@ impl Decoding<'_> {
             Some(block) => block.counted(at, len),
             None => Piece::within(gathered + at, len),
         };
-        let run = block.as_ref().filter(|_| known.is_none() && count >= BUNDLE).map(|block| {
-            let run = Run { author: Arc::clone(&author), kind, columns: columns.into() };
-            (block, Arc::new(run))
-        });
+        let run = block.as_ref().filter(|_| count >= BUNDLE).map(|block| (block, Arc::new(told.kept())));
         let (mut left, mut last, mut before) = (count, 0..0, self.text.last());
         while left > 0 {
             let (first, some) = (cursor, left.min(PART));
@@ -295,13 +292,13 @@ impl Decoding<'_> {
             match &run {
                 Some((block, run)) if some >= BUNDLE => {
                     let text = block.counted(first.at, cursor.at - first.at);
-                    cursor.pass_stamps(columns, some);
+                    cursor.pass_stamps(columns, some, known.is_some());
                     keys.put_bundle(Bundle::of(Arc::clone(run), text, first, some, &last));
                 }
                 _ => {
                     cursor = first;
-                    let pairs = entries(&author, kind, columns, &mut cursor, piece);
-                    keys.put_run(pairs.map(|(key, entry)| Pair::of(key, entry)), some, left + more);
+                    let pairs = entries(&told, &mut cursor, piece);
+                    keys.put_run(pairs.map(|(key, entry, known)| Pair::of(key, entry, known)), some, left + more);
                 }
             }
         }
@@ -313,8 +310,8 @@ impl Decoding<'_> {
         if let Some(origin) = self.origins.known.get_mut(number) {
             (origin.sequence, origin.full, origin.key) = (cursor.sequence, full, keys.len() - 1);
         }
-        if let Some(known) = known {
-            self.put_dots(known, keys)?;
+        if let Some(origin) = known.and_then(|known| self.origins.known.get_mut(known)) {
+            (origin.sequence, origin.key) = (cursor.dot, keys.len() - 1);
         }
         if block.is_none() {
             self.text.take_run(area, last);
@@ -325,25 +322,22 @@ impl Decoding<'_> {
         Ok(())
     }
 
-    /// Puts a bare dot of the origin of this number before each of the last entries, as many as the column of these has.
+    /// Passes over the column of so many bare dots of the origin of this number: what they are told against, and whose they are.
     #[inline(never)]
-    fn put_dots(&mut self, origin: usize, keys: &mut Keys) -> Result<(), &'static str> {
-        let (key, author) = (keys.len().saturating_sub(1), self.alone(origin)?);
-        let column = &mut self.dots;
-        let origin = self.origins.known.get_mut(origin).ok_or(DAMAGED)?;
-        for number in column.iter_mut() {
-            origin.sequence = apply(origin.sequence, *number);
-            if !(1..=SEQUENCE_MAX).contains(&origin.sequence) {
-                return Err("a sequence out of range");
-            }
-            origin.known = origin.known.max(origin.sequence);
-            *number = origin.sequence.cast_signed();
+    fn dots(
+        &mut self,
+        input: &mut Input<'_>,
+        number: usize,
+        count: usize,
+    ) -> Result<(u64, Option<Arc<Author>>), &'static str> {
+        let author = self.alone(number)?;
+        let origin = self.origins.known.get_mut(number).ok_or(DAMAGED)?;
+        let sequences = check_stamps(input, count, origin.sequence).ok_or("a column")?;
+        if !are_sequences(&sequences) {
+            return Err("a sequence out of range");
         }
-        for (set, sequence) in keys.sets_mut().rev().zip(column.iter().rev()) {
-            set.put_first(Listed::Known(Bare::by(Arc::clone(&author), sequence.cast_unsigned())));
-        }
-        origin.key = key;
-        Ok(())
+        origin.known = origin.known.max(*sequences.end());
+        Ok((origin.sequence, Some(author)))
     }
 
     /// Which origin is named next, another one than that of this number.
@@ -443,6 +437,11 @@ impl Decoding<'_> {
         self.authors.get_mut(place).into_iter().for_each(|held| *held = Some((origin, Arc::clone(&author))));
         Ok(author)
     }
+}
+
+/// Whether all between these are sequences.
+fn are_sequences(all: &RangeInclusive<u64>) -> bool {
+    *all.start() > 0 && *all.end() <= SEQUENCE_MAX
 }
 
 /// Lets what is rare read on.

@@ -12,7 +12,7 @@ use crate::codec::cbor::Head;
 use crate::id::{Dot, ReplicaId};
 use crate::store::delta::{Keys, Lacks, Listed};
 use crate::store::entry::piece::{BLOCK_MAX, Piece};
-use crate::store::entry::{Content, DataEntry, Key, Text};
+use crate::store::entry::{Content, DataEntry, Key, LiveSet, Text};
 use crate::store::order::Walk;
 use crate::store::slots::Held;
 use crate::time::Hlc;
@@ -63,7 +63,11 @@ pub(crate) fn encode_held<'a>(writer: &mut Writer, mut keys: Walk<'a>, mut from:
                         continue;
                     }
                     Some(_) => {}
-                    None => encoding.several(writer, key, set.entries(), &mut from),
+                    None => {
+                        encoding.several(writer, key, set.entries(), &mut from);
+                        left = encoding.go_on_beside(set, behind, &mut from);
+                        continue;
+                    }
                 }
                 left = behind;
             }
@@ -189,6 +193,27 @@ impl<'a> Encoding<'a> {
             (area, names, left) = (area + name + value, names + name, behind);
         }
         (self.area, self.names) = (area, names);
+        left
+    }
+
+    /// The same where beside each there is an entry that the receiver knows, as there is in the set of the last one.
+    #[inline(never)]
+    fn go_on_beside(&mut self, last: &'a LiveSet, held: &'a [Held], from: &mut Lacks<'_, 'a>) -> &'a [Held] {
+        let (Some(_), Some((_, told)), [one, other]) = (self.known, self.run.last(), last.entries()) else {
+            return held;
+        };
+        let authors = if core::ptr::eq(*told, one) { [one, other] } else { [other, one] };
+        let [lacks, knows] = authors.map(|author| from.held_by(author));
+        let mut left = held;
+        while let Some((Held { key, set }, behind)) = left.split_first() {
+            let pair = set.pair_of(authors).filter(|[entry, _]| entry.sequence() > lacks);
+            let Some([entry, beside]) = pair.filter(|[_, beside]| beside.sequence() <= knows) else { break };
+            let Some((_, text)) = plain(entry).filter(|(kind, _)| *kind == self.kind) else { break };
+            let Some(more) = room(key, text).filter(|more| self.area + more <= BLOCK_MAX) else { break };
+            self.run.push((key, entry));
+            self.dots.push(beside.sequence());
+            (self.area, self.names, left) = (self.area + more, self.names + key.len(), behind);
+        }
         left
     }
 

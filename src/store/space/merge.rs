@@ -7,9 +7,12 @@ use alloc::vec::Vec;
 
 use super::{Changed, SpaceState};
 use crate::mutant::{Mutant, off};
-use crate::store::delta::{Keys, Listed, ListedSet};
+use crate::store::delta::{Bare, Keys, Listed, ListedSet};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::index::Stretch;
+use crate::store::keys::Bundle;
+use crate::store::part::Part;
+use crate::store::parts::Pair;
 use crate::store::slots::Slot;
 use crate::store::table::Vacancy;
 use crate::vector::Near;
@@ -22,35 +25,70 @@ pub(super) struct Merging<'a> {
     sent: Near<'a>,
     /// Entries that the index is not told of yet.
     stretch: Option<Stretch>,
+    /// The slot of the last key, and where the next one may be.
+    last: Slot,
+    guess: Slot,
 }
 
 impl<'a> Merging<'a> {
     pub(super) const fn new(state: &'a mut SpaceState, [seen, sent]: [Near<'a>; 2]) -> Self {
-        Self { state, seen, sent, stretch: None }
+        Self { state, seen, sent, stretch: None, last: Slot::MAX, guess: Slot::MAX }
     }
 
     /// Takes all keys, and tells which of them changed.
-    #[inline(never)]
     pub(super) fn take(mut self, keys: Keys, changed: &mut Vec<Changed>) {
-        // Where two have written the same keys they mostly did so in one order, or in the opposite one.
-        let (mut last, mut guess) = (Slot::MAX, Slot::MAX);
         for part in keys.into_parts() {
-            for (key, set) in part {
-                let table = &self.state.table;
-                let is = table.slots().key(guess).is_some_and(|held| held.is(key.as_bytes()));
-                let place = if is { Ok(guess) } else { table.seek(&key) };
-                let slot = place.unwrap_or(Slot::MAX);
-                let step = slot.wrapping_sub(last);
-                guess = if matches!(step, 1 | Slot::MAX) { slot.wrapping_add(step) } else { Slot::MAX };
-                last = slot;
-                let siblings = match place {
-                    Ok(slot) => self.meet(slot, &key, set),
-                    Err(vacancy) => self.begin(&key, set, vacancy),
-                };
-                changed.extend(siblings.map(|siblings| Changed { key, siblings }));
+            match part.bundle() {
+                Some(bundle) => self.take_bundle(bundle, changed),
+                None => self.take_list(part, changed),
             }
         }
         self.state.index.note_stretch(self.stretch);
+    }
+
+    #[inline(never)]
+    fn take_bundle(&mut self, bundle: &Bundle, changed: &mut Vec<Changed>) {
+        bundle.each(|key, entry, known| self.take_one(key, entry, known, changed));
+    }
+
+    #[inline(never)]
+    fn take_list(&mut self, part: Part<Pair>, changed: &mut Vec<Changed>) {
+        for (key, set) in part {
+            match set.into_one() {
+                Ok((entry, known)) => self.take_one(key, entry, known, changed),
+                Err(set) => {
+                    let siblings = match self.seek(&key) {
+                        Ok(slot) => self.merge(slot, &key, set),
+                        Err(vacancy) => self.begin(&key, set, vacancy),
+                    };
+                    changed.extend(siblings.map(|siblings| Changed { key, siblings }));
+                }
+            }
+        }
+    }
+
+    /// Takes a key of which one entry came in full, and maybe a bare dot.
+    #[inline(never)]
+    fn take_one(&mut self, key: Key, entry: DataEntry, known: Option<Bare>, changed: &mut Vec<Changed>) {
+        let siblings = match self.seek(&key) {
+            Ok(slot) => self.meet(slot, &key, entry, known),
+            Err(vacancy) => self.begin(&key, ListedSet::of_one(entry, known), vacancy),
+        };
+        changed.extend(siblings.map(|siblings| Changed { key, siblings }));
+    }
+
+    /// The slot of a key, or where it may get one. Where two have written the same keys they mostly did so in one order, or in the
+    /// opposite one.
+    #[inline(always)]
+    fn seek(&mut self, key: &Key) -> Result<Slot, Vacancy> {
+        let table = &self.state.table;
+        let is = table.slots().key(self.guess).is_some_and(|held| held.is(key.as_bytes()));
+        let place = if is { Ok(self.guess) } else { table.seek(key) };
+        let slot = *place.as_ref().unwrap_or(&Slot::MAX);
+        let step = slot.wrapping_sub(self.last);
+        self.guess = if matches!(step, 1 | Slot::MAX) { slot.wrapping_add(step) } else { Slot::MAX };
+        self.last = slot;
+        place
     }
 
     /// Takes a key that has no slot, if `set` has an entry that has not been seen here.
@@ -71,24 +109,23 @@ impl<'a> Merging<'a> {
     /// As [`Merging::merge`], where the key has one entry here, and one comes that has not been seen: it takes the other's place, or
     /// goes beside it.
     #[inline(always)]
-    fn meet(&mut self, slot: Slot, key: &Key, set: ListedSet) -> Option<usize> {
+    fn meet(&mut self, slot: Slot, key: &Key, entry: DataEntry, known: Option<Bare>) -> Option<usize> {
         let SpaceState { table, index, .. } = &mut *self.state;
-        let seen = &mut self.seen;
-        let comes = set.only_full().filter(|entry| !seen.has(entry.origin(), entry.sequence()));
-        let held = table.held_mut(slot);
-        let (Some((text, live)), Some(entry)) = (held.filter(|(_, live)| live.only().is_some()), comes) else {
-            return self.merge(slot, key, set);
+        let is_new = !self.seen.has(entry.origin(), entry.sequence());
+        let Some((text, live)) = table.held_mut(slot).filter(|(_, live)| is_new && live.only().is_some()) else {
+            return self.merge(slot, key, ListedSet::of_one(entry, known));
         };
-        index.note_next(&mut self.stretch, slot, entry);
-        let (came, gone) = (entry.bytes(), live.only().filter(|only| superseded(&mut self.sent, &set, only)));
+        index.note_next(&mut self.stretch, slot, &entry);
+        let lists = |only: &DataEntry| known.as_ref().is_some_and(|known| known.is_of(only));
+        let (came, gone) = (entry.bytes(), live.only().filter(|only| !lists(only) && has_gone(&mut self.sent, only)));
         if let Some(only) = gone {
             let gone = only.bytes();
             index.remove(only.dot());
-            (*text, *live) = (key.clone(), set.all());
+            (*text, *live) = (key.clone(), LiveSet::of(entry));
             table.count(came, gone);
             return Some(0);
         }
-        live.join(set.into_entries());
+        live.join(entry);
         table.count(came, 0);
         Some(2)
     }
@@ -128,8 +165,12 @@ impl<'a> Merging<'a> {
 
 /// Whether the sender of a delta up to `to`, which lists `set` for the entry's key, has seen the entry go.
 pub(super) fn superseded(to: &mut Near<'_>, set: &[Listed], entry: &DataEntry) -> bool {
-    let gone = !set.iter().any(|listed| listed.is(entry)) && to.has(entry.origin(), entry.sequence());
-    gone && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
+    !set.iter().any(|listed| listed.is(entry)) && has_gone(to, entry)
+}
+
+/// Whether the sender of a delta up to `to`, which lists the entry's key without it, has seen it go.
+fn has_gone(to: &mut Near<'_>, entry: &DataEntry) -> bool {
+    to.has(entry.origin(), entry.sequence()) && !off(Mutant::Clause1) && !off(Mutant::Clause1Listed)
 }
 
 /// Whether whoever stands at `vector`, and has `held` of the entry's key, has not seen the entry.

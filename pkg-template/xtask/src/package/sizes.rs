@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 319_600),
-    ("openReplica, inline", 344_100),
-    ("openReplica, workerd", 352_600),
+    ("the module", 321_400),
+    ("openReplica, inline", 346_900),
+    ("openReplica, workerd", 354_800),
     (".", 40_610),
     ("./browser", 9_000),
     ("./cloudflare", 37_580),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 38_930),
-    ("./bundle", 357_900),
+    ("./bundle", 360_050),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
