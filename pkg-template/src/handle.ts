@@ -31,6 +31,8 @@ export class Handle {
   #expiresAt: number | undefined;
   /** The idle end that follows from what the core has answered last: from then on it is asked again. */
   #idleEnd = Number.POSITIVE_INFINITY;
+  /** When that was. Before it the clock was set back, and the idle end with it: by how much the core knows. */
+  #allowedAt = 0;
   /** The look at the clock at which its time was not over. */
   #look = NEVER;
   #raw: CoreSession | undefined;
@@ -198,13 +200,15 @@ export class Handle {
 
   /** Whether the session's time is not over at `now`. */
   within(now: number): boolean {
-    return now < this.expiresAt && now < this.#idleEnd;
+    return now < this.expiresAt && now < this.#idleEnd && now >= this.#allowedAt;
   }
 
   /** The core has let the session operate at `now`. */
   allowed(now: number): void {
     const { idle } = this.driver;
-    if (idle !== undefined) this.#idleEnd = now + idle;
+    if (idle === undefined) return;
+    this.#allowedAt = now;
+    this.#idleEnd = now + idle;
   }
 
   token(): string {

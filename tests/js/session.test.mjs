@@ -102,6 +102,31 @@ test('no copy is answered and no write accepted after the idle end, though no ti
   assert.equal(other.sync.get('key'), 1);
 });
 
+test('a clock that is set back takes the idle end with it, also where reads and writes cross nothing', async (t) => {
+  for (const rest of [() => {}, () => new Promise((resolve) => setTimeout(resolve))]) {
+    let now = Date.now();
+    const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
+    // A write that was accepted, and that the core then refuses, is told by this.
+    replica.on('error', (error) => assert.fail(error));
+    const [reader, writer] = [replica.session(), replica.session()];
+    for (const session of [reader, writer]) session.sync.set('key', 1);
+    for (const session of [reader, writer]) assert.equal(session.sync.get('key'), 1);
+    await rest();
+    now -= 86_400_000;
+    assert.equal(reader.sync.get('key'), 1);
+    writer.sync.set('key', 2);
+    await rest();
+    now += 59_999;
+    assert.equal(reader.sync.get('key'), 2);
+    writer.sync.set('key', 3);
+    await rest();
+    now += 60_000;
+    assert.throws(() => reader.sync.get('key'), { code: 'SESSION_EXPIRED' });
+    assert.throws(() => writer.sync.set('key', 4), { code: 'SESSION_EXPIRED' });
+    await rest();
+  }
+});
+
 test('a listing is in key order, within its bounds', async (t) => {
   const session = (await open(t)).session();
   for (const key of ['b:2', 'a', 'b:10', 'c', 'b:1', 'b', 'é']) await session.set(key, key);
