@@ -235,6 +235,8 @@ export function toInit(init: SessionInit): CoreSessionInit {
   if (init.token != null) raw.token = toText(init.token, 'a token');
   if (init.space !== undefined) raw.space = toText(init.space, 'space');
   if (init.user !== undefined) raw.user = toText(init.user, 'user');
+  // All who came without a name would be one, who sees and ends the sessions of the others.
+  if (raw.user === '') throw invalid('user is not empty');
   if (init.client !== undefined) raw.client = toText(init.client, 'client');
   if (init.clientIp !== undefined) raw.address = toText(init.clientIp, 'clientIp');
   if (init.guarantees !== undefined) raw.guarantees = guaranteeBits(init.guarantees);

@@ -98,6 +98,7 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
   const { admin } = replica;
   const calls = [
     () => session.live('a').subscribe('listener'),
+    () => replica.session({ user: '' }),
     () => admin.sessions({ user: 7 }),
     () => admin.queries({ session: 7 }),
     () => admin.log({ user: 7 }),
