@@ -3,6 +3,8 @@
 //! Invariant: a value of these types is well formed; text and bytes from outside are parsed once, here.
 //! Knows nothing of clocks, vectors or storage.
 
+mod glance;
+
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::cmp::Ordering;
@@ -37,8 +39,6 @@ const WIRE_BYTES: u8 = 0x40;
 const WIRE_SHORT: usize = 24;
 /// Eight of a character that a label may have.
 const PLACEHOLDER: u64 = u64::from_be_bytes([b'a'; 8]);
-/// So many bytes are looked at to see an id of any length, but for its last random bytes.
-const WINDOW: usize = 32;
 /// The most bytes that the compact form of an id has.
 const COMPACT_MAX: usize = LABEL_MAX + RANDOM_LEN;
 /// Which bits of eight bytes lie behind so many of them.
@@ -273,37 +273,6 @@ impl ReplicaId {
             }
             _ => None,
         }
-    }
-
-    /// Of this id and those that follow it in bytes, which begin with it: how many ascend, `most` of them at most, with nothing but
-    /// their random parts differing, and how many bytes they are. It may be more than are found at a glance.
-    pub(crate) fn run(&self, bytes: &[u8], most: usize) -> (usize, usize) {
-        let (label, each) = (self.label_len(), self.wire_len());
-        // Head and label, as the first of sixteen bytes.
-        let same = each - RANDOM_LEN;
-        let words = |window: &[u8; WINDOW]| {
-            let (first, second) = window.split_at(8);
-            let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            let random = window.get(same..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_be_bytes(*bytes));
-            (word(first), word(second), random)
-        };
-        let (mut count, mut at) = (1, each);
-        let Some((first, second, mut last)) = bytes.first_chunk().map(words).filter(|_| label < LABEL_MAX - 1) else {
-            return (count, at);
-        };
-        let masks = u128::MAX >> (128 - 8 * same);
-        let (one, two) = (masks as u64, (masks >> 64) as u64);
-        while count < most {
-            let Some((left, right, random)) = bytes.get(at..).and_then(<[u8]>::first_chunk).map(words) else { break };
-            // What has the same first bytes is judged by who takes ids apart.
-            if (left ^ first) & one | (right ^ second) & two != 0 || random <= last {
-                break;
-            }
-            last = random;
-            count += 1;
-            at += each;
-        }
-        (count, at)
     }
 
     /// Appends the id's text. Each version has one, so it is made without the machinery of formatting.

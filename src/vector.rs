@@ -106,8 +106,8 @@ impl VersionVector {
             Ok(at) => self.raise(at, dot.sequence),
             Err(at) => {
                 match &mut self.ids {
-                    Some(ids) => Arc::make_mut(ids).insert(at, dot.replica),
-                    none => *none = IdList::new(alloc::vec![dot.replica]).map(Arc::new),
+                    Some(ids) => IdList::insert(ids, at, dot.replica),
+                    none => *none = IdList::new(alloc::vec![dot.replica]),
                 }
                 self.sequences.insert(at, dot.sequence);
             }
@@ -131,7 +131,7 @@ impl VersionVector {
         if self.sequences.is_empty() {
             self.ids = None;
         } else if let Some(ids) = &mut self.ids {
-            Arc::make_mut(ids).remove(at);
+            IdList::remove(ids, at);
         }
     }
 
@@ -198,7 +198,7 @@ impl VersionVector {
             ids.push(stranger);
             sequences.push(theirs);
         }
-        (self.ids, self.sequences) = (IdList::new(ids).map(Arc::new), sequences);
+        (self.ids, self.sequences) = (IdList::new(ids), sequences);
     }
 
     /// Whether everything in `other` is in this vector: `self ≥ other`.
@@ -307,7 +307,7 @@ impl Making {
 
     #[inline(never)]
     fn finish(self) -> VersionVector {
-        let ids = IdList::new(self.ids).map(Arc::new);
+        let ids = IdList::new(self.ids);
         let mut vector = VersionVector { ids, sequences: self.sequences };
         self.others.into_iter().for_each(|dot| vector.advance(dot));
         vector

@@ -31,8 +31,9 @@ const fn short(value: u64) -> Option<(u64, usize)> {
     }
 }
 
-/// Fewer numbers than these are not worth a block of zeros to begin with, nor a last one of them that is read by itself.
-const MANY: usize = 64;
+/// So many numbers are not worth a block of zeros to begin with, nor a last one of them that is read by itself, if none is long. The
+/// places of all of them take one byte.
+const FEW: usize = 24;
 
 /// A number after its place, where both are below 2¹⁶, and what is left, of which these are the first eight bytes.
 #[inline(always)]
@@ -50,6 +51,27 @@ fn numbered_short(left: &[u8], eight: u64, place: u64) -> Option<(u64, &[u8])> {
         _ => return None,
     };
     Some((value, left.get(len + more..)?))
+}
+
+/// A number below 2³² after its place, which takes one byte, of which these are the first eight bytes; and how many bytes they are.
+#[inline(always)]
+fn numbered_small(eight: u64, place: u64) -> Option<(u64, usize)> {
+    let [at, head, a, b, c, d, ..] = eight.to_le_bytes();
+    if u64::from(at) != place {
+        return None;
+    }
+    // Branches, and no table of them: the next number begins where a branch says, and nothing waits for this one.
+    if head < 24 {
+        Some((u64::from(head), 2))
+    } else if head == 25 {
+        Some((u64::from(u16::from_be_bytes([a, b])), 4))
+    } else if head == 24 {
+        Some((u64::from(a), 3))
+    } else if head == 26 {
+        Some((u64::from(u32::from_be_bytes([a, b, c, d])), 6))
+    } else {
+        None
+    }
 }
 
 /// The first eight bytes, if there are as many.
@@ -137,34 +159,35 @@ impl<'b> Input<'b> {
     pub(crate) fn numbered(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
         // Each takes two bytes at least, so that a claim makes no room.
         let count = Some(count).filter(|count| *count <= self.left() / 2)?;
-        if count < MANY {
-            return self.numbered_few(count, most);
+        if count <= FEW
+            && let Some(values) = self.numbered_few(count, most)
+        {
+            return Some(values);
         }
         let (values, left) = numbered_many(self.left, count, most)?;
         self.left = left;
         Some(values)
     }
 
-    /// The same of few: the last eight bytes of all are looked at for what has fewer behind it.
+    /// The same of few, if none is long: the last eight bytes of all are looked at for what has fewer behind it.
     #[inline(always)]
     fn numbered_few(&mut self, count: usize, most: u64) -> Option<Vec<u64>> {
         let last = self.left.last_chunk().map(|eight| u64::from_le_bytes(*eight));
         let (mut left, mut sound) = (self.left, true);
         let number = |place: u64| {
             let eight = first_eight(left).or_else(|| last?.checked_shr(64 - 8 * left.len() as u32));
-            let short = eight.and_then(|eight| numbered_short(left, eight, place));
-            let (value, rest) = match short.or_else(|| numbered_long(left, place)) {
-                Some((value, rest)) if (1..=most).contains(&value) => (value, rest),
-                Some(_) | None => {
-                    sound = false;
-                    (0, &[][..])
-                }
-            };
-            left = rest;
+            let small = eight.and_then(|eight| numbered_small(eight, place));
+            let read = small.and_then(|(value, len)| Some((value, left.get(len..)?)));
+            let read = read.filter(|(value, _)| (1..=most).contains(value));
+            sound &= read.is_some();
+            let value;
+            (value, left) = read.unwrap_or_default();
             value
         };
         let values = (0..count as u64).map(number).collect();
-        self.left = left;
+        if sound {
+            self.left = left;
+        }
         sound.then_some(values)
     }
 
@@ -510,7 +533,7 @@ mod tests {
             small in any::<bool>(), behind in 0..10_usize, end in any::<prop::sample::Index>(), cut in any::<bool>(),
             harm in prop::option::of((any::<prop::sample::Index>(), any::<u8>())), most in number(),
         ) {
-            let values: Vec<u64> = values.into_iter().map(|value| if small { 1 + value % 70_000 } else { value }).collect();
+            let values: Vec<u64> = values.into_iter().map(|value| if small { value % 70_000 } else { value }).collect();
             let most = if small { u64::MAX } else { most };
             let mut output = Output::default();
             for (place, value) in (0..).zip(&values) {

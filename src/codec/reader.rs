@@ -22,9 +22,8 @@ pub struct Reader<'b> {
     shared: Option<Arc<IdList>>,
     /// The space that was named last: the next one is mostly the same.
     space: Option<Space>,
-    /// Ids that the table begins with and that ascend, as bytes, and how many: the list of a vector, or others that nobody has
-    /// asked for yet.
-    rising: (&'b [u8], usize),
+    /// Ids that the table begins with and that ascend: the list of a vector, or others that nobody has asked for yet.
+    rising: Rising<'b>,
     /// How many of them are looked up as bytes before all are taken apart; none: they are.
     looks: u8,
     items: u64,
@@ -32,6 +31,14 @@ pub struct Reader<'b> {
     pub(crate) beyond: Option<&'b Beyond<'b>>,
     /// How many bytes keys may share with those before them: read, each has them for itself.
     pub(crate) shared_bytes: usize,
+}
+
+/// Ids that ascend, as the bytes that begin with them: how many bytes they take, and how many they are.
+#[derive(Clone, Copy, Default)]
+struct Rising<'b> {
+    bytes: &'b [u8],
+    extent: usize,
+    count: usize,
 }
 
 /// What was to be read, or that it does not stand there.
@@ -80,7 +87,8 @@ impl<'b> Reader<'b> {
     #[inline(always)]
     fn new(frame: &'b [u8]) -> Self {
         let (cbor, ids, shared_bytes) = (Input::new(frame), Ids::default(), usize::MAX);
-        Self { cbor, ids, shared: None, space: None, rising: (&[], 0), looks: 0, items: 0, beyond: None, shared_bytes }
+        let rising = Rising::default();
+        Self { cbor, ids, shared: None, space: None, rising, looks: 0, items: 0, beyond: None, shared_bytes }
     }
 
     /// Reads what stands before the body.
@@ -100,11 +108,11 @@ impl<'b> Reader<'b> {
             self.ids.first = Some(Arc::clone(ids));
         } else {
             self.shared = known.cloned();
-            let rest = self.cbor.rest();
-            let (count, bytes) = if replicas < LONG { (0, 0) } else { ids::rising(rest, replicas) };
+            let bytes = self.cbor.rest();
+            let (count, extent) = if replicas < LONG { (0, 0) } else { ids::rising(bytes, replicas) };
             if count >= LONG {
-                (self.rising, self.looks) = ((rest.get(..bytes).unwrap_or_default(), count), LOOKS);
-                self.cbor.pass(bytes);
+                (self.rising, self.looks) = (Rising { bytes, extent, count }, LOOKS);
+                self.cbor.pass(extent);
                 replicas -= count;
             }
         }
@@ -238,9 +246,9 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `MESSAGE_MALFORMED` if the place is not in the table.
     pub fn replica_at(&mut self, at: u64) -> Result<ReplicaId, SessionError> {
-        let (bytes, rising) = self.rising;
+        let Rising { bytes, count, .. } = self.rising;
         // Most frames name who speaks before their vectors. Few are looked up so, because each time is a walk.
-        if self.looks > 1 && at < rising as u64 {
+        if self.looks > 1 && at < count as u64 {
             self.looks -= 1;
             return sound(ids::nth(bytes, at as usize), "a replica id that is not in the table");
         }
@@ -297,7 +305,7 @@ impl<'b> Reader<'b> {
         }
         // The length is one of bytes that are there, and an entry takes two of them.
         let count = len as usize / 2;
-        if (LONG..=self.rising.1).contains(&count) {
+        if (LONG..=self.rising.count).contains(&count) {
             self.share(count);
         }
         if let Some(first) = self.ids.first.as_ref().filter(|first| first.len() == count) {
@@ -331,7 +339,7 @@ impl<'b> Reader<'b> {
             }
         }
         if !ids.is_empty() {
-            self.shared = Some(Arc::new(sound(IdList::new(ids), "a vector out of order")?));
+            self.shared = Some(sound(IdList::new(ids), "a vector out of order")?);
         }
         sound(VersionVector::of(self.shared.clone(), sequences), "a vector")
     }
@@ -339,10 +347,9 @@ impl<'b> Reader<'b> {
     /// Makes so many of the ids that ascend the list of the vectors that name them.
     #[inline(never)]
     fn share(&mut self, count: usize) {
-        let (bytes, rising) = core::mem::take(&mut self.rising);
-        let own =
-            if count == rising { Some(bytes) } else { ids::extent(bytes, count).and_then(|own| bytes.get(..own)) };
-        self.ids.first = own.map(|own| Arc::new(IdList::of_wire(own, count)));
+        let Rising { bytes, extent, count: rising } = core::mem::take(&mut self.rising);
+        let extent = if count == rising { Some(extent) } else { ids::extent(bytes, count) };
+        self.ids.first = extent.and_then(|extent| IdList::of_wire(bytes, extent, count));
         if core::mem::take(&mut self.looks) == 0 {
             self.ids.replicas.drain(..count);
         } else if count < rising {
@@ -353,8 +360,7 @@ impl<'b> Reader<'b> {
     /// Takes apart the ids that are bytes still.
     fn settle(&mut self) {
         if core::mem::take(&mut self.looks) > 0 {
-            let (bytes, rising) = self.rising;
-            self.ids.replicas.splice(0..0, ids::read(bytes, rising));
+            self.ids.replicas.splice(0..0, ids::read(self.rising.bytes, self.rising.count));
         }
     }
 

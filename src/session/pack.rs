@@ -8,7 +8,6 @@
 //! repeated id or label, an entry or a space that asks for nothing, a longer number, bytes after the end), and allocates by
 //! what it has read, never by a length field.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::cbor::{Input, Output};
@@ -247,7 +246,7 @@ impl Half {
     }
 
     fn vector(self) -> Option<VersionVector> {
-        VersionVector::of(IdList::ascending(self.ids).map(Arc::new), self.sequences)
+        VersionVector::of(IdList::ascending(self.ids), self.sequences)
     }
 }
 

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 321_400),
-    ("openReplica, inline", 346_900),
-    ("openReplica, workerd", 354_800),
+    ("the module", 322_350),
+    ("openReplica, inline", 347_900),
+    ("openReplica, workerd", 355_740),
     (".", 40_610),
     ("./browser", 9_000),
     ("./cloudflare", 37_580),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 38_930),
-    ("./bundle", 360_050),
+    ("./bundle", 360_880),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
