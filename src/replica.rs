@@ -45,7 +45,7 @@ use alloc::vec::Vec;
 pub use self::bonds::End;
 pub use self::clients::Pass;
 pub use self::console::Hashing;
-pub use self::front::{Ahead, Glance};
+pub use self::front::{Ahead, Glance, Kept};
 pub use self::links::PeerView;
 pub use self::profile::{SessionProfile, StateChange};
 pub use self::roles::Asking;

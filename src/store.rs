@@ -4,6 +4,7 @@
 //! of this replica, or a delta; both are one atomic step. See [`space`] for the invariants.
 
 pub mod delta;
+mod ends;
 pub mod entry;
 pub mod fence;
 mod index;
@@ -22,6 +23,7 @@ pub mod space;
 pub mod stage;
 mod table;
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -216,6 +218,11 @@ impl SessionConsistentStore {
     #[must_use]
     pub fn live(&self, space: &Space, key: &str) -> Option<&LiveSet> {
         self.spaces.get(space)?.live(key)
+    }
+
+    /// The same of who looks at this key alone, and its slot: see [`SpaceState::look`].
+    pub(crate) fn look(&self, space: &Space, key: &str) -> Option<(slots::Slot, Cow<'_, LiveSet>)> {
+        self.spaces.get(space)?.look(key)
     }
 
     /// Keys of all spaces, tombstones included.

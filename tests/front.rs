@@ -13,8 +13,13 @@ use edge_session::replica::{Glance, SessionInit};
 use edge_session::store::Mutation;
 use edge_session::store::entry::Content;
 
+/// The write of which a copy may be kept.
+fn kept(seen: Glance) -> Option<Dot> {
+    seen.keep.map(|kept| kept.dot)
+}
+
 fn glance(host: &mut Host, session: SessionHandle, key: &str) -> Glance {
-    let seen = host.replica.glance(session, key.into(), SYNC, host.now).unwrap();
+    let seen = host.replica.glance(session, key, SYNC, host.now).unwrap();
     host.drain();
     seen
 }
@@ -36,8 +41,8 @@ fn a_value_that_stands_alone_may_be_copied_and_is_named_by_its_write() {
     let ann = host.session();
     host.set(ann, "k", "v");
     let seen = glance(&mut host, ann, "k");
-    assert_eq!(seen.keep, Some(Dot::new(host.id(), 1)));
-    assert!(seen.item.is_some());
+    assert!(seen.content.is_some());
+    assert_eq!(kept(seen), Some(Dot::new(host.id(), 1)));
 }
 
 #[test]
@@ -48,13 +53,13 @@ fn what_may_end_or_be_masked_by_others_is_not_copied() {
     tokyo.set(bob, "k", "two");
     sync(&mut paris, &mut tokyo);
     let siblings = glance(&mut paris, ann, "k");
-    assert!(siblings.item.is_some() && siblings.keep.is_none());
+    assert!(siblings.content.is_some() && siblings.keep.is_none());
     let mut ending = put("ends", "v");
     ending.expires_at = Some(START + 60_000);
     paris.replica.hand_over(ann, vec![ending], PLAIN, START).unwrap();
     let ending = glance(&mut paris, ann, "ends");
-    assert!(ending.item.is_some() && ending.keep.is_none());
-    assert_eq!(glance(&mut paris, ann, "nothing"), Glance { item: None, keep: None });
+    assert!(ending.content.is_some() && ending.keep.is_none());
+    assert_eq!(glance(&mut paris, ann, "nothing"), Glance { content: None, keep: None });
 }
 
 #[test]
@@ -63,9 +68,9 @@ fn what_storage_does_not_have_yet_is_not_copied() {
     let ann = host.session();
     host.replica.hand_over(ann, vec![put("k", "v")], PLAIN, START).unwrap();
     host.drain();
-    assert_eq!(glance(&mut host, ann, "k").keep, None);
+    assert_eq!(kept(glance(&mut host, ann, "k")), None);
     host.confirm_all();
-    assert_eq!(glance(&mut host, ann, "k").keep, Some(Dot::new(host.id(), 1)));
+    assert_eq!(kept(glance(&mut host, ann, "k")), Some(Dot::new(host.id(), 1)));
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn the_writes_of_a_log_are_one_atomic_write_and_their_own_copies_stay() {
     let dot = host.replica.hand_over(ann, log, PLAIN, START).unwrap();
     assert_eq!(dot, Dot::new(host.id(), 1));
     assert_eq!(forgotten(&mut host).unwrap(), Vec::<String>::new());
-    assert_eq!(glance(&mut host, ann, "k").keep, Some(dot));
+    assert_eq!(kept(glance(&mut host, ann, "k")), Some(dot));
     assert_eq!(host.replica.session(ann).unwrap().vector.get(&host.space()).unwrap().writes.get(host.id()), 1);
 }
 
@@ -147,7 +152,7 @@ fn reads_of_copies_are_recorded_like_any_other() {
     let ann = paris.session();
     paris.set(ann, "k", "v");
     let bob = paris.session();
-    let keep = glance(&mut paris, ann, "k").keep.unwrap();
+    let keep = kept(glance(&mut paris, ann, "k")).unwrap();
     let number = paris.replica.origin(keep.replica);
     let origin = paris.replica.origin_at(number).unwrap();
     paris.replica.record_reads(bob, &[Dot::new(origin, keep.sequence)]).unwrap();

@@ -40,18 +40,35 @@ pub(super) enum Attempt {
 
 /// The entries that decided an answer, and whether an absence without any entry was part of it.
 #[derive(Default)]
-struct Deciding {
+pub(super) struct Deciding {
+    /// The one of the only key, as a rule; and others.
+    winner: Option<(Dot, Option<SessionId>)>,
     dots: Vec<(Dot, Option<SessionId>)>,
     /// Entries that did not decide, but that the answer names: a version names the whole live set.
     named: Vec<(Dot, Option<SessionId>)>,
     absence: bool,
 }
 
+/// What a read is answered from, and as of when.
+pub(super) struct Reading {
+    pub(super) space: Space,
+    session: SessionId,
+    stale: bool,
+    /// The time at which entries are judged expired.
+    pub(super) at: Millis,
+}
+
 impl Deciding {
-    fn winner(&mut self, set: Option<&LiveSet>) {
+    /// All that decided.
+    fn dots(&self) -> impl Iterator<Item = &(Dot, Option<SessionId>)> {
+        self.winner.iter().chain(&self.dots)
+    }
+
+    /// Of one key, which is the only one.
+    pub(super) fn winner(&mut self, set: Option<&LiveSet>) {
         match set.map(LiveSet::entries) {
             Some([winner, others @ ..]) => {
-                self.dots.push((winner.dot(), winner.session()));
+                self.winner = Some((winner.dot(), winner.session()));
                 self.named.extend(others.iter().map(|entry| (entry.dot(), entry.session())));
             }
             Some([]) | None => self.absence = true,
@@ -77,26 +94,60 @@ impl Replica {
         serve: bool,
         now: Millis,
     ) -> Result<Attempt, SessionError> {
+        let reading = match self.may_read(handle, guarantees, serve, now)? {
+            Ok(reading) => reading,
+            Err(blocked) => return Ok(blocked),
+        };
+        if matches!(operation, Operation::Get(_) | Operation::Read(_)) {
+            self.store.before_look(&reading.space);
+        }
+        let (answer, deciding) = self.read(&reading.space, operation, reading.stale, reading.at)?;
+        let blocked = self.has_read(handle, reading, &deciding, bytes(&answer))?;
+        Ok(blocked.unwrap_or(Attempt::Done(answer)))
+    }
+
+    /// Whether a session may read now, even where the replica is behind if it is to `serve`; or what it lacks.
+    #[inline(never)]
+    pub(super) fn may_read(
+        &self,
+        handle: SessionHandle,
+        guarantees: Guarantees,
+        serve: bool,
+        now: Millis,
+    ) -> Result<Result<Reading, Attempt>, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         if let Some(blocked) = self.unsure(state) {
-            return Ok(blocked);
+            return Ok(Err(blocked));
         }
         self.permit(state, Right::Read)?;
-        let (space, session) = (state.space.clone(), state.id);
+        let space = state.space.clone();
         let visible = self.visible(state, &space);
         let gaps = state.vector.missing(&space, guarantees, Access::Read, &visible);
         let stale = !gaps.is_empty();
         if stale && !serve {
-            return Ok(self.blocked(&space, gaps));
+            return Ok(Err(self.blocked(&space, gaps)));
         }
-        let (answer, deciding) = self.read(&space, operation, stale, state.at(now))?;
-        if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
-            return Ok(Attempt::Blocked { space, gaps, lost: false });
+        Ok(Ok(Reading { space, session: state.id, stale, at: state.at(now) }))
+    }
+
+    /// A session is about to be told what these decided, of so many bytes: it has read them then, unless it may not be told yet.
+    #[inline(never)]
+    pub(super) fn has_read(
+        &mut self,
+        handle: SessionHandle,
+        reading: Reading,
+        deciding: &Deciding,
+        bytes: usize,
+    ) -> Result<Option<Attempt>, SessionError> {
+        let Reading { space, session, stale, .. } = reading;
+        let state = self.sessions.get(&handle).ok_or_else(unknown)?;
+        if let Some(gaps) = undurable(deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
+            return Ok(Some(Attempt::Blocked { space, gaps, lost: false }));
         }
-        self.learn(handle, &space, &deciding);
-        self.tally_answer(session, &answer, stale);
-        Ok(Attempt::Done(answer))
+        self.learn(handle, &space, deciding);
+        self.tally_read(session, bytes, stale);
+        Ok(None)
     }
 
     /// Attempts a write. There is no serving it where the replica is behind.
@@ -182,8 +233,8 @@ impl Replica {
         state.admit(now)?;
         self.service.manager.check(&state.id, 0, now)?;
         self.permit(state, Right::Read)?;
-        let set = self.store.live(&state.space, key);
-        let mut deciding = Deciding::default();
+        let (found, mut deciding) = (self.store.look(&state.space, key), Deciding::default());
+        let set = found.as_ref().map(|(_, set)| &**set);
         deciding.winner(set);
         match undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&state.space)) {
             Some(gaps) => Err(self.stale(&state.space, gaps)),
@@ -202,13 +253,15 @@ impl Replica {
         let answer = match operation {
             Operation::Get(key) => {
                 self.store.limits().check_key(key)?;
-                let set = self.store.live(space, key);
+                let found = self.store.look(space, key);
+                let set = found.as_ref().map(|(_, set)| &**set);
                 deciding.winner(set);
                 Answer::Item(set.and_then(|set| shown(key, set, at)))
             }
             Operation::Read(key) => {
                 self.store.limits().check_key(key)?;
-                let set = self.store.live(space, key);
+                let found = self.store.look(space, key);
+                let set = found.as_ref().map(|(_, set)| &**set);
                 deciding.winner(set);
                 let item = set.and_then(|set| Some((shown(key, set, at)?, set.siblings(at).count())));
                 Answer::Outcome(match item {
@@ -220,7 +273,8 @@ impl Replica {
             }
             Operation::Conflicts(key) => {
                 self.store.limits().check_key(key)?;
-                let set = self.store.live(space, key);
+                let found = self.store.look(space, key);
+                let set = found.as_ref().map(|(_, set)| &**set);
                 deciding.all(set);
                 Answer::Items(set.map_or_else(Vec::new, |set| siblings(key, set, at)))
             }
@@ -261,7 +315,7 @@ impl Replica {
     fn learn(&mut self, handle: SessionHandle, space: &Space, deciding: &Deciding) {
         let floor = self.store.space(space).filter(|_| deciding.absence).map(|state| state.floor());
         let Some(state) = self.sessions.get_mut(&handle) else { return };
-        for (dot, _) in &deciding.dots {
+        for (dot, _) in deciding.dots() {
             state.vector.record_read(space, *dot);
         }
         if let Some(floor) = floor {
@@ -326,7 +380,7 @@ fn undurable(
     let wrote = |(dot, writer): &(Dot, Option<SessionId>)| *writer == Some(state.id) && own(dot.replica);
     let hidden = |entry: &&(Dot, Option<SessionId>)| !durable.contains(entry.0) && !wrote(entry);
     let mut needed = VersionVector::new();
-    deciding.dots.iter().chain(&deciding.named).filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
+    deciding.dots().chain(&deciding.named).filter(hidden).for_each(|(dot, _)| needed.advance(*dot));
     if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }
 }
 
@@ -342,6 +396,21 @@ fn beyond(prefix: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// How many bytes of values an answer has.
+fn bytes(answer: &Answer) -> usize {
+    match answer {
+        Answer::Item(item) => item.iter().map(|item| item.content.len()).sum(),
+        Answer::Outcome(Outcome::Value { item, .. }) => item.content.len(),
+        Answer::Items(items) => items.iter().map(|item| item.content.len()).sum(),
+        Answer::Outcome(Outcome::Absent { .. } | Outcome::Behind(_) | Outcome::Lost(_))
+        | Answer::Version(_)
+        | Answer::Token(_)
+        | Answer::Table(_)
+        | Answer::Reply(_)
+        | Answer::Done => 0,
+    }
 }
 
 fn shown(key: &Key, set: &LiveSet, at: Millis) -> Option<Item> {

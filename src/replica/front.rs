@@ -7,17 +7,19 @@
 //! anything of the session leaves. A write that was not handed over has no dot, so nothing can depend on it elsewhere.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::answer::Attempt;
+use super::answer::{Attempt, Deciding, Reading};
 use super::sessions::unknown;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, Space};
-use crate::io::{Answer, Effect, Item, Operation, Progress, SessionHandle, Terms};
+use crate::io::{Effect, Policy, SessionHandle, Terms};
 use crate::mutant::{Mutant, off};
 use crate::store::Mutation;
-use crate::store::entry::{Content, DataEntry, Key, LiveSet};
+use crate::store::entry::{Content, DataEntry, Key, LiveSet, Text};
+use crate::store::part::Row;
 use crate::time::Millis;
 use crate::vector::Near;
 
@@ -78,9 +80,18 @@ impl Front {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Glance {
     /// What the key shows.
-    pub item: Option<Item>,
-    /// The write whose copy may be kept, and answered until it is to be forgotten; `None`: it may not.
-    pub keep: Option<Dot>,
+    pub content: Option<Content>,
+    /// What of it may be kept, and answered until it is to be forgotten; `None`: it may not.
+    pub keep: Option<Kept>,
+}
+
+/// Whose copy may be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// The write that it shows.
+    pub dot: Dot,
+    /// Its place in the space: see [`Ahead::place`].
+    pub place: u32,
 }
 
 /// A value that the host may keep a copy of before anybody has read it. Reading it there is reported as any other
@@ -106,21 +117,45 @@ impl Replica {
     pub fn glance(
         &mut self,
         session: SessionHandle,
-        key: Key,
+        key: &str,
         terms: Terms,
         now: Millis,
     ) -> Result<Glance, SessionError> {
         self.front.on = true;
-        if let Some(state) = self.sessions.get(&session) {
-            self.store.before_look(&state.space);
-        }
-        let begun = self.begin(session, Operation::Get(key.clone()), Terms { sync: true, ..terms }, now)?;
-        let Progress::Done(Answer::Item(item)) = begun else { return Ok(Glance { item: None, keep: None }) };
+        self.do_what_is_due(now);
+        self.use_session(session)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
-        let keep = self.store.live(&state.space, &key).and_then(alone).filter(|_| item.is_some()).map(DataEntry::dot);
-        let durable = self.durable(&state.space);
-        let keep = keep.filter(|dot| durable.contains(*dot));
-        Ok(Glance { item, keep })
+        let guarantees = terms.guarantees.unwrap_or(state.guarantees);
+        let serve = terms.on_stale.unwrap_or(state.on_stale) == Policy::Serve;
+        let blocked = match self.may_read(session, guarantees, serve, now)? {
+            Ok(reading) => {
+                self.store.limits().check_key(key)?;
+                self.store.before_look(&reading.space);
+                let (glance, deciding) = self.seen(&reading, key);
+                let bytes = glance.content.as_ref().map_or(0, Content::len);
+                match self.has_read(session, reading, &deciding, bytes)? {
+                    None => return Ok(glance),
+                    Some(blocked) => blocked,
+                }
+            }
+            Err(blocked) => blocked,
+        };
+        match blocked {
+            Attempt::Blocked { space, gaps, lost } => Err(self.lacks(&space, gaps, lost)),
+            Attempt::Done(_) => Ok(Glance { content: None, keep: None }),
+        }
+    }
+
+    /// What a key shows to whoever may read, and what has decided that.
+    fn seen(&self, reading: &Reading, key: &str) -> (Glance, Deciding) {
+        let (found, mut deciding) = (self.store.look(&reading.space, key), Deciding::default());
+        let (place, set) = found.as_ref().map(|(place, set)| (*place, &**set)).unzip();
+        deciding.winner(set);
+        let content = set.and_then(|set| set.shown(reading.at)).map(|entry| entry.content.clone());
+        let alone = set.and_then(alone).filter(|_| content.is_some()).map(DataEntry::dot);
+        let keep = alone.filter(|dot| self.durable(&reading.space).contains(*dot));
+        let keep = keep.zip(place).map(|(dot, place)| Kept { dot, place });
+        (Glance { content, keep }, deciding)
     }
 
     /// A key and those that came to this replica together with it, as far as their copies may be kept: whoever reads one for
@@ -130,36 +165,41 @@ impl Replica {
     /// session learns nothing. To be called right after [`Replica::glance`].
     #[must_use]
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
-        let copy = |(place, key, entry): (u32, &Key, &DataEntry)| Ahead {
-            place,
-            key: key.clone(),
-            content: entry.content.clone(),
-            dot: entry.dot(),
-        };
-        self.neighbours(session, key, most).map(copy).collect()
+        let mut copies = Vec::new();
+        let state = self.sessions.get(&session);
+        let Some((place, _)) = state.and_then(|state| self.store.look(&state.space, key)) else { return copies };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.neighbours(session, place, most, &mut |place, row| {
+            let (key, value) = (Key::from(text(row.key)), Text::from(text(row.value)));
+            let content = if row.json { Content::Json(value) } else { Content::Text(value) };
+            copies.push(Ahead { place, key, content, dot: Dot::new(*row.origin, row.sequence) });
+        });
+        copies
     }
 
-    /// The same without a copy of any, each behind its place.
-    pub fn neighbours(
+    /// The same of what stands at a place, without a copy of any, each with its place.
+    pub(crate) fn neighbours(
         &self,
         session: SessionHandle,
-        key: &str,
+        place: u32,
         most: usize,
-    ) -> impl Iterator<Item = (u32, &Key, &DataEntry)> {
+        each: &mut dyn FnMut(u32, Row<'_>),
+    ) {
         let space = self.sessions.get(&session).map(|state| &state.space);
         let held = space.and_then(|space| Some((self.durable(space), self.store.space(space)?)));
+        let Some((durable, space)) = held.filter(|_| most > 0) else { return };
         let (mut bytes, enough) = (0, most.saturating_mul(AHEAD_BYTES).min(AHEAD_BYTES_MAX));
-        let all = held.filter(|_| most > 0).into_iter().flat_map(move |(durable, space)| {
-            let mut durable = Near::new(durable);
-            space.beside(key, most.min(AHEAD_MAX) as u32).filter_map(move |(slot, key, set)| {
-                let entry = alone(set).filter(|entry| durable.has(entry.origin(), entry.sequence()))?;
-                matches!(entry.content, Content::Text(_) | Content::Json(_)).then_some((slot, key, entry))
-            })
-        });
-        all.take_while(move |(_, key, entry)| {
-            bytes += key.len() + entry.content.len();
+        let mut durable = Near::new(durable);
+        space.beside(place, most.min(AHEAD_MAX) as u32, &mut |place, row| {
+            if !durable.has(row.origin, row.sequence) {
+                return true;
+            }
+            bytes += row.key.len() + row.value.len();
+            if bytes <= enough {
+                each(place, row);
+            }
             bytes <= enough
-        })
+        });
     }
 
     /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.

@@ -109,13 +109,10 @@ impl Replica {
         terms: Terms,
         now: Millis,
     ) -> Result<Progress, SessionError> {
-        self.input(now);
-        // What is due is done first, so that no operation overtakes one that began earlier.
-        self.work();
-        self.stirred = true;
-        let state = self.sessions.get(&session).ok_or_else(unknown)?;
-        state.admit(now)?;
-        if !matches!(operation, Operation::Seal) {
+        self.do_what_is_due(now);
+        if matches!(operation, Operation::Seal) {
+            self.sessions.get(&session).ok_or_else(unknown)?.admit(now)?;
+        } else {
             self.use_session(session)?;
         }
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
@@ -146,6 +143,14 @@ impl Replica {
                 self.refusal(&operation, &space, gaps, lost).map(Progress::Done)
             }
         }
+    }
+
+    /// An operation is about to begin. What is due is done first, so that none overtakes one that began earlier.
+    #[inline(never)]
+    pub(super) fn do_what_is_due(&mut self, now: Millis) {
+        self.input(now);
+        self.work();
+        self.stirred = true;
     }
 
     /// Waits until everything written so far is durable.
@@ -430,7 +435,13 @@ impl Replica {
             let missing = self.explain(space, gaps);
             return Ok(Answer::Outcome(if lost { Outcome::Lost(missing) } else { Outcome::Behind(missing) }));
         }
-        Err(if lost { self.lost(space, gaps) } else { self.stale(space, gaps) })
+        Err(self.lacks(space, gaps, lost))
+    }
+
+    /// Why an operation fails that the replica cannot serve.
+    #[inline(never)]
+    pub(super) fn lacks(&self, space: &Space, gaps: Vec<Gap>, lost: bool) -> SessionError {
+        if lost { self.lost(space, gaps) } else { self.stale(space, gaps) }
     }
 
     pub(super) fn stale(&self, space: &Space, gaps: Vec<Gap>) -> SessionError {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use crate::id::SessionId;
-use crate::io::{Answer, Outcome, Policy, SessionHandle};
+use crate::io::{Policy, SessionHandle};
 use crate::service::access::Actor;
 use crate::service::record::{SessionInfo, SessionStats, SessionStatus};
 use crate::service::role::RoleType;
@@ -84,19 +84,8 @@ impl Replica {
         Actor::begun_in(&space, session.user.as_deref()).role(&self.roles(), &space)
     }
 
-    /// Counts a read that was answered.
-    pub(super) fn tally_answer(&mut self, session: SessionId, answer: &Answer, stale: bool) {
-        let bytes = match answer {
-            Answer::Item(item) => item.iter().map(|item| item.content.len()).sum(),
-            Answer::Outcome(Outcome::Value { item, .. }) => item.content.len(),
-            Answer::Items(items) => items.iter().map(|item| item.content.len()).sum(),
-            Answer::Outcome(Outcome::Absent { .. } | Outcome::Behind(_) | Outcome::Lost(_))
-            | Answer::Version(_)
-            | Answer::Token(_)
-            | Answer::Table(_)
-            | Answer::Reply(_)
-            | Answer::Done => 0,
-        };
+    /// Counts a read that was answered, by so many bytes.
+    pub(super) fn tally_read(&mut self, session: SessionId, bytes: usize, stale: bool) {
         self.service.manager.update(&session, |SessionInfo { stats, .. }| {
             stats.reads = stats.reads.saturating_add(1);
             stats.stale = stats.stale.saturating_add(u32::from(stale));

@@ -240,6 +240,7 @@ impl Replica {
     }
 
     /// A session is used, if it is not over. What it does is counted when it is done; see `profile.rs`.
+    #[inline(never)]
     pub(super) fn use_session(&mut self, handle: SessionHandle) -> Result<(), SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(self.now)?;

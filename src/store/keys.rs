@@ -11,6 +11,7 @@ mod bundle;
 mod column;
 mod decode;
 mod encode;
+mod guess;
 mod skim;
 
 use alloc::sync::Arc;

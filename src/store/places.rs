@@ -138,6 +138,8 @@ pub(crate) fn hash(seed: u64, key: &[u8]) -> u32 {
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::format;
     use alloc::vec::Vec;
 
     use proptest::prelude::*;
@@ -191,6 +193,50 @@ mod tests {
             }
             let all: Vec<_> = hashes.iter().enumerate().filter(|(_, hash)| **hash == other).map(|(slot, _)| slot as u32).collect();
             prop_assert_eq!(places.find(other, |_| true).is_ok(), !all.is_empty());
+        }
+    }
+    /// Who knows how keys are hashed, and not the seed, finds none that have one hash whatever the seed is: not by zeros that a
+    /// length makes up for, either.
+    #[test]
+    fn no_keys_have_one_hash_whatever_the_seed() {
+        for words in ["", "abcdefgh", "abcdefghijklmnop"] {
+            let key = |zeros: usize| {
+                let mut key = alloc::vec![0; zeros];
+                key.push(b'x');
+                let mut key = [words.as_bytes(), &key].concat();
+                // What is hashed first is changed as the lengths differ.
+                let (first, other) = (words.len() + 1, key.len());
+                let at = if words.is_empty() { other - 1 } else { 0 };
+                key[at] ^= (first ^ other) as u8;
+                key
+            };
+            for seed in [0, 1, 0x1234_5678, 0x9e37_79b9_7f4a_7c15] {
+                let hashes: BTreeMap<_, _> = (0..7).map(|zeros| (hash(seed, &key(zeros)), zeros)).collect();
+                assert_eq!(hashes.len(), 7, "{words:?} {seed}");
+            }
+        }
+    }
+
+    /// Keys that differ little, as those of an application do, stand apart whatever the seed is.
+    #[test]
+    fn who_looks_for_what_is_not_there_does_not_go_far() {
+        for seed in [0, 1, u64::MAX, 0x1234_5678, 0x9e37_79b9_7f4a_7c15] {
+            for name in [
+                |at: u32| format!("key:{at:012}"),
+                |at: u32| format!("{at}"),
+                |at: u32| format!("{at:x}/a longer name of something"),
+            ] {
+                let mut hashes: Vec<_> = (0..50_000).map(|at| hash(seed, name(at).as_bytes())).collect();
+                hashes.sort_unstable();
+                hashes.dedup();
+                assert!(hashes.len() > 49_980, "{seed} {}", hashes.len());
+                // As many in each sixteenth, and in each part that lower bits tell.
+                for shift in [28, 16, 0] {
+                    let mut counts = [0_usize; 16];
+                    hashes.iter().for_each(|hash| counts[(hash >> shift & 15) as usize] += 1);
+                    assert!(counts.iter().all(|count| (2_800..3_500).contains(count)), "{seed} {counts:?}");
+                }
+            }
         }
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Invariant: a key keeps its slot, and only the last block gets more of them.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::store::delta::Bare;
+use crate::store::ends::Ends;
+use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{Gather, Piece};
-use crate::store::entry::{DataEntry, Key, LiveSet};
-use crate::store::part::{Member, Part};
+use crate::store::entry::{Content, DataEntry, Key, LiveSet};
+use crate::store::part::{Member, Part, Row};
 use crate::store::parts::{PART, Pair};
 
 /// The place of a key in its table.
@@ -28,6 +32,18 @@ impl Held {
     /// What the limits count.
     pub(crate) fn bytes(&self) -> u64 {
         if self.set.is_empty() { 0 } else { self.set.bytes() + self.key.len() as u64 }
+    }
+
+    /// What is told of it where it has one text that does not end.
+    fn row(&self) -> Option<Row<'_>> {
+        let entry = self.set.only().filter(|entry| entry.is_endless())?;
+        let (json, text) = match &entry.content {
+            Content::Text(text) => (false, text),
+            Content::Json(text) => (true, text),
+            Content::Tombstone | Content::Bytes(_) => return None,
+        };
+        let (key, value) = (self.key.piece.near_bytes(), text.piece.near_bytes());
+        Some(Row { key, value, json, origin: entry.origin(), sequence: entry.sequence() })
     }
 
     fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
@@ -68,12 +84,60 @@ impl Slots {
         block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
     }
 
+    /// What stands in a slot, for who looks at this one alone.
+    #[inline(always)]
+    pub(crate) fn one(&self, slot: Slot) -> Option<Cow<'_, Held>> {
+        self.blocks.get(slot as usize / BLOCK)?.one(slot as usize % BLOCK)
+    }
+
+    /// Whether this is the key of a slot.
+    #[inline(always)]
+    pub(crate) fn has(&self, slot: Slot, key: &[u8]) -> bool {
+        self.blocks.get(slot as usize / BLOCK).is_some_and(|block| block.has(slot as usize % BLOCK, key))
+    }
+
+    /// Where blocks end, where keys ascend.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends::of(&self.blocks)
+    }
+
     /// The slot of a key, where keys ascend.
-    pub(crate) fn search(&self, key: &[u8]) -> Option<Slot> {
-        let is_before = |block: &Part<Held>| block.last_key().is_some_and(|last| *last.as_bytes() < *key);
-        let block = self.blocks.partition_point(is_before);
-        let at = self.blocks.get(block)?.list().binary_search_by(|held| held.key.piece.near_bytes().cmp(key)).ok()?;
-        Some((block * BLOCK + at) as Slot)
+    pub(crate) fn search(&self, key: &[u8], ends: Option<&Ends>) -> Option<Slot> {
+        let about = ends.map_or(0..self.blocks.len(), |ends| ends.about(key));
+        let is_before =
+            |block: &Part<Held>| block.last_key().is_some_and(|last| near_cmp(last.as_bytes(), key).is_lt());
+        let block = about.start + self.blocks.get(about).unwrap_or_default().partition_point(is_before);
+        Some((block * BLOCK + self.blocks.get(block)?.seek(key)?) as Slot)
+    }
+
+    /// Those of these slots that have one text which does not end, as long as `each` takes them; whether it has taken all.
+    #[inline(never)]
+    pub(crate) fn rows(&self, slots: Range<Slot>, each: &mut dyn FnMut(Slot, Row<'_>) -> bool) -> bool {
+        let mut at = slots.start;
+        while at < slots.end {
+            let (block, number) = (at as usize / BLOCK, at as usize % BLOCK);
+            let until = slots.end.min(((block + 1) * BLOCK) as Slot);
+            let Some(block) = self.blocks.get(block) else { return true };
+            let taken = match block.bundle() {
+                Some(bundle) => {
+                    let mut slot = at;
+                    bundle.rows(number..bundle.len().min(number + (until - at) as usize), &mut |row| {
+                        slot += 1;
+                        each(slot - 1, row)
+                    })
+                }
+                None => {
+                    let held = (at..until).zip(block.list().get(number..).unwrap_or_default());
+                    let mut rows = held.filter_map(|(slot, held)| Some((slot, held.row()?)));
+                    rows.all(|(slot, row)| each(slot, row))
+                }
+            };
+            if !taken {
+                return false;
+            }
+            at = until;
+        }
+        true
     }
 
     /// The key of a slot.
@@ -128,6 +192,11 @@ impl Slots {
     pub(crate) fn adopt(&mut self, block: Part<Held>) {
         self.len += block.len();
         self.blocks.push(block);
+    }
+
+    /// How many blocks there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.blocks.len()
     }
 
     /// How many slots a block has.

@@ -5,6 +5,7 @@
 
 mod merge;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 use core::ops::Range;
@@ -19,6 +20,7 @@ use crate::store::delta::{Bare, Delta, Keys, Lacks, Listed, ListedSet};
 use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::index::Index;
 use crate::store::order::{Walk, sort};
+use crate::store::part::Row;
 use crate::store::slots::{Held, Slot};
 use crate::store::table::Table;
 use crate::time::Hlc;
@@ -128,6 +130,11 @@ impl SpaceState {
         self.table.live(key)
     }
 
+    /// The same of who looks at this key alone: then those that came with it are not made. And the slot of the key.
+    pub(crate) fn look(&self, key: &str) -> Option<(Slot, Cow<'_, LiveSet>)> {
+        self.table.one(key)
+    }
+
     /// Every key with its live set, in the order of keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Key, &LiveSet)> {
         self.between_keys(None, None, 0..0)
@@ -142,11 +149,10 @@ impl SpaceState {
         self.table.walk((start.map_or(Unbounded, Included), end.map_or(Unbounded, Excluded)), 0..0)
     }
 
-    /// A key and those in the slots beside it that have entries, as far as at most `most` others are looked at: what came
-    /// together, mostly in the order of keys, and found without any order. See [`Table::beside`].
-    pub(crate) fn beside(&self, key: &str, most: u32) -> impl Iterator<Item = (Slot, &Key, &LiveSet)> {
-        let slots = self.table.beside(key, most);
-        slots.filter_map(|slot| self.table.slots().at(slot).map(|(key, set)| (slot, key, set)))
+    /// What stands in a slot and in those beside it: what came together, mostly in the order of keys, and found without any order. See
+    /// [`Table::beside`].
+    pub(crate) fn beside(&self, slot: Slot, most: u32, each: &mut dyn FnMut(Slot, Row<'_>) -> bool) {
+        self.table.beside(slot, most, each);
     }
 
     /// The number of keys, tombstones included.

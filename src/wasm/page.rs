@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{JSON, TEXT};
 use super::wide::Wide;
 use crate::id::{Dot, ReplicaId};
-use crate::store::entry::{Content, DataEntry, Key};
+use crate::store::part::Row;
 
 /// Numbers of a copy: where its key begins, where its value, and its write, shifted left by one bit over its kind.
 const ROW: usize = 3;
@@ -28,23 +28,19 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn add(&mut self, slot: u32, key: &Key, entry: &DataEntry) {
-        let (kind, value) = match &entry.content {
-            Content::Text(value) => (TEXT, value.as_bytes()),
-            Content::Json(value) => (JSON, value.as_bytes()),
-            Content::Bytes(_) | Content::Tombstone => return,
-        };
-        let (from, until) = if self.rows.is_empty() { (slot, slot) } else { (self.from, self.until) };
-        (self.from, self.until) = (from.min(slot), until.max(slot.saturating_add(1)));
+    pub(super) fn add(&mut self, place: u32, row: Row<'_>) {
+        let (from, until) = if self.rows.is_empty() { (place, place) } else { (self.from, self.until) };
+        (self.from, self.until) = (from.min(place), until.max(place.saturating_add(1)));
         // Mostly the write of the one before.
-        if self.writes.last().is_none_or(|(dot, _)| *dot != entry.dot()) {
-            self.writes.push((entry.dot(), 0));
+        let is_of = |dot: &Dot| dot.sequence == row.sequence && dot.replica.near_eq(row.origin);
+        if !self.writes.last().is_some_and(|(dot, _)| is_of(dot)) {
+            self.writes.push((Dot::new(*row.origin, row.sequence), 0));
         }
-        let write = (self.writes.len() as u32).saturating_sub(1) << 1 | kind;
+        let write = (self.writes.len() as u32).saturating_sub(1) << 1 | if row.json { JSON } else { TEXT };
         let key_at = self.text.units();
-        self.text.push(key.as_bytes());
+        self.text.push(row.key);
         self.rows.extend([key_at, self.text.units(), write]);
-        self.text.push(value);
+        self.text.push(row.value);
     }
 
     /// Gives the writers the numbers by which they are known outside.

@@ -89,13 +89,14 @@ impl Session {
     /// As `get`.
     pub fn glance(&self, key: &str, bits: u32, ahead: u32, now: f64) -> Result<JsValue, SessionError> {
         let mut core = borrow(&self.core)?;
-        let seen = core.glance(self.handle, key.into(), terms(bits, -1.0)?, millis(now))?;
-        let keep = seen.keep.map(|dot| (core.origin(dot.replica), dot.sequence));
-        let ahead = if keep.is_some() { ahead as usize } else { 0 };
-        let mut page = Page::default();
-        core.neighbours(self.handle, key, ahead).for_each(|(slot, key, entry)| page.add(slot, key, entry));
-        page.number(|replica| core.origin(replica));
-        Ok(glance(seen.item.as_ref().map(|item| &item.content), keep, &page))
+        let seen = core.glance(self.handle, key, terms(bits, -1.0)?, millis(now))?;
+        let (mut page, mut keep) = (Page::default(), None);
+        if let Some(kept) = seen.keep {
+            core.neighbours(self.handle, kept.place, ahead as usize, &mut |place, row| page.add(place, row));
+            page.number(|replica| core.origin(replica));
+            keep = Some((core.origin(kept.dot.replica), kept.dot.sequence));
+        }
+        Ok(glance(seen.content.as_ref(), keep, &page))
     }
 
     /// The first part of a long log: the next `handOver` brings the last one, and all become one write. False, and nothing was

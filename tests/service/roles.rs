@@ -53,7 +53,7 @@ pub(super) fn a_role_that_the_host_takes_away_acts_on_the_next_operation() {
     host.set(session, "k", "v");
     assert!(host.get(session, "k", PLAIN).is_ok());
     // The host's copies were allowed by that role.
-    host.replica.glance(session, "k".into(), SYNC, host.now).unwrap();
+    host.replica.glance(session, "k", SYNC, host.now).unwrap();
     host.drain();
     say(&mut host, asking(session), &[("ann", "shop", RoleType::Guest)]);
     assert!(host.get(session, "k", PLAIN).is_ok(), "a Guest reads");

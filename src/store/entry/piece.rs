@@ -159,6 +159,15 @@ impl Piece {
         Some((block, usize::from(self.from)))
     }
 
+    /// So many of its bytes from there on, which are its own and begin and end where characters do.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
+        let block = self.block.as_ref().map(|block| {
+            block.live.fetch_add(len as u32, Relaxed);
+            Arc::clone(block)
+        });
+        Self { block, from: self.from + from as u16, len: len as u16 }
+    }
+
     /// Whether it is better copied out of its block: because it is small, or because most of it is held by nobody.
     pub(crate) fn is_to_move(&self) -> bool {
         self.block.as_ref().is_some_and(|block| {
@@ -170,6 +179,12 @@ impl Piece {
     /// Whether its block is small.
     pub(crate) fn is_lone(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.text.len() < SMALL)
+    }
+
+    /// How many bytes of its block are held as pieces.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> Option<u32> {
+        self.block.as_ref().map(|block| block.live.load(Relaxed))
     }
 
     /// How many bytes of memory its block keeps, and how many of them are pieces.

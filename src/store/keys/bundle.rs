@@ -6,9 +6,11 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::{Range, RangeInclusive};
 
 use super::column::{self, Numbers};
+use super::guess::Guess;
 use super::{TEXT, apply, is_edge};
 use crate::codec::cbor::Input;
 use crate::id::Dot;
@@ -16,6 +18,7 @@ use crate::store::delta::Bare;
 use crate::store::entry::key::near_cmp;
 use crate::store::entry::piece::{PIECE_MAX, Piece};
 use crate::store::entry::{Author, Content, DataEntry, Key, Text};
+use crate::store::part::Row;
 use crate::store::parts::PART;
 use crate::time::Hlc;
 
@@ -132,13 +135,20 @@ impl Cursor {
         let [.., ahead, since, dots] = &mut self.numbers;
         let stamps = [(ahead, &mut self.sequence), (since, &mut self.clock), (dots, &mut self.dot)];
         for (numbers, stamp) in stamps.into_iter().take(if known { 3 } else { 2 }) {
-            let mut left = count;
-            while left > 0 {
-                let (number, times) = numbers.next_alike(columns, left);
-                *stamp = apply(*stamp, number.wrapping_mul(times as i64));
-                left -= times;
-            }
+            *stamp = apply(*stamp, numbers.pass_over(columns, count));
         }
+    }
+
+    /// Passes over the texts of so many, which were checked.
+    fn pass_lengths(&mut self, columns: &[u8], count: usize) {
+        let [keys, values, ..] = &mut self.numbers;
+        self.at += (keys.pass_over(columns, count) + values.pass_over(columns, count)) as usize;
+    }
+
+    /// How many bytes of the columns have been read since another one was here.
+    fn read_since(&self, other: &Self) -> usize {
+        let read = self.numbers.iter().zip(&other.numbers).map(|(here, before)| here.at() - before.at());
+        read.sum()
     }
 }
 
@@ -178,6 +188,27 @@ pub(super) fn entries<'a, T: AsRef<[u8]>>(
     })
 }
 
+/// Which of so many texts that ascend is looked for: from where it may be in ever longer steps, then by halves.
+#[inline(always)]
+fn search<'a>(count: usize, guess: usize, key: &[u8], name: impl Fn(usize) -> &'a [u8]) -> Option<usize> {
+    let (mut from, mut until, mut at, mut step) = (0, count, guess, 0);
+    while from < until {
+        match near_cmp(name(at), key) {
+            Ordering::Less => {
+                from = at + 1;
+                at = usize::midpoint(from, until).min(from + step);
+            }
+            Ordering::Equal => return Some(at),
+            Ordering::Greater => {
+                until = at;
+                at = usize::midpoint(from, until).max(until.saturating_sub(step + 1));
+            }
+        }
+        step = 4 * step + 1;
+    }
+    None
+}
+
 /// Some of a run that follow each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
@@ -188,13 +219,16 @@ pub(crate) struct Bundle {
     keys: usize,
     /// Where in the text the last key stands.
     last: Range<u16>,
+    guess: Guess,
 }
 
 impl Bundle {
     /// So many of a run from one on, with all of their text. `last`: where in the text of the run the last key stands.
     pub(super) fn of(run: Arc<Run>, text: Piece, first: Cursor, keys: usize, last: &Range<usize>) -> Self {
         let last = (last.start - first.at) as u16..(last.end - first.at) as u16;
-        Self { run, text, first, keys, last }
+        let mut bundle = Self { run, text, first, keys, last, guess: Guess::default() };
+        bundle.guess = Guess::of(bundle.first().as_bytes(), bundle.last().as_bytes());
+        bundle
     }
 
     /// How many keys they are.
@@ -219,6 +253,84 @@ impl Bundle {
         let mut cursor = Cursor { at: from, ..self.first };
         let entries = entries(&self.run, &mut cursor, |at, len| block.counted(at, len));
         entries.take(self.keys).for_each(|(key, entry, known)| take(key, entry, known));
+    }
+
+    /// The one of this number, by itself, and how many bytes of the columns were read for it.
+    #[inline(never)]
+    pub(crate) fn one(&self, number: usize) -> Option<(Key, DataEntry, Option<Bare>, usize)> {
+        let mut cursor = self.first;
+        self.pass(&mut cursor, number);
+        let read = cursor.read_since(&self.first);
+        let piece = |at, len| self.text.part(at - self.first.at, len);
+        let (key, entry, known) = entries(&self.run, &mut cursor, piece).next()?;
+        Some((key, entry, known, read))
+    }
+
+    /// Passes over so many.
+    fn pass(&self, cursor: &mut Cursor, count: usize) {
+        let Run { columns, known, .. } = &*self.run;
+        cursor.pass_lengths(columns, count);
+        cursor.pass_stamps(columns, count, known.is_some());
+    }
+
+    /// The lengths of each key and value, where all have the same.
+    pub(crate) fn alike(&self) -> Option<(usize, usize)> {
+        let (columns, Cursor { numbers: [mut keys, mut values, ..], .. }) = (&*self.run.columns, self.first);
+        let lengths = (keys.next(columns) as usize, values.next(columns) as usize);
+        (keys.alike().min(values.alike()) + 1 >= self.keys).then_some(lengths)
+    }
+
+    /// The number of a key, if it is one of them, and how many bytes of the columns were read.
+    #[inline(never)]
+    pub(crate) fn seek(&self, key: &[u8]) -> (Option<usize>, usize) {
+        let (columns, text, alike) = (&*self.run.columns, self.text.near_bytes(), self.alike());
+        // Where each key begins and ends: a text has fewer bytes than these numbers go to.
+        let (mut names, mut at, mut read) = ([(0_u16, 0_u16); PART], 0, 0);
+        if alike.is_none() {
+            let Cursor { numbers: [mut keys, mut values, ..], .. } = self.first;
+            let before = keys.at() + values.at();
+            for place in names.iter_mut().take(self.keys) {
+                let until = at + keys.next(columns) as usize;
+                *place = (at as u16, until as u16);
+                at = until + values.next(columns) as usize;
+            }
+            read = keys.at() + values.at() - before;
+        }
+        let name = |at: usize| {
+            let (from, until) = match alike {
+                Some((name, value)) => (at * (name + value), at * (name + value) + name),
+                None => names.get(at).map_or((0, 0), |(from, until)| (usize::from(*from), usize::from(*until))),
+            };
+            text.get(from..until).unwrap_or_default()
+        };
+        (search(self.keys, self.guess.about(key, self.keys), key, name), read)
+    }
+
+    /// Whether the one of this number has this key.
+    #[inline(never)]
+    pub(crate) fn has(&self, number: usize, key: &[u8]) -> bool {
+        let columns = &*self.run.columns;
+        let mut cursor = self.first;
+        cursor.pass_lengths(columns, number);
+        let [mut keys, ..] = cursor.numbers;
+        let from = cursor.at - self.first.at;
+        let name = self.text.near_bytes().get(from..from + keys.next(columns) as usize);
+        number < self.keys && name == Some(key)
+    }
+
+    /// Those of these numbers, as long as `each` takes them; whether it has taken all.
+    #[inline(never)]
+    pub(crate) fn rows(&self, numbers: Range<usize>, each: &mut dyn FnMut(Row<'_>) -> bool) -> bool {
+        let Run { author, kind, columns, .. } = &*self.run;
+        let (text, mut cursor) = (self.text.near_bytes(), self.first);
+        self.pass(&mut cursor, numbers.start);
+        { numbers }.all(|_| {
+            let Place { at, key, value, sequence, .. } = cursor.next(columns);
+            let text = text.get(at - self.first.at..).unwrap_or_default();
+            let (key, rest) = text.split_at_checked(key).unwrap_or_default();
+            let value = rest.get(..value).unwrap_or_default();
+            each(Row { key, value, json: *kind != TEXT, origin: &author.replica, sequence })
+        })
     }
 
     /// The first key.
@@ -255,6 +367,109 @@ impl Bundle {
             each(Dot::new(self.run.author.replica, apply(sequence, number)), number.cast_unsigned(), times);
             sequence = apply(sequence, number.wrapping_mul(times as i64));
             left -= times;
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Reader, Writer};
+    use crate::id::{ReplicaId, SessionId, Space};
+    use crate::store::delta::Delta;
+    use crate::store::limits::Limits;
+    use crate::store::{Log, SessionConsistentStore, Written};
+    use crate::vector::VersionVector;
+
+    /// What is written one after the other: for which session, when, and of each key its number, whether it is JSON, and how long the
+    /// value is.
+    type Batch = (Option<u8>, u64, Vec<(usize, bool, usize)>);
+
+    fn batches() -> impl Strategy<Value = Vec<Batch>> {
+        let len = || prop_oneof![Just(30_usize), 1..200_usize];
+        let all = (prop::option::of(0..2_u8), len(), any::<bool>());
+        // All of one length and kind, as the first ones are, with others among them.
+        let all = all.prop_map(|(session, len, json)| (session, 0, (0..900).map(|n| (n, json, len)).collect()));
+        let rows = prop::collection::vec((0..900_usize, prop::bool::weighted(0.05), len()), 1..200);
+        let others = prop::collection::vec((prop::option::of(0..2_u8), 0..5_000_u64, rows), 0..4);
+        (all, others).prop_map(|(all, others)| [alloc::vec![all], others].concat())
+    }
+
+    /// Those of them that come in runs, as they are read from bytes. `wide`: keys have several lengths.
+    fn bundles(batches: &[Batch], wide: bool) -> Option<Vec<Bundle>> {
+        let (space, id) = (Space::first("s").ok()?, ReplicaId::new("a", [0; 10]).ok()?);
+        let mut store = SessionConsistentStore::new(Limits { batch_keys: 4_000, ..Limits::default() });
+        for (session, later, rows) in batches {
+            let mut log = Log::default();
+            for (n, json, len) in rows {
+                let (key, value) = (if wide { format!("ä{n}") } else { format!("ä{n:05}") }, format!("{n:.>len$}"));
+                log.put(&key, if *json { Written::Json(&value) } else { Written::Text(&value) });
+            }
+            let session = session.map(|session| SessionId::from_bytes([session; 16]));
+            store.write(&space, id, session, log.finish(), &[], 5_000 + later).ok()?;
+        }
+        let mut writer = Writer::new();
+        store.extract(&space, &VersionVector::new())?.encode(&mut writer);
+        let delta = Delta::decode(&mut Reader::open(&writer.finish()).ok()?).ok()?;
+        Some(delta.keys.into_parts().iter().filter_map(|part| part.bundle().cloned()).collect())
+    }
+
+    /// A row as it is told: its key, value and kind, and the write that made it.
+    fn told(row: Row<'_>) -> (Vec<u8>, Vec<u8>, bool, Dot) {
+        (row.key.to_vec(), row.value.to_vec(), row.json, Dot::new(*row.origin, row.sequence))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whoever looks at one, finds one or is told of some is told what the list has that is made of all.
+        #[test]
+        fn one_by_itself_is_what_it_is_among_all(batches in batches(), wide in any::<bool>(), cut in (0..300_usize, 0..300_usize)) {
+            let Some(bundles) = bundles(&batches, wide) else { panic!("no bundles") };
+            prop_assert!(!bundles.is_empty() || batches.len() > 1);
+            for bundle in bundles {
+                let live = bundle.text.live();
+                let made = bundle.make(|key, entry, known| (key, entry, known));
+                prop_assert_eq!(made.len(), bundle.len());
+                let rows: Vec<_> = made.iter().map(|(key, entry, _)| {
+                    let (json, text) = match &entry.content {
+                        Content::Json(text) => (true, text),
+                        Content::Text(text) => (false, text),
+                        Content::Tombstone | Content::Bytes(_) => panic!("no text"),
+                    };
+                    (key.as_bytes().to_vec(), text.piece.as_bytes().to_vec(), json, entry.dot())
+                }).collect();
+                for (at, (key, entry, known)) in made.iter().enumerate() {
+                    let Some((one, alone, beside, _)) = bundle.one(at) else { panic!("it is one of them") };
+                    prop_assert_eq!((&one, &alone, &beside), (key, entry, known));
+                    prop_assert_eq!(bundle.seek(key.as_bytes()).0, Some(at));
+                    prop_assert!(bundle.has(at, key.as_bytes()) && !bundle.has(at + 1, key.as_bytes()));
+                    for other in [String::from(&**key) + "\0", String::from(&key[..key.len() - 1]) + "/"] {
+                        prop_assert_eq!(bundle.seek(other.as_bytes()).0, None);
+                        prop_assert!(!bundle.has(at, other.as_bytes()));
+                    }
+                }
+                for absent in ["", "a", "\u{e4}", "\u{10ffff}"] {
+                    prop_assert_eq!(bundle.seek(absent.as_bytes()).0, None);
+                }
+                let (from, until) = (cut.0.min(made.len()), cut.1.min(made.len()));
+                let mut some = Vec::new();
+                let all = bundle.rows(from..until, &mut |row| { some.push(told(row)); true });
+                prop_assert!(all);
+                prop_assert_eq!(&some[..], rows.get(from..until).unwrap_or_default());
+                let mut first = Vec::new();
+                let all = bundle.rows(0..made.len(), &mut |row| { first.push(told(row)); first.len() < 7 });
+                prop_assert!(!all);
+                prop_assert_eq!(&first[..], &rows[..made.len().min(7)]);
+                // What was looked at and let go of is held no longer.
+                drop(made);
+                prop_assert_eq!(bundle.text.live(), live);
+            }
         }
     }
 }

@@ -122,6 +122,39 @@ impl Numbers {
         (number, 1 + more)
     }
 
+    /// Passes over so many; what they are together, which wraps at 64 bits.
+    #[inline(never)]
+    pub(super) fn pass_over(&mut self, columns: &[u8], count: usize) -> i64 {
+        let Self { at, mut number, mut alike, mut left } = *self;
+        let (mut sum, mut count, mut input) = (0_i64, count, Input::new(columns.get(at..).unwrap_or_default()));
+        while count > 0 {
+            if left == 0 {
+                let stretch = input.near_i64().unwrap_or_default();
+                (left, alike) = (stretch.unsigned_abs().max(1) as usize, stretch > 0);
+                if alike {
+                    number = input.near_i64().unwrap_or_default();
+                }
+            }
+            let some = left.min(count);
+            if alike {
+                sum = sum.wrapping_add(number.wrapping_mul(some as i64));
+            } else {
+                for _ in 0..some {
+                    number = input.near_i64().unwrap_or_default();
+                    sum = sum.wrapping_add(number);
+                }
+            }
+            (left, count) = (left - some, count - some);
+        }
+        *self = Self { at: columns.len() - input.left(), number, alike, left };
+        sum
+    }
+
+    /// Where in the columns what is next stands.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
     /// With the number that is next.
     #[inline(never)]
     fn turned(self, columns: &[u8]) -> Self {
@@ -190,6 +223,28 @@ mod tests {
             if !column.is_empty() {
                 prop_assert_eq!(read(&mut Input::new(&bytes[..bytes.len() - 2]), column.len() + 1, &mut read_back), None);
             }
+        }
+
+        /// In whatever steps one goes through them, and whatever was passed over.
+        #[test]
+        fn what_is_passed_over_is_what_they_are_together(column in numbers(), steps in prop::collection::vec((any::<bool>(), 0..9_usize), 0..12)) {
+            let (mut output, mut written) = (Output::default(), Column::default());
+            column.iter().enumerate().for_each(|(at, number)| written.add(at, *number));
+            written.write(column.len(), &mut output);
+            let bytes = output.into_bytes();
+            let (mut numbers, mut left) = (Numbers::new(0), &column[..]);
+            for (pass, most) in steps {
+                let (some, rest) = left.split_at(most.min(left.len()));
+                if pass {
+                    prop_assert_eq!(numbers.pass_over(&bytes, some.len()), some.iter().fold(0_i64, |sum, number| sum.wrapping_add(*number)));
+                } else {
+                    let read: Vec<_> = some.iter().map(|_| numbers.next(&bytes)).collect();
+                    prop_assert_eq!(&read[..], some);
+                }
+                left = rest;
+            }
+            prop_assert_eq!(numbers.pass_over(&bytes, left.len()), left.iter().fold(0_i64, |sum, number| sum.wrapping_add(*number)));
+            prop_assert_eq!(numbers.at(), bytes.len());
         }
 
         #[test]

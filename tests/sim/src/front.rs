@@ -82,10 +82,10 @@ impl World {
         let terms = Terms { guarantees: Some(judged), ..Terms::default() };
         let seen = self.call(node, |replica, now| replica.glance(handle, key.clone(), terms, AHEAD, now))?;
         let Some(seen) = seen else { return Ok(()) };
-        if let Ok((glance, ahead)) = &seen {
+        if let Ok((glance, _, ahead)) = &seen {
             self.clients[client].may.read.insert(judged.bits());
-            if let (Some(dot), Some(item)) = (glance.keep, &glance.item) {
-                self.keep(client, node, place.1, &item.content, dot)?;
+            if let (Some(kept), Some(content)) = (glance.keep, &glance.content) {
+                self.keep(client, node, place.1, content, kept.dot)?;
             }
             for copy in ahead {
                 if !self.nodes[node].front.copies.contains_key(&(place.0, copy.key.clone())) {
@@ -93,7 +93,7 @@ impl World {
                 }
             }
         }
-        let answer = seen.map(|(glance, _)| Answer::Item(glance.item));
+        let answer = seen.map(|(_, item, _)| Answer::Item(item));
         self.answered(client, node, &Asked::Read(key), judged, answer, true)?;
         self.carry_out(node)
     }

@@ -10,11 +10,11 @@ use std::ops::Deref;
 use edge_session::error::SessionError;
 use edge_session::id::{Dot, ReplicaId, Space};
 use edge_session::io::{
-    Answer, Change, Effect, Interest, LinkId, Operation, Progress, Scope, SessionHandle, Terms, WaitId, WatchId,
+    Answer, Change, Effect, Interest, Item, LinkId, Operation, Progress, Scope, SessionHandle, Terms, WaitId, WatchId,
 };
 use edge_session::replica::{Ahead, Config, Glance, Replica as Core, SessionInit};
 use edge_session::store::Mutation;
-use edge_session::store::entry::{Content, Key};
+use edge_session::store::entry::{Content, DataEntry, Key};
 use edge_session::sync::peer::Timing;
 use edge_session::time::Millis;
 use serde_json::{Value, json};
@@ -288,7 +288,8 @@ impl Replica {
         self.note("unwatch", || vec![json!(watch.0)], || Value::Null);
     }
 
-    /// See [`Core::glance`], and [`Core::ahead`] where the copy of it may be kept.
+    /// See [`Core::glance`], and [`Core::ahead`] where the copy of it may be kept. What is shown is told with the version and the end
+    /// that it has in the store.
     pub fn glance(
         &mut self,
         handle: SessionHandle,
@@ -296,16 +297,22 @@ impl Replica {
         terms: Terms,
         most: usize,
         now: Millis,
-    ) -> Result<(Glance, Vec<Ahead>), SessionError> {
-        let result = self.core.glance(handle, key.clone(), terms, now).map(|seen| {
+    ) -> Result<(Glance, Option<Item>, Vec<Ahead>), SessionError> {
+        let result = self.core.glance(handle, &key, terms, now).map(|seen| {
             let ahead = if seen.keep.is_some() { self.core.ahead(handle, &key, most) } else { Vec::new() };
-            (seen, ahead)
+            let space = self.core.identity(handle).map(|who| who.space);
+            let set = space.and_then(|space| self.core.store().live(space, &key));
+            let item = seen.content.clone().zip(set).map(|(content, set)| {
+                let expires_at = set.winner().and_then(DataEntry::expires_at);
+                Item { key: key.clone(), content, version: set.version(), expires_at }
+            });
+            (seen, item, ahead)
         });
         if self.number.is_some() {
             let mut origin = |dot: Dot| [json!(self.core.origin(dot.replica)), json!(dot.sequence)];
-            let (keep, ahead) = result.as_ref().map_or((None, &[][..]), |(seen, ahead)| (seen.keep, ahead));
-            let (keep, dots) = (keep.map(&mut origin), ahead.iter().map(|copy| origin(copy.dot)).collect());
-            let seen = |(seen, ahead): &(Glance, Vec<Ahead>)| shown::glance(seen, keep, ahead, dots);
+            let (keep, ahead) = result.as_ref().map_or((None, &[][..]), |(seen, _, ahead)| (seen.keep, ahead));
+            let (keep, dots) = (keep.map(|kept| origin(kept.dot)), ahead.iter().map(|copy| origin(copy.dot)).collect());
+            let seen = |(seen, _, ahead): &(Glance, Option<Item>, Vec<Ahead>)| shown::glance(seen, keep, ahead, dots);
             no_deadline(terms);
             let arguments = vec![json!(handle.0), json!(*key), shown::bits(terms), json!(most), json!(now)];
             self.note("glance", || arguments, || shown::result(&result, seen));

@@ -118,7 +118,7 @@ pub fn range(range: &Range) -> Value {
 /// A read for the cache, and what comes with it.
 #[must_use]
 pub fn glance(seen: &Glance, keep: Option<[Value; 2]>, ahead: &[Ahead], dots: Vec<[Value; 2]>) -> Value {
-    let Some((kind, value)) = seen.item.as_ref().and_then(|item| content(&item.content)) else { return Value::Null };
+    let Some((kind, value)) = seen.content.as_ref().and_then(content) else { return Value::Null };
     let mut shown: Vec<Value> = [json!(kind), value].into_iter().chain(keep.into_iter().flatten()).collect();
     // The first is the copy of the key itself.
     if ahead.len() > 1 {

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 322_350),
-    ("openReplica, inline", 347_900),
-    ("openReplica, workerd", 355_740),
+    ("the module", 328_250),
+    ("openReplica, inline", 354_350),
+    ("openReplica, workerd", 361_650),
     (".", 40_610),
     ("./browser", 9_000),
     ("./cloudflare", 37_580),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 38_930),
-    ("./bundle", 360_880),
+    ("./bundle", 364_950),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
