@@ -131,25 +131,40 @@ pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<
     if ends_at != expires_at {
         number(r#","end":"#, ends_at);
     }
-    let mut before: &[u8] = br#","dep":{"#;
+    write_dependencies(dependencies, &mut json);
+    json.push(b'}');
+    Some(json)
+}
+
+/// Writes the claim `dep`, if there is something to say: as it came, where it has come in one and is the same still.
+fn write_dependencies(dependencies: &SessionVector, json: &mut Vec<u8>) {
+    const NAME: &[u8] = br#","dep":"#;
+    let claim = dependencies.claim();
+    if !claim.is_empty() {
+        json.extend_from_slice(NAME);
+        json.extend_from_slice(claim);
+        return;
+    }
+    let mut before: &[u8] = b"{";
     for (space, own) in dependencies.iter().filter(|(_, own)| !own.is_empty()) {
+        if before == b"{" {
+            json.extend_from_slice(NAME);
+        }
         json.extend_from_slice(before);
         json.push(b'"');
         json.extend_from_slice(space.name().as_bytes());
         if space.generation() > 1 {
             json.push(b':');
-            json::write_number(space.generation().into(), &mut json);
+            json::write_number(space.generation().into(), json);
         }
         json.extend_from_slice(br#"":""#);
-        base64url::encode(&pack::pack(own), &mut json);
+        base64url::encode(&pack::pack(own), json);
         json.push(b'"');
         before = b",";
     }
     if before == b"," {
         json.push(b'}');
     }
-    json.push(b'}');
-    Some(json)
 }
 
 /// Claims as they stand in the JSON.
@@ -263,16 +278,23 @@ fn once<T>(claim: &mut Option<T>, read: Option<T>) -> Option<()> {
 
 /// The claim `dep`: from space to packed dependencies.
 fn read_dependencies(json: &mut Reader<'_>, usual: Option<&Usual>) -> Option<SessionVector> {
-    let mut vector = SessionVector::default();
-    json.object(|json, space| {
-        let space = match usual.and_then(|usual| usual.space(space)) {
+    let (mut vector, from, mut plain) = (SessionVector::default(), json.place(), 0);
+    json.object(|json, name| {
+        let space = match usual.and_then(|usual| usual.space(name)) {
             Some(space) => space,
-            None => space.parse().ok()?,
+            None => name.parse().ok()?,
         };
-        let mut packed = [0; TOKEN_BYTES_MAX];
-        let own = pack::unpack(base64url::decode_within(&json.bytes()?, &mut packed)?)?;
+        let mut room = [0; TOKEN_BYTES_MAX];
+        let packed = json.bytes()?;
+        plain = name.len() + packed.len();
+        let own = pack::unpack(base64url::decode_within(&packed, &mut room)?)?;
         vector.get(&space).is_none().then(|| *vector.dependencies(&space) = own)
     })?;
+    // Of one space there is one form, but for spaces around it and escapes: with these it is longer.
+    let claim = json.since(from);
+    if vector.iter().len() == 1 && claim.len() == plain + r#"{"":""}"#.len() {
+        vector.came_in(claim);
+    }
     Some(vector)
 }
 
@@ -327,6 +349,59 @@ mod tests {
                 prop_assert!(quick.is_some());
                 prop_assert_eq!(quick, in_any_order(&json, usual));
                 prop_assert_eq!(read(&json, usual), Some((claims.clone(), dependencies.clone())));
+            }
+        }
+
+        /// Whatever the claim looked like, and whatever was done since: what came is not said of what it has become.
+        #[test]
+        fn dependencies_that_came_in_a_claim_are_written_as_others_are(
+            sequences in prop::collection::vec(1_u64..1000, 0..4), spaces in 1..3_usize, odd in 0..4_u8, how in 0..6_u8, at in 0..5_u8,
+        ) {
+            let dot = |at: u8, sequence| crate::id::Dot::new(ReplicaId::new("edge", [at; 10]).unwrap(), sequence);
+            let (default, mut fresh) = (Space::first(SPACE).unwrap(), SessionVector::default());
+            for name in ["default", "room:2"].iter().take(spaces) {
+                let space = name.parse().unwrap();
+                (0..).zip(&sequences).for_each(|(at, sequence)| fresh.record_read(&space, dot(at, *sequence)));
+            }
+            let claims = Claims {
+                issuer: "c".into(),
+                subject: None,
+                session: SessionId::from_bytes([7; 16]),
+                client: None,
+                space: default.clone(),
+                guarantees: Guarantees::ALL,
+                issued_at: 1_000,
+                expires_at: 2_000,
+                ends_at: 2_000,
+            };
+            let written = |vector: &SessionVector| String::from_utf8(write(claims.stated(), vector).unwrap()).unwrap();
+            let json = match odd {
+                0 => written(&fresh),
+                1 => written(&fresh).replace(":{", ": {"),
+                2 => written(&fresh).replace("{\"room", "{ \"room").replace("\"}}", "\" }}"),
+                _ => written(&fresh).replace("default", "def\\u0061ult"),
+            };
+            let (_, mut came) = read(json.as_bytes(), None).unwrap();
+            prop_assert_eq!(written(&came), written(&fresh));
+            // Who is alone is changed in place.
+            let copy = (at % 2 == 0).then(|| came.clone());
+            for vector in [&mut came, &mut fresh] {
+                match how {
+                    0 => vector.record_write(&default, dot(at, 2_000)),
+                    1 => vector.record_read(&default, dot(at, 2_000)),
+                    2 => vector.cap(&default, dot(at, 1).replica, 1),
+                    3 => vector.cap(&default, dot(at, 1).replica, 0),
+                    4 => {
+                        let mut other = SessionVector::default();
+                        other.record_write(&default, dot(at, 5));
+                        vector.merge(&other);
+                    }
+                    _ => *vector = vector.beyond(&SessionVector::default()),
+                }
+            }
+            prop_assert_eq!(written(&came), written(&fresh));
+            if let Some(copy) = copy {
+                prop_assert_eq!(read(written(&copy).as_bytes(), None).unwrap().1, copy);
             }
         }
 

@@ -26,6 +26,16 @@ impl<'t> Reader<'t> {
         Self { text: json, at: 0, depth: 0 }
     }
 
+    /// How much was read.
+    pub(super) const fn place(&self) -> usize {
+        self.at
+    }
+
+    /// What was read since then.
+    pub(super) fn since(&self, place: usize) -> &'t [u8] {
+        self.text.get(place..self.at).unwrap_or_default()
+    }
+
     /// An object, whose values `field` reads, each by its name.
     pub(super) fn object(&mut self, mut field: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
         self.enter(b'{')?;

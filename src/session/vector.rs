@@ -4,6 +4,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use litemap::LiteMap;
 
@@ -58,10 +59,39 @@ pub struct SessionVector {
     spaces: Option<Arc<Spaces>>,
 }
 
-type Spaces = LiteMap<Space, Dependencies>;
+type Map = LiteMap<Space, Dependencies>;
+
+/// Dependencies by their spaces.
+#[derive(Default)]
+struct Spaces {
+    map: Map,
+    /// As a token's claim says them, where they came so and have not changed since: who seals them again writes the same. Else nothing.
+    claim: Vec<u8>,
+}
+
+impl Clone for Spaces {
+    /// A copy is about to be changed.
+    fn clone(&self) -> Self {
+        Self { map: self.map.clone(), claim: Vec::new() }
+    }
+}
+
+impl PartialEq for Spaces {
+    fn eq(&self, other: &Self) -> bool {
+        self.map == other.map
+    }
+}
+
+impl Eq for Spaces {}
+
+impl fmt::Debug for Spaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.map.fmt(f)
+    }
+}
 
 /// What a session depends on that has done nothing yet.
-static NOWHERE: Spaces = LiteMap::new();
+static NOWHERE: Map = LiteMap::new();
 
 impl SessionVector {
     /// Takes note of a write: `w[o] := max(w[o], n)`.
@@ -136,8 +166,7 @@ impl SessionVector {
     /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and
     /// that therefore must not leave in a token (invariant I5).
     pub fn cap(&mut self, space: &Space, replica: crate::id::ReplicaId, sequence: u64) {
-        let Some(shared) = &mut self.spaces else { return };
-        let spaces = Arc::make_mut(shared);
+        let Some(spaces) = self.spaces_mut() else { return };
         if let Some(own) = spaces.get_mut(space) {
             own.reads.cap(replica, sequence);
             own.writes.cap(replica, sequence);
@@ -148,12 +177,31 @@ impl SessionVector {
         }
     }
 
-    fn of(spaces: Spaces) -> Self {
-        Self { spaces: if spaces.is_empty() { None } else { Some(Arc::new(spaces)) } }
+    fn of(map: Map) -> Self {
+        Self { spaces: if map.is_empty() { None } else { Some(Arc::new(Spaces { map, claim: Vec::new() })) } }
     }
 
-    fn spaces(&self) -> &Spaces {
-        self.spaces.as_deref().unwrap_or(&NOWHERE)
+    fn spaces(&self) -> &Map {
+        self.spaces.as_deref().map_or(&NOWHERE, |spaces| &spaces.map)
+    }
+
+    /// The spaces, to be changed: whatever claim they came in says something else from now on.
+    fn spaces_mut(&mut self) -> Option<&mut Map> {
+        let spaces = Arc::make_mut(self.spaces.as_mut()?);
+        spaces.claim = Vec::new();
+        Some(&mut spaces.map)
+    }
+
+    /// The claim that it came in, to the letter, if there was one and nothing has changed since; else nothing.
+    pub(super) fn claim(&self) -> &[u8] {
+        self.spaces.as_deref().map_or(&[], |spaces| &spaces.claim)
+    }
+
+    /// Takes note of the claim that it came in, which is what would be written of it.
+    pub(super) fn came_in(&mut self, claim: &[u8]) {
+        if let Some(spaces) = self.spaces.as_mut().and_then(Arc::get_mut) {
+            spaces.claim = claim.to_vec();
+        }
     }
 
     /// Whether one is a copy of the other that has not changed since, as far as that is seen at a glance.
@@ -184,7 +232,10 @@ impl SessionVector {
     /// The dependencies in `space`, made empty where there are none yet.
     pub fn dependencies(&mut self, space: &Space) -> &mut Dependencies {
         // Mostly there is one: room for four is more than what a small block of memory holds.
-        let spaces = self.spaces.get_or_insert_with(|| Arc::new(LiteMap::with_capacity(1)));
-        Arc::make_mut(spaces).entry(space.clone()).or_default()
+        let spaces =
+            self.spaces.get_or_insert_with(|| Arc::new(Spaces { map: LiteMap::with_capacity(1), claim: Vec::new() }));
+        let spaces = Arc::make_mut(spaces);
+        spaces.claim = Vec::new();
+        spaces.map.entry(space.clone()).or_default()
     }
 }
