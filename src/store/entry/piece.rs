@@ -182,13 +182,13 @@ impl Piece {
     }
 
     /// How many bytes of its block are held as pieces.
-    #[cfg(test)]
+    #[cfg(all(test, not(target_arch = "wasm32")))]
     pub(crate) fn live(&self) -> Option<u32> {
         self.block.as_ref().map(|block| block.live.load(Relaxed))
     }
 
     /// How many bytes of memory its block keeps, and how many of them are pieces.
-    #[cfg(test)]
+    #[cfg(all(test, not(target_arch = "wasm32")))]
     pub(crate) fn pinned(&self) -> Option<(*const Block, usize)> {
         self.block.as_ref().map(|block| (Arc::as_ptr(block), block.text.len()))
     }
