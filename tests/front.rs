@@ -59,7 +59,11 @@ fn what_may_end_or_be_masked_by_others_is_not_copied() {
     paris.replica.hand_over(ann, vec![ending], PLAIN, START).unwrap();
     let ending = glance(&mut paris, ann, "ends");
     assert!(ending.content.is_some() && ending.keep.is_none());
-    assert_eq!(glance(&mut paris, ann, "nothing"), Glance { content: None, keep: None });
+    paris.set(ann, "erased", "v");
+    paris.delete(ann, "erased");
+    for key in ["erased", "nothing"] {
+        assert_eq!(glance(&mut paris, ann, key), Glance { content: None, keep: None });
+    }
 }
 
 #[test]

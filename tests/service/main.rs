@@ -19,6 +19,7 @@ mod console;
 mod enemy;
 mod fences;
 mod fleet;
+mod glances;
 mod idle;
 mod limits;
 mod logins;
