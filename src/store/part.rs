@@ -322,6 +322,19 @@ mod tests {
         // A walk goes on over the ends of blocks, and further for the slots that a block lacks.
         let walk = beside(&table, 100, 600);
         assert!(walk.len() > 560 && walk.iter().zip(100..).all(|(told, n)| *told == placed(&table, n)));
+        // Who has enough is told of no more: neither behind that, in the next block, nor before where he began.
+        let told_until = |at: usize, most: u32, enough: usize| {
+            let (mut told, slot) = (0, table.place(&key(at)).unwrap_or_default());
+            table.beside(slot, most, &mut |_, _| {
+                told += 1;
+                told < enough
+            });
+            told
+        };
+        assert_eq!(
+            [(3, 3, 1), (10, 63, 20), (100, 600, 2), (100, 600, 300)].map(|(at, most, n)| told_until(at, most, n)),
+            [1, 20, 2, 300]
+        );
         assert_eq!(made(&table), 0);
         assert!(shows(&table, 500));
         assert_eq!(made(&table), 1);
