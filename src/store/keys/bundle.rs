@@ -392,7 +392,8 @@ mod tests {
 
     fn batches() -> impl Strategy<Value = Vec<Batch>> {
         let len = || prop_oneof![Just(30_usize), 1..200_usize];
-        let all = (prop::option::of(0..2_u8), len(), any::<bool>());
+        // Beside what keys have in common long enough for a run.
+        let all = (prop::option::of(0..2_u8), len().prop_map(|len| len.max(20)), any::<bool>());
         // All of one length and kind, as the first ones are, with others among them.
         let all = all.prop_map(|(session, len, json)| (session, 0, (0..900).map(|n| (n, json, len)).collect()));
         let rows = prop::collection::vec((0..900_usize, prop::bool::weighted(0.05), len()), 1..200);
