@@ -60,7 +60,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
-    if (![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings');
+    if (user === '' || ![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings, and a user has a name');
     const raw = toInit({ ...optionsOf(init, INIT), token: undefined, user: undefined });
     const { execute } = this.#hooks;
     const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;

@@ -339,6 +339,13 @@ test('a slot that a later version of the package has written is named and stays 
   await put(page, 'b', 2);
   const version = await page.evaluate(async () => (await indexedDB.databases()).find(({ name }) => name === 'edge-session/shop/0').version);
   assert.deepEqual([version, await slots(page)], [9, [0, 1]]);
+  // Another tab is told as well, and then passes over what it cannot read and what the first one has.
+  const other = await tab();
+  assert.equal(await other.evaluate(() => start().catch(({ code }) => code)), 'STORAGE_FAILED');
+  assert.notEqual(await start(other), await page.evaluate(() => db.id));
+  assert.equal(await other.evaluate(() => db.status.persisted), true);
+  await put(other, 'c', 3);
+  assert.deepEqual(await slots(other), [0, 1, 2]);
 }));
 
 for (const missing of ['locks', 'indexedDB']) {

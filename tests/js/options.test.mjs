@@ -110,6 +110,7 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     // Lone surrogates would all cross as one character: two names, or two passwords, as one.
     () => admin.createUser('\ud800', 'password'),
     () => admin.createUser('eve', '\ud800'),
+    () => replica.login('', 'password'),
     () => replica.login('\ud800', 'password'),
     () => replica.login('eve', '\udc00'),
     () => session.run('SHOW GRANTS -- \ud800'),

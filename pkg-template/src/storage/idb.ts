@@ -159,8 +159,13 @@ class Pool implements StorageAdapter {
     const wish = vacant ? undefined : recall(this.#name);
     const wished = wish !== undefined && this.#isSlot(wish) ? await this.#try(wish, isReload() ? PATIENCE_OF_A_RELOAD : PATIENCE) : undefined;
     if (wished !== undefined) return wished;
+    // Of what cannot be read a tab is told once, which is when it gets a wish: then it is as if somebody had it.
+    const told = (error: unknown) => {
+      if (!EdgeSessionError.is(error) || (wish === undefined && !vacant)) throw error;
+      return undefined;
+    };
     for (let number = 0; ; number += 1) {
-      const claimed = await this.#try(`${this.#name}/${number}`, 0, vacant);
+      const claimed = await this.#try(`${this.#name}/${number}`, 0, vacant).catch(told);
       if (claimed === undefined) continue;
       remember(this.#name, claimed.slot.name);
       return claimed;

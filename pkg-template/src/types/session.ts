@@ -35,7 +35,7 @@ export interface SessionInit {
   space?: string | undefined;
   /** Which guarantees hold; all four unless said otherwise. */
   guarantees?: Guarantees | undefined;
-  /** Whose session it is. Signed into the token by a replica that has a secret. */
+  /** Whose session it is: a name, not an empty text. Signed into the token by a replica that has a secret. */
   user?: string | undefined;
   /** Names the device or program; shown by `inspect()`. */
   client?: string | undefined;
