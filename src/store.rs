@@ -220,9 +220,9 @@ impl SessionConsistentStore {
         self.spaces.get(space)?.live(key)
     }
 
-    /// The same of who looks at this key alone, and its slot: see [`SpaceState::look`].
-    pub(crate) fn look(&self, space: &Space, key: &str) -> Option<(slots::Slot, Cow<'_, LiveSet>)> {
-        self.spaces.get(space)?.look(key)
+    /// The same of who looks at this key alone: see [`SpaceState::look`].
+    pub(crate) fn look(&self, space: &Space, key: &str) -> Option<Cow<'_, LiveSet>> {
+        Some(self.spaces.get(space)?.look(key)?.1)
     }
 
     /// Keys of all spaces, tombstones included.

@@ -3,7 +3,7 @@
  */
 import type { RawMutation } from './binding.js';
 import { invalid } from './errors.js';
-import { toKey, toTtl } from './terms.js';
+import { TTL, toKey, toTtl } from './terms.js';
 import type { Duration, Key, Version } from './types/data.js';
 import type { Batch } from './types/session.js';
 import { encode, isBytes } from './value.js';
@@ -34,7 +34,7 @@ class Builder<M> implements Batch<M> {
   set(key: Key<M>, value: unknown, options?: { ttl?: Duration | undefined }): this {
     const { kind, value: encoded } = encode(value);
     // A batch is handed over when it is complete: bytes must not change until then.
-    return this.#push([1, toKey(key), kind, isBytes(encoded) ? encoded.slice() : encoded, toTtl(options)]);
+    return this.#push([1, toKey(key), kind, isBytes(encoded) ? encoded.slice() : encoded, toTtl(options, TTL)]);
   }
 
   delete(key: Key<M>): this {

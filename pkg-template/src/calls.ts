@@ -12,7 +12,7 @@ import { type Control, dispose, platform, report } from './platform.js';
 import { type Operated, operateFor } from './operator.js';
 import { type Read, readFor } from './remote.js';
 import type { ReplicaHandle } from './replica.js';
-import { toTerms } from './terms.js';
+import { PATIENCE, toTerms } from './terms.js';
 import type { QueryOptions } from './types/service.js';
 import type { Wait } from './types/session.js';
 import { parse } from './value.js';
@@ -25,7 +25,7 @@ export interface Ran {
 
 /** Asks a replica of the cluster; resolves with its answer. Rejects as it does, and with `TIMEOUT` where none has answered in time. */
 export async function ask<T>(driver: Driver, owner: object, method: string, args: readonly string[], token: string, options: Pick<Wait, 'signal' | 'timeout'> | undefined): Promise<T> {
-  const { timeout, signal } = toTerms(options);
+  const { timeout, signal } = toTerms(options, PATIENCE);
   const text = JSON.stringify(args);
   return JSON.parse(await driver.operate<string>(owner, (core, now) => core.call(method, text, token, timeout, now), signal)) as T;
 }
@@ -98,7 +98,7 @@ export class Calls {
   #login(user: string, password: string, options: QueryOptions): Promise<string> {
     const login = async () => {
       // Its turn may come when nobody waits for it any more; then nothing is hashed.
-      toTerms(options);
+      toTerms(options, PATIENCE);
       const session = await this.#replica.login(user, password);
       try {
         return await session.sealed();

@@ -20,8 +20,9 @@ export function optionsOf<T extends object>(given: T | undefined, names: Names<T
   return given;
 }
 
-/** How a session begins, wherever that is said. */
-export const INIT: Names<SessionInit> = { token: 1, space: 1, guarantees: 1, user: 1, client: 1, clientIp: 1, onStale: 1, timeout: 1, expiresIn: 1, onRefused: 1 };
+/** How a session begins, wherever that is said; and where its token comes from elsewhere. */
+export const BEGIN: Names<Omit<SessionInit, 'token'>> = { space: 1, guarantees: 1, user: 1, client: 1, clientIp: 1, onStale: 1, timeout: 1, expiresIn: 1, onRefused: 1 };
+export const INIT: Names<SessionInit> = { token: 1, ...BEGIN };
 
 /** A signal; nothing, and `null` as `fetch` takes it, are none. Throws `ARGUMENT_INVALID`. */
 export function signalOf(given: AbortSignalLike | null | undefined): AbortSignalLike | undefined {

@@ -207,6 +207,8 @@ export class Handle {
   allowed(now: number): void {
     const { idle } = this.driver;
     if (idle === undefined) return;
+    // A look from before would be taken for a clock that was set back.
+    if (this.front.time < now) this.front.serves = 0;
     this.#allowedAt = now;
     this.#idleEnd = now + idle;
   }

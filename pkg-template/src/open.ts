@@ -8,9 +8,9 @@ import { load } from '#wasm';
 import type { CoreModule, CoreReplica } from './binding.js';
 import { Driver, type Parts } from './driver.js';
 import { EdgeSessionError, aborted, fromCore } from './errors.js';
-import { optionsOf, signalOf } from './form.js';
+import { signalOf } from './form.js';
 import { weight } from './journal.js';
-import { type Opening, OPTIONS, toOpening } from './options.js';
+import { type Opening, toOpening } from './options.js';
 import { type Timers, timer } from './platform.js';
 import { takeOver } from './remains.js';
 import { ReplicaHandle } from './replica.js';
@@ -40,7 +40,7 @@ import { instantiate } from './wasm/glue.js';
 export async function openReplica<M = KeyMap>(options: ReplicaOptions & { values: 'frozen' }): Promise<Replica<Frozen<M>>>;
 export async function openReplica<M = KeyMap>(options?: ReplicaOptions): Promise<Replica<M>>;
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
-  const signal = signalOf(optionsOf(options, OPTIONS).signal);
+  const signal = signalOf((options as ReplicaOptions | null)?.signal);
   // Where that ends the wait, the opening lets go of everything itself, at its next step.
   return (await unlessAborted(open<M>(options, timer, ACK_PAUSE), signal)).replica;
 }

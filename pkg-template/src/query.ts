@@ -11,7 +11,7 @@ import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
 import type { Handle } from './handle.js';
 import { platform } from './platform.js';
 import type { Asking } from './roles.js';
-import { toTerms } from './terms.js';
+import { PATIENCE, toTerms } from './terms.js';
 import type { AbortSignalLike, PlatformSignal } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
 import { textOf, wellFormed } from './value.js';
@@ -43,7 +43,7 @@ export function toStatement(statement: unknown): void {
 export async function track<T>(handle: Handle, statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T> {
   toStatement(statement);
   if (typeof work !== 'function') throw invalid('the work of a query is a function');
-  const { timeout, signal } = toTerms(options);
+  const { timeout, signal } = toTerms(options, PATIENCE);
   if (signal?.aborted) throw aborted(signal.reason);
   const { driver } = handle;
   const control = new (platform().AbortController)();
@@ -91,7 +91,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
 /** Runs statements of the core's, as a session or as the host itself. */
 export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions, asking?: Asking): Promise<Table> {
   toStatement(statement);
-  const { timeout, signal } = toTerms(options);
+  const { timeout, signal } = toTerms(options, PATIENCE);
   const answers: string[] = [];
   for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {
     answers.push(hash.length === 0 ? await hashed(password) : String(await verified(password, hash[0] ?? null)));

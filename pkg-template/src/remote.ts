@@ -11,12 +11,14 @@ import { optionsOf } from './form.js';
 import type { Handle } from './handle.js';
 import { dispose } from './platform.js';
 import type { ReplicaHandle } from './replica.js';
-import { NAMES, toKey, toRange } from './terms.js';
+import { PATIENCE, RANGE, toKey, toRange } from './terms.js';
 import type { Entry, Key, KeyRange } from './types/data.js';
 import type { QueryOptions } from './types/service.js';
 import type { Elsewhere, RemoteReads, Session } from './types/session.js';
 import { encode, type Handing, toEntry, wellFormed } from './value.js';
 
+const ELSEWHERE = { ...PATIENCE, space: 1 } as const;
+const LIST = { ...RANGE, ...ELSEWHERE };
 /** More entries than an answer of 256 KiB has place for are not even read. */
 const ENTRIES_MAX = 4_096;
 
@@ -49,16 +51,16 @@ export class RemoteHandle<M> implements RemoteReads<M> {
   }
 
   async entry<K extends Key<M>>(key: K, options?: Elsewhere): Promise<Entry<K, M[K]> | undefined> {
-    const [found] = await this.#ask<K>('entry', toKey(key), options);
+    const [found] = await this.#ask<K>('entry', toKey(key), optionsOf(options, ELSEWHERE));
     return found;
   }
 
   async list<K extends Key<M>>(range: KeyRange & Elsewhere = {}): Promise<Entry<K, M[K]>[]> {
-    return this.#ask<K>('list', JSON.stringify(toRange(range)), range);
+    return this.#ask<K>('list', JSON.stringify(toRange(range, LIST)), range);
   }
 
-  async #ask<K extends Key<M>>(method: string, what: string, options?: Elsewhere): Promise<Entry<K, M[K]>[]> {
-    const { space = this.#session.space, timeout, signal } = optionsOf(options, NAMES);
+  async #ask<K extends Key<M>>(method: string, what: string, options: Elsewhere): Promise<Entry<K, M[K]>[]> {
+    const { space = this.#session.space, timeout, signal } = options;
     if (typeof space !== 'string' || !wellFormed(space)) throw invalid('space is a well-formed string');
     const { driver, raw } = this.#handle;
     if (driver.keyed) throw invalid('a replica with a secret holds every space: begin a session there');
@@ -103,7 +105,7 @@ function rangeOf(text: string): RawRange {
     throw invalid('a range is JSON', cause);
   }
   if (typeof range !== 'object' || range === null) throw invalid('a range is an object');
-  return toRange(range);
+  return toRange(range, RANGE);
 }
 
 function sent({ key, value, version, expiresAt }: Entry): Sent {

@@ -13,7 +13,7 @@ import { asyncDispose } from './platform.js';
 import { verified } from './query.js';
 import { SessionHandle, toBegin, toInit } from './session.js';
 import { begins } from './shapes.js';
-import { named, toTerms } from './terms.js';
+import { PATIENCE, named, toTerms } from './terms.js';
 import type { Token, TokenInfo } from './types/data.js';
 import type { AbortSignalLike, Link, Transport } from './types/plug.js';
 import type { Events, Inspection, Joining, Replica, ReplicaOptions, Status } from './types/replica.js';
@@ -60,7 +60,7 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   async login(user: string, password: string, init?: SessionInit): Promise<Session<M>> {
-    if (user === '' || ![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings, and a user has a name');
+    if (![user, password].every((text) => typeof text === 'string' && wellFormed(text))) throw invalid('user and password are well-formed strings');
     const raw = toInit({ ...optionsOf(init, INIT), token: undefined, user: undefined });
     const { execute } = this.#hooks;
     const authenticate = this.#hooks.authenticate === 'accounts' ? undefined : this.#hooks.authenticate;
@@ -89,12 +89,12 @@ export class ReplicaHandle<M> implements Replica<M> {
   }
 
   async flush(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
-    const { timeout, signal } = toTerms(options);
+    const { timeout, signal } = toTerms(options, PATIENCE);
     await this.#driver.operate<unknown>(this, (core, now) => core.flush(timeout, now) || undefined, signal);
   }
 
   async synced(options?: Pick<Wait, 'signal' | 'timeout'>): Promise<void> {
-    const { timeout, signal } = toTerms(options);
+    const { timeout, signal } = toTerms(options, PATIENCE);
     await this.#driver.operate<unknown>(this, (core, now) => core.synced(timeout, now) || undefined, signal);
   }
 

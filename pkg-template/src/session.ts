@@ -17,13 +17,17 @@ import { Rows, run, toStatement, toTable, track } from './query.js';
 import { operatorOf } from './operator.js';
 import { RemoteHandle } from './remote.js';
 import { SyncHandle } from './sync.js';
-import { guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
+import { RANGE, TTL, WAIT, guaranteeBits, guaranteeNames, named, policyNumber, syncBits, toKey, toRange, toTerms, toTtl } from './terms.js';
 import type { Change, Duration, Entry, Guarantee, Key, KeyRange, Missing, Outcome, Token, Version } from './types/data.js';
 import type { ReplicaOptions } from './types/replica.js';
 import type { QueryContext, QueryOptions, SessionAdmin, Table } from './types/service.js';
 import type { Batch, Live, RemoteReads, Session, SessionInit, SessionInspection, SyncSession, Wait } from './types/session.js';
 import { encode, toEntry, toOutcome, wellFormed } from './value.js';
 import { Watch } from './watch.js';
+
+const SEALED = { ...WAIT, detached: 1 } as const;
+const WRITE = { ...WAIT, ...TTL };
+const LIST = { ...RANGE, ...WAIT };
 
 export class SessionHandle<M> implements Session<M> {
   readonly #handle: Handle;
@@ -78,7 +82,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   async sealed(options?: Wait & { detached?: boolean | undefined }): Promise<Token> {
-    const { timeout, signal } = toTerms(options);
+    const { timeout, signal } = toTerms(options, SEALED);
     const token = await this.#handle.operate<string>((raw, now) => raw.sealed(timeout, now), signal);
     return (options?.detached ? this.#handle.driver.call((core) => core.detached(token)) : token) as Token;
   }
@@ -89,7 +93,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   async read<K extends Key<M>>(key: K, options?: Wait): Promise<Outcome<K, M[K]>> {
-    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options, WAIT)];
     return toOutcome(await this.#handle.operate((raw, now) => raw.read(name, bits, timeout, now), signal), this.#handle.values);
   }
 
@@ -106,23 +110,23 @@ export class SessionHandle<M> implements Session<M> {
 
   async set<K extends Key<M>>(key: K, value: M[K], options?: Wait & { ttl?: Duration | undefined }): Promise<Version> {
     const [name, { kind, value: encoded }] = [toKey(key), encode(value)];
-    const [{ bits, timeout, signal }, ttl] = [toTerms(options), toTtl(options)];
+    const [{ bits, timeout, signal }, ttl] = [toTerms(options, WRITE), toTtl(options, WRITE)];
     return this.#handle.operate<Version>((raw, now) => raw.set(name, kind, encoded, ttl, bits, timeout, now), signal);
   }
 
   async delete(key: Key<M>, options?: Wait): Promise<Version> {
-    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options, WAIT)];
     return this.#handle.operate<Version>((raw, now) => raw.delete(name, bits, timeout, now), signal);
   }
 
   async *list<K extends Key<M>>(range?: KeyRange & Wait): AsyncGenerator<Entry<K, M[K]>, void, undefined> {
-    const [bounds, { bits, timeout, signal }] = [toRange(range), toTerms(range)];
+    const [bounds, { bits, timeout, signal }] = [toRange(range, LIST), toTerms(range, LIST)];
     const found = await this.#handle.operate<RawEntry[]>((raw, now) => raw.list(bounds, bits, timeout, now), signal);
     for (const raw of found) yield toEntry<K, M[K]>(raw, this.#handle.values);
   }
 
   async batch(build: (tx: Batch<M>) => unknown, options?: Wait): Promise<Version> {
-    const [mutations, { bits, timeout, signal }] = [collect(build), toTerms(options)];
+    const [mutations, { bits, timeout, signal }] = [collect(build), toTerms(options, WAIT)];
     return this.#handle.operate<Version>((raw, now) => raw.batch(mutations, bits, timeout, now), signal);
   }
 
@@ -130,7 +134,7 @@ export class SessionHandle<M> implements Session<M> {
     const range = typeof keyOrPrefix === 'object' && keyOrPrefix !== null ? toPrefix(keyOrPrefix) : { key: toKey(keyOrPrefix) };
     void this.#handle.raw;
     if (options?.signal?.aborted) return ended();
-    return new Watch<K, M[K]>(this.#handle, range, toTerms(options));
+    return new Watch<K, M[K]>(this.#handle, range, toTerms(options, WAIT));
   }
 
   live<K extends Key<M>>(key: K): Live<M[K] | undefined> {
@@ -209,7 +213,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   #read(key: string, options: Wait | undefined): Promise<RawEntry | undefined> {
-    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options)];
+    const [name, { bits, timeout, signal }] = [toKey(key), toTerms(options, WAIT)];
     return this.#handle.operate<RawEntry | undefined>((raw, now) => raw.get(name, bits, timeout, now), signal);
   }
 }
@@ -235,8 +239,6 @@ export function toInit(init: SessionInit): CoreSessionInit {
   if (init.token != null) raw.token = toText(init.token, 'a token');
   if (init.space !== undefined) raw.space = toText(init.space, 'space');
   if (init.user !== undefined) raw.user = toText(init.user, 'user');
-  // All who came without a name would be one, who sees and ends the sessions of the others.
-  if (raw.user === '') throw invalid('user is not empty');
   if (init.client !== undefined) raw.client = toText(init.client, 'client');
   if (init.clientIp !== undefined) raw.address = toText(init.clientIp, 'clientIp');
   if (init.guarantees !== undefined) raw.guarantees = guaranteeBits(init.guarantees);

@@ -10,7 +10,7 @@ import { Json } from './copy.js';
 import type { Front } from './front.js';
 import type { Handle } from './handle.js';
 import { Held, hold } from './hold.js';
-import { syncBits, toKey, toRange, toTtl } from './terms.js';
+import { RANGE, TTL, syncBits, toKey, toRange, toTtl } from './terms.js';
 import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './types/data.js';
 import type { Batch, SyncSession } from './types/session.js';
 import { type Encoded, encode, toEntry } from './value.js';
@@ -68,7 +68,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     }
     const { kind, value: encoded } = this.#encode(key, value, options);
     const name = toKey(key);
-    const ttl = options === undefined ? -1 : toTtl(options);
+    const ttl = options === undefined ? -1 : toTtl(options, TTL);
     if (ttl < 0 && kind !== 2 && this.#write(name, kind, encoded as string | Held)) return;
     this.#cross(name, kind, encoded instanceof Held ? encoded.text : encoded, ttl);
   }
@@ -80,7 +80,7 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   list<K extends Key<M>>(range?: KeyRange): Entry<K, M[K]>[] {
-    const bounds = toRange(range);
+    const bounds = toRange(range, RANGE);
     const found = this.#handle.call((raw, now) => raw.list(bounds, this.#bits, NO_TIMEOUT, now)) as RawEntry[];
     const { values } = this.#handle;
     return found.map((entry) => toEntry<K, M[K]>(entry, values));

@@ -9,7 +9,7 @@ import { EdgeSessionError, aborted, invalid } from './errors.js';
 import { type Names, optionsOf, signalOf } from './form.js';
 import type { Duration, Guarantee, Guarantees, KeyRange } from './types/data.js';
 import type { AbortSignalLike } from './types/plug.js';
-import type { Elsewhere, StalePolicy, Wait } from './types/session.js';
+import type { StalePolicy, Wait } from './types/session.js';
 import { wellFormed } from './value.js';
 
 /** The guarantees in the order of their bits. */
@@ -28,17 +28,18 @@ export interface Terms {
   readonly signal: AbortSignalLike | undefined;
 }
 
-/** Of whatever operation: some are read at several places, of which none knows those of the others. */
-export const NAMES: Names<Wait & KeyRange & Elsewhere & { ttl?: Duration; detached?: boolean }> = {
-  signal: 1, timeout: 1, guarantees: 1, onStale: 1, ttl: 1, detached: 1, prefix: 1, start: 1, end: 1, limit: 1, reverse: 1, space: 1,
-};
+/** Where nothing but time is to be said. */
+export const PATIENCE: Names<Pick<Wait, 'signal' | 'timeout'>> = { signal: 1, timeout: 1 };
+export const WAIT: Names<Wait> = { ...PATIENCE, guarantees: 1, onStale: 1 };
+export const RANGE: Names<KeyRange> = { prefix: 1, start: 1, end: 1, limit: 1, reverse: 1 };
+export const TTL: Names<{ ttl?: Duration }> = { ttl: 1 };
 
 const PLAIN: Terms = Object.freeze({ bits: 0, timeout: -1, signal: undefined });
 
-/** The terms of a `Wait`. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
-export function toTerms(wait: Wait | undefined): Terms {
+/** The terms of a `Wait`, among options of these names. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
+export function toTerms<T extends Wait>(wait: T | undefined, names: Names<T>): Terms {
   if (wait === undefined) return PLAIN;
-  const signal = signalOf(optionsOf<Wait>(wait, NAMES).signal);
+  const signal = signalOf(optionsOf(wait, names).signal);
   if (signal?.aborted) throw aborted(signal.reason);
   return {
     bits: (wait.guarantees === undefined ? 0 : GIVEN | guaranteeBits(wait.guarantees)) | (policyNumber(wait.onStale) << 5),
@@ -80,10 +81,10 @@ export function policyNumber(policy: StalePolicy | undefined): number {
   return at;
 }
 
-/** The milliseconds of `ttl`; negative for none. */
-export function toTtl(options: { ttl?: Wait['timeout'] } | undefined): number {
+/** The milliseconds of `ttl`, among options of these names; negative for none. */
+export function toTtl<T extends { ttl?: Wait['timeout'] }>(options: T | undefined, names: Names<T>): number {
   if (options === undefined) return -1;
-  const { ttl } = optionsOf<{ ttl?: Wait['timeout'] }>(options, NAMES);
+  const { ttl } = optionsOf(options, names);
   return ttl === undefined ? -1 : milliseconds(ttl, 'ttl');
 }
 
@@ -93,11 +94,11 @@ export function toKey(key: unknown): string {
   throw new EdgeSessionError('KEY_INVALID', 'a key is a well-formed string');
 }
 
-/** A range that can cross, without what belongs to the wait. */
-export function toRange(range: KeyRange | undefined): RawRange {
+/** A range that can cross, of options of these names. */
+export function toRange<T extends KeyRange>(range: T | undefined, names: Names<T>): RawRange {
   const raw: RawRange = {};
   if (range === undefined) return raw;
-  optionsOf<KeyRange>(range, NAMES, 'a range');
+  optionsOf(range, names, 'a range');
   for (const name of ['prefix', 'start', 'end'] as const) {
     const bound = range[name];
     if (bound === undefined) continue;

@@ -27,15 +27,18 @@ use crate::vector::{Gap, VersionVector};
 pub(super) enum Attempt {
     /// With this answer.
     Done(Answer),
-    /// The replica lacks this.
-    Blocked {
-        /// Of this space.
-        space: Space,
-        /// What it lacks.
-        gaps: Vec<Gap>,
-        /// Whether a later delta can bring it; else a retirement record says that nobody will.
-        lost: bool,
-    },
+    /// Not yet, or never.
+    Blocked(Blocked),
+}
+
+/// What the replica lacks to answer.
+pub(super) struct Blocked {
+    /// Of this space.
+    pub(super) space: Space,
+    /// What it lacks.
+    pub(super) gaps: Vec<Gap>,
+    /// Whether a retirement record says that nobody will bring it; else a later delta can.
+    pub(super) lost: bool,
 }
 
 /// The entries that decided an answer, and whether an absence without any entry was part of it.
@@ -96,14 +99,14 @@ impl Replica {
     ) -> Result<Attempt, SessionError> {
         let reading = match self.may_read(handle, guarantees, serve, now)? {
             Ok(reading) => reading,
-            Err(blocked) => return Ok(blocked),
+            Err(blocked) => return Ok(Attempt::Blocked(blocked)),
         };
         if matches!(operation, Operation::Get(_) | Operation::Read(_)) {
             self.store.before_look(&reading.space);
         }
         let (answer, deciding) = self.read(&reading.space, operation, reading.stale, reading.at)?;
         let blocked = self.has_read(handle, reading, &deciding, bytes(&answer))?;
-        Ok(blocked.unwrap_or(Attempt::Done(answer)))
+        Ok(blocked.map_or(Attempt::Done(answer), Attempt::Blocked))
     }
 
     /// Whether a session may read now, even where the replica is behind if it is to `serve`; or what it lacks.
@@ -114,7 +117,7 @@ impl Replica {
         guarantees: Guarantees,
         serve: bool,
         now: Millis,
-    ) -> Result<Result<Reading, Attempt>, SessionError> {
+    ) -> Result<Result<Reading, Blocked>, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         if let Some(blocked) = self.unsure(state) {
@@ -139,11 +142,11 @@ impl Replica {
         reading: Reading,
         deciding: &Deciding,
         bytes: usize,
-    ) -> Result<Option<Attempt>, SessionError> {
+    ) -> Result<Option<Blocked>, SessionError> {
         let Reading { space, session, stale, .. } = reading;
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         if let Some(gaps) = undurable(deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
-            return Ok(Some(Attempt::Blocked { space, gaps, lost: false }));
+            return Ok(Some(Blocked { space, gaps, lost: false }));
         }
         self.learn(handle, &space, deciding);
         self.tally_read(session, bytes, stale);
@@ -162,14 +165,14 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         if let Some(blocked) = self.unsure(state) {
-            return Ok(blocked);
+            return Ok(Attempt::Blocked(blocked));
         }
         self.permit(state, Right::Write)?;
         let (space, session, at) = (state.space.clone(), state.id, state.at(now));
         let visible = self.visible(state, &space);
         let gaps = state.vector.missing(&space, guarantees, Access::Write, &visible);
         if !gaps.is_empty() {
-            return Ok(self.blocked(&space, gaps));
+            return Ok(Attempt::Blocked(self.blocked(&space, gaps)));
         }
         if batch.is_empty() {
             return Err(SessionError::new(ErrorCode::ArgumentInvalid, "a batch writes at least one key"));
@@ -180,7 +183,7 @@ impl Replica {
             deciding.all(self.store.live(&space, &check.key));
         }
         if let Some(gaps) = undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&space)) {
-            return Ok(Attempt::Blocked { space, gaps, lost: false });
+            return Ok(Attempt::Blocked(Blocked { space, gaps, lost: false }));
         }
         self.learn(handle, &space, &deciding);
         self.store.check_versions(&space, checks, at)?;
@@ -234,7 +237,7 @@ impl Replica {
         self.service.manager.check(&state.id, 0, now)?;
         self.permit(state, Right::Read)?;
         let (found, mut deciding) = (self.store.look(&state.space, key), Deciding::default());
-        let set = found.as_ref().map(|(_, set)| &**set);
+        let set = found.as_deref();
         deciding.winner(set);
         match undurable(&deciding, state, |id| self.wrote_as(id), self.durable(&state.space)) {
             Some(gaps) => Err(self.stale(&state.space, gaps)),
@@ -254,14 +257,14 @@ impl Replica {
             Operation::Get(key) => {
                 self.store.limits().check_key(key)?;
                 let found = self.store.look(space, key);
-                let set = found.as_ref().map(|(_, set)| &**set);
+                let set = found.as_deref();
                 deciding.winner(set);
                 Answer::Item(set.and_then(|set| shown(key, set, at)))
             }
             Operation::Read(key) => {
                 self.store.limits().check_key(key)?;
                 let found = self.store.look(space, key);
-                let set = found.as_ref().map(|(_, set)| &**set);
+                let set = found.as_deref();
                 deciding.winner(set);
                 let item = set.and_then(|set| Some((shown(key, set, at)?, set.siblings(at).count())));
                 Answer::Outcome(match item {
@@ -274,7 +277,7 @@ impl Replica {
             Operation::Conflicts(key) => {
                 self.store.limits().check_key(key)?;
                 let found = self.store.look(space, key);
-                let set = found.as_ref().map(|(_, set)| &**set);
+                let set = found.as_deref();
                 deciding.all(set);
                 Answer::Items(set.map_or_else(Vec::new, |set| siblings(key, set, at)))
             }
@@ -347,7 +350,7 @@ impl Replica {
 
     /// What of the fleet's records the session has seen and this replica lacks: before it has them it does not know what
     /// the session may do.
-    pub(super) fn unsure(&self, state: &SessionState) -> Option<Attempt> {
+    pub(super) fn unsure(&self, state: &SessionState) -> Option<Blocked> {
         if self.keyring.is_none() || off(Mutant::Service(Service::Authority)) {
             return None;
         }
@@ -357,13 +360,13 @@ impl Replica {
         (!gaps.is_empty()).then(|| self.blocked(system, gaps))
     }
 
-    fn blocked(&self, space: &Space, gaps: Vec<Gap>) -> Attempt {
+    fn blocked(&self, space: &Space, gaps: Vec<Gap>) -> Blocked {
         let state = self.store.space(space);
         let lost = |gap: &Gap| state.and_then(|s| s.retired(gap.replica)).is_some_and(|last| gap.need > last);
         let nobody: Vec<Gap> = gaps.iter().filter(|gap| lost(gap)).copied().collect();
         match nobody.is_empty() {
-            true => Attempt::Blocked { space: space.clone(), gaps, lost: false },
-            false => Attempt::Blocked { space: space.clone(), gaps: nobody, lost: true },
+            true => Blocked { space: space.clone(), gaps, lost: false },
+            false => Blocked { space: space.clone(), gaps: nobody, lost: true },
         }
     }
 }

@@ -134,9 +134,7 @@ impl Replica {
         terms: Terms,
         now: Millis,
     ) -> Result<Progress, SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         self.asker(handle)?;
         parse(text)?.iter().try_for_each(check_statement)?;
         let state = handle.and_then(|handle| self.sessions.get(&handle));

@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::answer::{Attempt, Deciding, Reading};
+use super::answer::{Attempt, Blocked, Deciding, Reading};
 use super::sessions::unknown;
 use crate::error::SessionError;
 use crate::id::{Dot, ReplicaId, Space};
@@ -127,28 +127,21 @@ impl Replica {
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let guarantees = terms.guarantees.unwrap_or(state.guarantees);
         let serve = terms.on_stale.unwrap_or(state.on_stale) == Policy::Serve;
-        let blocked = match self.may_read(session, guarantees, serve, now)? {
-            Ok(reading) => {
-                self.store.limits().check_key(key)?;
-                self.store.before_look(&reading.space);
-                let (glance, deciding) = self.seen(&reading, key);
-                let bytes = glance.content.as_ref().map_or(0, Content::len);
-                match self.has_read(session, reading, &deciding, bytes)? {
-                    None => return Ok(glance),
-                    Some(blocked) => blocked,
-                }
-            }
-            Err(blocked) => blocked,
+        let reading = match self.may_read(session, guarantees, serve, now)? {
+            Ok(reading) => reading,
+            Err(blocked) => return Err(self.lacks(blocked)),
         };
-        match blocked {
-            Attempt::Blocked { space, gaps, lost } => Err(self.lacks(&space, gaps, lost)),
-            Attempt::Done(_) => Ok(Glance { content: None, keep: None }),
-        }
+        self.store.limits().check_key(key)?;
+        self.store.before_look(&reading.space);
+        let (glance, deciding) = self.seen(&reading, key);
+        let bytes = glance.content.as_ref().map_or(0, Content::len);
+        let blocked = self.has_read(session, reading, &deciding, bytes)?;
+        blocked.map_or(Ok(glance), |blocked| Err(self.lacks(blocked)))
     }
 
     /// What a key shows to whoever may read, and what has decided that.
     fn seen(&self, reading: &Reading, key: &str) -> (Glance, Deciding) {
-        let (found, mut deciding) = (self.store.look(&reading.space, key), Deciding::default());
+        let (found, mut deciding) = (self.slot_of(&reading.space, key), Deciding::default());
         let (place, set) = found.as_ref().map(|(place, set)| (*place, &**set)).unzip();
         deciding.winner(set);
         let content = set.and_then(|set| set.shown(reading.at)).map(|entry| entry.content.clone());
@@ -156,6 +149,10 @@ impl Replica {
         let keep = alone.filter(|dot| self.durable(&reading.space).contains(*dot));
         let keep = keep.zip(place).map(|(dot, place)| Kept { dot, place });
         (Glance { content, keep }, deciding)
+    }
+
+    fn slot_of(&self, space: &Space, key: &str) -> Option<(u32, Cow<'_, LiveSet>)> {
+        self.store.space(space)?.look(key)
     }
 
     /// A key and those that came to this replica together with it, as far as their copies may be kept: whoever reads one for
@@ -167,7 +164,7 @@ impl Replica {
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
         let mut copies = Vec::new();
         let state = self.sessions.get(&session);
-        let Some((place, _)) = state.and_then(|state| self.store.look(&state.space, key)) else { return copies };
+        let Some((place, _)) = state.and_then(|state| self.slot_of(&state.space, key)) else { return copies };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.neighbours(session, place, most, &mut |place, row| {
             let (key, value) = (Key::from(text(row.key)), Text::from(text(row.value)));
@@ -216,9 +213,7 @@ impl Replica {
     ) -> Result<Dot, SessionError> {
         // The host has copies of these writes, whether it ever glanced or not.
         self.front.on = true;
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         self.use_session(session)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
@@ -226,7 +221,7 @@ impl Replica {
         self.front.on = false;
         let attempt = self.attempt_write(session, Cow::Owned(batch), &[], guarantees, now);
         self.front.on = true;
-        if let Attempt::Blocked { space, gaps, .. } = attempt? {
+        if let Attempt::Blocked(Blocked { space, gaps, .. }) = attempt? {
             return Err(self.stale(&space, gaps));
         }
         Ok(Dot::new(self.id, self.store.vector(&space).get(self.id)))

@@ -56,9 +56,7 @@ impl Replica {
         why: Option<&str>,
         now: Millis,
     ) -> Result<bool, SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         let asker = self.asker(handle)?;
         let statement = Statement::KillSession(Term::Text(id.to_text()));
         let killed = self.kill_sessions(&asker, &[Cell::Text(id.to_text())], why);

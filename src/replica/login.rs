@@ -50,9 +50,7 @@ impl Replica {
         init: SessionInit,
         now: Millis,
     ) -> Result<SessionHandle, SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         if self.keyring.is_none() {
             let cause = "only a replica that holds a secret knows accounts; log in there";
             return Err(SessionError::new(ErrorCode::PermissionDenied, cause));

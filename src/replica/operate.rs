@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use litemap::LiteMap;
 
 use super::Replica;
-use super::answer::Attempt;
+use super::answer::{Attempt, Blocked};
 use super::sessions::unknown;
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::guarantee::Guarantees;
@@ -133,14 +133,14 @@ impl Replica {
         match self.attempt(session, &operation, guarantees, serve)? {
             Attempt::Done(answer) if writes && !terms.sync => self.once_durable(session, answer, deadline),
             Attempt::Done(answer) => Ok(Progress::Done(answer)),
-            Attempt::Blocked { space, gaps, lost } => {
-                let waits = !lost && !terms.sync && (policy == Policy::Wait || serve);
+            Attempt::Blocked(blocked) => {
+                let waits = !blocked.lost && !terms.sync && (policy == Policy::Wait || serve);
                 if waits {
                     let own = self.sessions.get(&session).ok_or_else(unknown)?.space.clone();
                     let phase = Phase::Fresh { operation, space: own, guarantees, serve };
                     return self.wait(Some(session), deadline, phase);
                 }
-                self.refusal(&operation, &space, gaps, lost).map(Progress::Done)
+                self.refusal(&operation, blocked).map(Progress::Done)
             }
         }
     }
@@ -382,7 +382,7 @@ impl Replica {
             Phase::Statements { text, hashes } => {
                 let session = wait.session?;
                 let state = self.sessions.get(&session)?;
-                if let Some(Attempt::Blocked { space, gaps, .. }) = self.unsure(state) {
+                if let Some(Blocked { space, gaps, .. }) = self.unsure(state) {
                     return late.then(|| Err(self.stale(&space, gaps)));
                 }
                 let (text, hashes) = (text.clone(), hashes.clone());
@@ -414,34 +414,27 @@ impl Replica {
                         self.try_wait(wait, wrote)
                     }
                     Ok(Attempt::Done(answer)) => Some(Ok(answer)),
-                    Ok(Attempt::Blocked { space, gaps, lost: true }) => {
-                        Some(self.refusal(operation, &space, gaps, true))
-                    }
-                    Ok(Attempt::Blocked { space, gaps, lost: false }) => late.then(|| Err(self.stale(&space, gaps))),
+                    Ok(Attempt::Blocked(blocked)) if blocked.lost => Some(self.refusal(operation, blocked)),
+                    Ok(Attempt::Blocked(blocked)) => late.then(|| Err(self.lacks(blocked))),
                 }
             }
         }
     }
 
     /// What an operation answers that the replica cannot serve: `Read` tells the outcome, the others fail.
-    fn refusal(
-        &self,
-        operation: &Operation,
-        space: &Space,
-        gaps: Vec<Gap>,
-        lost: bool,
-    ) -> Result<Answer, SessionError> {
-        if matches!(operation, Operation::Read(_)) {
-            let missing = self.explain(space, gaps);
-            return Ok(Answer::Outcome(if lost { Outcome::Lost(missing) } else { Outcome::Behind(missing) }));
+    fn refusal(&self, operation: &Operation, blocked: Blocked) -> Result<Answer, SessionError> {
+        if !matches!(operation, Operation::Read(_)) {
+            return Err(self.lacks(blocked));
         }
-        Err(self.lacks(space, gaps, lost))
+        let Blocked { space, gaps, lost } = blocked;
+        let missing = self.explain(&space, gaps);
+        Ok(Answer::Outcome(if lost { Outcome::Lost(missing) } else { Outcome::Behind(missing) }))
     }
 
     /// Why an operation fails that the replica cannot serve.
     #[inline(never)]
-    pub(super) fn lacks(&self, space: &Space, gaps: Vec<Gap>, lost: bool) -> SessionError {
-        if lost { self.lost(space, gaps) } else { self.stale(space, gaps) }
+    pub(super) fn lacks(&self, Blocked { space, gaps, lost }: Blocked) -> SessionError {
+        if lost { self.lost(&space, gaps) } else { self.stale(&space, gaps) }
     }
 
     pub(super) fn stale(&self, space: &Space, gaps: Vec<Gap>) -> SessionError {

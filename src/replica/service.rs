@@ -320,9 +320,7 @@ impl Replica {
     /// # Errors
     /// The reason of a session that is refused already; those of a write.
     pub fn end_session(&mut self, handle: SessionHandle, now: Millis) -> Result<(), SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
         let id = state.id;
@@ -460,9 +458,7 @@ impl Replica {
         terms: Terms,
         now: Millis,
     ) -> Result<(u64, Option<Millis>), SessionError> {
-        self.input(now);
-        self.work();
-        self.stirred = true;
+        self.do_what_is_due(now);
         self.begin_plan(handle, statement, terms, false)
     }
 

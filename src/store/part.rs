@@ -37,7 +37,7 @@ pub(crate) struct Row<'a> {
 
 /// What a look at one key takes, in bytes of columns: those that it reads come to it.
 const LOOK: usize = 32;
-/// A quarter of what it takes to make an entry of a list.
+/// A quarter of what it takes to make an entry of a list, in the same bytes.
 const MAKING: usize = 4;
 
 /// See the module.

@@ -62,7 +62,7 @@ pub struct Gate {
 }
 
 /// What becomes of a message at the gate.
-#[allow(clippy::large_enum_variant, reason = "mostly it goes on, and in a box it would be moved no less")]
+#[allow(clippy::large_enum_variant, reason = "mostly it goes on: a box would be memory asked for with each message")]
 pub(super) enum Screened {
     /// It goes on.
     Pass(Message),

@@ -1,5 +1,7 @@
 //! Options from JavaScript: plain objects, with the core's defaults for what is not given.
 
+use alloc::string::String;
+
 use wasm_bindgen::prelude::*;
 
 use super::error::argument;
@@ -98,7 +100,7 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
         space: given.text("space")?.as_deref().map(Space::first).transpose()?,
         visit: given.text("visit")?.as_deref().map(Space::first).transpose()?,
         guarantees: given.number("guarantees")?.map(guarantees).transpose()?,
-        user: given.text("user")?,
+        user: named(given.text("user")?)?,
         client: given.text("client")?,
         address: given.text("address")?,
         on_stale: given.text("onStale")?.as_deref().map(policy).transpose()?,
@@ -106,6 +108,11 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
         expires_in: given.number("expiresIn")?,
         anonymous_if_refused,
     })
+}
+
+/// A user, if one was given. All who came without a name would be one, who sees and ends the sessions of the others.
+fn named(user: Option<String>) -> Result<Option<String>, SessionError> {
+    if user.as_deref() == Some("") { Err(argument("user is not empty")) } else { Ok(user) }
 }
 
 /// The range of a listing.

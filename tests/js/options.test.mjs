@@ -95,8 +95,17 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
   const replica = await open(t, { secret: SECRET });
   const session = replica.session({ user: 'ann' });
   const bob = replica.session({ user: 'bob' });
+  const host = await open(t, { authenticate: () => true });
   const { admin } = replica;
   const calls = [
+    // What belongs to another operation says nothing here.
+    () => session.get('a', { ttl: 1 }),
+    () => session.delete('a', { ttl: 1 }),
+    () => session.list({ space: 'b' }).next(),
+    () => session.sync.list({ timeout: 1 }),
+    () => session.remote.list({ guarantees: 'none' }),
+    () => session.run('SHOW SESSIONS', { onStale: 'serve' }),
+    () => replica.flush({ prefix: 'a' }),
     () => session.live('a').subscribe('listener'),
     () => replica.session({ user: '' }),
     () => admin.sessions({ user: 7 }),
@@ -110,7 +119,7 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     // Lone surrogates would all cross as one character: two names, or two passwords, as one.
     () => admin.createUser('\ud800', 'password'),
     () => admin.createUser('eve', '\ud800'),
-    () => replica.login('', 'password'),
+    () => host.login('', 'password'),
     () => replica.login('\ud800', 'password'),
     () => replica.login('eve', '\udc00'),
     () => session.run('SHOW GRANTS -- \ud800'),

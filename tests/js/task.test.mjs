@@ -12,7 +12,9 @@ function busy(session) {
 /** A session of a replica of which nothing that was accepted may be lost. */
 async function begin(t, options = {}) {
   const replica = await open(t, { id: 'tokyo', ...options });
-  replica.on('error', (error) => assert.fail(error));
+  const errors = [];
+  replica.on('error', (error) => errors.push(error));
+  t.after(() => assert.deepEqual(errors, []));
   return { replica, ann: warm(replica, options.init) };
 }
 

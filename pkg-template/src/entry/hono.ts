@@ -6,7 +6,7 @@
 import { hasContext, runWithSession } from '#context';
 import type { Context, MiddlewareHandler } from 'hono';
 import { EdgeSessionError, invalid } from '../errors.js';
-import { INIT, optionsOf } from '../form.js';
+import { BEGIN, optionsOf } from '../form.js';
 import { type Carrier, toCarried } from '../http/carrier.js';
 import { type Reply, clearToken, isRefusal, readToken, toResponse, writeToken } from '../http/tokens.js';
 import type { KeyMap } from '../types/data.js';
@@ -49,7 +49,7 @@ export function edgeSession<M = KeyMap>(
   options: EdgeSessionOptions = {},
 ): MiddlewareHandler<{ Variables: EdgeSessionVariables<M> }> {
   if (typeof replica !== 'function' && typeof replica?.session !== 'function') throw invalid('edgeSession takes a replica, or a function that answers one');
-  const { carrier, serverTiming, ...init } = optionsOf(options, { ...INIT, carrier: 1, serverTiming: 1 });
+  const { carrier, serverTiming, ...init } = optionsOf(options, { ...BEGIN, carrier: 1, serverTiming: 1 });
   toCarried(carrier);
   return async (c, next) => {
     const reply: Reply = { ...carrier, request: c.req.raw };

@@ -160,13 +160,11 @@ class Pool implements StorageAdapter {
     const wished = wish !== undefined && this.#isSlot(wish) ? await this.#try(wish, isReload() ? PATIENCE_OF_A_RELOAD : PATIENCE) : undefined;
     if (wished !== undefined) return wished;
     // Of what cannot be read a tab is told once, which is when it gets a wish: then it is as if somebody had it.
-    const told = (error: unknown) => {
-      if (!EdgeSessionError.is(error) || (wish === undefined && !vacant)) throw error;
-      return undefined;
-    };
+    const told = vacant || wish !== undefined;
     for (let number = 0; ; number += 1) {
-      const claimed = await this.#try(`${this.#name}/${number}`, 0, vacant).catch(told);
-      if (claimed === undefined) continue;
+      const trying = this.#try(`${this.#name}/${number}`, 0, vacant);
+      const claimed = await (told ? trying.catch(unread) : trying);
+      if (!claimed) continue;
       remember(this.#name, claimed.slot.name);
       return claimed;
     }
@@ -274,7 +272,7 @@ class Pool implements StorageAdapter {
   }
 }
 
-/** In the place of the row of a slot that is not to be used. */
+/** In the place of what a slot would have given that is not to be used. */
 function unread(error: unknown): null {
   if (EdgeSessionError.is(error)) return null;
   throw error;

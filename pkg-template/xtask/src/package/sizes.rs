@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 328_250),
-    ("openReplica, inline", 354_350),
-    ("openReplica, workerd", 361_650),
-    (".", 40_610),
+    ("the module", 328_600),
+    ("openReplica, inline", 354_850),
+    ("openReplica, workerd", 362_050),
+    (".", 40_700),
     ("./browser", 9_000),
-    ("./cloudflare", 37_580),
+    ("./cloudflare", 37_680),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 38_930),
-    ("./bundle", 364_950),
+    ("./testing", 39_030),
+    ("./bundle", 365_450),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
