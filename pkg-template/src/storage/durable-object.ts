@@ -4,10 +4,10 @@
  * Invariant: every call is through when it returns, within the object's turn; the platform lets nothing leave the object
  * before the disk has what was written before it (the output gate), and whatever could not be written ends the object.
  * Records and snapshots are cut into rows that SQLite takes there, each with its checksum; a row that is damaged or missing
- * is named. It knows bytes alone.
+ * is named. What a transaction of the application has undone is noticed, and stored anew under another id. It knows bytes alone.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
-import type { StorageAdapter } from '../types/plug.js';
+import type { StorageAdapter, StorageHolder } from '../types/plug.js';
 import { crc32 } from './crc32.js';
 
 type Cell = ArrayBuffer | string | number | null;
@@ -42,6 +42,11 @@ interface Row {
   readonly bytes: ArrayBuffer;
 }
 
+// The number of the last record that is stored, in the log or in the snapshot.
+const END = `
+  SELECT coalesce((SELECT record FROM edge_session_log ORDER BY id DESC LIMIT 1), (SELECT records FROM edge_session_snapshot WHERE part = 0), 0)
+`;
+
 const taken = /* @__PURE__ */ new WeakSet<object>();
 
 /**
@@ -75,6 +80,7 @@ export function durableObjectStorage(storage: DurableStorageLike): StorageAdapte
     },
     append: (records) => adapter.append(records),
     compact: async (snapshot) => adapter.compact(snapshot),
+    attend: (holder) => adapter.attend(holder),
   };
 }
 
@@ -82,6 +88,7 @@ class Tables {
   readonly #storage: DurableStorageLike;
   /** The number of the last record, counted from the first ever written. */
   #last = 0;
+  #holder: StorageHolder | undefined;
 
   constructor(storage: DurableStorageLike) {
     this.#storage = storage;
@@ -96,7 +103,13 @@ class Tables {
     return { snapshot, records: this.#records() };
   }
 
+  attend(holder: StorageHolder): void {
+    this.#holder = holder;
+  }
+
   append(records: readonly Uint8Array[]): void {
+    // Where a transaction went on beyond the turn it was too early to look then.
+    if (!this.#look()) throw new Error('a transaction of the application has undone what was stored, and storage begins anew');
     let last = this.#last;
     this.#storage.transactionSync(() => {
       for (const record of records) {
@@ -109,6 +122,9 @@ class Tables {
       }
     });
     this.#last = last;
+    // Before anything leaves: what was stored within a transaction of the application goes with it.
+    // Where nothing can be read any more the next append tells.
+    Promise.resolve().then(() => this.#look()).catch(() => {});
   }
 
   compact(snapshot: Uint8Array): void {
@@ -124,8 +140,27 @@ class Tables {
     });
   }
 
-  /** The log's records, one after another, so that a long log is never in memory as a whole. */
+  /**
+   * Whether what was stored is there. Where it was undone its dots may have left, and a hole in the log could never be read: so
+   * everything is stored anew, under another id.
+   */
+  #look(): boolean {
+    const [[end] = []] = this.#storage.sql.exec(END).raw();
+    if (end === this.#last) return true;
+    this.#holder?.moved();
+    return false;
+  }
+
   *#records(): Generator<Uint8Array> {
+    try {
+      yield* this.#rows();
+    } catch (cause) {
+      throw EdgeSessionError.is(cause) ? cause : unusable('its log cannot be read', undefined, cause);
+    }
+  }
+
+  /** The log's records, one after another, so that a long log is never in memory as a whole. */
+  *#rows(): Generator<Uint8Array> {
     const first = this.#last + 1;
     let parts: Row[] = [];
     // As lists: a log of many small records is read in two thirds of the time that objects take.

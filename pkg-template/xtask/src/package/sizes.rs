@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 362_050),
     (".", 40_700),
     ("./browser", 9_000),
-    ("./cloudflare", 37_680),
+    ("./cloudflare", 37_960),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
