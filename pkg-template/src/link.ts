@@ -9,6 +9,7 @@ import type { Driver, Sink } from './driver.js';
 import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
 import { type Control, dispose, platform } from './platform.js';
 import type { AbortSignalLike, Duplex, Hello, Link, LinkState, Transport } from './types/plug.js';
+import { isBytes } from './value.js';
 
 // As the core numbers them.
 const PROVING_ENDS = ['caller', 'callee', 'requester'];
@@ -207,6 +208,8 @@ class Peer implements Sink {
   #receive(bytes: Uint8Array): void {
     this.#counts.received += 1;
     try {
+      // What a transport makes of a message is its own affair; what an instance throws would end the replica.
+      if (!isBytes(bytes)) throw new EdgeSessionError('MESSAGE_MALFORMED', 'a transport hands over each message as a Uint8Array');
       this.#driver.call((core, now) => core.receive(this.#link, bytes, now));
     } catch (error) {
       // The message was dropped and nothing changed; the link goes on, and the protocol heals.

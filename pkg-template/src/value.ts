@@ -29,9 +29,17 @@ export function wellFormed(text: string): boolean {
   return isWellFormed === undefined ? !LONE_SURROGATE.test(text) : isWellFormed.call(text);
 }
 
-/** Whether a value is a `Uint8Array`, of this realm or another. */
+/** Whether a value is a `Uint8Array`, of this realm or another, that has its bytes: those of one that was transferred are gone. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Uint8Array';
+  if (!ArrayBuffer.isView(value) || (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] !== 'Uint8Array') return false;
+  if (value.byteLength > 0) return true;
+  try {
+    // Throws where there is no memory behind it any more; what an instance throws ends the replica.
+    (value as Uint8Array).values();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Turns a value into what crosses. Throws `VALUE_INVALID` for what is neither JSON nor a `Uint8Array`. */

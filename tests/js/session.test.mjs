@@ -215,12 +215,16 @@ test('what is no value is refused, and nothing is written', async (t) => {
   const session = (await open(t)).session();
   const cycle = {};
   cycle.cycle = cycle;
-  for (const value of [undefined, () => {}, Symbol('s'), 10n, Number.NaN, Infinity, cycle, new Map(), new Set(), new Float64Array(1), new ArrayBuffer(1)]) {
+  const transferred = new Uint8Array(4);
+  structuredClone(transferred, { transfer: [transferred.buffer] });
+  for (const value of [undefined, () => {}, Symbol('s'), 10n, Number.NaN, Infinity, cycle, new Map(), new Set(), new Float64Array(1), new ArrayBuffer(1), transferred]) {
     assert.equal((await rejection(session.set('key', value))).code, 'VALUE_INVALID');
     assert.equal(thrown(() => session.sync.set('key', value)).code, 'VALUE_INVALID');
     assert.equal((await rejection(session.batch((tx) => tx.set('a', 1).set('key', value)))).code, 'VALUE_INVALID');
   }
   assert.deepEqual(await all(session.list()), []);
+  await session.set('key', new Uint8Array());
+  assert.deepEqual(await session.get('key'), new Uint8Array(), 'no bytes are a value');
 });
 
 test('what is no key is refused', async (t) => {

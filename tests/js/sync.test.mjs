@@ -185,9 +185,14 @@ test('a peer that sends rubbish is told of, and the link goes on', async (t) => 
   tokyo.connect(noisy);
   paris.connect(right);
   await arrives(paris, tokyo, 'a', 1);
-  const told = next(tokyo, 'error');
-  inject(Uint8Array.of(1, 2, 3));
-  assert.equal((await told).code, 'MESSAGE_MALFORMED');
+  const transferred = new Uint8Array(4);
+  structuredClone(transferred, { transfer: [transferred.buffer] });
+  for (const noise of [Uint8Array.of(1, 2, 3), transferred, undefined, null, 'text', 7]) {
+    const told = next(tokyo, 'error');
+    inject(noise);
+    assert.equal((await told).code, 'MESSAGE_MALFORMED');
+  }
+  assert.equal((await rejection(tokyo.exchange(transferred))).code, 'ARGUMENT_INVALID');
   await arrives(paris, tokyo, 'b', 2);
 });
 
