@@ -177,6 +177,24 @@ test('the cookie of a session whose tokens slide is renewed when half of its tim
   assert.ok(replica.inspectToken(jar.cookies.get(NAME)).expiresAt > replica.inspectToken(old).expiresAt);
 });
 
+test('who is in use stays so at a replica that has heard of no use, where the cookie is renewed in time', async (t) => {
+  let now = 1_800_000_000_000;
+  const replicas = await openAll(t, ['paris', 'tokyo'], { secret: SECRET, clock: () => now, session: { idleTimeout: '30m' } });
+  for (const [cookie, status] of [[{ renewAfter: '10m' }, 200], [{}, 401]]) {
+    const jar = new Jar();
+    await login(replicas[0], jar);
+    const first = jar.cookies.get(NAME);
+    for (let visit = 1; visit < 9; visit += 1) {
+      now += 5 * 60_000;
+      jar.take(await answer(replicas[0], ask(jar), { cookie }));
+      if (visit < 2) assert.equal(jar.cookies.get(NAME), first, 'not with each visit: a late response would undo a login');
+    }
+    now += 9 * 60_000;
+    assert.equal((await answer(replicas[1], ask(jar), { cookie })).status, status);
+  }
+  assert.equal(thrown(() => readToken(ask(new Jar()), { cookie: { renewAfter: -1 } })).code, 'ARGUMENT_INVALID');
+});
+
 test('cookies of others, and damaged ones, are no tokens of ours', async () => {
   const read = (cookie) => readToken(new Headers({ Cookie: cookie }));
   assert.equal(read('theme=dark; __Host-edge-sessions=x; __Host-edge-session-=y; __Host-edge-session-short=z; a'), null);
@@ -242,6 +260,25 @@ test('a browser whose cookies are refused begins anew', async (t) => {
   assert.equal(jar.cookies.size, 0);
   assert.equal((await answer(replica, ask(jar), { key: 'a' })).status, 200);
 });
+
+for (const [how, code, end] of [
+  ['was killed', 'SESSION_KILLED', (replica, id) => replica.admin.killSession(id)],
+  ['was logged out elsewhere', 'SESSION_EXPIRED', (replica, _, token) => replica.session(token).end()],
+]) {
+  test(`a browser whose session ${how} is told so once, and begins anew`, async (t) => {
+    const replica = await open(t, { secret: SECRET });
+    const jar = new Jar();
+    await login(replica, jar);
+    jar.take(await answer(replica, ask(jar), { key: 'a' }));
+    const token = readToken(ask(jar));
+    await end(replica, replica.session(token).id, token);
+    const refused = await answer(replica, ask(jar), { key: 'a' });
+    assert.deepEqual([refused.status, (await refused.json()).code], [401, code]);
+    jar.take(refused);
+    assert.equal(jar.cookies.size, 0);
+    assert.equal((await answer(replica, ask(jar), { key: 'a' })).status, 200);
+  });
+}
 
 test('a logout takes the cookies away, and a wait that failed does not', async (t) => {
   const replica = await open(t, { secret: SECRET });

@@ -17,6 +17,11 @@ export interface CookieOptions {
   sameSite?: 'lax' | 'strict' | 'none' | undefined;
   /** One jar for each site that embeds yours (CHIPS). */
   partitioned?: boolean | undefined;
+  /**
+   * How old the cookie that says who the session is may become; unless said otherwise half of its token's life. Where sessions have an
+   * `idleTimeout`, say a third of that: a replica that has heard of no use since, as after a restart, goes by this cookie.
+   */
+  renewAfter?: Duration | undefined;
 }
 
 /** Where tokens travel. */
@@ -29,11 +34,12 @@ export interface Carrier {
 
 export interface Carried {
   readonly header: string | undefined;
-  readonly cookie: { readonly name: string; readonly attributes: string; readonly maxAge: string } | undefined;
+  readonly cookie: { readonly name: string; readonly attributes: string; readonly maxAge: string; readonly renewAfter: number } | undefined;
 }
 
 // A reply is one, too.
 const CARRIER: Names<Carrier & { request: unknown }> = { header: 1, cookie: 1, request: 1 };
+const COOKIE_OPTIONS: Names<CookieOptions> = { name: 1, maxAge: 1, sameSite: 1, partitioned: 1, renewAfter: 1 };
 const COOKIE = '__Host-edge-session';
 // What a header's or cookie's name may consist of (RFC 9110, section 5.6.2).
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -49,12 +55,13 @@ export function toCarried(carrier?: Carrier): Carried {
 }
 
 function toCookie(options: CookieOptions): NonNullable<Carried['cookie']> {
-  const { name = COOKIE, maxAge, sameSite = 'lax', partitioned } = optionsOf(options, { name: 1, maxAge: 1, sameSite: 1, partitioned: 1 }, 'cookie');
+  const { name = COOKIE, maxAge, sameSite = 'lax', partitioned, renewAfter } = optionsOf(options, COOKIE_OPTIONS, 'cookie');
   if (!Object.hasOwn(SAME_SITE, sameSite)) throw invalid("cookie.sameSite is 'lax', 'strict' or 'none'");
   return {
     name: toName(name, 'cookie.name'),
     attributes: `; Path=/; Secure; HttpOnly; SameSite=${SAME_SITE[sameSite]}${partitioned ? '; Partitioned' : ''}`,
     maxAge: maxAge === undefined ? '' : `; Max-Age=${Math.floor(milliseconds(maxAge, 'cookie.maxAge') / 1000)}`,
+    renewAfter: renewAfter === undefined ? Infinity : milliseconds(renewAfter, 'cookie.renewAfter'),
   };
 }
 

@@ -74,7 +74,7 @@ export function writeToken<R extends ResponseShape>(to: R, token: Token | string
   const remove = (name: string) => headers.append('Set-Cookie', `${name}=${cookie.attributes}; Max-Age=0`);
   const [signed, ...more] = parts.filter(isSigned);
   if (signed === undefined && identity !== undefined) remove(cookie.name);
-  if (signed !== undefined && !isAsGood(identity, signed)) set(cookie.name, signed);
+  if (signed !== undefined && !isAsGood(identity, signed, cookie.renewAfter)) set(cookie.name, signed);
   // What it has seen: apart where it stands apart, else the whole.
   const apart = parts.filter((part) => !isSigned(part));
   const seen = (apart.length > 0 && more.length === 0 ? apart : parts).filter((part) => part !== '~');
@@ -106,7 +106,7 @@ export function clearToken<R extends ResponseShape>(to: R, reply: Reply): R {
 
 /** Whether after `code` the same cookies would be refused again, for as long as the browser keeps them. */
 export function isRefusal(code: ErrorCode | null): boolean {
-  return code === 'TOKEN_INVALID' || code === 'TOKEN_EXPIRED' || code === 'TOKEN_TOO_LARGE';
+  return code === 'TOKEN_INVALID' || code === 'TOKEN_EXPIRED' || code === 'TOKEN_TOO_LARGE' || code === 'SESSION_EXPIRED' || code === 'SESSION_KILLED';
 }
 
 /**
@@ -147,9 +147,10 @@ function toParts(token: string): string[] {
 }
 
 /** Whether the cookie that says who the session is may stay: it is this session's, and is not to be renewed yet. */
-function isAsGood(cookie: string | undefined, token: string): boolean {
+function isAsGood(cookie: string | undefined, token: string, renewAfter: number): boolean {
   const [there, here] = [claims(cookie), claims(token)];
   if (there === undefined || here === undefined || there.sid !== here.sid) return false;
+  if (1000 * (here.iat - there.iat) >= renewAfter) return false;
   return here.exp <= there.exp || Date.now() / 1000 < (there.iat + there.exp) / 2;
 }
 
