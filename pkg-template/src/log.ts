@@ -231,15 +231,11 @@ export class Log {
     return end;
   }
 
-  /**
-   * A part of what is handed over. A key that names a property somewhere is joined by Node 20 as if it were not ASCII, and then all of
-   * the text with it; put together with its value it is not.
-   */
+  /** A part of what is handed over. */
   #part(from: number, end: number): string {
-    const pairs = new Array<string>(end - from);
+    const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
     // All are texts by now.
-    for (let at = from; at < end; at += 1) pairs[at - from] = (this.#texts[2 * at] as string) + (this.#texts[2 * at + 1] as string);
-    const text = pairs.join('');
+    const text = texts.join('');
     this.#parts.push([text, end]);
     return text;
   }
