@@ -23,6 +23,11 @@ const TEXT_UNITS = 40_000;
 const WATCHED = 2 * LOG_WRITES;
 /** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
 const WORTH = 8;
+/**
+ * Whether the engine is as old as Node 20's, by what it lacks. To its `join` a text that has been the name of a property, as a key that was put
+ * together and then read, is one of two bytes a unit, and so is all that it is joined with, which is kept where there is JSON in it.
+ */
+const OLD = !('withResolvers' in Promise);
 /** No place. */
 const NOWHERE = -1;
 /**
@@ -233,11 +238,18 @@ export class Log {
 
   /** A part of what is handed over. */
   #part(from: number, end: number): string {
-    const texts = end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
+    const texts = this.#json && OLD ? this.#pairs(from, end) : end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
     // All are texts by now.
     const text = texts.join('');
     this.#parts.push([text, end]);
     return text;
+  }
+
+  /** A part of it with each key added to its value: what comes of that is of one byte a unit where both are. It is not worth it for texts that nobody keeps. */
+  #pairs(from: number, end: number): string[] {
+    const pairs = new Array<string>(end - from);
+    for (let at = from; at < end; at += 1) pairs[at - from] = (this.#texts[2 * at] as string) + (this.#texts[2 * at + 1] as string);
+    return pairs;
   }
 
   /** The lengths of a part. */

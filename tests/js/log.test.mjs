@@ -419,13 +419,12 @@ test('objects that were written together go from memory once most of them are no
   assert(more < 4_000_000, `of 16,000 objects that are left, and 24,000 that are not, ${more} bytes have stayed`);
 });
 
-test('a write leaves little to clear away beside its text', { skip: untold || globalThis.Deno !== undefined }, async (t) => {
+/** How many bytes a write leaves to the collector, of new keys in a new replica. */
+async function left(t, keys, value) {
   const { Session } = await import('node:inspector/promises');
   const profiler = new Session();
   profiler.connect();
   t.after(() => profiler.disconnect());
-  const keys = Array.from({ length: 40_000 }, (_, n) => `a new key ${String(n).padStart(6, '0')}`);
-  const value = ''.padEnd(64, '.');
   const write = (ann) => {
     for (const name of keys) ann.sync.set(name, value);
     handOver(ann);
@@ -442,7 +441,26 @@ test('a write leaves little to clear away beside its text', { skip: untold || gl
     const { profile } = await profiler.post('HeapProfiler.stopSampling');
     least = Math.min(least, bytes(profile.head) / keys.length);
   }
+  return least;
+}
+
+const newKeys = () => Array.from({ length: 40_000 }, (_, n) => `a new key ${String(n).padStart(6, '0')}`);
+
+test('a write leaves little to clear away beside its text', { skip: untold || globalThis.Deno !== undefined }, async (t) => {
+  const least = await left(t, newKeys(), ''.padEnd(64, '.'));
   assert(least < 180, `${Math.round(least)} bytes a write`);
+});
+
+test('a write of an object leaves as little where its key was put together and is the name of a property', { skip: untold || globalThis.Deno !== undefined }, async (t) => {
+  const value = { id: 1, name: 'a name that is not short', tags: ['a', 'b'], stock: true };
+  const names = newKeys();
+  const plain = await left(t, newKeys(), value);
+  // Once they are old they stay what they are then.
+  for (let turn = 0; turn < 2; turn += 1) collect();
+  const properties = Object.create(null);
+  for (const name of names) properties[name] = true;
+  const named = await left(t, names, value);
+  assert(named < plain + 50, `${Math.round(named)} bytes a write, others ${Math.round(plain)}`);
 });
 
 test('keys that do not come again are handed over by one crossing’s worth, and those that may are waited for', async (t) => {
