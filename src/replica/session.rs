@@ -24,7 +24,7 @@ pub struct SessionInit {
     /// The token to go on from, or a listing of tokens (see [`crate::session::listing`]); without one a new session
     /// begins.
     pub token: Option<String>,
-    /// The current space; default: the token's, else the replica's.
+    /// The current space, in the generation that is open unless a later one than the first is said; default: the token's, else the replica's.
     pub space: Option<Space>,
     /// A space that the bearer asks for, beside the one of the token: the session is in it only as far as its role goes.
     pub visit: Option<Space>,

@@ -41,8 +41,10 @@ impl Replica {
         let token = token.unwrap_or_else(SessionToken::anonymous);
         let claims = token.claims();
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
-        let begun =
-            init.space.or_else(|| claims.map(|claims| claims.space.clone())).unwrap_or_else(|| self.space.clone());
+        let named = init.space.map(|space| self.present(space));
+        let begun = named
+            .or_else(|| claims.map(|claims| claims.space.clone()))
+            .unwrap_or_else(|| self.present(self.space.clone()));
         let text = |text: Option<String>| text.map(Arc::from);
         let (user, client, expires_at, ends_at) = match claims {
             Some(claims) => {
@@ -60,7 +62,7 @@ impl Replica {
             },
             user,
             client,
-            space: init.visit.unwrap_or_else(|| begun.clone()),
+            space: init.visit.map_or_else(|| begun.clone(), |space| self.present(space)),
             begun,
             guarantees: init.guarantees.or(claims.map(|claims| claims.guarantees)).unwrap_or_default(),
             on_stale: init.on_stale.unwrap_or_default(),
@@ -81,6 +83,17 @@ impl Replica {
         let handle = SessionHandle(self.handles);
         self.sessions.insert(handle, state);
         handle
+    }
+
+    /// The generation that is open of a space which was named without one, as far as is known here. (A token names the one that it is of.)
+    fn present(&self, space: Space) -> Space {
+        if space.generation() > 1 || self.store.space(&self.service.system).is_none() {
+            return space;
+        }
+        match self.directory().generation(space.name()) {
+            Some((generation, false)) => Space::new(space.name(), generation).unwrap_or(space),
+            _ => space,
+        }
     }
 
     /// Lets go of a session's handle; what waits for it is forgotten. The session itself lives on in its token.

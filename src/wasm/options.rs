@@ -97,8 +97,8 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
     let guarantees = |bits: u64| Guarantees::from_bits(u8::try_from(bits).unwrap_or(u8::MAX));
     Ok(SessionInit {
         token: given.text("token")?,
-        space: given.text("space")?.as_deref().map(Space::first).transpose()?,
-        visit: given.text("visit")?.as_deref().map(Space::first).transpose()?,
+        space: given.text("space")?.as_deref().map(str::parse).transpose()?,
+        visit: given.text("visit")?.as_deref().map(str::parse).transpose()?,
         guarantees: given.number("guarantees")?.map(guarantees).transpose()?,
         user: named(given.text("user")?)?,
         client: given.text("client")?,

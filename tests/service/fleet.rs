@@ -202,6 +202,36 @@ fn a_space_that_was_dropped_and_created_again_is_another() {
     assert_eq!(fra.get(session, "k", PLAIN), Ok(None));
 }
 
+/// Whoever begins a session there names the space, as all do: not which generation of it is open.
+#[test]
+fn a_session_begins_in_the_generation_of_its_space_that_is_open() {
+    let (mut fra, mut nrt) = pair();
+    let (init, shop) = (ann(&mut fra), Space::first("shop").unwrap());
+    let old = fra.open(SessionInit { space: Some(shop.clone()), ..init.clone() });
+    let token = fra.token(old);
+    run(&mut fra, None, "DROP SPACE shop; CREATE SPACE shop; GRANT USER ON shop TO ann").unwrap();
+    sync(&mut fra, &mut nrt);
+    for host in [&mut fra, &mut nrt] {
+        for given in [
+            SessionInit { space: Some(shop.clone()), ..init.clone() },
+            SessionInit { visit: Some(shop.clone()), ..init.clone() },
+        ] {
+            let session = host.open(given);
+            host.set(session, "k", "v");
+            assert_eq!(host.get(session, "k", PLAIN), Ok(Some("v".into())));
+        }
+        let resumed = host.resume(&token);
+        assert_eq!(
+            host.get(resumed, "k", PLAIN).unwrap_err().code(),
+            ErrorCode::SpaceNotFound,
+            "a token names its generation"
+        );
+    }
+    run(&mut fra, None, "DROP SPACE shop").unwrap();
+    let late = fra.open(SessionInit { space: Some(shop), ..init });
+    assert_eq!(fra.get(late, "k", PLAIN).unwrap_err().code(), ErrorCode::SpaceNotFound);
+}
+
 #[test]
 fn a_new_password_ends_the_sessions_that_came_with_the_old_one() {
     let (mut fra, mut nrt) = pair();

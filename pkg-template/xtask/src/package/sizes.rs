@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 328_600),
-    ("openReplica, inline", 354_850),
-    ("openReplica, workerd", 362_050),
-    (".", 40_760),
+    ("the module", 328_870),
+    ("openReplica, inline", 355_420),
+    ("openReplica, workerd", 362_420),
+    (".", 40_800),
     ("./browser", 9_000),
     ("./cloudflare", 37_960),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 39_060),
-    ("./bundle", 365_450),
+    ("./bundle", 366_060),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
