@@ -71,7 +71,7 @@ export class Handle {
   heed(): number {
     if (this.stating) return Number.NaN;
     const { roles } = this;
-    if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.info.space) !== this.#role) this.ask();
+    if (roles !== undefined && this.#role !== undefined && roles.of(this.info.user, this.#room) !== this.#role) this.ask();
     return this.epoch;
   }
 
@@ -82,9 +82,14 @@ export class Handle {
     return {
       wanted: () => raw.wantedRoles(text),
       said: (role) => {
-        this.#role = role(this.info.user, this.info.space);
+        this.#role = role(this.info.user, this.#room);
       },
     };
+  }
+
+  /** The name of its space, by which roles go: that of one that was dropped and created again bears a number. */
+  get #room(): string {
+    return this.info.space.split(':', 1)[0] as string;
   }
 
   /** Goes up when what the core has allowed must be asked for again. */

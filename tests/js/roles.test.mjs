@@ -46,6 +46,23 @@ test('a role that the host takes away acts on the next operation, in every way o
   assert.equal(await session.get('k'), 'w');
 });
 
+test('a role that is taken away acts on the next operation in a space that was dropped and created again, too', async (t) => {
+  const { members, asked, replica } = await hosted(t);
+  members.attic = { ann: 'User' };
+  for (const statement of ['CREATE SPACE attic', 'DROP SPACE attic', 'CREATE SPACE attic']) await replica.admin.run(statement);
+  const session = replica.session({ user: 'ann', space: 'attic' });
+  await session.set('k', 'v');
+  assert.equal(await replica.session({ user: 'ann', space: session.space }).get('k'), 'v', 'what a session says of its space can be said');
+  for (let i = 0; i < 3; i += 1) assert.equal(session.sync.get('k'), 'v', 'from a copy');
+  session.sync.set('k', 'w');
+  members.attic.ann = 'Guest';
+  assert.equal(thrown(() => session.sync.set('k', 'x')).code, DENIED);
+  assert.equal(session.sync.get('k'), 'w');
+  delete members.attic.ann;
+  assert.equal(thrown(() => session.sync.get('k')).code, DENIED);
+  assert.deepEqual([...new Set(asked.filter(([user]) => user === 'ann').map(([, space]) => space))], ['attic'], 'by its name alone');
+});
+
 test('what was accepted under a role stays, though the role goes before the core has it', async (t) => {
   const { members, replica } = await hosted(t);
   const session = replica.session({ user: 'ann' });
