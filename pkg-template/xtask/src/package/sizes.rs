@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 362_420),
     (".", 40_800),
     ("./browser", 9_000),
-    ("./cloudflare", 37_960),
+    ("./cloudflare", 38_060),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
