@@ -137,7 +137,8 @@ impl SessionCache {
         }
         self.attach(at);
         let tags = &self.tags;
-        self.table.insert_unique(hash(tag), at, |at| tags.get(*at).map_or(0, |tag| hash(*tag)));
+        let hash_of: &dyn Fn(&u32) -> u64 = &|at| tags.get(*at).map_or(0, |tag| hash(*tag)); // any, as in store/numbered.rs
+        self.table.insert_unique(hash(tag), at, hash_of);
         at
     }
 

@@ -208,7 +208,8 @@ impl SessionManager {
         let at = self.cache.insert(new);
         if let Some(key) = key {
             let cache = &self.cache;
-            self.by_user.insert_unique(key, at, |at| cache.get(*at).map_or(0, |held| hash(held.user.as_deref())));
+            let hash_of: &dyn Fn(&u32) -> u64 = &|at| cache.get(*at).map_or(0, |held| hash(held.user.as_deref()));
+            self.by_user.insert_unique(key, at, hash_of); // any function, as in store/numbered.rs
         }
         self.timers.set(at, due);
         Ok(())

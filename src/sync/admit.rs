@@ -87,11 +87,12 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
         return Verdict::Refuse(Refusal::of(error, [Dot::new(id, sequence)]));
     }
     let is_new = |entry: &&DataEntry| own(entry.dot().replica) && !vector.contains(entry.dot());
-    let news = || delta.keys.iter().flat_map(|(key, set)| full(set).filter(is_new).map(move |entry| (key, entry)));
+    let news = delta.keys.iter().flat_map(|(key, set)| full(set).filter(is_new).map(move |entry| (key, entry)));
+    let news: Vec<(&Key, &DataEntry)> = news.collect();
     let advances = delta.to.iter().any(|entry| ahead(&entry));
     if advances && sender.right != Right::Write && !off(Mutant::Trust(Trust::Role)) {
         let error = SessionError::new(ErrorCode::PermissionDenied, "the session may read this space, not write it");
-        return Verdict::Refuse(Refusal::of(error, news().map(|(_, entry)| entry.dot())));
+        return Verdict::Refuse(Refusal::of(error, news.iter().map(|(_, entry)| entry.dot())));
     }
     let newborn = || delta.to.iter().filter(|(id, sequence)| *sequence > 0 && vector.get(*id) == 0);
     if !sender.births && newborn().next().is_some() {
@@ -104,13 +105,13 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
     let mut bad = Bad::default();
     let latest = latest_clock(store.clock().last(), sender.steps, now);
     let mut hlc = Hlc::default();
-    for (key, entry) in news() {
+    for (key, entry) in &news {
         if let Err(error) = check_entry(key, entry, store, latest) {
             bad.note(entry.dot(), error);
         }
         hlc = hlc.max(entry.hlc);
     }
-    check_batches(news(), store, &mut bad);
+    check_batches(&news, store, &mut bad);
     check_removals(delta, store, is_new, &mut bad);
     match bad.refusal() {
         Some(refusal) => Verdict::Refuse(refusal),
@@ -164,11 +165,7 @@ fn check_entry(key: &Key, entry: &DataEntry, store: &SessionConsistentStore, lat
 
 /// One write, one batch: at most so many keys and bytes. That a key has one live entry of an id is held where bytes are
 /// read.
-fn check_batches<'d>(
-    news: impl Iterator<Item = (&'d Key, &'d DataEntry)>,
-    store: &SessionConsistentStore,
-    bad: &mut Bad,
-) {
+fn check_batches(news: &[(&Key, &DataEntry)], store: &SessionConsistentStore, bad: &mut Bad) {
     let limits = store.limits();
     let mut batches = LiteMap::<Dot, (u64, u64)>::new();
     for (key, entry) in news {
