@@ -270,6 +270,47 @@ mod tests {
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
     }
 
+    /// What one has written beside what is known of another's is a run, until a key comes of which both are known: what follows it may
+    /// be the other way about.
+    #[test]
+    fn what_follows_a_key_that_is_known_is_told_as_that_of_its_author() {
+        let (Ok(space), Ok(one), Ok(other)) =
+            (Space::first("s"), ReplicaId::new("a", [1; 10]), ReplicaId::new("a", [2; 10]))
+        else {
+            return;
+        };
+        let write = |store: &mut SessionConsistentStore, id, keys: &str, now| {
+            let put = |n: u8| {
+                let (key, text) = (alloc::format!("{keys}{n}"), alloc::format!("what {id} has in {keys}"));
+                Mutation { key: key.as_str().into(), content: Content::Text(text.as_str().into()), expires_at: None }
+            };
+            assert!(store.write(&space, id, None, (0..200).map(put).collect(), &[], now).is_ok());
+        };
+        let hear = |stores: &[SessionConsistentStore]| {
+            let mut all = SessionConsistentStore::new(Limits::default());
+            for told in stores.iter().filter_map(|store| store.extract(&space, &VersionVector::new())) {
+                assert!(all.apply(told).is_ok());
+            }
+            all
+        };
+        // Whoever of both has won the keys that are known.
+        for [first, second] in [[1, 9], [9, 1]] {
+            let mut stores = [(); 2].map(|()| SessionConsistentStore::new(Limits::default()));
+            let [ones, others] = &mut stores;
+            write(ones, one, "c", 1);
+            write(ones, one, "b", first);
+            write(others, other, "a", 1);
+            write(others, other, "b", second);
+            let known = hear(&stores).vector(&space).clone();
+            let [ones, others] = &mut stores;
+            write(ones, one, "a", 20);
+            write(others, other, "c", 20);
+            let all = hear(&stores);
+            let listed = all.space(&space).map(|state| state.slice(&known, None, u64::MAX).0);
+            assert_eq!(slice(&all, &known, [None, None]).map(|slice| slice.keys), listed);
+        }
+    }
+
     #[test]
     fn a_cut_is_written_as_what_is_held_between_its_keys() {
         let mut store = SessionConsistentStore::new(Limits::default());

@@ -202,7 +202,12 @@ impl<'a> Encoding<'a> {
         let (Some(_), Some((_, told)), [one, other]) = (self.known, self.run.last(), last.entries()) else {
             return held;
         };
-        let authors = if core::ptr::eq(*told, one) { [one, other] } else { [other, one] };
+        // Where both were known the run ends with an earlier key, whose entries may lie the other way about.
+        let authors = match [one, other].map(|entry| core::ptr::eq(*told, entry)) {
+            [true, _] => [one, other],
+            [_, true] => [other, one],
+            [false, false] => return held,
+        };
         let [lacks, knows] = authors.map(|author| from.held_by(author));
         let mut left = held;
         while let Some((Held { key, set }, behind)) = left.split_first() {
