@@ -88,7 +88,8 @@ impl Deciding {
 }
 
 impl Replica {
-    /// Attempts a read. `serve` answers even where the replica is behind.
+    /// Attempts a read. `serve` answers even where the replica is behind. By itself, as who only writes compiles none of it.
+    #[inline(never)]
     pub(super) fn attempt_read(
         &mut self,
         handle: SessionHandle,

@@ -24,19 +24,12 @@ impl Replica {
     /// session, whose operations all answer the reason, unless the caller asked for an anonymous one instead.
     pub fn open_session(&mut self, init: SessionInit, now: Millis) -> SessionHandle {
         self.input(now);
-        let opened = init
-            .token
-            .as_deref()
-            .map(|text| listing::open(text, now, |one, at| self.take_one(one, at)).and_then(|token| self.judged(token)))
-            .transpose();
+        let opened = init.token.as_deref().map(|text| self.taken(text, now)).transpose();
         let (token, refused) = match opened {
             Ok(token) => (token, None),
             Err(_) if init.anonymous_if_refused => (None, None),
             Err(reason) => (None, Some(reason)),
         };
-        if let Some(token) = &token {
-            self.look_for_own_past(token);
-        }
         let resumed = token.is_some();
         let token = token.unwrap_or_else(SessionToken::anonymous);
         let claims = token.claims();
@@ -104,6 +97,15 @@ impl Replica {
         }
         self.waits.forget(handle);
         self.watches.forget(handle);
+    }
+
+    /// The token that a session goes on with. A function by itself: the first session of a process is mostly begun without one, and
+    /// what an engine compiles with it is half as long.
+    #[inline(never)]
+    fn taken(&mut self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
+        let token = listing::open(text, now, |one, at| self.take_one(one, at)).and_then(|token| self.judged(token))?;
+        self.look_for_own_past(&token);
+        Ok(token)
     }
 
     /// A token, unless its session was killed or ended.

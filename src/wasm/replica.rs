@@ -1,6 +1,6 @@
 //! The replica's handle.
 
-use alloc::rc::Rc;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell, RefMut};
@@ -37,7 +37,7 @@ pub(super) fn pairs(wanted: &[(Option<String>, String)]) -> Array {
 }
 
 /// Borrows the core for one call. Only a call that trapped leaves a borrow behind.
-pub(super) fn borrow(core: &Shared) -> Result<RefMut<'_, crate::replica::Replica>, SessionError> {
+pub(super) fn borrow(core: Shared) -> Result<RefMut<'static, crate::replica::Replica>, SessionError> {
     memory::tend();
     core.try_borrow_mut().map_err(|_| SessionError::new(ErrorCode::ReplicaCrashed, "the instance trapped earlier"))
 }
@@ -59,7 +59,7 @@ impl Replica {
             }
         };
         let core = crate::replica::Replica::open(options::config(config, seed)?, millis(now))?;
-        Ok(Self { core: Rc::new(RefCell::new(core)), sink: Cell::new(None) })
+        Ok(Self { core: Box::leak(Box::new(RefCell::new(core))), sink: Cell::new(None) })
     }
 
     /// Takes back what storage has: the snapshot, then each record, in order.
@@ -69,7 +69,7 @@ impl Replica {
     pub fn load(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
         let bytes = Told::of(bytes);
         memory::expect(bytes.size());
-        borrow(&self.core)?.load_from(&bytes, millis(now))
+        borrow(self.core)?.load_from(&bytes, millis(now))
     }
 
     /// The id under which the replica writes now.
@@ -78,7 +78,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     #[wasm_bindgen(getter)]
     pub fn id(&self) -> Result<String, SessionError> {
-        Ok(borrow(&self.core)?.id().to_string())
+        Ok(borrow(self.core)?.id().to_string())
     }
 
     /// A channel to a peer has opened.
@@ -87,7 +87,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     #[wasm_bindgen(js_name = linkUp)]
     pub fn link_up(&self, link: u32, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.link_up(LinkId(link), millis(now));
+        borrow(self.core)?.link_up(LinkId(link), millis(now));
         Ok(())
     }
 
@@ -98,7 +98,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     #[wasm_bindgen(js_name = linkUpEvery)]
     pub fn link_up_every(&self, link: u32, heartbeat: f64, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.link_up_every(LinkId(link), millis(heartbeat), millis(now));
+        borrow(self.core)?.link_up_every(LinkId(link), millis(heartbeat), millis(now));
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     #[wasm_bindgen(js_name = linkDown)]
     pub fn link_down(&self, link: u32, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.link_down(LinkId(link), millis(now));
+        borrow(self.core)?.link_down(LinkId(link), millis(now));
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     #[wasm_bindgen(js_name = linkNote)]
     pub fn link_note(&self, link: u32) -> Result<Option<Uint8Array>, SessionError> {
-        Ok(borrow(&self.core)?.link_note(LinkId(link)).map(|note| Uint8Array::from(note.as_slice())))
+        Ok(borrow(self.core)?.link_note(LinkId(link)).map(|note| Uint8Array::from(note.as_slice())))
     }
 
     /// A channel to a peer is open still, though the replica was not in memory; `note` was written down before.
@@ -127,7 +127,7 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`; then `linkUp` begins it anew.
     #[wasm_bindgen(js_name = linkResume)]
     pub fn link_resume(&self, link: u32, note: &[u8], now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.link_resume(LinkId(link), note, millis(now))
+        borrow(self.core)?.link_resume(LinkId(link), note, millis(now))
     }
 
     /// A channel has opened to who comes with `token`, or with one of several: a client, whose messages are judged, or
@@ -139,8 +139,8 @@ impl Replica {
     pub fn link_admit(&self, link: u32, token: String, note: Option<Vec<u8>>, now: f64) -> Result<(), SessionError> {
         let (pass, now) = (pass(token), millis(now));
         match note {
-            Some(note) => borrow(&self.core)?.link_resume_as(LinkId(link), &pass, &note, now),
-            None => borrow(&self.core)?.link_admit(LinkId(link), &pass, now),
+            Some(note) => borrow(self.core)?.link_resume_as(LinkId(link), &pass, &note, now),
+            None => borrow(self.core)?.link_admit(LinkId(link), &pass, now),
         }
     }
 
@@ -149,7 +149,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn admits(&self, tokens: String, now: f64) -> Result<Option<bool>, SessionError> {
-        Ok(borrow(&self.core)?.admits(&tokens, millis(now)))
+        Ok(borrow(self.core)?.admits(&tokens, millis(now)))
     }
 
     /// `exchange` with who comes with `token`.
@@ -159,7 +159,7 @@ impl Replica {
     #[wasm_bindgen(js_name = exchangeAs)]
     pub fn exchange_as(&self, reply: u32, token: String, bytes: &[u8], now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
-        borrow(&self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
+        borrow(self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
     }
 
     /// A channel has opened to who has shown no token: with a secret, the other end must prove that it has one too.
@@ -174,7 +174,7 @@ impl Replica {
             1 => End::Callee,
             _ => End::Requester,
         };
-        borrow(&self.core)?.link_prove(LinkId(link), end, heartbeat.map(millis), millis(now));
+        borrow(self.core)?.link_prove(LinkId(link), end, heartbeat.map(millis), millis(now));
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Replica {
     #[wasm_bindgen(js_name = exchangeProved)]
     pub fn exchange_proved(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
-        borrow(&self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
+        borrow(self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
     }
 
     /// Asks a replica of the cluster to carry out `method` under the session of `token`. The number of the wait.
@@ -194,7 +194,7 @@ impl Replica {
     /// `QUOTA_EXCEEDED`; the others come with the answer.
     pub fn call(&self, method: &str, args: &str, token: &str, timeout: f64, now: f64) -> Result<u32, SessionError> {
         let timeout = Some(timeout).filter(|timeout| *timeout >= 0.0).map(millis);
-        Ok(borrow(&self.core)?.call(method, args, token, timeout, millis(now))?.0)
+        Ok(borrow(self.core)?.call(method, args, token, timeout, millis(now))?.0)
     }
 
     /// What came of a client's call: an answer, or with a `code` the cause of its refusal and its details, as JSON.
@@ -217,7 +217,7 @@ impl Replica {
                 Err(error.with(details.map_or(Details::None, Details::Told)))
             }
         };
-        borrow(&self.core)?.replied(CallId(call), answer, millis(now));
+        borrow(self.core)?.replied(CallId(call), answer, millis(now));
         Ok(())
     }
 
@@ -227,7 +227,7 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn receive(&self, link: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
-        borrow(&self.core)?.receive(LinkId(link), bytes, millis(now))
+        borrow(self.core)?.receive(LinkId(link), bytes, millis(now))
     }
 
     /// The sync protocol as request and response; the reply is one `transmit` effect on the link number `reply`.
@@ -236,7 +236,7 @@ impl Replica {
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
     pub fn exchange(&self, reply: u32, bytes: Vec<u8>, now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
-        borrow(&self.core)?.exchange(LinkId(reply), bytes, millis(now))
+        borrow(self.core)?.exchange(LinkId(reply), bytes, millis(now))
     }
 
     /// The time of the last `timeout` effect has come.
@@ -244,7 +244,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn tick(&self, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.tick(millis(now));
+        borrow(self.core)?.tick(millis(now));
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn persisted(&self, n: f64, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.persisted(n as u64, millis(now));
+        borrow(self.core)?.persisted(n as u64, millis(now));
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl Replica {
     pub fn poll(&self) -> bool {
         let sink = self.sink.take();
         let whole = loop {
-            let Ok(mut core) = borrow(&self.core) else { break false };
+            let Ok(mut core) = borrow(self.core) else { break false };
             let Some(sink) = &sink else { break true };
             let Some(effect) = core.poll() else { break true };
             drop(core);
@@ -284,7 +284,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn room(&self) -> Result<Vec<f64>, SessionError> {
-        let core = borrow(&self.core)?;
+        let core = borrow(self.core)?;
         let ((keys, bytes), limits) = (core.room(), core.store().limits());
         let numbers = [keys, bytes, limits.key_bytes, limits.value_bytes, limits.batch_keys, limits.batch_bytes];
         Ok(numbers.iter().map(|number| *number as f64).collect())
@@ -295,7 +295,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn interest(&self, changes: bool, conflicts: bool, sessions: bool) -> Result<(), SessionError> {
-        borrow(&self.core)?.interest(Interest { changes, conflicts, sessions });
+        borrow(self.core)?.interest(Interest { changes, conflicts, sessions });
         Ok(())
     }
 
@@ -305,8 +305,8 @@ impl Replica {
     /// `ARGUMENT_INVALID`.
     pub fn session(&self, init: JsValue, now: f64) -> Result<Session, SessionError> {
         let init = options::session_init(init)?;
-        let handle = borrow(&self.core)?.open_session(init, millis(now));
-        Ok(Session::new(self.core.clone(), handle))
+        let handle = borrow(self.core)?.open_session(init, millis(now));
+        Ok(Session::new(self.core, handle))
     }
 
     /// As `session` with nothing but a token, or with nothing: no object crosses.
@@ -315,8 +315,8 @@ impl Replica {
     /// `REPLICA_CRASHED`.
     pub fn resume(&self, token: Option<String>, now: f64) -> Result<Session, SessionError> {
         let init = SessionInit { token, ..SessionInit::default() };
-        let handle = borrow(&self.core)?.open_session(init, millis(now));
-        Ok(Session::new(self.core.clone(), handle))
+        let handle = borrow(self.core)?.open_session(init, millis(now));
+        Ok(Session::new(self.core, handle))
     }
 
     /// The hash that a login's password is to be compared with.
@@ -325,7 +325,7 @@ impl Replica {
     /// `BAD_CREDENTIALS` while the account is locked.
     #[wasm_bindgen(js_name = loginHash)]
     pub fn login_hash(&self, user: &str, now: f64) -> Result<Option<String>, SessionError> {
-        borrow(&self.core)?.login_hash(user, millis(now))
+        borrow(self.core)?.login_hash(user, millis(now))
     }
 
     /// Begins a session of a user whose password was right, or counts the failure.
@@ -334,8 +334,8 @@ impl Replica {
     /// `BAD_CREDENTIALS`, `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
     pub fn login(&self, user: &str, right: bool, init: JsValue, now: f64) -> Result<Session, SessionError> {
         let init = options::session_init(init)?;
-        let handle = borrow(&self.core)?.login(user, right, init, millis(now))?;
-        Ok(Session::new(self.core.clone(), handle))
+        let handle = borrow(self.core)?.login(user, right, init, millis(now))?;
+        Ok(Session::new(self.core, handle))
     }
 
     /// Whose roles the host is to say before the next input: `[user | null, space]`, for `sayRoles`. `token` is the one by
@@ -346,7 +346,7 @@ impl Replica {
     #[wasm_bindgen(js_name = wantedRoles)]
     pub fn wanted_roles(&self, token: Option<String>) -> Result<Array, SessionError> {
         let asking = Asking { token: token.as_deref(), ..Asking::default() };
-        Ok(pairs(&borrow(&self.core)?.wanted_roles(asking)))
+        Ok(pairs(&borrow(self.core)?.wanted_roles(asking)))
     }
 
     /// What the host has said of the roles that were asked for: `[user | null, space, role | null]`.
@@ -362,7 +362,7 @@ impl Replica {
             Ok(((one.get(0).as_string(), space), role))
         };
         let said: Result<Vec<_>, _> = said.iter().map(role).collect();
-        borrow(&self.core)?.say_roles(said?);
+        borrow(self.core)?.say_roles(said?);
         Ok(())
     }
 
@@ -372,7 +372,7 @@ impl Replica {
     /// As the core's `run`.
     pub fn run(&self, text: &str, hashes: Vec<String>, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
         let terms = Terms { timeout: duration(timeout), ..Terms::default() };
-        Ok(progress(&borrow(&self.core)?.run(None, text, &hashes, terms, millis(now))?))
+        Ok(progress(&borrow(self.core)?.run(None, text, &hashes, terms, millis(now))?))
     }
 
     /// Whether a text begins as one of the core's own statements.
@@ -388,7 +388,7 @@ impl Replica {
     /// `ARGUMENT_INVALID`.
     #[wasm_bindgen(js_name = killSession)]
     pub fn kill_session(&self, id: &str, reason: Option<String>, now: f64) -> Result<bool, SessionError> {
-        borrow(&self.core)?.kill_session(None, &id.parse()?, reason.as_deref(), millis(now))
+        borrow(self.core)?.kill_session(None, &id.parse()?, reason.as_deref(), millis(now))
     }
 
     /// What the statements of a text need done with passwords: `[password]` to hash it, `[password, hash | null]` to
@@ -397,7 +397,7 @@ impl Replica {
     /// # Errors
     /// `SYNTAX`.
     pub fn secrets(&self, text: &str) -> Result<Array, SessionError> {
-        Ok(needs(&borrow(&self.core)?.secrets(None, text)?))
+        Ok(needs(&borrow(self.core)?.secrets(None, text)?))
     }
 
     /// A query's work is done, with so many rows, or has failed.
@@ -407,7 +407,7 @@ impl Replica {
     #[wasm_bindgen(js_name = endQuery)]
     pub fn end_query(&self, plan: f64, rows: f64, failure: Option<String>, now: f64) -> Result<(), SessionError> {
         let result = failure.map_or(Ok(rows as u64), Err);
-        borrow(&self.core)?.end_query(plan as u64, result, millis(now))
+        borrow(self.core)?.end_query(plan as u64, result, millis(now))
     }
 
     /// What the host sees of the service: 0 sessions, 1 queries that run, 2 those that have ended, 3 operations, 4 the cache.
@@ -415,7 +415,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn service(&self, what: u32, now: f64) -> Result<JsValue, SessionError> {
-        let core = borrow(&self.core)?;
+        let core = borrow(self.core)?;
         inspect::service(&core, None, what, millis(now))
     }
 
@@ -424,7 +424,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn flush(&self, timeout: f64, now: f64) -> Result<u32, SessionError> {
-        Ok(match borrow(&self.core)?.flush(duration(timeout), millis(now))? {
+        Ok(match borrow(self.core)?.flush(duration(timeout), millis(now))? {
             Progress::Done(_) => 0,
             Progress::Waiting(wait) => wait.0,
         })
@@ -435,7 +435,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn synced(&self, timeout: f64, now: f64) -> Result<u32, SessionError> {
-        Ok(match borrow(&self.core)?.synced(duration(timeout), millis(now))? {
+        Ok(match borrow(self.core)?.synced(duration(timeout), millis(now))? {
             Progress::Done(_) => 0,
             Progress::Waiting(wait) => wait.0,
         })
@@ -447,7 +447,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn standing(&self, now: f64) -> Result<Vec<f64>, SessionError> {
-        let standing = borrow(&self.core)?.standing(millis(now));
+        let standing = borrow(self.core)?.standing(millis(now));
         Ok(alloc::vec![standing.unsynced as f64, standing.lag.map_or(-1.0, |lag| lag as f64)])
     }
 
@@ -456,7 +456,7 @@ impl Replica {
     /// # Errors
     /// The operation's.
     pub fn take(&self, wait: u32) -> Result<JsValue, SessionError> {
-        Ok(answer(&borrow(&self.core)?.take(WaitId(wait))?))
+        Ok(answer(&borrow(self.core)?.take(WaitId(wait))?))
     }
 
     /// Gives up an operation that waits.
@@ -464,7 +464,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn cancel(&self, wait: u32) -> Result<(), SessionError> {
-        borrow(&self.core)?.cancel(WaitId(wait));
+        borrow(self.core)?.cancel(WaitId(wait));
         Ok(())
     }
 
@@ -473,7 +473,7 @@ impl Replica {
     /// # Errors
     /// `STALE_REPLICA`, `SESSION_NOT_FOUND`; the subscription is over then.
     pub fn next(&self, watch: u32, now: f64) -> Result<Array, SessionError> {
-        Ok(borrow(&self.core)?.next(WatchId(watch), millis(now))?.iter().map(change).collect())
+        Ok(borrow(self.core)?.next(WatchId(watch), millis(now))?.iter().map(change).collect())
     }
 
     /// Ends a subscription.
@@ -481,7 +481,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn unwatch(&self, watch: u32) -> Result<(), SessionError> {
-        borrow(&self.core)?.unwatch(WatchId(watch));
+        borrow(self.core)?.unwatch(WatchId(watch));
         Ok(())
     }
 
@@ -492,7 +492,7 @@ impl Replica {
     #[wasm_bindgen(js_name = inspectToken)]
     pub fn inspect_token(&self, text: &str) -> Result<JsValue, SessionError> {
         let token = crate::session::token::SessionToken::open_unverified(text)?;
-        inspect::token(text, &token, &borrow(&self.core)?.space().to_string())
+        inspect::token(text, &token, &borrow(self.core)?.space().to_string())
     }
 
     /// A token as a listing: who it is, and apart from it what it depends on.
@@ -508,7 +508,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        inspect::replica(&*borrow(&self.core)?)
+        inspect::replica(&*borrow(self.core)?)
     }
 
     /// The whole state as bytes.
@@ -516,7 +516,7 @@ impl Replica {
     /// # Errors
     /// `STALE_REPLICA` while something is not durable.
     pub fn snapshot(&self) -> Result<Uint8Array, SessionError> {
-        Ok(joined(&borrow(&self.core)?.snapshot_in_parts()?))
+        Ok(joined(&borrow(self.core)?.snapshot_in_parts()?))
     }
 
     /// A snapshot for this replica's own storage: `{ n, bytes }`.
@@ -524,7 +524,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn compaction(&self) -> Result<JsValue, SessionError> {
-        let (n, bytes) = borrow(&self.core)?.compaction();
+        let (n, bytes) = borrow(self.core)?.compaction();
         Ok(object([("n", JsValue::from_f64(n as f64)), ("bytes", joined(&bytes).into())]))
     }
 
@@ -535,7 +535,7 @@ impl Replica {
     pub fn restore(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
         let bytes = Told::of(bytes);
         memory::expect(bytes.size());
-        borrow(&self.core)?.restore_from(&bytes, millis(now))
+        borrow(self.core)?.restore_from(&bytes, millis(now))
     }
 
     /// Joins what a replica of the same place has left behind, under the own id.
@@ -545,7 +545,7 @@ impl Replica {
     pub fn absorb(&self, bytes: &Uint8Array, now: f64) -> Result<(), SessionError> {
         let bytes = Told::of(bytes);
         memory::expect(bytes.size());
-        borrow(&self.core)?.absorb_from(&bytes, millis(now))
+        borrow(self.core)?.absorb_from(&bytes, millis(now))
     }
 
     /// Takes a new id and keeps everything else.
@@ -553,7 +553,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn renew(&self, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.renew(millis(now));
+        borrow(self.core)?.renew(millis(now));
         Ok(())
     }
 
@@ -562,7 +562,7 @@ impl Replica {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn suspect(&self, suspect: bool) -> Result<(), SessionError> {
-        borrow(&self.core)?.suspect(suspect);
+        borrow(self.core)?.suspect(suspect);
         Ok(())
     }
 }

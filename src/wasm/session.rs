@@ -34,7 +34,7 @@ impl Session {
     }
 
     fn begin(&self, operation: Operation, terms: Terms, now: f64) -> Result<JsValue, SessionError> {
-        let begun = borrow(&self.core)?.begin(self.handle, operation, terms, millis(now))?;
+        let begun = borrow(self.core)?.begin(self.handle, operation, terms, millis(now))?;
         Ok(progress(&begun))
     }
 }
@@ -58,12 +58,12 @@ impl Session {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn info(&self) -> Result<String, SessionError> {
-        Ok(borrow(&self.core)?.identity(self.handle).as_ref().map_or_else(String::new, brief))
+        Ok(borrow(self.core)?.identity(self.handle).as_ref().map_or_else(String::new, brief))
     }
 
     /// Whether a token that was accepted says who the session is: then nothing need cross to know it.
     pub fn claimed(&self) -> bool {
-        borrow(&self.core).is_ok_and(|core| core.identity(self.handle).is_some_and(|who| who.claimed))
+        borrow(self.core).is_ok_and(|core| core.identity(self.handle).is_some_and(|who| who.claimed))
     }
 
     /// The session with its vectors as a plain object.
@@ -71,7 +71,7 @@ impl Session {
     /// # Errors
     /// `REPLICA_CRASHED`.
     pub fn inspect(&self) -> Result<JsValue, SessionError> {
-        inspect::session(&*borrow(&self.core)?, self.handle)
+        inspect::session(&*borrow(self.core)?, self.handle)
     }
 
     /// What a key shows.
@@ -88,7 +88,7 @@ impl Session {
     /// # Errors
     /// As `get`.
     pub fn glance(&self, key: &str, bits: u32, ahead: u32, now: f64) -> Result<JsValue, SessionError> {
-        let mut core = borrow(&self.core)?;
+        let mut core = borrow(self.core)?;
         let seen = core.glance(self.handle, key, terms(bits, -1.0)?, millis(now))?;
         let (mut page, mut keep) = (Page::default(), None);
         if let Some(kept) = seen.keep {
@@ -126,7 +126,7 @@ impl Session {
             return Ok(Vec::new());
         }
         let batch = core::mem::take(&mut self.log);
-        let mut core = borrow(&self.core)?;
+        let mut core = borrow(self.core)?;
         let dot = core.hand_over(self.handle, batch.finish(), terms(bits, -1.0)?, millis(now))?;
         let origin = core.origin(dot.replica);
         Ok(alloc::vec![f64::from(origin), dot.sequence as f64])
@@ -138,7 +138,7 @@ impl Session {
     /// `ARGUMENT_INVALID`, `SESSION_NOT_FOUND`.
     #[wasm_bindgen(js_name = recordReads)]
     pub fn record_reads(&self, reads: &[f64]) -> Result<(), SessionError> {
-        let mut core = borrow(&self.core)?;
+        let mut core = borrow(self.core)?;
         let dot = |pair: &[f64]| {
             let [origin, sequence] = pair else { return None };
             Some(Dot::new(core.origin_at(*origin as u32)?, *sequence as u64))
@@ -151,7 +151,7 @@ impl Session {
     #[wasm_bindgen(js_name = noteUse)]
     pub fn note_use(&self, now: f64) {
         // A session that is over, or was let go of, is told so where it asks for something.
-        if let Ok(mut core) = borrow(&self.core) {
+        if let Ok(mut core) = borrow(self.core) {
             let _ = core.note_use(self.handle, millis(now));
         }
     }
@@ -185,7 +185,7 @@ impl Session {
     /// # Errors
     /// `STALE_REPLICA` while it is not durable, the reason of a refused session.
     pub fn peek(&self, key: &str, now: f64) -> Result<JsValue, SessionError> {
-        let shown = borrow(&self.core)?.peek(self.handle, key, millis(now))?;
+        let shown = borrow(self.core)?.peek(self.handle, key, millis(now))?;
         Ok(shown.as_ref().map_or(JsValue::UNDEFINED, item))
     }
 
@@ -235,7 +235,7 @@ impl Session {
     /// `KEY_INVALID`, the reason of a refused session.
     pub fn watch(&self, scope: JsValue, bits: u32, timeout: f64, now: f64) -> Result<u32, SessionError> {
         let (scope, terms) = (options::scope(scope)?, terms(bits, timeout)?);
-        Ok(borrow(&self.core)?.watch(self.handle, scope, terms, millis(now))?.0)
+        Ok(borrow(self.core)?.watch(self.handle, scope, terms, millis(now))?.0)
     }
 
     /// Joins what another token of the same user depends on.
@@ -243,7 +243,7 @@ impl Session {
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
     pub fn merge(&self, token: &str, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.merge(self.handle, token, millis(now))
+        borrow(self.core)?.merge(self.handle, token, millis(now))
     }
 
     /// What the replica lacks before it can serve the session, or the bearer of `token`.
@@ -251,7 +251,7 @@ impl Session {
     /// # Errors
     /// The token's, the reason of a refused session.
     pub fn missing(&self, token: Option<String>, now: f64) -> Result<JsValue, SessionError> {
-        Ok(missing(&borrow(&self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
+        Ok(missing(&borrow(self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
     }
 
     /// What the statements of a text need done with passwords, as far as the session may run them: as the replica's.
@@ -259,7 +259,7 @@ impl Session {
     /// # Errors
     /// `SYNTAX`, `QUOTA_EXCEEDED`, the reason of a refused session.
     pub fn secrets(&self, text: &str) -> Result<Array, SessionError> {
-        Ok(needs(&borrow(&self.core)?.secrets(Some(self.handle), text)?))
+        Ok(needs(&borrow(self.core)?.secrets(Some(self.handle), text)?))
     }
 
     /// Runs statements under the session's role: `[columns, rows, text]`. `hashes` answers what `secrets` asked for.
@@ -268,7 +268,7 @@ impl Session {
     /// As the core's `run`.
     pub fn run(&self, text: &str, hashes: Vec<String>, timeout: f64, now: f64) -> Result<JsValue, SessionError> {
         let terms = Terms { timeout: duration(timeout), ..Terms::default() };
-        let begun = borrow(&self.core)?.run(Some(self.handle), text, &hashes, terms, millis(now))?;
+        let begun = borrow(self.core)?.run(Some(self.handle), text, &hashes, terms, millis(now))?;
         Ok(progress(&begun))
     }
 
@@ -279,7 +279,7 @@ impl Session {
     #[wasm_bindgen(js_name = wantedRoles)]
     pub fn wanted_roles(&self, text: Option<String>) -> Result<Array, SessionError> {
         let asking = Asking { session: Some(self.handle), text: text.as_deref(), token: None };
-        Ok(pairs(&borrow(&self.core)?.wanted_roles(asking)))
+        Ok(pairs(&borrow(self.core)?.wanted_roles(asking)))
     }
 
     /// Begins a query of the host's: `[plan, deadline]`, the deadline negative where there is none.
@@ -289,7 +289,7 @@ impl Session {
     #[wasm_bindgen(js_name = beginQuery)]
     pub fn begin_query(&self, statement: &str, timeout: f64, now: f64) -> Result<Vec<f64>, SessionError> {
         let terms = Terms { timeout: duration(timeout), ..Terms::default() };
-        let (plan, deadline) = borrow(&self.core)?.begin_query(self.handle, statement, terms, millis(now))?;
+        let (plan, deadline) = borrow(self.core)?.begin_query(self.handle, statement, terms, millis(now))?;
         Ok(alloc::vec![plan as f64, deadline.map_or(-1.0, |at| at as f64)])
     }
 
@@ -299,7 +299,7 @@ impl Session {
     /// `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
     #[wasm_bindgen(js_name = killSession)]
     pub fn kill_session(&self, id: &str, reason: Option<String>, now: f64) -> Result<bool, SessionError> {
-        borrow(&self.core)?.kill_session(Some(self.handle), &id.parse()?, reason.as_deref(), millis(now))
+        borrow(self.core)?.kill_session(Some(self.handle), &id.parse()?, reason.as_deref(), millis(now))
     }
 
     /// What this session may see of the service, as the replica's `service`.
@@ -307,7 +307,7 @@ impl Session {
     /// # Errors
     /// The reason of a refused session.
     pub fn service(&self, what: u32, now: f64) -> Result<JsValue, SessionError> {
-        let core = borrow(&self.core)?;
+        let core = borrow(self.core)?;
         super::inspect::service(&core, Some(self.handle), what, millis(now))
     }
 
@@ -316,7 +316,7 @@ impl Session {
     /// # Errors
     /// The reason of a refused session.
     pub fn end(&self, now: f64) -> Result<(), SessionError> {
-        borrow(&self.core)?.end_session(self.handle, millis(now))
+        borrow(self.core)?.end_session(self.handle, millis(now))
     }
 
     /// The session's token, over what is durable now.
@@ -324,7 +324,7 @@ impl Session {
     /// # Errors
     /// `TOKEN_TOO_LARGE`, the reason of a refused session.
     pub fn token(&self, now: f64) -> Result<String, SessionError> {
-        borrow(&self.core)?.token(self.handle, millis(now))
+        borrow(self.core)?.token(self.handle, millis(now))
     }
 
     /// The session's token, once everything that it has written is durable.
