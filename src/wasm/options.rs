@@ -8,7 +8,6 @@ use super::error::argument;
 use super::shape::Given;
 use crate::error::SessionError;
 use crate::guarantee::Guarantees;
-use crate::id::Space;
 use crate::io::{Policy, Range, Scope};
 use crate::replica::{Config, SessionInit};
 use crate::sync::peer::Timing;
