@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import files from 'node:fs/promises';
-import { appendFile, link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -94,7 +94,7 @@ test('zeros behind the last record, as a power failure leaves them, are a torn t
   const { directory, id } = await written(3);
   await appendFile(join(directory, await journalOf(directory)), Buffer.alloc(5000));
   const replica = await open(t, { storage: fileStorage(directory) });
-  assert.equal(replica.id, id);
+  assert.notEqual(replica.id, id, 'whether that had been a record is not known');
   assert.deepEqual(keysOf(replica), ['key 0', 'key 1', 'key 2']);
 });
 
@@ -191,7 +191,7 @@ test('a compaction that was killed at any step leaves files that open', async (t
   const steps = [
     // Each leaves what a crash after that step leaves.
     async (dir) => writeFile(join(dir, 'journal.1.new'), 'half a head'),
-    async (dir) => link(join(dir, 'journal.0'), join(dir, 'journal.1')),
+    async (dir) => writeFile(join(dir, 'journal.1'), (await readFile(join(dir, 'journal.0'))).subarray(0, 48)),
     async (dir) => writeFile(join(dir, 'snapshot.new'), 'half a snapshot'),
   ];
   for (const step of steps) {

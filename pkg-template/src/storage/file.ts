@@ -3,15 +3,16 @@
  *
  * `snapshot` names the generation whose journal goes on from it; without one the generation is 0. So one rename moves from one
  * state to the next, and every crash leaves the old one or the new one. Invariants: an append resolves when `fdatasync` has;
- * what failed is cut off before anything else is written; what is damaged and not the tail is told, with its place. The journal
- * names its own file, by inode and birth: a journal that finds itself in another file was copied or put back, and says so.
+ * what failed is cut off before anything else is written; what is damaged and not the tail is told, with its place, and no file is
+ * removed that holds what another one lacks. The journal names its own file, by inode and birth: one that finds itself in another file was
+ * copied or put back, and says so; so does one that has a torn tail, for nobody knows whether that had been durable.
  */
-import { type FileHandle, mkdir, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EdgeSessionError, invalid } from '../errors.js';
 import type { StorageAdapter, Stored } from '../types/plug.js';
-import { Damage, type JournalContents, group, journalHeader, newMark, readJournal, readSnapshot, snapshotFile } from './file/format.js';
+import { Damage, JOURNAL_HEADER, type JournalContents, group, journalHeader, newMark, readJournal, readSnapshot, snapshotFile } from './file/format.js';
 import { lockDirectory } from './file/lock.js';
 
 /**
@@ -48,10 +49,10 @@ class FileStorage implements StorageAdapter {
   readonly kind = 'file';
   readonly #directory: string;
   #log: Log | undefined;
-  /** The journal was written to another file than it is in: it is written anew before it goes on. */
+  /** The journal was written to another file than it is in, or has a torn tail: it goes on in a file that is written anew. */
   #foreign = false;
-  /** A file was moved to its place, and the directory has not yet confirmed that it keeps the name. */
-  #unconfirmed = false;
+  /** The directory has not yet confirmed that each file keeps its name: not since one was moved, by this process or by one before. */
+  #unconfirmed = true;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -74,11 +75,14 @@ class FileStorage implements StorageAdapter {
     try {
       if (journal.generation !== generation) throw new Damage(`it says that it is the journal of generation ${journal.generation}`, 16);
       const file = await open(this.#path(name), 'r+');
-      this.#log = { file, mark: journal.mark, generation, length: journal.length, torn: true };
+      this.#log = { file, mark: journal.mark, generation, length: journal.length, torn: false };
       const own = await bornAt(file);
-      this.#foreign = own.inode !== journal.inode || (own.birth !== 0n && journal.birth !== 0n && own.birth !== journal.birth);
-      await this.#mend(this.#log);
-      await this.#sweep(name);
+      const copied = own.inode !== journal.inode || (own.birth !== 0n && journal.birth !== 0n && own.birth !== journal.birth);
+      this.#foreign = copied || journal.torn;
+      // What was read may be in the system's memory alone: who wrote it may have died before it was durable.
+      await file.datasync();
+      if (this.#unconfirmed) await this.#confirm();
+      await this.#sweep(generation);
     } catch (cause) {
       throw this.#failure(name, cause);
     }
@@ -86,11 +90,10 @@ class FileStorage implements StorageAdapter {
   }
 
   async append(records: readonly Uint8Array[]): Promise<void> {
-    const before = this.#opened();
-    const bytes = group(before.mark, records);
-    if (this.#foreign) await this.#settleIn(before);
-    if (this.#unconfirmed) await this.#confirm();
     const log = this.#opened();
+    const bytes = group(log.mark, records);
+    if (this.#foreign) return this.#settleIn(log, bytes);
+    if (this.#unconfirmed) await this.#confirm();
     await this.#mend(log);
     log.torn = true;
     try {
@@ -144,11 +147,13 @@ class FileStorage implements StorageAdapter {
     return this.#log;
   }
 
-  /** The first journal of a new place. A snapshot without its journal is not new: somebody removed it. */
+  /** The first journal of a new place. A snapshot without its journal is not new, nor is a journal without its snapshot: somebody removed it. */
   async #begin(generation: bigint, follows: boolean): Promise<JournalContents> {
     const name = nameOf(generation);
     if (follows) throw this.#failure(name, new Damage('it is missing, and the snapshot names it', 0));
     try {
+      const [left] = await this.#journals();
+      if (left !== undefined) throw this.#failure('snapshot', new Damage(`it is missing, and ${nameOf(left)} goes on from it`, 0));
       const { file } = await this.#journal(generation, newMark());
       await file.close();
       await this.#confirm();
@@ -158,12 +163,11 @@ class FileStorage implements StorageAdapter {
     return (await this.#read(name, readJournal)) as JournalContents;
   }
 
-  /** A journal in a file of its own, which has `before` as its first group. */
-  async #journal(generation: bigint, mark: Uint8Array, before: readonly Uint8Array[] = []): Promise<Log> {
+  /** A journal in a file of its own, which begins with these groups. */
+  async #journal(generation: bigint, mark: Uint8Array, groups: readonly Uint8Array[] = []): Promise<Log> {
     let length = 0;
     const file = await this.#replace(nameOf(generation), async (made) => {
-      const header = journalHeader({ generation, mark, ...(await bornAt(made)) });
-      for (const part of before.length === 0 ? [header] : [header, group(mark, before)]) {
+      for (const part of [journalHeader({ generation, mark, ...(await bornAt(made)) }), ...groups]) {
         await writeAll(made, part, length);
         length += part.length;
       }
@@ -171,13 +175,22 @@ class FileStorage implements StorageAdapter {
     return { file, mark, generation, length, torn: false };
   }
 
-  /** Moves a journal that was copied or put back into a file that it names. */
-  async #settleIn(log: Log): Promise<void> {
-    await this.#mend(log);
-    const { records } = readJournal(await readFile(this.#path(nameOf(log.generation))));
-    this.#log = await this.#journal(log.generation, log.mark, records);
-    this.#foreign = false;
+  /**
+   * Moves a journal that was copied, put back or torn into a file that it names, with the group that is added. In one step: without
+   * that group, which says who writes from now on, it would pass for its own.
+   */
+  async #settleIn(log: Log, added: Uint8Array): Promise<void> {
+    const bytes = await readFile(this.#path(nameOf(log.generation)));
+    const { records } = readJournal(bytes.subarray(0, log.length));
+    const next = await this.#journal(log.generation, log.mark, records.length === 0 ? [added] : [group(log.mark, records), added]);
+    const { length } = next;
+    // Refused is not stored: should the directory not confirm the file, the next append writes it without this group.
+    next.length -= added.length;
+    this.#log = next;
     await log.file.close().catch(() => {});
+    await this.#confirm();
+    next.length = length;
+    this.#foreign = false;
   }
 
   /** Cuts off what a crash or a failure has left behind what is durable. */
@@ -221,11 +234,22 @@ class FileStorage implements StorageAdapter {
   }
 
   /** Removes what crashes have left: files half written, journals of other generations. */
-  async #sweep(current: string): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
-      const over = /^(journal\.\d+|snapshot)\.new$/.test(name) || (/^journal\.\d+$/.test(name) && name !== current);
-      if (over) await unlink(this.#path(name));
+  async #sweep(current: bigint): Promise<void> {
+    for (const generation of await this.#journals()) {
+      if (generation === current) continue;
+      const name = nameOf(generation);
+      // One that was made for a snapshot that did not come has nothing in it yet.
+      const { size } = await stat(this.#path(name));
+      if (generation > current && size > JOURNAL_HEADER) throw this.#failure(name, new Damage('it goes on from a snapshot that is not there', 0));
+      await unlink(this.#path(name));
     }
+    for (const name of await readdir(this.#directory)) if (/^(journal\.\d+|snapshot)\.new$/.test(name)) await unlink(this.#path(name));
+  }
+
+  /** The generations of which there is a journal. */
+  async #journals(): Promise<bigint[]> {
+    const found = (await readdir(this.#directory)).map((name) => /^journal\.(\d+)$/.exec(name)?.[1]);
+    return found.filter((number) => number !== undefined).map(BigInt);
   }
 
   /** A file's contents; undefined where there is no such file. */
@@ -265,6 +289,7 @@ async function bornAt(file: FileHandle): Promise<{ inode: bigint; birth: bigint 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done);
+    if (bytesWritten === 0) throw new Error('nothing was written');
     done += bytesWritten;
   }
 }

@@ -103,8 +103,9 @@ export interface Stored {
   readonly records: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   /**
    * This state may be a copy of another one that lives on, or have been set back to an earlier time (a copied directory, a tab's
-   * slot that was lost and found): the data is good, but whoever went on under its id could name two writes alike. The replica
-   * keeps the data and takes a new id. Say so at every load until an `append` or `compact` has succeeded.
+   * slot that was lost and found), or lack what had been durable (a torn tail that may have been whole once): the data is good, but
+   * whoever went on under its id could name two writes alike. The replica keeps the data and takes a new id. Say so at every
+   * load until an `append` or `compact` has succeeded.
    */
   readonly doubtful?: boolean;
 }

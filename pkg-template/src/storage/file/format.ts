@@ -17,7 +17,8 @@ import { crc32 } from 'node:zlib';
 const JOURNAL = Buffer.from('esjournl');
 const SNAPSHOT = Buffer.from('essnapsh');
 const VERSION = 1;
-const JOURNAL_HEADER = 48;
+/** How long the header of a journal is: one of this length has nothing in it. */
+export const JOURNAL_HEADER = 48;
 const SNAPSHOT_HEADER = 24;
 const GROUP_HEADER = 16;
 
@@ -29,10 +30,11 @@ export interface JournalHeader {
   readonly birth: bigint;
 }
 
-/** A journal that was read: its records, and how many of its bytes are good. */
+/** A journal that was read: its records, how many of its bytes are good, and whether there are more. */
 export interface JournalContents extends JournalHeader {
   readonly records: readonly Uint8Array[];
   readonly length: number;
+  readonly torn: boolean;
 }
 
 /** What is wrong with a file, and where. */
@@ -104,7 +106,7 @@ export function readJournal(bytes: Buffer): JournalContents {
     }
     at = end;
   }
-  return { ...header, records, length: at };
+  return { ...header, records, length: at, torn: at < bytes.length };
 }
 
 export function readSnapshot(bytes: Buffer): { generation: bigint; snapshot: Uint8Array } {
