@@ -73,6 +73,41 @@ for (const late of [false, true]) {
   });
 }
 
+test('an object whose storage the application has deleted stores everything anew with the next write, under another id', async (t) => {
+  const edge = await start(t);
+  const client = await join(t, edge, { token: await ticket(edge) });
+  await act(edge, ['set', 'before', 1]);
+  await until('the client hears of it', () => seen(client, 'before') === 1);
+  const { id } = await edge.json('/inspect');
+  await edge.json('/delete', {});
+  assert.equal((await act(edge, ['set', 'after', 1])).code, undefined);
+  const { id: renewed, persisted } = await edge.json('/inspect');
+  assert.notEqual(renewed, id);
+  assert.equal(persisted, true);
+  assert.ok((await edge.json('/alarm')) > Date.now() - 1_000, 'what is due has its alarm again');
+  await edge.restart();
+  assert.equal((await edge.json('/inspect')).id, renewed);
+  assert.deepEqual(await keys(edge), ['after', 'before']);
+  await until('the client holds the same', () => ['after', 'before'].every((key) => seen(client, key)));
+});
+
+for (const how of ['rejected', 'thrown']) {
+  test(`an alarm that is refused (${how}) is not believed to be set`, async (t) => {
+    const edge = await start(t);
+    const client = await join(t, edge, { token: await ticket(edge) });
+    await act(edge, ['set', 'before', 1]);
+    await until('the client hears of it', () => seen(client, 'before') === 1);
+    await until('no alarm is about to ring', async () => ((await edge.json('/alarm')) ?? Infinity) > Date.now() + 30_000);
+    await refuse(edge, 'edge_session_log');
+    await edge.json('/refuse-alarms', how);
+    assert.equal((await act(edge, ['set', 'refused', 1])).code, 'TIMEOUT');
+    await until('what was to be tried again has no alarm', () => edge.json('/refused'));
+    await accept(edge);
+    await edge.json('/refuse-alarms', null);
+    await until('the client hears of it, without anybody asking the object', () => seen(client, 'refused') === 1, 10_000);
+  });
+}
+
 test('an object whose log cannot be read does not begin anew in its place', async (t) => {
   const edge = await start(t);
   await act(edge, ['set', 'before', 1]);

@@ -5,6 +5,7 @@ import { ReplicaObject } from 'edge-session/cloudflare';
 
 export class Faulty extends ReplicaObject {
   #told = [];
+  #refused = 0;
 
   options() {
     return { id: 'faulty', secret: { kid: '1', key: this.env.TOKEN_SECRET }, session: { timeout: '300ms' } };
@@ -27,6 +28,14 @@ export class Faulty extends ReplicaObject {
           const replica = await this.replica;
           return Response.json({ id: replica.id, vector: replica.inspect().vectors.default ?? {}, persisted: replica.status.persisted, told: this.#told });
         }
+        case '/delete':
+          return Response.json((await this.ctx.storage.deleteAll()) ?? null);
+        case '/alarm':
+          return Response.json(await this.ctx.storage.getAlarm());
+        case '/refuse-alarms':
+          return Response.json(this.#refuseAlarms(await request.json()));
+        case '/refused':
+          return Response.json(this.#refused);
         case '/undone':
           return Response.json(await this.#undone(await this.replica, await request.json()));
       }
@@ -51,6 +60,22 @@ export class Faulty extends ReplicaObject {
     };
     const error = await (async () => (late ? storage.transaction(wait) : storage.transactionSync(write)))().catch((thrown) => thrown);
     return { message: error.message, there: session.sync.get(key) ?? null };
+  }
+
+  /** The platform refuses alarms: by a promise, or at once; until it is told to take them. */
+  #refuseAlarms(how) {
+    const { storage } = this.ctx;
+    this.#refused = 0;
+    if (how === null) delete storage.setAlarm;
+    else {
+      storage.setAlarm = () => {
+        this.#refused += 1;
+        const error = new Error('the alarm is refused');
+        if (how === 'thrown') throw error;
+        return Promise.reject(error);
+      };
+    }
+    return null;
   }
 
   async #do({ token = null, user = 'ann', steps = [], ...terms }) {

@@ -4,7 +4,8 @@
  * Invariant: every call is through when it returns, within the object's turn; the platform lets nothing leave the object
  * before the disk has what was written before it (the output gate), and whatever could not be written ends the object.
  * Records and snapshots are cut into rows that SQLite takes there, each with its checksum; a row that is damaged or missing
- * is named. What a transaction of the application has undone is noticed, and stored anew under another id. It knows bytes alone.
+ * is named. What a transaction of the application has undone, or the application deleted, is noticed, and stored anew under another id. It
+ * knows bytes alone.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import type { StorageAdapter, StorageHolder } from '../types/plug.js';
@@ -109,7 +110,7 @@ class Tables {
 
   append(records: readonly Uint8Array[]): void {
     // Where a transaction went on beyond the turn it was too early to look then.
-    if (!this.#look()) throw new Error('a transaction of the application has undone what was stored, and storage begins anew');
+    if (!this.#look()) throw new Error('the application has undone or deleted what was stored, and storage begins anew');
     let last = this.#last;
     this.#storage.transactionSync(() => {
       for (const record of records) {
@@ -145,10 +146,20 @@ class Tables {
    * everything is stored anew, under another id.
    */
   #look(): boolean {
-    const [[end] = []] = this.#storage.sql.exec(END).raw();
-    if (end === this.#last) return true;
+    if (this.#end() === this.#last) return true;
     this.#holder?.moved();
     return false;
+  }
+
+  #end(): Cell | undefined {
+    const read = () => [...this.#storage.sql.exec(END).raw()][0]?.[0];
+    try {
+      return read();
+    } catch {
+      // The application has deleted the tables, and all that was in them.
+      this.#storage.sql.exec(TABLES);
+      return read();
+    }
   }
 
   *#records(): Generator<Uint8Array> {

@@ -2,7 +2,7 @@
  * The alarm clocks of a Durable Object: all of them on its one alarm, which outlives the object's stay in memory.
  *
  * Invariant: while something is due that nobody waits for, the platform's alarm stands at that time or earlier; it is set
- * only where it stands later or not at all, because each setting is a write. What a request waits for has a deadline that
+ * only where it stands later or not at all, because each setting is a write, or where that is in doubt. What a request waits for has a deadline that
  * dies with the request, and that must be kept to the millisecond even when the platform's alarms are late: it is kept in
  * memory, which the request holds anyway, and costs no write. There is no `setTimeout`, which would keep an idle object
  * from hibernating.
@@ -15,6 +15,9 @@ interface AlarmStorage {
   getAlarm(): Promise<number | null>;
   setAlarm(at: number): Promise<void>;
 }
+
+// When an alarm is asked for again that was refused.
+const REFUSED = 1_000;
 
 interface Appointment {
   readonly at: number;
@@ -57,6 +60,12 @@ export class AlarmClock {
     } satisfies Timer;
   };
 
+  /** The platform's alarm may not stand where it was set: it is set anew. */
+  doubt(): void {
+    this.#alarm = null;
+    this.#change();
+  }
+
   /** The platform's alarm rings: does what is due. */
   ring(): void {
     this.#alarm = null;
@@ -88,14 +97,24 @@ export class AlarmClock {
     const next = Math.min(...times(false));
     if (next < (this.#alarm ?? Number.POSITIVE_INFINITY)) {
       this.#alarm = next;
-      // Where it cannot be written, the platform ends the object, and with it everything that was due.
-      this.#storage.setAlarm(next).catch((cause: unknown) => report('edge-session: the alarm could not be set', cause));
+      void this.#set(next);
     }
     const soonest = Math.min(...times(true));
     if (this.#wait?.at === soonest) return;
     this.#wait?.control.abort();
     this.#wait = Number.isFinite(soonest) ? { at: soonest, control: new AbortController() } : undefined;
     if (this.#wait !== undefined) void this.#until(this.#wait);
+  }
+
+  /** Where the platform refuses it, it is tried again: the next event may be the one that it was to bring. */
+  async #set(at: number): Promise<void> {
+    try {
+      await this.#storage.setAlarm(at);
+    } catch (cause) {
+      report('edge-session: the alarm could not be set', cause);
+      await scheduler.wait(REFUSED);
+      this.doubt();
+    }
   }
 
   async #until(wait: { readonly at: number; readonly control: AbortController }): Promise<void> {

@@ -161,6 +161,8 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     const { replica, driver } = await open<M>(given, this.#clock.timers);
     // An instance that trapped is over: the platform makes a new object of what is stored.
     replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));
+    // With what was undone or deleted its alarm may have gone.
+    replica.on('renamed', () => this.#clock.doubt());
     const sockets = new Sockets(driver, this.ctx.getWebSockets(TAG));
     const guarded = options.secret !== undefined;
     const upstreams = this.upstreams().map((upstream) => new UpstreamLink(driver, upstream));
