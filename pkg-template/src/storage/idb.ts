@@ -60,7 +60,7 @@ interface Claim {
 }
 
 type Settings = { readonly durability: Durability; readonly requestPersist: boolean; readonly exclusive: boolean };
-type Aside = { readonly over: Promise<void>; readonly end: () => void };
+type Aside = { readonly over: Promise<void>; readonly end: (failed?: Promise<never>) => void };
 
 class Pool implements StorageAdapter {
   readonly kind = 'idb';
@@ -212,8 +212,9 @@ class Pool implements StorageAdapter {
    */
   readonly #leave = (): void => {
     if (this.#claim === undefined || this.#aside !== undefined || !this.#claim.slot.idle) return;
-    let end = () => {};
+    let end = (_?: Promise<never>) => {};
     this.#aside = { over: new Promise((resolve) => (end = resolve)), end };
+    this.#aside.over.catch(() => {});
     this.#holder?.doubtful();
     this.#claim.unlock();
   };
@@ -243,7 +244,10 @@ class Pool implements StorageAdapter {
       this.#aside = undefined;
       aside.end();
     } catch (error) {
+      unlock?.();
       this.#holder?.lost(error);
+      // Who waits for the return must not wait for ever, nor write.
+      aside.end(Promise.reject(error));
     }
   }
 

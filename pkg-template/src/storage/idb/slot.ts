@@ -2,11 +2,12 @@
  * One slot: an IndexedDB database in which one replica's state lives.
  *
  * Invariant: no two pages write one history, not even when a lock was lost. Groups of records are added under consecutive
- * numbers, which fails where the number is taken; each load takes a number of its own, which stays taken, so whoever was there
+ * numbers, which fails where the number is taken; so is a snapshot; each load takes a number of its own, which stays taken, so whoever was there
  * before fails with the next write (`Dispossessed`). What is written is sent in the turn of the call and commits without
  * another: a page that is about to go has no other. Locks are its caller's.
  */
 import { type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from 'idb';
+import { EdgeSessionError } from '../../errors.js';
 import { type Rows, type SlotRow, type SlotState, checksum, damage, hasNews, newRow, toGroup, toState } from './rows.js';
 
 const VERSION = 1;
@@ -66,9 +67,9 @@ export class Slot {
 
   /** Takes possession and answers what is there. Damage is noted in the slot, and thrown. */
   async load(): Promise<SlotState & { readonly doubtful: boolean }> {
-    const tx = begin(await this.#connected(), this.#durability);
-    const rows = await read(tx);
-    const state = await judge(this.name, tx, rows);
+    // Until it has succeeded nothing is this page's.
+    this.#row = undefined;
+    const { tx, rows, state } = await this.#read();
     const before = rows.row ?? newRow(this.name);
     const row: SlotRow = { ...before, owner: crypto.randomUUID(), used: Date.now() };
     quietly(tx.objectStore(STATE).put(row, SLOT));
@@ -97,9 +98,11 @@ export class Slot {
     return this.#write((tx, before) => {
       const row: SlotRow = { ...before, home: this.name, base: this.#next, snapshot: checksum(bytes) };
       const [state, log] = [tx.objectStore(STATE), tx.objectStore(LOG)];
-      const requests: Promise<unknown>[] = [state.put(bytes, SNAPSHOT), state.put(row, SLOT), log.delete(IDBKeyRange.upperBound(this.#mark, true))];
+      // It takes a number too, or who was overtaken would undo what came after.
+      const number = log.add(toGroup([]), this.#next);
+      const requests: Promise<unknown>[] = [number, state.put(bytes, SNAPSHOT), state.put(row, SLOT), log.delete(IDBKeyRange.upperBound(this.#mark, true))];
       if (this.#next > this.#mark + 1) requests.push(log.delete(IDBKeyRange.bound(this.#mark, this.#next, true, true)));
-      return { requests, row, next: this.#next };
+      return { requests, row, next: this.#next + 1 };
     });
   }
 
@@ -112,9 +115,7 @@ export class Slot {
 
   /** What is there for somebody else to take over; undefined where they have it already. Damage is noted, and thrown. */
   async remains(): Promise<SlotState | undefined> {
-    const tx = begin(await this.#connected(), this.#durability);
-    const rows = await read(tx);
-    const state = await judge(this.name, tx, rows);
+    const { tx, rows, state } = await this.#read();
     await tx.done;
     return hasNews(rows) ? state : undefined;
   }
@@ -183,11 +184,45 @@ export class Slot {
     }
   }
 
-  /** The same over a new connection. The database may be another one by now: an empty one. */
+  /**
+   * The same over a new connection. The database may be another one by now: an empty one. Where it is the same, what was being written
+   * when the connection was lost may be stored after all.
+   */
   async #later(): Promise<Transaction> {
-    const possession = await this.possession();
-    if (possession !== 'own') throw new Dispossessed(this.name, possession === 'taken');
-    return begin(await this.#connected(), this.#durability);
+    const db = await this.#connected();
+    const tx = db.transaction([STATE, LOG]);
+    const [row, last] = await Promise.all([tx.objectStore(STATE).get(SLOT) as Promise<SlotRow | undefined>, tx.objectStore(LOG).openKeyCursor(null, 'prev')]);
+    if (row === undefined || row.owner !== this.#row?.owner) throw new Dispossessed(this.name, row !== undefined);
+    this.#row = row;
+    if (last !== null) this.#next = Number(last.key) + 1;
+    return begin(db, this.#durability);
+  }
+
+  /** What is there. Where it is damaged, or the browser cannot read it any more, that is noted, and thrown. */
+  async #read(again = true): Promise<{ tx: Transaction; rows: Rows; state: SlotState }> {
+    const tx = begin(await this.#connected(), this.#durability);
+    try {
+      const rows = await read(tx);
+      return { tx, rows, state: toState(this.name, rows) };
+    } catch (error) {
+      const { name, message } = error as Error;
+      // Large values lie in files beside the database, which are lost by themselves.
+      const unreadable = /^(Data|NotReadable|Unknown)Error$/.test(name);
+      // A connection that was lost is told in the same words.
+      if (unreadable && again) return this.#read(false);
+      const lost = unreadable ? damage(this.name, `the browser cannot read what is in it: ${message}`) : error;
+      // Where that cannot be noted it is told once more.
+      if (EdgeSessionError.is(lost)) await this.#note(lost.message).catch(() => {});
+      throw lost;
+    }
+  }
+
+  /** Why the slot is not to be used any more. */
+  async #note(damaged: string): Promise<void> {
+    const row = (await this.row()) ?? newRow(this.name);
+    const tx = begin(await this.#connected(), this.#durability);
+    quietly(tx.objectStore(STATE).put({ ...row, damaged } satisfies SlotRow, SLOT));
+    await tx.done;
   }
 
   async #connected(): Promise<IDBPDatabase> {
@@ -231,15 +266,4 @@ async function read(tx: Transaction): Promise<Rows> {
   const log = tx.objectStore(LOG);
   const [snapshot, numbers, groups] = await Promise.all([state.get(SNAPSHOT), log.getAllKeys(since), log.getAll(since)]);
   return { row, snapshot, numbers, groups };
-}
-
-async function judge(name: string, tx: Transaction, rows: Rows): Promise<SlotState> {
-  try {
-    return toState(name, rows);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    quietly(tx.objectStore(STATE).put({ ...(rows.row ?? newRow(name)), damaged: message } satisfies SlotRow, SLOT));
-    await tx.done;
-    throw error;
-  }
 }
