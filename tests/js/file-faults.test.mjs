@@ -1,7 +1,8 @@
 // Disks that fail at a chosen moment, files that are missing or of another time: nothing that was durable vanishes without a word, and
 // no dot is given twice.
 import assert from 'node:assert/strict';
-import { cp, open as openFile, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import files, { appendFile, cp, open as openFile, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openReplica } from 'edge-session';
@@ -198,4 +199,109 @@ test('a disk that takes nothing and says nothing ends the attempt', { skip: else
   restore();
   assert.equal(calls, 1);
   await storage.append([Uint8Array.of(1)]);
+});
+
+/** From the call with this number on no call to the system is carried out, as for a process that is no more; answers how many there were. */
+async function dying(t, last, run) {
+  let calls = 0;
+  const die = (whole) => function (...args) {
+    calls += 1;
+    return calls > last ? broken() : whole.apply(this, args);
+  };
+  const restores = [];
+  for (const method of ['write', 'sync', 'datasync', 'truncate', 'stat']) restores.push(await replace(t, method, die));
+  for (const name of ['open', 'rename', 'unlink', 'readdir', 'readFile', 'stat']) {
+    const whole = files[name];
+    files[name] = die(whole);
+    restores.push(() => void (files[name] = whole));
+  }
+  syncBuiltinESMExports();
+  try {
+    await run();
+  } finally {
+    for (const restore of restores) restore();
+    syncBuiltinESMExports();
+  }
+  return calls;
+}
+
+test('a process that ends at any call to the system, in an append or a compaction, leaves the state before or after it', { skip: elsewhere }, async (t) => {
+  const steps = [
+    ['append', (storage) => storage.append([Uint8Array.of(3)]), [[1], [2, 3]]],
+    ['compact', (storage) => storage.compact(Uint8Array.of(9)), [[9], []]],
+  ];
+  let [ends, least] = [0, []];
+  for (const [what, step, after] of steps) {
+    for (let last = 0, through = false; !through; last += 1) {
+      const directory = await place();
+      const storage = fileStorage(directory);
+      const unlock = await storage.lock();
+      await storage.load();
+      await storage.append([Uint8Array.of(0)]);
+      await storage.compact(Uint8Array.of(1));
+      await storage.append([Uint8Array.of(2)]);
+      let done = false;
+      const calls = await dying(t, last, () => step(storage).then(() => (done = true), () => {}));
+      through = calls <= last;
+      await storage.close();
+      unlock();
+      const again = fileStorage(directory);
+      const letGo = await again.lock();
+      const { snapshot, records, doubtful } = await again.load();
+      assert.equal(doubtful, false, `${what} after ${last} calls`);
+      const found = JSON.stringify([[...snapshot], Array.from(records, ([byte]) => byte)]);
+      assert.ok(found === JSON.stringify(after) || (!done && found === '[[1],[2]]'), `${what} after ${last} calls: ${found}`);
+      await again.append([Uint8Array.of(8)]);
+      await again.close();
+      letGo();
+      ends += 1;
+    }
+    least.push(ends);
+  }
+  assert.ok(least[0] > 2 && least[1] > least[0] + 8, `${least} ends are too few to say anything`);
+});
+
+test('a directory that is removed, or a journal that somebody else writes, is not taken for durable', async (t) => {
+  for (const [spoil, words] of [
+    [(directory) => rm(directory, { recursive: true }), /was removed/],
+    [(directory) => rm(join(directory, 'journal.0')), /was removed/],
+    [(directory) => appendFile(join(directory, 'journal.0'), 'something'), /somebody else has written/],
+    [(directory) => truncate(join(directory, 'journal.0'), 60), /somebody else has written/],
+  ]) {
+    const directory = await place();
+    const replica = await open(t, { storage: fileStorage(directory) });
+    const session = replica.session();
+    await session.set('before', 1);
+    const errors = [];
+    replica.on('error', (error) => errors.push(error));
+    await spoil(directory);
+    assert.equal((await rejection(session.set('after', 2, { timeout: '100ms' }))).code, 'TIMEOUT');
+    assert.equal(errors[0].code, 'STORAGE_FAILED');
+    assert.match(errors[0].cause.message, words);
+    assert.equal(replica.status.persisted, false);
+  }
+});
+
+test('of two that write one directory, because its lock was removed, one stores nothing, and no record is written over', async (t) => {
+  const directory = await place();
+  const [first, second] = [fileStorage(directory), fileStorage(directory)];
+  t.after(await first.lock());
+  await first.load();
+  await first.append([Uint8Array.of(1)]);
+  for (const name of await readdir(directory)) if (name.startsWith('lock.')) await rm(join(directory, name));
+  t.after(await second.lock());
+  await second.load();
+  await second.append([Uint8Array.of(2)]);
+  await rejection(first.append([Uint8Array.of(3)]));
+  await rejection(first.compact(Uint8Array.of(9)));
+  await second.compact(Uint8Array.of(4));
+  await second.append([Uint8Array.of(5)]);
+  await rejection(first.append([Uint8Array.of(3)]));
+  for (const storage of [first, second]) await storage.close();
+  const third = fileStorage(directory);
+  for (const name of await readdir(directory)) if (name.startsWith('lock.')) await rm(join(directory, name));
+  t.after(await third.lock());
+  t.after(() => third.close());
+  const { snapshot, records } = await third.load();
+  assert.deepEqual([[...snapshot], records.map((record) => [...record])], [[4], [[5]]]);
 });
