@@ -55,6 +55,8 @@ export class Client {
   wrote = 0;
   /** Requests that came to nothing: the place was away, or behind. */
   failed = new Map();
+  /** What it waits for since its last answer, as the place said that could not answer it. */
+  missing = [];
   token;
   #roll;
 
@@ -77,6 +79,7 @@ export class Client {
     } catch {
       answer = { code: 'NO ANSWER' };
     }
+    this.missing = answer.missing ?? [];
     if (answer.code !== undefined) {
       this.failed.set(answer.code, (this.failed.get(answer.code) ?? 0) + 1);
       return null;

@@ -15,7 +15,7 @@ export async function perform(replica, { token = null, user, client, steps, time
     return { answers, token: await session.sealed({ timeout }) };
   } catch (error) {
     if (typeof error?.code !== 'string') throw error;
-    return { code: error.code, message: error.message };
+    return { code: error.code, message: error.message, missing: error.details?.missing ?? [] };
   } finally {
     if (held === undefined) session[Symbol.dispose ?? Symbol.for('Symbol.dispose')]();
   }

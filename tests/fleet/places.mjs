@@ -76,7 +76,11 @@ export class NodeEdge extends Edge {
     this.child = fork(program, [this.port, join(this.directory, 'data'), SECRET, ...this.upstreams], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
     let said = '';
     this.child.stderr.on('data', (data) => (said = (said + data).slice(-5_000)));
-    const over = once(this.child, 'exit').then(([code]) => Promise.reject(new Error(`the Node edge ended with ${code}: ${said}`)));
+    const over = once(this.child, 'exit').then(([code]) => {
+      // Who is killed has no code; who ends by itself says why, whoever waits for what then.
+      if (code !== null) console.error(`the Node edge ended with ${code}: ${said}`);
+      throw new Error(`the Node edge ended with ${code}: ${said}`);
+    });
     over.catch(() => {});
     await within(Promise.race([once(this.child, 'message'), over]), 'the Node edge listens');
   }
