@@ -73,6 +73,20 @@ for (const late of [false, true]) {
   });
 }
 
+test('what a transaction of the application undoes turns later is noticed at its end: its dot has left, and names no other write', async (t) => {
+  const edge = await start(t);
+  const client = await join(t, edge, { token: await ticket(edge) });
+  await act(edge, ['set', 'before', 1]);
+  const { id } = await edge.json('/inspect');
+  assert.deepEqual(await edge.json('/undone', { key: 'undone', late: true }), { message: 'undone', there: true });
+  await until('the client hears of it', () => seen(client, 'undone'));
+  await edge.restart();
+  await act(edge, ['set', 'after', 1]);
+  assert.deepEqual((await edge.json('/inspect')).vector, { [id]: 2, [(await edge.json('/inspect')).id]: 1 });
+  assert.deepEqual(await keys(edge), ['after', 'before', 'undone']);
+  await until('the client hears of what came after', () => seen(client, 'after') === 1);
+});
+
 test('an object whose storage the application has deleted stores everything anew with the next write, under another id', async (t) => {
   const edge = await start(t);
   const client = await join(t, edge, { token: await ticket(edge) });

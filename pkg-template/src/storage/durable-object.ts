@@ -22,6 +22,8 @@ export interface DurableStorageLike {
     };
   };
   transactionSync<T>(run: () => T): T;
+  /** An application's own; replaced on this object while a replica has it, to see when one ends. */
+  transaction?(run: any): Promise<any>;
 }
 
 const KIND = 'durable-object';
@@ -69,7 +71,11 @@ export function durableObjectStorage(storage: DurableStorageLike): StorageAdapte
     lock: async () => {
       if (taken.has(storage)) return null;
       taken.add(storage);
-      return () => void taken.delete(storage);
+      const leave = adapter.follow();
+      return () => {
+        leave();
+        taken.delete(storage);
+      };
     },
     load: async () => {
       try {
@@ -108,6 +114,26 @@ class Tables {
     this.#holder = holder;
   }
 
+  /**
+   * Looks whenever a transaction of the application has ended: one that goes on for turns may be undone when nothing is written any more,
+   * and what it undoes has left by then. Answers how to stop.
+   */
+  follow(): () => void {
+    const storage = this.#storage;
+    const { transaction } = storage;
+    if (transaction === undefined) return () => {};
+    const followed = async (run: unknown) => {
+      try {
+        return await transaction.call(storage, run);
+      } finally {
+        this.#settled();
+      }
+    };
+    // Where the platform does not let that be replaced, the next record tells.
+    Reflect.set(storage, 'transaction', followed);
+    return () => void Reflect.set(storage, 'transaction', transaction);
+  }
+
   append(records: readonly Uint8Array[]): void {
     // Where a transaction went on beyond the turn it was too early to look then.
     if (!this.#look()) throw new Error('the application has undone or deleted what was stored, and storage begins anew');
@@ -124,8 +150,7 @@ class Tables {
     });
     this.#last = last;
     // Before anything leaves: what was stored within a transaction of the application goes with it.
-    // Where nothing can be read any more the next append tells.
-    Promise.resolve().then(() => this.#look()).catch(() => {});
+    Promise.resolve().then(() => this.#settled());
   }
 
   compact(snapshot: Uint8Array): void {
@@ -149,6 +174,14 @@ class Tables {
     if (this.#end() === this.#last) return true;
     this.#holder?.moved();
     return false;
+  }
+
+  #settled(): void {
+    try {
+      this.#look();
+    } catch {
+      // Where nothing can be read any more the next append tells.
+    }
   }
 
   #end(): Cell | undefined {

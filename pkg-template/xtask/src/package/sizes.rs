@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 360_190),
     (".", 40_800),
     ("./browser", 9_000),
-    ("./cloudflare", 38_060),
+    ("./cloudflare", 38_220),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
