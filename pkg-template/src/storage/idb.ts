@@ -21,7 +21,7 @@ const IDLE = 30 * 24 * 60 * 60_000;
 export interface IdbOptions {
   /**
    * What a commit waits for: `'strict'` (the default) for the disk, `'relaxed'` for the operating system, which is faster and loses
-   * the last writes when the machine loses power. The replica then calls durable what is not.
+   * the last writes when the machine loses power. The replica then calls durable what is not, and may give their dots once more.
    */
   durability?: Durability | undefined;
   /** Asks the browser to keep the origin's data when space is short. It may ask the user; by default nobody is asked. */
