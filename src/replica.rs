@@ -503,14 +503,14 @@ impl Replica {
     fn note(&mut self, space: &Space, changes: Changes) {
         let limit = self.store.limits().siblings;
         // A replica that only passes on what others write has nobody to tell.
-        if changes == Changes::All && !self.heeds(space) {
+        if changes.are_all() && !self.heeds(space) {
             return;
         }
-        let changed = changes.keys(self.store.space(space));
-        self.front.forget_many(changed.len());
+        let state = self.store.space(space);
+        self.front.forget_many(changes.len(state));
         let (told, conflicts) = (self.heeds(space), self.interest.conflicts);
         let is_noted = |siblings: usize| siblings > 0 && (conflicts || siblings as u64 > limit);
-        for Changed { key, siblings } in changed.into_iter().filter(|changed| told || is_noted(changed.siblings)) {
+        for Changed { key, siblings } in changes.keys(state, &|siblings| told || is_noted(siblings)) {
             self.watches.touch(space, &key);
             self.front.forget(space, &key);
             if *space == self.service.system {

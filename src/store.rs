@@ -344,7 +344,7 @@ impl SessionConsistentStore {
     pub fn apply(&mut self, delta: Delta) -> Result<Vec<Changed>, SessionError> {
         let space = delta.space.clone();
         let changes = self.take(delta)?;
-        Ok(changes.keys(self.space(&space)))
+        Ok(changes.keys(self.space(&space), &|_| true))
     }
 
     /// As [`SessionConsistentStore::apply`], for who need not know which keys there are.

@@ -8,7 +8,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Replica;
-use super::links::written;
 use super::session::SessionState;
 use super::sessions::unknown;
 use crate::error::{ErrorCode, SessionError};
@@ -212,7 +211,7 @@ impl Replica {
         }
         // Nobody to be told is the rule where a host hands its log over.
         let told = if self.heeds(space) { &*batch } else { &[] };
-        let changed = written(told.iter().map(|mutation| mutation.key.clone()));
+        let changed = Changes::of(told.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, &[], self.stamp_at())?;
         self.note_own(space, dot);
         Ok((dot, changed))

@@ -20,7 +20,6 @@ use crate::id::{Dot, ReplicaId, SessionId, Space};
 use crate::io::{Effect, Event, LinkId};
 use crate::mutant::{Mutant, Trust, off};
 use crate::store::SessionConsistentStore;
-use crate::store::space::{Changed, Changes};
 use crate::sync::account::Account;
 use crate::sync::gate::{ClientLimits, Gate};
 use crate::sync::message::{Frame, Message};
@@ -499,9 +498,4 @@ const fn applies(message: &Message) -> bool {
 /// Whether a message is one of those of which conversations consist; of ids, proofs, calls and slices they tell nothing.
 const fn talks(message: &Message) -> bool {
     matches!(message, Message::Hello { .. } | Message::Delta(_) | Message::Ack { .. })
-}
-
-/// The changed keys of a local write.
-pub(super) fn written(keys: impl Iterator<Item = crate::store::entry::Key>) -> Changes {
-    Changes::Keys(keys.map(|key| Changed { key, siblings: 0 }).collect())
 }

@@ -18,7 +18,7 @@ use crate::store::SessionConsistentStore;
 use crate::store::delta::{Delta, Listed};
 use crate::store::entry::{DataEntry, Key, LiveSet};
 use crate::store::sort::sort;
-use crate::store::space::{Changed, Changes, SpaceState};
+use crate::store::space::{Changes, SpaceState};
 use crate::sync::message::Message;
 use crate::vector::VersionVector;
 
@@ -215,9 +215,8 @@ impl Replica {
             let new = after.into_iter().flat_map(SpaceState::iter).filter(|(key, _)| !held(key));
             let keys = before.into_iter().flat_map(SpaceState::iter).chain(new).map(|(key, _)| key);
             let differs = |key: &&Key| before.and_then(|s| s.live(key)) != after.and_then(|s| s.live(key));
-            let changed = keys.filter(differs).map(|key| Changed { key: key.clone(), siblings: 0 });
-            let changed: Vec<Changed> = changed.collect();
-            self.note(&space, Changes::Keys(changed));
+            let changed = Changes::of(keys.filter(differs).cloned());
+            self.note(&space, changed);
         }
     }
 }

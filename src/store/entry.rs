@@ -305,7 +305,8 @@ impl LiveSet {
     pub(crate) fn join(&mut self, entry: DataEntry) {
         if let Entries::One(only) = core::mem::take(&mut self.entries) {
             let both = if entry.outranks(&only) { alloc::vec![entry, only] } else { alloc::vec![only, entry] };
-            self.entries = Entries::Several(both);
+            // None is there any more, which is not seen otherwise.
+            core::mem::forget(core::mem::replace(&mut self.entries, Entries::Several(both)));
         }
     }
 

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use litemap::LiteMap;
 
-pub(crate) use self::bundle::Bundle;
+pub(crate) use self::bundle::{Bundle, Coming};
 pub(crate) use self::decode::{Decoded, decode_keys};
 pub(crate) use self::encode::{encode_held, encode_keys};
 use crate::codec::Ids;

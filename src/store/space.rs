@@ -6,6 +6,7 @@
 mod merge;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 use core::ops::Range;
@@ -19,6 +20,7 @@ use crate::mutant::{Mutant, off};
 use crate::store::delta::{Bare, Delta, Keys, Lacks, Listed, ListedSet};
 use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key, LiveSet};
 use crate::store::index::Index;
+use crate::store::keys::Bundle;
 use crate::store::order::{Walk, sort};
 use crate::store::part::Row;
 use crate::store::slots::{Held, Slot};
@@ -60,24 +62,66 @@ pub struct Changed {
 }
 
 /// Which keys a step changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Changes {
-    /// These.
-    Keys(Vec<Changed>),
+#[derive(Debug)]
+pub struct Changes(Told);
+
+#[derive(Debug)]
+enum Told {
+    Keys(Vec<Altered>),
     /// All that are held, for there were none: who wants them looks for them. None is in conflict.
     All,
 }
 
+/// Keys that a step changed: one, or all of a bundle, which then need no list of their own.
+#[derive(Debug)]
+enum Altered {
+    One(Changed),
+    Alike(Box<Bundle>, usize),
+}
+
 impl Changes {
-    /// The keys, in a space that has changed so.
-    pub(crate) fn keys(self, state: Option<&SpaceState>) -> Vec<Changed> {
-        match self {
-            Self::Keys(keys) => keys,
-            Self::All => {
-                let keys = state.into_iter().flat_map(SpaceState::iter);
-                keys.map(|(key, _)| Changed { key: key.clone(), siblings: 0 }).collect()
+    /// Those of a write: none is in conflict.
+    pub(crate) fn of(keys: impl Iterator<Item = Key>) -> Self {
+        Self(Told::Keys(keys.map(|key| Altered::One(Changed { key, siblings: 0 })).collect()))
+    }
+
+    /// Whether all that are held have changed, for there were none.
+    pub(crate) const fn are_all(&self) -> bool {
+        matches!(self.0, Told::All)
+    }
+
+    /// How many they are, in a space that has changed so.
+    pub(crate) fn len(&self, state: Option<&SpaceState>) -> usize {
+        match &self.0 {
+            Told::Keys(keys) => {
+                keys.iter().map(|keys| if let Altered::Alike(bundle, _) = keys { bundle.len() } else { 1 }).sum()
+            }
+            Told::All => state.map_or(0, SpaceState::len),
+        }
+    }
+
+    /// Those whose number of siblings is asked for, in a space that has changed so.
+    pub(crate) fn keys(self, state: Option<&SpaceState>, asked: &dyn Fn(usize) -> bool) -> Vec<Changed> {
+        let mut keys = Vec::new();
+        match self.0 {
+            Told::Keys(altered) => {
+                for altered in altered {
+                    match altered {
+                        Altered::One(changed) if asked(changed.siblings) => keys.push(changed),
+                        Altered::Alike(bundle, siblings) if asked(siblings) => {
+                            bundle.each(&mut |coming| keys.push(Changed { key: coming.key(), siblings }));
+                        }
+                        Altered::One(_) | Altered::Alike(..) => {}
+                    }
+                }
+            }
+            Told::All => {
+                if let Some(state) = state.filter(|_| asked(0)) {
+                    state.iter().for_each(|(key, _)| keys.push(Changed { key: key.clone(), siblings: 0 }));
+                }
             }
         }
+        keys
     }
 }
 
@@ -274,7 +318,7 @@ impl SpaceState {
         let came = keys.came_as_text();
         let all = self.table.bytes() + came;
         let before = self.vector.clone();
-        let mut changed = Vec::with_capacity(keys.len());
+        let mut changed = Vec::new();
         // Clause 1, for keys that are not listed: what the sender saw go since `from` goes.
         let listed = |key: &Key| keys.lists(key);
         let mut gone = Vec::new();
@@ -286,7 +330,7 @@ impl SpaceState {
         for slot in gone {
             self.withdraw(slot, |entry| to.contains(entry.dot()) && !from.contains(entry.dot()));
             let key = self.table.slots().key(slot).cloned();
-            changed.extend(key.map(|key| Changed { key, siblings: 0 }));
+            changed.extend(key.map(|key| Altered::One(Changed { key, siblings: 0 })));
         }
         Merging::new(self, [&before, &to].map(Near::new)).take(keys, &mut changed);
         // Clause 3.
@@ -295,7 +339,7 @@ impl SpaceState {
         }
         // What came may hold more than is told of it: a look in a while costs next to nothing.
         self.tidy(all.saturating_sub(self.table.bytes()) + came / 64);
-        Ok(Changes::Keys(changed))
+        Ok(Changes(Told::Keys(changed)))
     }
 
     /// [`SpaceState::apply`] where there is nothing yet: no key is looked for.
@@ -309,7 +353,7 @@ impl SpaceState {
             self.vector.join(&delta.to);
         }
         self.tidy(came.saturating_sub(self.table.bytes()));
-        if self.is_empty() { Changes::Keys(Vec::new()) } else { Changes::All }
+        Changes(if self.is_empty() { Told::Keys(Vec::new()) } else { Told::All })
     }
 
     /// The entries whose dots lie between two vectors, by key.

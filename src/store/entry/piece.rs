@@ -152,13 +152,6 @@ impl Piece {
         Some((self.block.as_ref()?, usize::from(self.from)..end))
     }
 
-    /// The block, and where the piece begins, for who divides it: its bytes are counted once more, for the pieces that come of it.
-    pub(crate) fn divided(&self) -> Option<(&Arc<Block>, usize)> {
-        let block = self.block.as_ref()?;
-        block.live.fetch_add(u32::from(self.len), Relaxed);
-        Some((block, usize::from(self.from)))
-    }
-
     /// So many of its bytes from there on, which are its own and begin and end where characters do.
     pub(crate) fn part(&self, from: usize, len: usize) -> Self {
         let block = self.block.as_ref().map(|block| {

@@ -70,27 +70,24 @@ struct Place {
     value: usize,
     sequence: u64,
     clock: u64,
+    /// The sequence of the bare dot, where there is one.
+    dot: u64,
 }
 
 impl Cursor {
-    /// The next one.
+    /// The next one; `known`: and the bare dot beside it.
     #[inline(always)]
-    fn next(&mut self, columns: &[u8]) -> Place {
+    fn next(&mut self, columns: &[u8], known: bool) -> Place {
         let at = self.at;
-        let [keys, values, ahead, since, _] = &mut self.numbers;
+        let [keys, values, ahead, since, dots] = &mut self.numbers;
         let (key, value) = (keys.next(columns) as usize, values.next(columns) as usize);
         self.at += key + value;
         self.sequence = apply(self.sequence, ahead.next(columns));
         self.clock = apply(self.clock, since.next(columns));
-        Place { at, key, value, sequence: self.sequence, clock: self.clock }
-    }
-
-    /// The sequence of the next bare dot.
-    #[inline(always)]
-    fn next_dot(&mut self, columns: &[u8]) -> u64 {
-        let [.., dots] = &mut self.numbers;
-        self.dot = apply(self.dot, dots.next(columns));
-        self.dot
+        if known {
+            self.dot = apply(self.dot, dots.next(columns));
+        }
+        Place { at, key, value, sequence: self.sequence, clock: self.clock, dot: self.dot }
     }
 
     /// Passes over the texts of so many, if all begin with a character and keys rise from the one `before` them; where the last key
@@ -170,6 +167,22 @@ impl Run<&[u8]> {
     }
 }
 
+impl<T: AsRef<[u8]>> Run<T> {
+    /// The entry that stands there. `piece`: of its text.
+    #[inline(always)]
+    fn entry(&self, place: &Place, piece: impl Fn(usize, usize) -> Piece) -> DataEntry {
+        let text = Text { piece: piece(place.at + place.key, place.value) };
+        let content = if self.kind == TEXT { Content::Text(text) } else { Content::Json(text) };
+        DataEntry::by(Arc::clone(&self.author), place.sequence, Hlc::from_bits(place.clock), content)
+    }
+
+    /// The bare dot beside it, if there is one.
+    #[inline(always)]
+    fn known(&self, place: &Place) -> Option<Bare> {
+        self.known.as_ref().map(|known| Bare::by(Arc::clone(known), place.dot))
+    }
+}
+
 /// What is next of a run: keys with one entry each, and with the bare dots beside these. `piece`: of its text.
 #[inline(always)]
 pub(super) fn entries<'a, T: AsRef<[u8]>>(
@@ -177,14 +190,10 @@ pub(super) fn entries<'a, T: AsRef<[u8]>>(
     cursor: &'a mut Cursor,
     piece: impl Fn(usize, usize) -> Piece + 'a,
 ) -> impl Iterator<Item = (Key, DataEntry, Option<Bare>)> + 'a {
-    let Run { author, known, kind, columns } = run;
-    let columns = columns.as_ref();
+    let columns = run.columns.as_ref();
     core::iter::repeat_with(move || {
-        let Place { at, key, value, sequence, clock } = cursor.next(columns);
-        let (key, text) = (Key { piece: piece(at, key) }, Text { piece: piece(at + key, value) });
-        let content = if *kind == TEXT { Content::Text(text) } else { Content::Json(text) };
-        let known = known.as_ref().map(|known| Bare::by(Arc::clone(known), cursor.next_dot(columns)));
-        (key, DataEntry::by(Arc::clone(author), sequence, Hlc::from_bits(clock), content), known)
+        let place = cursor.next(columns, run.known.is_some());
+        (Key { piece: piece(place.at, place.key) }, run.entry(&place, &piece), run.known(&place))
     })
 }
 
@@ -237,22 +246,29 @@ impl Bundle {
     }
 
     /// What they are.
-    #[inline(never)]
     pub(crate) fn make<T>(&self, one: impl Fn(Key, DataEntry, Option<Bare>) -> T) -> Vec<T> {
-        let Some((block, from)) = self.text.divided() else { return Vec::new() };
-        let mut cursor = Cursor { at: from, ..self.first };
-        let entries = entries(&self.run, &mut cursor, |at, len| block.counted(at, len));
         // Of the right size at once.
-        (0..self.keys).zip(entries).map(|(_, (key, entry, known))| one(key, entry, known)).collect()
+        let mut list = Vec::with_capacity(self.keys);
+        self.each(&mut |coming| list.push(one(coming.key(), coming.entry(), coming.known())));
+        list
     }
 
-    /// Hands over each of them.
+    /// Hands over each of them, of which nothing is made yet. By a call for each: so the module has this once.
+    #[inline(never)]
+    pub(crate) fn each(&self, take: &mut dyn FnMut(&Coming<'_>)) {
+        let mut cursor = self.first;
+        (0..self.keys).for_each(|_| take(&self.coming(&mut cursor)));
+    }
+
     #[inline(always)]
-    pub(crate) fn each(&self, mut take: impl FnMut(Key, DataEntry, Option<Bare>)) {
-        let Some((block, from)) = self.text.divided() else { return };
-        let mut cursor = Cursor { at: from, ..self.first };
-        let entries = entries(&self.run, &mut cursor, |at, len| block.counted(at, len));
-        entries.take(self.keys).for_each(|(key, entry, known)| take(key, entry, known));
+    fn coming(&self, cursor: &mut Cursor) -> Coming<'_> {
+        let run = &*self.run;
+        Coming { bundle: self, place: cursor.next(&run.columns, run.known.is_some()) }
+    }
+
+    /// Who wrote the entries, and whose the bare dots beside them are, where there are any.
+    pub(crate) fn authors(&self) -> (&Author, Option<&Author>) {
+        (&self.run.author, self.run.known.as_deref())
     }
 
     /// The one of this number, by itself, and how many bytes of the columns were read for it.
@@ -261,9 +277,8 @@ impl Bundle {
         let mut cursor = self.first;
         self.pass(&mut cursor, number);
         let read = cursor.read_since(&self.first);
-        let piece = |at, len| self.text.part(at - self.first.at, len);
-        let (key, entry, known) = entries(&self.run, &mut cursor, piece).next()?;
-        Some((key, entry, known, read))
+        let coming = self.coming(&mut cursor);
+        Some((coming.key(), coming.entry(), coming.known(), read))
     }
 
     /// Passes over so many.
@@ -325,7 +340,7 @@ impl Bundle {
         let (text, mut cursor) = (self.text.near_bytes(), self.first);
         self.pass(&mut cursor, numbers.start);
         { numbers }.all(|_| {
-            let Place { at, key, value, sequence, .. } = cursor.next(columns);
+            let Place { at, key, value, sequence, .. } = cursor.next(columns, false);
             let text = text.get(at - self.first.at..).unwrap_or_default();
             let (key, rest) = text.split_at_checked(key).unwrap_or_default();
             let value = rest.get(..value).unwrap_or_default();
@@ -368,6 +383,55 @@ impl Bundle {
             sequence = apply(sequence, number.wrapping_mul(times as i64));
             left -= times;
         }
+    }
+}
+
+/// One of a bundle, of which nothing is made yet.
+pub(crate) struct Coming<'a> {
+    bundle: &'a Bundle,
+    place: Place,
+}
+
+impl Coming<'_> {
+    /// The bytes of its key.
+    #[inline(always)]
+    pub(crate) fn name(&self) -> &[u8] {
+        let from = self.place.at - self.bundle.first.at;
+        self.bundle.text.near_bytes().get(from..from + self.place.key).unwrap_or_default()
+    }
+
+    /// The sequence of the entry.
+    #[inline(always)]
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.place.sequence
+    }
+
+    /// The sequence of the bare dot, where there is one.
+    #[inline(always)]
+    pub(crate) const fn dot(&self) -> u64 {
+        self.place.dot
+    }
+
+    /// Its key.
+    #[inline(never)]
+    pub(crate) fn key(&self) -> Key {
+        Key { piece: self.piece(self.place.at, self.place.key) }
+    }
+
+    /// Its entry.
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> DataEntry {
+        self.bundle.run.entry(&self.place, |at, len| self.piece(at, len))
+    }
+
+    /// The bare dot beside that, if there is one.
+    pub(crate) fn known(&self) -> Option<Bare> {
+        self.bundle.run.known(&self.place)
+    }
+
+    #[inline(always)]
+    fn piece(&self, at: usize, len: usize) -> Piece {
+        self.bundle.text.part(at - self.bundle.first.at, len)
     }
 }
 
