@@ -4,6 +4,7 @@
 //! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
 
 mod merge;
+mod stretches;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
