@@ -64,6 +64,11 @@ impl VersionVector {
         (count == sequences.len()).then_some(Self { ids, sequences })
     }
 
+    /// The same of sequences that were counted as they were read. Nothing is asked of it, so that it is made where it goes.
+    pub(crate) const fn of_as_many(ids: Arc<IdList>, sequences: Vec<u64>) -> Self {
+        Self { ids: Some(ids), sequences }
+    }
+
     /// The ids, where there is one, for who writes or reads them in one piece.
     pub(crate) const fn ids(&self) -> Option<&Arc<IdList>> {
         self.ids.as_ref()

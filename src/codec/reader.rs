@@ -312,7 +312,7 @@ impl<'b> Reader<'b> {
             let mut cbor = self.cbor;
             if let Some(sequences) = cbor.numbered(count, SEQUENCE_MAX) {
                 self.cbor = cbor;
-                return sound(VersionVector::of(Some(Arc::clone(first)), sequences), "a vector");
+                return Ok(VersionVector::of_as_many(Arc::clone(first), sequences));
             }
         }
         if count == 0 { Ok(VersionVector::new()) } else { self.vector_apart(count) }

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 327_100),
-    ("openReplica, inline", 353_350),
-    ("openReplica, workerd", 360_740),
+    ("the module", 327_350),
+    ("openReplica, inline", 353_500),
+    ("openReplica, workerd", 360_960),
     (".", 40_800),
     ("./browser", 9_000),
     ("./cloudflare", 38_220),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 39_100),
-    ("./bundle", 363_990),
+    ("./bundle", 364_100),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
