@@ -7,7 +7,7 @@ import { optional } from './duration.js';
 import { invalid } from './errors.js';
 import { type Names, optionsOf, textOrNothing } from './form.js';
 import { Handle } from './handle.js';
-import { run } from './query.js';
+import { run, toStatement } from './query.js';
 import type { Session } from './types/session.js';
 import type { Admin, Operation, QueryInfo, QueryOptions, Role, SessionSummary, Table } from './types/service.js';
 
@@ -34,7 +34,8 @@ export class AdminHandle implements Admin {
 
   async run(statement: string, options?: QueryOptions): Promise<Table> {
     const handle = this.#handle;
-    const ran = () => run(this.#driver, statement, handle?.raw, handle ?? this, options, handle?.asking(String(statement)));
+    toStatement(statement);
+    const ran = () => run(this.#driver, statement, handle?.raw, handle ?? this, options, handle?.asking(statement));
     return handle === undefined ? ran() : handle.state(ran);
   }
 

@@ -35,7 +35,7 @@ export class Rows implements Table {
 }
 
 /** Throws `ARGUMENT_INVALID` for what is no statement: ill-formed names and passwords would all cross as one. */
-export function toStatement(statement: unknown): void {
+export function toStatement(statement: unknown): asserts statement is string {
   if (typeof statement !== 'string' || !wellFormed(statement)) throw invalid('a statement is a well-formed string');
 }
 
@@ -80,7 +80,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
     return result;
   } catch (error) {
     // What was stopped has ended already; this changes nothing then.
-    fail(error instanceof Error ? error.message : String(error));
+    fail(whyOf(error));
     throw error;
   } finally {
     driver.queries.delete(planId);
@@ -88,9 +88,17 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
   }
 }
 
-/** Runs statements of the core's, as a session or as the host itself. */
+/** What a query that has failed is remembered by. Whatever was thrown is the caller's: it need not have a text. */
+function whyOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return 'what was thrown has no text';
+  }
+}
+
+/** Runs statements of the core's, a well-formed text of them, as a session or as the host itself. */
 export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions, asking?: Asking): Promise<Table> {
-  toStatement(statement);
   const { timeout, signal } = toTerms(options, PATIENCE);
   const answers: string[] = [];
   for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {

@@ -178,13 +178,13 @@ export class SessionHandle<M> implements Session<M> {
   async run(statement: string, options?: QueryOptions): Promise<Table> {
     const { driver, raw } = this.#handle;
     const execute = this.#execute;
-    if (execute !== undefined && typeof statement === 'string' && !driver.call((core) => core.isOurs(statement))) {
+    toStatement(statement);
+    if (execute !== undefined && !driver.call((core) => core.isOurs(statement))) {
       return toTable(await this.track(statement, (query) => execute(statement, { ...query, session: this as unknown as Session }), options));
     }
     return this.#handle.state(async () => {
       const token = callerOf(driver, raw);
-      if (token === undefined) return run(driver, statement, raw, this.#handle, options, this.#handle.asking(String(statement)));
-      toStatement(statement);
+      if (token === undefined) return run(driver, statement, raw, this.#handle, options, this.#handle.asking(statement));
       const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
       this.merge(ran.token);
       return new Rows(ran.table);

@@ -46,11 +46,20 @@ export function isBytes(value: unknown): value is Uint8Array {
 export function encode(value: unknown): Encoded {
   if (typeof value === 'string' && wellFormed(value)) return { kind: 0, value };
   if (isBytes(value)) return { kind: 2, value };
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set) throw refused();
+  if (composed(value) && unkept(value)) throw refused();
   if (typeof value === 'number' && !Number.isFinite(value)) throw refused();
   const text = textOf(value);
   if (text === undefined) throw refused();
   return { kind: 1, value: text };
+}
+
+/** Whether JSON would keep nothing of an object that holds something. Of a proxy its handler may be asked, which may throw. */
+function unkept(value: object): boolean {
+  try {
+    return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set;
+  } catch (cause) {
+    throw refused(cause);
+  }
 }
 
 /** The JSON text of a value; undefined where there is none. Throws `VALUE_INVALID`. */

@@ -124,6 +124,10 @@ test('a name, a list or a function of the wrong kind is refused, not passed over
     () => replica.login('eve', '\udc00'),
     () => session.run('SHOW GRANTS -- \ud800'),
     () => session.track('\ud800', () => 1),
+    // Each session would be refused in a space of the fleet's own.
+    () => openReplica({ space: '$system' }),
+    // Cut in silence, it would be another than what was said.
+    () => openReplica({ session: { leeway: '61s' } }),
     // What follows all keys by mistake would be told of all.
     () => session.watch({}),
     () => session.watch({ prefx: 'cart:' }),

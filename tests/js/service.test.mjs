@@ -251,6 +251,27 @@ test('a God whom the host has made so has passwords hashed', async (t) => {
   assert.equal((await replica.login('ann', 'q')).user, 'ann');
 });
 
+test('work may throw anything, and its query has ended then', async (t) => {
+  const replica = await open(t);
+  const whatever = [Object.create(null), { toString: () => assert.fail() }, Symbol('why'), undefined, new EdgeSessionError('CONFLICT', 'mine')];
+  for (const one of whatever) {
+    const settled = await Promise.allSettled([replica.session().track('work', () => { throw one; })]);
+    assert.deepEqual(settled, [{ status: 'rejected', reason: one }]);
+  }
+  assert.deepEqual(replica.admin.queries(), []);
+  assert.deepEqual(replica.admin.queries({ finished: true }).map(({ status }) => status), Array(whatever.length).fill('Failed'));
+});
+
+test('what is no text is no statement, whatever asking for its text would do', async (t) => {
+  const replica = await open(t, { secret: SECRET, execute: () => assert.fail() });
+  const session = replica.session();
+  for (const one of [Object.create(null), { toString: () => assert.fail() }, Symbol('SHOW SPACES'), ['SHOW SPACES'], null, undefined, 5, 'SHOW \ud800']) {
+    for (const run of [session.run.bind(session), session.admin.run, replica.admin.run.bind(replica.admin), (text) => replica.admin.as(session).run(text), (text) => session.track(text, () => 1)]) {
+      assert.equal((await rejection(run(one)))?.code, 'ARGUMENT_INVALID');
+    }
+  }
+});
+
 test('statements whose caller goes while a password is hashed are not run', async (t) => {
   const replica = await open(t, { secret: SECRET });
   const control = new AbortController();

@@ -227,6 +227,31 @@ test('what is no value is refused, and nothing is written', async (t) => {
   assert.deepEqual(await session.get('key'), new Uint8Array(), 'no bytes are a value');
 });
 
+test('what a value throws as it is looked at is told as the cause, and nothing is written', async (t) => {
+  const session = (await open(t)).session();
+  const why = new RangeError('mine');
+  const throws = () => {
+    throw why;
+  };
+  const revoked = (of) => {
+    const { proxy, revoke } = Proxy.revocable(of, {});
+    revoke();
+    return proxy;
+  };
+  const values = [Object.defineProperty({}, 'a', { get: throws, enumerable: true }), { toJSON: throws }, [{ deep: { toJSON: throws } }], new Proxy({}, { getPrototypeOf: throws })];
+  for (const value of [...values, revoked({}), revoked([]), { deep: revoked({}) }]) {
+    // In front of the core, in the place of an object that is there, and by the core.
+    session.sync.set('other', {});
+    const errors = [thrown(() => session.sync.set('key', value)), thrown(() => session.sync.set('other', value)), thrown(() => session.sync.set('key', value, { ttl: 9 })), await rejection(session.set('key', value)), await rejection(session.batch((tx) => tx.set('a', 1).set('key', value)))];
+    for (const { code, cause } of errors) {
+      assert.equal(code, 'VALUE_INVALID');
+      if (values.includes(value)) assert.equal(cause, why);
+      else assert.ok(cause instanceof TypeError);
+    }
+    assert.deepEqual((await all(session.list())).map((entry) => [entry.key, entry.value]), [['other', {}]]);
+  }
+});
+
 test('what is no key is refused', async (t) => {
   const session = (await open(t)).session();
   for (const key of [undefined, null, 1, '', 'half a pair \udc00', 'x'.repeat(100_000)]) {

@@ -90,7 +90,7 @@ export interface SessionDefaults {
    * third of `idleTimeout`. A replica without a secret tells nobody.
    */
   publishEvery?: Duration | false | undefined;
-  /** How much longer than its end a token is taken, for clocks that differ; not at all unless said otherwise, a minute at most. */
+  /** How much longer than its end a token is taken, for clocks that differ; not at all unless said otherwise, a minute at most: more is refused. */
   leeway?: Duration | undefined;
 }
 
@@ -103,7 +103,7 @@ export interface ReplicaOptions {
   /** Starts to synchronise at once. */
   connect?: Transport | readonly Transport[] | undefined;
   /**
-   * The default space of new sessions; `'default'` unless said otherwise. At a replica with a secret and without accounts a session may
+   * The default space of new sessions; `'default'` unless said otherwise. 1 to 64 of `A-Z a-z 0-9 _ - .`. At a replica with a secret and without accounts a session may
    * use the space in which it was begun here, or which its token names, and no other, until there are accounts with roles or `roleOf`.
    */
   space?: string | undefined;

@@ -129,7 +129,8 @@ export interface Session<M = KeyMap> extends Disposable {
    * Writes a value, which replaces every sibling of the key that is here, and answers its version once it is durable.
    * Other sessions of this replica see it no earlier.
    *
-   * Rejects with `VALUE_INVALID`, `VALUE_TOO_LARGE` or `QUOTA_EXCEEDED`; then nothing is written.
+   * Rejects with `VALUE_INVALID`, `VALUE_TOO_LARGE` or `QUOTA_EXCEEDED`; then nothing is written. Getters and `toJSON` of the value run
+   * before anything is done; what they throw is the `cause` of `VALUE_INVALID`.
    *
    * @example
    * ```ts

@@ -16,17 +16,17 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 327_350),
-    ("openReplica, inline", 353_500),
-    ("openReplica, workerd", 360_960),
-    (".", 40_800),
+    ("the module", 328_700),
+    ("openReplica, inline", 355_650),
+    ("openReplica, workerd", 362_800),
+    (".", 41_300),
     ("./browser", 9_000),
-    ("./cloudflare", 38_220),
+    ("./cloudflare", 38_650),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
-    ("./testing", 39_100),
-    ("./bundle", 364_100),
+    ("./testing", 39_650),
+    ("./bundle", 366_450),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
