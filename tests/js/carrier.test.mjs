@@ -257,7 +257,7 @@ test('a browser whose cookies are refused begins anew', async (t) => {
   const refused = await answer(replica, ask(jar), { key: 'a' });
   assert.deepEqual([refused.status, (await refused.json()).code], [401, 'TOKEN_INVALID']);
   jar.take(refused);
-  assert.equal(jar.cookies.size, 0);
+  assert.equal(readToken(ask(jar)), null);
   assert.equal((await answer(replica, ask(jar), { key: 'a' })).status, 200);
 });
 
@@ -275,10 +275,66 @@ for (const [how, code, end] of [
     const refused = await answer(replica, ask(jar), { key: 'a' });
     assert.deepEqual([refused.status, (await refused.json()).code], [401, code]);
     jar.take(refused);
+    assert.equal(readToken(ask(jar)), null);
+    const before = jar.cookies.get(NAME);
+    const anew = await answer(replica, ask(jar), { key: 'a' });
+    assert.equal(anew.status, 200);
+    jar.take(anew);
+    assert.notEqual(jar.cookies.get(NAME), before);
+    assert.equal([...jar.cookies.values()].filter((value) => value.startsWith('-')).length, 0, 'what was marked is gone, and its mark with it');
+    assert.equal(seen(replica, ask(jar))[replica.id], 2);
+  });
+
+  test(`a browser whose session ${how} logs in, and no late refusal undoes that`, async (t) => {
+    const replica = await open(t, { secret: SECRET });
+    const jar = new Jar();
+    await login(replica, jar);
+    jar.take(await answer(replica, ask(jar), { key: 'a' }));
+    const token = readToken(ask(jar));
+    await end(replica, replica.session(token).id, token);
+    const late = await Promise.all([ask(jar), ask(jar)].map((request) => answer(replica, request, { key: 'a' })));
+    assert.deepEqual(late.map(({ status }) => status), [401, 401]);
+    await login(replica, jar, 'bob');
+    const [cookie, slots] = [jar.cookies.get(NAME), jar.cookies.size];
+    for (const response of late) jar.take(response);
+    assert.equal(jar.cookies.get(NAME), cookie);
+    assert.ok(jar.cookies.size <= slots + 1, 'all who refuse one token write one mark');
+    const next = await answer(replica, ask(jar), { key: 'b' });
+    assert.deepEqual([next.status, await next.json()], [200, 'bob']);
+    jar.take(next);
+    assert.equal([...jar.cookies.values()].filter((value) => value.startsWith('-')).length, 0);
+    assert.equal(jar.cookies.get(NAME), cookie);
+    // A logout takes away what is marked, and the mark.
+    await end(replica, replica.session(readToken(ask(jar))).id, readToken(ask(jar)));
+    jar.take(await answer(replica, ask(jar), { key: 'b' }));
+    jar.take(clearToken(new Response(), { request: ask(jar) }));
     assert.equal(jar.cookies.size, 0);
-    assert.equal((await answer(replica, ask(jar), { key: 'a' })).status, 200);
   });
 }
+
+test('a session that is nobody’s leaves a marked cookie, and its mark, where they are', async (t) => {
+  const [edge, tab] = [await open(t, { secret: SECRET }), await open(t)];
+  const jar = new Jar();
+  await login(edge, jar);
+  await edge.admin.killSession(edge.session(readToken(ask(jar))).id);
+  jar.take(await answer(edge, ask(jar), { key: 'a' }));
+  const local = tab.session();
+  await local.set('a', 1);
+  jar.take(writeToken(new Response(), await local.sealed({ detached: true }), { request: ask(jar) }));
+  assert.deepEqual(seen(tab, ask(jar)), { [tab.id]: 1 });
+  assert.ok(jar.cookies.has(NAME));
+});
+
+test('where the header says who it is, and is refused, the cookie stays as good as it was', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  const jar = new Jar();
+  await login(replica, jar);
+  const refused = await answer(replica, ask(jar, { 'Edge-Session': 'a.b.c~' }), { key: 'a' });
+  assert.equal(refused.status, 401);
+  jar.take(refused);
+  const next = await answer(replica, ask(jar), { key: 'a' });
+  assert.deepEqual([next.status, await next.json()], [200, 'ann']);
+});
 
 test('a logout takes the cookies away, and a wait that failed does not', async (t) => {
   const replica = await open(t, { secret: SECRET });
@@ -288,6 +344,10 @@ test('a logout takes the cookies away, and a wait that failed does not', async (
   const request = ask(jar);
   jar.take(toResponse(new EdgeSessionError('STALE_REPLICA', ''), { request }));
   assert.equal(jar.cookies.size, 2);
+  for (const given of [undefined, null, {}, { cookie: false }]) {
+    assert.equal(thrown(() => clearToken(new Response(), given)).code, 'ARGUMENT_INVALID', 'or nobody would notice that they stay');
+  }
+  assert.equal(thrown(() => clearToken(undefined, { request })).code, 'ARGUMENT_INVALID');
   jar.take(clearToken(new Response(), { request }));
   assert.equal(jar.cookies.size, 0);
 });

@@ -55,11 +55,12 @@ test('requests that interleave in one object have each their own session', async
   assert.deepEqual(said.map(({ user, same }) => [user, same]), users.map((user) => [user, true]));
 });
 
-test('a forged token is refused in an object as everywhere, and its cookie taken away', async (t) => {
+test('a forged token is refused in an object as everywhere, and its cookie marked', async (t) => {
   const edge = await Workerd.start(t, './carrier.mjs', { SHOPS: 'Shop' });
   for (const hono of ['', '?hono']) {
     const response = await edge.fetch(`/cart${hono}`, { headers: { Cookie: '__Host-edge-session=a.b.c~' } });
     assert.deepEqual([response.status, await response.json()], [401, { code: 'TOKEN_INVALID', retryable: false }]);
-    assert.match(response.headers.getSetCookie().join(), /^__Host-edge-session=;.*Max-Age=0$/);
+    const [mark = '', ...more] = response.headers.getSetCookie();
+    assert.deepEqual([more, (await edge.fetch(`/cart${hono}`, { headers: { Cookie: `__Host-edge-session=a.b.c~; ${mark.split(';')[0]}` } })).status], [[], 200]);
   }
 });

@@ -8,7 +8,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { EdgeSessionError, invalid } from '../errors.js';
 import { BEGIN, optionsOf } from '../form.js';
 import { type Carrier, toCarried } from '../http/carrier.js';
-import { type Reply, clearToken, isRefusal, readToken, toResponse, writeToken } from '../http/tokens.js';
+import { type Reply, forsake, isRefusal, readToken, toResponse, writeToken } from '../http/tokens.js';
 import type { KeyMap } from '../types/data.js';
 import type { Replica } from '../types/replica.js';
 import type { Session, SessionInit } from '../types/session.js';
@@ -75,7 +75,7 @@ export function edgeSession<M = KeyMap>(
       const last = c.get('session');
       // A refused session has no token, and a handler that did not ask it anything may well answer.
       if (last.reason === null) replace(c, writeToken(c.res, await timed('seal', () => last.sealed({ detached: true })), reply));
-      else if (isRefusal(last.reason) && c.error === undefined) replace(c, clearToken(c.res, reply));
+      else if (isRefusal(last.reason) && c.error === undefined) replace(c, forsake(c.res, reply));
     } catch (error) {
       replace(c, toResponse(error, reply));
     }

@@ -9,7 +9,7 @@ import type { Token } from '../types/data.js';
 import { type Carrier, toCarried } from './carrier.js';
 import { LISTING_BYTES_MAX, TOKEN_BYTES_MAX, isSigned, split } from './listing.js';
 import { refusal } from './refusal.js';
-import { type Brought, bring, slotName } from './slots.js';
+import { type Brought, bring, markName, markOf, slotName } from './slots.js';
 import { type HeadersShape, type PlatformResponse, type RequestShape, type ResponseShape, web } from './web.js';
 
 /** Where tokens travel, and the request that is answered: its cookies are what the response replaces. */
@@ -69,12 +69,15 @@ export function writeToken<R extends ResponseShape>(to: R, token: Token | string
   keepPrivate(headers);
   if (cookie === undefined || reply.request === undefined) return response;
 
-  const { identity, slots } = broughtBy(reply.request, reply);
+  const { identity, slots, refused, marks } = broughtBy(reply.request, reply);
   const set = (name: string, value: string) => headers.append('Set-Cookie', `${name}=${value}${cookie.attributes}${cookie.maxAge}`);
   const remove = (name: string) => headers.append('Set-Cookie', `${name}=${cookie.attributes}; Max-Age=0`);
   const [signed, ...more] = parts.filter(isSigned);
-  if (signed === undefined && identity !== undefined) remove(cookie.name);
-  if (signed !== undefined && !isAsGood(identity, signed, cookie.renewAfter)) set(cookie.name, signed);
+  if (signed === undefined && identity !== undefined && !refused) remove(cookie.name);
+  const renews = signed !== undefined && (refused || !isAsGood(identity, signed, cookie.renewAfter));
+  if (renews) set(cookie.name, signed);
+  // The mark of a token that stays there stays.
+  for (const { name, value } of marks) if (renews || identity === undefined || value !== markOf(identity)) remove(name);
   // What it has seen: apart where it stands apart, else the whole.
   const apart = parts.filter((part) => !isSigned(part));
   const seen = (apart.length > 0 && more.length === 0 ? apart : parts).filter((part) => part !== '~');
@@ -86,21 +89,43 @@ export function writeToken<R extends ResponseShape>(to: R, token: Token | string
 
 /**
  * Takes the cookies of a request's session away: after a logout, or where the session was refused. What the browser has
- * seen is forgotten with it.
+ * seen is forgotten with it. Answers the response itself, or a copy where its headers cannot be changed.
+ *
+ * Throws `ARGUMENT_INVALID` without the request: which cookies there are is known by it alone, and they would stay.
  *
  * @example
  * ```ts
  * return clearToken(Response.redirect('/', 303), { request });
  * ```
  */
-export function clearToken<R extends ResponseShape>(to: R, reply: Reply): R {
+export function clearToken<R extends ResponseShape>(to: R, reply: Reply & { request: RequestShape | HeadersShape }): R {
+  const { cookie } = toCarried(reply);
+  if (typeof to?.headers?.append !== 'function') throw invalid('cookies are taken away by a Response');
+  if (reply?.request === undefined) throw invalid('clearToken takes the request whose cookies are to go: { request }');
+  if (cookie === undefined) return to;
+  const { identity, slots, marks } = broughtBy(reply.request, reply);
+  const names = [...(identity === undefined ? [] : [cookie.name]), ...[...slots, ...marks].map(({ name }) => name)];
+  return withCookies(to, names.map((name) => `${name}=${cookie.attributes}; Max-Age=0`));
+}
+
+/**
+ * Where the token of a request was refused, a response by which the browser begins anew: without what it has seen, and with a mark on the
+ * cookie that says who the session is. That one stays: it may be another by the time at which this response comes.
+ */
+export function forsake<R extends ResponseShape>(to: R, reply: Reply): R {
   const { cookie } = toCarried(reply);
   if (cookie === undefined || reply.request === undefined) return to;
-  const { identity, slots } = broughtBy(reply.request, reply);
-  const names = [...(identity === undefined ? [] : [cookie.name]), ...slots.map(({ name }) => name)];
-  if (names.length === 0) return to;
+  const { tokens, identity, slots } = broughtBy(reply.request, reply);
+  const gone = slots.map(({ name }) => `${name}=${cookie.attributes}; Max-Age=0`);
+  // Not where the header has said who it is, or it is marked already.
+  const blamed = identity !== undefined && tokens[0] === identity;
+  return withCookies(to, blamed ? [...gone, `${markName(cookie.name, identity)}=${markOf(identity)}${cookie.attributes}${cookie.maxAge}`] : gone);
+}
+
+function withCookies<R extends ResponseShape>(to: R, cookies: readonly string[]): R {
+  if (cookies.length === 0) return to;
   const response = mutable(to);
-  for (const name of names) response.headers.append('Set-Cookie', `${name}=${cookie.attributes}; Max-Age=0`);
+  for (const one of cookies) response.headers.append('Set-Cookie', one);
   return response;
 }
 
@@ -128,7 +153,7 @@ export function isRefusal(code: ErrorCode | null): boolean {
 export function toResponse(error: unknown, reply: Reply = {}): PlatformResponse {
   if (!EdgeSessionError.is(error)) throw error;
   const response = refusal(error);
-  return (isRefusal(error.code) ? clearToken(response, reply) : response) as PlatformResponse;
+  return (isRefusal(error.code) ? forsake(response, reply) : response) as PlatformResponse;
 }
 
 function broughtBy(from: RequestShape | HeadersShape, carrier: Carrier | undefined): Brought {
