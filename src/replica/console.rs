@@ -329,7 +329,13 @@ impl Replica {
         if let Some((generation, false)) = self.directory().generation(name) {
             return Space::new(name, generation);
         }
-        if name == self.space.name() { Ok(self.space.clone()) } else { Err(missing(ErrorCode::SpaceNotFound)) }
+        if self.is_default(name) { Ok(self.space.clone()) } else { Err(missing(ErrorCode::SpaceNotFound)) }
+    }
+
+    /// Whether a space is the one in which sessions begin here, and is there without having been created. An edge with another default
+    /// may have dropped it.
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        name == self.space.name() && self.directory().generation(name).is_none()
     }
 
     fn check_user(&self, name: &str) -> Result<(), SessionError> {

@@ -170,7 +170,7 @@ impl Replica {
             created.filter_map(|(name, generation)| Space::new(&name, generation).ok()).collect();
         // They come in the order of their names, and the default one takes its place among them.
         let default = self.space.name();
-        if !spaces.iter().any(|space| space.name() == default) {
+        if self.is_default(default) {
             let at = spaces.iter().position(|space| space.name() > default).unwrap_or(spaces.len());
             spaces.insert(at, self.space.clone());
         }

@@ -34,10 +34,12 @@ impl Replica {
         let token = token.unwrap_or_else(SessionToken::anonymous);
         let claims = token.claims();
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
-        let named = init.space.map(|space| self.present(space));
-        let begun = named
-            .or_else(|| claims.map(|claims| claims.space.clone()))
-            .unwrap_or_else(|| self.present(self.space.clone()));
+        let told = claims.map(|claims| &claims.space);
+        // A token knows of a generation that has not been heard of here.
+        let later =
+            |space: &Space| told.filter(|told| told.name() == space.name() && told.generation() > space.generation());
+        let named = init.space.map(|space| self.present(space)).map(|space| later(&space).cloned().unwrap_or(space));
+        let begun = named.or_else(|| told.cloned()).unwrap_or_else(|| self.present(self.space.clone()));
         let text = |text: Option<String>| text.map(Arc::from);
         let (user, client, expires_at, ends_at) = match claims {
             Some(claims) => {
@@ -79,8 +81,16 @@ impl Replica {
     }
 
     /// The generation that is open of a space which was named without one, as far as is known here. (A token names the one that it is of.)
+    /// Who does not keep the fleet's records goes by what was received.
     fn present(&self, space: Space) -> Space {
-        if space.generation() > 1 || self.store.space(&self.service.system).is_none() {
+        if space.generation() > 1 {
+            return space;
+        }
+        if self.keyring.is_none() {
+            let held = self.store.spaces().map(|(held, _)| held).filter(|held| held.name() == space.name());
+            return held.max_by_key(|held| held.generation()).cloned().unwrap_or(space);
+        }
+        if self.store.space(&self.service.system).is_none() {
             return space;
         }
         match self.directory().generation(space.name()) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::Space;
-use edge_session::replica::SessionInit;
+use edge_session::replica::{Config, SessionInit};
 use edge_session::sync::message::{Frame, Message};
 
 use super::common::host::{Host, PLAIN, sync};
@@ -230,6 +230,44 @@ fn a_session_begins_in_the_generation_of_its_space_that_is_open() {
     run(&mut fra, None, "DROP SPACE shop").unwrap();
     let late = fra.open(SessionInit { space: Some(shop), ..init });
     assert_eq!(fra.get(late, "k", PLAIN).unwrap_err().code(), ErrorCode::SpaceNotFound);
+}
+
+/// A tab has no records: it goes by the token that it is given, and by what it has received.
+#[test]
+fn a_tab_begins_in_the_generation_of_which_it_has_heard() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    run(&mut fra, None, "DROP SPACE shop; CREATE SPACE shop; GRANT USER ON shop TO ann").unwrap();
+    let session = fra.open(init.clone());
+    fra.set(session, "k", "v");
+    let token = fra.token(session);
+    let named = |host: &mut Host, token: Option<&String>| {
+        let init = SessionInit { token: token.cloned(), user: None, ..init.clone() };
+        let session = host.open(init);
+        host.replica.session(session).unwrap().space.generation()
+    };
+    let mut tab = Host::new(tab("tab"));
+    assert_eq!((named(&mut tab, Some(&token)), named(&mut tab, None)), (2, 1));
+    // Nor does an edge take who comes with it for one of the generation before, which it has not heard the end of.
+    assert_eq!(named(&mut nrt, Some(&token)), 2);
+    let held = fra.replica.snapshot().unwrap();
+    tab.replica.restore(&held, tab.now).unwrap();
+    assert_eq!(named(&mut tab, None), 2);
+}
+
+/// Another edge, whose sessions begin elsewhere, may drop the space in which they begin here.
+#[test]
+fn a_default_space_that_was_dropped_elsewhere_can_be_created_again() {
+    let (mut fra, mut nrt) = (Host::new(Config { space: "shop".into(), ..edge("fra1") }), Host::new(edge("nrt1")));
+    run(&mut nrt, None, "CREATE SPACE shop; CREATE USER ann; DROP SPACE shop").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(column(&run(&mut fra, None, "SHOW SPACES").unwrap(), "Name"), [""; 0]);
+    assert_eq!(run(&mut fra, None, "GRANT USER ON shop TO ann").unwrap_err().code(), ErrorCode::SpaceNotFound);
+    run(&mut fra, None, "CREATE SPACE shop; GRANT USER ON shop TO ann").unwrap();
+    assert_eq!(column(&run(&mut fra, None, "SHOW SPACES").unwrap(), "Name"), ["shop"]);
+    let session = fra.open(SessionInit { user: Some("ann".into()), ..SessionInit::default() });
+    fra.set(session, "k", "v");
+    assert_eq!(run(&mut fra, None, "DROP SPACE shop").unwrap_err().code(), ErrorCode::PermissionDenied);
 }
 
 #[test]
