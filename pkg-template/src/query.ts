@@ -102,7 +102,8 @@ export async function run(driver: Driver, statement: string, raw: CoreSession | 
   const { timeout, signal } = toTerms(options, PATIENCE);
   const answers: string[] = [];
   for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {
-    answers.push(hash.length === 0 ? await hashed(password) : String(await verified(password, hash[0] ?? null)));
+    const known = hash[0] ?? '';
+    answers.push(hash.length === 0 ? await hashed(password) : `${(await verified(password, known || null)) ? '' : '!'}${known}`);
     if (signal?.aborted) throw aborted(signal.reason);
   }
   const begin = (core: CoreReplica, now: number) => (raw ?? core).run(statement, answers, timeout, now);

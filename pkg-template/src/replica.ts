@@ -69,9 +69,14 @@ export class ReplicaHandle<M> implements Replica<M> {
       return new SessionHandle<M>(this.#driver, toBegin({ ...init, token, user: undefined }), execute);
     }
     if (authenticate === undefined) {
-      const hash = this.#driver.call((core, now) => core.loginHash(user, now));
-      const right = await verified(password, hash ?? null);
-      return new SessionHandle<M>(this.#driver, (core, now) => core.login(user, right, raw, now), execute);
+      for (;;) {
+        const hash = this.#driver.call((core, now) => core.loginHash(user, now));
+        const right = await verified(password, hash ?? null);
+        // Who has had another password since, or none any more, is not opened by the old one.
+        const same = () => this.#driver.call((core, now) => core.loginHash(user, now)) === hash;
+        if (!same()) continue;
+        return new SessionHandle<M>(this.#driver, (core, now) => core.login(user, right, raw, now), execute);
+      }
     }
     if ((await authenticate(user, password)) !== true) throw new EdgeSessionError('BAD_CREDENTIALS', 'wrong user or password');
     return new SessionHandle<M>(this.#driver, (core, now) => core.session({ ...raw, user }, now), execute);

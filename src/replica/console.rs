@@ -33,7 +33,8 @@ const PASSWORDS_MAX: usize = 4;
 pub enum Hashing {
     /// Hash this one.
     Hash(crate::service::statement::Password),
-    /// Compare this one with the hash of an account, or with none at all.
+    /// Compare this one with the hash of an account, or with none at all. The answer is that hash, behind a `!` where the password is
+    /// not the one of it.
     Check(crate::service::statement::Password, Option<String>),
 }
 
@@ -121,7 +122,7 @@ impl Replica {
     }
 
     /// Runs statements under a session's role, or as God without one: the host itself. `hashes` answers what
-    /// [`Replica::secrets`] asked for: a hash, or `true` where a password was the right one. Answers the last table.
+    /// [`Replica::secrets`] asked for, in its order. Answers the last table.
     ///
     /// # Errors
     /// `SYNTAX`, `SEMANTIC`: nothing has run. `PERMISSION_DENIED` and the others of `src/docs/service.md`: the statements
@@ -247,10 +248,17 @@ impl Replica {
             Statement::ChangePassword { name, .. } => {
                 let own = asker.user.as_deref() == Some(name);
                 asker.actor().check(Right::ChangePassword, &self.roles(), &asker.space.to_string(), own)?;
-                let (right, hash) = (hash()?, hash()?);
+                let (looked, hash) = (hash()?, hash()?);
                 self.check_lock(name)?;
-                let known = self.directory().account(name).is_some_and(|account| !account.locked);
-                if right != "true" || !known || self.is_locked(name) {
+                let (right, compared) = looked.strip_prefix('!').map_or((true, looked.as_str()), |hash| (false, hash));
+                let account = self.directory().account(name).filter(|account| !account.locked);
+                let known = account.is_some();
+                let held = account.and_then(|account| account.hash);
+                // It was compared with another hash than is held by now: that tells nothing, and is no guess.
+                if compared != held.as_deref().unwrap_or_default() {
+                    return Err(wrong());
+                }
+                if !right || held.is_none() || self.is_locked(name) {
                     return Err(self.count_failure(name, known).err().unwrap_or_else(wrong));
                 }
                 self.set_password(name, hash)?;

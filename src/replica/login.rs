@@ -8,17 +8,37 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Replica;
 use super::session::SessionInit;
 use crate::error::{Details, ErrorCode, SessionError};
+use crate::id::SessionId;
 use crate::io::SessionHandle;
 use crate::service::failures::{FAILURES_MAX, Failures, LOCK_MS};
+use crate::service::manager;
 use crate::service::role::ROOT;
-use crate::time::Millis;
+use crate::session::seal::LEEWAY_MAX;
+use crate::store::fence::Fence;
+use crate::time::{MILLIS_MAX, Millis};
 
 /// The most names whose failures here are counted.
 const GUESSED_MAX: usize = 256;
+/// The most logins here of which it may turn out yet that their password was an old one.
+const LOGINS_MAX: usize = 1_024;
+/// Why a session is over whose user came with another password than the account has.
+pub(super) const OLD_PASSWORD: &str = "the account was dropped, or its password changed";
+
+/// A session that a password has begun here.
+#[derive(Debug)]
+pub(super) struct Login {
+    user: Arc<str>,
+    session: SessionId,
+    ends: Millis,
+    /// A number of the hash that the password has opened.
+    hash: u64,
+}
 
 pub(super) fn wrong() -> SessionError {
     SessionError::new(ErrorCode::BadCredentials, "wrong user or password")
@@ -65,7 +85,48 @@ impl Replica {
             self.write_system(alloc::vec![settled])?;
         }
         self.service.guessed.remove(user);
-        Ok(self.open_session(SessionInit { token: None, user: Some(user.into()), ..init }, now))
+        let hash = manager::hash(known.and_then(|account| account.hash).as_deref());
+        let handle = self.open_session(SessionInit { token: None, user: Some(user.into()), ..init }, now);
+        let begun = self.sessions.get(&handle).filter(|state| state.refused.is_none());
+        if let Some((user, session, ends)) =
+            begun.and_then(|state| Some((state.user.clone()?, state.id, state.ends_at)))
+        {
+            let logins = &mut self.service.logins;
+            if logins.len() >= LOGINS_MAX {
+                logins.pop_front();
+            }
+            logins.push_back(Login { user, session, ends, hash });
+        }
+        Ok(handle)
+    }
+
+    /// An account has changed. Whoever has logged in here by a password that was an old one already, as others knew and this replica did
+    /// not, is shut out: when they came is after the change, so by that alone they would stay.
+    pub(super) fn shut_outdated(&mut self, user: &str) {
+        let account = self.directory().account(user);
+        // One that was created twice is nobody's, until God gives it a password, which is a change.
+        if account.as_ref().is_some_and(|account| account.locked) {
+            return;
+        }
+        let held = account.and_then(|account| account.hash).map(|hash| manager::hash(Some(&hash)));
+        let mut outdated = Vec::new();
+        self.service.logins.retain(|login| {
+            let stays = *login.user != *user || Some(login.hash) == held;
+            if !stays {
+                outdated.push((login.session, login.ends));
+            }
+            stays
+        });
+        for (id, ends) in outdated {
+            if ends <= self.now || self.judge(&id, Some(user)).is_err() {
+                continue;
+            }
+            let until = ends.saturating_add(LEEWAY_MAX).min(MILLIS_MAX);
+            let fence = Fence { at: self.now, until, why: Some(OLD_PASSWORD.into()), ..Fence::default() };
+            if self.store.fences_mut().join(id, fence) {
+                self.heed_fences(&[id]);
+            }
+        }
     }
 
     fn own_name(&self) -> String {

@@ -4,6 +4,7 @@
 //! every subscription, in the host's copies, and its queries are stopped; whoever knows of a kill never lets the session in
 //! again. Roles are looked up at every operation. Whether somebody may do something is decided in [`crate::service`].
 
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,6 +13,7 @@ use litemap::LiteMap;
 
 use super::console::reserved;
 use super::fleet::Fleet;
+use super::login::{Login, OLD_PASSWORD};
 use super::session::SessionState;
 use super::sessions::unknown;
 use super::{Config, Replica};
@@ -49,6 +51,8 @@ pub(super) struct Service {
     pub(super) log: OperationLog,
     /// Wrong passwords here, for names with an account and without: how many, and until when the name is locked here.
     pub(super) guessed: LiteMap<String, (u64, Millis)>,
+    /// The latest logins here, the last one last.
+    pub(super) logins: VecDeque<Login>,
     /// The roles that the host has said.
     pub(super) hosted: Hosted,
     /// The space of the fleet's records.
@@ -76,6 +80,7 @@ impl Service {
             queries: Queries::default(),
             log: OperationLog::default(),
             guessed: LiteMap::new(),
+            logins: VecDeque::new(),
             hosted: Hosted::new(config.host_roles),
             system,
             crowd: Crowd::default(),
@@ -132,7 +137,7 @@ impl Replica {
         let directory = self.directory();
         match user.and_then(|user| directory.since(user)).filter(|since| id.created() < *since) {
             Some(_) => {
-                let why = Some("the account was dropped, or its password changed".into());
+                let why = Some(OLD_PASSWORD.into());
                 Err(shut_out(&Fence { why, ..Fence::default() }))
             }
             None => Ok(()),
@@ -345,6 +350,8 @@ impl Replica {
                     self.shut(&id, &reason);
                 }
             }
+        } else if let Some(user) = key.strip_prefix("account/") {
+            self.shut_outdated(user);
         } else if let Some(name) = key.strip_prefix("space/") {
             // What a dropped space held goes, and is not taken again from who has not heard.
             if let Some((generation, over)) = self.directory().generation(name) {

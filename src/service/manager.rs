@@ -430,7 +430,7 @@ impl SessionManager {
 }
 
 /// FNV-1a: the names of users are the host's word, or an account's.
-pub(super) fn hash(user: Option<&str>) -> u64 {
+pub(crate) fn hash(user: Option<&str>) -> u64 {
     user.unwrap_or_default()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

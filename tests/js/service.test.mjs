@@ -251,6 +251,24 @@ test('a God whom the host has made so has passwords hashed', async (t) => {
   assert.equal((await replica.login('ann', 'q')).user, 'ann');
 });
 
+// A password is looked at for some time, in which it may become an old one.
+test('a password that was changed while it was looked at opens nothing and changes nothing', async (t) => {
+  const now = clock();
+  const replica = await open(t, { secret: SECRET, clock: () => (now.now += 1) });
+  await replica.admin.createUser('ann', 'old');
+  for (const begun of [0, 1, 2]) {
+    const change = replica.admin.setPassword('ann', `new ${begun}`);
+    for (let turn = 0; turn < begun; turn += 1) await undefined;
+    const login = rejection(replica.login('ann', begun === 0 ? 'old' : `new ${begun - 1}`));
+    await change;
+    assert.equal((await login)?.code, 'BAD_CREDENTIALS');
+  }
+  const change = (to) => replica.admin.run(`CHANGE PASSWORD ann FROM "new 2" TO "${to}"`);
+  const both = await Promise.allSettled([change('one'), change('other')]);
+  assert.deepEqual(both.map(({ status, reason }) => reason?.code ?? status), ['fulfilled', 'BAD_CREDENTIALS']);
+  assert.equal((await replica.login('ann', 'one')).user, 'ann');
+});
+
 test('work may throw anything, and its query has ended then', async (t) => {
   const replica = await open(t);
   const whatever = [Object.create(null), { toString: () => assert.fail() }, Symbol('why'), undefined, new EdgeSessionError('CONFLICT', 'mine')];

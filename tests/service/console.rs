@@ -61,8 +61,12 @@ impl World {
 /// As a host runs them, which hashes what it is asked for. No password is the right one, and none is hashed in vain.
 fn hashed(host: &mut Host, session: SessionHandle, text: &str) -> Result<Table, SessionError> {
     let secrets = host.replica.secrets(Some(session), text)?;
-    let said = |secret: &Hashing| if matches!(secret, Hashing::Hash(_)) { "hash" } else { "false" };
-    let hashes: Vec<&str> = secrets.iter().map(said).collect();
+    let said = |secret: &Hashing| match secret {
+        Hashing::Hash(_) => "hash".to_string(),
+        Hashing::Check(_, hash) => format!("!{}", hash.as_deref().unwrap_or_default()),
+    };
+    let hashes: Vec<String> = secrets.iter().map(said).collect();
+    let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
     let answered = run_with(host, Some(session), text, &hashes);
     let denied = answered.as_ref().is_err_and(|error| error.code() == ErrorCode::PermissionDenied);
     assert!(!denied || hashes.is_empty(), "{text}");

@@ -1,8 +1,8 @@
 //! Logging in: the same words for everything that is wrong, and a lock that two replicas cannot be played against.
 
 use edge_session::error::{ErrorCode, SessionError};
-use edge_session::io::SessionHandle;
-use edge_session::replica::{FAILURES_MAX, LOCK_MS, SessionInit};
+use edge_session::io::{Progress, SessionHandle};
+use edge_session::replica::{FAILURES_MAX, Hashing, LOCK_MS, SessionInit};
 
 use super::common::host::{Host, PLAIN, sync};
 use super::common::{edge, tab};
@@ -268,16 +268,80 @@ fn to_change_a_password_is_to_guess_one_and_a_lock_holds_for_it() {
     // Locked by what was guessed elsewhere: the right password is as good as a wrong one.
     guess(&mut nrt, FAILURES_MAX);
     sync(&mut fra, &mut nrt);
-    assert_eq!(change(&mut fra, "true"), wrong);
+    assert_eq!(change(&mut fra, "h1"), wrong);
     fra.at(fra.now + LOCK_MS);
     // Locked by what was guessed here, by whichever door.
     for _ in 0..FAILURES_MAX - 1 {
-        assert_eq!(change(&mut fra, "false"), wrong);
+        assert_eq!(change(&mut fra, "!h1"), wrong);
     }
-    let (code, cause) = change(&mut fra, "true").unwrap_err();
+    let (code, cause) = change(&mut fra, "h1").unwrap_err();
     assert_eq!(code, ErrorCode::BadCredentials);
     assert!(cause.contains("60000 ms"), "{cause}");
     assert!(words(login(&mut fra, "ann", true)).contains("60000 ms"));
     fra.at(fra.now + LOCK_MS);
     assert_eq!(fra.replica.login_hash("ann", fra.now), Ok(Some("h1".into())), "it is what it was");
+}
+
+/// Who logs in with an old password where the new one has not been heard of comes after the change, and is over once it is.
+#[test]
+fn who_came_with_an_old_password_is_shut_out_once_the_new_one_is_heard_of() {
+    let over = |host: &mut Host, token: &str| {
+        let session = host.resume(token);
+        host.get(session, "k", PLAIN).err().map(|error| error.code())
+    };
+    for change in
+        ["ALTER USER ann WITH PASSWORD 'b'", "DROP USER ann; CREATE USER ann WITH PASSWORD 'b'", "DROP USER ann"]
+    {
+        let (mut fra, mut nrt) = fleet();
+        run_with(&mut fra, None, "GRANT USER ON default TO ann; CREATE USER bob WITH PASSWORD 'c'", &["h5"]).unwrap();
+        sync(&mut fra, &mut nrt);
+        fra.at(fra.now + 10);
+        nrt.at(nrt.now + 20);
+        run_with(&mut fra, None, change, &["h3"]).unwrap();
+        let [ann, bob] = ["ann", "bob"].map(|user| login(&mut nrt, user, true).unwrap());
+        let [token, other] = [ann, bob].map(|session| nrt.token(session));
+        assert_eq!(over(&mut nrt, &token), None, "nothing is known of it there");
+        nrt.replica.close_session(ann);
+        sync(&mut fra, &mut nrt);
+        nrt.at(nrt.now + 10);
+        sync(&mut fra, &mut nrt);
+        for host in [&mut fra, &mut nrt] {
+            assert_eq!(over(host, &token), Some(ErrorCode::SessionKilled), "{change}");
+            assert_ne!(over(host, &other), Some(ErrorCode::SessionKilled));
+        }
+        if change != "DROP USER ann" {
+            let again = login(&mut nrt, "ann", true).unwrap();
+            let token = nrt.token(again);
+            run_with(&mut fra, None, "GRANT USER ON default TO ann", &[]).unwrap();
+            sync(&mut fra, &mut nrt);
+            assert_eq!((over(&mut fra, &token), over(&mut nrt, &token)), (None, None), "with the new one");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_was_compared_with_an_older_hash_changes_nothing_and_is_no_guess() {
+    let (mut fra, mut nrt) = fleet();
+    let change = |host: &mut Host, session, looked: &str| {
+        run_with(host, session, "CHANGE PASSWORD ann FROM 'a' TO 'b'", &[looked, "h3"]).map_err(|error| error.code())
+    };
+    // Two that began with the same password: the second comes when it is none any more.
+    assert!(change(&mut fra, None, "h1").is_ok());
+    for looked in ["h1", "!h1", "", "!"].repeat(usize::try_from(FAILURES_MAX).unwrap()) {
+        assert_eq!(change(&mut fra, None, looked), Err(ErrorCode::BadCredentials));
+    }
+    assert_eq!(fra.replica.login_hash("ann", fra.now), Ok(Some("h3".into())), "nothing was counted");
+    // At a replica that lags the statement waits for what its session has seen; what was compared before is none of that.
+    fra.at(fra.now + 10);
+    let ann = login(&mut fra, "ann", true).unwrap();
+    let token = fra.token(ann);
+    let ann = nrt.open(SessionInit { token: Some(token), ..SessionInit::default() });
+    let secrets = nrt.replica.secrets(Some(ann), "CHANGE PASSWORD ann FROM 'a' TO 'b'").unwrap();
+    assert!(matches!(&secrets[0], Hashing::Check(_, Some(hash)) if hash == "h1"));
+    let text = "CHANGE PASSWORD ann FROM 'a' TO 'b'";
+    let begun = nrt.replica.run(Some(ann), text, &["h1".into(), "h4".into()], PLAIN, nrt.now).unwrap();
+    let Progress::Waiting(wait) = begun else { panic!("judged by records that its session has left") };
+    sync(&mut fra, &mut nrt);
+    assert_eq!(nrt.taken(wait).unwrap().unwrap_err().code(), ErrorCode::BadCredentials);
+    assert_eq!(nrt.replica.login_hash("ann", nrt.now), Ok(Some("h3".into())));
 }

@@ -91,11 +91,19 @@ pub struct Ledger {
     written: BTreeMap<u64, Written>,
 }
 
+/// Whether a session was ended by nobody, for a reason that begins so.
+fn ended_for(fence: &Fence, reason: &str) -> bool {
+    !fence.ended && fence.by.is_none() && fence.why.as_ref().is_some_and(|why| why.starts_with(reason))
+}
+
 /// Whether a session was ended because its user had more than the limit allows, here and beyond a partition.
 fn surplus(fence: &Fence) -> bool {
-    !fence.ended
-        && fence.by.is_none()
-        && fence.why.as_ref().is_some_and(|why| why.starts_with("the limit sessionsPerUser"))
+    ended_for(fence, "the limit sessionsPerUser")
+}
+
+/// Whether it was ended because it had begun with a password that was an old one elsewhere.
+fn outdated(fence: &Fence) -> bool {
+    ended_for(fence, "the account was dropped")
 }
 
 fn raise(kind: Kind, text: String) -> Result<(), Alarm> {
@@ -155,7 +163,9 @@ impl Ledger {
                     return raise(Kind::Fence, format!("n{node} lets a later word undo the fence of {id}"));
                 }
                 (_, Some(fence))
-                    if !(life.said[usize::from(fence.ended)] || self.limit.is_some() && surplus(fence)) =>
+                    if !(life.said[usize::from(fence.ended)]
+                        || self.limit.is_some() && surplus(fence)
+                        || outdated(fence)) =>
                 {
                     return raise(Kind::Fence, format!("n{node} has a fence of {id} that nobody has said"));
                 }
