@@ -355,7 +355,9 @@ impl Replica {
         } else if let Some(name) = key.strip_prefix("space/") {
             // What a dropped space held goes, and is not taken again from who has not heard.
             if let Some((generation, over)) = self.directory().generation(name) {
-                self.store.end_space(name, if over { generation } else { generation.saturating_sub(1) });
+                let last = if over { generation } else { generation.saturating_sub(1) };
+                self.store.end_space(name, last);
+                self.watches.end_space(name, last);
             }
         }
         if key.starts_with("fail/") || key.starts_with("log/") {

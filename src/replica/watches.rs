@@ -30,7 +30,7 @@ struct Watch {
     /// The host knows that there is something to fetch.
     told: bool,
     blocked_since: Option<Millis>,
-    /// Its session is over, and that is to be told.
+    /// Its session or its space is over, and that is to be told.
     over: bool,
 }
 
@@ -68,6 +68,12 @@ impl Watches {
     /// A session is refused from now on: its subscriptions fetch the reason.
     pub(super) fn tell(&mut self, session: SessionHandle) {
         self.open.iter_mut().filter(|(_, watch)| watch.session == session).for_each(|(_, watch)| watch.over = true);
+    }
+
+    /// A space is over, up to this generation: nothing will change in it that could end who follows it.
+    pub(super) fn end_space(&mut self, name: &str, generation: u32) {
+        let ends = |space: &Space| space.name() == name && space.generation() <= generation;
+        self.open.iter_mut().filter(|(_, watch)| ends(&watch.space)).for_each(|(_, watch)| watch.over = true);
     }
 
     /// The sessions that follow keys, and where.
@@ -143,7 +149,7 @@ impl Replica {
             }
         };
         let Some(open) = self.watches.open.get_mut(&watch) else { return Err(unknown()) };
-        open.told = false;
+        (open.told, open.over) = (false, false);
         let (session, space) = (open.session, open.space.clone());
         if !gaps.is_empty() {
             let late = open.blocked_since.is_some_and(|since| since.saturating_add(open.timeout) <= now);

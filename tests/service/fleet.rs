@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::Space;
+use edge_session::io::Scope;
 use edge_session::replica::{Config, SessionInit};
 use edge_session::sync::message::{Frame, Message};
 
@@ -200,6 +201,27 @@ fn a_space_that_was_dropped_and_created_again_is_another() {
     run(&mut fra, None, "GRANT USER ON shop TO ann").unwrap();
     run(&mut fra, session, "USE shop").unwrap();
     assert_eq!(fra.get(session, "k", PLAIN), Ok(None));
+}
+
+/// Nothing will ever change there, and by nothing else would who follows it hear.
+#[test]
+fn who_follows_keys_of_a_space_is_told_that_it_was_dropped() {
+    let (mut fra, mut nrt) = pair();
+    let init = ann(&mut fra);
+    let (here, elsewhere) = (fra.open(init.clone()), fra.open(SessionInit { space: None, ..init }));
+    run(&mut fra, None, "GRANT USER ON default TO ann").unwrap();
+    let watch =
+        |host: &mut Host, session| host.replica.watch(session, Scope::Prefix(String::new()), PLAIN, host.now).unwrap();
+    let (dropped, other) = (watch(&mut fra, here), watch(&mut fra, elsewhere));
+    fra.watched.clear();
+    run(&mut nrt, None, "DROP SPACE shop; CREATE SPACE shop").unwrap();
+    sync(&mut fra, &mut nrt);
+    assert_eq!(fra.watched, [dropped]);
+    assert_eq!(fra.next(dropped).unwrap_err().code(), ErrorCode::SpaceNotFound);
+    assert_eq!(fra.next(other), Ok(vec![]));
+    fra.watched.clear();
+    fra.at(fra.now + 10_000);
+    assert!(fra.watched.is_empty());
 }
 
 /// Whoever begins a session there names the space, as all do: not which generation of it is open.
