@@ -199,14 +199,17 @@ export class Driver {
     if (this.#over !== undefined) throw this.over;
   }
 
-  /** Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. */
-  call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void, asking?: Asking): T {
+  /**
+   * Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. What was accepted in front of
+   * the core it is given first, unless `apart` says that at this time it may wait.
+   */
+  call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void, asking?: Asking, apart?: (now: number) => boolean): T {
     this.check();
     this.roles?.guard();
     const now = this.#parts.clock();
     let answer: T;
     try {
-      this.front.settle();
+      if (asking !== undefined || apart?.(now) !== true) this.front.settle();
       this.roles?.say(this.#parts.core, asking);
       answer = run(this.#parts.core, now);
     } catch (thrown) {

@@ -4,7 +4,7 @@
  * The core stays the authority. It says which values may be copied and which copies to forget; a session reads and writes here
  * only after the core has answered it under the same guarantees (a replica only ever gains, so what was satisfied stays so
  * until a token is merged); and before the core is asked anything, by anyone, it is given every write in order and then every
- * read (`settle`). So nothing leaves that rests on what the core does not know. Only where storage is memory: elsewhere a write
+ * read (`settle`), unless all that it is asked is what a key shows of which nothing was written (`apart`). So nothing leaves that rests on what the core does not know. Only where storage is memory: elsewhere a write
  * is not visible to others before it is durable, and that is the core's to judge.
  */
 import type { CoreSession, Glance } from './binding.js';
@@ -233,6 +233,16 @@ export class Front {
     if (this.plains !== plains && this.plains !== NOTHING) this.turned();
     this.plains = plains;
     return this.turn;
+  }
+
+  /**
+   * Whether the core may be asked at `now` what a key shows while what it is owed goes on waiting: at the time of the log, of no key of which there is
+   * something in it. It then answers what it had answered before these writes; to what else is due at that time they come later in any case.
+   */
+  apart(key: string, now: number): boolean {
+    if (this.logged !== undefined && (this.#now !== now || this.#log.find(key) >= 0)) return false;
+    this.turned();
+    return true;
   }
 
   /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */

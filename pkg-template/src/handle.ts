@@ -223,9 +223,9 @@ export class Handle {
     return this.driver.call((_, now) => raw.token(now), undefined, this.asking());
   }
 
-  call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void): T {
+  call<T>(run: (raw: CoreSession, now: number) => T, keep?: (answer: T) => void, apart?: (now: number) => boolean): T {
     const { raw } = this;
-    return this.driver.call((_, now) => run(raw, now), keep, this.asking());
+    return this.driver.call((_, now) => run(raw, now), keep, this.asking(), apart);
   }
 
   operate<T>(run: (raw: CoreSession, now: number) => T | number, signal?: AbortSignalLike): Promise<T> {

@@ -120,6 +120,7 @@ export class SyncHandle<M> implements SyncSession<M> {
         epoch = handle.epoch;
         if (seen !== undefined && !handle.stating) front.keep(handle.account, handle.copies, name, seen);
       },
+      (now) => front.apart(name, now),
     );
     handle.allowed(at);
     this.#mayRead = epoch;

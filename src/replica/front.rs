@@ -200,7 +200,8 @@ impl Replica {
     }
 
     /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.
-    /// Call it before anything else that concerns the replica, with the time of the first of them.
+    /// Call it before anything else that concerns the replica, but for glances at other keys at the same time; with the time of the
+    /// first of them.
     ///
     /// # Errors
     /// As a write by [`Replica::begin`] under `sync`; the host accepts none that [`Replica::room`] has no place for.

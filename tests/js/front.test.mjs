@@ -99,6 +99,36 @@ test('writes of a task that takes its time are stamped anew', async (t) => {
   assert.equal(ann.sync.get('hot'), -2);
 });
 
+test('what nobody has read yet is read while writes wait, and they stay one write; what one of them is of is read behind it', async (t) => {
+  const time = clock();
+  const [tokyo, paris] = [await open(t, { id: 'tokyo' }), await open(t, { id: 'paris', clock: time })];
+  const ann = warm(tokyo);
+  const key = (n) => `key ${String(n).padStart(2, '0')}`;
+  for (let n = 0; n < 60; n += 1) ann.sync.set(key(n), n);
+  await pull(paris, tokyo);
+  const [cid, bob] = [warm(paris), warm(paris)];
+  const before = writesOf(bob, paris);
+  const order = Array.from({ length: 50 }, (_, n) => (n * 7) % 50);
+  for (const n of order) bob.sync.set(key(n), `${bob.sync.get(key(n))} more`);
+  // What comes with a read that asks the core may be of before these writes.
+  for (const n of [50, 57, 53]) assert.equal(cid.sync.get(key(n)), n);
+  for (const reader of [bob, cid]) for (const n of order) assert.equal(reader.sync.get(key(n)), `${n} more`);
+  assert.equal(writesOf(bob, paris), before + 1);
+  for (const reader of [bob, cid]) for (const n of order) assert.equal(reader.sync.get(key(n)), `${n} more`);
+  bob.sync.set(key(1), 'once more');
+  bob.sync.delete(key(58));
+  assert.equal(cid.sync.get(key(58)), undefined);
+  assert.equal(bob.sync.get(key(1)), 'once more');
+  // The core is told of nothing at a time before the one at which it was asked.
+  bob.sync.set(key(2), 'later');
+  time.now += 1;
+  assert.equal(cid.sync.get(key(59)), 59);
+  bob.sync.set(key(3), 'later');
+  assert.equal(writesOf(bob, paris), before + 4);
+  await pull(tokyo, paris);
+  for (const n of order) assert.equal(ann.sync.get(key(n)), [, 'once more', 'later', 'later'][n] ?? `${n} more`);
+});
+
 test('the reader of a copy whose write is in the log depends on it', async (t) => {
   const tokyo = await open(t, { id: 'tokyo' });
   const [ann, bob] = [warm(tokyo), warm(tokyo)];
