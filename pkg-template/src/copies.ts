@@ -166,7 +166,7 @@ export class Copies {
     const place = this.#shelf.find(key);
     if (place === NOWHERE) return;
     this.#shelf.drop(key, place);
-    this.#see();
+    this.#thin();
   }
 
   /** Lets go of what was written and of which nobody has read anything. The rest counts no longer: it holds what is read, once of each key. */
@@ -249,7 +249,7 @@ export class Copies {
     }
     const loose = this.#room();
     this.#shelf.enter(this.#looseNumber, loose.add(key, value, mark));
-    this.#see();
+    this.#thin();
     return true;
   }
 
@@ -278,7 +278,7 @@ export class Copies {
     if (this.#shelf.listed === this.#shelf.size) return;
     this.#shelf.list();
     this.#begins.clear();
-    this.#see();
+    this.#thin();
   }
 
   /** So many writes of so many units of text count, until they are let go of or somebody is seen to read there. */
@@ -291,6 +291,37 @@ export class Copies {
   #spend(): void {
     this.#budget.units -= this.#units;
     this.#units = 0;
+  }
+
+  /**
+   * Lets go of the sheets of which too little is left. Where somebody reads, what is left of writes goes where copies are that come one at a
+   * time: to ask the core for each again takes several times as long.
+   */
+  #thin(): void {
+    const shelf = this.#shelf;
+    for (const number of shelf.thin) {
+      const sheet = shelf.sheet(number);
+      if (this.#looseNumber === number) this.#loose = undefined;
+      if (sheet !== undefined && sheet.seen && !(sheet instanceof Page)) this.#move(shelf, sheet, number);
+      shelf.remove(number);
+    }
+    shelf.thin.clear();
+    this.#see();
+  }
+
+  #move(shelf: Shelf, sheet: Sheet, number: number): void {
+    for (let at = 0; at < sheet.size; at += 1) {
+      if (!sheet.has(at)) continue;
+      const loose = this.#room();
+      // Where there was no more room all was let go of.
+      if (this.#shelf !== shelf) return;
+      sheet.open(at);
+      const { mark, value } = sheet;
+      // To be looked into makes it a text of its own.
+      value.charCodeAt(0);
+      loose.seen = true;
+      shelf.move((number << SHEET_BITS) | at, (this.#looseNumber << SHEET_BITS) | loose.add(sheet.key(at), value, mark));
+    }
   }
 
   /** Sees which sheets are gone. Nobody reads on from one, for it is not told any longer what is no longer true. */

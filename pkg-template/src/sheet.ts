@@ -9,7 +9,7 @@ import type { Mark, Marks, Stored } from './copy.js';
 /** The most copies on a sheet: at least as many as the core hands over with one read, and as many as a log has. */
 export const SHEET_BITS = 10;
 export const SHEET = 1 << SHEET_BITS;
-/** A sheet of texts of which fewer than one in so many copies are left is not worth its lists, unless few are gone. */
+/** A sheet of texts of which fewer than one in so many copies are left is not worth its lists, unless few are gone: what is left goes to another. */
 const WORTH = 8;
 const FEW = 64;
 

@@ -23,6 +23,8 @@ export class Shelf {
   /** Rows of two: the hash of a key, and its place, from 1 on; 0 where a row is free. */
   #rows = new Int32Array(0);
   #taken = 0;
+  /** The sheets of which too little is left: whoever has dropped something moves what is there, or lets go of it, before anything else. */
+  readonly thin = new Set<number>();
   /** Is told the keys of copies that were dropped, or are gone with their sheet. */
   readonly #dropped: (key: string) => void;
 
@@ -73,7 +75,7 @@ export class Shelf {
       if (sheet === undefined) continue;
       for (let at = 0; at < sheet.size; at += 1) this.#enter(sheet, at, (this.#listed << SHEET_BITS) | at);
       // What it has deleted is deleted.
-      if (!sheet.worth) this.remove(this.#listed);
+      if (!sheet.worth) this.thin.add(this.#listed);
     }
   }
 
@@ -83,7 +85,17 @@ export class Shelf {
     this.#enter(this.#sheets[number] as Sheet, at, (number << SHEET_BITS) | at);
   }
 
-  /** The copy at a place, which is of this key, is no longer true. The sheet may be gone then. */
+  /** The copy at a place stands at another one from now on. */
+  move(from: number, to: number): void {
+    const [rows, sheet] = [this.#rows, this.#sheets[from >> SHEET_BITS] as Sheet];
+    const mask = rows.length - 1;
+    let row = (sheet.hash(from & MASK, this.#seed) << 1) & mask;
+    while (rows[row + 1] !== from + 1) row = (row + 2) & mask;
+    rows[row + 1] = to + 1;
+    sheet.drop(from & MASK);
+  }
+
+  /** The copy at a place, which is of this key, is no longer true. */
   drop(key: string, place: number): void {
     this.#dropped(key);
     this.#take(place);
@@ -92,7 +104,7 @@ export class Shelf {
   #take(place: number): void {
     const sheet = this.#sheets[place >> SHEET_BITS];
     sheet?.drop(place & MASK);
-    if (sheet?.worth === false) this.remove(place >> SHEET_BITS);
+    if (sheet?.worth === false) this.thin.add(place >> SHEET_BITS);
   }
 
   /** Lets go of a sheet. */

@@ -416,7 +416,8 @@ test('objects that were written together go from memory once most of them are no
     handOver(ann);
   }
   const more = heap() - before;
-  assert(more < 4_000_000, `of 16,000 objects that are left, and 24,000 that are not, ${more} bytes have stayed`);
+  // What is left takes 300 bytes each; with all that it was handed over with it would be 7.7 million.
+  assert(more < 6_000_000, `of 16,000 objects that are left, and 24,000 that are not, ${more} bytes have stayed`);
 });
 
 /** How many bytes a write leaves to the collector, of new keys in a new replica. */
