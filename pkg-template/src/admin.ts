@@ -35,7 +35,7 @@ export class AdminHandle implements Admin {
   async run(statement: string, options?: QueryOptions): Promise<Table> {
     const handle = this.#handle;
     toStatement(statement);
-    const ran = () => run(this.#driver, statement, handle?.raw, handle ?? this, options, handle?.asking(statement));
+    const ran = () => run(this.#driver, statement, handle, options);
     return handle === undefined ? ran() : handle.state(ran);
   }
 
@@ -58,8 +58,11 @@ export class AdminHandle implements Admin {
   async killSessions(filter: { user: string; except?: string | undefined }): Promise<number> {
     const { user, except } = toFilter(filter, { user: 1, except: 1 });
     const own = this.sessions({ user: text(user) }).filter(({ id }) => id !== except);
-    const raw = this.#handle?.raw;
-    for (const { id } of own) this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
+    for (const { id } of own) {
+      // Who is told of one kill may let go of the handle.
+      const raw = this.#handle?.raw;
+      this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
+    }
     await this.#flushed();
     return own.length;
   }

@@ -5,12 +5,11 @@
  * that is nobody's.
  */
 import { load } from '#wasm';
-import type { CoreReplica, CoreSession, CoreTable } from './binding.js';
+import type { CoreReplica, CoreTable } from './binding.js';
 import type { Driver } from './driver.js';
 import { EdgeSessionError, aborted, fromCore, invalid } from './errors.js';
 import type { Handle } from './handle.js';
 import { platform } from './platform.js';
-import type { Asking } from './roles.js';
 import { PATIENCE, toTerms } from './terms.js';
 import type { AbortSignalLike, PlatformSignal } from './types/plug.js';
 import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js';
@@ -97,17 +96,20 @@ function whyOf(thrown: unknown): string {
   }
 }
 
-/** Runs statements of the core's, a well-formed text of them, as a session or as the host itself. */
-export async function run(driver: Driver, statement: string, raw: CoreSession | undefined, owner: object, options?: QueryOptions, asking?: Asking): Promise<Table> {
+/** Runs statements of the core's, a well-formed text of them, as the session of a handle or as the host itself. */
+export async function run(driver: Driver, statement: string, handle: Handle | undefined, options?: QueryOptions): Promise<Table> {
   const { timeout, signal } = toTerms(options, PATIENCE);
   const answers: string[] = [];
-  for (const [password, ...hash] of driver.call((core) => (raw ?? core).secrets(statement), undefined, asking)) {
+  // The core's session is asked for anew behind each wait: the handle may have been let go of meanwhile.
+  const first = handle?.raw;
+  for (const [password, ...hash] of driver.call((core) => (first ?? core).secrets(statement), undefined, handle?.asking(statement))) {
     const known = hash[0] ?? '';
     answers.push(hash.length === 0 ? await hashed(password) : `${(await verified(password, known || null)) ? '' : '!'}${known}`);
     if (signal?.aborted) throw aborted(signal.reason);
   }
+  const raw = handle?.raw;
   const begin = (core: CoreReplica, now: number) => (raw ?? core).run(statement, answers, timeout, now);
-  return new Rows(await driver.operate<CoreTable>(owner, begin, signal as AbortSignalLike | undefined, asking));
+  return new Rows(await driver.operate<CoreTable>(handle ?? driver, begin, signal as AbortSignalLike | undefined, handle?.asking(statement)));
 }
 
 /** What the host's `execute` answers, as a table: a table, rows as objects, or one value. */

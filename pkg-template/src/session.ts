@@ -184,7 +184,7 @@ export class SessionHandle<M> implements Session<M> {
     }
     return this.#handle.state(async () => {
       const token = callerOf(driver, raw);
-      if (token === undefined) return run(driver, statement, raw, this.#handle, options, this.#handle.asking(statement));
+      if (token === undefined) return run(driver, statement, this.#handle, options);
       const ran = await ask<Ran>(driver, this.#handle, 'run', [statement], token, options);
       this.merge(ran.token);
       return new Rows(ran.table);

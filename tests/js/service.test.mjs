@@ -290,6 +290,34 @@ test('what is no text is no statement, whatever asking for its text would do', a
   }
 });
 
+test('statements whose session is let go of while a password is hashed are not run, and nobody else notices', async (t) => {
+  for (const roleOf of [undefined, () => 'User']) {
+    const replica = await open(t, { secret: SECRET, roleOf });
+    await replica.admin.createUser('ann', 'old');
+    for (const runner of [(session) => session, (session) => replica.admin.as(session)]) {
+      const session = replica.session({ user: 'ann' });
+      const left = rejection(runner(session).run('CHANGE PASSWORD ann FROM "old" TO "new"'));
+      session[Symbol.dispose]();
+      assert.equal((await left)?.code, 'SESSION_NOT_FOUND');
+      assert.equal((await replica.login('ann', 'old')).user, 'ann');
+    }
+  }
+});
+
+test('who is told of a kill may let go of the session that kills', async (t) => {
+  const replica = await open(t, { secret: SECRET });
+  await replica.admin.createUser('ann');
+  const root = replica.session({ user: 'root' });
+  for (let more = 0; more < 2; more += 1) replica.session({ user: 'ann' });
+  let killed = 0;
+  replica.on('session', () => {
+    killed += 1;
+    root[Symbol.dispose]();
+  });
+  assert.equal((await rejection(replica.admin.as(root).killSessions({ user: 'ann' })))?.code, 'SESSION_NOT_FOUND');
+  assert.equal(killed, 1);
+});
+
 test('statements whose caller goes while a password is hashed are not run', async (t) => {
   const replica = await open(t, { secret: SECRET });
   const control = new AbortController();
