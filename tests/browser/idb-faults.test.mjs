@@ -135,6 +135,37 @@ test('a database that was deleted, and whose place is refused at first, is store
   assert.deepEqual([await get(page, 'before'), await get(page, 'after')], [1, 2]);
 }));
 
+for (const how of ['is undone', 'finds no memory']) {
+  test(`a snapshot that ${how} in the middle is as if it had not been begun, and the log goes on`, () => withTabs(async ({ tab }) => {
+    const page = await tab();
+    const id = await start(page);
+    const refused = await page.evaluate(async (undone) => {
+      window.addEventListener('unhandledrejection', ({ reason }) => errors.push(['UNHANDLED', String(reason)]));
+      const { put: puts } = IDBObjectStore.prototype;
+      let refusals = 0;
+      IDBObjectStore.prototype.put = function (...args) {
+        if (args[1] !== 'snapshot') return puts.apply(this, args);
+        refusals += 1;
+        // As engines refuse what they cannot copy.
+        if (!undone) throw new DOMException('out of memory', 'DataCloneError');
+        const request = puts.apply(this, args);
+        this.transaction.abort();
+        return request;
+      };
+      for (let n = 0; n < 48; n += 1) await me.set(`k${n}`, `${n}`.repeat(30_000));
+      IDBObjectStore.prototype.put = puts;
+      return refusals;
+    }, how === 'is undone');
+    assert.ok(refused > 0);
+    assert.deepEqual(await told(page), Array(refused).fill('STORAGE_FAILED'));
+    assert.equal(await page.evaluate(() => db.status.persisted), true);
+    await page.reload();
+    await loaded(page);
+    assert.equal(await start(page), id);
+    assert.deepEqual(await vector(page), { [id]: 48 });
+  }));
+}
+
 test('a page that comes back and whose storage does not answer ends its replica, and lets go of everything', () => withTabs(async ({ tab }) => {
   const page = await tab();
   const id = await start(page);

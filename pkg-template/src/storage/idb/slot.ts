@@ -85,10 +85,10 @@ export class Slot {
   append(records: readonly Uint8Array[]): Promise<void> {
     const group = toGroup(records);
     return this.#write((tx, before) => {
-      const requests: Promise<unknown>[] = [tx.objectStore(LOG).add(group, this.#next)];
+      const requests = [quietly(tx.objectStore(LOG).add(group, this.#next))];
       // A copy has a life of its own from now on.
       const row = before.home === this.name ? before : { ...before, home: this.name };
-      if (row !== before) requests.push(tx.objectStore(STATE).put(row, SLOT));
+      if (row !== before) requests.push(quietly(tx.objectStore(STATE).put(row, SLOT)));
       return { requests, row, next: this.#next + 1 };
     });
   }
@@ -99,9 +99,9 @@ export class Slot {
       const row: SlotRow = { ...before, home: this.name, base: this.#next, snapshot: checksum(bytes) };
       const [state, log] = [tx.objectStore(STATE), tx.objectStore(LOG)];
       // It takes a number too, or who was overtaken would undo what came after.
-      const number = log.add(toGroup([]), this.#next);
-      const requests: Promise<unknown>[] = [number, state.put(bytes, SNAPSHOT), state.put(row, SLOT), log.delete(IDBKeyRange.upperBound(this.#mark, true))];
-      if (this.#next > this.#mark + 1) requests.push(log.delete(IDBKeyRange.bound(this.#mark, this.#next, true, true)));
+      const requests = [quietly(log.add(toGroup([]), this.#next))];
+      requests.push(quietly(state.put(bytes, SNAPSHOT)), quietly(state.put(row, SLOT)), quietly(log.delete(IDBKeyRange.upperBound(this.#mark, true))));
+      if (this.#next > this.#mark + 1) requests.push(quietly(log.delete(IDBKeyRange.bound(this.#mark, this.#next, true, true))));
       return { requests, row, next: this.#next + 1 };
     });
   }
@@ -148,8 +148,7 @@ export class Slot {
       if (row === undefined) throw new Dispossessed(this.name, false);
       const seen = tx.objectStore(STATE).get(SLOT) as Promise<SlotRow | undefined>;
       quietly(seen);
-      const { requests, ...after } = fill(tx, row);
-      tx.commit();
+      const { requests, ...after } = whole(tx, () => fill(tx, row));
       // A request's error says why; the transaction's, that it was undone.
       await this.#settled(Promise.all([...requests, tx.done])).catch((error: unknown) => {
         throw (error as { name?: unknown } | null)?.name === 'ConstraintError' ? new Dispossessed(this.name, true) : error;
@@ -253,9 +252,29 @@ const begin = (db: IDBPDatabase, durability: Durability): Transaction => {
   return tx;
 };
 
+/**
+ * Asks for all of a write, and for its commit, or for none of it: what the engine cannot copy, for want of memory, it refuses at once, and would
+ * store what was asked for before.
+ */
+function whole<T>(tx: Transaction, fill: () => T): T {
+  try {
+    const filled = fill();
+    tx.commit();
+    return filled;
+  } catch (error) {
+    try {
+      tx.abort();
+    } catch {
+      // It has ended by itself.
+    }
+    throw error;
+  }
+}
+
 /** The request's failure is the transaction's, which is what is waited for. */
-function quietly(request: Promise<unknown>): void {
+function quietly(request: Promise<unknown>): Promise<unknown> {
   request.catch(() => {});
+  return request;
 }
 
 async function read(tx: Transaction): Promise<Rows> {
