@@ -32,6 +32,8 @@ export class AlarmClock {
   /** When the platform's alarm rings; null where it is not set. */
   #alarm: number | null = null;
   #arranging = false;
+  /** Whether the platform's alarm is being served: it rings no other one meanwhile. */
+  #serving = false;
   #wait: { readonly at: number; readonly control: AbortController } | undefined;
 
   constructor(storage: AlarmStorage) {
@@ -66,11 +68,18 @@ export class AlarmClock {
     this.#change();
   }
 
-  /** The platform's alarm rings: does what is due. */
-  ring(): void {
+  /**
+   * The platform's alarm rings: does what is due, and waits for the `work` that follows from that, however long it takes. What is due in
+   * the meantime is not kept waiting for it.
+   */
+  async ring(work: () => Promise<unknown>): Promise<void> {
     this.#alarm = null;
     this.#run();
+    this.#serving = true;
     // Also where nothing was due: whatever is left needs an alarm of its own.
+    this.#change();
+    await work();
+    this.#serving = false;
     this.#change();
   }
 
@@ -99,7 +108,7 @@ export class AlarmClock {
       this.#alarm = next;
       void this.#set(next);
     }
-    const soonest = Math.min(...times(true));
+    const soonest = Math.min(...times(true), ...(this.#serving ? times(false) : []));
     if (this.#wait?.at === soonest) return;
     this.#wait?.control.abort();
     this.#wait = Number.isFinite(soonest) ? { at: soonest, control: new AbortController() } : undefined;

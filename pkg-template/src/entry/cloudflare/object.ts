@@ -147,8 +147,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
 
   /** Does what is due. The platform's one alarm is set for the earliest deadline. */
   override async alarm(): Promise<void> {
-    this.#clock.ring();
-    await Promise.all(this.#here().upstreams.map((upstream) => upstream.idle()));
+    await this.#clock.ring(() => Promise.all(this.#here().upstreams.map((upstream) => upstream.idle())));
   }
 
   async #open(): Promise<Replica<M>> {

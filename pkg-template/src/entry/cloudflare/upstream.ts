@@ -6,7 +6,8 @@
  * (A WebSocket that an object has opened itself ends with its stay in memory, and keeps it from hibernating until then.)
  *
  * Invariants: one request is under way at a time; what comes in between waits in a bounded queue. After a request that
- * failed nothing is believed of the other side, and the link begins anew after a pause that grows.
+ * failed nothing is believed of the other side, and the link begins anew after a pause that grows. What an earlier link has asked is
+ * waited for no longer than that link, whatever becomes of it.
  */
 import type { Driver, Sink } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
@@ -31,6 +32,8 @@ export class UpstreamLink implements Sink {
   readonly #driver: Driver;
   readonly #upstream: Upstream;
   #link = 0;
+  /** Aborts with the link. */
+  #ending = new AbortController();
   #queue: Uint8Array[] = [];
   #busy: Promise<void> | undefined;
   #pause: Timer | undefined;
@@ -50,7 +53,7 @@ export class UpstreamLink implements Sink {
 
   send(bytes: Uint8Array): void {
     if (this.#queue.length < QUEUE) this.#queue.push(bytes);
-    this.#busy ??= this.#talk().finally(() => (this.#busy = undefined));
+    this.#busy ??= this.#talk(this.#ending.signal);
   }
 
   /** The replica is over, or does not believe the other one for now. */
@@ -61,27 +64,37 @@ export class UpstreamLink implements Sink {
 
   #begin(): void {
     if (this.#driver.over !== undefined) return;
+    this.#ending = new AbortController();
     this.#link = this.#driver.attach(this);
     this.#driver.call((core, now) => core.linkProve(this.#link, REQUESTER, undefined, now));
   }
 
-  async #talk(): Promise<void> {
+  async #talk(ending: AbortSignal): Promise<void> {
+    const link = this.#link;
     try {
       for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
-        const reply = await this.#ask(bytes);
+        const reply = await this.#ask(bytes, ending);
         if (this.#driver.over !== undefined) return;
-        const link = this.#link;
         this.#driver.call((core, now) => core.receive(link, reply, now));
-        if (link === this.#link) this.#failures = 0;
+        if (ending.aborted) return;
+        this.#failures = 0;
       }
+      // In the turn of the last look into the queue: what comes now begins a request of its own.
+      this.#busy = undefined;
     } catch (cause) {
-      this.#rest(cause);
+      if (!ending.aborted) this.#rest(cause);
     }
   }
 
-  async #ask(body: Uint8Array): Promise<Uint8Array> {
+  /** Whoever answers may heed the signal, or never settle. */
+  async #ask(body: Uint8Array, ending: AbortSignal): Promise<Uint8Array> {
     const headers = new Headers({ 'Content-Type': CONTENT_TYPE });
-    const request = new Request(ADDRESS, { method: 'POST', headers, body, signal: AbortSignal.timeout(PATIENCE) });
+    const signal = AbortSignal.any([ending, AbortSignal.timeout(PATIENCE)]);
+    const over = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    return Promise.race([over, this.#fetch(new Request(ADDRESS, { method: 'POST', headers, body, signal }))]);
+  }
+
+  async #fetch(request: Request): Promise<Uint8Array> {
     const response = await this.#upstream.fetch(request);
     if (!response.ok) {
       await response.body?.cancel();
@@ -91,6 +104,8 @@ export class UpstreamLink implements Sink {
   }
 
   #rest(cause: unknown): void {
+    this.#ending.abort();
+    this.#busy = undefined;
     this.#queue = [];
     this.#driver.detach(this.#link);
     this.#link = 0;

@@ -21,7 +21,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("openReplica, workerd", 362_800),
     (".", 41_300),
     ("./browser", 9_000),
-    ("./cloudflare", 38_650),
+    ("./cloudflare", 38_800),
     ("./hono", 5_000),
     ("./http", 5_000),
     ("./node", 24_000),
