@@ -11,6 +11,7 @@ mod asker;
 mod bonds;
 mod calls;
 mod clients;
+mod config;
 mod console;
 mod exchange;
 mod fleet;
@@ -38,12 +39,12 @@ mod upstream;
 mod watches;
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use self::bonds::End;
 pub use self::clients::Pass;
+pub use self::config::Config;
 pub use self::console::Hashing;
 pub use self::front::{Ahead, Glance, Kept};
 pub use self::links::PeerView;
@@ -71,90 +72,15 @@ use crate::identity::{Identities, Secret};
 use crate::io::{Effect, Event, Interest, SessionHandle, WaitId};
 use crate::mutant::{Mutant, off};
 pub use crate::service::failures::{FAILURES_MAX, LOCK_MS};
-use crate::service::manager::SessionLimits;
-use crate::session::seal::{Keyring, LEEWAY_MAX};
-use crate::session::token::{TOKEN_BYTES_MAX, check_limit};
+use crate::session::seal::Keyring;
+use crate::session::token::check_limit;
 use crate::store::SessionConsistentStore;
 use crate::store::entry::{Key, LiveSet};
-use crate::store::limits::Limits;
 use crate::store::space::{Changed, Changes};
 use crate::sync::gate::ClientLimits;
-use crate::sync::peer::Timing;
-use crate::time::{MILLIS_MAX, Millis};
+use crate::time::Millis;
 use crate::vector::VersionVector;
 use litemap::LiteMap;
-
-/// How a replica is opened.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The label of its id, for people.
-    pub label: String,
-    /// Thirty-two random bytes, fresh for each opening.
-    pub seed: [u8; 32],
-    /// Whether there is a storage: then what is written leaves only after `persisted`.
-    pub storage: bool,
-    /// The cluster's name in tokens.
-    pub issuer: String,
-    /// The keys that sign and verify tokens, each with its name; the first signs. With a key the replica is trusted.
-    pub keys: Vec<(String, Vec<u8>)>,
-    /// The name of the space that new sessions begin in.
-    pub space: String,
-    /// What is accepted.
-    pub limits: Limits,
-    /// What one client may bring.
-    pub client_limits: ClientLimits,
-    /// How often peers are spoken to.
-    pub timing: Timing,
-    /// How long a session's operation waits, unless it says otherwise, in milliseconds.
-    pub timeout: Millis,
-    /// How long a session lives, unless it says otherwise, in milliseconds.
-    pub expires_in: Millis,
-    /// How long a token lives that is minted here, in milliseconds: each seal gives a fresh one, but none outlives its
-    /// session. Unless said otherwise, as long as the session.
-    pub token_life: Millis,
-    /// How much longer than its `exp` a token is taken, for clocks that differ, in milliseconds: none unless said
-    /// otherwise, and at most [`LEEWAY_MAX`].
-    pub leeway: Millis,
-    /// What sessions are bounded by, and how long nobody may use them.
-    pub sessions: SessionLimits,
-    /// Whether the host answers roles itself, instead of the records; see [`Replica::wanted_roles`].
-    pub host_roles: bool,
-    /// How often, at most, other replicas with the key are told of the sessions here, in milliseconds; none: never.
-    pub publish: Option<Millis>,
-    /// How long a query may take, unless it says otherwise, in milliseconds.
-    pub query_timeout: Option<Millis>,
-    /// A query that takes as long is told of, in milliseconds.
-    pub slow: Millis,
-    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above five eighths of it a
-    /// token is folded, so that holders without a key have room for what they add.
-    pub token_bytes: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            label: "replica".into(),
-            seed: [0; 32],
-            storage: false,
-            issuer: "edge-session".into(),
-            keys: Vec::new(),
-            space: "default".into(),
-            limits: Limits::default(),
-            client_limits: ClientLimits::default(),
-            timing: Timing::default(),
-            timeout: 1_000,
-            expires_in: 24 * 3_600_000,
-            token_life: MILLIS_MAX,
-            leeway: 0,
-            sessions: SessionLimits::default(),
-            host_roles: false,
-            publish: None,
-            query_timeout: None,
-            slow: 1_000,
-            token_bytes: TOKEN_BYTES_MAX,
-        }
-    }
-}
 
 /// An effect in the outbox.
 #[derive(Debug)]
@@ -232,7 +158,8 @@ impl Replica {
     /// Opens an empty replica with a new id.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` if the label, a key, the space's name or the token's limit is not of its form.
+    /// `ARGUMENT_INVALID` if the label, a key or the space's name is not of its form, if the space is the fleet's own, or
+    /// if the leeway or the token's limit is beyond its bound.
     pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
         let mut entropy = Entropy::new(config.seed);
         let hidden = entropy.hidden();
@@ -242,7 +169,7 @@ impl Replica {
         identities.keep(id, secret);
         let keys = config.keys.iter().map(|(kid, key)| (kid.as_str(), key.as_slice()));
         let service = Service::new(&config, Space::first(SYSTEM)?);
-        let (issuer, space) = (Arc::from(config.issuer), Space::first(&config.space)?);
+        let (issuer, space) = (Arc::from(config.issuer.as_str()), config.space()?);
         Ok(Self {
             id,
             keyring: if config.keys.is_empty() { None } else { Some(Keyring::new(keys)?.of_cluster(&issuer, &space)) },
@@ -251,7 +178,7 @@ impl Replica {
             timeout: config.timeout,
             expires_in: config.expires_in,
             token_life: config.token_life,
-            leeway: config.leeway.min(LEEWAY_MAX),
+            leeway: config.leeway()?,
             token_bytes: check_limit(config.token_bytes)?,
             client_limits: config.client_limits,
             identities,

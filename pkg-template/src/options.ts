@@ -13,8 +13,6 @@ import { isBytes } from './value.js';
 /** How often, at most, other replicas with a secret are told of a session. */
 const PUBLISH_EVERY = 5_000;
 const LABEL = 'replica';
-/** By how much clocks may differ for tokens that come in: no token is taken for longer after its end. */
-const LEEWAY_MAX = 60_000;
 
 export const OPTIONS: Names<ReplicaOptions> = { id: 1, storage: 1, connect: 1, space: 1, secret: 1, issuer: 1, limits: 1, session: 1, heartbeat: 1, values: 1, clock: 1, execute: 1, roleOf: 1, authenticate: 1, signal: 1 };
 const TIMES: Names<Omit<SessionDefaults, 'publishEvery'>> = { expiresIn: 1, timeout: 1, tokenExpiresIn: 1, leeway: 1, idleTimeout: 1, queryTimeout: 1, slow: 1 };
@@ -49,7 +47,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.values !== undefined && options.values !== 'fresh' && options.values !== 'frozen') throw invalid("values is 'fresh' or 'frozen'");
   const config: CoreConfig = { label: toLabel(options.id), durable: storage.durable !== false };
   if (options.roleOf !== undefined) config.roles = true;
-  if (options.space !== undefined) config.space = toSpace(options.space);
+  if (options.space !== undefined) config.space = text(options.space, 'space');
   if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
   if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);
   // Whoever forgot to fill the list would hold nobody to a role.
@@ -58,8 +56,6 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.session !== undefined) {
     const session = optionsOf(options.session, { ...TIMES, publishEvery: 1 }, 'session');
     const names = Object.keys(TIMES) as (keyof typeof TIMES)[];
-    const leeway = optional(session.leeway, 'session.leeway') ?? 0;
-    if (leeway > LEEWAY_MAX) throw invalid('session.leeway is a minute at most; set the clocks');
     config.session = defined(Object.fromEntries(names.map((name) => [name, optional(session[name], `session.${name}`)])));
   }
   const every = options.session?.publishEvery;
@@ -67,13 +63,6 @@ export function toOpening(options: ReplicaOptions): Opening {
   const { heartbeat } = options;
   if (heartbeat !== undefined) config.heartbeat = interval(heartbeat, 'heartbeat');
   return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock === undefined ? Date.now : toClock(options.clock), frozen: options.values === 'frozen' };
-}
-
-/** The space in which sessions begin. In one of the fleet's own each would be refused. */
-function toSpace(given: unknown): string {
-  const space = text(given, 'space');
-  if (space.startsWith('$')) throw invalid('space: names that begin with $ are the fleet\'s own, and no session uses one');
-  return space;
 }
 
 /** A clock whose every answer is checked, and whole. What it throws is told from what the core does. */

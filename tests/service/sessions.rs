@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use edge_session::error::{Details, ErrorCode};
 use edge_session::id::{ReplicaId, SessionId, Space};
 use edge_session::io::{Event, Interest, Policy, Terms};
-use edge_session::replica::{Config, SessionInit};
+use edge_session::replica::{Config, Replica, SessionInit};
 use edge_session::service::cache::SessionCache;
 use edge_session::service::manager::{SessionLimits, SessionManager};
 use edge_session::service::record::{SessionInfo, SessionStats, SessionStatus, Told};
@@ -445,4 +445,14 @@ fn a_crowd_ends_in_several_goes() {
         host.at(due);
     }
     assert_eq!((ended(&host), host.replica.service().0.len()), (CROWD, 0));
+}
+
+#[test]
+fn no_replica_is_opened_whose_sessions_would_begin_in_a_space_of_the_fleets_own() {
+    for space in ["$system", "$own"] {
+        let refusal = Replica::open(Config { space: space.into(), ..edge("fra1") }, START).unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::ArgumentInvalid);
+        assert!(refusal.to_string().contains('$'), "{refusal}");
+    }
+    assert!(Replica::open(Config { space: "own$".into(), ..edge("fra1") }, START).is_ok());
 }

@@ -9,15 +9,18 @@ const HOUR: u64 = 60 * MINUTE;
 
 /// An edge whose tokens live for five minutes, in sessions of one hour.
 fn edge(keys: &[(&str, [u8; 32])], leeway: u64) -> Replica {
-    let config = Config {
+    Replica::open(config(keys, leeway), NOW).unwrap()
+}
+
+fn config(keys: &[(&str, [u8; 32])], leeway: u64) -> Config {
+    Config {
         issuer: "example".into(),
         keys: keys.iter().map(|(kid, key)| ((*kid).into(), key.to_vec())).collect(),
         expires_in: HOUR,
         token_life: 5 * MINUTE,
         leeway,
         ..Config::default()
-    };
-    Replica::open(config, NOW).unwrap()
+    }
 }
 
 fn ours() -> Replica {
@@ -116,8 +119,11 @@ fn a_stated_leeway_is_granted_to_tokens_that_come_in_and_is_bounded() {
     assert_eq!(resumed(&mut edge_host, &token, end + 10_000), Err(ErrorCode::TokenExpired));
     // A session that began here knows no other clock.
     assert_eq!(code(edge_host.token(session, NOW + HOUR)), ErrorCode::SessionExpired);
-    let mut generous = edge(key, HOUR);
+    // More is refused: cut in silence, it would be another than what was said.
+    let mut generous = edge(key, LEEWAY_MAX);
+    assert!(resumed(&mut generous, &token, end + LEEWAY_MAX - 1).is_ok());
     assert_eq!(resumed(&mut generous, &token, end + LEEWAY_MAX), Err(ErrorCode::TokenExpired));
+    assert_eq!(code(Replica::open(config(key, LEEWAY_MAX + 1), NOW)), ErrorCode::ArgumentInvalid);
     // Leeway is no longer life: what is minted within it ends with the session.
     let last = edge_host.open_session(SessionInit { expires_in: Some(MINUTE), ..SessionInit::default() }, NOW);
     let last = edge_host.token(last, NOW).unwrap();
