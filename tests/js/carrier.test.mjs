@@ -265,13 +265,18 @@ for (const [how, code, end] of [
   ['was killed', 'SESSION_KILLED', (replica, id) => replica.admin.killSession(id)],
   ['was logged out elsewhere', 'SESSION_EXPIRED', (replica, _, token) => replica.session(token).end()],
 ]) {
-  test(`a browser whose session ${how} is told so once, and begins anew`, async (t) => {
-    const replica = await open(t, { secret: SECRET });
-    const jar = new Jar();
+  /** A browser that was answered, and whose session then ended in this way. */
+  const over = async (t) => {
+    const [replica, jar] = [await open(t, { secret: SECRET }), new Jar()];
     await login(replica, jar);
     jar.take(await answer(replica, ask(jar), { key: 'a' }));
     const token = readToken(ask(jar));
     await end(replica, replica.session(token).id, token);
+    return { replica, jar };
+  };
+
+  test(`a browser whose session ${how} is told so once, and begins anew`, async (t) => {
+    const { replica, jar } = await over(t);
     const refused = await answer(replica, ask(jar), { key: 'a' });
     assert.deepEqual([refused.status, (await refused.json()).code], [401, code]);
     jar.take(refused);
@@ -286,12 +291,7 @@ for (const [how, code, end] of [
   });
 
   test(`a browser whose session ${how} logs in, and no late refusal undoes that`, async (t) => {
-    const replica = await open(t, { secret: SECRET });
-    const jar = new Jar();
-    await login(replica, jar);
-    jar.take(await answer(replica, ask(jar), { key: 'a' }));
-    const token = readToken(ask(jar));
-    await end(replica, replica.session(token).id, token);
+    const { replica, jar } = await over(t);
     const late = await Promise.all([ask(jar), ask(jar)].map((request) => answer(replica, request, { key: 'a' })));
     assert.deepEqual(late.map(({ status }) => status), [401, 401]);
     await login(replica, jar, 'bob');

@@ -4,13 +4,37 @@ import { once } from 'node:events';
 import { cp, mkdtemp, open, readFile, readdir, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { EdgeSessionError } from 'edge-session';
+import { EdgeSessionError, openReplica } from 'edge-session';
+import { fileStorage } from 'edge-session/node';
 
 const HEADER = 16;
 
 /** A new directory of its own. */
 export const newDirectory = () => mkdtemp(join(tmpdir(), 'edge-session-'));
+
+const places = [];
+after(() => Promise.all(places.map((directory) => rm(directory, { recursive: true, force: true }))));
+
+/** The same, removed when all tests of the file are over, and with them all replicas. */
+export async function place() {
+  const directory = await newDirectory();
+  places.push(directory);
+  return directory;
+}
+
+/** A directory in which a replica has written `n` keys, each in a record of its own; it is closed. */
+export async function written(n) {
+  const directory = await place();
+  const replica = await openReplica({ id: 'fra1', storage: fileStorage(directory) });
+  for (let key = 0; key < n; key += 1) await replica.session().set(`key ${key}`, key);
+  await replica.close();
+  return { directory, id: replica.id };
+}
+
+/** All keys that a replica shows. */
+export const keysOf = (replica) => replica.session().sync.list().map(({ key }) => key);
 
 /** A storage in another process, behind the interface of one in this process. */
 export async function remoteStorage(directory) {

@@ -4,32 +4,14 @@ import assert from 'node:assert/strict';
 import files, { appendFile, cp, open as openFile, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { openReplica } from 'edge-session';
 import { fileStorage } from 'edge-session/node';
-import { copyDirectory, journalOf, newDirectory } from './file-bench.mjs';
+import { copyDirectory, journalOf, keysOf, place, written } from './file-bench.mjs';
 import { open, rejection } from './support.mjs';
 
 // Elsewhere a file that is open has no methods that could be replaced.
 const elsewhere = globalThis.Deno !== undefined || process.versions.bun !== undefined;
-
-const places = [];
-after(() => Promise.all(places.map((directory) => rm(directory, { recursive: true, force: true }))));
-
-async function place() {
-  const directory = await newDirectory();
-  places.push(directory);
-  return directory;
-}
-
-/** A directory in which a replica has written `n` keys, each in a record of its own; it is closed. */
-async function written(n) {
-  const directory = await place();
-  const replica = await openReplica({ id: 'fra1', storage: fileStorage(directory) });
-  for (let key = 0; key < n; key += 1) await replica.session().set(`key ${key}`, key);
-  await replica.close();
-  return { directory, id: replica.id };
-}
 
 /** A directory with a snapshot, and records after it. */
 async function compacted() {
@@ -44,7 +26,6 @@ async function compacted() {
   return directory;
 }
 
-const keysOf = (replica) => replica.session().sync.list().map(({ key }) => key);
 const names = async (directory) => (await readdir(directory)).filter((name) => !name.startsWith('lock.'));
 
 /** Replaces a method of all files that are open, until the test ends or what is answered is called. */

@@ -5,12 +5,12 @@ import files from 'node:fs/promises';
 import { appendFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openReplica } from 'edge-session';
 import { fileStorage } from 'edge-session/node';
 import { storageCases } from 'edge-session/testing';
-import { copyDirectory, damage, fileBench, journalOf, newDirectory, remoteStorage } from './file-bench.mjs';
+import { copyDirectory, damage, fileBench, journalOf, keysOf, place, remoteStorage, written } from './file-bench.mjs';
 import { next, open, rejection, within } from './support.mjs';
 
 describe('fileStorage() in a process of its own', () => {
@@ -21,27 +21,6 @@ describe('fileStorage() on a disk that makes nothing durable', () => {
   const refusals = storageCases(fileBench('sync')).filter(({ name }) => name.includes('refused'));
   for (const { name, skip, run } of refusals) test(name, { skip }, run);
 });
-
-const places = [];
-after(() => Promise.all(places.map((directory) => rm(directory, { recursive: true, force: true }))));
-
-/** A directory that is removed when all replicas are closed. */
-async function place() {
-  const directory = await newDirectory();
-  places.push(directory);
-  return directory;
-}
-
-/** A directory in which a replica has written `n` keys, each in a record of its own; it is closed. */
-async function written(n) {
-  const directory = await place();
-  const replica = await openReplica({ id: 'fra1', storage: fileStorage(directory) });
-  for (let key = 0; key < n; key += 1) await replica.session().set(`key ${key}`, key);
-  await replica.close();
-  return { directory, id: replica.id };
-}
-
-const keysOf = (replica) => replica.session().sync.list().map(({ key }) => key);
 
 test('a damaged record is named with its file, its place and its number, and nothing is lost by looking', async () => {
   const { directory } = await written(5);
@@ -172,9 +151,8 @@ test('a backup that is put back is amnesia; a directory that was moved is not', 
   const { directory, id } = await written(2);
   const backup = join(await place(), 'backup');
   await copyDirectory(directory, backup);
-  const moved = `${directory}-moved`;
+  const moved = join(await place(), 'moved');
   await rename(directory, moved);
-  places.push(moved);
   const replica = await openReplica({ storage: fileStorage(moved) });
   assert.equal(replica.id, id);
   await replica.session().set('later', 1);
