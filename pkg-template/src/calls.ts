@@ -16,6 +16,7 @@ import { PATIENCE, toTerms } from './terms.js';
 import type { QueryOptions } from './types/service.js';
 import type { Wait } from './types/session.js';
 import { parse } from './value.js';
+import { unlessAborted } from './waits.js';
 
 /** What the statements of a call have answered, and the session's token after them. */
 export interface Ran {
@@ -106,7 +107,10 @@ export class Calls {
         session[dispose]();
       }
     };
-    const turn = this.#logins.then(login);
+    const { timeout, signal } = toTerms(options, PATIENCE);
+    const late = (fail: (error: unknown) => void) => this.#driver.timer(() => fail(new EdgeSessionError('TIMEOUT', 'the login was not decided in time')), timeout);
+    // Who decides may be the host, and never settle: the next one's turn comes all the same.
+    const turn = this.#logins.then(() => unlessAborted(login(), signal, late));
     this.#logins = turn.catch(() => {});
     return turn;
   }

@@ -44,6 +44,24 @@ test('calls that nobody waits for any more have no password looked at', async (t
   assert.equal(hashed(), 1);
 });
 
+test('a login that is never decided keeps nobody else from logging in', async (t) => {
+  let begun = () => {};
+  const asked = new Promise((resolve) => (begun = resolve));
+  const { edge, ws } = await edgeAt(t, { authenticate: (user) => user !== 'stuck' || (begun(), new Promise(() => {})) });
+  const { token } = edge.session({ user: 'eve' });
+  const socket = new WebSocket(ws, ['edge-session.v1', `token.${token}`], { perMessageDeflate: false });
+  t.after(() => socket.terminate());
+  await within(once(socket, 'open'), 'the link');
+  const own = idOf('eve', randomBytes(16));
+  const [stuck, other] = [randomBytes(16), randomBytes(16)];
+  const answered = new Promise((resolve) => socket.on('message', (data) => messagesOf(new Uint8Array(data)).some((said) => said.kind === 'reply' && Buffer.from(said.id).equals(other)) && resolve()));
+  socket.send(frame(own, [['call', { id: stuck, method: 'login', args: JSON.stringify(['stuck', 'p']), token: '' }]]));
+  await within(asked, 'the first login is looked at');
+  socket.send(frame(own, [['call', { id: other, method: 'login', args: JSON.stringify(['ann', 'p']), token: '' }]]));
+  socket.send(frame(own, [['call', { id: stuck, method: '', args: '', token: '' }]]));
+  await within(answered, 'the other login');
+});
+
 test("a tab's statements run at the edge, under its own session", async (t) => {
   const { edge, ws, url } = await edgeAt(t);
   for (const transport of [(token) => webSocket(ws, { ...QUICK, token }), (token) => http(url, { token, every: 50 })]) {
