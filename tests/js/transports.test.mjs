@@ -1,7 +1,8 @@
 // Every transport passes the exported conformance suite.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { channel, http, pair, webSocket } from 'edge-session';
+import { channel, http, openReplica, pair, webSocket } from 'edge-session';
+import { shared } from 'edge-session/browser';
 import { transportCases } from 'edge-session/testing';
 import { WebSocket } from 'ws';
 import { Server } from './server.mjs';
@@ -68,4 +69,23 @@ for (const [name, bench] of Object.entries(suites)) {
 test('what a bench cannot do is skipped, and says why', () => {
   const skipped = transportCases(suites['pair()']).filter(({ skip }) => skip !== false);
   assert.deepEqual(skipped.map(({ skip }) => skip), ["the bench has no 'cut'", 'the bench has no more than 2 ends']);
+});
+
+test('of the connections that came and went in its turn a leader keeps nothing', async (t) => {
+  const replica = await openReplica();
+  t.after(() => replica.close());
+  let kept = 0;
+  const upstream = {
+    kind: 'flapping',
+    open({ signal }, onPeer) {
+      const { addEventListener: add, removeEventListener: remove } = signal;
+      signal.addEventListener = (...listener) => ((kept += 1), add.apply(signal, listener));
+      signal.removeEventListener = (...listener) => ((kept -= 1), remove.apply(signal, listener));
+      for (let n = 0; n < 10; n += 1) onPeer({ readable: new ReadableStream({ start: (incoming) => incoming.close() }), writable: new WritableStream() });
+    },
+  };
+  const link = replica.connect(shared('flapping', upstream));
+  await link.ready;
+  for (let turn = 0; replica.inspect().links[0].peers > 0 && turn < 1_000; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([replica.inspect().links[0].peers, kept], [0, 0]);
 });

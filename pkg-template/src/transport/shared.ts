@@ -117,8 +117,11 @@ class Candidate {
 function until(signal: AbortSignal, peer: Duplex): Duplex {
   const getReader = () => {
     const reader = peer.readable.getReader();
-    signal.addEventListener('abort', () => void reader.cancel().catch(() => {}));
-    return reader;
+    const leave = () => void reader.cancel().catch(() => {});
+    signal.addEventListener('abort', leave);
+    // Of the connections of a long turn nothing is left on it: who reads cancels in the end, whatever has ended it.
+    const cancel = () => (signal.removeEventListener('abort', leave), reader.cancel());
+    return { read: () => reader.read(), cancel };
   };
   return { ...peer, readable: { getReader }, writable: peer.writable };
 }
