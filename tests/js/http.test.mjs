@@ -217,6 +217,35 @@ for (const [what, from, to] of [['comes over', 'edge', 'tab'], ['is handed in', 
   });
 }
 
+for (const [what, from, to] of [['comes over', 'edge', 'tab'], ['is handed in', 'tab', 'edge']]) {
+  test(`a large state ${what} by a network on which a request takes longer than a server may be silent`, async (t) => {
+    const { tab, edge, url } = await both(t);
+    // How long is waited is seen by the timer that is set right before; nobody waits here.
+    const { setTimeout } = globalThis;
+    t.after(() => Object.assign(globalThis, { setTimeout }));
+    let patience = 0;
+    globalThis.setTimeout = (run, ms, ...rest) => setTimeout(run, (patience = ms), ...rest);
+    const carry = (bytes) => {
+      const kilobitsASecond = 128;
+      if (bytes * 8 / kilobitsASecond > patience) throw new Error('it was not waited for');
+    };
+    let longest = 0;
+    const fetch = async (address, init) => {
+      carry(init.body.byteLength);
+      const response = await globalThis.fetch(address, init);
+      const body = await response.arrayBuffer();
+      longest = Math.max(longest, init.body.byteLength, body.byteLength);
+      return { status: response.status, headers: response.headers, text: async () => '', arrayBuffer: async () => (carry(body.byteLength), body) };
+    };
+    const source = { tab, edge }[from].session();
+    for (let n = 0; n < 20; n += 1) source.sync.set(`key ${n}`, 'v'.repeat(100_000));
+    tab.connect(http(url, { every: 10, maxDelay: 50, fetch }));
+    const target = { tab, edge }[to].session({ token: await source.sealed(), timeout: DEADLINE });
+    await within(target.get('key 19'), 'the whole');
+    assert.ok(longest > 16 * 30_000, `${longest} bytes`);
+  });
+}
+
 test('arguments that make no sense are refused before anything is done', () => {
   for (const call of [() => http('ws://'), () => http('ftp://example.org'), () => http('http://example.org', { every: 'often' }), () => http('http://example.org', { fetch: 1 }), () => http('http://example.org', { token: 'a b' })]) {
     assert.equal(thrown(call).code, 'ARGUMENT_INVALID');

@@ -35,7 +35,11 @@ export interface HttpOptions {
 
 const EVERY = 5_000;
 const LONGEST_PAUSE = 30_000;
+// How long an answer may take, and its body; and how many bytes of either come in a millisecond at least, over the slowest network.
 const PATIENCE = 30_000;
+const SLOWEST = 8;
+// Of a body whose length is not told.
+const USUAL = 1 << 20;
 const NOTHING = new Uint8Array();
 
 /**
@@ -175,8 +179,12 @@ class Refused extends Error {
 async function send(fetch: (init: object) => Promise<ResponseLike>, message: Uint8Array, token: string | undefined, signal: AbortSignalLike): Promise<Uint8Array> {
   const control = new (platform().AbortController)();
   const abort = () => control.abort(signal.reason);
-  const late = timer(() => control.abort(new Error('the server has not answered in time')), PATIENCE);
-  late.hold(false);
+  const patience = (bytes: number) => {
+    const late = timer(() => control.abort(new Error('the server has not answered in time')), PATIENCE + bytes / SLOWEST);
+    late.hold(false);
+    return late;
+  };
+  let late = patience(message.byteLength);
   signal.addEventListener('abort', abort);
   try {
     const headers: Record<string, string> = { 'Content-Type': CONTENT_TYPE, Accept: CONTENT_TYPE };
@@ -185,6 +193,8 @@ async function send(fetch: (init: object) => Promise<ResponseLike>, message: Uin
     if (response.status !== 200) throw new Refused(response.status, reason(await response.text()));
     // What stands between may answer in the server's place, with a page.
     if (!response.headers.get('Content-Type')?.startsWith(CONTENT_TYPE)) throw new Error('the answer is not of the protocol');
+    late.cancel();
+    late = patience(Number(response.headers.get('Content-Length') ?? USUAL) || 0);
     return new Uint8Array(await response.arrayBuffer());
   } finally {
     late.cancel();

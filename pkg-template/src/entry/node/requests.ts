@@ -57,7 +57,7 @@ export class Requests {
       const { admitted, pass, proof } = await this.#admits(request);
       if (!admitted) throw unadmitted();
       const reply = await this.#replica.exchange(await read(request, this.#longest), { token: pass, proof });
-      response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' }).end(reply);
+      response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Content-Length': reply.byteLength, 'Cache-Control': 'no-store' }).end(reply);
     } catch (cause) {
       if (request.destroyed && !request.complete) return; // nobody is left who asks
       if (!EdgeSessionError.is(cause)) report('edge-session: a request could not be answered', cause);
