@@ -3,7 +3,7 @@
  *
  * Invariants: a sheet is listed before anything is looked for in the table, and before any copy is dropped, so that none is
  * answered that another sheet knows better; what somebody walks through needs no list, for all on it is true. What was written
- * before anybody reads is listed when somebody does: to put each into a table when it is written would cost what most never repay.
+ * before anybody reads, or while nobody does, is listed when somebody does: to put each into a table when it is written would cost what most never repay.
  */
 import type { Copy, Mark, Marks } from './copy.js';
 import type { Values } from './frozen.js';
@@ -15,6 +15,8 @@ import { NOWHERE, SHEETS, Shelf } from './shelf.js';
 /** The most that is kept of what was written in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then that is let go of which nobody reads. */
 export const WRITTEN_UNITS = 1 << 24;
 const WRITE_UNITS = 32;
+/** So much of it in one space since anybody has read there: then what was read before is let go of as well. */
+const UNREAD_UNITS = WRITTEN_UNITS / 2;
 /** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
 const AHEAD = 64;
 const WALK = 1_024;
@@ -65,8 +67,13 @@ export class Copies {
   #number = 0;
   /** Whether whoever reads goes from one place to the next. */
   #walking = false;
-  /** Whether nobody has read anything yet: what stands on no sheet that was listed is then missed by nobody. */
+  /**
+   * Whether nobody has looked for anything since the last two logs at least: what stands on no sheet that was listed is then missed by nobody, and
+   * who comes to what is ready looks here first, for with each log whatever he has covered is asked for again.
+   */
   #quiet = true;
+  /** How much was written in logs since anybody has looked for something. */
+  #unread = Number.POSITIVE_INFINITY;
   /** What pages begin with that are not listed. */
   readonly #begins = new Map<string, number>();
   /** The place of the core's behind the last page. */
@@ -113,11 +120,14 @@ export class Copies {
     this.#ready(told);
   }
 
-  /** Takes a log that the core was given. */
+  /** Takes a log that the core was given. One behind reads is listed, for more may follow; of those behind it all at once, when somebody reads. */
   write(texts: string[], kinds: Uint8Array, spans: Uint32Array | undefined, marks: Marks, units: number): void {
     this.#add(new Written(texts, kinds, spans, marks));
-    this.#weigh(kinds.length, units);
-    if (!this.#quiet) this.#list();
+    const read = this.#unread === 0;
+    this.#unread += this.#weigh(kinds.length, units);
+    if (read) return this.#list();
+    this.#quiet = true;
+    this.#leave();
   }
 
   /** Takes what came with an answer: first the copy that the core was asked for. */
@@ -134,7 +144,6 @@ export class Copies {
       this.#served = Math.min(this.#served >> 1, this.#came);
     }
     this.#number = this.#add(page);
-    this.#quiet = false;
     this.#open = page;
     this.#begins.set(told.key, this.#number);
     this.#walking = true;
@@ -169,9 +178,9 @@ export class Copies {
     this.#thin();
   }
 
-  /** Lets go of what was written and of which nobody has read anything. The rest counts no longer: it holds what is read, once of each key. */
+  /** Lets go of what was written and of which nobody has read anything; of all where nobody has read for long. The rest counts no longer: it holds what is read, once of each key. */
   relieve(): void {
-    if (this.#quiet) return this.clear();
+    if (this.#unread > UNREAD_UNITS) return this.clear();
     this.#list();
     for (let number = 0; number < this.#shelf.size; number += 1) {
       const sheet = this.#shelf.sheet(number);
@@ -188,6 +197,7 @@ export class Copies {
     this.#spend();
     this.#see();
     this.#quiet = true;
+    this.#unread = Number.POSITIVE_INFINITY;
   }
 
   /** The copy of a key that is not the next one of a walk. */
@@ -269,9 +279,9 @@ export class Copies {
 
   /** Somebody reads. What has been written since something was listed may stand there otherwise. */
   #wake(): void {
-    if (!this.#quiet) return;
+    if (this.#quiet) this.#list();
     this.#quiet = false;
-    this.#list();
+    this.#unread = 0;
   }
 
   #list(): void {
@@ -281,10 +291,12 @@ export class Copies {
     this.#thin();
   }
 
-  /** So many writes of so many units of text count, until they are let go of or somebody is seen to read there. */
-  #weigh(writes: number, units: number): void {
-    this.#budget.units += units + WRITE_UNITS * writes;
-    this.#units += units + WRITE_UNITS * writes;
+  /** So many writes of so many units of text count, until they are let go of or somebody is seen to read there; how much that is. */
+  #weigh(writes: number, units: number): number {
+    const weight = units + WRITE_UNITS * writes;
+    this.#budget.units += weight;
+    this.#units += weight;
+    return weight;
   }
 
   /** Nothing counts any more. */
@@ -327,7 +339,11 @@ export class Copies {
   /** Sees which sheets are gone. Nobody reads on from one, for it is not told any longer what is no longer true. */
   #see(): void {
     if (this.#loose !== this.#shelf.sheet(this.#looseNumber)) this.#loose = undefined;
-    if (this.#open === this.#shelf.sheet(this.#number)) return;
+    if (this.#open !== this.#shelf.sheet(this.#number)) this.#leave();
+  }
+
+  /** Nobody reads on. */
+  #leave(): void {
     this.#open = NONE;
     this.#walking = false;
   }
