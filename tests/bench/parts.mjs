@@ -4,6 +4,7 @@
  */
 import { STORES } from './contenders.mjs';
 import { curve } from './workloads/curve.mjs';
+import { rewrites } from './workloads/rewrite.mjs';
 import { workload } from './workloads/store.mjs';
 import { concurrent, pull } from './workloads/sync.mjs';
 import { tokens } from './workloads/tokens.mjs';
@@ -18,6 +19,7 @@ const store = (work) => async (name, _, ...args) => {
 
 const PARTS = {
   store: store(workload),
+  rewrites: store(rewrites),
   pull: store(pull),
   concurrent: store(concurrent),
   curve: store(curve),

@@ -63,6 +63,13 @@ export async function suite({ start, absent = [], only, share = 1, rounds, warmi
       await add(`${count} entries, ${kind}`, () => measure(stores, 'store', (name) => [few(name, count, kind), kind, count]), note);
     }
   }
+  if (wanted('W2b')) {
+    for (const [count, kind] of [[Math.ceil(entries / 10), 'ascii'], [entries, 'ascii'], [Math.ceil(entries / 10), 'object']]) {
+      // Who has fewer entries elsewhere has no part here.
+      const quick = stores.filter((name) => few(name, count, kind) === count);
+      await add(`${count} entries written over, ${kind}`, () => measure(quick, 'rewrites', () => [count, kind]));
+    }
+  }
   if (wanted('W4b')) await add(`${entries} entries of three origins`, () => measure(syncing, 'pull', (name) => [few(name, entries)]), fewer(entries));
   if (wanted('W5')) await add('10,000 concurrent writes on each side', () => measure(syncing, 'concurrent', () => [10_000]));
   if (wanted('W7')) for (const count of [8, 100, 10_000]) await add(`vectors of ${count} replicas`, () => measure(VECTORS, 'vectors', () => [count]));

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { lines, verdicts } from '../bench/goals.mjs';
 import { interleave } from '../bench/harness.mjs';
 import { markdown } from '../bench/markdown.mjs';
+import { rewrites } from '../bench/workloads/rewrite.mjs';
 import { workload } from '../bench/workloads/store.mjs';
 import { concurrent, pull } from '../bench/workloads/sync.mjs';
 
@@ -30,6 +31,8 @@ const honest = {
 const WORK = {
   'writes, reads and copies of texts': (contender) => workload(contender, COUNT, 'ascii'),
   'writes, reads and copies of objects': (contender) => workload(contender, COUNT, 'object'),
+  'texts written over': (contender) => rewrites(contender, COUNT, 'ascii'),
+  'objects written over': (contender) => rewrites(contender, COUNT, 'object'),
   'concurrent writes': (contender) => concurrent(contender, COUNT),
 };
 const measured = async (work, contender) => interleave(new Map([['it', await work(contender)]]), 1, () => {});
@@ -60,8 +63,10 @@ const BROKEN = {
   'loads all but one entry': [Object.keys(WORK)[0], { save: (store) => honest.save([...store].slice(1)) }],
   'replicates all but one entry': [Object.keys(WORK)[0], { since: (store) => honest.save([...store].slice(1)) }],
   'loses a field of an object': [Object.keys(WORK)[1], { put: (store, key, { stock, ...value }) => store.set(key, value) }],
-  'takes no concurrent write': [Object.keys(WORK)[2], { load: () => {} }],
-  'agrees on nothing at all': [Object.keys(WORK)[2], { get: () => undefined }],
+  'keeps what was read before it was written over': [Object.keys(WORK)[2], { put: (store, key, value) => (store.read?.has(key) ? store : store.set(key, value)), get: (store, key) => ((store.read ??= new Set()).add(key), store.get(key)) }],
+  'writes over one object for another': [Object.keys(WORK)[3], { put: (store, key, value) => store.set(key, store.has(key) ? { ...value, id: 0 } : value) }],
+  'takes no concurrent write': [Object.keys(WORK)[4], { load: () => {} }],
+  'agrees on nothing at all': [Object.keys(WORK)[4], { get: () => undefined }],
 };
 for (const [how, [what, change]] of Object.entries(BROKEN)) {
   test(`${what}: a contender that ${how} has no figures, and its reason is kept`, async () => {

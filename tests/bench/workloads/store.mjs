@@ -42,7 +42,7 @@ export async function workload(contender, count, kind, read = count) {
   };
 }
 
-function fill(contender, store, keys, values) {
+export function fill(contender, store, keys, values) {
   if (contender.fill !== undefined) contender.fill(store, keys, values);
   else for (let at = 0; at < keys.length; at += 1) contender.put(store, keys[at], values[at]);
   contender.done(store);
@@ -85,7 +85,7 @@ async function readObjects(contender, held, figures) {
   await contender.close(store);
 }
 
-function readAll(contender, store, order, name) {
+export function readAll(contender, store, order, name) {
   let found = 0;
   for (let index = 0; index < order.length; index += 1) if (contender.get(store, name(order[index])) !== undefined) found += 1;
   assert.equal(found, order.length);
@@ -124,7 +124,7 @@ async function copies(contender, store, { keys, expected, count }, figures) {
   Object.assign(figures, { 'W4 encode': encode, 'W4 apply': apply, 'W4 in all, first read included': encode + apply + first });
 }
 
-function check(contender, store, keys, expected) {
+export function check(contender, store, keys, expected) {
   const step = keys.length > ALL ? SAMPLE : 1;
   for (let at = 0; at < keys.length; at += step) assert.equal(canonical(plain(contender.get(store, keys[at]))), expected[at]);
 }
@@ -133,7 +133,7 @@ function check(contender, store, keys, expected) {
 const bytes = (list) => list.reduce((sum, one) => sum + encoder.encode(typeof one === 'string' ? one : JSON.stringify(one)).length, 0);
 
 /** A value as text, whatever the order in which a contender keeps the fields of an object. */
-function canonical(value) {
+export function canonical(value) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
   return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
