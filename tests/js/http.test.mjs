@@ -265,3 +265,18 @@ test('before a token ends the requests come with a later one, and none is refuse
   }
   assert.equal(refused, 0);
 });
+
+test('a later token that does not come keeps nothing waiting while the one in hand is good', async (t) => {
+  const [tab, edge] = [await open(t, { id: 'tab' }), await open(t, { id: 'edge', secret: SECRET, session: { tokenExpiresIn: '1h' } })];
+  const server = await serve(t, edge);
+  const ann = edge.session({ user: 'ann' });
+  let asked = 0;
+  tab.connect(http(server.url.replace('ws', 'http'), { every: 50, token: () => ((asked += 1) === 1 ? ann.sealed() : new Promise(() => {})) }));
+  await arrives(tab, edge, 'a', 1);
+  const { now } = Date;
+  t.mock.method(Date, 'now', () => now() + 50 * 60_000);
+  while (asked === 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  await arrives(tab, edge, 'a', 2);
+  await arrives(edge, tab, 'a', 3);
+  assert.equal(asked, 2);
+});

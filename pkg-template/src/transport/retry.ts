@@ -71,6 +71,7 @@ export class Pass {
   #refused: { readonly token: string | undefined } | undefined;
   /** A later token than the one in hand. */
   #later: string | undefined;
+  #renewing: Promise<boolean> | undefined;
   /** When to ask for a later one. */
   #due = Number.POSITIVE_INFINITY;
 
@@ -102,10 +103,16 @@ export class Pass {
     return this.#later !== undefined;
   }
 
-  /** The token for one more request: a later one than in hand, where that is due and there is one. */
+  /**
+   * The token for one more request: a later one than in hand, where that is due and there is one. As long as the one in hand is good
+   * nobody waits for it.
+   */
   async fresh(): Promise<string | undefined> {
-    if (this.#due <= Date.now() && (await this.renew())) await this.ask();
-    return this.#token;
+    if (this.#due <= Date.now()) {
+      this.#renewing ??= this.renew().finally(() => (this.#renewing = undefined));
+      if ((claims(this.#token)?.exp ?? 0) * 1000 <= Date.now()) await this.#renewing;
+    }
+    return this.#later === undefined ? this.#token : this.ask();
   }
 
   /** Whether the token in hand is the one that was refused: then there is no use in coming. Keys may change. */
