@@ -42,7 +42,7 @@ export class Waits {
   /** It was set while somebody waited, whose deadline it may be: once nobody does, it is taken back. */
   #awaited = false;
 
-  /** `cancel` is told of a wait that its signal ended. */
+  /** `cancel` is told of a wait that has ended without its answer. */
   constructor(cancel: (id: number) => void, timer: Timers) {
     this.#cancel = cancel;
     this.#timer = timer;
@@ -101,9 +101,13 @@ export class Waits {
     this.#hold();
   }
 
-  /** Ends every wait, or those of one owner; the core has forgotten them. */
+  /** Ends every wait, or those of one owner, and what others were asked to do for it. */
   end(error: unknown, owner?: object): void {
-    for (const [id, waiter] of [...this.#waiters]) if (owner === undefined || waiter.owner === owner) this.#take(id)?.fail(error);
+    for (const [id, waiter] of [...this.#waiters]) {
+      if (owner !== undefined && waiter.owner !== owner) continue;
+      this.#cancel(id);
+      this.#take(id)?.fail(error);
+    }
     if (owner === undefined) this.alarm(null, 0, () => {});
   }
 

@@ -132,29 +132,33 @@ test('the answer is lost with the connection, and the statement runs once all th
   assert.deepEqual([table.columns, table.rows, ran], [['n'], [[1]], 1]);
 });
 
-test('whoever gives a statement up stops it at the edge', async (t) => {
-  let stopped;
-  const aborted = new Promise((resolve) => (stopped = resolve));
-  let begun = () => {};
-  const running = new Promise((resolve) => (begun = resolve));
-  const execute = (_, { signal }) =>
-    new Promise((_resolve, reject) => {
-      begun();
-      signal.addEventListener('abort', () => {
-        stopped();
-        reject(new Error('stopped'));
+for (const [how, code] of [['aborts it', 'ABORTED'], ['lets go of its session', 'SESSION_NOT_FOUND']]) {
+  test(`whoever gives a statement up (${how}) stops it at the edge`, async (t) => {
+    let stopped;
+    const aborted = new Promise((resolve) => (stopped = resolve));
+    let begun = () => {};
+    const running = new Promise((resolve) => (begun = resolve));
+    const execute = (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        begun();
+        signal.addEventListener('abort', () => {
+          stopped();
+          reject(new Error('stopped'));
+        });
       });
-    });
-  const { edge, ws } = await edgeAt(t, { execute });
-  const { token } = edge.session({ user: 'ann' });
-  const tab = await tabAt(t, webSocket(ws, { ...QUICK, token }));
-  const control = new AbortController();
-  const answer = rejection(tab.session(token).run('take for ever', { timeout: '25s', signal: control.signal }));
-  await within(running, 'the beginning');
-  control.abort();
-  assert.equal((await answer).code, 'ABORTED');
-  await within(aborted, 'the end of it at the edge');
-});
+    const { edge, ws } = await edgeAt(t, { execute });
+    const { token } = edge.session({ user: 'ann' });
+    const tab = await tabAt(t, webSocket(ws, { ...QUICK, token }));
+    const control = new AbortController();
+    const session = tab.session(token);
+    const answer = rejection(session.run('take for ever', { timeout: '60s', signal: control.signal }));
+    await within(running, 'the beginning');
+    if (code === 'ABORTED') control.abort();
+    else session[Symbol.dispose]();
+    assert.equal((await answer).code, code);
+    await within(aborted, 'the end of it at the edge');
+  });
+}
 
 test('an operator in a tab has the same calls as at the edge, under its role', async (t) => {
   const { edge, ws } = await edgeAt(t);
