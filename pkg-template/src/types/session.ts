@@ -210,7 +210,10 @@ export interface Session<M = KeyMap> extends Disposable {
    * ```
    */
   track<T>(statement: string, work: (query: QueryContext) => T | PromiseLike<T>, options?: QueryOptions): Promise<T>;
-  /** Logs the session out, everywhere: whoever holds a token of it is refused. Resolves once that is durable here. */
+  /**
+   * Logs the session out, everywhere: whoever holds a token of it is refused. Resolves once that is durable here. A replica without a
+   * secret, as a tab is, ends it for itself alone: its word on sessions counts nowhere else. There, ask your server to end it as well.
+   */
   end(): Promise<void>;
   /** Everything about this session as plain data. */
   inspect(): SessionInspection;
