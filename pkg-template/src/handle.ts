@@ -29,8 +29,11 @@ export class Handle {
   #info: CoreSessionInfo | undefined;
   #copies: Copies | undefined;
   #expiresAt: number | undefined;
-  /** The idle end that follows from what the core has answered last: from then on it is asked again. */
-  #idleEnd = Number.POSITIVE_INFINITY;
+  /**
+   * Half way to the idle end that follows from what the core has answered last: from then on it is asked again. Of reads it hears behind
+   * their task, so by the end itself it would know of none in a task that takes so long.
+   */
+  #askAgain = Number.POSITIVE_INFINITY;
   /** When that was. Before it the clock was set back, and the idle end with it: by how much the core knows. */
   #allowedAt = 0;
   /** The look at the clock at which its time was not over. */
@@ -203,9 +206,9 @@ export class Handle {
     return alive;
   }
 
-  /** Whether the session's time is not over at `now`. */
+  /** Whether the session's time is not over at `now`, as far as that is known without the core. */
   within(now: number): boolean {
-    return now < this.expiresAt && now < this.#idleEnd && now >= this.#allowedAt;
+    return now < this.expiresAt && now < this.#askAgain && now >= this.#allowedAt;
   }
 
   /** The core has let the session operate at `now`. */
@@ -215,7 +218,7 @@ export class Handle {
     // A look from before would be taken for a clock that was set back.
     if (this.front.time < now) this.front.serves = 0;
     this.#allowedAt = now;
-    this.#idleEnd = now + idle;
+    this.#askAgain = now + idle / 2;
   }
 
   token(): string {

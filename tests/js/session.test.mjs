@@ -1,7 +1,7 @@
 // One replica, one session: what is written is read, in every form of reading, and nothing that a caller holds is the store's own.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { all, clock, open, rejection, thrown } from './support.mjs';
+import { all, clock, open, rejection, thrown, warm } from './support.mjs';
 
 test('a value comes back as it was: JSON, strings of every kind, bytes', async (t) => {
   const session = (await open(t)).session();
@@ -67,6 +67,18 @@ test('who reads from copies alone uses the session, and who reads nothing does n
   await assert.rejects(all(idle.list()), { code: 'SESSION_EXPIRED' });
   now += 60_000;
   await assert.rejects(all(read.list()), { code: 'SESSION_EXPIRED' });
+});
+
+test('who reads from copies alone uses the session, however long the task takes in which he does', async (t) => {
+  let now = Date.now();
+  const replica = await open(t, { clock: () => now, session: { idleTimeout: '1m' } });
+  const session = warm(replica);
+  for (let n = 0; n < 40; n += 1) {
+    now += 10_000;
+    assert.equal(session.sync.get('warm'), 'up', `after ${n} reads`);
+  }
+  now += 60_000;
+  assert.throws(() => session.sync.get('warm'), { code: 'SESSION_EXPIRED' });
 });
 
 test('each read of the same copy is use, however often it was read before', async (t) => {
