@@ -14,6 +14,7 @@ import { FRESH, Frozen, FROZEN } from './frozen.js';
 import type { Held } from './hold.js';
 import { LOG_WRITES, Log } from './log.js';
 import { NOTHING, Ready } from './ready.js';
+import { Spaces } from './spaces.js';
 import type { Handing } from './value.js';
 
 /** The most UTF-16 units of text in the log. */
@@ -133,7 +134,10 @@ export class Front {
   /** Goes up when whatever the core has allowed must be asked for again. */
   revoked = 0;
   readonly #host: Host;
-  readonly #spaces = new Map<string, Copies>();
+  readonly #spaces = new Spaces(() => {
+    const ready = new Ready(() => this.turned());
+    return new Copies(this.#written, ready, this.#frozen?.table(ready) ?? FRESH);
+  });
   readonly #owing = new Set<Account>();
   /** The objects that are handed out frozen, where they are. */
   readonly #frozen: Frozen | undefined;
@@ -166,7 +170,7 @@ export class Front {
   constructor(host: Host) {
     this.#host = host;
     this.#over = !host.enabled;
-    this.#frozen = host.frozen ? new Frozen() : undefined;
+    this.#frozen = host.frozen ? new Frozen((run) => this.#spaces.each(({ values }) => run(values))) : undefined;
   }
 
   /** Whether values are handed out frozen. */
@@ -186,13 +190,7 @@ export class Front {
 
   /** The copies of a space. */
   copies(space: string): Copies {
-    let copies = this.#spaces.get(space);
-    if (copies === undefined) {
-      const ready = new Ready(() => this.turned());
-      copies = new Copies(this.#written, ready, this.#frozen?.table(ready) ?? FRESH);
-      this.#spaces.set(space, copies);
-    }
-    return copies;
+    return this.#spaces.get(space);
   }
 
   /** How many copies of neighbours the core is asked for now. */
@@ -375,10 +373,10 @@ export class Front {
     if (keys === null) {
       this.revoked += 1;
       this.turned();
-      for (const copies of this.#spaces.values()) copies.clear();
+      this.#spaces.each((copies) => copies.clear());
       return;
     }
-    for (const [space, key] of keys) this.#spaces.get(space)?.delete(key);
+    for (const [space, key] of keys) this.#spaces.find(space)?.delete(key);
   }
 
   /** Nothing is answered or accepted any more. */
@@ -388,8 +386,8 @@ export class Front {
     this.#log.clear();
     this.#owing.clear();
     this.forget(null);
-    this.#spaces.clear();
     this.#frozen?.clear();
+    this.#spaces.clear();
   }
 
   /** Learns what the core would take. */
@@ -414,12 +412,18 @@ export class Front {
     try {
       this.#log.send(account.raw, this.#bits, this.#now);
       this.#log.leave(copies);
-      if (this.#written.units > WRITTEN_UNITS) for (const each of this.#spaces.values()) each.relieve();
+      if (this.#written.units > WRITTEN_UNITS) this.#relieve();
       this.#log.clear();
     } catch (cause) {
       this.#log.clear();
       this.forget(null);
       this.#host.lost(cause);
     }
+  }
+
+  #relieve(): void {
+    this.#spaces.each((copies) => copies.relieve());
+    // What is counted yet went with its space.
+    this.#written.units = 0;
   }
 }

@@ -32,26 +32,29 @@ export const FROZEN: Handing = {
 
 /** The frozen objects of all spaces of a replica. */
 export class Frozen {
-  readonly #tables: Table[] = [];
+  readonly #each: (run: (values: Values) => void) => void;
   #units = 0;
+
+  /** `each` tells how the values of each space are handed out. */
+  constructor(each: (run: (values: Values) => void) => void) {
+    this.#each = each;
+  }
 
   /** Those of one more space, and what is ready there. */
   table(ready: Ready): Values {
-    const table = new Table(ready, (units) => this.#weigh(units));
-    this.#tables.push(table);
-    return table;
+    return new Table(ready, (units) => this.#weigh(units));
   }
 
   clear(): void {
     this.#units = 0;
-    for (const table of this.#tables) table.clear();
+    this.#each((values) => values instanceof Table && values.clear());
   }
 
   #weigh(units: number): void {
     this.#units += units;
     if (this.#units <= FROZEN_UNITS / 2) return;
     this.#units = 0;
-    for (const table of this.#tables) table.age();
+    this.#each((values) => values instanceof Table && values.age());
   }
 }
 

@@ -59,5 +59,5 @@ function session(at: number): unknown {
 
 function copies(): readonly unknown[] {
   const marks = { 0: new Mark(0), 1: new Mark(1) } as const;
-  return [new Json(''), new Held({}), new Frozen().table(new Ready(() => {})), new Written([], new Uint8Array(0), undefined, marks), new Loose(), new Page('', Uint32Array.of(0, 0)), encode(''), hold({})];
+  return [new Json(''), new Held({}), new Frozen(() => {}).table(new Ready(() => {})), new Written([], new Uint8Array(0), undefined, marks), new Loose(), new Page('', Uint32Array.of(0, 0)), encode(''), hold({})];
 }

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { openReplica } from 'edge-session';
 import { collect } from './garbage.mjs';
 import { steps, uncounted } from './steps.mjs';
-import { mocked, numbers, open, openAll, pull, SECRET, warm } from './support.mjs';
+import { mocked, numbers, open, openAll, pull, warm } from './support.mjs';
 
 const untold = process.versions.bun ? 'Bun does not tell how much memory buffers take' : false;
 const buffers = () => {
@@ -231,26 +231,6 @@ test('what was written before anybody read is shown to whoever first walks', asy
   // Asked anew, the core answers at once, and with a neighbour. Where the page ends the walk goes on elsewhere.
   bob.merge(ann.token);
   for (const key of [many[21], many[22], 'key', ...many]) assert.equal(bob.sync.get(key), 'new');
-});
-
-test('what was read in one space is not taken for read in another', async (t) => {
-  const [paris] = await openAll(t, ['paris'], { secret: SECRET, roleOf: () => 'User' });
-  for (const space of ['shop', 'blog']) await paris.admin.createSpace(space);
-  const [ann, bob] = [warm(paris, { user: 'ann', space: 'shop' }), warm(paris, { user: 'bob', space: 'blog' })];
-  for (let n = 0; n < 20; n += 1) bob.batch((tx) => tx.set('key', 'blog'));
-  // Each of them a write of its own: what comes with others is told by nothing but its own reading.
-  for (const session of [ann, bob]) {
-    for (let n = 0; n < 60; n += 1) {
-      session.sync.set(`key ${n}`, 'value');
-      session.satisfied();
-    }
-  }
-  const cid = paris.session({ user: 'cid', space: 'blog' });
-  for (const space of ['blog', 'shop', 'blog']) {
-    await cid.run(`USE ${space}`);
-    for (let times = 0; times < 2; times += 1) for (let n = 0; n < 60; n += 1) assert.equal(cid.sync.get(`key ${n}`), 'value');
-    assert.equal(cid.inspect().spaces[space].reads[paris.id], paris.inspect().vectors[space][paris.id], space);
-  }
 });
 
 test('only a string finds a copy, whatever else may look like one', async (t) => {
