@@ -107,12 +107,12 @@ export class Held {
   }
 }
 
-/** Whether an object is one of plain data, as far as can be told without running anything of it. */
+/** Whether an object is one of plain data, as far as can be told without running anything of it. One of `JSON.rawJSON` looks like it, and stands for its text. */
 function plain(value: object): boolean {
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
   if (Array.isArray(value)) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return prototype === Object.prototype || (prototype === null && (JSON as { isRawJSON?(value: object): boolean }).isRawJSON?.(value) !== true);
 }
 
 /** Whether every object seems to have properties that are not its own, or may not be given any of these names. */

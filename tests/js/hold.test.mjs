@@ -58,6 +58,8 @@ const VALUES = {
   long: (n = 0) => ({ a: { b: 'x'.repeat(4_000), get c() { return (n += 1); } }, d: 'y'.repeat(200), get e() { return (n += 1); }, list: [1, { get f() { return (n += 1); } }] }),
   'a long list': () => Array.from({ length: 3_000 }, (_, at) => ({ at })),
   'a frozen one': () => Object.freeze({ a: Object.freeze([1, 2]) }),
+  // Of engines that know it.
+  ...(JSON.rawJSON && { 'text as it is': () => ({ a: JSON.rawJSON('1e3'), list: [JSON.rawJSON('"x"')] }) }),
   'the same twice': (part = { x: 1 }) => ({ a: part, b: [part, part] }),
 };
 
