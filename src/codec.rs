@@ -10,6 +10,7 @@ mod reader;
 mod rope;
 mod source;
 mod table;
+pub(crate) mod text;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -132,7 +133,12 @@ impl Writer {
 
     /// Writes text.
     pub fn text(&mut self, value: &str) {
-        self.cbor.text(value);
+        self.text_bytes(value.as_bytes());
+    }
+
+    /// Writes bytes that are text.
+    pub(crate) fn text_bytes(&mut self, value: &[u8]) {
+        self.cbor.text_bytes(value);
     }
 
     /// Writes bytes.
