@@ -10,7 +10,6 @@ mod reader;
 mod rope;
 mod source;
 mod table;
-pub(crate) mod text;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -133,12 +132,7 @@ impl Writer {
 
     /// Writes text.
     pub fn text(&mut self, value: &str) {
-        self.text_bytes(value.as_bytes());
-    }
-
-    /// Writes bytes that are text.
-    pub(crate) fn text_bytes(&mut self, value: &[u8]) {
-        self.cbor.text_bytes(value);
+        self.cbor.text(value);
     }
 
     /// Writes bytes.

@@ -228,7 +228,7 @@ impl<'b> Input<'b> {
     #[inline]
     pub(crate) fn text(&mut self) -> Option<&'b str> {
         let len = self.of(TEXT)?;
-        super::text::text(self.take(len)?)
+        text(self.take(len)?)
     }
 
     /// The length of bytes, which are next.
@@ -258,6 +258,12 @@ impl<'b> Input<'b> {
         }
         Some(())
     }
+}
+
+/// The text that these bytes are, if they are one.
+#[inline(never)]
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

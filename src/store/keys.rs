@@ -146,6 +146,11 @@ impl Origins {
     }
 }
 
+/// Whether bytes of text begin with a character, or are none.
+fn is_edge(text: &[u8]) -> bool {
+    text.first().is_none_or(|byte| byte & 0xc0 != 0x80)
+}
+
 /// `to − from`, which wraps at 64 bits as [`apply`] does.
 const fn difference(to: u64, from: u64) -> i64 {
     to.wrapping_sub(from).cast_signed()

@@ -159,7 +159,7 @@ impl Log {
 
     /// Makes a text one block. The lengths are bytes.
     fn cut(&mut self, text: String, pairs: &[[u32; 2]]) -> Option<bool> {
-        let (block, mut from) = (Block::in_pieces(text.into_bytes()), 0);
+        let (block, mut from) = (Block::in_pieces(text), 0);
         let mut next = |len: u32| {
             let piece = block.cut(from, len as usize)?;
             from += len as usize;

@@ -221,19 +221,19 @@ impl<T: Member> Part<T> {
 
     /// The first key.
     #[inline(never)]
-    pub(crate) fn first_key(&self) -> Option<&[u8]> {
+    pub(crate) fn first_key(&self) -> Option<&str> {
         match self.bundle() {
             Some(bundle) => Some(bundle.first()),
-            None => self.list().first().map(|member| member.key().as_bytes()),
+            None => self.list().first().map(|member| &**member.key()),
         }
     }
 
     /// The last key.
     #[inline(never)]
-    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+    pub(crate) fn last_key(&self) -> Option<&str> {
         match self.bundle() {
             Some(bundle) => Some(bundle.last()),
-            None => self.list().last().map(|member| member.key().as_bytes()),
+            None => self.list().last().map(|member| &**member.key()),
         }
     }
 }

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::iter::Flatten;
 
-use crate::codec::text::text;
 use crate::store::delta::{Bare, Listed, ListedSet};
 use crate::store::entry::piece::Block;
 use crate::store::entry::{DataEntry, ENTRY_OVERHEAD, Key};
@@ -304,17 +303,17 @@ impl Keys {
 
     /// The first key.
     pub(crate) fn first_key(&self) -> Option<&str> {
-        text(self.parts.first()?.first_key()?)
+        self.parts.first()?.first_key()
     }
 
     /// The last key.
     pub(crate) fn last_key(&self) -> Option<&str> {
-        text(self.parts.last()?.last_key()?)
+        self.parts.last()?.last_key()
     }
 
     /// Whether a key is among them.
     pub(crate) fn lists(&self, key: &Key) -> bool {
-        let at = self.parts.partition_point(|part| part.last_key().is_some_and(|last| last < key.as_bytes()));
+        let at = self.parts.partition_point(|part| part.last_key().is_some_and(|last| *last < **key));
         self.parts.get(at).is_some_and(|part| part.list().binary_search_by(|(known, _)| known.cmp(key)).is_ok())
     }
 }

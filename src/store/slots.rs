@@ -104,7 +104,8 @@ impl Slots {
     /// The slot of a key, where keys ascend.
     pub(crate) fn search(&self, key: &[u8], ends: Option<&Ends>) -> Option<Slot> {
         let about = ends.map_or(0..self.blocks.len(), |ends| ends.about(key));
-        let is_before = |block: &Part<Held>| block.last_key().is_some_and(|last| near_cmp(last, key).is_lt());
+        let is_before =
+            |block: &Part<Held>| block.last_key().is_some_and(|last| near_cmp(last.as_bytes(), key).is_lt());
         let block = about.start + self.blocks.get(about).unwrap_or_default().partition_point(is_before);
         Some((block * BLOCK + self.blocks.get(block)?.seek(key)?) as Slot)
     }

@@ -5,12 +5,10 @@
 //! [`BLOCK_MAX`] bytes; a text longer than [`PIECE_MAX`] is a block of its own, which goes with it.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-use crate::codec::text::{is_edge, text};
 
 /// The longest piece of a block that has others.
 pub(crate) const PIECE_MAX: usize = 4_096;
@@ -23,26 +21,25 @@ pub(crate) const SMALL: usize = 1_024;
 /// The length of a piece that is all of its block.
 const WHOLE: u16 = u16::MAX;
 
-/// Text, and how much of it is held as pieces. It is kept as bytes: who looks whether what comes is text cannot tell the compiler so,
-/// and nearly all who read it ask for no characters. Atomic for those who share a store between threads: it decides about memory alone.
+/// Text, and how much of it is held as pieces. Atomic for those who share a store between threads: it decides about memory alone.
 #[derive(Debug)]
 pub(crate) struct Block {
-    text: Box<[u8]>,
+    text: Box<str>,
     live: AtomicU32,
 }
 
 impl Block {
-    fn new(text: Box<[u8]>, live: u32) -> Arc<Self> {
+    fn new(text: Box<str>, live: u32) -> Arc<Self> {
         Arc::new(Self { text, live: AtomicU32::new(live) })
     }
 
     /// A block of which nothing is a piece yet.
-    pub(crate) fn of(text: &[u8]) -> Arc<Self> {
+    pub(crate) fn of(text: &str) -> Arc<Self> {
         Self::new(text.into(), 0)
     }
 
     /// A block all of whose bytes are about to be pieces, of which none is counted then.
-    pub(crate) fn in_pieces(text: impl Into<Box<[u8]>>) -> Arc<Self> {
+    pub(crate) fn in_pieces(text: impl Into<Box<str>>) -> Arc<Self> {
         let text = text.into();
         let len = text.len() as u32;
         Self::new(text, len)
@@ -60,21 +57,15 @@ impl Block {
         if len > PIECE_MAX || from > BLOCK_MAX {
             return self.copied(from, len);
         }
-        self.within(from, len)?;
-        Some(if len > 0 { self.counted(from, len) } else { Piece::default() })
+        let is = self.text.is_char_boundary(from) && self.text.is_char_boundary(from.wrapping_add(len));
+        is.then(|| if len > 0 { self.counted(from, len) } else { Piece::default() })
     }
 
     #[inline(never)]
     fn copied(&self, from: usize, len: usize) -> Option<Piece> {
-        let text = self.within(from, len)?;
+        let text = self.text.get(from..from.checked_add(len)?)?;
         self.live.fetch_sub(len as u32, Relaxed);
-        Some(Piece::alone(text.into()))
-    }
-
-    /// So many bytes from there on, if characters begin and end there.
-    fn within(&self, from: usize, len: usize) -> Option<&[u8]> {
-        let (text, behind) = self.text.get(from..)?.split_at_checked(len)?;
-        (is_edge(text) && is_edge(behind)).then_some(text)
+        Some(Piece::from(text))
     }
 
     /// How many bytes it has.
@@ -85,7 +76,7 @@ impl Block {
 
 impl AsRef<[u8]> for Block {
     fn as_ref(&self) -> &[u8] {
-        &self.text
+        self.text.as_bytes()
     }
 }
 
@@ -103,14 +94,6 @@ impl Piece {
         Self { block: None, from: from as u16, len: len as u16 }
     }
 
-    /// Text in a block of its own.
-    fn alone(text: Box<[u8]>) -> Self {
-        if text.is_empty() {
-            return Self::default();
-        }
-        Self { block: Some(Block::new(text, WHOLE.into())), from: 0, len: WHOLE }
-    }
-
     /// The bytes of the text: to take them looks at no character.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.near_bytes()
@@ -120,13 +103,14 @@ impl Piece {
     #[inline(always)]
     pub(crate) fn near_bytes(&self) -> &[u8] {
         let Some(block) = &self.block else { return &[] };
-        let (text, from, len) = (&*block.text, usize::from(self.from), usize::from(self.len));
+        let (text, from, len) = (block.text.as_bytes(), usize::from(self.from), usize::from(self.len));
         if self.len == WHOLE { text } else { text.get(from..from + len).unwrap_or_default() }
     }
 
-    /// The text, which was seen to be one: to the compiler that is said again.
     pub(crate) fn as_str(&self) -> &str {
-        text(self.as_bytes()).unwrap_or_default()
+        let Some(block) = &self.block else { return "" };
+        let (from, len) = (usize::from(self.from), usize::from(self.len));
+        if self.len == WHOLE { &block.text } else { block.text.get(from..from + len).unwrap_or_default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -232,14 +216,17 @@ impl From<&str> for Piece {
 impl From<Box<str>> for Piece {
     /// A block of its own.
     fn from(text: Box<str>) -> Self {
-        Self::alone(text.into())
+        if text.is_empty() {
+            return Self::default();
+        }
+        Self { block: Some(Block::new(text, WHOLE.into())), from: 0, len: WHOLE }
     }
 }
 
 /// Texts on their way into one block. Each is a piece at once, and says nothing until [`Piece::settle`] has told it the block.
 #[derive(Default, Debug)]
 pub(crate) struct Gather {
-    text: Vec<u8>,
+    text: String,
 }
 
 impl Gather {
@@ -250,20 +237,20 @@ impl Gather {
 
     /// A piece of the block, or of one of its own.
     pub(crate) fn piece(&mut self, text: &str) -> Piece {
-        if self.fits(text.len()) { self.add(text.as_bytes()) } else { Piece::from(text) }
+        if self.fits(text.len()) { self.add(text) } else { Piece::from(text) }
     }
 
     /// Adds a text that fits.
-    fn add(&mut self, text: &[u8]) -> Piece {
+    fn add(&mut self, text: &str) -> Piece {
         let piece = Piece::within(self.text.len(), text.len());
-        self.text.extend_from_slice(text);
+        self.text.push_str(text);
         piece
     }
 
     /// Makes a piece of another block one of this block, if it fits.
     pub(crate) fn take(&mut self, piece: &mut Piece) {
         if self.fits(piece.len()) {
-            *piece = self.add(piece.as_bytes());
+            *piece = self.add(piece.as_str());
         }
     }
 
@@ -279,7 +266,7 @@ impl Gather {
 
     /// The block, and room for the next one.
     pub(crate) fn close(&mut self) -> Arc<Block> {
-        let block = Block::new(self.text.as_slice().into(), 0);
+        let block = Block::new(self.text.as_str().into(), 0);
         self.text.clear();
         block
     }

@@ -50,7 +50,7 @@ impl From<String> for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.piece.near_bytes() == other.piece.near_bytes()
+        **self == **other
     }
 }
 

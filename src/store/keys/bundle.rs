@@ -11,9 +11,8 @@ use core::ops::{Range, RangeInclusive};
 
 use super::column::{self, Numbers};
 use super::guess::Guess;
-use super::{TEXT, apply};
+use super::{TEXT, apply, is_edge};
 use crate::codec::cbor::Input;
-use crate::codec::text::is_edge;
 use crate::id::Dot;
 use crate::store::delta::Bare;
 use crate::store::entry::key::near_cmp;
@@ -237,7 +236,7 @@ impl Bundle {
     pub(super) fn of(run: Arc<Run>, text: Piece, first: Cursor, keys: usize, last: &Range<usize>) -> Self {
         let last = (last.start - first.at) as u16..(last.end - first.at) as u16;
         let mut bundle = Self { run, text, first, keys, last, guess: Guess::default() };
-        bundle.guess = Guess::of(bundle.first(), bundle.last());
+        bundle.guess = Guess::of(bundle.first().as_bytes(), bundle.last().as_bytes());
         bundle
     }
 
@@ -353,15 +352,15 @@ impl Bundle {
     }
 
     /// The first key.
-    pub(crate) fn first(&self) -> &[u8] {
+    pub(crate) fn first(&self) -> &str {
         let Cursor { numbers: [mut keys, ..], .. } = self.first;
-        self.text.near_bytes().get(..keys.next(&self.run.columns) as usize).unwrap_or_default()
+        self.text.as_str().get(..keys.next(&self.run.columns) as usize).unwrap_or_default()
     }
 
     /// The last key.
-    pub(crate) fn last(&self) -> &[u8] {
+    pub(crate) fn last(&self) -> &str {
         let (from, until) = (usize::from(self.last.start), usize::from(self.last.end));
-        self.text.near_bytes().get(from..until).unwrap_or_default()
+        self.text.as_str().get(from..until).unwrap_or_default()
     }
 
     /// The bytes of each key.

@@ -8,10 +8,10 @@ use super::bundle::{BUNDLE, Bundle, Cursor, Run, check_stamps, entries, longest_
 use super::column::Numbers;
 use super::skim::skim;
 use super::{
-    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, run_text,
+    BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, apply, is_edge,
+    run_text,
 };
-use crate::codec::cbor::Input;
-use crate::codec::text::{is_edge, is_text};
+use crate::codec::cbor::{Input, text};
 use crate::codec::{Ids, Reader};
 use crate::error::SessionError;
 use crate::id::SEQUENCE_MAX;
@@ -117,9 +117,9 @@ impl Texts {
     }
 
     /// Takes the text of a run, in which the last key stands there.
-    fn take_run(&mut self, area: &[u8], last: Range<usize>) {
+    fn take_run(&mut self, area: &str, last: Range<usize>) {
         (self.from, self.key) = (self.bytes.len() + last.start, last.len());
-        self.bytes.extend_from_slice(area);
+        self.bytes.extend_from_slice(area.as_bytes());
     }
 
     /// The last key, which is no piece.
@@ -156,7 +156,7 @@ impl Texts {
     /// The block, if it is text; the last key is the beginning of the next one.
     #[inline(never)]
     fn close(&mut self, left: usize) -> Option<Arc<Block>> {
-        let block = Block::of(Some(&*self.bytes).filter(|bytes| is_text(bytes))?);
+        let block = Block::of(text(&self.bytes)?);
         self.bytes.truncate(self.from + self.key);
         self.bytes.drain(..self.from.min(self.bytes.len()));
         self.bytes.reserve(room(left));
@@ -228,7 +228,7 @@ impl Decoding<'_> {
     #[inline(never)]
     fn run(&mut self, from: &mut Input<'_>, keys: &mut Keys) -> Result<(), &'static str> {
         let mut input = *from;
-        let area = input.near_text_bytes().filter(|area| is_text(area)).ok_or("text")?;
+        let area = input.text().ok_or("text")?;
         let head = input.u64().ok_or(DAMAGED)?;
         let kind = head % HEADS / 4;
         if !matches!(kind, TEXT | JSON) || area.len() > BLOCK_MAX {
@@ -286,8 +286,8 @@ impl Decoding<'_> {
         let (mut left, mut last, mut before) = (count, 0..0, self.text.last());
         while left > 0 {
             let (first, some) = (cursor, left.min(PART));
-            last = cursor.pass_texts([area, columns], some, before)?;
-            before = area.get(last.clone()).unwrap_or_default();
+            last = cursor.pass_texts([area.as_bytes(), columns], some, before)?;
+            before = area.as_bytes().get(last.clone()).unwrap_or_default();
             left -= some;
             match &run {
                 Some((block, run)) if some >= BUNDLE => {
@@ -317,7 +317,7 @@ impl Decoding<'_> {
             self.text.take_run(area, last);
             return if self.text.is_full() || keys.is_part_full() { self.close(keys, input.left()) } else { Ok(()) };
         }
-        self.text.begin_behind(area.get(last).unwrap_or_default());
+        self.text.begin_behind(area.as_bytes().get(last).unwrap_or_default());
         self.settled = keys.len();
         Ok(())
     }

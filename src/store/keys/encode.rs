@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 use super::column::Column;
 use super::{
     BYTES, HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, JSON, KNOWN, Origins, RUN_KEYS, TEXT, TOMBSTONE, difference,
-    run_text,
+    is_edge, run_text,
 };
 use crate::codec::Writer;
 use crate::codec::cbor::Head;
-use crate::codec::text::is_edge;
 use crate::id::{Dot, ReplicaId};
 use crate::store::delta::{Keys, Lacks, Listed};
 use crate::store::entry::piece::{BLOCK_MAX, Piece};
@@ -412,7 +411,7 @@ impl<'a> Encoding<'a> {
         writer.i64(since);
         match &entry.content {
             Content::Tombstone => {}
-            Content::Text(text) | Content::Json(text) => writer.text_bytes(text.piece.as_bytes()),
+            Content::Text(text) | Content::Json(text) => writer.text(text),
             Content::Bytes(bytes) => writer.bytes(bytes),
         }
         self.session(writer);
