@@ -31,6 +31,11 @@ impl Owed {
     /// A delta of the space was taken.
     pub(crate) fn put(&mut self, space: Space, now: Millis) {
         self.heard_at = Some(now);
+        self.owe(space, now);
+    }
+
+    /// The peer waits to hear what is held of the space.
+    pub(crate) fn owe(&mut self, space: Space, now: Millis) {
         self.spaces.entry(space).or_insert(now);
     }
 

@@ -377,6 +377,11 @@ impl Peer {
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
             // The other side tells its own operator; this one tries again, unless it is a client that can do better.
+            Message::Refused { space, code, dots } if code == ErrorCode::StaleReplica.as_str() => {
+                if let Some(progress) = self.spaces.get_mut(&space) {
+                    progress.lacked = dots;
+                }
+            }
             Message::Refused { space, code, dots } => step.denied.push((space, code, dots)),
             Message::Fence { told, heard, digest, fences } if store.fences().is_shared() => {
                 let known = store.fences_mut();
@@ -403,7 +408,7 @@ impl Peer {
     /// The peer holds this and no more. Unlike an acknowledgement it lowers what is believed, so that a peer whose state
     /// was set back is brought up again; an old hello that comes late costs one delta.
     fn believe(&mut self, vectors: Vec<(Space, VersionVector)>, store: &SessionConsistentStore) {
-        self.spaces.retain(|space, _| store.space(space).is_some());
+        self.spaces.retain(|space, progress| store.space(space).is_some() || !progress.lacks.is_empty());
         self.spaces.iter_mut().for_each(|(_, progress)| progress.holds = VersionVector::new());
         for (space, vector) in vectors {
             match self.spaces.get_mut(&space) {

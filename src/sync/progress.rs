@@ -1,5 +1,8 @@
 //! What is known of a peer in one space, and what is on its way to it.
 
+use alloc::vec::Vec;
+
+use crate::id::Dot;
 use crate::sync::run::Run;
 use crate::time::Millis;
 use crate::vector::VersionVector;
@@ -17,6 +20,11 @@ pub(super) struct Progress {
     pub(super) holds: VersionVector,
     pub(super) under_way: Option<UnderWay>,
     pub(super) attempts: u32,
+    /// Writes of others that what is under way rests on, and that the peer has answered to lack.
+    pub(super) lacked: Vec<Dot>,
+    /// Writes of others that this replica lacks, for which a delta of the peer waits. It is said again ever more seldom, unless the peer
+    /// hears that they are here; and no other word may tell it, as it is known to hold them when they come.
+    pub(super) lacks: Vec<Dot>,
     /// The slices of the delta under way, where it is large.
     pub(super) run: Option<Run>,
 }
@@ -53,6 +61,21 @@ impl Progress {
             self.attempts = 0;
             self.run = None;
         }
+        if are_here(&self.lacked, &self.holds) {
+            // However long the pause has become: nothing is in the way any more.
+            self.lacked.clear();
+            self.under_way = None;
+            self.attempts = 0;
+        }
+    }
+
+    /// Whether all is here now that a delta of the peer has waited for; once.
+    pub(super) fn lacks_no_more(&mut self, held: &VersionVector) -> bool {
+        let over = are_here(&self.lacks, held);
+        if over {
+            self.lacks.clear();
+        }
+        over
     }
 
     /// When what is under way is sent again. Whoever fetches slices asks again for what it lacks.
@@ -60,4 +83,10 @@ impl Progress {
         let attempts = if self.run.as_ref().is_some_and(Run::is_heard) { u32::MAX } else { self.attempts };
         under_way.since.saturating_add(backoff(retry, attempts))
     }
+}
+
+/// Whether there are such writes, and a replica of this vector has them all.
+#[inline(never)]
+fn are_here(dots: &[Dot], vector: &VersionVector) -> bool {
+    !dots.is_empty() && dots.iter().all(|dot| vector.contains(*dot))
 }

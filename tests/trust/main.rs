@@ -17,6 +17,7 @@ mod links;
 mod mutants;
 mod proofs;
 mod recovery;
+mod rests;
 mod runs;
 mod sight;
 

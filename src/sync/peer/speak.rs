@@ -43,6 +43,13 @@ impl Peer {
             self.tell(store, now, &mut messages);
             self.all_news(None, store, now, &mut messages);
         }
+        if let Some(gate) = &self.gate {
+            for (space, progress) in &mut self.spaces {
+                if progress.lacks_no_more(store.vector(space)) && gate.right(space).is_some() {
+                    self.owed.owe(space.clone(), now);
+                }
+            }
+        }
         let waits = self.waits();
         let mut owed = self.owed.due(&messages, store, (waits, self.timing.pause), now);
         if owed.is_empty() {

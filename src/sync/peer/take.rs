@@ -29,6 +29,7 @@ impl Peer {
                 Verdict::Wait(foreign) if foreign.is_empty() => {}
                 Verdict::Wait(dots) => {
                     step.unbound.extend(dots.iter().map(|dot| dot.replica));
+                    self.spaces.entry(delta.space.clone()).or_default().lacks.clone_from(&dots);
                     // No fault, and no event: whose these are is asked.
                     let code = ErrorCode::StaleReplica.as_str().into();
                     return step.replies.push(Message::Refused { space: delta.space, code, dots });

@@ -16,9 +16,9 @@ use std::path::Path;
 /// for all; the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
-    ("the module", 328_700),
-    ("openReplica, inline", 355_750),
-    ("openReplica, workerd", 362_950),
+    ("the module", 329_450),
+    ("openReplica, inline", 356_550),
+    ("openReplica, workerd", 363_550),
     (".", 41_600),
     ("./browser", 9_000),
     ("./cloudflare", 39_000),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./http", 5_000),
     ("./node", 24_000),
     ("./testing", 39_900),
-    ("./bundle", 366_650),
+    ("./bundle", 367_600),
 ];
 
 /// Weighs everything, prints it, and fails where something is above its limit.
