@@ -24,25 +24,32 @@ async function live(directory, life) {
   return said;
 }
 
-test('sixty times killed: nothing acknowledged is missing, no dot is given twice, the id stays', { timeout: 240_000 }, async (t) => {
+test('sixty times killed: nothing acknowledged is missing, no dot is given twice, and the id changes only with a torn tail', { timeout: 240_000 }, async (t) => {
   const directory = await newDirectory();
   t.after(() => rm(directory, { recursive: true }));
   const acknowledged = new Map();
   const dots = new Map();
+  const ids = new Map();
   let id;
+  let torn = 0;
   for (let life = 0; life <= KILLS; life += 1) {
-    const [{ found, vector, id: own }, ...writes] = await live(directory, life);
-    id ??= own;
-    assert.equal(own, id, `life ${life}`);
+    const [{ found, doubtful, vector, id: own }, ...writes] = await live(directory, life);
+    // A kill in the middle of a large append leaves a torn tail now and then. It may have been durable: who finds it takes a new id.
+    if (doubtful) torn += 1;
+    assert.equal(own !== id, doubtful || life === 0, `life ${life}: the id was ${id} and is ${own}`);
+    id = own;
     const there = new Map(found);
     for (const [key, n] of acknowledged) assert.equal(there.get(key), n, `${key} was acknowledged and is missing in life ${life}`);
-    if (dots.size > 0) assert.ok(vector[id] >= Math.max(...dots.keys()), `the vector of life ${life} went back`);
+    for (const [before, last] of ids) assert.ok(vector[before] >= last, `the vector of life ${life} went back for ${before}`);
     for (const { key, n, sequence } of writes) {
-      assert.equal(dots.get(sequence), undefined, `the dot ${sequence} names ${dots.get(sequence)} and ${key}`);
-      dots.set(sequence, key);
+      const dot = `${id} ${sequence}`;
+      assert.equal(dots.get(dot), undefined, `the dot ${dot} names ${dots.get(dot)} and ${key}`);
+      dots.set(dot, key);
+      ids.set(id, sequence);
       acknowledged.set(key, n);
     }
   }
+  assert.ok(torn < KILLS / 4, `${torn} torn tails are more than kills in the middle of a write can leave`);
   assert.ok(acknowledged.size > KILLS * 3, `${acknowledged.size} writes are too few to say anything`);
-  t.diagnostic(`${acknowledged.size} writes were acknowledged in ${KILLS + 1} lives`);
+  t.diagnostic(`${acknowledged.size} writes were acknowledged in ${KILLS + 1} lives, ${torn} torn tails`);
 });
