@@ -54,18 +54,15 @@ impl Progress {
         self.settle();
     }
 
-    /// What the peer holds has grown: nothing is under way any more if that was all of it.
+    /// What the peer holds has grown. Nothing is under way any more if that was all of it; and what was refused for what the peer
+    /// lacked is told again at once when it lacks nothing of that any more, however long the pause has become.
     pub(super) fn settle(&mut self) {
-        if self.under_way.as_ref().is_some_and(|under_way| self.holds.dominates(&under_way.to)) {
+        let arrived = self.under_way.as_ref().is_some_and(|under_way| self.holds.dominates(&under_way.to));
+        if arrived || are_here(&self.lacked, &self.holds) {
             self.under_way = None;
+            self.lacked.clear();
             self.attempts = 0;
             self.run = None;
-        }
-        if are_here(&self.lacked, &self.holds) {
-            // However long the pause has become: nothing is in the way any more.
-            self.lacked.clear();
-            self.under_way = None;
-            self.attempts = 0;
         }
     }
 

@@ -190,6 +190,7 @@ impl Peer {
         // An answer is given anew to each request, whether the last one has arrived or not.
         if !asked || small.is_none() {
             progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
+            progress.lacked.clear();
         }
         if let Some((delta, weight)) = small {
             return Some((Message::Delta(delta), weight));
