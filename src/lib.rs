@@ -1,8 +1,8 @@
 //! A replicated key-value store with the four session guarantees and mergeable session tokens.
 //!
-//! A user's requests land on whichever edge worker is near and in whichever tab is open. Each is a replica that knows a
-//! little more or a little less than the last one. This crate makes every one of them a replica of one store that never
-//! shows a session a past which it has left, and tells exactly what is missing when it cannot.
+//! A user's requests land on whichever edge worker is near and in whichever tab is open. Each of these is a replica,
+//! and each knows a little more or less than the previous one. This crate keeps them replicas of one store that never
+//! shows a session an older state than it has already seen, and that names what is missing when it cannot answer.
 //!
 //! Read the modules in this order:
 //!

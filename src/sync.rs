@@ -1,4 +1,4 @@
-//! Anti-entropy with one peer: vectors out, deltas in, until both hold the same.
+//! Anti-entropy with one peer: the two exchange vectors and deltas until both hold the same.
 
 pub mod account;
 pub mod admit;

@@ -1,31 +1,32 @@
-//! What a client may bring, and what it has spent of that: its account, which is its session's, whatever link it comes by.
+//! Limits on what a client may send and be sent, and the account of what it has spent. The account belongs to the
+//! client's session, whichever link it uses.
 //!
-//! Invariant: an account of which nothing is spent is the same as none. It knows neither links nor spaces.
+//! Invariant: an account with nothing spent equals no account. The module knows neither links nor spaces.
 
 use crate::sync::bucket::{Bucket, Flow};
 use crate::time::Millis;
 
-/// Bounds of what one client may bring.
+/// Limits for one client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientLimits {
-    /// The most ids under which it writes over one link.
+    /// The most ids under which it may write over one link.
     pub ids: usize,
-    /// The most ids under which this replica has not seen a write in their space, that its session brings at once; another one
-    /// each minute.
+    /// The most new ids (ids without a write in the space so far) that its session may bring at once. One more is
+    /// allowed each minute.
     pub births: u64,
-    /// The most writes of one id that come at once, those included that have been written over since.
+    /// The most sequences by which a delta may advance one id, overwritten writes included.
     pub sequences: u64,
-    /// The most bytes of deltas that come in slices, over all links of its session.
+    /// The most staged bytes (slices of deltas that are not complete), over all links of its session.
     pub staged_bytes: u64,
-    /// Messages a second of its session, in the long run; ten seconds' worth may come at once.
+    /// Messages per second of its session on average; a burst may be ten seconds' worth.
     pub messages: u64,
-    /// Bytes a second of its session, in the long run; ten seconds' worth may come at once.
+    /// Bytes per second received from its session on average; a burst may be ten seconds' worth.
     pub bytes: u64,
-    /// Bytes a second that its session is sent, in the long run; ten seconds' worth may go at once.
+    /// Bytes per second sent to its session on average; a burst may be ten seconds' worth.
     pub sent_bytes: u64,
-    /// The most links of its session at a time.
+    /// The most links that its session may have at a time.
     pub links: usize,
-    /// The most sessions, and the most users, of which it is remembered what they have spent.
+    /// The most sessions, and the most users, whose accounts are remembered.
     pub accounts: usize,
 }
 
@@ -45,13 +46,13 @@ impl Default for ClientLimits {
     }
 }
 
-/// By how many milliseconds a second a client may move the fleet's stamps ahead of the time; see
+/// The rate, in milliseconds per second, at which a client may advance the fleet's stamps ahead of the time; see
 /// [`Gate::note_stamp`](crate::sync::gate::Gate).
 const STAMPS_AHEAD: u64 = 1;
 
-/// How often one more id may be born, in milliseconds.
+/// The interval after which one more new id is allowed, in milliseconds.
 const BIRTH_MS: Millis = 60_000;
-/// How many sessions' worth of ids a user may bring: sessions are had for the asking.
+/// The new ids that a user may bring, as a multiple of the limit of one session: anybody can begin another session.
 const USER_BIRTHS: u64 = 16;
 
 impl ClientLimits {
@@ -76,34 +77,34 @@ pub struct Account {
     stamps: Bucket,
     births: Bucket,
     sent: Bucket,
-    /// The births of all sessions of its user, where it has one.
+    /// The births of all sessions of its user, if it has one.
     pub(crate) user: Option<Births>,
 }
 
-/// How many ids a user has brought.
+/// How many new ids a user has brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Births(Bucket);
 
 impl Births {
-    /// Which part of a thousand of what it may is spent.
+    /// The spent part of the allowance, in thousandths.
     pub(crate) fn share(&self, limits: &ClientLimits, now: Millis) -> u64 {
         self.0.share(limits.user_births(), now)
     }
 }
 
 impl Account {
-    /// The same account, with what its user has brought.
+    /// The same account with the births of its user.
     pub(crate) const fn of_user(self, user: Option<Births>) -> Self {
         Self { user, ..self }
     }
 
-    /// Counts a message of so many bytes; whether it may be read.
+    /// Counts a message of `bytes` bytes. Returns whether it may be read.
     pub(crate) fn hear(&mut self, bytes: usize, limits: &ClientLimits, now: Millis) -> bool {
         self.messages.take(Flow::a_second(limits.messages), 1, now)
             && self.bytes.take(Flow::a_second(limits.bytes), bytes as u64, now)
     }
 
-    /// Whether it may stamp ahead of the greatest stamp, by a millisecond.
+    /// Whether it may stamp a millisecond later than the greatest stamp.
     pub(crate) fn may_stamp(&self, now: Millis) -> bool {
         self.stamps.has(Flow::a_second(STAMPS_AHEAD), now)
     }
@@ -112,7 +113,7 @@ impl Account {
         self.stamps.owe(Flow::a_second(STAMPS_AHEAD), steps, now);
     }
 
-    /// Whether one more id may be born.
+    /// Whether it may bring one more new id.
     pub(crate) fn may_bear(&self, limits: &ClientLimits, now: Millis) -> bool {
         let user = self.user.is_none_or(|user| user.0.has_one(limits.user_births(), now));
         user && self.births.has_one(limits.births(), now)
@@ -123,17 +124,17 @@ impl Account {
         self.user.iter_mut().for_each(|user| user.0.owe(limits.user_births(), ids, now));
     }
 
-    /// Takes note that so many bytes go to it.
+    /// Counts `bytes` sent to it.
     pub(crate) fn send(&mut self, bytes: usize, limits: &ClientLimits, now: Millis) {
         self.sent.owe(limits.sent(), bytes as u64, now);
     }
 
-    /// For how many milliseconds it is to be told nothing long; none: it may be told.
+    /// For how many milliseconds it must not be sent anything long; 0: it may be.
     pub(crate) fn dry(&self, limits: &ClientLimits, now: Millis) -> Millis {
         self.sent.dry(limits.sent(), now)
     }
 
-    /// Which part of a thousand is spent, of that of which least is left; none where it is as good as new.
+    /// The spent part, in thousandths, of the allowance that is most used; 0 if the account is as good as new.
     pub(crate) fn share(&self, limits: &ClientLimits, now: Millis) -> u64 {
         let seconds = [(self.messages, limits.messages), (self.bytes, limits.bytes), (self.stamps, STAMPS_AHEAD)];
         let seconds = seconds.map(|(bucket, rate)| (bucket, Flow::a_second(rate)));

@@ -1,9 +1,14 @@
-//! Admission: which of a client's deltas may become everybody's state.
+//! Admission: decides which deltas of a client become everybody's state.
 //!
-//! A client is a replica that belongs to somebody else. Its delta advances its own origins only: what it says of other
-//! ids is a reference, whose value is never looked at. Invariant: an entry goes from a key only where the delta brings a
-//! new entry of an id that its sender has proved to be its own; one bad entry refuses the whole delta, and state is
-//! unchanged. Judged once, by the first trusted replica; between trusted ones nothing is judged again.
+//! A client is a replica that belongs to somebody else. Its delta advances only its own origins. What it says about
+//! other ids is a reference, and its value is never read. The first trusted replica judges the delta; between trusted
+//! replicas nothing is judged again.
+//!
+//! Invariants:
+//!
+//! * An entry is removed from a key only if the delta brings a new entry for the key, from an id that the sender has
+//!   proved to be its own.
+//! * One bad entry refuses the whole delta, and state is unchanged.
 
 use alloc::vec::Vec;
 
@@ -19,46 +24,47 @@ use crate::sync::gate::{ClientLimits, Right};
 use crate::sync::message::NAMED_MAX;
 use crate::time::{Hlc, Millis};
 
-/// The most by which a client's stamp may be ahead of the judge's clock, in milliseconds.
+/// How far a client's stamp may be ahead of this replica's clock, in milliseconds.
 pub const DRIFT_MAX: Millis = 60_000;
 
-/// Who sent a delta, and what they may do in its space.
+/// The sender of a delta, and what it may do in the delta's space.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'s> {
-    /// The ids that are proved to be its own.
+    /// The ids that it has proved to be its own.
     pub bound: &'s [ReplicaId],
-    /// What it may do in the delta's space.
+    /// Its right in the delta's space.
     pub right: Right,
-    /// Whether it may stamp a millisecond ahead of the greatest stamp here, where that is ahead of the time.
+    /// Whether it may stamp a millisecond later than the greatest stamp here, if that is ahead of the time.
     pub steps: bool,
-    /// Whether it may bring one more id under which nobody has written in the space.
+    /// Whether it may bring one more id that nobody has used in the space.
     pub births: bool,
-    /// Bounds of what it may bring.
+    /// The limits that apply to it.
     pub limits: &'s ClientLimits,
 }
 
-/// What becomes of a delta.
+/// The decision about a delta.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may be applied.
+    /// The delta may be applied.
     Admit {
-        /// Its clock: that of its new entries, for nobody believes a client's own.
+        /// The clock to apply it with: the greatest stamp of its new entries. The delta's own clock is not trusted.
         hlc: Hlc,
-        /// How many ids it brings under which nobody has written in the space.
+        /// How many ids it brings that nobody has used in the space.
         births: u64,
     },
-    /// It rests on writes that this replica lacks, of ids that are not known to be the sender's: these. It may apply later.
+    /// The delta depends on writes that this replica lacks. Listed are those of ids that the sender has not proved, at
+    /// most [`NAMED_MAX`]; none if the delta merely starts after what this replica holds. It may apply later.
     Wait(Vec<Dot>),
-    /// It is refused as a whole.
+    /// The delta is refused as a whole.
     Refuse(Refusal),
 }
 
 /// Why a delta is refused, and for which writes.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The reason of the first of them.
+    /// The reason of the first bad write.
     pub error: SessionError,
-    /// At most [`NAMED_MAX`].
+    /// The refused writes, at most [`NAMED_MAX`].
     pub dots: Vec<Dot>,
 }
 
@@ -68,7 +74,7 @@ impl Refusal {
     }
 }
 
-/// Judges the delta of a client at `now`. Costs what the delta lists.
+/// Judges a client's delta at `now`. Takes time in proportion to what the delta lists.
 #[must_use]
 #[inline(never)]
 pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, now: Millis) -> Verdict {
@@ -96,7 +102,7 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
     }
     let newborn = || delta.to.iter().filter(|(id, sequence)| *sequence > 0 && vector.get(*id) == 0);
     if !sender.births && newborn().next().is_some() {
-        // Each stays in the vector of the space for as long as the space lives.
+        // Each new id stays in the vector of the space for as long as the space lives.
         let cause = "a client brings more new replica ids than it may; it is heard again when some time has passed";
         let details = Details::Limit { limit: "clientBirths", allowed: sender.limits.births };
         let dots = newborn().map(|(id, sequence)| Dot::new(id, sequence));
@@ -119,7 +125,7 @@ pub fn judge(delta: &Delta, store: &SessionConsistentStore, sender: Sender<'_>, 
     }
 }
 
-/// The writes that are refused, each once, and the reason of the first.
+/// The refused writes, each once, and the reason of the first.
 #[derive(Default)]
 struct Bad {
     error: Option<SessionError>,
@@ -143,8 +149,9 @@ fn full(set: &[Listed]) -> impl Iterator<Item = &DataEntry> {
     set.iter().filter_map(|listed| if let Listed::Entry(entry) = listed { Some(entry) } else { None })
 }
 
-/// The greatest stamp that a client's entry may have: a wrong clock is judged here and nowhere else. Who has seen the greatest
-/// stamp here can stamp after it, by the counter; a step of its milliseconds is for a counter that is full, and rare.
+/// The greatest stamp that a client's entry may have. Wrong clocks of clients are caught here and nowhere else. A
+/// client that has seen the greatest stamp here can stamp after it by the counter alone; `steps` lets it advance the
+/// milliseconds as well, for the rare case that the counter is full.
 fn latest_clock(own: Hlc, steps: bool, now: Millis) -> Hlc {
     let after =
         if steps { Hlc::new(own.millis().saturating_add(1), own.counter()) } else { Hlc::new(own.millis(), u16::MAX) };
@@ -163,8 +170,8 @@ fn check_entry(key: &Key, entry: &DataEntry, store: &SessionConsistentStore, lat
     Ok(())
 }
 
-/// One write, one batch: at most so many keys and bytes. That a key has one live entry of an id is held where bytes are
-/// read.
+/// Checks the keys and bytes of each batch (one write) against the limits. The decoder already ensures that a key has
+/// at most one live entry of an id.
 fn check_batches(news: &[(&Key, &DataEntry)], store: &SessionConsistentStore, bad: &mut Bad) {
     let limits = store.limits();
     let mut batches = LiteMap::<Dot, (u64, u64)>::new();
@@ -180,7 +187,7 @@ fn check_batches(news: &[(&Key, &DataEntry)], store: &SessionConsistentStore, ba
     }
 }
 
-/// An entry that is held may go only from a key for which a new entry comes.
+/// Refuses deltas that remove a held entry from a key without bringing a new entry for it.
 fn check_removals(delta: &Delta, store: &SessionConsistentStore, is_new: impl Fn(&&DataEntry) -> bool, bad: &mut Bad) {
     let Some(state) = store.space(&delta.space).filter(|_| !off(Mutant::Trust(Trust::Removal))) else { return };
     let denied = || {

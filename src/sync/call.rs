@@ -1,7 +1,6 @@
-//! Calls and replies, as they travel: what a client asks a replica of the cluster to do in its place, and the answer.
+//! The wire form of calls and replies: what a client asks a replica of the cluster to do in its place, and the answer.
 //!
-//! Invariant: a call that is longer than one may be is not read. What a method means, and what its arguments are, the hosts
-//! of both ends know.
+//! Invariant: a call over the limits is not decoded. The hosts of both ends know what a method and its arguments mean.
 
 use alloc::string::String;
 
@@ -10,7 +9,7 @@ use crate::error::{ErrorCode, SessionError};
 use crate::sync::message::{NONCE_LEN, exactly};
 use crate::time::Millis;
 
-/// The longest name of a call's method, in bytes, its longest arguments, and the longest tokens that come with it.
+/// The longest method name, arguments and tokens of a call, in bytes.
 const METHOD_MAX: usize = 16;
 const ARGS_MAX: usize = 64 << 10;
 const TOKENS_MAX: usize = 4 << 10;
@@ -18,20 +17,20 @@ const TOKENS_MAX: usize = 4 << 10;
 /// What a client asks a replica of the cluster to do in its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
-    /// Random; a call that is repeated has the same.
+    /// Random; a repeated call has the same id.
     pub id: [u8; NONCE_LEN],
-    /// What is to be done; empty where nothing is any more.
+    /// The method; empty to withdraw the call.
     pub method: String,
-    /// With what: JSON, which the hosts of both ends read.
+    /// The arguments: JSON that the hosts of both ends read.
     pub args: String,
-    /// The session under which it is done.
+    /// The token of the session that makes the call.
     pub token: String,
-    /// For how many milliseconds its sender waits.
+    /// How long the caller waits, in milliseconds.
     pub timeout: Millis,
 }
 
 impl Call {
-    /// Whether it is as long as a call may be.
+    /// Checks the lengths.
     pub(crate) fn check(&self) -> Result<(), SessionError> {
         if self.method.len() > METHOD_MAX || self.args.len() > ARGS_MAX || self.token.len() > TOKENS_MAX {
             return Err(SessionError::bound(ErrorCode::QuotaExceeded, "callBytes", ARGS_MAX as u64));
@@ -59,13 +58,13 @@ impl Call {
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// The call's.
+    /// The id of the call.
     pub id: [u8; NONCE_LEN],
-    /// The stable code of a refusal; empty where it was done.
+    /// The stable code of a refusal; empty on success.
     pub code: String,
-    /// What came of it, as JSON; or the cause of the refusal.
+    /// The result as JSON, or the cause of the refusal.
     pub text: String,
-    /// What a program can use of a refusal: JSON, which the hosts of both ends read; empty where there is nothing.
+    /// Machine-readable details of a refusal: JSON that the hosts of both ends read; empty if there are none.
     pub details: String,
 }
 

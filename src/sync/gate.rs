@@ -1,8 +1,10 @@
-//! The gate that a client's messages pass before anything acts on them: its spaces, its ids, how much and how often.
+//! The gate that a client's messages pass before anything acts on them. It holds the client's rights in spaces, its
+//! proved ids and its limits.
 //!
-//! Invariants: a space that the client may not read is answered as one that does not exist, before anything of it is
-//! looked at; what a client says that it holds is believed no further than what there is to hold, so that its words
-//! never make this replica grow.
+//! Invariants:
+//!
+//! * A space that the client may not read is answered like one that does not exist, before anything looks at the space.
+//! * What a client claims to hold is cut to what this replica holds itself, so its claims never make this replica grow.
 
 use alloc::vec::Vec;
 
@@ -23,57 +25,58 @@ use crate::vector::VersionVector;
 pub enum Right {
     /// Receive it.
     Read,
-    /// And write to it.
+    /// Receive it and write to it.
     Write,
 }
 
-/// How many messages that concern no space a frame may hold.
+/// How many messages that concern no space a frame may contain.
 const MESSAGES_BASE: u64 = 256;
 
-/// Who has been sent so much more than it may be is not listened to: how long it takes to come back, in milliseconds.
+/// If the debt of sent bytes takes longer than this to refill, in milliseconds, the client's messages are dropped.
 const DEBT_MAX: Millis = 60_000;
 
-/// How often an id makes room for another, in milliseconds.
+/// How often a bound id may be replaced by another, in milliseconds.
 const ROOM_MS: Millis = 1_000;
 
-/// The most bytes that the answers to the questions of one frame have, and one answer beyond that.
+/// Once the answers to the requests of one frame exceed this many bytes, further requests are refused; the last answer
+/// may overshoot.
 const ANSWERED_BYTES: u64 = 1 << 20;
 
 /// What one client may see and do over its link.
 #[derive(Clone, Debug)]
 pub struct Gate {
     spaces: Vec<(Space, Right)>,
-    /// What the client may do cannot be told yet: until then nothing is taken or given, and nothing refused.
+    /// The client's rights are not known yet. Until then nothing is accepted, sent or refused.
     undecided: bool,
     bound: Vec<ReplicaId>,
-    /// When the id that was proved first may make room for another.
+    /// When the oldest bound id may be replaced.
     room_at: Millis,
     limits: ClientLimits,
-    /// What its session has spent, while a message of it is acted on.
+    /// The account of its session, while one of its messages is handled.
     account: Account,
-    /// What its session has staged elsewhere, meanwhile.
+    /// The bytes that its session has staged over other links, likewise.
     staged_elsewhere: u64,
-    /// What the answers to the questions of the present frame have, in bytes.
+    /// The bytes of answers to the requests of the current frame.
     answered: u64,
-    /// Until when it is told nothing long; 0: it may be told.
+    /// Until when nothing long is sent to it; 0: it may be sent.
     quiet_until: Millis,
-    /// The present drought has been told of.
+    /// The current rate limiting was already reported.
     told: bool,
 }
 
-/// What becomes of a message at the gate.
+/// The decision about a message.
 #[allow(clippy::large_enum_variant, reason = "mostly it goes on: a box would be memory asked for with each message")]
 pub(super) enum Screened {
-    /// It goes on.
+    /// Act on it.
     Pass(Message),
-    /// It is refused.
+    /// Refuse it.
     Refuse(Space, SessionError, Vec<Dot>),
-    /// It says nothing that matters.
+    /// Ignore it.
     Drop,
 }
 
 impl Gate {
-    /// The gate of a client that may do this in these spaces, and nothing in others; `None`: that cannot be told yet.
+    /// The gate of a client that has these rights, and none in other spaces. `None`: the rights are not known yet.
     #[must_use]
     pub fn new(spaces: Option<Vec<(Space, Right)>>, limits: ClientLimits, now: Millis) -> Self {
         let undecided = spaces.is_none();
@@ -84,7 +87,7 @@ impl Gate {
         Self { spaces, undecided, bound, room_at, limits, account, staged_elsewhere, answered, quiet_until, told }
     }
 
-    /// Opens the account of the client's session.
+    /// Sets the account of the client's session.
     pub fn open(&mut self, account: Account, now: Millis) {
         (self.account, self.answered) = (account, 0);
         let dry = account.dry(&self.limits, now);
@@ -93,18 +96,19 @@ impl Gate {
         }
     }
 
-    /// Takes note that the session has staged so many bytes over other links.
+    /// Sets how many bytes the session has staged over other links.
     pub const fn note_staged(&mut self, elsewhere: u64) {
         self.staged_elsewhere = elsewhere;
     }
 
-    /// What the session has spent by now.
+    /// The account as it is now.
     #[must_use]
     pub const fn account(&self) -> Account {
         self.account
     }
 
-    /// What the client may do has changed. Whether there is more to say to it than before: it has waited to be told.
+    /// Replaces the client's rights. Returns whether they were unknown before, so that there is now something to send
+    /// to it.
     pub fn allow(&mut self, spaces: Option<Vec<(Space, Right)>>) -> bool {
         let waited = self.undecided && spaces.is_some();
         self.undecided = spaces.is_none();
@@ -112,7 +116,7 @@ impl Gate {
         waited
     }
 
-    /// What the client may do in a space.
+    /// The client's right in a space.
     #[must_use]
     pub fn right(&self, space: &Space) -> Option<Right> {
         if off(Mutant::Trust(Trust::Space)) {
@@ -121,13 +125,13 @@ impl Gate {
         self.spaces.iter().find(|(known, _)| known == space).map(|(_, right)| *right)
     }
 
-    /// The spaces that the client may see, in the order of their names; none where it sees all.
+    /// The spaces that the client may see, ordered by name; `None` if it sees all.
     pub(super) fn spaces(&self) -> Option<impl Iterator<Item = &Space>> {
         (!off(Mutant::Trust(Trust::Space))).then(|| self.spaces.iter().map(|(space, _)| space))
     }
 
-    /// Takes note that an id is the client's, as its secret has proved. Where there are enough, the one that was proved
-    /// first makes room for it, once in a while: tabs come and go on a link that stays.
+    /// Records that an id is the client's, as its secret has proved. If the list is full, the oldest id is dropped for
+    /// it, at most once a second: tabs come and go on a link that stays.
     pub fn bind(&mut self, id: ReplicaId, now: Millis) {
         if self.bound.contains(&id) {
             return;
@@ -142,26 +146,27 @@ impl Gate {
         self.bound.push(id);
     }
 
-    /// Whether one more id can be the client's now: if not, asking for it is in vain.
+    /// Whether another id can be bound now; if not, asking for its secret is useless.
     #[must_use]
     pub const fn has_room(&self, now: Millis) -> bool {
         self.bound.len() < self.limits.ids || self.room_at <= now
     }
 
-    /// The ids that are proved to be the client's.
+    /// The ids that the client has proved.
     #[must_use]
     pub fn bound(&self) -> &[ReplicaId] {
         &self.bound
     }
 
-    /// Counts a message of `bytes` that has come at `now`; false where there have been too many, or where enough waits for
-    /// a `late` storage that it would be answered. The first of those in a row is an error, so that it is told once.
+    /// Counts a message of `bytes` at `now`. Returns false if the client is over its rate, or if storage is `late` and
+    /// so many answers wait for it that no more are queued. The first such message in a row is an error, so that it is
+    /// reported once.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
     pub fn count(&mut self, bytes: usize, late: bool, now: Millis) -> Result<bool, SessionError> {
         let rated = self.account.hear(bytes, &self.limits, now) || off(Mutant::Trust(Trust::Rate));
-        // Greetings are answered beyond what is to be sent, but not for ever.
+        // Hellos are answered even in debt, but not without end.
         let drawn = self.account.dry(&self.limits, now) > DEBT_MAX && !off(Mutant::Trust(Trust::Sent));
         let cause = match (rated && !drawn, late) {
             (true, false) => {
@@ -181,7 +186,7 @@ impl Gate {
         Err(SessionError::new(ErrorCode::RateLimited, cause))
     }
 
-    /// As [`Gate::count`], where nobody is told twice anyway.
+    /// As [`Gate::count`], with an error each time.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
@@ -197,15 +202,15 @@ impl Gate {
         Self { bound: earlier.bound.clone(), room_at: earlier.room_at, ..self }
     }
 
-    /// Who sends a delta of a space that may be read.
+    /// The sender of a delta in a space; `None` if the space may not be read.
     pub(super) fn sender(&self, space: &Space, now: Millis) -> Option<Sender<'_>> {
         let steps = self.account.may_stamp(now) || off(Mutant::Trust(Trust::Steps));
         let births = self.account.may_bear(&self.limits, now) || off(Mutant::Trust(Trust::Births));
         Some(Sender { bound: &self.bound, right: self.right(space)?, steps, births, limits: &self.limits })
     }
 
-    /// Takes note of the greatest stamp of a delta that is admitted: who moves the fleet's stamps ahead of the time does so
-    /// slowly, or an edge that has not heard of them would soon refuse what honest clients stamp after them.
+    /// Charges an admitted delta for its greatest stamp. A client may advance the fleet's stamps ahead of the time only
+    /// slowly: otherwise an edge that has not seen these stamps would soon refuse what honest clients stamp after them.
     pub(super) fn note_stamp(&mut self, stamp: Hlc, last: Hlc, now: Millis) {
         let steps = stamp.millis().saturating_sub(last.millis().max(now.saturating_add(DRIFT_MAX)));
         if steps > 0 {
@@ -213,32 +218,32 @@ impl Gate {
         }
     }
 
-    /// Takes note of ids of a delta that was admitted, under which nobody has written before.
+    /// Charges for the new ids of an admitted delta.
     pub(super) fn note_births(&mut self, ids: u64, now: Millis) {
         if ids > 0 {
             self.account.bear(ids, &self.limits, now);
         }
     }
 
-    /// Whether a question is answered that may have a long answer.
+    /// Whether a request with a possibly long answer is answered.
     pub(super) fn may_ask(&self, now: Millis) -> bool {
         let spent = self.answered >= ANSWERED_BYTES || self.account.dry(&self.limits, now) > 0;
         !spent || off(Mutant::Trust(Trust::Sent))
     }
 
-    /// Takes note of an answer of so many bytes. What is really sent is counted when it is.
+    /// Counts an answer of `bytes`. The bytes really sent are charged when they are sent.
     pub(super) const fn note_answer(&mut self, bytes: u64) {
         self.answered = self.answered.saturating_add(bytes);
     }
 
-    /// The session has been sent more than it may, and is told nothing long until then.
+    /// Sends nothing long to the client before `until`, because its session is over its limit of sent bytes.
     pub fn hush(&mut self, until: Millis) {
         if !off(Mutant::Trust(Trust::Sent)) {
             self.quiet_until = until;
         }
     }
 
-    /// Whether the client is told nothing long at `now`.
+    /// Whether nothing long is sent to the client at `now`.
     pub(super) const fn is_quiet(&mut self, now: Millis) -> bool {
         if self.quiet_until <= now {
             self.quiet_until = 0;
@@ -246,24 +251,24 @@ impl Gate {
         self.quiet_until > 0
     }
 
-    /// Until when the client is told nothing long; 0: it may be told.
+    /// Until when nothing long is sent to the client; 0: it may be sent.
     pub(super) const fn quiet_until(&self) -> Millis {
         self.quiet_until
     }
 
-    /// The most bytes that may be staged over its link.
+    /// The most bytes that may be staged over this link.
     pub(super) fn staged_bytes(&self) -> u64 {
         let elsewhere = if off(Mutant::Trust(Trust::Staged)) { 0 } else { self.staged_elsewhere };
         self.limits.staged_bytes.saturating_sub(elsewhere)
     }
 
-    /// The most messages of one frame: what each space may need, and some that concern none.
+    /// The most messages in one frame: what each space may need, and some that concern no space.
     #[must_use]
     pub const fn most_messages(&self) -> u64 {
         MESSAGES_BASE + 4 * self.spaces.len() as u64
     }
 
-    /// Takes out of a frame what asks for the same answer again: each may be much longer than the question.
+    /// Drops repeated requests for the same answer from a frame, since an answer may be much longer than its request.
     pub(super) fn thin(messages: &mut Vec<Message>) {
         let mut greeted = false;
         let mut wanted: Vec<Space> = Vec::new();
@@ -277,7 +282,7 @@ impl Gate {
         });
     }
 
-    /// Takes out of a message what the client may not say.
+    /// Removes from a message what the client may not say.
     pub(super) fn screen(&self, message: Message, store: &SessionConsistentStore) -> Screened {
         let hidden = |space: &Space| self.right(space).is_none();
         match message {
@@ -287,7 +292,7 @@ impl Gate {
                 Screened::Pass(Message::Hello { protocol, answer, vectors })
             }
             Message::Ack { space, .. } | Message::Behind { space, .. } if hidden(&space) => Screened::Drop,
-            // A refusal would be for good, and the client would give its writes up.
+            // A refusal would be final, and the client would give up its writes.
             Message::Delta(_) | Message::TopUp { .. } | Message::Slice(_) | Message::Want { .. } if self.undecided => {
                 Screened::Drop
             }
@@ -311,7 +316,7 @@ impl Gate {
                 Screened::Refuse(slice.space, error, self.dots(&slice.keys))
             }
             Message::Want { space, .. } if hidden(&space) => Screened::Refuse(space, absent(), Vec::new()),
-            // The fleet's own affairs: no client tells of them.
+            // These concern the fleet, and clients have no say in them.
             Message::Fence { .. } | Message::Under { .. } | Message::Roster { .. } => Screened::Drop,
             other @ (Message::Delta(_)
             | Message::TopUp { .. }
@@ -323,7 +328,7 @@ impl Gate {
             | Message::Reset
             | Message::Ask { .. }
             | Message::Bind { .. }) => Screened::Pass(other),
-            // A client has no part in what edges prove to each other, its calls are taken before, and a cut is never read.
+            // Clients take no part in the proofs between edges; calls were handled earlier; a cut is never decoded.
             Message::Cut(_) | Message::Call(_) | Message::Reply(_) | Message::Challenge { .. } | Message::Proof(_) => {
                 Screened::Drop
             }
@@ -337,7 +342,7 @@ impl Gate {
     }
 }
 
-/// In the order of their names, each once: what is said first of one holds.
+/// Sorted by name, each once. Of duplicates the first one counts.
 fn sorted(spaces: Option<Vec<(Space, Right)>>) -> Vec<(Space, Right)> {
     let mut sorted: Vec<(Space, Right)> = Vec::new();
     for (space, right) in spaces.unwrap_or_default() {
@@ -348,12 +353,12 @@ fn sorted(spaces: Option<Vec<(Space, Right)>>) -> Vec<(Space, Right)> {
     sorted
 }
 
-/// What of a told vector matters: what this replica holds as well.
+/// The part of a claimed vector that this replica holds as well.
 fn believable(told: &VersionVector, held: &VersionVector) -> VersionVector {
     held.iter().map(|(id, sequence)| (id, sequence.min(told.get(id)))).filter(|(_, sequence)| *sequence > 0).collect()
 }
 
-/// The answer to whatever concerns a space that the client may not read: that of a space that does not exist.
+/// The answer for a space that the client may not read: the same as for a space that does not exist.
 fn absent() -> SessionError {
     SessionError::new(ErrorCode::SpaceNotFound, "the space is not open here")
 }

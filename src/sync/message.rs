@@ -1,8 +1,9 @@
-//! The messages of the protocol, version 1, and their bytes.
+//! The messages of protocol version 1 and their encoding.
 //!
-//! A frame of messages is `[1, [replica ids], [session ids], from, to | null, message…]`; a message is
-//! `[kind, fields…]`. Invariant: a frame is read as a whole before anything of it is acted on. An unknown kind is
-//! passed over ([`Message::Foreign`]) and answered with [`Message::Unknown`]; it is never fatal.
+//! A frame is `[1, [replica ids], [session ids], from, to | null, message…]`; a message is `[kind, fields…]`.
+//!
+//! Invariants: a frame is decoded as a whole before anything acts on it. An unknown kind is skipped
+//! ([`Message::Foreign`]) and answered with [`Message::Unknown`]; it is never fatal.
 
 mod read;
 
@@ -50,10 +51,10 @@ const ROSTER: u64 = 24;
 /// The most dots and ids that one message names.
 pub const NAMED_MAX: usize = 64;
 
-/// One thing that a replica says to a peer.
+/// One message of a replica to a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
-    /// What the sender holds. Also the heartbeat: whatever was lost is found by comparing vectors.
+    /// What the sender holds. Also the heartbeat: comparing vectors reveals whatever was lost.
     Hello {
         /// The greatest protocol version that the sender speaks.
         protocol: u64,
@@ -71,8 +72,8 @@ pub enum Message {
         /// All of this.
         vector: VersionVector,
     },
-    /// A delta started after what the sender holds, which is this. Unlike an acknowledgement it can lower what the
-    /// receiver believes.
+    /// A delta started after what the sender holds. Unlike an acknowledgement this can lower what the receiver believes
+    /// the sender to hold.
     Behind {
         /// In this space.
         space: Space,
@@ -81,7 +82,7 @@ pub enum Message {
     },
     /// A range of keys of a large delta.
     Slice(Slice),
-    /// The same on its way out: what it holds is read when it is written. It is never read.
+    /// The same, outgoing: its entries are read from the store when it is encoded. Decoding never yields it.
     Cut(Cut),
     /// Asks for the slice after `after`.
     Want {
@@ -94,49 +95,49 @@ pub enum Message {
         /// The last key received.
         after: Option<Key>,
     },
-    /// What changed since the first slice: with it the slices are applied.
+    /// What changed since the first slice. With it the slices are applied.
     TopUp {
         /// The sender's vector at the first slice.
         base: VersionVector,
-        /// `from` is the slices'; the keys are those touched since `base`.
+        /// Its `from` is that of the slices; its keys are those changed since `base`.
         delta: Delta,
     },
-    /// A delta was not taken; the code tells why. State is unchanged.
+    /// A delta was not applied; the code says why. State is unchanged.
     Refused {
         /// In this space.
         space: Space,
         /// The stable code, such as `QUOTA_EXCEEDED`.
         code: alloc::string::String,
-        /// The writes that are the reason, where it is some of them: at most [`NAMED_MAX`].
+        /// The writes that are the reason, if it is only some of them: at most [`NAMED_MAX`].
         dots: Vec<Dot>,
     },
-    /// What follows in this record stands in place of all that was recorded before. In records only.
+    /// In records only: what follows in this record replaces everything recorded before.
     Reset,
-    /// To a client: who writes under these ids? And the sender's clock, for the client to stamp by.
+    /// To a client: prove that these ids are yours. Includes the sender's clock, for the client to stamp by.
     Ask {
         /// Milliseconds since 1970.
         now: Millis,
-        /// Ids under which the receiver has written, or speaks.
+        /// Ids that the receiver has written under or speaks as.
         ids: Vec<ReplicaId>,
     },
-    /// To an edge that has asked: the secrets of ids; see [`crate::identity`].
+    /// The answer to [`Message::Ask`]: the secrets of ids; see [`crate::identity`].
     Bind {
         /// At most [`NAMED_MAX`].
         ids: Vec<(ReplicaId, Secret)>,
     },
-    /// Between replicas with the key, and in records: sessions that are over by somebody's word; see
+    /// Between replicas with the key, and in records: sessions that were ended, by a kill or a logout; see
     /// [`crate::store::fence`].
     Fence {
-        /// The number that the sender gives to this word; 0: this only answers.
+        /// The sender's number for this message; 0: it is only an answer.
         told: u64,
-        /// The number of the receiver's word that the sender has heard; 0: nothing.
+        /// The number of the receiver's message that the sender has processed; 0: none.
         heard: u64,
-        /// What the sender's fences come to: who holds the same needs to be told none.
+        /// The digest of the sender's fences: a replica with the same digest needs none.
         digest: u64,
         /// The fences, at most [`crate::store::numbered::TOLD_MAX`].
         fences: Vec<(SessionId, Fence)>,
     },
-    /// Between replicas with the key: whoever has not got this of the fleet's records does not apply the deltas that
+    /// Between replicas with the key: a receiver that lacks these records of the fleet does not apply the deltas that
     /// follow in the frame, so that no revocation is overtaken by the data that it protects.
     Under {
         /// The space of the records.
@@ -144,16 +145,16 @@ pub enum Message {
         /// What the sender holds of it.
         vector: VersionVector,
     },
-    /// Of a client: do this in my place.
+    /// From a client: do this in my place.
     Call(Call),
     /// The answer to a call.
     Reply(Reply),
-    /// To a replica that says it is of the same cluster: prove it.
+    /// To a replica that claims to be of the same cluster: prove it.
     Challenge {
         /// Random.
         nonce: [u8; NONCE_LEN],
     },
-    /// The sender holds a key of the cluster; see the protocol page for what its MAC is of.
+    /// Proves that the sender holds a key of the cluster; the protocol page says what the MAC covers.
     Proof(Proof),
     /// Between replicas with the key: which sessions are in use where; see [`crate::store::roster`].
     Roster {
@@ -169,8 +170,7 @@ pub enum Message {
         /// The kind's number.
         kind: u64,
     },
-    /// A message of a kind that this replica does not know, as it was read; it is answered with `Unknown`, and is
-    /// never sent.
+    /// A decoded message of a kind that this replica does not know. It is answered with `Unknown` and never sent.
     Foreign {
         /// The kind's number.
         kind: u64,
@@ -183,24 +183,24 @@ type Told<'a> = (&'a [(Space, VersionVector)], Option<(&'a Space, &'a VersionVec
 /// Messages with their sender and, once it is known, their receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Frame {
-    /// Who says it.
+    /// The sender.
     pub from: ReplicaId,
-    /// To whom, once known; a frame for somebody else is not acted on.
+    /// The receiver, once known; a frame for another replica is not acted on.
     pub to: Option<ReplicaId>,
-    /// What is said, in order.
+    /// The messages, in order.
     pub messages: Vec<Message>,
 }
 
 impl Frame {
-    /// The bytes of a frame that needs nothing of what is held.
+    /// Encodes a frame whose messages need nothing from a store.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encode_from(&SessionConsistentStore::default(), &mut Desk::default()).into_vec()
     }
 
-    /// The bytes of the frame, whose cuts are of this store, written on a desk that is left to the next one.
+    /// Encodes the frame; its cuts are of `store`. The `desk` supplies buffers and gets them back for the next frame.
     pub(crate) fn encode_from(&self, store: &SessionConsistentStore, desk: &mut Desk) -> Rope {
-        // Where a long vector is told, its ids are written in one piece.
+        // The ids of the longest vector are written in one piece.
         let mut longest: Option<&VersionVector> = None;
         for message in &self.messages {
             let (list, one) = message.told();
@@ -229,7 +229,7 @@ impl Frame {
         writer
     }
 
-    /// The bytes of a frame to nobody by name of these messages and, for each space of `store`, a delta since nothing.
+    /// Encodes a frame without an addressee: `messages`, and for each space of `store` a delta since nothing.
     pub(crate) fn encode_all(from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) -> Rope {
         let longest = store.spaces().map(|(_, state)| state.vector()).max_by_key(|vector| vector.len());
         let mut writer = Self::begin(Desk::default(), from, None, longest);
@@ -368,7 +368,7 @@ impl Message {
         list.iter().map(|(space, vector)| (space, vector)).chain(one)
     }
 
-    /// As [`Message::vectors`]: those of a hello, or the one of another message.
+    /// As [`Message::vectors`]: the list of a hello, or the one of another message.
     pub(crate) fn told(&self) -> Told<'_> {
         match self {
             Self::Hello { vectors, .. } => (vectors, None),
@@ -394,7 +394,7 @@ impl Message {
         }
     }
 
-    /// What of [`Message::vectors`] the sender holds itself.
+    /// Those of [`Message::vectors`] that the sender holds itself.
     pub fn held(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
         self.vectors().filter(|_| !matches!(self, Self::Want { .. }))
     }
@@ -406,7 +406,7 @@ impl Message {
     }
 }
 
-/// The beginning of a message with so many fields.
+/// Writes the array head and kind of a message with `fields` fields.
 fn head(writer: &mut Writer, kind: u64, fields: usize) {
     writer.array(fields + 1);
     writer.u64(kind);

@@ -1,9 +1,10 @@
-//! The acknowledgements that are owed to one peer.
+//! The acknowledgements owed to one peer.
 //!
-//! A delta is acknowledged at once, unless the two are talking: where a delta of this replica's own has followed the
-//! last one within the pause, the next acknowledgement waits that long for one to go with, which saves half of the
-//! messages of a conversation. Invariant: what is owed is told no later than the pause; whoever stops answering pays
-//! it once.
+//! A delta is acknowledged at once, unless the two replicas are in conversation, that is, an own delta has followed the
+//! last one within the pause. Then the next acknowledgement waits that long for a delta to travel with. This saves half
+//! of the messages of a conversation.
+//!
+//! Invariant: an acknowledgement is sent no later than the pause. A replica that stops answering waits for it once.
 
 use alloc::vec::Vec;
 
@@ -14,11 +15,11 @@ use crate::store::SessionConsistentStore;
 use crate::sync::message::Message;
 use crate::time::Millis;
 
-/// What is owed, since when.
+/// The spaces to acknowledge, and since when.
 #[derive(Debug)]
 pub(crate) struct Owed {
     spaces: LiteMap<Space, Millis>,
-    /// When the last delta came.
+    /// When the last delta arrived.
     heard_at: Option<Millis>,
     talking: bool,
 }
@@ -28,36 +29,36 @@ impl Owed {
         Self { spaces: LiteMap::new(), heard_at: None, talking: false }
     }
 
-    /// A delta of the space was taken.
+    /// A delta of the space was applied.
     pub(crate) fn put(&mut self, space: Space, now: Millis) {
         self.heard_at = Some(now);
         self.owe(space, now);
     }
 
-    /// The peer waits to hear what is held of the space.
+    /// The peer waits to hear what this replica holds of the space.
     pub(crate) fn owe(&mut self, space: Space, now: Millis) {
         self.spaces.entry(space).or_insert(now);
     }
 
-    /// The peer is told in another way.
+    /// Another message tells the peer.
     pub(crate) fn clear(&mut self) {
         self.spaces.clear();
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(crate) fn set_back(&mut self, back: Millis) {
         self.heard_at = self.heard_at.map(|at| at.saturating_sub(back));
         self.spaces.iter_mut().for_each(|(_, since)| *since = since.saturating_sub(back));
     }
 
-    /// When it is to be told, if there is something and nothing goes before. Where this replica waits for an
-    /// acknowledgement itself, its own does not wait, or each end might wait for the other.
+    /// When an acknowledgement is due if no message goes earlier. A replica that itself waits for an acknowledgement
+    /// sends its own at once; otherwise each end could wait for the other.
     pub(crate) fn deadline(&self, waits: bool, pause: Millis) -> Option<Millis> {
         let since = self.spaces.values().min()?;
         Some(since.saturating_add(if self.talking && !waits { pause } else { 0 }))
     }
 
-    /// The acknowledgements to go with `messages`, if something goes or they cannot wait.
+    /// The acknowledgements to send with `messages`, if any message goes or they are due.
     pub(crate) fn due(
         &mut self,
         messages: &[Message],
@@ -74,7 +75,7 @@ impl Owed {
         if self.spaces.is_empty() || (messages.is_empty() && !late) {
             return Vec::new();
         }
-        // A hello tells all vectors, and a delta that of its space.
+        // A hello contains all vectors, and a delta that of its space.
         let tells = |message: &Message, space: &Space| {
             matches!(message, Message::Hello { .. })
                 || matches!(message, Message::Delta(delta) if delta.space == *space)

@@ -1,9 +1,14 @@
 //! Anti-entropy with one peer, as a state machine.
 //!
-//! Stop and wait: a space's delta is sent since what the peer is *known* to hold, and the next one only after the
-//! peer has acknowledged it, so one delta is under way a space, in a bounded window of slices where it is large, and a
-//! slow peer costs no memory. Invariant: `holds` is never more than what the peer has said that it holds; losing,
-//! repeating or reordering messages costs time only. Sends nothing itself: every call answers what to say.
+//! Stop and wait: in each space one delta is under way, starting at what the peer is *known* to hold. The next follows
+//! when the peer has acknowledged it. A large delta travels in slices, a bounded window at a time. So a slow peer costs
+//! no memory.
+//!
+//! Invariants:
+//!
+//! * `holds` is never more than what the peer has said that it holds.
+//! * Lost, repeated and reordered messages cost only time.
+//! * The peer sends nothing itself: each call returns the messages to send.
 
 mod clock;
 mod speak;
@@ -35,20 +40,20 @@ use crate::vector::VersionVector;
 /// A delta of more bytes than this travels in slices of about this size.
 pub const SLICE_BYTES: u64 = 256 << 10;
 
-/// A peer that has said nothing for so long, and for two of its link's heartbeats, is asked to answer.
+/// A peer that was silent for this long, and for two heartbeats of its link, is asked to answer.
 const SILENCE: Millis = 15_000;
 
-/// A peer may be busy for so long before a delta is taken for lost, however often it is spoken to.
+/// The least pause before a delta counts as lost, whatever the heartbeat: the peer may be busy.
 const RETRY_MIN: Millis = 250;
 
-/// How often a peer is spoken to, in milliseconds.
+/// The intervals of the conversation, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
-    /// Between two hellos: how long lost messages stay unnoticed.
+    /// Between two hellos, that is, how long lost messages go unnoticed.
     pub heartbeat: Millis,
     /// Before an unanswered delta is sent again; doubles with each attempt.
     pub retry: Millis,
-    /// How long an acknowledgement may wait for a delta to go with, where the two ends answer each other.
+    /// How long an acknowledgement may wait for a delta to travel with, if the two replicas answer each other.
     pub pause: Millis,
 }
 
@@ -59,14 +64,14 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The same with another heartbeat: whoever wants losses to be noticed sooner wants them mended sooner, too.
+    /// The same with another heartbeat. A shorter one shortens the retry as well.
     #[must_use]
     pub fn beating(self, heartbeat: Millis) -> Self {
         Self { heartbeat, retry: (heartbeat / 2).max(RETRY_MIN).min(self.retry), ..self }
     }
 }
 
-/// One peer, seen from this replica.
+/// One peer, as this replica sees it.
 #[derive(Debug)]
 pub struct Peer {
     timing: Timing,
@@ -76,28 +81,28 @@ pub struct Peer {
     owed: Owed,
     hello_at: Millis,
     heard_at: Millis,
-    /// The other end speaks to somebody else: the next words are for whoever is there.
+    /// The other end takes this replica for another one: the next frame has no addressee.
     doubted: bool,
-    /// The space whose news filled the last message: the next one begins with those after it.
+    /// The space whose news filled the last message; the next message begins after it.
     turn: Option<Space>,
-    /// What a client may see and do; a trusted peer has no gate, and nothing of the room that one takes.
+    /// What a client may see and do; `None` for a trusted peer. Boxed, as most peers have none.
     gate: Option<Box<Gate>>,
-    /// The peer is an edge that asks who writes.
+    /// The peer is an edge that asks who writes under an id.
     asks: bool,
     requests: Requests,
     told: Tellings,
-    /// What of the fleet's records this frame's deltas rest on.
+    /// The records of the fleet that the deltas of this frame rest on.
     under: Under,
-    /// How the clock of a trusted peer stands to the own one.
+    /// How the clock of a trusted peer compares with the own one.
     clock: Clock,
 }
 
 impl Peer {
-    /// A peer of which nothing is known yet; the first hello is due at once.
+    /// A peer of which nothing is known yet. The first hello is due at once.
     #[must_use]
     pub fn new(timing: Timing, now: Millis) -> Self {
         Self {
-            // Two that beat without a pause would never come to an end of their hellos.
+            // Two replicas with a heartbeat of 0 would exchange hellos without end.
             timing: Timing { heartbeat: timing.heartbeat.max(1), ..timing },
             remote: None,
             spaces: LiteMap::new(),
@@ -116,19 +121,19 @@ impl Peer {
         }
     }
 
-    /// The same peer as a client: behind a gate.
+    /// The same peer as a client, behind a gate.
     #[must_use]
     pub fn behind_gate(mut self, gate: Gate) -> Self {
         self.put_behind(gate);
         self
     }
 
-    /// As [`Peer::behind_gate`], of one that is remembered.
+    /// As [`Peer::behind_gate`], for a peer that exists already.
     pub fn put_behind(&mut self, gate: Gate) {
         self.gate = Some(Box::new(gate));
     }
 
-    /// Whether the peer is an edge that asks who writes.
+    /// Whether the peer is an edge that asks who writes under an id.
     #[must_use]
     pub const fn asks(&self) -> bool {
         self.asks
@@ -140,7 +145,7 @@ impl Peer {
         self.gate.as_deref()
     }
 
-    /// As [`Peer::gate`], to take note of what the client has proved or sent.
+    /// As [`Peer::gate`], to record what the client has proved or sent.
     pub fn gate_mut(&mut self) -> Option<&mut Gate> {
         self.gate.as_deref_mut()
     }
@@ -148,7 +153,7 @@ impl Peer {
     /// What this replica holds, in all spaces that the peer may see.
     pub(crate) fn hello(&self, store: &SessionConsistentStore, answer: bool) -> Message {
         let told = |(space, state): (&Space, &SpaceState)| (space.clone(), state.vector().clone());
-        // A client sees few of them, however many there are.
+        // A client sees few spaces, however many there are.
         let vectors = match self.gate.as_deref().and_then(Gate::spaces) {
             Some(seen) => seen.filter_map(|space| Some(told((space, store.space(space)?)))).collect(),
             None => store.spaces().map(told).collect(),
@@ -156,7 +161,8 @@ impl Peer {
         Message::hello(vectors, answer)
     }
 
-    /// Forgets what the peer holds and what is under way, and greets it so that it answers: it will send everything.
+    /// Forgets what the peer holds and what is under way, and sends a hello that asks for an answer. Everything will be
+    /// sent again.
     pub fn begin_anew(&mut self, now: Millis) {
         self.spaces.clear();
         self.incoming.clear();
@@ -166,31 +172,31 @@ impl Peer {
         self.doubted = true;
     }
 
-    /// The peer has asked who writes, and was answered: what it did not take is due again at once.
+    /// The peer has asked who writes, and was answered: what it did not accept is due again at once.
     pub fn was_answered(&mut self) {
         self.asks = true;
         self.resend();
     }
 
-    /// What is under way is due again at once.
+    /// Makes what is under way due again at once.
     pub fn resend(&mut self) {
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
     }
 
-    /// A peer that is spoken to in requests, one at a time, each of which it answers.
+    /// A peer that is reached by requests, one at a time, each of which it answers.
     #[must_use]
     pub fn polled(timing: Timing, now: Millis) -> Self {
         Self { requests: Requests::new(true), ..Self::new(timing, now) }
     }
 
-    /// Whether the peer is spoken to in requests.
+    /// Whether the peer is reached by requests.
     #[must_use]
     pub const fn is_polled(&self) -> bool {
         self.requests.is_polled()
     }
 
-    /// A peer on a channel that has stayed open while this replica was not in memory: what it holds was written down,
-    /// and it needs no greeting. What it lacks is due at once.
+    /// A peer on a channel that stayed open while this replica was not in memory. What the peer holds was stored, so it
+    /// needs no hello. What it lacks is due at once.
     #[must_use]
     pub fn resumed(timing: Timing, remote: ReplicaId, holds: Vec<(Space, VersionVector)>, now: Millis) -> Self {
         let hello_at = now.saturating_add(timing.heartbeat);
@@ -201,20 +207,20 @@ impl Peer {
         peer
     }
 
-    /// Who the peer is, once it has said so.
+    /// The peer's id, once it has said it.
     #[must_use]
     pub const fn remote(&self) -> Option<ReplicaId> {
         self.remote
     }
 
-    /// To whom the next words go: nobody by name where the peer is not known, or in doubt.
+    /// The addressee of the next frame; `None` if the peer is unknown or in doubt.
     #[must_use]
     pub const fn addressee(&self) -> Option<ReplicaId> {
         if self.doubted { None } else { self.remote }
     }
 
-    /// Takes note that the other end takes this one for somebody else. Were the hellos of both ends addressed by what
-    /// they believe, two that took new ids at once would never hear each other again.
+    /// Records that the other end takes this replica for another one. The next hello goes without an addressee: if both
+    /// ends took new ids at once and addressed each other by the old ones, they would never hear each other again.
     pub const fn doubt(&mut self) {
         self.doubted = true;
     }
@@ -225,23 +231,24 @@ impl Peer {
         self.spaces.get(space).map(|progress| &progress.holds)
     }
 
-    /// Whether a peer that comes by request may be expected again: it last came no longer ago than the longest pause.
+    /// Whether a peer that comes by request may still be expected: it last came no longer ago than the heartbeat and
+    /// the longest pause.
     #[must_use]
     pub const fn is_awaited(&self, now: Millis) -> bool {
         now <= self.hello_at.saturating_add(RETRY_MAX)
     }
 
-    /// What the peer is known to hold, in every space that it has told of.
+    /// What the peer is known to hold, in every space that it has mentioned.
     pub fn held(&self) -> impl Iterator<Item = (&Space, &VersionVector)> {
         self.spaces.iter().map(|(space, progress)| (space, &progress.holds))
     }
 
-    /// Makes the next hello due at once, because this replica has something to tell (a new id).
+    /// Makes the next hello due at once, because this replica has news (a new id).
     pub const fn greet(&mut self) {
         self.hello_at = 0;
     }
 
-    /// The clock was set back by so much: pauses stay as long as they were.
+    /// The clock was set back by `back`. Pauses keep their length.
     pub fn set_back(&mut self, back: Millis) {
         self.hello_at = self.hello_at.saturating_sub(back);
         self.told.set_back(back);
@@ -264,7 +271,7 @@ impl Peer {
         self.heard_at = now;
         self.requests.answered();
         if self.remote != Some(from) {
-            // Another replica at this end of the link: what was known of the last one says nothing of it.
+            // Another replica is at this end of the link; what was known of the previous one does not apply to it.
             self.remote = Some(from);
             self.spaces.clear();
             self.incoming.clear();
@@ -325,7 +332,7 @@ impl Peer {
         }
     }
 
-    /// What no conversation consists of: apart, so that an engine which compiles what is hot has little to compile.
+    /// The rare messages. They are apart so that an engine which compiles hot code has little to compile.
     #[cold]
     #[inline(never)]
     fn act_rarely(&mut self, message: Message, store: &mut SessionConsistentStore, now: Millis, step: &mut Step) {
@@ -341,7 +348,8 @@ impl Peer {
             Message::Slice(slice) => self.take_slice(slice, store, now, step),
             Message::TopUp { delta, .. } if overtakes(&self.under, &delta.space, store) => {}
             Message::TopUp { base, delta } => {
-                // One that was cut before a slice was cut anew is passed over: another is asked for.
+                // A top-up that was made before a slice was cut again does not fit and is ignored; another one will be
+                // requested.
                 let whole =
                     |Incoming { stage, .. }: &Incoming| stage.is_of(&delta.from, &base) && stage.is_whole_with(&delta);
                 let whole = self.incoming.get(&delta.space).is_some_and(whole);
@@ -355,7 +363,7 @@ impl Peer {
                     return step.greet(|| self.hello(store, true));
                 };
                 if self.gate.as_ref().is_some_and(|gate| !gate.may_ask(now)) {
-                    // It asks again, ever more seldom.
+                    // The peer will ask again, with a growing pause.
                     let code = ErrorCode::RateLimited.as_str().into();
                     step.replies.push(Message::Refused { space, code, dots: Vec::new() });
                     return;
@@ -376,7 +384,8 @@ impl Peer {
                 }
             }
             Message::Foreign { kind } => step.replies.push(Message::Unknown { kind }),
-            // The other side tells its own operator; this one tries again, unless it is a client that can do better.
+            // The other side reports this to its operator. This side tries again, unless it is a client that can do
+            // better.
             Message::Refused { space, code, dots } if code == ErrorCode::StaleReplica.as_str() => {
                 if let Some(progress) = self.spaces.get_mut(&space) {
                     progress.lacked = dots;
@@ -393,7 +402,7 @@ impl Peer {
                 let answer = self.told.rows.hear_rows((told, heard), rows, store.roster_mut(), &mut step.rows);
                 step.replies.extend(answer);
             }
-            // Of ids, proofs and calls, the replica that owns the link has taken note before.
+            // The replica that owns the link has already handled ids, proofs and calls.
             Message::Fence { .. } | Message::Roster { .. } | Message::Unknown { .. } => {}
             Message::Reset
             | Message::Ask { .. }
@@ -405,8 +414,8 @@ impl Peer {
         }
     }
 
-    /// The peer holds this and no more. Unlike an acknowledgement it lowers what is believed, so that a peer whose state
-    /// was set back is brought up again; an old hello that comes late costs one delta.
+    /// Replaces what the peer is believed to hold. Unlike an acknowledgement this can lower it, so that a peer whose
+    /// state was set back is brought up to date again. An old hello that arrives late costs one delta.
     fn believe(&mut self, vectors: Vec<(Space, VersionVector)>, store: &SessionConsistentStore) {
         self.spaces.retain(|space, progress| store.space(space).is_some() || !progress.lacks.is_empty());
         self.spaces.iter_mut().for_each(|(_, progress)| progress.holds = VersionVector::new());
@@ -418,14 +427,14 @@ impl Peer {
         }
     }
 
-    /// Whether something of a space may be remembered: of those that this replica holds always, of others no more than it
-    /// could hold.
+    /// Whether something about a space may be remembered: always for spaces that this replica holds, for others no more
+    /// than it could hold.
     fn has_room(&self, space: &Space, store: &SessionConsistentStore) -> bool {
         let known = self.spaces.contains_key(space) || store.space(space).is_some();
         known || (self.spaces.len() as u64) < store.limits().spaces
     }
 
-    /// The peer holds at least `vector`.
+    /// Records that the peer holds at least `vector`.
     pub fn learn(&mut self, space: &Space, vector: &VersionVector, store: &SessionConsistentStore) {
         if !self.has_room(space, store) {
             return;
@@ -436,7 +445,7 @@ impl Peer {
     }
 }
 
-/// About how many bytes the entries of a message have.
+/// About how many bytes the entries of a message take.
 fn weight(message: &Message) -> u64 {
     if let Message::Cut(cut) = message {
         cut.weight

@@ -1,12 +1,12 @@
-//! The requests under way to a peer that is spoken to in requests, one after another, each of which it answers.
+//! The open requests to a peer that is reached by requests, one after another, each of which it answers.
 //!
-//! Invariant: while one is under way, nothing is said of one's own accord: it waits here and not in a queue, which slow
-//! answers would only make longer. A link that is no such thing has no requests.
+//! Invariant: while a request is open, nothing is sent unasked. It stays here instead of in a queue, which slow answers
+//! would only lengthen. On other links nothing is counted.
 
 use crate::sync::run::SLICES_MAX;
 use crate::time::Millis;
 
-/// How long an answer is waited for: transports give up before.
+/// How long to wait for an answer; transports give up earlier.
 const PATIENCE: Millis = 60_000;
 
 #[derive(Debug)]
@@ -27,8 +27,9 @@ impl Requests {
         self.polled
     }
 
-    /// A message goes; tells how many slices it may hold. A request costs more than is gained where the peer takes one slice
-    /// while the next is on its way.
+    /// Counts a message that is sent, and returns how many slices it may hold. On a link that is one, so that the peer
+    /// takes a slice while the next one travels. A request costs more than that gains, so it holds as many as may be
+    /// under way.
     pub(crate) const fn made(&mut self, now: Millis) -> usize {
         if !self.polled {
             return 1;
@@ -38,12 +39,12 @@ impl Requests {
         SLICES_MAX
     }
 
-    /// The peer was heard.
+    /// A message of the peer has arrived.
     pub(crate) const fn answered(&mut self) {
         self.open = self.open.saturating_sub(1);
     }
 
-    /// Whether an answer is waited for still.
+    /// Whether an answer is still expected.
     pub(crate) fn is_waiting(&mut self, now: Millis) -> bool {
         let waiting = self.deadline().is_some_and(|at| now < at);
         if !waiting {
@@ -52,12 +53,12 @@ impl Requests {
         waiting
     }
 
-    /// When the answer is given up.
+    /// When to give up on the answer.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         (self.open > 0).then(|| self.made_at.saturating_add(PATIENCE))
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(crate) const fn set_back(&mut self, back: Millis) {
         self.made_at = self.made_at.saturating_sub(back);
     }

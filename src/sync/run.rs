@@ -1,9 +1,11 @@
-//! The slices of one large delta that are on their way to a peer.
+//! A run: the slices of one large delta that are under way to a peer.
 //!
-//! A window: some go out before the peer has asked for what follows the first of them, so that not every slice costs a
-//! round trip. Invariant: the window is bounded in slices and in bytes, so a slow peer costs no memory. Who asks from a
-//! place at which no slice on its way has ended has lost some: it gets what follows that place once more, one slice at
-//! first. Keeps the ends of slices, never the slices: those are written from the state as it is.
+//! A window of slices goes out before the peer has asked for more, so that not every slice costs a round trip. A peer
+//! that asks from a key at which no slice under way ends has lost some. It gets what follows that key again, one slice
+//! at first.
+//!
+//! Invariant: the window is bounded in slices and in bytes, so a slow peer costs no memory. The run keeps the last keys
+//! of slices, never their contents: these are encoded from the current state.
 
 use alloc::vec::Vec;
 
@@ -15,7 +17,7 @@ use crate::sync::peer::SLICE_BYTES;
 use crate::time::Hlc;
 use crate::vector::VersionVector;
 
-/// The most slices on their way. They weigh as much together, and the last one may be longer by one entry.
+/// The most slices under way. Another is added only while they weigh less than `SLICES_MAX * SLICE_BYTES` together.
 pub(crate) const SLICES_MAX: usize = 4;
 
 /// One run of slices, as its sender knows it.
@@ -23,15 +25,15 @@ pub(crate) const SLICES_MAX: usize = 4;
 pub(crate) struct Run {
     from: VersionVector,
     base: VersionVector,
-    /// Up to where the peer has said that it has everything.
+    /// The key up to which the peer has said that it has everything.
     after: Option<Key>,
-    /// The last key of each slice on its way, and how much the slice weighs.
+    /// The last key and the weight of each slice under way.
     ends: Vec<(Key, u64)>,
-    /// How many may be on their way: one more with each that has arrived, so that a slow link is not filled at once.
+    /// How many may be under way: one more with each slice that has arrived, so that a slow link is not filled at once.
     window: usize,
     whole: bool,
     heard: bool,
-    /// Where the last slice ended in the order of keys, and the next one mostly begins.
+    /// Where the last slice ended in the order of keys, which is usually where the next one begins.
     lies: usize,
 }
 
@@ -45,12 +47,13 @@ impl Run {
         self.from == *from && self.base == *base
     }
 
-    /// Whether the peer has asked for more: then it asks again for what it lacks, and nobody else has to.
+    /// Whether the peer has asked for more. Then it asks for missing slices itself, and the sender need not repeat
+    /// them.
     pub(crate) const fn is_heard(&self) -> bool {
         self.heard
     }
 
-    /// The peer has everything up to `after`, and asks for what follows.
+    /// The peer has everything up to `after` and asks for what follows.
     pub(crate) fn asked(&mut self, after: Option<&Key>) {
         self.heard = true;
         match self.ends.iter().position(|(end, _)| Some(end) == after) {
@@ -67,7 +70,7 @@ impl Run {
         self.after = after.cloned();
     }
 
-    /// Everything up to the end of the last slice on its way, where another one may follow it.
+    /// The last key of the last slice under way, if another slice may follow it.
     fn next(&self) -> Option<Option<&Key>> {
         let weight: u64 = self.ends.iter().map(|(_, weight)| weight).sum();
         let room = self.ends.len() < self.window && weight < SLICE_BYTES * SLICES_MAX as u64;
@@ -80,7 +83,7 @@ impl Run {
         self.cut(space, state, None, Stretch { more: true, ..state.stretch(&self.from, None, SLICE_BYTES, 0) })
     }
 
-    /// The slices that may go now, and after the last one the top-up.
+    /// The slices that may be sent now, and after the last one the top-up.
     pub(crate) fn fill(&mut self, space: &Space, state: &SpaceState, hlc: Hlc, messages: &mut Vec<Message>) {
         while let Some(after) = self.next().map(|after| after.cloned()) {
             let stretch = state.stretch(&self.from, after.as_deref(), SLICE_BYTES, self.lies);

@@ -1,10 +1,13 @@
-//! A range of keys of a large delta, and its bytes.
+//! A range of keys of a large delta, and its encoding.
 //!
-//! Who sends one keeps its bounds alone ([`Cut`]): it is written out of what is held when its message is, so that no entry is
-//! taken hold of to be told.
+//! The sender keeps only the bounds of a slice ([`Cut`]). The entries are encoded from the current state when the
+//! message is written, so nothing is copied before.
 //!
-//! Invariant: a slice that was read from bytes lies after the key that it names, is sound in itself as a delta is, and only
-//! the last one of a run may be empty.
+//! Invariants of a decoded slice:
+//!
+//! * It lies after the key that it names.
+//! * It is consistent in itself, as a delta is.
+//! * Only the last slice of a run may be empty.
 
 use core::ops::Range;
 
@@ -27,19 +30,19 @@ use crate::vector::VersionVector;
 pub struct Slice {
     /// The space.
     pub space: Space,
-    /// The vector since which the delta is.
+    /// The vector that the delta starts at.
     pub from: VersionVector,
     /// The sender's vector when the first slice was cut.
     pub base: VersionVector,
-    /// The sender's vector when this one was written, in which its entries lie.
+    /// The sender's vector when this slice was written, which contains its entries.
     pub at: VersionVector,
-    /// The last key of the slice before; `None` for the first.
+    /// The last key of the previous slice; `None` for the first.
     pub after: Option<Key>,
     /// Whether this is the last slice.
     pub last: bool,
-    /// The clock that the entries are coded against.
+    /// The clock that the entries are encoded against.
     pub hlc: Hlc,
-    /// The touched keys of the range.
+    /// The changed keys of the range.
     pub keys: Keys,
 }
 
@@ -76,38 +79,38 @@ impl Slice {
     }
 }
 
-/// A slice that is sent: its keys are those that are held when it is written.
+/// An outgoing slice: its entries are those that the store holds when it is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cut {
     /// The space.
     pub(crate) space: Space,
-    /// The vector since which the delta is.
+    /// The vector that the delta starts at.
     pub(crate) from: VersionVector,
     /// The sender's vector when the first slice was cut.
     pub(crate) base: VersionVector,
     /// The sender's vector when this one was cut.
     pub(crate) at: VersionVector,
-    /// The last key of the slice before; `None` for the first.
+    /// The last key of the previous slice; `None` for the first.
     pub(crate) after: Option<Key>,
-    /// Its last key; `None`: all that follow.
+    /// Its last key; `None`: all keys that follow.
     pub(crate) end: Option<Key>,
     /// Whether this is the last slice.
     pub(crate) last: bool,
     /// How many keys it has, and about how many bytes they take.
     pub(crate) keys: usize,
     pub(crate) weight: u64,
-    /// Where they lay in the order of keys.
+    /// Where they were in the order of keys.
     pub(crate) lies: Range<usize>,
 }
 
 impl Cut {
-    /// Whether it can be written out of what `store` holds: a store that was set back since it was cut lacks what the top-up takes
-    /// to be in slices.
+    /// Whether it can be written from `store`. A store that was set back after the cut lacks entries that the top-up
+    /// assumes to be in slices.
     pub(super) fn is_of(&self, store: &SessionConsistentStore) -> bool {
         store.vector(&self.space).dominates(&self.base)
     }
 
-    /// Writes the slice out of what `store` holds.
+    /// Writes the slice from what `store` holds.
     #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer, store: &SessionConsistentStore) {
         let (nothing, after, hlc) = (SpaceState::default(), self.after.as_deref(), store.clock().last());
@@ -124,22 +127,24 @@ impl Cut {
         encode_held(writer, keys, Lacks::new(&self.from), hlc, room(self.keys, self.weight));
     }
 
-    /// Its last key (none: all that follow), and whether it is the last one.
+    /// Its last key (`None`: all that follow), and whether it is the last slice.
     fn bounds<'a>(&'a self, state: &'a SpaceState) -> (Option<&'a Key>, bool) {
         let (cut, after) = (self.end.as_ref().filter(|_| !self.last), self.after.as_deref());
         if *state.vector() == self.at {
             return (cut, self.last);
         }
-        // Only the last slice may be empty: if all of its keys have lost their entries since, it goes on to the next one.
+        // Only the last slice may be empty. If all keys of this one have lost their entries since, it extends to the
+        // next key.
         let Some(first) = state.stretch(&self.from, after, 0, 0).end else { return (None, true) };
-        // Whatever has come since: it is not much longer than it was to be.
+        // However many entries have arrived since, it is at most about twice as long as planned.
         let long = state.stretch(&self.from, after, 2 * SLICE_BYTES, 0);
         let end = cut.map(|cut| cut.max(first)).into_iter().chain(long.end.filter(|_| long.more)).min();
         (end, self.last && end.is_none())
     }
 }
 
-/// Writes a top-up: if more has come since it was made, one that is made now, as slices are that go with it.
+/// Writes a top-up. If the state has advanced since it was made, writes a new one, to match the slices that are written
+/// with it.
 pub(super) fn encode_top_up(writer: &mut Writer, base: &VersionVector, delta: &Delta, store: &SessionConsistentStore) {
     let is_newer = |state: &&SpaceState| *state.vector() != delta.to && state.vector().dominates(&delta.to);
     let newer = store.space(&delta.space).filter(is_newer);
@@ -164,7 +169,8 @@ mod tests {
     use crate::store::space::Stretch;
     use crate::sync::message::{Frame, Message};
 
-    /// Who writes, the first key and how far each is from the one before, how many, and what each so-manieth one is instead of text.
+    /// The author, the first key, the step between keys, the count, and which of them (every n-th) hold something other
+    /// than text.
     type Writes = (u8, usize, usize, usize, Option<(usize, u8)>);
 
     fn any_writes() -> impl Strategy<Value = Vec<Writes>> {
@@ -175,8 +181,8 @@ mod tests {
         )
     }
 
-    /// What one holds who has heard of all that three wrote at the same time, and what each of them had by and by, with or without
-    /// all that another one has.
+    /// Two stores that hold everything that three authors wrote concurrently, and the vectors that each author had over
+    /// time, with and without all that another one has.
     fn heard(writes: &[Writes], space: &Space) -> Option<([SessionConsistentStore; 2], Vec<VersionVector>)> {
         let limits = Limits { batch_keys: 1_000, ..Limits::default() };
         let (mut stores, mut past) = ([(); 3].map(|()| SessionConsistentStore::new(limits)), Vec::new());
@@ -208,7 +214,7 @@ mod tests {
             joined.join(stores.get((who + 1) % 3)?.vector(space));
             vectors.extend([vector, joined]);
         }
-        // What came at once lies in the order of keys, whoever wrote it.
+        // Entries that arrive together are stored in the order of keys, whoever wrote them.
         let mut beside = SessionConsistentStore::new(limits);
         beside.apply(all.extract(space, &VersionVector::new())?).ok()?;
         Some(([all, beside], vectors))
@@ -245,7 +251,8 @@ mod tests {
         }
     }
 
-    /// The slice that comes of a cut between two keys, of what is held and is not in `from`, wherever they are thought to lie.
+    /// The slice encoded from a cut between two keys, of what is held and not in `from`, for several guesses of where
+    /// the keys are.
     fn slice(store: &SessionConsistentStore, from: &VersionVector, bounds: [Option<&str>; 2]) -> Option<Slice> {
         let guesses = [0..0, 1..3, 2..9, Range { start: 4, end: 2 }, usize::MAX..usize::MAX];
         let mut slices = guesses.map(|lies| slice_of(store, from, bounds, lies)).into_iter();
@@ -270,8 +277,8 @@ mod tests {
         if let Some(Message::Slice(slice)) = frame.messages.pop() { Some(slice) } else { None }
     }
 
-    /// What one has written beside what is known of another's is a run, until a key comes of which both are known: what follows it may
-    /// be the other way about.
+    /// One author's keys beside known keys of another form a run, up to a key that both have written and that is known.
+    /// After it the roles may be swapped.
     #[test]
     fn what_follows_a_key_that_is_known_is_told_as_that_of_its_author() {
         let (Ok(space), Ok(one), Ok(other)) =
@@ -293,7 +300,7 @@ mod tests {
             }
             all
         };
-        // Whoever of both has won the keys that are known.
+        // Whichever of the two has won the known keys.
         for [first, second] in [[1, 9], [9, 1]] {
             let mut stores = [(); 2].map(|()| SessionConsistentStore::new(Limits::default()));
             let [ones, others] = &mut stores;
@@ -325,7 +332,7 @@ mod tests {
             assert!(store.write(&space, id, None, keys.iter().map(put).collect(), &[], 1).is_ok());
             store.vector(&space).clone()
         };
-        // Nobody has asked for their order yet: they do not lie as they are told.
+        // Nobody has asked for the order of the keys yet: they are not stored in the order in which they are encoded.
         let (_, first, _) = (write(one, &["b", "d", "e"]), write(one, &["a", "c"]), write(other, &["b", "d"]));
         let held = |from: &VersionVector, after: Option<&str>, end: Option<&str>| {
             let told = slice(&store, from, [after, end]).map(|slice| (slice.last, slice.keys));
@@ -336,14 +343,14 @@ mod tests {
         assert_eq!(held(&nothing, None, Some("c")), told(false, &["a", "b", "c"]));
         assert_eq!(held(&nothing, Some("c"), None), told(true, &["d", "e"]));
         assert_eq!(held(&first, None, Some("d")), told(false, &["b", "d"]));
-        // What was there when it was cut has gone since: it goes on to what follows, and ends where nothing does.
+        // The keys of the cut are gone since: it extends to what follows, and ends where nothing does.
         assert_eq!(held(&first, Some("b"), Some("c")), told(false, &["d"]));
         assert_eq!(held(&first, Some("d"), Some("dd")), told(true, &[]));
         assert_eq!(held(&first, Some("d"), None), told(true, &[]));
         // It holds what a list of the same keys does.
         let listed = store.space(&space).map(|state| state.slice(&nothing, None, 1 << 20).0);
         assert_eq!(slice(&store, &nothing, [None, None]).map(|slice| slice.keys), listed);
-        // A store that does not hold what was held then has no such slice.
+        // A store that no longer holds the cut's base has no such slice.
         let set_back = SessionConsistentStore::new(Limits::default());
         let of = |store: &SessionConsistentStore| {
             let (base, [from, at]) = (first.clone(), [(); 2].map(|()| VersionVector::new()));

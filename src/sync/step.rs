@@ -1,4 +1,4 @@
-//! What the messages of one frame led to.
+//! The results of acting on the messages of one frame.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,35 +9,36 @@ use crate::store::space::Changes;
 use crate::sync::message::Message;
 use crate::vector::VersionVector;
 
-/// What a frame led to.
+/// The results of a frame.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// What to answer, in order.
+    /// The replies, in order.
     pub replies: Vec<Message>,
-    /// What was applied, and which keys it changed.
+    /// The spaces to which something was applied, with the changed keys.
     pub applied: Vec<(Space, Changes)>,
-    /// What was not taken, and why; state is unchanged by it.
+    /// Why deltas were not applied. State is unchanged by them.
     pub refused: Vec<SessionError>,
-    /// What the peer has not taken of this replica's: the space, the code, and the writes that are the reason.
+    /// The deltas of this replica that the peer has refused: the space, the code, and the writes that are the reason.
     pub denied: Vec<(Space, String, Vec<Dot>)>,
-    /// The clock of a trusted peer is ahead, and what it brings was taken.
+    /// Set if the clock of a trusted peer is ahead but its delta was applied.
     pub drifts: Option<SessionError>,
     /// Ids that a client has not proved to be its own.
     pub unbound: Vec<ReplicaId>,
-    /// Sessions that are over by somebody's word.
+    /// Sessions that were ended: by a kill or a logout.
     pub fenced: Vec<SessionId>,
-    /// Sessions of which another replica has told.
+    /// Sessions whose row another replica has updated.
     pub rows: Vec<SessionId>,
 }
 
 impl Step {
-    /// Tells what is held of a space, where something rests on more: once a frame, for it may be much longer than what came.
+    /// Replies what this replica holds of a space, because something depends on more. Once a frame: the vector may be
+    /// much longer than what arrived.
     pub(super) fn behind(&mut self, space: Space, vector: VersionVector) {
         self.replies.retain(|reply| !matches!(reply, Message::Behind { space: told, .. } if *told == space));
         self.replies.push(Message::Behind { space, vector });
     }
 
-    /// Greets, unless this frame is answered by a greeting already.
+    /// Replies with a hello, unless this frame has one among its replies already.
     pub(super) fn greet(&mut self, hello: impl FnOnce() -> Message) {
         if !self.replies.iter().any(|reply| matches!(reply, Message::Hello { .. })) {
             self.replies.push(hello());

@@ -1,10 +1,15 @@
-//! Fences and rows to and from one peer: stop and wait, since what the peer has said that it has heard.
+//! Sends fences and roster rows to one peer and receives them: stop and wait, starting at what the peer has confirmed.
 //!
-//! Where there are many fences, the first word is what they come to: a peer that holds the same needs to be told none, so
-//! that a link that comes back costs a few bytes. Invariants: what the peer is taken to know is never more than it has said;
-//! an answer counts once, and only to what is under way, so that repeated ones call forth no further words; a word's number
-//! says from where to where it tells, so that who took the last of many is not taken to have the others: losing, repeating
-//! or reordering messages, and taking those that were meant for somebody else, costs time only.
+//! If there are many fences, the first message contains only their digest. A peer with the same digest needs no fences,
+//! so a link that is re-established costs a few bytes.
+//!
+//! Invariants:
+//!
+//! * What the peer is believed to know is never more than it has confirmed.
+//! * An answer counts once, and only for the message under way, so repeated answers cause no further messages.
+//! * The number of a message identifies the range that it covers, so a peer that received the last of several messages
+//!   is not believed to have the others.
+//! * Lost, repeated and reordered messages, and messages meant for another replica, cost only time.
 
 use alloc::vec::Vec;
 
@@ -15,10 +20,10 @@ use crate::store::roster::{Roster, Row};
 use crate::sync::message::Message;
 use crate::time::Millis;
 
-/// So many fences are told without asking whether the peer has them.
+/// Up to this many fences are sent without comparing digests first.
 const FEW: usize = 64;
 
-/// How far a peer was told of fences, and of rows.
+/// How much of the fences and rows a peer has confirmed.
 #[derive(Debug)]
 pub(super) struct Tellings {
     pub(super) fences: Telling,
@@ -26,10 +31,10 @@ pub(super) struct Tellings {
 }
 
 impl Tellings {
-    /// Nothing was said yet.
+    /// Nothing was sent yet.
     pub(super) const NEW: Self = Self { fences: Telling::NEW, rows: Telling::NEW };
 
-    /// What is to be told now.
+    /// The messages that are due now.
     pub(super) fn tell(
         &mut self,
         store: &SessionConsistentStore,
@@ -39,7 +44,7 @@ impl Tellings {
         [self.fences.fences(store.fences(), now, pause), self.rows.rows(store.roster(), now, pause)]
     }
 
-    /// When something is to be told again.
+    /// When to repeat a message.
     pub(super) fn deadline(&self, pause: impl Fn(u32) -> Millis + Copy) -> Option<Millis> {
         [self.fences.deadline(pause), self.rows.deadline(pause)].into_iter().flatten().min()
     }
@@ -49,44 +54,46 @@ impl Tellings {
         self.rows.set_back(back);
     }
 
-    /// The answers, if there are any, come with the next request.
+    /// Makes an unanswered message due again: the answer, if there is one, arrives with the next request.
     pub(super) const fn ask_anew(&mut self) {
         self.fences.ask_anew();
         self.rows.ask_anew();
     }
 }
 
-/// How far a peer was told of something whose changes are numbered.
+/// How much a peer has confirmed of something whose changes are numbered.
 #[derive(Debug)]
 pub(super) struct Telling {
-    /// The own number up to which the peer has heard; none: it was not told yet.
+    /// The own number up to which the peer has confirmed; `None`: nothing was sent yet.
     heard: Option<u64>,
-    /// What it was told last, if it has not answered.
+    /// The last message, if it is not answered yet.
     under_way: Option<UnderWay>,
     attempts: u32,
 }
 
-/// A word that was not answered yet.
+/// A message that is not answered yet.
 #[derive(Debug)]
 struct UnderWay {
     since: Millis,
-    /// Up to which number it tells.
+    /// The number up to which it covers changes.
     told: u64,
-    /// Its own number, with which it is answered.
+    /// Its own number, which the answer repeats.
     word: u64,
 }
 
-/// The number of the word that tells what has changed after the number `after`, up to `told`. It is the same when that is
-/// told again, never 0, and another one for whatever else is told, as far as numbers of one run are less than 2^32 apart.
+/// The number of the message that covers the changes after the number `after`, up to `told`. It is the same when the
+/// same range is sent again, never 0, and differs for any other range as long as the numbers of one run are less than
+/// 2^32 apart.
 fn word(after: u64, told: u64) -> u64 {
     (told ^ after.rotate_left(32)).max(1)
 }
 
 impl Telling {
-    /// Nothing was said yet.
+    /// Nothing was sent yet.
     const NEW: Self = Self { heard: None, under_way: None, attempts: 0 };
 
-    /// Whether something is to be told now: the last word was answered, or is older than `pause` of so many attempts.
+    /// Whether something must be sent now: there are changes, and the last message was answered or is older than
+    /// `pause` of the attempts so far.
     fn is_due(&mut self, last: u64, now: Millis, pause: impl Fn(u32) -> Millis) -> bool {
         if self.heard.unwrap_or(0) >= last {
             return false;
@@ -100,7 +107,8 @@ impl Telling {
         true
     }
 
-    /// Takes note of a word that tells up to `told`; its number. Where everything of it was let go of since, there is none.
+    /// Records a message that covers changes up to `told`, and returns its number. Returns `None` if nothing of the
+    /// range is left to send.
     fn says(&mut self, told: u64, is_empty: bool, now: Millis) -> Option<u64> {
         if self.heard.is_some() && is_empty {
             self.has_heard(told);
@@ -111,7 +119,7 @@ impl Telling {
         Some(word)
     }
 
-    /// The fences that are to be told now.
+    /// The message with fences that is due now.
     fn fences(&mut self, known: &Fences, now: Millis, pause: impl Fn(u32) -> Millis) -> Option<Message> {
         if !known.is_shared() || !self.is_due(known.last(), now, pause) {
             return None;
@@ -124,7 +132,7 @@ impl Telling {
         Some(Message::Fence { told, heard: 0, digest: known.digest(), fences })
     }
 
-    /// The rows that are to be told now.
+    /// The message with rows that is due now.
     fn rows(&mut self, known: &Roster, now: Millis, pause: impl Fn(u32) -> Millis) -> Option<Message> {
         if !self.is_due(known.last(), now, pause) {
             return None;
@@ -134,7 +142,7 @@ impl Telling {
         Some(Message::Roster { told, heard: 0, rows })
     }
 
-    /// When the peer is to be told again.
+    /// When to repeat the message.
     fn deadline(&self, pause: impl Fn(u32) -> Millis) -> Option<Millis> {
         self.under_way.as_ref().map(|under_way| under_way.since.saturating_add(pause(self.attempts)))
     }
@@ -143,13 +151,13 @@ impl Telling {
         self.under_way.iter_mut().for_each(|under_way| under_way.since = under_way.since.saturating_sub(back));
     }
 
-    /// The answer, if there is one, comes with the next request.
+    /// Makes an unanswered message due again: the answer, if there is one, arrives with the next request.
     const fn ask_anew(&mut self) {
         self.under_way = None;
     }
 
-    /// The peer answers that it has heard a word: the one that is under way, or it is an answer that came before, or late.
-    /// Whoever has heard nothing is told everything; only a greeting is answered so.
+    /// The peer answers with the number of a message. It counts if that is the one under way; others are repeated or
+    /// late. The answer 0 to the first message says that the peer lacks fences: then all are sent.
     fn answered(&mut self, heard: u64) {
         let Some(UnderWay { told, word, .. }) = self.under_way else { return };
         if heard == word {
@@ -165,7 +173,7 @@ impl Telling {
         self.attempts = 0;
     }
 
-    /// Takes in what the peer says of fences; which sessions that concerns is added to `changed`. What to answer.
+    /// Joins the fences that the peer sent, and adds the changed sessions to `changed`. Returns the answer.
     pub(super) fn hear_fences(
         &mut self,
         (told, heard, digest): (u64, u64, u64),
@@ -188,7 +196,7 @@ impl Telling {
         Some(Message::Fence { told: 0, heard, digest: 0, fences: Vec::new() })
     }
 
-    /// As [`Telling::hear_fences`], of rows.
+    /// As [`Telling::hear_fences`], for rows.
     pub(super) fn hear_rows(
         &mut self,
         (told, heard): (u64, u64),
@@ -208,7 +216,7 @@ impl Telling {
                 changed.push(session);
             }
         }
-        // What the peer has said, and nothing else, has changed: it need not be told.
+        // Only the rows that the peer has sent have changed, so they need not be sent back.
         if level && same {
             self.heard = Some(known.last());
         }
@@ -224,7 +232,7 @@ mod tests {
     use crate::id::{ReplicaId, Space};
     use crate::store::roster::Running;
 
-    /// A row that was told then, with a query that is to stop or not.
+    /// A row last updated at `told`, with a query that is to stop or not.
     fn row(told: Millis, stop: bool) -> Option<Row> {
         let (home, space) = (ReplicaId::new("a", [0; 10]).ok()?, Space::first("s").ok()?);
         let running = vec![Running { plan: 1, started: 1, statement: "work".into(), stop }];
@@ -249,10 +257,10 @@ mod tests {
         assert_eq!(told(&mut telling, &known), 2);
         let Some(UnderWay { word, .. }) = telling.under_way else { panic!("nothing is under way") };
         assert!(telling.hear_rows((0, word), vec![], &mut known, &mut changed).is_none());
-        // It goes on.
+        // It continues.
         _ = telling.hear_rows((8, 0), vec![(three, row(5, false))], &mut known, &mut changed);
         assert_eq!(told(&mut telling, &known), 0);
-        // What it says later does not know yet that the query is to stop.
+        // Its later row does not know yet that the query is to stop.
         _ = telling.hear_rows((9, 0), vec![(one, row(6, false))], &mut known, &mut changed);
         assert_eq!(told(&mut telling, &known), 1);
         assert_eq!(changed, [two, three, one]);

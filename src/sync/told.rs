@@ -1,6 +1,6 @@
-//! The bytes of fences and rows: what messages and records say of sessions.
+//! The encoding of fences and rows, in messages and records.
 //!
-//! Invariant: what is read is bounded by the bytes that are there, and no text is longer than its bound.
+//! Invariant: what is decoded is bounded by the bytes present, and no text is longer than its limit.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,11 +12,11 @@ use crate::store::fence::{FENCE_TEXT_MAX, Fence};
 use crate::store::roster::{ROW_TEXT_MAX, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::sync::message::optional_text;
 
-/// How many items a fence takes.
+/// Items per fence.
 const FENCE_ITEMS: usize = 6;
-/// How many items a row takes.
+/// Items per row.
 const ROW_ITEMS: usize = 12;
-/// How many items a running query takes.
+/// Items per running query.
 const RUNNING_ITEMS: usize = 4;
 
 pub(super) fn encode_fences(writer: &mut Writer, fences: &[(SessionId, Fence)]) {
@@ -101,7 +101,7 @@ fn decode_running(reader: &mut Reader<'_>) -> Result<Vec<Running>, SessionError>
     (0..queries).map(query).collect()
 }
 
-/// A text that is not too long, or nothing.
+/// An optional text of at most `longest` bytes.
 fn shared_text(reader: &mut Reader<'_>, longest: usize) -> Result<Option<Arc<str>>, SessionError> {
     match reader.optional(Reader::text)? {
         Some(text) if text.len() > longest => Err(SessionError::malformed("a text that is too long")),

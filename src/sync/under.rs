@@ -1,8 +1,8 @@
-//! Data and the records of the fleet that it rests on: no delta of a data space is applied before the records that its
-//! sender held.
+//! Orders data behind the fleet's records: a delta of a data space is applied only after the records that its sender
+//! held. Applies between replicas with the key alone.
 //!
-//! Between replicas with the key alone. Invariant: whoever applies a delta has every revocation that its sender had, so that
-//! none is overtaken by the data that it protects. What comes too early is not answered: its sender says it again.
+//! Invariant: a replica that applies a delta has every revocation that the sender had, so no revocation is overtaken by
+//! the data that it protects. A delta that arrives too early is not answered; its sender repeats it.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::store::SessionConsistentStore;
 use crate::sync::message::Message;
 use crate::vector::VersionVector;
 
-/// What of the records a frame's deltas rest on, as it has said so far.
+/// The records that the deltas of a frame rest on, as named so far.
 pub(super) type Under = Option<(Space, VersionVector)>;
 
 /// Whether a delta of this space would overtake records that its sender has and this replica lacks.
@@ -24,7 +24,8 @@ pub(super) fn overtakes(under: &Under, space: &Space, store: &SessionConsistentS
         && !off(Mutant::Service(Service::Under))
 }
 
-/// Names what the deltas among the `messages` of a frame rest on, where it is not named yet, unless the peer, which `holds` this, is known to have that.
+/// Names the records that the deltas among `messages` rest on, unless they are named already or the peer, which `holds`
+/// this, is known to have them.
 pub(super) fn name_records<'a>(
     messages: &mut Vec<Message>,
     store: &SessionConsistentStore,

@@ -1,4 +1,4 @@
-//! Messages as they are read. Invariant: a frame is read as a whole, or nothing of it is.
+//! Decodes messages. Invariant: a frame is decoded as a whole or not at all.
 
 use alloc::vec::Vec;
 
@@ -18,16 +18,16 @@ use crate::sync::slice::Slice;
 use crate::sync::told::{decode_fences, decode_rows};
 use crate::vector::VersionVector;
 
-/// Most frames hold no more messages, and hellos no more vectors.
+/// Capacity reserved at first: most frames hold no more messages, and most hellos no more vectors.
 const FEW: u64 = 4;
 
-/// The longest message from a peer that is read, in bytes. Replicas cut what they send at 256 KiB; one key with all its
-/// siblings may be longer. What its keys share, and take each for itself when they are read, is no more either. A snapshot that is
-/// restored has no such limit.
+/// The longest message from a peer that is decoded, in bytes. Replicas cut what they send at 256 KiB; one key with all
+/// its siblings may be longer. The prefixes that keys share with their predecessors expand to no more than this either.
+/// A snapshot that is restored has no such limit.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
 impl Frame {
-    /// Reads a frame that came from a peer: as [`Frame::decode`], and no longer than [`FRAME_BYTES_MAX`].
+    /// Decodes a frame from a peer: as [`Frame::decode`], but at most [`FRAME_BYTES_MAX`] long.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
@@ -35,7 +35,7 @@ impl Frame {
         Self::receive_few(bytes, u64::MAX)
     }
 
-    /// As [`Frame::receive`], of at most so many messages: each takes much more room read than told.
+    /// As [`Frame::receive`], with at most `most` messages: a decoded message takes much more memory than its encoding.
     ///
     /// # Errors
     /// As [`Frame::receive`].
@@ -43,7 +43,8 @@ impl Frame {
         Self::receive_beside(bytes, most, None)
     }
 
-    /// As [`Frame::receive_few`], by a replica that holds `known` of a space: peers mostly name that, and the same replicas.
+    /// As [`Frame::receive_few`], by a replica that holds `known` of a space: most frames name that space and the same
+    /// replicas.
     ///
     /// # Errors
     /// As [`Frame::receive`].
@@ -58,7 +59,7 @@ impl Frame {
         Self::read(bytes, None, most, known, FRAME_BYTES_MAX)
     }
 
-    /// Reads a frame as a whole.
+    /// Decodes a frame as a whole.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED` or `PROTOCOL_MISMATCH`; nothing of the frame was acted on.
@@ -66,7 +67,7 @@ impl Frame {
         Self::read(bytes, None, u64::MAX, None, usize::MAX)
     }
 
-    /// Reads a frame that lies elsewhere, as far as it can be through a window.
+    /// Decodes a frame from a source, through a window where possible.
     ///
     /// # Errors
     /// As [`Frame::decode`].
@@ -118,7 +119,7 @@ impl Frame {
 }
 
 impl Message {
-    /// Reads a message, and puts it behind those before: nowhere else is it moved.
+    /// Decodes a message directly to the end of `messages`, so that it is never moved.
     fn decode(reader: &mut Reader<'_>, messages: &mut Vec<Self>) -> Result<(), SessionError> {
         let fields = reader.array()?.checked_sub(1).ok_or_else(|| SessionError::malformed("a message without kind"))?;
         let kind = reader.u64()?;
@@ -146,8 +147,8 @@ impl Message {
         Ok(())
     }
 
-    /// What a conversation consists of stands by itself: an engine compiles it again, while it runs, once it is hot, and that takes
-    /// the longer the more code there is.
+    /// The rare messages. The frequent ones are apart because an engine recompiles hot code while it runs, and that
+    /// takes longer the more code there is.
     #[cold]
     #[inline(never)]
     fn decode_rare(reader: &mut Reader<'_>, kind: u64, fields: u64) -> Result<Self, SessionError> {
@@ -201,7 +202,7 @@ impl Message {
     }
 }
 
-/// A list of `items` items an element, of at most [`NAMED_MAX`] elements.
+/// Decodes a list of at most [`NAMED_MAX`] elements with `items` items each.
 fn named<'b, T>(
     reader: &mut Reader<'b>,
     items: u64,
@@ -214,7 +215,7 @@ fn named<'b, T>(
     (0..count / items).map(|_| read(reader)).collect()
 }
 
-/// A byte string of one length.
+/// Decodes a byte string of exactly `N` bytes.
 pub(in crate::sync) fn exactly<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], SessionError> {
     reader.bytes()?.try_into().map_err(|_| SessionError::malformed("a byte string of another length"))
 }

@@ -1,8 +1,8 @@
-//! The clocks of trusted peers: what a replica of the cluster brings is taken, whatever its clock shows, and its clock with
-//! it, unless it is off by more than a day.
+//! The clocks of trusted peers. Deltas of a replica of the cluster are accepted whatever its clock shows, and its clock
+//! with them, unless it is ahead by more than a day.
 //!
-//! Invariant: no stamp from more than a day ahead comes into the fleet through a replica whose own clock is right. Who holds no
-//! key judges nobody: a tab's clock may be wrong itself, and the edge's is the better one.
+//! Invariant: no stamp from more than a day ahead enters the fleet through a replica whose own clock is right. A
+//! replica without a key judges nobody: a tab's own clock may be wrong, and the edge's is the better one.
 
 use super::Peer;
 use crate::error::{Details, ErrorCode, SessionError};
@@ -14,22 +14,23 @@ use crate::sync::message::Message;
 use crate::sync::step::Step;
 use crate::time::{Hlc, Millis};
 
-/// A clock that is further ahead is not believed.
+/// A clock that is further ahead is not accepted.
 const AHEAD_MAX: Millis = 24 * 3_600_000;
 
-/// How a peer's clock stands to the own one, as far as it was told of.
+/// How a peer's clock compares with the own one, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Clock {
     /// It is no more than a minute ahead.
     Agrees,
-    /// It is ahead.
+    /// It is ahead by at most a day.
     Ahead,
-    /// It is ahead by more than a day: nothing is taken from the peer.
+    /// It is ahead by more than a day: nothing is accepted from the peer.
     Held,
 }
 
 impl Peer {
-    /// Whether what a trusted peer brings is not taken, because of the clock that it shows.
+    /// Whether a trusted peer's delta must not be applied because of its clock. Reports each change of the comparison
+    /// once.
     #[inline(never)]
     pub(super) fn is_held(
         &mut self,

@@ -1,7 +1,10 @@
-//! What a replica says to a peer of its own accord, or in return to a request: news, retries, the heartbeat.
+//! What a replica sends to a peer unasked or in answer to a request: news, retries, the heartbeat.
 //!
-//! Invariant: one delta a space is under way; of many spaces' news one message takes about as much as one slice, and the
-//! spaces take turns. Nothing is said unasked to who is spoken to in requests while one is unanswered.
+//! Invariants:
+//!
+//! * One delta is under way per space.
+//! * A message holds about as much news as one slice; the spaces take turns.
+//! * While a request is open, nothing is sent unasked to a peer that is reached by requests.
 
 use alloc::vec::Vec;
 
@@ -18,10 +21,10 @@ use crate::sync::under::name_records;
 use crate::time::Millis;
 
 impl Peer {
-    /// What to say of this replica's own accord at `now`: news, retries, the heartbeat.
+    /// The messages to send unasked at `now`: news, retries, the heartbeat.
     pub fn speak(&mut self, store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         if store.has_ended() {
-            // Of a space that is over there is nothing to say, and nothing to wait for.
+            // There is nothing to send or expect for a space that has ended.
             self.spaces.retain(|space, _| !store.is_over(space));
             self.incoming.retain(|space, _| !store.is_over(space));
         }
@@ -31,7 +34,8 @@ impl Peer {
         }
         if self.hello_at <= now {
             self.hello_at = now.saturating_add(self.timing.heartbeat);
-            // Some peers never speak first: what sleeps between requests. Whoever lives answers, and a dead one is found out.
+            // Some peers never speak first, such as objects that sleep between requests. Asking tells the living from
+            // the dead.
             let silent = now.saturating_sub(self.heard_at) >= SILENCE.max(self.timing.heartbeat.saturating_mul(2));
             messages.push(self.hello(store, silent || self.addressee().is_none()));
             self.doubted = false;
@@ -59,13 +63,13 @@ impl Peer {
         owed
     }
 
-    /// Whether an acknowledgement is waited for.
+    /// Whether an acknowledgement is expected.
     fn waits(&self) -> bool {
         self.spaces.values().any(|progress| progress.under_way.is_some())
     }
 
-    /// Takes the messages of the next frame to the peer out of `messages`. On a link each slice has a frame of its own, so
-    /// that it is taken while the next one is on its way.
+    /// Takes the messages of the next frame out of `messages`. On a link each slice has a frame of its own, so that the
+    /// peer takes it while the next one travels.
     pub fn next_frame(
         &mut self,
         messages: &mut Vec<Message>,
@@ -81,8 +85,8 @@ impl Peer {
         frame
     }
 
-    /// What to say in return in request and response: what this replica holds, and its news in every space but those
-    /// that the peer is fetching in slices.
+    /// The answer to a request: what this replica holds, and its news in all spaces except those that the peer is
+    /// fetching in slices.
     pub fn answer(&mut self, fetching: &[Space], store: &SessionConsistentStore, now: Millis) -> Vec<Message> {
         self.hello_at = now.saturating_add(self.timing.heartbeat);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.under_way = None);
@@ -96,7 +100,7 @@ impl Peer {
         messages
     }
 
-    /// The fences and rows that a trusted peer lacks.
+    /// Adds the fences and rows that a trusted peer lacks.
     fn tell(&mut self, store: &SessionConsistentStore, now: Millis, messages: &mut Vec<Message>) {
         if self.gate.is_none() && store.fences().is_shared() {
             let pause = |attempts| backoff(self.timing.retry, attempts);
@@ -110,8 +114,8 @@ impl Peer {
         }
     }
 
-    /// The news of every space (in an answer: but those in `fetching`), as far as one message takes them: the others follow
-    /// when something of these was acknowledged, and come first then, so that a busy space keeps nobody waiting.
+    /// Adds the news of every space (in an answer: except those in `fetching`) until the message is full. The other
+    /// spaces follow after an acknowledgement and then come first, so a busy space delays nobody.
     fn all_news(
         &mut self,
         fetching: Option<&[Space]>,
@@ -136,12 +140,12 @@ impl Peer {
             }
             full
         };
-        // The fleet's own spaces come first, whoever's turn it is: what rests on them is not taken before.
+        // The fleet's own spaces always come first, because deltas that rest on them are not accepted before.
         let is_next = |space: &Space| space.is_reserved() || turn.as_ref().is_none_or(|turn| space > turn);
         let rounds: &[bool] = if turn.is_some() { &[true, false] } else { &[true] };
         for next in rounds {
             let full = match gate.as_deref().and_then(Gate::spaces) {
-                // A client sees few of them, however many there are.
+                // A client sees few spaces, however many there are.
                 Some(seen) => seen
                     .filter(|space| is_next(space) == *next)
                     .filter_map(|space| Some((space, store.space(space)?)))
@@ -155,7 +159,7 @@ impl Peer {
         self.gate = gate;
     }
 
-    /// The next delta of a space and about how long it is, if the peer lacks something and none is under way.
+    /// The next delta of a space and its approximate length, if the peer lacks something and none is under way.
     fn news(
         &mut self,
         space: &Space,
@@ -183,11 +187,11 @@ impl Peer {
         let from = &progress.holds;
         let small = state.extract_below(space, from, hlc, SLICE_BYTES);
         if growing && small.is_none() && progress.under_way.is_none() {
-            // Two that have much for each other tell it in turns: the entries that are coming would else have to be named
-            // once more, behind slices that went before.
+            // Two replicas that have much for each other take turns: a run begun now would have to name the entries
+            // that are arriving once more, behind its slices.
             return None;
         }
-        // An answer is given anew to each request, whether the last one has arrived or not.
+        // Each request gets a new answer, whether the last one has arrived or not.
         if !asked || small.is_none() {
             progress.under_way = Some(UnderWay { to: state.vector().clone(), since: now });
             progress.lacked.clear();
@@ -199,7 +203,7 @@ impl Peer {
         Some((run.first(space, state), SLICE_BYTES))
     }
 
-    /// When [`Peer::speak`] has something to say next, if nothing changes until then.
+    /// When [`Peer::speak`] has something to send next, if nothing changes until then.
     #[must_use]
     pub fn deadline(&self) -> Millis {
         if let Some(at) = self.requests.deadline() {

@@ -1,6 +1,6 @@
-//! Taking what a peer brings: deltas and slices of them.
+//! Applies what a peer sends: deltas and slices of them.
 //!
-//! Invariant: a delta is applied as a whole or not at all; a client's only after it was judged, by the gate's leave.
+//! Invariant: a delta is applied as a whole or not at all. A client's delta is applied only after it was judged.
 
 use alloc::vec::Vec;
 
@@ -30,7 +30,7 @@ impl Peer {
                 Verdict::Wait(dots) => {
                     step.unbound.extend(dots.iter().map(|dot| dot.replica));
                     self.spaces.entry(delta.space.clone()).or_default().lacks.clone_from(&dots);
-                    // No fault, and no event: whose these are is asked.
+                    // Not an error, so no event: the owner of these ids is asked first.
                     let code = ErrorCode::StaleReplica.as_str().into();
                     return step.replies.push(Message::Refused { space: delta.space, code, dots });
                 }
@@ -49,7 +49,7 @@ impl Peer {
                 step.applied.push((space, changed));
             }
             Err(error) if error.code() == ErrorCode::StaleReplica => {
-                // What cannot be taken yet tells as well what its sender holds.
+                // A delta that cannot be applied yet still says what its sender holds.
                 self.learn(&space, &to, store);
                 let vector = store.vector(&space).clone();
                 step.behind(space, vector);
@@ -58,7 +58,7 @@ impl Peer {
         }
     }
 
-    /// How many bytes of deltas have come that are not whole yet.
+    /// How many bytes of incomplete deltas are staged.
     pub(crate) fn staged(&self) -> u64 {
         self.incoming.values().map(|incoming| incoming.stage.bytes()).sum()
     }
@@ -77,7 +77,7 @@ impl Peer {
         let same = |incoming: &Incoming| incoming.stage.is_of(&from, &base);
         let current = self.incoming.get(&space);
         if !current.is_some_and(same) {
-            // Another run of slices: it starts at its beginning, and never disturbs one that is going on.
+            // Another run: it must begin with its first slice, and never displaces one in progress.
             if after.is_some() || current.is_some_and(|incoming| !incoming.is_silent(retry, now)) {
                 return;
             }
@@ -88,8 +88,8 @@ impl Peer {
         let taken = incoming.take(Part { after, last, at, hlc, keys }, retry, now);
         let want = incoming.want(&space);
         if !taken {
-            // A sender that begins again has not heard from here, and is told how far this side is. Where the ends talk
-            // in requests and responses nobody else would say it, and a run that was cut off would never end.
+            // A sender that begins again has not received this side's request, so it gets it once more. Over requests
+            // and responses nothing else would say it, and an interrupted run would never end.
             step.replies.extend(begins.then_some(want));
             return;
         }
@@ -101,7 +101,7 @@ impl Peer {
             let code = ErrorCode::QuotaExceeded.as_str().into();
             step.replies.push(Message::Refused { space, code, dots: Vec::new() });
         } else if !last {
-            // Of the slices of one frame the last one is asked after.
+            // Of the slices of one frame, only the last one is answered with a request.
             let earlier = |reply: &Message| matches!(reply, Message::Want { space: other, .. } if *other == space);
             step.replies.retain(|reply| !earlier(reply));
             step.replies.push(want);
