@@ -1,15 +1,18 @@
-//! base64url without padding (RFC 4648 §5), as JWS and the suffix of a token have it.
+//! base64url without padding (RFC 4648 §5), as used in a JWS and in the suffix of a token.
 //!
-//! Invariant: bytes have one text. What writing would not have written (padding, other characters, bits behind the last
-//! byte) is refused. By tables, in the module by lanes as far as they go, and not in constant time: what passes here stands in the token for everybody to read,
-//! and a MAC is compared elsewhere. In constant time it was a third of opening a token.
+//! Invariant: a byte string has exactly one text. Decoding refuses what encoding would not have written: padding, other
+//! characters, and bits after the last byte.
+//!
+//! Encoding and decoding use tables and, in the wasm module, SIMD for whole groups of 16 characters. They are not
+//! constant-time: the token contains this text in the clear, and MACs are compared elsewhere. In constant time this was
+//! a third of opening a token.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What is no character of the alphabet.
+/// Marks bytes that are not in the alphabet.
 const NONE: u8 = 0xff;
 
 /// The six bits of each character.
@@ -27,7 +30,7 @@ const BITS: [u8; 256] = {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes;
 
-/// Where there are no lanes, tables do all.
+/// Without SIMD the tables do everything.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod lanes {
     pub(super) const fn encode(_: &[u8], _: &mut [u8]) -> usize {
@@ -39,12 +42,12 @@ mod lanes {
     }
 }
 
-/// How many characters so many bytes take.
+/// The number of characters for `bytes` bytes.
 pub(super) const fn chars(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// What was put together of parts of text and of [`encode`]'s.
+/// The string of bytes that were put together from text and from [`encode`]'s output.
 pub(super) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
@@ -56,7 +59,7 @@ pub(super) fn encode(bytes: &[u8], text: &mut Vec<u8>) {
     encode_into(bytes, text.get_mut(from..).unwrap_or_default());
 }
 
-/// Writes the text of `bytes`, for which there are as many places as it has [`chars`].
+/// Writes the text of `bytes` into `places`, which has room for exactly [`chars`] characters.
 pub(super) fn encode_into(bytes: &[u8], places: &mut [u8]) {
     let done = lanes::encode(bytes, places);
     let (groups, rest) = bytes.get(12 * done..).unwrap_or_default().as_chunks::<3>();
@@ -70,7 +73,7 @@ pub(super) fn encode_into(bytes: &[u8], places: &mut [u8]) {
     }
 }
 
-// Four by four and by hand: `map` over an array stays a call for each group in a module that is built to be small.
+// Each group is written by hand: `map` over an array stays a call per group in a module that is built for size.
 #[inline(always)]
 fn quartet(a: u8, b: u8, c: u8) -> [u8; 4] {
     let bits = u32::from_be_bytes([0, a, b, c]);
@@ -82,7 +85,7 @@ fn char(bits: u32) -> u8 {
     ALPHABET.get((bits & 63) as usize).copied().unwrap_or(NONE)
 }
 
-/// Appends the bytes of `text`; nothing if it is not the text of any. What was appended until then stays.
+/// Appends the bytes of `text`; `None` if it is not valid. What was appended until then stays.
 pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let from = bytes.len();
     let len = length(text);
@@ -91,14 +94,14 @@ pub(super) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     decode_into(text, bytes.get_mut(from..)?)
 }
 
-/// The bytes of `text`, where there is room for them; nothing if it is not the text of any.
+/// Decodes `text` into `room`; `None` if it is not valid or too long.
 pub(super) fn decode_within<'b>(text: &[u8], room: &'b mut [u8]) -> Option<&'b [u8]> {
     let bytes = room.get_mut(..length(text))?;
     decode_into(text, bytes)?;
     Some(bytes)
 }
 
-/// The bytes of `text`, if it is the text of so many.
+/// Decodes `text`, if it is valid and of exactly `N` bytes.
 pub(super) fn array<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if length(text) != N {
@@ -108,7 +111,7 @@ pub(super) fn array<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// How many bytes so long a text has.
+/// How many bytes `text` encodes, by its length.
 const fn length(text: &[u8]) -> usize {
     text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1)
 }
@@ -117,7 +120,7 @@ fn decode_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     let done = lanes::decode(text, bytes)?;
     let (groups, rest) = text.get(16 * done..)?.as_chunks::<4>();
     let (places, last) = bytes.get_mut(12 * done..)?.as_chunks_mut::<3>();
-    // One look at the end: what is no character has its two highest bits set.
+    // One check at the end suffices: a byte outside the alphabet has its two highest bits set.
     let mut seen = 0;
     for ([a, b, c, d], place) in groups.iter().zip(places) {
         *place = triplet(*a, *b, *c, *d, &mut seen);

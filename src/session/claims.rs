@@ -1,8 +1,12 @@
-//! What a trusted replica vouches for in a token, and its form as the JSON of a JWT (RFC 7519).
+//! The signed claims of a token, and their form as the JSON of a JWT (RFC 7519).
 //!
-//! Invariant: each claim that is ours stands once, with its own type, or the whole is refused; claims of other
-//! minters are passed over, except those that narrow the token's validity (`aud`, `nbf`), which are refused because
-//! nobody here would check them. Knows nothing of keys and signatures.
+//! Invariants:
+//!
+//! * Each own claim occurs once and with its own type, or the whole is refused.
+//! * Claims of other minters are skipped, except those that narrow the token's validity (`aud`, `nbf`). These are
+//!   refused, because nothing here would check them.
+//!
+//! Knows nothing of keys and signatures.
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -19,31 +23,32 @@ use crate::time::{MILLIS_MAX, Millis};
 
 /// The signed part of a token, without its dependencies.
 ///
-/// A JWT tells time in whole seconds. Both times round down: a token never lives longer than was asked for, and never
-/// claims a later clock than its minter had.
+/// A JWT states times in whole seconds. All times round down, so a token never lives longer than was asked for and
+/// never claims a later clock than its minter had.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claims {
     /// `iss`: the cluster whose trusted replicas mint and accept the token.
     pub issuer: Arc<str>,
     /// `sub`: the user, if the session has one.
     pub subject: Option<Arc<str>>,
-    /// `sid`: the session. In the token, the base64url of its sixteen bytes: 22 characters instead of 36.
+    /// `sid`: the session. In the token, base64url of its 16 bytes: 22 characters instead of 36.
     pub session: SessionId,
     /// `cid`: the client application, if it is named.
     pub client: Option<Arc<str>>,
-    /// `spc`: the session's current space; left out when it is the first generation of `default`.
+    /// `spc`: the session's current space; omitted if it is the first generation of `default`.
     pub space: Space,
-    /// `gua`: what the session is promised, as [`Guarantees::bits`]; left out when it is all four.
+    /// `gua`: the session's guarantees, as [`Guarantees::bits`]; omitted if all four are granted.
     pub guarantees: Guarantees,
     /// `iat`: when the token was minted.
     pub issued_at: Millis,
-    /// `exp`: when the token ends. Never absent: a killed session's fence is kept for as long as its tokens can live.
+    /// `exp`: when the token expires. Always present: the fence of a killed session is kept for as long as its tokens
+    /// can live.
     pub expires_at: Millis,
-    /// `end`: when the session ends, whatever renews its tokens; left out when it is the same. Never before `exp`.
+    /// `end`: when the session ends, whatever renews its tokens; omitted if equal to `exp`. Never before `exp`.
     pub ends_at: Millis,
 }
 
-/// [`Claims`] that are about to be written, without a copy of anything.
+/// [`Claims`] that are about to be written, borrowed.
 #[derive(Clone, Copy)]
 pub(crate) struct Stated<'s> {
     pub(crate) issuer: &'s str,
@@ -73,7 +78,7 @@ impl Claims {
     }
 }
 
-/// What most tokens of a cluster say alike: there once, and not once for each of them.
+/// What most tokens of a cluster have in common, shared instead of allocated for each token.
 #[derive(Clone, Debug)]
 pub(super) struct Usual {
     pub(super) issuer: Arc<str>,
@@ -89,7 +94,7 @@ impl Usual {
 /// The space of a token that names none.
 const SPACE: &str = "default";
 
-/// How [`write`] begins, whatever it says of who the bearer is.
+/// How the output of [`write`] begins, whoever the bearer is.
 pub(super) fn beginning(issuer: &str) -> Vec<u8> {
     let mut json = Vec::from(br#"{"iss":"#);
     json::write_string(issuer, &mut json);
@@ -97,7 +102,7 @@ pub(super) fn beginning(issuer: &str) -> Vec<u8> {
     json
 }
 
-/// Writes claims and signed dependencies as JSON; nothing if the times are beyond what a stamp can hold.
+/// Writes claims and signed dependencies as JSON; `None` if a time does not fit into a stamp.
 pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<Vec<u8>> {
     let (issued_at, expires_at, ends_at) =
         (seconds(claims.issued_at)?, seconds(claims.expires_at)?, seconds(claims.ends_at)?);
@@ -136,7 +141,7 @@ pub(super) fn write(claims: Stated<'_>, dependencies: &SessionVector) -> Option<
     Some(json)
 }
 
-/// Writes the claim `dep`, if there is something to say: as it came, where it has come in one and is the same still.
+/// Writes the claim `dep`, if there are dependencies. If they arrived in a claim and have not changed, copies its text.
 fn write_dependencies(dependencies: &SessionVector, json: &mut Vec<u8>) {
     const NAME: &[u8] = br#","dep":"#;
     let claim = dependencies.claim();
@@ -167,7 +172,7 @@ fn write_dependencies(dependencies: &SessionVector, json: &mut Vec<u8>) {
     }
 }
 
-/// Claims as they stand in the JSON.
+/// Claims as they appear in the JSON.
 #[derive(PartialEq, Eq, Debug)]
 struct Stand<'t> {
     iss: Cow<'t, str>,
@@ -182,7 +187,8 @@ struct Stand<'t> {
     dep: Option<SessionVector>,
 }
 
-/// Reads claims and signed dependencies, if the JSON holds exactly one of each and all are well formed.
+/// Reads claims and signed dependencies; `None` unless the JSON is well formed and contains each required claim exactly
+/// once.
 pub(super) fn read(json: &[u8], usual: Option<&Usual>) -> Option<(Claims, SessionVector)> {
     let stand = as_written(json, usual).or_else(|| in_any_order(json, usual))?;
     let Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep } = stand;
@@ -213,8 +219,8 @@ pub(super) fn read(json: &[u8], usual: Option<&Usual>) -> Option<(Claims, Sessio
     (claims.ends_at >= claims.expires_at).then_some((claims, dep.unwrap_or_default()))
 }
 
-/// What [`write`] has written, without a look at where else a claim might stand. What it does not know is for
-/// [`in_any_order`]; what it reads, that one reads alike.
+/// The fast path: reads the claims in the order in which [`write`] writes them. `None` for any other JSON, which is
+/// left to [`in_any_order`]; what this reads, that reads alike.
 fn as_written<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
     let json = &mut Reader::new(json);
     json.word(r#"{"iss":"#)?;
@@ -235,7 +241,7 @@ fn as_written<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
     json.is_done().then_some(Stand { iss, sub, sid, cid, spc, gua, iat, exp, end, dep })
 }
 
-/// What follows `name`, if that comes next; nothing at all if it is not well formed.
+/// The value after `name`, if `name` comes next; the outer `None` if the value is not well formed.
 fn after<'t, T>(
     json: &mut Reader<'t>,
     name: &str,
@@ -247,7 +253,7 @@ fn after<'t, T>(
     }
 }
 
-/// The claims of any minter.
+/// Reads claims in any order, as any minter may have written them.
 fn in_any_order<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
     let (mut iss, mut sub, mut sid, mut cid, mut spc) = (None, None, None, None, None);
     let (mut gua, mut iat, mut exp, mut end, mut dep) = (None, None, None, None, None);
@@ -263,7 +269,7 @@ fn in_any_order<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> 
         "exp" => once(&mut exp, json.number()),
         "end" => once(&mut end, json.number()),
         "dep" => once(&mut dep, read_dependencies(json, usual)),
-        // They narrow where and when the token holds, and nobody here would look.
+        // They limit where and when the token is valid, and nothing here would check them.
         "aud" | "nbf" => None,
         _ => json.skip(),
     })?;
@@ -271,12 +277,12 @@ fn in_any_order<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> 
     Some(Stand { iss: iss?, sub, sid: sid?, cid, spc, gua, iat: iat?, exp: exp?, end, dep })
 }
 
-/// Keeps a claim that was read; one that stands twice is none.
+/// Stores a claim that was read; `None` if it occurs twice.
 fn once<T>(claim: &mut Option<T>, read: Option<T>) -> Option<()> {
     claim.replace(read?).is_none().then_some(())
 }
 
-/// The claim `dep`: from space to packed dependencies.
+/// The claim `dep`: an object from space to packed dependencies.
 fn read_dependencies(json: &mut Reader<'_>, usual: Option<&Usual>) -> Option<SessionVector> {
     let (mut vector, from, mut plain) = (SessionVector::default(), json.place(), 0);
     json.object(|json, name| {
@@ -290,7 +296,8 @@ fn read_dependencies(json: &mut Reader<'_>, usual: Option<&Usual>) -> Option<Ses
         let own = pack::unpack(base64url::decode_within(&packed, &mut room)?)?;
         vector.get(&space).is_none().then(|| *vector.dependencies(&space) = own)
     })?;
-    // Of one space there is one form, but for spaces around it and escapes: with these it is longer.
+    // With one space, the only other forms of the claim have whitespace or escapes, which make it longer. So this
+    // length proves that writing would produce the same text.
     let claim = json.since(from);
     if vector.iter().len() == 1 && claim.len() == plain + r#"{"":""}"#.len() {
         vector.came_in(claim);
@@ -352,7 +359,8 @@ mod tests {
             }
         }
 
-        /// Whatever the claim looked like, and whatever was done since: what came is not said of what it has become.
+        /// Whatever the claim looked like and whatever has changed since: a changed vector is not written as the old
+        /// claim.
         #[test]
         fn dependencies_that_came_in_a_claim_are_written_as_others_are(
             sequences in prop::collection::vec(1_u64..1000, 0..4), spaces in 1..3_usize, odd in 0..4_u8, how in 0..6_u8, at in 0..5_u8,
@@ -383,7 +391,7 @@ mod tests {
             };
             let (_, mut came) = read(json.as_bytes(), None).unwrap();
             prop_assert_eq!(written(&came), written(&fresh));
-            // Who is alone is changed in place.
+            // A vector without copies is changed in place.
             let copy = (at % 2 == 0).then(|| came.clone());
             for vector in [&mut came, &mut fresh] {
                 match how {
@@ -405,7 +413,7 @@ mod tests {
             }
         }
 
-        /// Pieces of claims in almost the order of ours.
+        /// Pieces of claims in almost the order of our own.
         #[test]
         fn what_is_read_as_written_is_read_alike_in_any_order(
             left_out in prop::collection::vec(prop::bool::weighted(0.1), 14),

@@ -1,9 +1,15 @@
-//! Folding: many dependencies become one, on a dot whose past covers them, so that a token stays short.
+//! Folding: replaces many dependencies by one dot whose past covers them, so that a token stays short.
 //!
-//! Whoever holds a dot holds everything that its replica held when it accepted the dot (invariant I2). So a dependency
-//! in that past may be replaced by the dot: whoever the dot lets through, the dependency would have let through.
-//! Invariant: a fold asks for all that it replaces, in each of the two vectors for itself, because a session may be
-//! promised by only one of them; what the past does not cover stays as it is. Knows nothing of replicas and stores.
+//! A replica that holds a dot holds everything that the dot's replica held when it accepted the dot (invariant I2). So
+//! a dependency in that past may be replaced by the dot: any replica that satisfies the dot satisfies the dependency.
+//!
+//! Invariants:
+//!
+//! * A fold asks for everything that it replaces. This holds for each of the two vectors separately, because a session
+//!   may have guarantees for only one of them.
+//! * What the past does not cover stays as it is.
+//!
+//! Knows nothing of replicas and stores.
 
 use crate::id::Dot;
 use crate::mutant::{Mutant, off};
@@ -15,7 +21,7 @@ use crate::vector::VersionVector;
 pub struct Anchor {
     /// The dot.
     pub dot: Dot,
-    /// What its replica held when it had accepted the dot: the dot's past, and the dot itself.
+    /// What its replica held after accepting the dot: the dot's past, and the dot itself.
     pub past: VersionVector,
 }
 

@@ -1,8 +1,10 @@
-//! The JSON of a token's claims (RFC 8259), read strictly and written plainly.
+//! The JSON of a token's claims (RFC 8259): a strict reader and a plain writer.
 //!
-//! Invariant: what is read is one whole JSON text, nested no deeper than it may be; what is passed over is as well formed
-//! as what is taken. By hand, because a general parser of JSON was an eighth of the module, most of it for numbers with a
-//! fraction, which no claim of ours has. Knows nothing of claims.
+//! Invariant: what is read is one whole JSON text, nested at most [`DEPTH_MAX`] deep. Skipped values are checked as
+//! strictly as used ones.
+//!
+//! Written by hand, because a general JSON parser was an eighth of the module, mostly for numbers with a fraction,
+//! which no own claim has. Knows nothing of claims.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -10,11 +12,11 @@ use alloc::vec::Vec;
 
 use crate::session::scan;
 
-/// How deep the JSON of a token may be nested. Ours is two deep; claims of other minters may be a little deeper.
+/// The nesting limit. Our own JSON is two levels deep; claims of other minters may be a little deeper.
 const DEPTH_MAX: u32 = 4;
 
-/// Reads one JSON text from its beginning on. Every answer of `None` means that it is not what was asked for, and is final.
-/// Outside of strings stands ASCII alone; whether a string is text is asked when it is read.
+/// Reads one JSON text from its beginning. `None` means that the text is not what was asked for, and is final. Outside
+/// of strings only ASCII occurs; UTF-8 is checked when a string is read.
 pub(super) struct Reader<'t> {
     text: &'t [u8],
     at: usize,
@@ -26,17 +28,17 @@ impl<'t> Reader<'t> {
         Self { text: json, at: 0, depth: 0 }
     }
 
-    /// How much was read.
+    /// The current position.
     pub(super) const fn place(&self) -> usize {
         self.at
     }
 
-    /// What was read since then.
+    /// The text that was read since `place`.
     pub(super) fn since(&self, place: usize) -> &'t [u8] {
         self.text.get(place..self.at).unwrap_or_default()
     }
 
-    /// An object, whose values `field` reads, each by its name.
+    /// Reads an object; `field` reads each value, given its name.
     pub(super) fn object(&mut self, mut field: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
         self.enter(b'{')?;
         if !self.next_is(b'}') {
@@ -54,7 +56,7 @@ impl<'t> Reader<'t> {
         Some(())
     }
 
-    /// A string.
+    /// Reads a string.
     pub(super) fn string(&mut self) -> Option<Cow<'t, str>> {
         Some(match self.bytes()? {
             Cow::Borrowed(bytes) => Cow::Borrowed(core::str::from_utf8(bytes).ok()?),
@@ -62,7 +64,7 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// The bytes of a string, for who takes ASCII alone.
+    /// Reads a string as bytes, for callers that accept only ASCII.
     pub(super) fn bytes(&mut self) -> Option<Cow<'t, [u8]>> {
         self.must(b'"')?;
         let mut whole: Option<Vec<u8>> = None;
@@ -84,7 +86,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A whole number that is not negative.
+    /// Reads a whole number that is not negative.
     pub(super) fn number(&mut self) -> Option<u64> {
         self.space();
         let left = self.text.get(self.at..)?;
@@ -103,11 +105,11 @@ impl<'t> Reader<'t> {
             return None;
         }
         self.at += count;
-        // Whatever has fewer digits fits.
+        // Fewer than 19 digits always fit.
         if count < 19 { Some(number) } else { core::str::from_utf8(left.get(..count)?).ok()?.parse().ok() }
     }
 
-    /// Whatever there is.
+    /// Skips one value of any kind.
     pub(super) fn skip(&mut self) -> Option<()> {
         self.space();
         match self.peek()? {
@@ -121,7 +123,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Whether that was all.
+    /// Whether only whitespace is left.
     pub(super) fn is_done(&mut self) -> bool {
         self.space();
         self.at == self.text.len()
@@ -148,7 +150,7 @@ impl<'t> Reader<'t> {
         (self.depth <= DEPTH_MAX).then_some(())
     }
 
-    /// What a backslash stands for, with what follows it.
+    /// The character that an escape stands for; the backslash is already read.
     fn escaped(&mut self) -> Option<char> {
         Some(match self.byte()? {
             b'"' => '"',
@@ -183,7 +185,7 @@ impl<'t> Reader<'t> {
         Some(unit)
     }
 
-    /// A number, and whether it is a whole one that is not negative.
+    /// Reads a number. Returns its text, and whether it is whole and not negative.
     fn digits(&mut self) -> Option<(&'t [u8], bool)> {
         self.space();
         let from = self.at;
@@ -211,7 +213,7 @@ impl<'t> Reader<'t> {
         (self.at > from).then_some(())
     }
 
-    /// Takes `word`, if it comes next, without a space before it.
+    /// Reads `word` if it comes next, without skipping whitespace.
     #[inline]
     pub(super) fn word(&mut self, word: &str) -> Option<()> {
         self.text.get(self.at..)?.starts_with(word.as_bytes()).then_some(())?;
@@ -223,7 +225,7 @@ impl<'t> Reader<'t> {
         self.next_is(byte).then_some(())
     }
 
-    /// Takes `byte`, if it is what comes after the space.
+    /// Reads `byte` if it comes next after whitespace.
     fn next_is(&mut self, byte: u8) -> bool {
         self.space();
         self.eat(byte)
@@ -276,7 +278,7 @@ pub(super) fn write_string(text: &str, json: &mut Vec<u8>) {
 
 /// Appends a number.
 pub(super) fn write_number(mut number: u64, json: &mut Vec<u8>) {
-    // From behind; what has 32 bits is divided in a fraction of the time.
+    // From the last digit. Numbers of 32 bits divide in a fraction of the time.
     let mut digits = [0; 20];
     let mut from = digits.len();
     for slot in digits.iter_mut().rev() {
@@ -334,7 +336,7 @@ mod tests {
         ) {
             let text: String = pieces.concat();
             let other = serde_json::from_str::<Value>(&text);
-            // Others judge a number by its size, too: pieces may join to one of five hundred digits.
+            // The other parser also refuses numbers out of range: pieces may join to one of 500 digits.
             prop_assume!(!other.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")));
             prop_assert_eq!(is_json(&text), other.is_ok_and(|value| depth(&value) <= DEPTH_MAX), "{}", text);
         }
@@ -346,7 +348,7 @@ mod tests {
             prop_assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text.clone());
             let read = Reader::new(&json).string().unwrap().into_owned();
             prop_assert_eq!(&read, &text);
-            // As others write it, with the short forms.
+            // As others write it, with the short escapes.
             let other = serde_json::to_string(&text).unwrap();
             prop_assert_eq!(Reader::new(other.as_bytes()).string().unwrap(), text);
         }

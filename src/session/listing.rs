@@ -1,10 +1,15 @@
-//! Several tokens in one text, `token,token,…`: how a holder without a key joins them, be it a list in a header or the
-//! cookies of a browser.
+//! A listing: several tokens in one text, `token,token,…`. This is how a holder without a key joins tokens, for example
+//! in a header or in the cookies of a browser.
 //!
-//! Invariants: who the bearer is, and until when, is said by one token alone, the first signed one that has not expired;
-//! of all others only the dependencies are joined, which can make the bearer wait and nothing more, and what they tell of
-//! time ([`SessionToken::told_at`]). Each signature is checked, and a single one that does not hold refuses the whole. How much work a listing makes is bounded before any
-//! of it is done. Knows nothing of keys: opening is the caller's.
+//! Invariants:
+//!
+//! * One token alone says who the bearer is and until when: the first signed one that has not expired.
+//! * Of all others only the dependencies are joined, which can make the bearer wait and nothing more, and the times
+//!   that they state ([`SessionToken::told_at`]).
+//! * Every signature is checked; one that does not hold refuses the whole listing.
+//! * The work that a listing can cause is bounded before any of it is done.
+//!
+//! Knows nothing of keys: the caller opens the tokens.
 
 use alloc::vec::Vec;
 
@@ -13,12 +18,12 @@ use crate::session::scan;
 use crate::session::token::{SessionToken, TOKEN_BYTES_MAX, invalid};
 use crate::time::Millis;
 
-/// The most signed tokens of one listing. Each costs a MAC; what is not signed costs none, and only its bytes count.
+/// The most signed tokens in one listing. Each costs a MAC; unsigned ones cost none, so only their bytes count.
 pub const SIGNED_MAX: usize = 4;
-/// The most bytes of a listing.
+/// The longest listing, in bytes.
 pub const LISTING_BYTES_MAX: usize = SIGNED_MAX * TOKEN_BYTES_MAX;
 
-/// Opens a token, or a listing of tokens, with `open`, which is told the time to judge by, and joins them.
+/// Opens a token or a listing of tokens with `open`, which gets the time to judge by, and joins them.
 ///
 /// ```
 /// use edge_session::session::{listing, token::SessionToken};
@@ -29,8 +34,8 @@ pub const LISTING_BYTES_MAX: usize = SIGNED_MAX * TOKEN_BYTES_MAX;
 /// ```
 ///
 /// # Errors
-/// `TOKEN_TOO_LARGE` above [`SIGNED_MAX`] signed tokens or [`LISTING_BYTES_MAX`]; `TOKEN_INVALID` where any of them does
-/// not open, or is another user's; `TOKEN_EXPIRED` where every signed one has expired.
+/// `TOKEN_TOO_LARGE` above [`SIGNED_MAX`] signed tokens or [`LISTING_BYTES_MAX`]; `TOKEN_INVALID` if any of them does
+/// not open or belongs to another user; `TOKEN_EXPIRED` if every signed one has expired.
 pub fn open(
     text: &str,
     now: Millis,
@@ -49,7 +54,7 @@ pub fn open(
         match open(one, now) {
             Ok(token) if token.claims().is_some() && bearer.is_none() => bearer = Some(token),
             Ok(token) => others.push(token),
-            // Its signature held, and what it depends on does not expire: at the beginning of time it is still valid.
+            // Its signature holds, and dependencies do not expire: opened at time 0 it is still valid.
             Err(error) if error.code() == ErrorCode::TokenExpired => {
                 others.push(open(one, 0)?);
                 expired = Some(error);
@@ -64,7 +69,7 @@ pub fn open(
     };
     let user = |token: &SessionToken| token.claims().and_then(|claims| claims.subject.clone());
     for other in others {
-        // Nobody's are anybody's: who logs in goes on from what they saw before.
+        // Anonymous tokens may be joined with anybody's: a user who logs in continues from what they saw before.
         if user(&other).is_some_and(|user_of_other| Some(user_of_other) != user(&joined)) {
             return Err(invalid());
         }
@@ -73,7 +78,7 @@ pub fn open(
     Ok(joined)
 }
 
-/// Whether a text begins with a JWS.
+/// Whether a token begins with a JWS.
 fn is_signed(text: &str) -> bool {
     !text.starts_with('~')
 }

@@ -1,7 +1,9 @@
-//! HMAC-SHA256 (RFC 2104, FIPS 180-4), of which the states are kept that a key begins with.
+//! HMAC-SHA256 (RFC 2104, FIPS 180-4) that keeps the hash states after the padded key.
 //!
-//! By hand around the compression function, because a token is short: whole blocks are hashed where they lie, and nothing is
-//! cleared, copied or asked that a general buffer would. Invariant: two MACs are compared in constant time. Knows nothing of tokens.
+//! Built directly on the compression function, because a token is short: whole blocks are hashed in place, without the
+//! clearing, copying and checks of a general buffer.
+//!
+//! Invariant: MACs are compared in constant time. Knows nothing of tokens.
 
 use core::hint::black_box;
 
@@ -11,9 +13,9 @@ use sha2::block_api::compress256;
 pub(super) const BYTES: usize = 32;
 
 const BLOCK: usize = 64;
-/// What stands behind the bytes: a bit, and the number of them.
+/// The least padding after the bytes: one end marker and their number.
 const END: usize = 9;
-/// The bit, first of eight.
+/// The end marker: the highest bit of a byte.
 const ENDED: u8 = 0x80;
 
 type State = [u32; 8];
@@ -22,7 +24,7 @@ type State = [u32; 8];
 const START: State =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// A MAC in the making: a copy goes on from where it stands.
+/// A MAC in progress. A clone continues from the same state.
 #[derive(Clone)]
 pub(super) struct Mac {
     inner: Hash,
@@ -30,7 +32,7 @@ pub(super) struct Mac {
 }
 
 impl Mac {
-    /// That of nothing yet.
+    /// The MAC of no bytes so far.
     pub(super) fn new(key: &[u8]) -> Self {
         let mut padded = [0; BLOCK];
         match padded.get_mut(..key.len()) {
@@ -48,15 +50,15 @@ impl Mac {
         Self { inner: Hash::new(begun(0x36), BLOCK), outer: begun(0x5c) }
     }
 
-    /// Goes on with these bytes.
+    /// Adds these bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.inner.update(bytes);
     }
 
-    /// The MAC of these bytes behind those before.
+    /// The MAC of everything added so far, followed by these bytes.
     pub(super) fn of(&self, bytes: &[u8]) -> [u8; BYTES] {
         let inner = self.inner.clone().finish(bytes);
-        // The hash of a hash behind the key: one block, of which only the first half differs.
+        // The outer hash: after the key, one block whose first half is the inner hash and whose rest is constant.
         let mut block = [0; BLOCK];
         let (places, _) = block.as_chunks_mut();
         places.iter_mut().zip(inner).for_each(|(place, word)| *place = word.to_be_bytes());
@@ -70,7 +72,7 @@ impl Mac {
     }
 }
 
-/// The bytes of the words.
+/// The words as big-endian bytes.
 fn bytes_of(state: State) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     let (places, _) = bytes.as_chunks_mut();
@@ -78,23 +80,23 @@ fn bytes_of(state: State) -> [u8; BYTES] {
     bytes
 }
 
-/// Writes at the end of the last block how many bytes were hashed.
+/// Writes the number of hashed bits at the end of the last block.
 fn set_length(block: &mut [u8; BLOCK], bytes: usize) {
     if let Some(place) = block.last_chunk_mut() {
         *place = (8 * bytes as u64).to_be_bytes();
     }
 }
 
-/// Whether two MACs are the same, in a time that does not tell where they differ.
+/// Compares two MACs in constant time.
 pub(super) fn same(one: &[u8; BYTES], other: &[u8; BYTES]) -> bool {
     black_box(one.iter().zip(other).fold(0, |differ, (own, others)| differ | (own ^ others))) == 0
 }
 
-/// A hash in the making.
+/// A hash in progress.
 #[derive(Clone)]
 struct Hash {
     state: State,
-    /// What is not a whole block yet: so many bytes of this.
+    /// The bytes that do not fill a block yet; `held` of them are valid.
     block: [u8; BLOCK],
     held: usize,
     /// How many bytes were hashed.
@@ -118,7 +120,7 @@ impl Hash {
         self.held += rest.len();
     }
 
-    /// Hashes what makes whole blocks; the rest, which has place in the block.
+    /// Hashes all whole blocks and returns the rest, which fits into the buffer.
     fn whole_blocks<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
         if self.held > 0 {
             let Some((first, rest)) = bytes.split_at_checked(BLOCK - self.held) else { return bytes };
@@ -131,10 +133,10 @@ impl Hash {
         rest
     }
 
-    /// The hash of all that was hashed, and of these bytes.
+    /// The hash of everything added so far and of these bytes.
     fn finish(mut self, bytes: &[u8]) -> State {
         let rest = self.whole_blocks(bytes);
-        // Mostly nothing is held before the rest.
+        // Usually nothing is buffered before the rest.
         let (mut block, len) = ([0; BLOCK], self.held + rest.len());
         for (from, part) in [(0, self.block.get(..self.held).unwrap_or_default()), (self.held, rest)] {
             block.get_mut(from..from + part.len()).unwrap_or_default().copy_from_slice(part);
@@ -162,7 +164,7 @@ mod tests {
     use sha2::Sha256;
 
     fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-        // Around the ends of blocks, too.
+        // Also around the ends of blocks.
         let len = prop_oneof![0..most, (0..4_usize, 50..70_usize).prop_map(|(blocks, more)| blocks * 64 + more)];
         len.prop_flat_map(|len| prop::collection::vec(any::<u8>(), len))
     }

@@ -1,12 +1,18 @@
-//! Dependencies as bytes, for tokens: a CBOR sequence (RFC 8742), written by hand because a token has no table of ids.
+//! The encoding of dependencies in tokens: a CBOR sequence (RFC 8742), written by hand because a token has no table of
+//! ids.
 //!
-//! One space is `2, label, randoms, n, …, label, randoms, n, …`: ids in their order, in groups of one label, which is
-//! written once. `randoms` is one byte string of the ten random bytes of each id; of each follows `n`, a sequence times
-//! four and what it is: 1 what was read, 2 what was written, 3 both, 0 what was read, after which stands what was written.
-//! Several spaces are `2, name, generation, bytes, …` in the order of spaces, `bytes` being what stands behind the 2 of one.
-//! Invariant: one value has one form. Reading refuses whatever writing would not have written (another order, a
-//! repeated id or label, an entry or a space that asks for nothing, a longer number, bytes after the end), and allocates by
-//! what it has read, never by a length field.
+//! * One space is `2, label, randoms, n, …, label, randoms, n, …`. Ids are in order and grouped by label, which is
+//!   written once per group. `randoms` is one byte string with the ten random bytes of each id.
+//! * For each id follows `n`, a sequence times four plus its kind: 1 read, 2 written, 3 both the same, 0 read, followed
+//!   by the written sequence as a number of its own.
+//! * Several spaces are `2, name, generation, bytes, …` in the order of spaces. `bytes` is the form of one space
+//!   without the leading 2.
+//!
+//! Invariants:
+//!
+//! * A value has exactly one form. Decoding refuses what encoding would not have written: another order, a repeated id
+//!   or label, an entry or space without dependencies, a longer number, bytes after the end.
+//! * Memory is allocated for what was read, never by a length field.
 
 use alloc::vec::Vec;
 
@@ -16,19 +22,19 @@ use crate::session::vector::{Dependencies, SessionVector};
 use crate::vector::VersionVector;
 use crate::vector::ids::IdList;
 
-/// The version of both forms. The first wrote each id with its label, and each sequence after a 0 or before one.
+/// The version of both forms. Version 1 wrote each id with its label, and each sequence after or before a 0.
 const VERSION: u64 = 2;
 
-/// About as much as an entry takes.
+/// The approximate size of an entry.
 const ENTRY_BYTES: usize = 16;
 
-/// What the lowest bits of a number say that it is.
+/// The kinds, in the two lowest bits of a number.
 const READ: u64 = 1;
 const WRITTEN: u64 = 2;
 const BOTH: u64 = 3;
 const APART: u64 = 0;
 
-/// Writes the dependencies in one space.
+/// Encodes the dependencies in one space.
 pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
     let mut cbor = Output::with_capacity(ENTRY_BYTES + about(dependencies));
     cbor.u64(VERSION);
@@ -36,14 +42,14 @@ pub(super) fn pack(dependencies: &Dependencies) -> Vec<u8> {
     cbor.into_bytes()
 }
 
-/// Reads what [`pack`] writes, if it is that and asks for something.
+/// Decodes what [`pack`] writes; `None` for anything else.
 pub(super) fn unpack(bytes: &[u8]) -> Option<Dependencies> {
     let mut cbor = Strict::new(bytes);
     cbor.version()?;
     cbor.dependencies()
 }
 
-/// Writes the dependencies in every space that has some; nothing at all if none has.
+/// Encodes the dependencies of every space that has some; empty if none has.
 pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
     let mut cbor = Output::default();
     for (space, own) in vector.iter().filter(|(_, own)| !own.is_empty()) {
@@ -61,7 +67,7 @@ pub(super) fn pack_all(vector: &SessionVector) -> Vec<u8> {
     cbor.into_bytes()
 }
 
-/// Reads what [`pack_all`] writes, if it is that.
+/// Decodes what [`pack_all`] writes; `None` for anything else.
 pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
     let mut vector = SessionVector::default();
     if bytes.is_empty() {
@@ -80,12 +86,12 @@ pub(super) fn unpack_all(bytes: &[u8]) -> Option<SessionVector> {
     }
 }
 
-/// About how many bytes they take.
+/// The approximate size of the encoding.
 fn about(dependencies: &Dependencies) -> usize {
     ENTRY_BYTES * (dependencies.reads.len() + dependencies.writes.len())
 }
 
-/// The replicas that are depended on, in order, and what of each was read, or was written.
+/// The replicas in order, with the read and the written sequence of each.
 fn entries(reads: &VersionVector, writes: &VersionVector) -> (Vec<ReplicaId>, Vec<(u64, u64)>) {
     let count = reads.len() + writes.len();
     let (mut ids, mut sequences) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -106,7 +112,7 @@ fn entries(reads: &VersionVector, writes: &VersionVector) -> (Vec<ReplicaId>, Ve
 
 fn write(cbor: &mut Output, dependencies: &Dependencies) {
     let Dependencies { reads, writes } = dependencies;
-    // Mostly it is one of the two, and nothing is to be put in order.
+    // Usually only one of the two vectors has entries, and nothing needs merging.
     match (reads.ids(), writes.ids()) {
         (Some(ids), None) => write_groups(cbor, ids.list(), reads.sequences(), |cbor, read| cbor.u64(read << 2 | READ)),
         (None, Some(ids)) => {
@@ -137,8 +143,8 @@ fn write_groups<T: Copy>(cbor: &mut Output, ids: &[ReplicaId], sequences: &[T], 
     }
 }
 
-/// Reads one form of each value: it keeps count of the bytes that writing would have made. Whoever reads what is as long
-/// has read nothing that has a longer form than it need have.
+/// Decodes the shortest form of each value only: it counts the bytes that encoding would have produced. If the counts
+/// agree at the end, no number had a longer form than necessary.
 struct Strict<'b> {
     cbor: Input<'b>,
     bytes: usize,
@@ -150,7 +156,7 @@ impl<'b> Strict<'b> {
         Self { cbor: Input::new(bytes), bytes: bytes.len(), written: 0 }
     }
 
-    /// Whether nothing is left; nothing if something was longer than it need be.
+    /// Whether nothing is left; `None` if something was longer than necessary.
     fn is_done(&self) -> Option<bool> {
         let read = self.bytes - self.cbor.left();
         (read == self.written).then_some(self.cbor.left() == 0)
@@ -183,7 +189,7 @@ impl<'b> Strict<'b> {
         Space::new(name, u32::try_from(self.number()?).ok()?).ok()
     }
 
-    /// What was read and what was written of a replica, of which one is more than 0.
+    /// The read and the written sequence of a replica, at least one of them above 0.
     fn sequences(&mut self) -> Option<(u64, u64)> {
         let number = self.number()?;
         let one = number >> 2;
@@ -197,7 +203,7 @@ impl<'b> Strict<'b> {
         (1..=SEQUENCE_MAX).contains(&read.max(written)).then_some((read, written))
     }
 
-    /// All that is left, as ids that ascend, each of which asks for something; at least one does.
+    /// Decodes the rest as dependencies: at least one entry, ids ascending.
     fn dependencies(&mut self) -> Option<Dependencies> {
         let (mut reads, mut writes) = (Half::default(), Half::default());
         let mut last: Option<ReplicaId> = None;
@@ -205,7 +211,7 @@ impl<'b> Strict<'b> {
             let (label, randoms) = (self.text()?, self.bytes()?);
             let ([random, others @ ..], []) = randoms.as_chunks::<RANDOM_LEN>() else { return None };
             let mut id = ReplicaId::of(label.as_bytes(), *random)?;
-            // As labels ascend with ids, none of them comes again.
+            // Labels ascend with ids, so no label occurs twice.
             last.is_none_or(|last| last < id && !last.is_sibling(&id)).then_some(())?;
             let mut others = others.iter();
             loop {
@@ -227,7 +233,7 @@ impl<'b> Strict<'b> {
     }
 }
 
-/// One of the two vectors in the making. Ids come in order.
+/// One of the two vectors being built. Ids arrive in order.
 #[derive(Default)]
 struct Half {
     ids: Vec<ReplicaId>,
@@ -250,7 +256,7 @@ impl Half {
     }
 }
 
-/// How many bytes the shortest head has that says so much.
+/// The length of the shortest CBOR head for `value`.
 const fn head_len(value: u64) -> usize {
     match value {
         0..24 => 1,
@@ -268,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_id() -> impl Strategy<Value = ReplicaId> {
-        // Few labels and few random parts: neighbours, siblings and the same ones come up.
+        // Few labels and few random parts, so that neighbours, siblings and duplicates occur.
         let label = prop_oneof![
             Just("a"),
             Just("ab"),
@@ -316,7 +322,7 @@ mod tests {
         })
     }
 
-    /// Changes bytes, takes some away or puts some in, at a few places.
+    /// Changes, removes or inserts bytes at a few places.
     fn changed(bytes: &[u8], changes: &[(usize, u8, u8)]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for (at, how, byte) in changes {
@@ -325,7 +331,7 @@ mod tests {
                 0 if at < bytes.len() => _ = bytes.remove(at),
                 1 => bytes.insert(at, *byte),
                 2 => bytes.truncate(at),
-                // Heads, labels and numbers are near each other.
+                // Changes by little, since heads, labels and numbers have values near each other.
                 _ => bytes
                     .iter_mut()
                     .skip(at)
@@ -371,7 +377,7 @@ mod tests {
         let label = String::from("a-long-label");
         let ids = (0..10u8).filter_map(|at| ReplicaId::new(&label, [at; RANDOM_LEN]).ok());
         let own = Dependencies { reads: ids.map(|id| (id, 7)).collect(), ..Dependencies::default() };
-        // The version, the label, the head of a hundred random bytes, and as many numbers as ids.
+        // The version, the label, the head and the hundred random bytes, and one number per id.
         assert_eq!(pack(&own).len(), 1 + (1 + label.len()) + (2 + 10 * RANDOM_LEN) + 2 * 10);
     }
 }

@@ -1,18 +1,18 @@
-//! Looking for bytes in text, eight at a time: every token is looked through for what parts it.
+//! Byte search in text, eight bytes at a time: every token is scanned for its separators.
 //!
-//! What wasm32 has for that goes by four bytes, or one by one. Knows nothing of tokens.
+//! The usual routines compare four bytes or one at a time on wasm32. Knows nothing of tokens.
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
-/// So many bytes are looked at at once.
+/// Bytes that are examined together.
 const BLOCK: usize = 32;
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// Whether a byte of this value is among them. All are looked at, because that is what goes by lanes: mostly there is none.
+/// Whether `wanted` occurs. Scans all bytes without stopping early, which vectorises; usually the byte does not occur.
 pub(super) fn holds(bytes: &[u8], wanted: u8) -> bool {
     bytes.iter().fold(false, |found, byte| found | (*byte == wanted))
 }
 
-/// What stands behind `beginning`, if `bytes` begin so. Not in constant time: both are known to everybody.
+/// What follows `beginning`, if `bytes` begin with it. Not in constant time: both are public.
 pub(super) fn behind<'b>(bytes: &'b [u8], beginning: &[u8]) -> Option<&'b [u8]> {
     let (first, rest) = bytes.split_at_checked(beginning.len())?;
     let ((words, last), (wanted, end)) = (first.as_chunks::<8>(), beginning.as_chunks::<8>());
@@ -20,11 +20,11 @@ pub(super) fn behind<'b>(bytes: &'b [u8], beginning: &[u8]) -> Option<&'b [u8]> 
     (words.iter().zip(wanted).all(same) && last == end).then_some(rest)
 }
 
-/// Where the first byte stands that a string of JSON does not hold as it is: a quote, a backslash, a control character.
+/// The position of the first byte that a JSON string must escape or end at: a quote, a backslash, a control character.
 pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     const QUOTES: u64 = ONES * b'"' as u64;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    // What is long goes by lanes until there is one.
+    // Whole blocks are scanned with SIMD until one contains such a byte.
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
     let holds_none = |block: &&[u8; BLOCK]| {
         !block.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\'))
@@ -34,13 +34,14 @@ pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     position(bytes.get(clean..)?, found).map(|at| clean + at)
 }
 
-/// The high bit of the first byte that is below `least`, which is no more than 128, if one is.
+/// Sets the high bit of the first byte below `least` (at most 128), if there is one. Bits above that may be wrong.
 #[inline(always)]
 const fn below(eight: u64, least: u8) -> u64 {
     eight.wrapping_sub(ONES * least as u64) & !eight & HIGHS
 }
 
-/// The first byte that `mask` finds among eight: its lowest bit that is set lies in it, those above may be mistaken.
+/// The position of the first byte for which `mask` sets a bit. Only the lowest set bit counts; those above may be
+/// wrong.
 #[inline(always)]
 fn position(bytes: &[u8], mask: impl Fn(u64) -> u64) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -53,7 +54,7 @@ fn position(bytes: &[u8], mask: impl Fn(u64) -> u64) -> Option<usize> {
         }
         at += 8;
     }
-    // Behind the end stands what nobody looks for.
+    // Pads with a byte that no mask matches.
     let mut last = [0xff; 8];
     last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
     let found = mask(u64::from_le_bytes(last));
@@ -73,7 +74,7 @@ mod tests {
             plain in 0..3_usize,
             wanted in prop_oneof![Just(b','), Just(b'~'), Just(b'.')],
         ) {
-            // Also behind what holds none of them.
+            // Also after text that contains none of them.
             let bytes = [vec![b'a'; plain * 20], bytes].concat();
             prop_assert_eq!(holds(&bytes, wanted), bytes.contains(&wanted));
             let is_special = |one: &u8| matches!(one, b'"' | b'\\' | 0..b' ');

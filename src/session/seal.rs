@@ -1,8 +1,8 @@
-//! Signing tokens and checking signatures: JWS with HMAC-SHA256 (RFC 7515, RFC 7518 §3.2).
+//! Signs tokens and checks signatures: JWS with HMAC-SHA256 (RFC 7515, RFC 7518 §3.2).
 //!
-//! Invariant: nothing of a token is parsed before its MAC held. The header is not parsed at all: it must be, letter
-//! for letter, the one that this keyring writes for one of its keys, which pins the algorithm and names the key.
-//! Reads no clock: the time is an argument.
+//! Invariant: nothing of a token is parsed before its MAC has been checked. The header is not parsed at all: it must be
+//! exactly the text that this keyring writes for one of its keys, which fixes the algorithm and names the key. Reads no
+//! clock: the time is an argument.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -18,22 +18,22 @@ use crate::session::vector::SessionVector;
 use crate::session::{base64url, scan};
 use crate::time::Millis;
 
-/// The shortest key, in bytes: as long as the MAC (RFC 7518 §3.2).
+/// The shortest key, in bytes: the length of the MAC (RFC 7518 §3.2).
 pub const KEY_BYTES_MIN: usize = 32;
 /// The longest name of a key, in characters.
 pub const KID_MAX: usize = 32;
-/// The most by which a token may outlive its `exp`, for clocks that differ: as much as a stamp may be ahead.
+/// How long after its `exp` a token may be accepted, for clocks that differ: as much as a stamp may be ahead.
 pub const LEEWAY_MAX: Millis = 60_000;
 
-/// What keeps proofs apart from tokens: no header begins so.
+/// Separates proofs from tokens: no header begins with this.
 const PEER_DOMAIN: &[u8] = b"edge-session peer 1\0";
-/// The length of a MAC in characters of a token.
+/// The length of a MAC in characters of base64url.
 const MAC_CHARS: usize = base64url::chars(mac::BYTES);
 
 /// The keys of a cluster: the first signs, all verify.
 ///
-/// To change keys, put the new one behind the old on every replica, then in front of it, and take the old one away
-/// once its last token has expired: nobody is logged out, and each token is signed by the new key when it is next
+/// To change keys: add the new key after the old one on every replica, then move it to the front, and remove the old
+/// key once its last token has expired. Nobody is logged out, and each token is signed by the new key when it is next
 /// sealed.
 ///
 /// ```
@@ -68,28 +68,29 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Key {
     kid: String,
-    /// How every token of this key begins, and how those of its own cluster do.
+    /// How every token of this key begins, and how those of its own cluster begin.
     plain: Beginning,
     usual: Beginning,
-    /// The MAC of a proof, by which replicas know each other, after what keeps it apart and the key's name.
+    /// The MAC state for proofs between replicas, after the domain and the key's name.
     peer: Mac,
 }
 
-/// The header and a part of the claims that leaves no bit over: what each token would otherwise compute again.
+/// The header and as much of the claims as encodes without leftover bits, precomputed so that tokens need not repeat
+/// it.
 #[derive(Clone)]
 struct Beginning {
     json: Vec<u8>,
     text: Vec<u8>,
-    /// The MAC after the text.
+    /// The MAC state after `text`.
     mac: Mac,
 }
 
 impl Keyring {
-    /// Takes the keys, each with its name (`kid`), in order: the first signs.
+    /// Takes the keys with their names (`kid`) in order: the first signs.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` if there is none, if a key is shorter than [`KEY_BYTES_MIN`], or if a name stands twice or is
-    /// not 1 to [`KID_MAX`] characters of `A-Z a-z 0-9 _ - .`.
+    /// `ARGUMENT_INVALID` if there is no key, if a key is shorter than [`KEY_BYTES_MIN`], or if a name is used twice or
+    /// is not 1 to [`KID_MAX`] characters of `A-Z a-z 0-9 _ - .`.
     pub fn new<'k>(keys: impl IntoIterator<Item = (&'k str, &'k [u8])>) -> Result<Self, SessionError> {
         let mut keys = keys.into_iter();
         let (kid, key) = keys.next().ok_or_else(|| refused("a keyring has at least one key"))?;
@@ -104,8 +105,8 @@ impl Keyring {
         Ok(ring)
     }
 
-    /// The same keys, for the tokens of one issuer, whose sessions mostly use one space: how their claims begin is not
-    /// hashed again for each, and what they say alike is there once.
+    /// The same keys, optimised for the tokens of one issuer whose sessions mostly use one space: the beginning of
+    /// their claims is hashed in advance, and what they have in common is shared.
     #[must_use]
     pub fn of_cluster(mut self, issuer: &Arc<str>, space: &Space) -> Self {
         self.usual = Some(Usual { issuer: issuer.clone(), space: space.clone() });
@@ -117,17 +118,17 @@ impl Keyring {
         self
     }
 
-    /// Mints the token of `claims` and `dependencies`, signed as a whole: its suffix is empty.
+    /// Mints the token of `claims` and `dependencies`. Everything is signed, so its suffix is empty.
     ///
     /// # Errors
-    /// `TOKEN_TOO_LARGE` if it would be longer than [`TOKEN_BYTES_MAX`], so that nobody would open it;
+    /// `TOKEN_TOO_LARGE` if it would be longer than [`TOKEN_BYTES_MAX`], since no replica would open it;
     /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
     pub fn seal(&self, claims: &Claims, dependencies: &SessionVector) -> Result<String, SessionError> {
         let text = self.sign(claims.stated(), dependencies)?;
         if text.len() > TOKEN_BYTES_MAX { Err(too_large()) } else { Ok(text) }
     }
 
-    /// As [`Keyring::seal`], however long the token is: for who measures it, and folds it if need be.
+    /// As [`Keyring::seal`], without the length limit: for callers that measure the token and fold it if necessary.
     ///
     /// # Errors
     /// `ARGUMENT_INVALID` if a time is beyond 48 bits of milliseconds.
@@ -139,7 +140,7 @@ impl Keyring {
             Some(rest) => (usual, rest),
             None => (plain, &*json),
         };
-        // The last of them stands.
+        // Fills with `~`, of which only the last remains.
         let (at, len) = (from.text.len(), base64url::chars(rest.len()));
         let mut text = Vec::with_capacity(at + len + MAC_CHARS + 2);
         text.extend_from_slice(&from.text);
@@ -155,19 +156,20 @@ impl Keyring {
         Ok(base64url::text(text))
     }
 
-    /// Opens a token at `now`: checks its length, then the MAC in constant time, then reads it.
+    /// Opens a token at `now`: checks its length, then the MAC in constant time, then parses it.
     ///
-    /// `leeway` is for clocks that differ, and is cut to [`LEEWAY_MAX`]. A token without a JWS opens as anonymous. A
-    /// token of the future, or one that depends on what nobody has seen here, is not an error: its bearer waits.
+    /// `leeway` allows for clocks that differ and is limited to [`LEEWAY_MAX`]. A token without a JWS opens as
+    /// anonymous. A token issued in the future, or one with dependencies that no replica here has seen, is not an
+    /// error: its bearer waits.
     ///
     /// # Errors
-    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`]; `TOKEN_EXPIRED` from `expires_at + leeway` on, said only of a token
-    /// whose MAC held; `TOKEN_INVALID` for everything else that is wrong, always in the same words.
+    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`]; `TOKEN_EXPIRED` from `expires_at + leeway` on, only for a token
+    /// whose MAC holds; `TOKEN_INVALID` for everything else, always in the same words.
     pub fn open(&self, text: &str, now: Millis, issuer: &str, leeway: Millis) -> Result<SessionToken, SessionError> {
         self.open_as(text, now, issuer, leeway, true)
     }
 
-    /// As [`Keyring::open`], for who signs tokens anew, and needs the text of this one no more: its JWS is empty.
+    /// As [`Keyring::open`], for callers that sign the token anew and do not need its text: its JWS is empty.
     ///
     /// # Errors
     /// As [`Keyring::open`].
@@ -207,7 +209,7 @@ impl Keyring {
         Ok(token)
     }
 
-    /// The payload of a JWS whose MAC holds.
+    /// The payload of a JWS, if its MAC holds.
     fn verified<'r>(&self, jws: &str, room: &'r mut [u8; TOKEN_BYTES_MAX]) -> Option<&'r [u8]> {
         let (signed, signature) = jws.as_bytes().split_last_chunk::<MAC_CHARS>()?;
         let signed = signed.strip_suffix(b".")?;
@@ -219,13 +221,13 @@ impl Keyring {
         room.get(..len)
     }
 
-    /// What proves to whoever holds the same key that `claim` and `frame` are this holder's words: the key's name, and a
-    /// MAC. Of the two parts the first must say how long it is.
+    /// The key's name and a MAC, which prove to every holder of the same key that `claim` and `frame` come from this
+    /// one. `claim` must determine its own length.
     pub(crate) fn vouch(&self, claim: &[u8], frame: &[u8]) -> (String, [u8; mac::BYTES]) {
         (self.signing.kid.clone(), self.signing.vouch(claim, frame))
     }
 
-    /// Whether one of the keys vouches for `claim` and `frame`. In constant time over the MAC.
+    /// Whether one of the keys vouches for `claim` and `frame`. Compares the MAC in constant time.
     pub(crate) fn vouches(&self, kid: &str, claim: &[u8], frame: &[u8], mac: &[u8; mac::BYTES]) -> bool {
         let key = self.keys().find(|key| key.kid == kid);
         key.is_some_and(|key| mac::same(&key.vouch(claim, frame), mac))
@@ -244,7 +246,7 @@ impl fmt::Debug for Keyring {
 }
 
 impl Beginning {
-    /// The same, and behind it these bytes.
+    /// The same, extended by these bytes.
     fn before(&self, json: &[u8]) -> Self {
         let Self { mut text, mut mac, .. } = self.clone();
         base64url::encode(json, &mut text);
@@ -276,7 +278,7 @@ impl Key {
         Ok(Self { kid: kid.into(), usual: plain.clone(), plain, peer })
     }
 
-    /// How something begins that this key would have signed, and the rest of it.
+    /// The precomputed beginning that `signed` has, if this key could have signed it, and the rest of `signed`.
     fn begins<'a>(&'a self, signed: &'a [u8]) -> Option<(&'a Beginning, &'a [u8])> {
         let after = |from: &'a Beginning| Some((from, scan::behind(signed, &from.text)?));
         after(&self.usual).or_else(|| after(&self.plain))

@@ -1,9 +1,13 @@
-//! The session token: one string that carries who a session is and what it has seen.
+//! The session token: one string that carries a session's identity and what it has seen.
 //!
-//! Its text is `<JWS>~<suffix>`, of the characters `A-Z a-z 0-9 . _ ~ -`. The *JWS* (RFC 7515, compact) is the
-//! identity and is signed; whoever holds no key keeps it to the letter. The *suffix* is base64url of dependencies that
-//! were added since, and is not signed: dependencies can only make their bearer wait, so they need no proof. An empty
-//! JWS is an anonymous session; an empty suffix says that the JWS covers everything, and its `~` may be left out.
+//! Its text is `<JWS>~<suffix>`, of the characters `A-Z a-z 0-9 . _ ~ -`.
+//!
+//! * The *JWS* (RFC 7515, compact) is the signed identity. A holder without a key keeps it unchanged. An empty JWS is
+//!   an anonymous session.
+//! * The *suffix* is base64url of the dependencies added since signing. It is not signed: dependencies can only make
+//!   their bearer wait, so they need no proof. An empty suffix means that the JWS covers everything; its `~` may then
+//!   be omitted.
+//!
 //! Invariant: `dependencies` is never less than what the JWS carries. Knows nothing of keys: see [`super::seal`].
 
 use alloc::string::String;
@@ -21,14 +25,14 @@ use crate::session::vector::SessionVector;
 use crate::time::Millis;
 use crate::vector::{Gap, VersionVector};
 
-/// The longest token that there is, in bytes: none is minted above it, and none is looked at.
+/// The longest token, in bytes: none is minted above it, and longer ones are refused unread.
 pub const TOKEN_BYTES_MAX: usize = 1024;
 
 /// A token, opened.
 ///
-/// A holder of the cluster's key gets one from [`super::seal::Keyring::open`]; a holder without, such as a browser
-/// tab, from [`SessionToken::open_unverified`]. Merging joins dependencies and times, without loss and in any order; the
-/// identity stays.
+/// A holder of the cluster's key gets one from [`super::seal::Keyring::open`]; a holder without a key, such as a
+/// browser tab, from [`SessionToken::open_unverified`]. Merging joins dependencies and times, without loss and in any
+/// order; the identity does not change.
 ///
 /// ```
 /// use edge_session::guarantee::Access;
@@ -60,7 +64,7 @@ pub struct SessionToken {
 }
 
 impl SessionToken {
-    /// The token of nobody who has seen nothing. Its text is `~`.
+    /// The token of an anonymous session that has seen nothing. Its text is `~`.
     #[must_use]
     pub fn anonymous() -> Self {
         Self {
@@ -74,20 +78,20 @@ impl SessionToken {
         }
     }
 
-    /// Opens a token without a key: to show what it says, and to wait for what it depends on.
+    /// Opens a token without a key: to show its contents, and to wait for its dependencies.
     ///
-    /// The signature and the time are **not** checked, so [`SessionToken::identity`] answers `None`: nothing may be
-    /// permitted on the strength of the claims.
+    /// Neither the signature nor the time is checked, so [`SessionToken::identity`] returns `None`: never grant
+    /// anything because of these claims.
     ///
     /// # Errors
-    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`], `TOKEN_INVALID` for what is not a token.
+    /// `TOKEN_TOO_LARGE` above [`TOKEN_BYTES_MAX`], `TOKEN_INVALID` if the text is not a token.
     pub fn open_unverified(text: &str) -> Result<Self, SessionError> {
         let (jws, suffix) = split(text)?;
         let claims = if jws.is_empty() { None } else { Some(unverified_claims(jws).ok_or_else(invalid)?) };
         Self::assemble(jws, claims, suffix, false)
     }
 
-    /// A token of its parts; `claims` are those that the JWS holds.
+    /// Builds a token from its parts; `claims` are those of the JWS.
     pub(super) fn assemble(
         jws: &str,
         claims: Option<(Claims, SessionVector)>,
@@ -118,13 +122,13 @@ impl SessionToken {
         base64url::text(text)
     }
 
-    /// The token as a listing of two (see [`super::listing`]): who the bearer is, and apart from it, not signed,
-    /// everything that the bearer depends on. For places that lose one of two values written at once, such as cookies:
-    /// the first part may be lost to another of the same session, and the second stands elsewhere each time. A token
-    /// that nobody has signed is the second part alone.
+    /// The token as a listing of two (see [`super::listing`]): the signed identity, and separately, unsigned, all
+    /// dependencies of the bearer. For places that lose one of two values written at the same time, such as cookies:
+    /// the first part may be overwritten by another token of the same session, while the second has a place of its own
+    /// each time. An unsigned token is the second part alone.
     ///
     /// # Errors
-    /// `TOKEN_TOO_LARGE` if the second part is longer than a token may be. That of a token that was minted is not.
+    /// `TOKEN_TOO_LARGE` if the second part exceeds the token limit, which cannot happen for a token that was minted.
     pub fn to_detached_text(&self) -> Result<String, SessionError> {
         let apart = Self::anonymous().with_unsigned(&self.dependencies).to_text();
         if apart.len() > TOKEN_BYTES_MAX {
@@ -133,15 +137,15 @@ impl SessionToken {
         Ok(if self.jws.is_empty() { apart } else { alloc::format!("{}~,{apart}", self.jws) })
     }
 
-    /// The same token, which also depends on `seen`. Its suffix grows by exactly what the JWS does not cover.
+    /// The same token, depending also on `seen`. Its suffix grows by exactly what the JWS does not cover.
     #[must_use]
     pub fn with_unsigned(mut self, seen: &SessionVector) -> Self {
         self.dependencies.merge(seen);
         self
     }
 
-    /// Joins what another token depends on, and what it tells of time. The identity of this one stays; whether the two
-    /// belong to one user is for the caller to judge.
+    /// Joins the dependencies and times of another token. The identity of this one stays; the caller decides whether
+    /// the two belong to one user.
     pub fn merge(&mut self, other: &Self) {
         self.dependencies.merge(&other.dependencies);
         self.told_at = self.told_at.max(other.told_at);
@@ -150,20 +154,20 @@ impl SessionToken {
         }
     }
 
-    /// Whether both are tokens of one session.
+    /// Whether both tokens belong to one session.
     fn is_of_session(&self, other: &Self) -> bool {
         let of = |token: &Self| token.claims.as_ref().map(|claims| claims.session);
         of(self).is_some() && of(self) == of(other)
     }
 
-    /// Changes what is depended on beside the signed part, which stands.
+    /// Changes the dependencies beside the signed part, which stays.
     pub(crate) fn amend(&mut self, change: impl FnOnce(&mut SessionVector)) {
         change(&mut self.dependencies);
         self.dependencies.merge(&self.signed);
     }
 
-    /// Takes over the signed part of a later token of the same session, and depends on what both depend on; tells
-    /// whether it was one. Neither needs to be verified: who holds no key only carries it on.
+    /// Takes over the signed part of a later token of the same session and joins the dependencies of both. Returns
+    /// whether `later` was such a token. Neither needs to be verified: a holder without a key only passes it on.
     pub fn renew(&mut self, later: &Self) -> bool {
         let (Some(own), Some(other)) = (&self.claims, &later.claims) else { return false };
         let same = own.session == other.session && own.subject == other.subject && own.issuer == other.issuer;
@@ -176,37 +180,37 @@ impl SessionToken {
         true
     }
 
-    /// What the JWS says, whether or not anybody has verified it; `None` for an anonymous token.
+    /// The claims of the JWS, verified or not; `None` for an anonymous token.
     #[must_use]
     pub const fn claims(&self) -> Option<&Claims> {
         self.claims.as_ref()
     }
 
-    /// What the JWS says, if a key has verified it: the only claims to decide anything by.
+    /// The claims of the JWS, if a key has verified them: the only claims to base a decision on.
     #[must_use]
     pub fn identity(&self) -> Option<&Claims> {
         self.claims.as_ref().filter(|_| self.verified)
     }
 
-    /// The latest time that it tells of, or any that was merged: what had expired by then has expired for its bearer.
+    /// The latest time stated by this token or any that was merged. What expired by then has expired for its bearer.
     #[must_use]
     pub const fn told_at(&self) -> Millis {
         self.told_at
     }
 
-    /// When its session was in use, as far as it tells, or any of the same session that was merged.
+    /// When its session was last in use, as stated by this token or any of the same session that was merged.
     #[must_use]
     pub const fn used_at(&self) -> Millis {
         self.used_at
     }
 
-    /// The signed part to the letter, for any JOSE library; empty for an anonymous token.
+    /// The signed part, unchanged, for any JOSE library; empty for an anonymous token.
     #[must_use]
     pub fn jws(&self) -> &str {
         &self.jws
     }
 
-    /// The name of the key that the JWS says it was signed with; `None` for an anonymous token.
+    /// The `kid` in the header of the JWS; `None` for an anonymous token.
     #[must_use]
     pub fn kid(&self) -> Option<String> {
         let mut header = Vec::new();
@@ -223,19 +227,20 @@ impl SessionToken {
         kid
     }
 
-    /// Everything that the bearer depends on, signed or not.
+    /// All dependencies of the bearer, signed or not.
     #[must_use]
     pub const fn dependencies(&self) -> &SessionVector {
         &self.dependencies
     }
 
-    /// What the JWS itself says that the bearer depends on.
+    /// The dependencies in the JWS itself.
     #[must_use]
     pub const fn signed(&self) -> &SessionVector {
         &self.signed
     }
 
-    /// What a replica at `vector` lacks before it may serve this token an `access` in `space`; empty if it may.
+    /// What a replica at `vector` lacks before it may serve this token an `access` in `space`; empty if it lacks
+    /// nothing.
     #[must_use]
     pub fn missing(&self, space: &Space, access: Access, vector: &VersionVector) -> Vec<Gap> {
         let guarantees = self.claims.as_ref().map_or(Guarantees::ALL, |claims| claims.guarantees);
@@ -244,7 +249,7 @@ impl SessionToken {
 }
 
 impl fmt::Debug for SessionToken {
-    /// Without the JWS: whoever reads a log must not be able to use the token.
+    /// Without the JWS, so that a log does not contain a usable token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionToken")
             .field("claims", &self.claims)
@@ -254,7 +259,7 @@ impl fmt::Debug for SessionToken {
     }
 }
 
-/// The one refusal of a token, whatever is wrong with it: the words teach a forger nothing.
+/// The one refusal of a token, whatever is wrong with it, so that a forger learns nothing.
 pub(super) fn invalid() -> SessionError {
     SessionError::new(
         ErrorCode::TokenInvalid,
@@ -262,17 +267,17 @@ pub(super) fn invalid() -> SessionError {
     )
 }
 
-/// The refusal of a token that is too long to look at.
+/// The refusal of a token over the length limit.
 pub(super) fn too_large() -> SessionError {
     let cause = "no token has more than 1024 bytes; hand it over whole and alone, or begin a new session";
     let details = Details::Limit { limit: "tokenBytes", allowed: TOKEN_BYTES_MAX as u64 };
     SessionError::new(ErrorCode::TokenTooLarge, cause).with(details)
 }
 
-/// A replica's own limit for the tokens that it mints.
+/// Checks a replica's own limit for the tokens that it mints.
 ///
 /// # Errors
-/// `ARGUMENT_INVALID` above [`TOKEN_BYTES_MAX`]: nobody would open such a token.
+/// `ARGUMENT_INVALID` above [`TOKEN_BYTES_MAX`]: no replica would open such a token.
 pub(crate) fn check_limit(bytes: usize) -> Result<usize, SessionError> {
     if bytes > TOKEN_BYTES_MAX {
         return Err(SessionError::new(ErrorCode::ArgumentInvalid, "the limit tokenBytes is at most 1024"));
@@ -280,13 +285,13 @@ pub(crate) fn check_limit(bytes: usize) -> Result<usize, SessionError> {
     Ok(bytes)
 }
 
-/// Parts the text into JWS and suffix, if it is not too long. Whoever goes on decodes both, or compares them with what
-/// they must be, so that what passes can be put into a header or a cookie again as it is.
+/// Splits the text into JWS and suffix, if it is not too long. Callers decode both, or compare them with what they must
+/// be, so a token that passes can be put into a header or a cookie again unchanged.
 pub(super) fn split(text: &str) -> Result<(&str, &str), SessionError> {
     if text.len() > TOKEN_BYTES_MAX {
         return Err(too_large());
     }
-    // From behind: what follows the last is mostly nothing. A JWS that holds another is none.
+    // Searches from the end, since the suffix is usually empty. A JWS that contains `~` is invalid anyway.
     let at = text.bytes().rposition(|byte| byte == b'~');
     let parts = at.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)));
     Ok(parts.unwrap_or((text, "")))

@@ -1,6 +1,7 @@
-//! The two vectors of a session, per space: the state that the four guarantees are checked with.
+//! The read and write vectors of a session, per space: the state that the four guarantees are checked with.
 //!
-//! Invariant: vectors only grow; merging is a lossless join. Knows nothing of the store or of tokens.
+//! Invariant: vectors only grow, except by [`SessionVector::cap`]; merging is a lossless join. Knows nothing of the
+//! store or of tokens.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,13 +23,13 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Whether nothing is depended on.
+    /// Whether there are no dependencies.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.reads.is_empty() && self.writes.is_empty()
     }
 
-    /// The replicas that either vector names, with what is asked of each.
+    /// The replicas that either vector names, each with the greater sequence.
     #[must_use]
     pub fn replicas(&self) -> VersionVector {
         let mut both = self.reads.clone();
@@ -54,8 +55,7 @@ impl Dependencies {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SessionVector {
-    /// Shared by copies until one of them changes: a session, its token, and what of it was signed are mostly the same.
-    /// None where there is no space.
+    /// Copy-on-write: a session, its token and the signed part of that are usually equal. `None` if there is no space.
     spaces: Option<Arc<Spaces>>,
 }
 
@@ -65,12 +65,13 @@ type Map = LiteMap<Space, Dependencies>;
 #[derive(Default)]
 struct Spaces {
     map: Map,
-    /// As a token's claim says them, where they came so and have not changed since: who seals them again writes the same. Else nothing.
+    /// The text of the token's claim that they arrived in, if they have not changed since; sealing them again copies
+    /// it. Empty otherwise.
     claim: Vec<u8>,
 }
 
 impl Clone for Spaces {
-    /// A copy is about to be changed.
+    /// Drops the claim, because a copy is made only to be changed.
     fn clone(&self) -> Self {
         Self { map: self.map.clone(), claim: Vec::new() }
     }
@@ -90,30 +91,30 @@ impl fmt::Debug for Spaces {
     }
 }
 
-/// What a session depends on that has done nothing yet.
+/// The dependencies of a session that has done nothing yet.
 static NOWHERE: Map = LiteMap::new();
 
 impl SessionVector {
-    /// Takes note of a write: `w[o] := max(w[o], n)`.
+    /// Records a write: `w[o] := max(w[o], n)`.
     pub fn record_write(&mut self, space: &Space, dot: Dot) {
         self.dependencies(space).writes.advance(dot);
     }
 
-    /// Takes note of one entry that decided an answer. One dot stands for its whole causal past (invariant I2), so
-    /// nothing else of the replica's vector is recorded.
+    /// Records an entry that decided an answer. One dot stands for its whole causal past (invariant I2), so nothing
+    /// else of the replica's vector is recorded.
     pub fn record_read(&mut self, space: &Space, dot: Dot) {
         self.dependencies(space).reads.advance(dot);
     }
 
-    /// Takes note of an absence that no entry proves: `floor` is the join of the dots that the replica has collected.
+    /// Records an absence that no entry proves: `floor` is the join of the dots that the replica has collected.
     pub fn record_absence(&mut self, space: &Space, floor: &VersionVector) {
         if !floor.is_empty() {
             self.dependencies(space).reads.join(floor);
         }
     }
 
-    /// What `vector` lacks before it may serve an `access` in `space` under `guarantees`, in the order of ids; empty
-    /// if it may. This is the table of [`crate::guarantee`], applied.
+    /// What `vector` lacks before it may serve an `access` in `space` under `guarantees`, ordered by id; empty if it
+    /// lacks nothing. This applies the table of [`crate::guarantee`].
     #[must_use]
     pub fn missing(&self, space: &Space, guarantees: Guarantees, access: Access, vector: &VersionVector) -> Vec<Gap> {
         let Some(own) = self.get(space) else { return Vec::new() };
@@ -122,7 +123,7 @@ impl SessionVector {
         match (reads, writes) {
             (None, None) => Vec::new(),
             (Some(one), None) | (None, Some(one)) => vector.gaps(one).collect(),
-            // Almost always nothing is missing; only then is a joined vector worth building.
+            // Almost always nothing is missing; the joined vector is built only if something is.
             (Some(r), Some(w)) if vector.dominates(r) && vector.dominates(w) => Vec::new(),
             (Some(r), Some(w)) => {
                 let mut both = r.clone();
@@ -132,7 +133,7 @@ impl SessionVector {
         }
     }
 
-    /// Joins everything that `other` depends on; nothing is lost, and the order of merges does not matter.
+    /// Joins the dependencies of `other`; nothing is lost, and the order of merges does not matter.
     pub fn merge(&mut self, other: &Self) {
         if self.is_copy_of(other) {
             return;
@@ -148,7 +149,7 @@ impl SessionVector {
         }
     }
 
-    /// What of this is not covered by `other`: the least that, merged with `other`, gives the join of both.
+    /// What `other` does not cover: the least vector that, merged with `other`, gives the join of both.
     #[must_use]
     pub fn beyond(&self, other: &Self) -> Self {
         let rest = |own: &VersionVector, theirs: &VersionVector| {
@@ -163,8 +164,8 @@ impl SessionVector {
         Self::of(LiteMap::from_sorted_store_unchecked(spaces.filter(|(_, own)| !own.is_empty()).collect()))
     }
 
-    /// Lowers what is asked of `replica` in `space` to at most `sequence`. Only for dots that no storage has yet and
-    /// that therefore must not leave in a token (invariant I5).
+    /// Lowers the dependency on `replica` in `space` to at most `sequence`. Only for dots that are not in storage yet
+    /// and therefore must not leave in a token (invariant I5).
     pub fn cap(&mut self, space: &Space, replica: crate::id::ReplicaId, sequence: u64) {
         let Some(spaces) = self.spaces_mut() else { return };
         if let Some(own) = spaces.get_mut(space) {
@@ -185,26 +186,26 @@ impl SessionVector {
         self.spaces.as_deref().map_or(&NOWHERE, |spaces| &spaces.map)
     }
 
-    /// The spaces, to be changed: whatever claim they came in says something else from now on.
+    /// The spaces, for changing: drops the claim that they arrived in.
     fn spaces_mut(&mut self) -> Option<&mut Map> {
         let spaces = Arc::make_mut(self.spaces.as_mut()?);
         spaces.claim = Vec::new();
         Some(&mut spaces.map)
     }
 
-    /// The claim that it came in, to the letter, if there was one and nothing has changed since; else nothing.
+    /// The text of the claim that it arrived in, if it has not changed since; otherwise empty.
     pub(super) fn claim(&self) -> &[u8] {
         self.spaces.as_deref().map_or(&[], |spaces| &spaces.claim)
     }
 
-    /// Takes note of the claim that it came in, which is what would be written of it.
+    /// Records the claim that it arrived in, which must be what would be written for it.
     pub(super) fn came_in(&mut self, claim: &[u8]) {
         if let Some(spaces) = self.spaces.as_mut().and_then(Arc::get_mut) {
             spaces.claim = claim.to_vec();
         }
     }
 
-    /// Whether one is a copy of the other that has not changed since, as far as that is seen at a glance.
+    /// Whether one is an unchanged copy of the other. Compares pointers only, so equal values may differ.
     pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
         match (&self.spaces, &other.spaces) {
             (Some(own), Some(others)) => Arc::ptr_eq(own, others),
@@ -223,15 +224,15 @@ impl SessionVector {
         self.spaces().iter()
     }
 
-    /// Whether nothing is depended on.
+    /// Whether there are no dependencies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spaces.is_none()
     }
 
-    /// The dependencies in `space`, made empty where there are none yet.
+    /// The dependencies in `space`, created empty if there are none.
     pub fn dependencies(&mut self, space: &Space) -> &mut Dependencies {
-        // Mostly there is one: room for four is more than what a small block of memory holds.
+        // Usually there is one space: the default capacity of four would exceed a small block of memory.
         let spaces =
             self.spaces.get_or_insert_with(|| Arc::new(Spaces { map: LiteMap::with_capacity(1), claim: Vec::new() }));
         let spaces = Arc::make_mut(spaces);
