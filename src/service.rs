@@ -1,5 +1,4 @@
-//! The session service: sessions, queries, roles, and the statements that ask for them.
-//!
+//! The session service: sessions, queries, roles, and the statements about them.
 //! | | |
 //! |---|---|
 //! | [`role`] | the roles, in the order of their power |

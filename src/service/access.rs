@@ -1,7 +1,9 @@
-//! Who may what: the permission matrix and its guards, each as one table that the code and the tests read.
+//! Permissions: the matrix of rights and the guards above it, each as one table that the code and the tests read.
 //!
-//! Invariant: a right is looked up at every use, with the roles as they are then; nothing is frozen at login. The guards
-//! depend on no switch, and hold for everyone, God included, unless they say otherwise.
+//! Invariants:
+//!
+//! * A right is looked up at every use, with the roles as they are then; login fixes nothing.
+//! * The guards depend on no option and apply to everybody, God included, unless they say otherwise.
 
 use alloc::format;
 
@@ -23,13 +25,13 @@ pub enum Right {
     ManageUsers,
     /// Grant and revoke DBA, User and Guest.
     GrantRole,
-    /// Grant and revoke Admin, and change the role of who holds it.
+    /// Grant and revoke Admin, and change the role of a user who has it.
     GrantAdmin,
     /// Grant and revoke God.
     GrantGod,
     /// `SHOW USERS`.
     ShowUsers,
-    /// `SHOW SPACES`: those in which a role is held.
+    /// `SHOW SPACES`: the spaces in which the user has a role.
     ShowSpaces,
     /// `SHOW ROLES IN` a space.
     ShowRoles,
@@ -56,11 +58,11 @@ pub enum Right {
 pub enum Reach {
     /// Not at all.
     No,
-    /// What is one's own: account, sessions, queries.
+    /// One's own account, sessions and queries.
     Own,
-    /// What is in the space where the role is held.
+    /// Everything in the space where the role is held.
     Space,
-    /// What is in the space where the role is held, and one's own.
+    /// Everything in the space where the role is held, and one's own.
     SpaceAndOwn,
     /// Everything.
     All,
@@ -69,11 +71,11 @@ pub enum Reach {
 /// One row of the matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What.
+    /// The right.
     pub right: Right,
-    /// Its words in an error: "… needs the right to <name>".
+    /// Its name in an error: "… needs the right to <name>".
     pub name: &'static str,
-    /// How far, for God, Admin, DBA, User, Guest, and nobody in particular.
+    /// The reach for God, Admin, DBA, User, Guest, and without a role.
     pub reach: [Reach; 6],
 }
 
@@ -83,7 +85,7 @@ const fn row(right: Right, name: &'static str, reach: [Reach; 6]) -> Row {
 
 use Reach::{All, No, Own, Space, SpaceAndOwn};
 
-/// The whole matrix. Columns: God, Admin, DBA, User, Guest, no role.
+/// The matrix. Columns: God, Admin, DBA, User, Guest, no role.
 #[rustfmt::skip]
 pub const MATRIX: [Row; 19] = [
     row(Right::Read, "read in the space", [All, Space, Space, Space, Space, No]),
@@ -107,7 +109,7 @@ pub const MATRIX: [Row; 19] = [
     row(Right::ReadLog, "read the operation log", [All, Space, No, No, No, No]),
 ];
 
-/// How far a right reaches with a role, or with none.
+/// How far a right reaches with this role, or without one.
 #[must_use]
 pub fn reach(right: Right, role: Option<RoleType>) -> Reach {
     let column = role.map_or(RoleType::ALL.len(), |role| {
@@ -117,7 +119,7 @@ pub fn reach(right: Right, role: Option<RoleType>) -> Reach {
     row.and_then(|row| row.reach.get(column)).copied().unwrap_or(No)
 }
 
-/// The refusal of a right.
+/// The refusal for lack of a right.
 #[must_use]
 pub fn denied(right: Right) -> SessionError {
     let name = MATRIX.iter().find(|row| row.right == right).map_or("do this", |row| row.name);
@@ -127,7 +129,7 @@ pub fn denied(right: Right) -> SessionError {
     )
 }
 
-/// The refusal of what a session without a role asks for elsewhere than where it was begun.
+/// The refusal, without accounts, for anything outside the space in which the session was begun.
 fn denied_without_accounts() -> SessionError {
     SessionError::new(
         ErrorCode::PermissionDenied,
@@ -136,36 +138,37 @@ fn denied_without_accounts() -> SessionError {
     )
 }
 
-/// Who is asking.
+/// The subject of a permission check.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
-    /// The account, if there is one. Who has none owns nothing but the own session.
+    /// The account, if there is one. An actor without an account owns only its own session.
     pub user: Option<&'a str>,
     /// Whether it is God: `root`, or the host itself.
     pub god: bool,
-    /// The space in which its session was begun, by the host or by the one that has signed its token.
+    /// The space in which its session was begun, as stated by the host or by the signed token.
     pub begun: Option<&'a str>,
 }
 
-/// Looks a role up, as it is now: the built-in accounts, or the host's `roleOf`.
+/// Looks up current roles: in the built-in accounts, or as stated by the host's `roleOf`.
 pub trait Roles {
-    /// The role of a user (or of nobody in particular) in a space.
+    /// The role of a user (`None`: anonymous) in a space.
     fn role(&self, user: Option<&str>, space: &str) -> Option<RoleType>;
 
-    /// Whether nobody holds any role yet, because there are no accounts: then a session is a User where it was begun.
+    /// Whether nobody has a role because there are no accounts. Then a session is a User in the space where it was
+    /// begun.
     fn open(&self) -> bool {
         false
     }
 }
 
 impl<'a> Actor<'a> {
-    /// The user of a session that was begun in a space.
+    /// An actor for a session that was begun in `space`.
     #[must_use]
     pub fn begun_in(space: &'a str, user: Option<&'a str>) -> Self {
         Self { user, god: user == Some(ROOT), begun: Some(space) }
     }
 
-    /// The role that decides in `space`: God's is the same everywhere.
+    /// The role that counts in `space`; God's counts in every space.
     pub fn role(&self, roles: &impl Roles, space: &str) -> Option<RoleType> {
         if self.god {
             return Some(RoleType::God);
@@ -174,7 +177,7 @@ impl<'a> Actor<'a> {
         roles.role(self.user, space).or_else(|| begun().filter(|_| roles.open()))
     }
 
-    /// Whether a right reaches something in `space` that is or is not the actor's own.
+    /// Whether the actor has the right over something in `space`; `own` says whether that is the actor's own.
     pub fn may(&self, right: Right, roles: &impl Roles, space: &str, own: bool) -> bool {
         match reach(right, self.role(roles, space)) {
             Reach::No => false,
@@ -183,7 +186,7 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// [`Actor::may`], or the refusal.
+    /// [`Actor::may`], as a refusal.
     ///
     /// # Errors
     /// `PERMISSION_DENIED`, which names the missing right.
@@ -191,7 +194,7 @@ impl<'a> Actor<'a> {
         if self.may(right, roles, space, own) {
             return Ok(());
         }
-        // What was allowed before there were roles at all tells how to get one.
+        // What would be allowed without accounts gets an error that explains how to get a role.
         let begun = roles.open() && reach(right, Some(RoleType::User)) != Reach::No;
         Err(if begun { denied_without_accounts() } else { denied(right) })
     }
@@ -200,24 +203,24 @@ impl<'a> Actor<'a> {
 /// A `GRANT` or a `REVOKE`.
 #[derive(Clone, Copy, Debug)]
 pub struct RoleChange<'a> {
-    /// The role that is granted or revoked.
+    /// The granted or revoked role.
     pub role: RoleType,
-    /// Where.
+    /// The space.
     pub space: &'a str,
-    /// To or from whom.
+    /// The user who gets or loses it.
     pub user: &'a str,
 }
 
-/// A rule for changing roles that stands above the matrix.
+/// A rule about role changes that takes precedence over the matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
-    /// What it refuses.
+    /// The cause in the refusal.
     pub cause: &'static str,
-    /// Whether it refuses: who asks, what for, and the role that the user holds in the space now.
+    /// Whether it refuses, given the actor, the change, and the role that the user has in the space now.
     pub refuses: fn(&Actor<'_>, &RoleChange<'_>, Option<RoleType>) -> bool,
 }
 
-/// The guards, in the order in which they are asked.
+/// The guards, in the order in which they are checked.
 pub const GUARDS: [Guard; 4] = [
     Guard { cause: "nobody grants or revokes God", refuses: |_, change, _| change.role == RoleType::God },
     Guard {
@@ -228,7 +231,7 @@ pub const GUARDS: [Guard; 4] = [
     Guard { cause: "nobody changes the role of a God", refuses: |_, _, held| held == Some(RoleType::God) },
 ];
 
-/// Whether `actor` may make a change of roles.
+/// Checks whether `actor` may change a role.
 ///
 /// # Errors
 /// `PERMISSION_DENIED`, which names the guard or the missing right.
@@ -244,10 +247,10 @@ pub fn check_role_change(actor: &Actor<'_>, change: &RoleChange<'_>, roles: &imp
     Ok(())
 }
 
-/// Whether an account may be created, altered or dropped.
+/// Checks whether `actor` may create, alter or drop an account.
 ///
 /// # Errors
-/// `PERMISSION_DENIED`: root is neither created nor dropped; the rest is God's.
+/// `PERMISSION_DENIED`: root is never dropped; everything else needs God.
 pub fn check_account(actor: &Actor<'_>, user: &str, drop: bool) -> Result<(), SessionError> {
     if drop && user == ROOT {
         return Err(SessionError::new(ErrorCode::PermissionDenied, "nobody drops root"));

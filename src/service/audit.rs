@@ -1,8 +1,13 @@
-//! The operation log: who did what to whom, when, from where, with which result.
+//! The operation log: who did what, when, in which session and space, with which result.
 //!
-//! Invariant: bounded; it holds what changed something and what was refused, not every look; it holds names, codes and
-//! times, and never a password, a token or a value. What has changed the fleet is among its records, and survives the
-//! replica; the rest is memory.
+//! Invariants:
+//!
+//! * It is bounded.
+//! * It contains operations that changed something and those that were refused, not every read.
+//! * It contains names, codes and times, and never a password, a token or a value.
+//!
+//! Operations that changed the fleet are also among the fleet's records and survive the replica; the others are in
+//! memory only.
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
@@ -12,7 +17,7 @@ use alloc::string::String;
 use crate::id::SessionId;
 use crate::time::Millis;
 
-/// The most operations that are remembered.
+/// The most operations that are kept.
 const OPERATIONS_MAX: usize = 1024;
 
 /// One operation.
@@ -20,20 +25,20 @@ const OPERATIONS_MAX: usize = 1024;
 pub struct LoggedOperation {
     /// When.
     pub at: Millis,
-    /// Who; none: the host itself, or an anonymous session.
+    /// The user; `None`: the host itself, or an anonymous session.
     pub user: Option<String>,
-    /// In which session; none: the host itself.
+    /// The session; `None`: the host itself.
     pub session: Option<SessionId>,
-    /// In which space.
+    /// The space.
     pub space: String,
-    /// What, without passwords.
+    /// The operation, without passwords.
     pub action: String,
     /// `OK`, or the error's code.
     pub outcome: Cow<'static, str>,
 }
 
 impl LoggedOperation {
-    /// The operation as a text of lines, for the records of the fleet.
+    /// The operation as lines of text, for the fleet's records.
     #[must_use]
     pub fn to_record(&self) -> String {
         let session = self.session.map(|session| session.to_text()).unwrap_or_default();
@@ -41,7 +46,7 @@ impl LoggedOperation {
         format!("{}\n{user}\n{session}\n{}\n{}\n{action}", self.at, self.space, self.outcome)
     }
 
-    /// What [`LoggedOperation::to_record`] has written.
+    /// Parses the output of [`LoggedOperation::to_record`].
     #[must_use]
     pub fn from_record(text: &str) -> Option<Self> {
         let mut lines = text.splitn(6, '\n');
@@ -60,7 +65,7 @@ pub struct OperationLog {
 }
 
 impl OperationLog {
-    /// Writes an operation down.
+    /// Appends an operation; drops the oldest if the log is full.
     pub fn note(&mut self, operation: LoggedOperation) {
         if self.operations.len() == OPERATIONS_MAX {
             self.operations.pop_front();
@@ -68,7 +73,7 @@ impl OperationLog {
         self.operations.push_back(operation);
     }
 
-    /// What was written down, the latest last.
+    /// The operations, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &LoggedOperation> {
         self.operations.iter()
     }

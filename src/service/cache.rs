@@ -1,9 +1,14 @@
-//! The sessions that are known, the one used last at the head: a slab, a hash table of its slots, and a list through them.
+//! The known sessions in the order of last use: a slab, a hash table of its slots, and a doubly linked list through
+//! them.
 //!
-//! What the table goes by stands in a list of its own: it grows without a look at the sessions.
+//! The hash of each slot is kept in a list of its own, so the table grows without reading the sessions.
 //!
-//! Invariants: finding, adding, touching and removing cost O(1); the list holds every slot in use exactly once; the bytes
-//! are those of what is held. It drops nothing of its own accord: it names who was not used for longest.
+//! Invariants:
+//!
+//! * Finding, adding, touching and removing take O(1).
+//! * The list contains every slot in use exactly once.
+//! * The byte count covers what is held.
+//! * Nothing is dropped automatically; the cache only names the session that was not used for longest.
 
 use hashbrown::HashTable;
 
@@ -18,24 +23,24 @@ const NONE: u32 = u32::MAX;
 struct Slot {
     /// `None`: the slot is free.
     session: Option<SessionInfo>,
-    /// Used after this one; of a free slot: the next free one.
+    /// The slot used after this one; for a free slot, the next free one.
     newer: u32,
-    /// Used before this one.
+    /// The slot used before this one.
     older: u32,
 }
 
-/// How often a session was asked for, and dropped.
+/// Counts of lookups and evictions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CacheStats {
-    /// Asked for and known.
+    /// Lookups that found the session.
     pub hits: u64,
-    /// Asked for and not known.
+    /// Lookups that did not.
     pub misses: u64,
-    /// Dropped to make room.
+    /// Sessions dropped to make room.
     pub evictions: u64,
 }
 
-/// Sessions by id, and in the order of their last use.
+/// Sessions by id and in the order of last use.
 #[derive(Debug)]
 pub struct SessionCache {
     slots: Slab<Slot>,
@@ -46,7 +51,7 @@ pub struct SessionCache {
     newest: u32,
     oldest: u32,
     extra: usize,
-    /// Counted by whoever asks and drops.
+    /// Maintained by the caller.
     pub stats: CacheStats,
 }
 
@@ -65,13 +70,14 @@ impl Default for SessionCache {
     }
 }
 
-/// Of the random half of an id: ids are made by replicas, or come in under their signature.
+/// The tag of an id: four of its random bytes. Ids cannot be chosen to collide, because replicas make them and clients
+/// present them under a signature.
 fn tag(id: &SessionId) -> u32 {
     let [.., a, b, c, d] = *id.as_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// What the table goes by: tags differ in all of their bits, and it looks at the highest and the lowest of this.
+/// The hash for the table. The table uses the highest and lowest bits, so the tag is spread over all of them.
 fn hash(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -89,45 +95,45 @@ impl SessionCache {
         self.table.is_empty()
     }
 
-    /// The bytes of what is held: what the limit counts.
+    /// The bytes of the sessions, which the limit counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.len() * (size_of::<Slot>() + 16) + self.extra
     }
 
-    /// Where a session is.
+    /// The slot of a session.
     #[must_use]
     pub fn find(&self, id: &SessionId) -> Option<u32> {
         let same = |held: &SessionInfo| held.id == *id || off(Mutant::Service(Service::Identity));
         self.table.find(hash(tag(id)), |at| self.get(*at).is_some_and(same)).copied()
     }
 
-    /// What is at a place.
+    /// The session in a slot.
     #[must_use]
     #[inline]
     pub fn get(&self, at: u32) -> Option<&SessionInfo> {
         self.slots.get(at)?.session.as_ref()
     }
 
-    /// What is at a place, to be changed; its texts only through [`SessionCache::insert`].
+    /// The session in a slot, mutable. Its texts may be changed only through [`SessionCache::insert`].
     #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut SessionInfo> {
         self.slots.get_mut(at)?.session.as_mut()
     }
 
-    /// All sessions, the one used last first.
+    /// All sessions, most recently used first.
     pub fn iter(&self) -> impl Iterator<Item = &SessionInfo> {
         let slots = core::iter::successors(self.slots.get(self.newest), |held| self.slots.get(held.older));
         slots.filter_map(|held| held.session.as_ref())
     }
 
-    /// The places of all sessions, the one used longest ago first.
+    /// The slots of all sessions, least recently used first.
     pub fn oldest(&self) -> impl Iterator<Item = u32> {
         let first = Some(self.oldest).filter(|at| *at != NONE);
         core::iter::successors(first, |at| self.slots.get(*at).map(|held| held.newer).filter(|at| *at != NONE))
     }
 
-    /// Adds a session that is not known, as the one used last; its place.
+    /// Adds an unknown session as the most recently used; returns its slot.
     pub fn insert(&mut self, new: SessionInfo) -> u32 {
         let tag = tag(&new.id);
         self.extra += new.extra();
@@ -142,7 +148,7 @@ impl SessionCache {
         at
     }
 
-    /// Removes what is at a place.
+    /// Removes the session in a slot.
     pub fn remove(&mut self, at: u32) -> Option<SessionInfo> {
         let session = self.get(at)?;
         let (tag, extra) = (tag(&session.id), session.extra());
@@ -157,7 +163,7 @@ impl SessionCache {
         own.session.take()
     }
 
-    /// Makes what is at a place the one used last.
+    /// Makes the session in a slot the most recently used.
     pub fn touch(&mut self, at: u32) {
         if at != self.newest {
             self.detach(at);
@@ -165,7 +171,7 @@ impl SessionCache {
         }
     }
 
-    /// A place where nothing is.
+    /// Takes a free slot, or adds one.
     fn vacant(&mut self) -> u32 {
         if let Some(own) = self.slots.get(self.free) {
             let at = self.free;

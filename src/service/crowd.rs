@@ -1,6 +1,6 @@
-//! The sessions of each user that others have told of: found by user, because limits count them.
+//! The sessions of each user at other replicas, found by user, because limits count them.
 //!
-//! Invariant: what is here was told once; whether it still counts is asked of the roster. A session stands once.
+//! Invariant: an entry was reported once; the roster says whether it still counts. A session occurs once.
 
 use alloc::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::id::SessionId;
 pub struct Crowd(HashTable<(Arc<str>, SessionId)>);
 
 impl Crowd {
-    /// Takes note of a user's session.
+    /// Adds a session of a user.
     pub fn note(&mut self, user: &Arc<str>, session: SessionId) {
         if self.of(user).all(|known| known != session) {
             self.0.insert_unique(hash(Some(user)), (user.clone(), session), |(user, _)| hash(Some(user)));
@@ -27,7 +27,7 @@ impl Crowd {
         same.map(|(_, session)| *session)
     }
 
-    /// Lets go of what does not stay.
+    /// Drops the sessions for which `stays` is false.
     pub fn retain(&mut self, stays: impl Fn(&SessionId) -> bool) {
         self.0.retain(|(_, session)| stays(session));
     }

@@ -1,12 +1,16 @@
-//! The timer queue: when which slot is to be looked at. Wheels within wheels (Varghese and Lauck, 1987).
+//! The timer queue: when each slot must be examined. Hierarchical timing wheels (Varghese and Lauck, 1987).
 //!
-//! A wheel has 64 buckets. Those of the first hold a millisecond each, those of the next as much as the wheel before in all. A slot
-//! waits in the wheel of the highest digit in which its time differs from the queue's, in the bucket of that digit; when that bucket
-//! has its turn, its slots come down into the wheels below.
+//! A wheel has 64 buckets. A bucket of the first wheel spans one millisecond; a bucket of each next wheel spans as much
+//! as the whole wheel before. A slot waits in the wheel of the highest digit (base 64) in which its time differs from
+//! the queue's, in the bucket of that digit. When the bucket's turn comes, its slots move down into the wheels below.
 //!
-//! Invariants: a slot is in the queue at most once, under its own time; adding, moving and removing cost O(1), and so does taking
-//! out, beside at most one step a wheel; no slot is given out before its time, and none is kept back after it. A time in the queue may
-//! be too early (a touch does not move it), never too late: whoever takes a slot out asks when it is really due, and puts it back.
+//! Invariants:
+//!
+//! * A slot is in the queue at most once, under its own time.
+//! * Adding, moving and removing take O(1). So does popping, apart from at most one step per wheel.
+//! * No slot is returned before its time, and none is kept back after it.
+//! * A time in the queue may be too early (a touch does not move it), never too late. The caller that pops a slot
+//!   checks when it is really due and puts it back if necessary.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,19 +18,20 @@ use alloc::vec::Vec;
 use super::slab::Slab;
 use crate::time::Millis;
 
-/// The bits of a time that one wheel tells apart.
+/// The bits of a time that one wheel covers.
 const BITS: u32 = 6;
 const BUCKETS: usize = 1 << BITS;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
-/// What stands before a slot that is not in the queue.
+/// The predecessor of a slot that is not in the queue.
 const NOWHERE: u32 = u32::MAX - 1;
-/// With so few in a bucket its earliest time is looked for anew when one goes.
+/// In a bucket with so few slots, the earliest time is recomputed when one is removed.
 const FEW: u32 = 8;
-/// The queue's time is set back to a multiple of this, so that it is seldom set back twice: four hours and a half.
+/// The queue's time is set back to a multiple of this, about four and a half hours, so that it is seldom set back
+/// twice.
 const BACK: Millis = 1 << (4 * BITS);
 
-/// A slot that waits, in the list of its bucket.
+/// A waiting slot, in the list of its bucket.
 #[derive(Debug)]
 struct Waiting {
     at: Millis,
@@ -36,7 +41,7 @@ struct Waiting {
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    /// No slot in it is due before.
+    /// No slot in the bucket is due earlier.
     least: Millis,
     first: u32,
     len: u32,
@@ -46,7 +51,7 @@ const EMPTY: Bucket = Bucket { least: Millis::MAX, first: NONE, len: 0 };
 
 #[derive(Debug)]
 struct Wheel {
-    /// A bit for each bucket that is not empty.
+    /// One bit per bucket, set if it is not empty.
     filled: u64,
     buckets: [Bucket; BUCKETS],
 }
@@ -54,20 +59,20 @@ struct Wheel {
 /// Slots by the time at which they are due.
 #[derive(Debug, Default)]
 pub struct TimerQueue {
-    /// The queue's time: no slot in it is due before.
+    /// The queue's time: no slot is due earlier.
     start: Millis,
     len: usize,
-    /// A bit for each wheel that is not empty.
+    /// One bit per wheel, set if it is not empty.
     filled: u16,
-    /// Those that were ever needed.
+    /// Allocated when first needed.
     wheels: Vec<Option<Box<Wheel>>>,
     slots: Slab<Waiting>,
 }
 
 impl TimerQueue {
-    /// The time at which to look at the queue next: never after the earliest in it. It is that time itself, unless from among more
-    /// than eight slots, which come due far from now within what one bucket holds, the earliest was removed: then it may be earlier by
-    /// as much as the bucket holds. Who looks then, and finds nothing due, is told a later time.
+    /// When to examine the queue next: never later than its earliest time. It is exactly that time, with one exception:
+    /// if the earliest of more than eight slots in one bucket of an upper wheel was removed, it may be earlier by up to
+    /// the span of the bucket. A caller that then finds nothing due gets a later time.
     #[must_use]
     pub fn earliest(&self) -> Option<Millis> {
         self.foremost().map(|(.., bucket)| bucket.least)
@@ -100,7 +105,7 @@ impl TimerQueue {
         self.put(slot, at);
     }
 
-    /// Takes a slot out of the queue, if it is there.
+    /// Removes a slot, if it is in the queue.
     pub fn remove(&mut self, slot: u32) {
         let Some(own) = self.slots.get_mut(slot).filter(|own| own.before != NOWHERE) else { return };
         let Waiting { at, next, before } = *own;
@@ -130,20 +135,21 @@ impl TimerQueue {
         }
     }
 
-    /// Takes out a slot that is due, if there is one; of several any.
+    /// Removes and returns any slot that is due.
     pub fn pop(&mut self, now: Millis) -> Option<u32> {
         loop {
             let (wheel, place, bucket) = self.foremost()?;
             if bucket.least > now {
                 return None;
             }
-            // Where the bucket begins, and its last millisecond.
+            // The first and the last millisecond of the bucket.
             let span = (1_u64 << (wheel as u32 * BITS)) - 1;
             let begins = bucket.least & !span;
             if begins | span <= now {
                 return self.take(wheel, place, bucket);
             }
-            // Only some of it is due, and it is the first: the queue's time comes to it, and its slots come down.
+            // Only part of the bucket is due, and no bucket comes before it: the queue's time advances to it, and its
+            // slots move down.
             self.clear(wheel, place);
             self.start = self.start.max(begins);
             let mut slot = bucket.first;
@@ -155,7 +161,7 @@ impl TimerQueue {
         }
     }
 
-    /// Takes the first slot out of a bucket of which every slot is due.
+    /// Removes the first slot of a bucket in which all slots are due.
     fn take(&mut self, wheel: usize, place: usize, bucket: Bucket) -> Option<u32> {
         let own = self.slots.get_mut(bucket.first)?;
         own.before = NOWHERE;
@@ -171,13 +177,13 @@ impl TimerQueue {
         Some(bucket.first)
     }
 
-    /// The wheel and the bucket of a time.
+    /// The wheel and the bucket for a time.
     const fn place(&self, at: Millis) -> (usize, usize) {
         let wheel = (63 - ((at ^ self.start) | 1).leading_zeros()) / BITS;
         (wheel as usize, (at >> (wheel * BITS)) as usize % BUCKETS)
     }
 
-    /// The bucket that has its turn first: the slots of a wheel are due before those of the next.
+    /// The first bucket in time: the slots of a wheel are due before those of the next.
     fn foremost(&self) -> Option<(usize, usize, Bucket)> {
         let wheel = self.filled.trailing_zeros() as usize;
         let turning = self.wheels.get(wheel)?.as_ref()?;
@@ -189,7 +195,7 @@ impl TimerQueue {
         self.wheels.get_mut(wheel)?.as_mut()?.buckets.get_mut(place)
     }
 
-    /// Nothing is in the bucket any more.
+    /// Marks the bucket as empty.
     fn clear(&mut self, wheel: usize, place: usize) {
         let Some(turning) = self.wheels.get_mut(wheel).and_then(Option::as_mut) else { return };
         if let Some(bucket) = turning.buckets.get_mut(place) {
@@ -201,7 +207,7 @@ impl TimerQueue {
         }
     }
 
-    /// Puts a slot that is in no list into that of its time.
+    /// Inserts a slot that is in no list into the bucket of its time.
     fn put(&mut self, slot: u32, at: Millis) {
         let (wheel, place) = self.place(at);
         if wheel >= self.wheels.len() {
@@ -223,7 +229,7 @@ impl TimerQueue {
         }
     }
 
-    /// A clock was set back: everything finds its place anew.
+    /// The clock was set back: inserts every slot again.
     fn set_back(&mut self, start: Millis) {
         self.start = start;
         self.filled = 0;

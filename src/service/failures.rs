@@ -1,12 +1,20 @@
-//! Wrong passwords for an account, and when they lock it.
+//! Failed logins of an account, and when they lock it.
 //!
-//! Each replica that was guessed at keeps one record: how many it has counted, ever; until when the account is locked if
-//! the last of them was one too many; and how many of each replica are settled, because they have locked the account or
-//! somebody has come in since. What counts is the sum of those that nobody has settled. Counts, and what is settled,
-//! only grow and join by the greater, so every replica concludes the same from the same records, in whatever order they
-//! came. Invariants: no wrong password counts twice, none is lost; five of them lock, wherever they were counted, also
-//! where no replica has seen the fifth; a lock ends a minute after the last wrong password that it stands for, whatever
-//! is joined later.
+//! Each replica at which a login failed keeps one record:
+//!
+//! * how many failures it has ever counted;
+//! * until when the account is locked, if its last failure was one too many;
+//! * how many failures of each replica are *settled*, because they have led to a lock or because a login has succeeded
+//!   since.
+//!
+//! The sum of the unsettled failures counts. Counts and settled counts only grow, and records join by maximum, so all
+//! replicas reach the same result from the same records, in whatever order these arrive.
+//!
+//! Invariants:
+//!
+//! * No failure counts twice, and none is lost.
+//! * Five failures lock, at whichever replicas they were counted, even if no replica saw the fifth.
+//! * A lock ends one minute after the last failure that it stands for, whatever is joined later.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,26 +26,27 @@ use crate::store::Mutation;
 use crate::store::entry::DataEntry;
 use crate::time::Millis;
 
-/// So many wrong passwords lock an account.
+/// How many failures lock an account.
 pub const FAILURES_MAX: u64 = 5;
-/// For so long, in milliseconds.
+/// How long a lock lasts, in milliseconds.
 pub const LOCK_MS: Millis = 60_000;
 
-/// What one replica has counted.
+/// The record of one replica.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Counted {
     replica: String,
     count: u64,
-    /// Until when the account is locked, if the last one was one too many.
+    /// Until when the account is locked if the last failure was one too many.
     until: Millis,
-    /// Until when it is locked because this replica has counted the last one too many.
+    /// Until when it is locked because this replica itself counted the failure that was one too many.
     lock: Millis,
-    /// How many of each replica are settled.
+    /// How many failures of each replica are settled.
     settled: Vec<(String, u64)>,
 }
 
 impl Counted {
-    /// One replica writes its record alone, so there is one entry; if its id is another's by now, the greatest counts.
+    /// Joins the entries of a record. Usually there is one, since each replica writes its own record; if an id is used
+    /// twice, the maximum counts.
     fn of(replica: &str, entries: &[DataEntry]) -> Self {
         let mut counted = Self { replica: replica.to_string(), ..Self::default() };
         for record in entries.iter().filter_map(read) {
@@ -60,12 +69,12 @@ fn settled_of(settled: &[(String, u64)], replica: &str) -> u64 {
     settled.iter().filter(|(of, _)| of == replica).map(|(_, count)| *count).max().unwrap_or(0)
 }
 
-/// Wrong passwords for an account, as all replicas have counted them.
+/// The failed logins of an account, as counted by all replicas.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Failures(Vec<Counted>);
 
 impl Failures {
-    /// What one replica has counted, alone.
+    /// The count of one replica alone.
     #[must_use]
     pub fn only(mut self, replica: &str) -> Self {
         self.0.retain(|counted| counted.replica == replica);
@@ -76,26 +85,27 @@ impl Failures {
         self.0.iter().find(|counted| counted.replica == replica)
     }
 
-    /// How many of a replica are settled, by anybody's word.
+    /// How many failures of a replica are settled, according to any record.
     fn settled(&self, replica: &str) -> u64 {
         let settled = self.0.iter().map(|counted| settled_of(&counted.settled, replica));
         settled.max().filter(|_| !off(Mutant::Service(Service::Settled))).unwrap_or(0)
     }
 
-    /// Of each replica, how many count.
+    /// The number of unsettled failures of each replica.
     fn open(&self) -> impl Iterator<Item = (&Counted, u64)> {
         let summed = if off(Mutant::Service(Service::Failures)) { 1 } else { self.0.len() };
         let open = self.0.iter().map(|own| (own, own.count.saturating_sub(self.settled(&own.replica))));
         open.filter(|(_, count)| *count > 0).take(summed)
     }
 
-    /// How many count, everywhere.
+    /// The number of unsettled failures of all replicas.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.open().fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
-    /// Until when the account is locked: by the replica that has counted the fifth, or because there are as many together.
+    /// Until when the account is locked: by the replica that counted the fifth failure, or because the sum has reached
+    /// five.
     #[must_use]
     pub fn until(&self) -> Millis {
         let locks = self.0.iter().map(|counted| counted.lock);
@@ -104,25 +114,25 @@ impl Failures {
         locks.chain(together).max().unwrap_or(0)
     }
 
-    /// Counts one more at a replica, where the account is not locked.
+    /// Counts another failure at a replica. The account must not be locked.
     #[must_use]
     pub fn wrong(&self, user: &str, own: &str, now: Millis) -> Mutation {
         let (before, sum) = (self.own(own).map_or(0, |counted| counted.count), self.sum());
         let count = before.saturating_add(1);
-        // Those that have locked it together were settled by nobody yet.
+        // Failures that have led to a lock as a sum were settled by no record yet.
         let (anew, locks) = (sum >= FAILURES_MAX, sum.saturating_add(1) == FAILURES_MAX);
         let settled = if anew || locks { self.all(own, if locks { count } else { before }) } else { self.kept(own) };
         self.record(user, own, count, now.saturating_add(LOCK_MS), settled)
     }
 
-    /// Settles what counts, because somebody has come in at a replica; nothing if nothing counts.
+    /// Settles all failures after a successful login at a replica; `None` if there are none to settle.
     #[must_use]
     pub fn right(&self, user: &str, own: &str) -> Option<Mutation> {
         let count = self.own(own).map_or(0, |counted| counted.count);
         (self.sum() > 0).then(|| self.record(user, own, count, 0, self.all(own, count)))
     }
 
-    /// Everything that was counted, and at `own` so many.
+    /// All counts, with `count` for `own`.
     fn all(&self, own: &str, count: u64) -> Vec<(String, u64)> {
         let others = self.0.iter().filter(|counted| counted.replica != own);
         let others = others.map(|counted| (counted.replica.clone(), counted.count));
@@ -134,8 +144,9 @@ impl Failures {
         self.own(own).map(|counted| counted.settled.clone()).unwrap_or_default()
     }
 
-    /// What others' records settle is not said again: together they grow with the replicas, not with their square. Of two
-    /// that say the same one goes on saying it, or each would leave it to the other.
+    /// Writes the record. It omits what other records settle already, so that the records grow with the number of
+    /// replicas and not with its square. Of two replicas that settle the same count, the one with the lower id keeps
+    /// it; otherwise each would leave it to the other.
     fn record(&self, user: &str, own: &str, number: u64, at: Millis, mut settled: Vec<(String, u64)>) -> Mutation {
         settled.retain(|(of, count)| {
             let said = |other: &Counted| {
@@ -155,7 +166,7 @@ impl Directory<'_> {
     #[must_use]
     pub fn failures(&self, user: &str) -> Failures {
         let prefix = format!("fail/{user}/");
-        // Names may hold what stands between the parts of a key; ids of replicas do not.
+        // User names may contain the separator of keys; replica ids may not.
         let counted = self.list(&prefix).filter(|(replica, _)| !replica.contains('/'));
         Failures(counted.map(|(replica, entries)| Counted::of(replica, entries)).collect())
     }

@@ -1,7 +1,8 @@
-//! Roles that the host answers itself (`roleOf`): what it has said last of each user and space.
+//! Roles that the host decides (`roleOf`): its most recent statement for each user and space.
 //!
-//! The core calls nobody, so it is told: the host says the roles anew before each input that needs them. Invariant: what was
-//! said last counts; of whom nothing was said holds no role; it is bounded.
+//! The core cannot call the host, so the host states the roles again before each input that needs them.
+//!
+//! Invariants: the most recent statement counts; a user without one has no role; the memory is bounded.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,35 +10,35 @@ use alloc::vec::Vec;
 use super::role::RoleType;
 use crate::mutant::{Mutant, Service, off};
 
-/// The most that is remembered. What was said longest ago goes first, and is asked for again when it is needed.
+/// The most statements kept. The oldest are dropped first; the host is asked again when one is needed.
 const SAID_MAX: usize = 8_192;
 
-/// Whose role, and in which space, by its name.
+/// A user and the name of a space.
 pub type Pair = (Option<String>, String);
 
-/// What the host has said.
+/// The statements of the host.
 #[derive(Debug, Default)]
 pub struct Hosted {
     on: bool,
     turn: u64,
-    /// In the order of the pairs: the role, and at which turn it was said.
+    /// Sorted by pair: the role, and the turn at which it was stated.
     said: Vec<(Pair, Option<RoleType>, u64)>,
 }
 
 impl Hosted {
-    /// Nothing was said yet; `on` says whether the host answers at all.
+    /// No statements yet; `on` says whether the host decides roles at all.
     #[must_use]
     pub const fn new(on: bool) -> Self {
         Self { on, turn: 0, said: Vec::new() }
     }
 
-    /// Whether the host answers instead of the records.
+    /// Whether the host decides roles instead of the records.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.on
     }
 
-    /// The role of a user, or of nobody in particular, in a space.
+    /// The role of a user (`None`: anonymous) in a space.
     #[must_use]
     pub fn role(&self, user: Option<&str>, space: &str) -> Option<RoleType> {
         self.place(user, space).ok().and_then(|at| self.said.get(at)).and_then(|(_, role, _)| *role)
@@ -47,7 +48,7 @@ impl Hosted {
         self.said.binary_search_by(|((one, at), ..)| (one.as_deref(), at.as_str()).cmp(&(user, space)))
     }
 
-    /// The host has said these; whether one of them differs from what it had said before.
+    /// Stores statements of the host. Returns whether any differs from the one before.
     pub fn say(&mut self, roles: Vec<(Pair, Option<RoleType>)>) -> bool {
         self.turn += 1;
         let (turn, mut changed) = (self.turn, false);

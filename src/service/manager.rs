@@ -1,9 +1,13 @@
-//! The sessions of a replica: begun, found, touched, evicted, over.
+//! The sessions of a replica: beginning, lookup, use, eviction and end.
 //!
-//! Invariants: whether a session is over by time is asked at every use, whatever the timers have done; its absolute end is
-//! extended by nothing; idle expiry is computed from the greatest last use that is known, and a running query is use;
-//! counts are those of the live set, kept by nobody; a limit is exact for what this replica knows; a session in use is not
-//! evicted, and an evicted one is as good as ever: its token rebuilds it.
+//! Invariants:
+//!
+//! * Whether a session is over by time is checked at every use, independently of the timers.
+//! * Nothing extends a session's absolute end.
+//! * Idle expiry is computed from the latest known use, and a running query is use.
+//! * Counts are computed from the live set instead of being maintained.
+//! * A limit is exact with respect to what this replica knows.
+//! * A session in use is not evicted. An evicted session loses nothing: its token restores it.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -22,15 +26,15 @@ use crate::id::SessionId;
 use crate::mutant::{Mutant, Service as Rule, off};
 use crate::time::Millis;
 
-/// The most sessions that are over and remembered.
+/// The most sessions that are remembered after their end.
 const OVER_MAX: usize = 256;
-/// How many sessions in use are passed over, at most, to find one that nobody uses.
+/// How many sessions in use an eviction skips, at most, to find an unused one.
 const PASSED_MAX: usize = 24;
 
-/// By how much a clock is set back, at least, for the idle ends of sessions to be set back with it, in milliseconds.
+/// The least set-back of the clock, in milliseconds, for which the idle ends of sessions are moved as well.
 const SET_BACK_MIN: Millis = 1_000;
 
-/// What a replica's sessions are bounded by.
+/// The limits on a replica's sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
     /// Sessions of this replica.
@@ -39,23 +43,23 @@ pub struct SessionLimits {
     pub user: u64,
     /// Sessions of one user from one address.
     pub address: u64,
-    /// Sessions that are kept in memory; the least used that nobody uses is dropped.
+    /// Sessions kept in memory; beyond that the least recently used one that has no handle is evicted.
     pub cached: u64,
-    /// Bytes that these may take.
+    /// Bytes that the sessions in memory may take.
     pub bytes: u64,
     /// How long a session may stay unused, in milliseconds.
     pub idle: Option<Millis>,
 }
 
 impl SessionLimits {
-    /// Whether the sessions of a user are counted.
+    /// Whether some limit needs sessions to be counted by user.
     #[must_use]
     pub const fn by_user(&self) -> bool {
         self.user < u64::MAX || self.address < u64::MAX
     }
 }
 
-/// One of the limits.
+/// An exceeded limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limited {
     /// Its name.
@@ -65,20 +69,20 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// That of a user's sessions.
+    /// The limit of a user's sessions.
     #[must_use]
     pub const fn user(limits: &SessionLimits) -> Self {
         Self { limit: "sessionsPerUser", allowed: limits.user }
     }
 
-    /// That of a user's sessions from one address.
+    /// The limit of a user's sessions from one address.
     #[must_use]
     pub const fn address(limits: &SessionLimits) -> Self {
         Self { limit: "sessionsPerAddress", allowed: limits.address }
     }
 
-    /// The refusal of one more, for a session of `user`. Of the one that was used longest ago it tells for how long; which one it
-    /// is, to its own user and to God alone.
+    /// The refusal of another session for `user`. It tells how long the least recently used session has been idle. Only
+    /// its own user and God learn which session that is.
     #[must_use]
     pub fn exceeded(self, oldest: Option<&SessionInfo>, user: Option<&Arc<str>>, now: Millis) -> SessionError {
         let Self { limit, allowed } = self;
@@ -101,13 +105,13 @@ impl Default for SessionLimits {
     }
 }
 
-/// The sessions that this replica knows.
+/// The sessions known to this replica.
 #[derive(Debug, Default)]
 pub struct SessionManager {
     limits: SessionLimits,
     cache: SessionCache,
     timers: TimerQueue,
-    /// Places by user: kept only where a limit asks for it.
+    /// Slots by user, maintained only if a limit needs it.
     by_user: HashTable<u32>,
     over: VecDeque<Over>,
 }
@@ -125,7 +129,7 @@ impl SessionManager {
         &self.limits
     }
 
-    /// How many sessions are known: the live set, not a counter.
+    /// How many sessions are known, computed from the live set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.cache.len()
@@ -137,48 +141,50 @@ impl SessionManager {
         self.cache.is_empty()
     }
 
-    /// What the cache counted, the bytes that it holds, and those that it may hold.
+    /// The counts of the cache, the bytes that it holds, and the bytes that it may hold.
     #[must_use]
     pub fn cache(&self) -> (CacheStats, u64, u64) {
         (self.cache.stats, self.cache.bytes() as u64, self.limits.bytes)
     }
 
-    /// Every session that is known, the one used last first.
+    /// All known sessions, most recently used first.
     pub fn iter(&self) -> impl Iterator<Item = &SessionInfo> {
         self.cache.iter()
     }
 
-    /// Sessions that are over, the latest last.
+    /// Ended sessions, the latest last.
     pub fn over(&self) -> impl DoubleEndedIterator<Item = &Over> {
         self.over.iter()
     }
 
-    /// A session, without touching it.
+    /// A session, without counting this as use.
     #[must_use]
     pub fn get(&self, id: &SessionId) -> Option<&SessionInfo> {
         self.cache.get(self.cache.find(id)?)
     }
 
-    /// When [`SessionManager::expire`] has something to do.
+    /// When [`SessionManager::expire`] has work to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         self.timers.earliest()
     }
 
-    /// Whether no session more may begin here, until some are over: those whose time is over are to be ended first.
+    /// Whether the limit of sessions is reached. The caller should first end those whose time is over.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() as u64 >= self.limits.sessions
     }
 
-    /// Takes a session in: a new one, or one that comes with its token. One handle more uses it.
+    /// Adds a handle to a session: a new one, or one that arrives with its token.
     ///
     /// # Errors
-    /// `SESSION_EXPIRED` for one that is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit. Nothing has changed.
+    /// `SESSION_EXPIRED` if it is over; `MAX_CONNECTIONS_EXCEEDED`, which names the limit. On the latter nothing has
+    /// changed.
     pub fn enter(&mut self, mut new: SessionInfo, now: Millis) -> Result<(), SessionError> {
         if let Some(at) = self.cache.find(&new.id) {
             self.cache.stats.hits += 1;
-            // A token is taken a little longer than its session lives, where clocks differ. It also tells of uses elsewhere.
+            // With a leeway, a token may be accepted a little longer than its session lives. A token also reports use
+            // elsewhere.
             if let Some(known) = self.cache.get_mut(at) {
                 known.expires = known.expires.max(new.expires);
                 known.active = known.active.max(new.active);
@@ -215,7 +221,7 @@ impl SessionManager {
         Ok(())
     }
 
-    /// Whether a session, if it is known, is over by time, where it was used at `used` as well; it is not touched.
+    /// Checks whether a known session is over by time, given that it was also used at `used`. Does not count as use.
     ///
     /// # Errors
     /// `SESSION_EXPIRED`.
@@ -226,13 +232,13 @@ impl SessionManager {
         }
     }
 
-    /// A session was used elsewhere, at this time.
+    /// Records that a session was used elsewhere at `used`.
     pub fn learn(&mut self, id: &SessionId, used: Millis) {
         self.update(id, |known| known.active = known.active.max(used));
     }
 
-    /// The clock was set back by so much: who was not used for so long was not, still. Not by less than a second, for there may
-    /// be many.
+    /// The clock was set back by `back`: sessions stay idle for as long as they were. Set-backs below a second are
+    /// ignored, since there may be many sessions.
     pub fn set_back(&mut self, back: Millis) {
         if self.limits.idle.is_none() || back < SET_BACK_MIN {
             return;
@@ -246,18 +252,17 @@ impl SessionManager {
         }
     }
 
-    /// One handle less uses a session. It lives on.
+    /// Removes a handle from a session, which lives on.
     pub fn leave(&mut self, id: &SessionId) {
         if let Some(known) = self.find_mut(id) {
             known.handles = known.handles.saturating_sub(1);
         }
     }
 
-    /// Uses a session: it must not be over.
+    /// Records a use of a session, which must not be over.
     ///
     /// # Errors
-    /// `SESSION_EXPIRED`. A session that was evicted and is in use nevertheless is none of this replica's business: it
-    /// is let pass, for its token decides.
+    /// `SESSION_EXPIRED`. A session that was evicted but is still in use passes: its token decides.
     pub fn touch(&mut self, id: &SessionId, now: Millis) -> Result<(), SessionError> {
         let Some(at) = self.cache.find(id) else { return Ok(()) };
         let Some(known) = self.cache.get_mut(at) else { return Ok(()) };
@@ -271,14 +276,14 @@ impl SessionManager {
         Err(expired(status))
     }
 
-    /// Changes what a session has done, or where it is.
+    /// Changes the record of a session.
     pub fn update(&mut self, id: &SessionId, change: impl FnOnce(&mut SessionInfo)) {
         if let Some(known) = self.find_mut(id) {
             change(known);
         }
     }
 
-    /// A query of the session has begun, or ended: both are use.
+    /// Records that a query of the session has begun or ended. Both count as use.
     pub fn count_query(&mut self, id: &SessionId, begins: bool, now: Millis) {
         let idle = self.limits.idle;
         let Some(at) = self.cache.find(id) else { return };
@@ -294,20 +299,20 @@ impl SessionManager {
         self.timers.set(at, due);
     }
 
-    /// Notes what the others know of a session; what it was before, if that is another.
+    /// Sets what the other replicas know of a session. Returns the previous value if it differs.
     pub fn note_told(&mut self, id: &SessionId, told: Told) -> Option<Told> {
         let known = self.find_mut(id)?;
         Some(core::mem::replace(&mut known.told, told)).filter(|before| *before != told)
     }
 
-    /// Lets go of a session that is another replica's now.
+    /// Drops a session that another replica serves now.
     pub fn forget(&mut self, id: &SessionId) {
         if let Some(at) = self.cache.find(id) {
             self.drop_at(at);
         }
     }
 
-    /// Ends a session for a reason. Its last state is remembered for a while.
+    /// Ends a session. Its last state is remembered for a while.
     pub fn finish(
         &mut self,
         id: &SessionId,
@@ -321,15 +326,15 @@ impl SessionManager {
         self.end_at(at, status, text(by), text(why), now).cloned()
     }
 
-    /// Ends sessions whose time is over, at most so many, and tells of each; O(1) each, never a scan. Where more are over,
-    /// [`SessionManager::deadline`] has passed still.
+    /// Ends sessions whose time is over, at most `most`, and passes each to `tell`. O(1) per session, never a scan. If
+    /// more are over, [`SessionManager::deadline`] stays in the past.
     pub fn expire(&mut self, now: Millis, most: usize, mut tell: impl FnMut(&SessionInfo, SessionStatus)) {
         for _ in 0..most {
             let Some(at) = self.timers.pop(now) else { return };
             let Some(known) = self.cache.get(at) else { continue };
             let (status, due) = (known.status(self.limits.idle, now), known.due(self.limits.idle));
             if status == SessionStatus::Active {
-                // It was used since: the timer was too early.
+                // It was used since, so the timer was too early.
                 self.timers.set(at, due.max(now.saturating_add(1)));
             } else if let Some(session) = self.end_at(at, status, None, None, now) {
                 tell(session, status);
@@ -337,7 +342,7 @@ impl SessionManager {
         }
     }
 
-    /// The session at a place is over; its last state is remembered for a while.
+    /// Ends the session in a slot. Its last state is remembered for a while.
     fn end_at(
         &mut self,
         at: u32,
@@ -397,19 +402,19 @@ impl SessionManager {
         Ok(())
     }
 
-    /// How many live sessions of a user are so.
+    /// How many live sessions of a user satisfy `so`.
     fn count_live(&self, user: &Arc<str>, so: impl Fn(&SessionInfo) -> bool, now: Millis) -> u64 {
         let live = |held: &&SessionInfo| so(held) && held.status(self.limits.idle, now) == SessionStatus::Active;
         self.of_user(user).filter(live).count() as u64
     }
 
-    /// The sessions of a user, live or not; none where no limit asks for them.
+    /// The sessions of a user, live or not; none if no limit needs them by user.
     pub fn of_user(&self, user: &Arc<str>) -> impl Iterator<Item = &SessionInfo> {
         let found = self.by_user.iter_hash(hash(Some(user))).filter_map(|at| self.cache.get(*at));
         found.filter(move |held| held.user.as_ref() == Some(user))
     }
 
-    /// Drops the sessions that were used longest ago and that nobody uses, until one more has place.
+    /// Evicts the least recently used sessions that are not in use, until there is room for another.
     fn make_room(&mut self) {
         let full = |cache: &SessionCache, limits: &SessionLimits| {
             cache.len() as u64 >= limits.cached || cache.bytes() as u64 >= limits.bytes
@@ -421,7 +426,7 @@ impl SessionManager {
                 self.drop_at(at);
                 self.cache.stats.evictions += 1;
             } else {
-                // In use, though untouched for long: it goes to the back, and the next is looked at.
+                // In use, although untouched for long: moves to the head of the list, and the next one is examined.
                 self.cache.touch(at);
                 kept += 1;
             }
@@ -429,14 +434,14 @@ impl SessionManager {
     }
 }
 
-/// FNV-1a: the names of users are the host's word, or an account's.
+/// FNV-1a. Suffices because user names come from the host or from an account.
 pub(crate) fn hash(user: Option<&str>) -> u64 {
     user.unwrap_or_default()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The refusal of a session that is over by time.
+/// The refusal for a session that is over by time.
 #[must_use]
 pub fn expired(status: SessionStatus) -> SessionError {
     let cause = if status == SessionStatus::IdleExpired {

@@ -1,8 +1,12 @@
-//! Passwords: argon2id (RFC 9106), and nothing weaker than OWASP's minimum.
+//! Password hashing: argon2id (RFC 9106), never weaker than OWASP's minimum.
 //!
-//! Invariants: a password is never kept, only its hash with its own salt; a hash that was made more cheaply than the
-//! minimum opens nothing; comparing with no hash at all takes as long as with one, so that nobody learns which accounts
-//! there are. It takes some 20 ms and 19 MiB: the host runs it where that does not linger.
+//! Invariants:
+//!
+//! * A password is never stored, only its hash with a salt of its own.
+//! * A hash that was made with less than the minimum cost verifies nothing.
+//! * Verifying without a hash takes as long as with one, so that timing does not reveal which accounts exist.
+//!
+//! Hashing takes about 20 ms and 19 MiB; the host runs it where that memory is released again.
 
 use alloc::format;
 use alloc::string::String;
@@ -17,7 +21,7 @@ use crate::error::{ErrorCode, SessionError};
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// The most that a hash from elsewhere may ask for.
+/// The most that a hash from elsewhere may cost.
 const MEMORY_KIB_MAX: u32 = 262_144;
 const PASSES_MAX: u32 = 16;
 /// The length of a hash, in bytes.
@@ -31,7 +35,7 @@ pub const SALT_LEN: usize = 16;
 fn digest(password: &str, salt: &[u8], memory: u32, passes: u32, lanes: u32) -> Option<[u8; HASH_LEN]> {
     let params = Params::new(memory, passes, lanes, Some(HASH_LEN)).ok()?;
     let mut hash = [0; HASH_LEN];
-    // Where there is not so much memory that is an error, and no trap.
+    // Lack of memory must be an error instead of a trap.
     let mut blocks = Vec::new();
     blocks.try_reserve_exact(params.block_count()).ok()?;
     blocks.resize(params.block_count(), Block::new());
@@ -40,10 +44,10 @@ fn digest(password: &str, salt: &[u8], memory: u32, passes: u32, lanes: u32) -> 
     Some(hash)
 }
 
-/// The hash of a password, in PHC's form, with a salt that the caller draws anew for each.
+/// Hashes a password, in PHC format. The caller supplies a new random salt for each.
 ///
 /// # Errors
-/// `ARGUMENT_INVALID` for a password that is empty or longer than 1,024 bytes; `QUOTA_EXCEEDED` without memory.
+/// `ARGUMENT_INVALID` if the password is empty or longer than 1,024 bytes; `QUOTA_EXCEEDED` if memory is lacking.
 pub fn hash(password: &str, salt: &[u8; SALT_LEN]) -> Result<String, SessionError> {
     if password.is_empty() || password.len() > PASSWORD_MAX {
         return Err(SessionError::new(ErrorCode::ArgumentInvalid, "a password has 1 to 1,024 bytes"));
@@ -54,7 +58,7 @@ pub fn hash(password: &str, salt: &[u8; SALT_LEN]) -> Result<String, SessionErro
     Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${digest}"))
 }
 
-/// What a hash in PHC's form says: memory, passes, lanes, salt, digest.
+/// The fields of a hash in PHC format: memory, passes, lanes, salt, digest.
 type Parts = (u32, u32, u32, Vec<u8>, Vec<u8>);
 
 fn parts(hash: &str) -> Option<Parts> {
@@ -64,13 +68,14 @@ fn parts(hash: &str) -> Option<Parts> {
     let (memory, passes, lanes) = (cost("m")?, cost("t")?, cost("p")?);
     let mut bytes = || Base64Unpadded::decode_vec(fields.next()?).ok();
     let (salt, digest) = (bytes()?, bytes()?);
-    // Less memory needs more passes; no pair of OWASP's costs less than its first.
+    // Less memory needs more passes: none of OWASP's pairs costs less than its first.
     let enough = u64::from(memory) * u64::from(passes) >= u64::from(MEMORY_KIB) * u64::from(PASSES) && memory >= 7_168;
     let bounded = memory <= MEMORY_KIB_MAX && passes <= PASSES_MAX && lanes == LANES;
     (enough && bounded && salt.len() >= 8 && digest.len() == HASH_LEN).then_some((memory, passes, lanes, salt, digest))
 }
 
-/// Whether a password is the one of a hash. Without a hash, or with one that is too cheap, it is not, and takes as long.
+/// Whether a password matches a hash. Without a hash, or with one that is too cheap, the answer is no and takes as
+/// long.
 #[must_use]
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
     let known = hash.and_then(parts);

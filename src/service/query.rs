@@ -1,8 +1,11 @@
-//! Queries: what sessions have run and are running, until when, and how it ended.
+//! Queries: what sessions have run and are running, with deadline and result.
 //!
-//! Invariants: a plan's status changes once, from running to something final, and whoever comes late is told that and
-//! nothing else; a killed query is over when it is killed, whatever its host does; finished plans stay in a bounded
-//! history.
+//! Invariants:
+//!
+//! * A plan's status changes once, from running to a final status. A late result gets that status as its answer and
+//!   changes nothing.
+//! * A killed query is over at once, whatever its host does.
+//! * Finished plans stay in a bounded history.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -17,19 +20,19 @@ use crate::id::SessionId;
 use crate::mutant::{Mutant, Service, off};
 use crate::time::Millis;
 
-/// The most finished plans that are remembered.
+/// The most finished plans that are kept.
 const HISTORY_MAX: usize = 256;
-/// The most characters of a statement, or of a failure, that are remembered.
+/// The most bytes of a statement, or of a failure, that are kept.
 const TEXT_MAX: usize = 2_048;
 
-/// How a query stands.
+/// The status of a query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum QueryStatus {
-    /// It runs.
+    /// It is running.
     Running,
-    /// It has ended well.
+    /// It has succeeded.
     Completed,
-    /// It has failed, for this reason.
+    /// It has failed, with this cause.
     Failed(String),
     /// It was killed.
     Killed,
@@ -38,7 +41,7 @@ pub enum QueryStatus {
 }
 
 impl QueryStatus {
-    /// The word of lists.
+    /// Its name in lists.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -51,18 +54,18 @@ impl QueryStatus {
     }
 }
 
-/// One run of a statement, or of any work of the host's.
+/// One run of a statement, or of any other work of the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueryPlan {
     /// Its number at this replica, from 1.
     pub plan: u64,
-    /// Whose it is.
+    /// The session that runs it.
     pub session: SessionId,
     /// The user of that session.
     pub user: Option<Arc<str>>,
     /// The space in which it runs.
     pub space: Arc<str>,
-    /// What was asked, without passwords.
+    /// The statement, without passwords.
     pub statement: String,
     /// When it began.
     pub started: Millis,
@@ -70,11 +73,11 @@ pub struct QueryPlan {
     pub deadline: Option<Millis>,
     /// When it ended.
     pub ended: Option<Millis>,
-    /// How it stands.
+    /// Its status.
     pub status: QueryStatus,
-    /// How many rows it gave.
+    /// How many rows it returned.
     pub rows: u64,
-    /// It only looks at lists: a console's, which refreshes every second.
+    /// It only reads lists, like a console that refreshes every second.
     pub looks: bool,
 }
 
@@ -86,12 +89,12 @@ impl QueryPlan {
     }
 }
 
-/// How queries of this replica have ended so far.
+/// Counts of this replica's queries by result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueryStats {
     /// Begun.
     pub begun: u64,
-    /// Ended well.
+    /// Succeeded.
     pub completed: u64,
     /// Failed.
     pub failed: u64,
@@ -107,7 +110,7 @@ pub struct Queries {
     last: u64,
     running: LiteMap<u64, QueryPlan>,
     history: VecDeque<QueryPlan>,
-    /// How they have ended.
+    /// Counts by result.
     pub stats: QueryStats,
 }
 
@@ -121,8 +124,8 @@ fn cut(mut text: String) -> String {
 }
 
 impl Queries {
-    /// A query begins; its plan's number. Everything but `session`, `user`, `space`, `statement`, `started`, `deadline` and
-    /// `looks` is set here.
+    /// Begins a query; returns its plan number. Sets everything except `session`, `user`, `space`, `statement`,
+    /// `started`, `deadline` and `looks`.
     pub fn begin(&mut self, query: QueryPlan) -> u64 {
         self.last += 1;
         self.stats.begun += 1;
@@ -133,10 +136,10 @@ impl Queries {
         plan
     }
 
-    /// A query's work is done, or has failed. The plan as it stands now.
+    /// Ends a query with its result; returns the plan as it is now.
     ///
     /// # Errors
-    /// `QUERY_KILLED`, `QUERY_TIMEOUT` if it was over before: its result is late, and nobody's. `QUERY_NOT_FOUND`.
+    /// `QUERY_KILLED` or `QUERY_TIMEOUT` if it was already over: the late result is discarded. `QUERY_NOT_FOUND`.
     pub fn end(&mut self, plan: u64, result: Result<u64, String>, now: Millis) -> Result<QueryPlan, SessionError> {
         let (status, rows) = match result {
             Ok(rows) => (QueryStatus::Completed, rows),
@@ -156,41 +159,41 @@ impl Queries {
         }
     }
 
-    /// Ends a running query from outside. The plan as it stands now; nothing if it does not run.
+    /// Ends a running query from outside; returns the plan as it is now, or `None` if it is not running.
     pub fn stop(&mut self, plan: u64, status: QueryStatus, now: Millis) -> Option<QueryPlan> {
         self.close(plan, status, 0, now)
     }
 
-    /// The queries whose deadline has come.
+    /// The running queries whose deadline has passed.
     pub fn due(&self, now: Millis) -> Vec<u64> {
         let due = |query: &&QueryPlan| query.deadline.is_some_and(|at| at <= now);
         self.running.values().filter(due).map(|query| query.plan).collect()
     }
 
-    /// The clock was set back by so much: nobody gets more time by that.
+    /// The clock was set back by `back`: deadlines move with it, so that no query gets more time.
     pub fn set_back(&mut self, back: Millis) {
         for (_, query) in self.running.iter_mut() {
             query.deadline = query.deadline.map(|at| at.saturating_sub(back));
         }
     }
 
-    /// When the next deadline comes.
+    /// The next deadline.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         self.running.values().filter_map(|query| query.deadline).min()
     }
 
-    /// What runs, in the order of its beginning.
+    /// The running queries, in the order in which they began.
     pub fn running(&self) -> impl Iterator<Item = &QueryPlan> {
         self.running.values()
     }
 
-    /// What has ended, the latest last; but for what has looked at lists and done nothing else.
+    /// The ended queries, the latest last, except those that only read lists and succeeded.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &QueryPlan> {
         self.history.iter()
     }
 
-    /// A query that runs.
+    /// A running query.
     #[must_use]
     pub fn get(&self, plan: u64) -> Option<&QueryPlan> {
         self.running.get(&plan)
@@ -208,7 +211,7 @@ impl Queries {
         over.status = status;
         over.rows = rows;
         over.ended = Some(now);
-        // What has only looked would have everything else forgotten within minutes.
+        // Queries that only read lists would displace everything else from the history within minutes.
         if over.looks && over.status == QueryStatus::Completed && !off(Mutant::Service(Service::Looks)) {
             return Some(over);
         }
@@ -220,19 +223,19 @@ impl Queries {
     }
 }
 
-/// What a killed query answers.
+/// The answer of a killed query.
 #[must_use]
 pub fn killed() -> SessionError {
     SessionError::new(ErrorCode::QueryKilled, "Execution had been killed")
 }
 
-/// What a query answers whose deadline has passed.
+/// The answer of a query whose deadline has passed.
 #[must_use]
 pub fn timeout() -> SessionError {
     SessionError::new(ErrorCode::QueryTimeout, "the query's deadline has passed; give it more time")
 }
 
-/// What is answered for a plan that is not there.
+/// The answer for a plan that does not exist.
 #[must_use]
 pub fn unknown(plan: u64) -> SessionError {
     let cause = format!("ExecutionPlanId[{plan}] does not exist in current Session.");

@@ -1,7 +1,7 @@
-//! What a replica knows of a session: whose it is, where, since when, what it has done.
+//! What a replica knows of a session: its user, space and times, and what it has done.
 //!
-//! Invariant: small, because there are many: texts are shared, what few sessions have is boxed. Whether a session is over
-//! by time is computed from it, never written into it.
+//! Invariants: the record is small, because there are many; its texts are shared. Whether a session is over by time is
+//! computed from it and never stored in it.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,14 +10,14 @@ use crate::id::{ReplicaId, SessionId, Space};
 use crate::mutant::{Mutant, Service, off};
 use crate::time::Millis;
 
-/// How a session stands.
+/// The status of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionStatus {
     /// It can be used.
     Active,
-    /// Nobody has used it for too long.
+    /// It was not used for too long.
     IdleExpired,
-    /// Its absolute end has come.
+    /// It has reached its absolute end.
     Expired,
     /// It was logged out.
     Ended,
@@ -26,7 +26,7 @@ pub enum SessionStatus {
 }
 
 impl SessionStatus {
-    /// The word of lists and histories.
+    /// Its name in lists and histories.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,36 +48,36 @@ pub struct SessionStats {
     pub reads: u32,
     /// Writes accepted.
     pub writes: u32,
-    /// Answers that were served stale.
+    /// Answers served stale.
     pub stale: u32,
-    /// Bytes of values read and written, those aside that were read from the host's copies.
+    /// Bytes of values read and written, except those that were read from the host's copies.
     pub bytes: u64,
 }
 
 /// What other replicas know of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Told {
-    /// How it stands, or when it was used is all that they do not.
+    /// They know its current state, except possibly when it was last used.
     #[default]
     Current,
-    /// It was used since, and they are told in good time.
+    /// It was used since; they will be told in good time.
     Touched,
     /// It has changed since.
     Changed,
-    /// They take it for another's. If it is used here, that is a change.
+    /// They believe that another replica serves it. If it is used here, that is a change.
     Elsewhere,
 }
 
-/// A session, as a replica keeps it. The words of the mission: `SessionInfo`.
+/// A session, as a replica keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionInfo {
     /// Its id.
     pub id: SessionId,
-    /// Its user; none: anonymous.
+    /// Its user; `None`: anonymous.
     pub user: Option<Arc<str>>,
     /// The client application.
     pub client: Option<Arc<str>>,
-    /// The client's address, as the host knows it.
+    /// The client's address, as stated by the host.
     pub address: Option<Arc<str>>,
     /// Its current space.
     pub space: Space,
@@ -85,28 +85,28 @@ pub struct SessionInfo {
     pub home: ReplicaId,
     /// When it began.
     pub created: Millis,
-    /// When it was last used, as far as is known here.
+    /// When it was last used, as far as this replica knows.
     pub active: Millis,
     /// Its absolute end, which nothing extends.
     pub expires: Millis,
     /// What it has done here.
     pub stats: SessionStats,
-    /// Queries that run. A running query is activity.
+    /// The number of running queries. A running query is use.
     pub queries: u32,
-    /// Handles in use: a session in use is not evicted.
+    /// The number of open handles: a session in use is not evicted.
     pub handles: u32,
-    /// What the others know of it.
+    /// What other replicas know of it.
     pub told: Told,
 }
 
 impl SessionInfo {
-    /// How the session stands at `now`, where nobody may leave it unused for longer than `idle`.
+    /// The session's status at `now`, if it may stay unused for at most `idle`.
     #[must_use]
     pub fn status(&self, idle: Option<Millis>, now: Millis) -> SessionStatus {
         self.status_used(self.active, idle, now)
     }
 
-    /// As [`SessionInfo::status`], where it was used at `used` as well.
+    /// As [`SessionInfo::status`], given that it was also used at `used`.
     #[must_use]
     pub fn status_used(&self, used: Millis, idle: Option<Millis>, now: Millis) -> SessionStatus {
         let active = self.active.max(used);
@@ -120,7 +120,7 @@ impl SessionInfo {
         }
     }
 
-    /// When the session is over if nothing happens.
+    /// When the session will be over if it is not used.
     #[must_use]
     pub fn due(&self, idle: Option<Millis>) -> Millis {
         match idle {
@@ -129,7 +129,7 @@ impl SessionInfo {
         }
     }
 
-    /// The bytes of texts that it holds beside itself.
+    /// The bytes of its texts, which are allocated separately.
     #[must_use]
     pub fn extra(&self) -> usize {
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 2 * size_of::<usize>());
@@ -137,16 +137,16 @@ impl SessionInfo {
     }
 }
 
-/// A session that is over, for lists and histories.
+/// An ended session, for lists and histories.
 #[derive(Clone, Debug)]
 pub struct Over {
-    /// The session as it was last.
+    /// Its last state.
     pub session: SessionInfo,
     /// How it ended.
     pub status: SessionStatus,
     /// When.
     pub at: Millis,
-    /// By whom, if somebody did it.
+    /// Who ended it, if somebody did.
     pub by: Option<String>,
     /// Why, if a reason was given.
     pub why: Option<String>,

@@ -1,15 +1,15 @@
-//! The roles: one a user and space. Their order is their power.
+//! The roles, one per user and space, ordered by power.
 //!
-//! Invariant: whoever is to decide between two roles for one user takes the lower ([`Ord`]).
+//! Invariant: between two roles for one user, the lower one ([`Ord`]) counts.
 
 use core::fmt;
 
 use crate::error::{ErrorCode, SessionError};
 
-/// The name of the account that is God by constant: it cannot be dropped, demoted or granted anything.
+/// The name of the built-in God account: it cannot be dropped, demoted or granted anything.
 pub const ROOT: &str = "root";
 
-/// What a user is in a space. `God` alone is not held in a space but everywhere.
+/// What a user is in a space. `God` alone holds in every space.
 ///
 /// ```
 /// use edge_session::service::role::RoleType;
@@ -22,11 +22,11 @@ pub enum RoleType {
     Guest,
     /// Reads and writes data.
     User,
-    /// Writes schema too.
+    /// Also writes schema.
     Dba,
-    /// Grants and revokes what is below it, in its space.
+    /// Grants and revokes the roles below it, in its space.
     Admin,
-    /// May everything that anybody may.
+    /// May do everything that anybody may.
     God,
 }
 
@@ -34,7 +34,7 @@ impl RoleType {
     /// Every role, the most powerful first: the columns of the matrix.
     pub const ALL: [Self; 5] = [Self::God, Self::Admin, Self::Dba, Self::User, Self::Guest];
 
-    /// The name as programs write it.
+    /// The name in programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl RoleType {
         }
     }
 
-    /// The keyword of statements, and what their tables show.
+    /// The keyword in statements and their tables.
     #[must_use]
     pub const fn keyword(self) -> &'static str {
         match self {

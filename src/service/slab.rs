@@ -1,14 +1,15 @@
-//! A list that grows in pieces: what it holds is never moved, and never copied to grow.
+//! A list that grows in pieces: its items are never moved or copied when it grows.
 //!
-//! A vector that doubles copies itself, and for a while holds itself twice; linear memory never shrinks. Invariant: places are
-//! numbered from 0 without a gap, and an item keeps its place.
+//! A vector that doubles copies its contents and for a while holds them twice, and linear memory never shrinks.
+//!
+//! Invariant: indices start at 0 without a gap, and an item keeps its index.
 
 use alloc::vec::Vec;
 
-/// Items a piece: the first item pays for all of its piece, and most replicas hold few.
+/// Items per piece. The first item pays for a whole piece, and most replicas hold few.
 const PIECE: usize = 32;
 
-/// Items by their place.
+/// Items by index.
 #[derive(Debug)]
 pub struct Slab<T>(Vec<Vec<T>>);
 
@@ -19,32 +20,32 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// How many places there are.
+    /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.last().map_or(0, |last| (self.0.len() - 1) * PIECE + last.len())
     }
 
-    /// Whether there is no place.
+    /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is at a place.
+    /// The item at an index.
     #[must_use]
     #[inline]
     pub fn get(&self, at: u32) -> Option<&T> {
         self.0.get(at as usize / PIECE)?.get(at as usize % PIECE)
     }
 
-    /// What is at a place, to be changed.
+    /// The item at an index, mutable.
     #[inline]
     pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
         self.0.get_mut(at as usize / PIECE)?.get_mut(at as usize % PIECE)
     }
 
-    /// Adds an item behind the others; its place.
+    /// Appends an item; returns its index.
     pub fn push(&mut self, item: T) -> u32 {
         let at = self.len() as u32;
         if self.0.last().is_none_or(|piece| piece.len() == PIECE) {

@@ -1,7 +1,9 @@
-//! nGQL's words for sessions, queries, users, roles and spaces: text to statements, and back.
+//! Statements of nGQL for sessions, queries, users, roles and spaces: parsing and printing.
 //!
-//! Invariant: printing a statement and parsing it gives the statement; what is shown to people ([`core::fmt::Display`])
-//! and what `Debug` prints hides passwords. Knows nothing of who asks, and decides nothing.
+//! Invariants: printing a statement and parsing the result gives the same statement. `Debug` and
+//! [`core::fmt::Display`], which is for people, hide passwords.
+//!
+//! Knows nothing of the user and decides nothing.
 
 mod parse;
 mod pipe;
@@ -26,19 +28,19 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is listed.
+/// What `SHOW` lists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Show {
     /// The sessions of the fleet, or of this replica.
     Sessions {
-        /// Of this replica alone.
+        /// Only of this replica.
         local: bool,
     },
     /// One session.
     Session(Term),
     /// The queries of the fleet, or of this replica.
     Queries {
-        /// Of this replica alone.
+        /// Only of this replica.
         local: bool,
     },
     /// The accounts.
@@ -51,14 +53,14 @@ pub enum Show {
     Roles(String),
 }
 
-/// A value, or the column that holds it.
+/// A value, or the column that contains it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Term {
     /// A string.
     Text(String),
     /// An integer.
     Number(i64),
-    /// A column of the table before: `$-.Name`.
+    /// A column of the previous table: `$-.Name`.
     Column(String),
 }
 
@@ -77,9 +79,9 @@ pub enum Comparison {
     Greater,
     /// `>=`
     GreaterOrEqual,
-    /// `CONTAINS`, of texts.
+    /// `CONTAINS`, for texts.
     Contains,
-    /// `STARTS WITH`, of texts.
+    /// `STARTS WITH`, for texts.
     StartsWith,
 }
 
@@ -88,11 +90,11 @@ pub enum Comparison {
 pub enum Predicate {
     /// A comparison.
     Compare(Term, Comparison, Term),
-    /// The opposite.
+    /// The negation.
     Not(Box<Self>),
-    /// All: two or more.
+    /// The conjunction of two or more.
     And(Vec<Self>),
-    /// At least one of two or more.
+    /// The disjunction of two or more.
     Or(Vec<Self>),
 }
 
@@ -101,25 +103,25 @@ pub enum Predicate {
 pub struct Item {
     /// What is shown.
     pub term: Term,
-    /// Under this name; otherwise under the column's own.
+    /// The column's name; by default that of the column shown.
     pub alias: Option<String>,
 }
 
-/// What a table is sent through.
+/// A stage of a pipe.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Columns, and which rows.
+    /// Chooses columns and rows.
     Yield {
         /// The columns.
         items: Vec<Item>,
-        /// Which rows; all, if nothing is said.
+        /// The condition on rows; all if there is none.
         filter: Option<Predicate>,
     },
-    /// The order of the rows.
+    /// Sorts the rows.
     OrderBy {
         /// By this column.
         column: String,
-        /// The greatest first.
+        /// In descending order.
         descending: bool,
     },
     /// The first rows.
@@ -128,7 +130,7 @@ pub enum Stage {
     KillSession(Term),
     /// Kills the query of each row.
     KillQuery {
-        /// The session; the current one if nothing is said.
+        /// The session; by default the current one.
         session: Option<Term>,
         /// The plan.
         plan: Term,
@@ -138,13 +140,13 @@ pub enum Stage {
 /// One statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Statement {
-    /// A list, sent through stages.
+    /// A list, piped through stages.
     Show(Show, Vec<Stage>),
     /// `KILL SESSION`
     KillSession(Term),
     /// `KILL QUERY`
     KillQuery {
-        /// The session; the current one if nothing is said.
+        /// The session; by default the current one.
         session: Option<Term>,
         /// The plan.
         plan: Term,
@@ -155,7 +157,7 @@ pub enum Statement {
         name: String,
         /// No error if it exists.
         lenient: bool,
-        /// Without one nobody can log in to it.
+        /// Without one nobody can log in.
         password: Option<Password>,
     },
     /// `ALTER USER`
@@ -220,7 +222,7 @@ pub enum Statement {
 }
 
 impl Statement {
-    /// Whether it only looks: it changes nothing, for nobody.
+    /// Whether it only reads, and changes nothing for anybody.
     #[must_use]
     pub fn looks(&self) -> bool {
         match self {

@@ -1,10 +1,17 @@
-//! What the whole fleet knows: accounts, roles, spaces, as records of the space `$system`. Kills are
+//! What the whole fleet knows: accounts, roles and spaces, as records in the space `$system`. Kills are
 //! [fences](crate::store::fence).
 //!
-//! `$system` is replicated as every space is, but what its siblings mean is decided here, because the last writer must not
-//! undo security. Invariants: a drop beats whatever was done beside it; the lower role wins; two creations of one account
-//! lock both until God alters or drops it; a space's latest generation counts, and is over if anybody has ended it. A role
-//! names the creation of its account, not its name, so that it does not pass to another of the same name.
+//! `$system` is replicated like every space. But this module decides what siblings mean, because the last writer must
+//! not undo security.
+//!
+//! Invariants:
+//!
+//! * A drop wins over everything concurrent with it.
+//! * The lower role wins.
+//! * Two concurrent creations of an account lock it until God alters or drops it.
+//! * The latest generation of a space counts, and is over if anybody has ended it.
+//! * A role refers to the creation of its account instead of its name, so it does not pass to another account of the
+//!   same name.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -20,45 +27,45 @@ use crate::store::entry::{Content, DataEntry, Key, LiveSet};
 use crate::store::{Mutation, SessionConsistentStore};
 use crate::time::Millis;
 
-/// What an entry may say; each kind of record uses some of it. One form for all, so that one reader and one writer do: a
-/// text of a line each, in this order, empty where there is nothing. Lines that follow are a later version's.
+/// The fields of an entry; each kind of record uses some of them. All kinds share one form, so that one reader and one
+/// writer suffice: one line of text per field, in this order, empty if unused. Later versions may append lines.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Record {
-    /// The write that created the account; in a role, that of its holder.
+    /// The write that created the account; in a role, that of the role's holder.
     pub(super) created: Option<String>,
-    /// The hash of its password, in PHC's form; without one nobody logs in.
+    /// The password hash, in PHC format; without one nobody can log in.
     pub(super) hash: Option<String>,
     /// A role's keyword.
     pub(super) role: Option<String>,
-    /// The generation of a space; a count of wrong passwords.
+    /// The generation of a space; a count of failed logins.
     pub(super) number: u64,
-    /// A time: until which an account is locked; from which its sessions count.
+    /// A time: until when an account is locked; from when on its sessions count.
     pub(super) at: Millis,
-    /// Whether a space is over.
+    /// Whether the space is over.
     pub(super) over: bool,
-    /// Which wrong passwords count no more: replicas, with counts.
+    /// The settled failed logins: replicas with counts.
     pub(super) settled: Option<String>,
 }
 
-/// An account, as it stands.
+/// The current state of an account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
-    /// What names it in grants.
+    /// Names the account in grants.
     pub creation: String,
-    /// The hash of its password.
+    /// The password hash.
     pub hash: Option<String>,
-    /// It was created twice at once: nobody uses it until God has altered or dropped it.
+    /// It was created twice concurrently: nobody can use it until God has altered or dropped it.
     pub locked: bool,
 }
 
-/// What the records of `$system` mean. A view: it holds nothing.
+/// Interprets the records of `$system`. A view without data of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Directory<'a> {
     pub(super) store: &'a SessionConsistentStore,
     pub(super) system: &'a Space,
 }
 
-/// The value of an entry, if it can be read; what cannot is as if it were not there.
+/// Parses the value of an entry. Entries that cannot be parsed are ignored.
 pub(super) fn read(entry: &DataEntry) -> Option<Record> {
     let Content::Text(text) = &entry.content else { return None };
     let mut lines = text.split('\n');
@@ -101,20 +108,20 @@ fn since_key(user: &str) -> String {
     format!("since/{user}")
 }
 
-/// What an account's entries mean together.
+/// The account that these siblings describe.
 fn account(entries: &[DataEntry]) -> Option<Account> {
     let decisive = if off(Mutant::Service(Service::Drop)) { 1 } else { entries.len() };
     if entries.iter().take(decisive).any(|entry| entry.content == Content::Tombstone) {
         return None;
     }
     let mut records = entries.iter().filter_map(read);
-    // The winner stands first.
+    // The winner comes first.
     let Record { created, hash, .. } = records.next()?;
     let locked = records.any(|other| other.created != created) && !off(Mutant::Service(Service::Twice));
     Some(Account { creation: created.unwrap_or_default(), hash, locked })
 }
 
-/// What a role's entries mean together, for the account of this creation.
+/// The role that these siblings give to the account with this creation.
 fn role(entries: &[DataEntry], creation: &str) -> Option<RoleType> {
     let held = |entry: &DataEntry| -> Option<RoleType> {
         let same =
@@ -122,25 +129,25 @@ fn role(entries: &[DataEntry], creation: &str) -> Option<RoleType> {
         let record = read(entry).filter(same)?;
         record.role?.parse().ok()
     };
-    // A revocation, or a grant to an earlier account of the name, is the lowest of all.
+    // A revocation, or a grant to an earlier account of the same name, counts as no role, which is the lowest.
     let decisive = if off(Mutant::Service(Service::Role)) { 1 } else { entries.len() };
     entries.iter().take(decisive).map(held).min().flatten()
 }
 
-/// The generation of a space, and whether it is over.
+/// The latest generation of a space, and whether it is over.
 fn generation(entries: &[DataEntry]) -> Option<(u32, bool)> {
     let told = entries.iter().filter_map(read);
     told.filter_map(|record| Some((u32::try_from(record.number).ok()?, record.over))).max()
 }
 
 impl<'a> Directory<'a> {
-    /// The records in `store`.
+    /// A view of the records in `store`.
     #[must_use]
     pub const fn new(store: &'a SessionConsistentStore, system: &'a Space) -> Self {
         Self { store, system }
     }
 
-    /// Whether nothing was ever written: then no key need be made to ask for.
+    /// Whether `$system` is empty, so that no key has to be built for a lookup.
     fn is_empty(&self) -> bool {
         self.store.vector(self.system).is_empty()
     }
@@ -149,7 +156,8 @@ impl<'a> Directory<'a> {
         self.store.live(self.system, key).map(LiveSet::entries).unwrap_or_default()
     }
 
-    /// The keys that begin so, without their beginning, and their entries. Boxed, so that the walk is no part of all that is made of it.
+    /// The keys with this prefix, without the prefix, and their entries. Boxed, so that callers do not each compile the
+    /// iteration.
     pub(super) fn list<'p>(&self, prefix: &'p str) -> Box<dyn Iterator<Item = (&'p str, &'p [DataEntry])> + 'p>
     where
         'a: 'p,
@@ -159,7 +167,7 @@ impl<'a> Directory<'a> {
         Box::new(keys.map_while(move |(key, set)| Some((key.strip_prefix(prefix)?, set.entries()))))
     }
 
-    /// Whether there are accounts. Without any, nobody is held to a role.
+    /// Whether there are accounts. Without any, roles do not apply.
     #[must_use]
     pub fn has_accounts(&self) -> bool {
         self.list("account/").next().is_some()
@@ -171,7 +179,7 @@ impl<'a> Directory<'a> {
         account(self.entries(&account_key(user)))
     }
 
-    /// The names of the accounts, `root` among them, in order.
+    /// The names of all accounts in order, including `root`.
     #[must_use]
     pub fn users(&self) -> Vec<String> {
         let live = self.list("account/").filter(|(_, entries)| account(entries).is_some());
@@ -182,7 +190,7 @@ impl<'a> Directory<'a> {
         names
     }
 
-    /// The role of an account in a space; God's is held everywhere.
+    /// The role of an account in a space; God's holds everywhere.
     #[must_use]
     pub fn role(&self, user: &str, space: &str) -> Option<RoleType> {
         if user == ROOT {
@@ -192,8 +200,9 @@ impl<'a> Directory<'a> {
         role(self.entries(&role_key(space, user)), &account.creation)
     }
 
-    /// The writes that decide what a user, or nobody in particular, may do in a space. Who has no account may do nothing
-    /// because others have one: the first of those decides. Without `roles`, because others say those, the space's alone.
+    /// The writes that decide what a user (`None`: anonymous) may do in a space. A user without an account is denied
+    /// because accounts exist, so then it is the first of those. Without `roles`, because the host decides these, only
+    /// the writes about the space.
     #[must_use]
     pub fn authority(&self, user: Option<&str>, space: &Space, roles: bool) -> Vec<Dot> {
         if self.is_empty() {
@@ -219,13 +228,14 @@ impl<'a> Directory<'a> {
         live.collect()
     }
 
-    /// The latest generation of a space, and whether it is over; nothing if the space was never created.
+    /// The latest generation of a space, and whether it is over; `None` if the space was never created.
     #[must_use]
     pub fn generation(&self, space: &str) -> Option<(u32, bool)> {
         generation(self.entries(&space_key(space)))
     }
 
-    /// From when on a session of this user must have begun to count: the last change of its password, or its drop.
+    /// The time from which on a session of this user must have begun to be valid: that of the last password change or
+    /// drop.
     #[must_use]
     pub fn since(&self, user: &str) -> Option<Millis> {
         if self.is_empty() {
@@ -234,10 +244,10 @@ impl<'a> Directory<'a> {
         self.entries(&since_key(user)).iter().filter_map(read).map(|record| record.at).max()
     }
 
-    /// Creates an account, or gives it a new password; `creation` names the write that does it.
+    /// Creates an account, or sets its password; `creation` names the write that does it.
     #[must_use]
     pub fn set_account(&self, user: &str, hash: Option<String>, creation: String) -> Vec<Mutation> {
-        // Two creations at once become a third: grants of neither pass to it.
+        // An account that was created twice gets a third creation: grants to neither of the two pass to it.
         let known = self.account(user).filter(|account| !account.locked).map(|account| account.creation);
         let record = Record { created: Some(known.unwrap_or(creation)), hash, ..Record::default() };
         alloc::vec![write(account_key(user), &record)]
@@ -270,7 +280,7 @@ impl<'a> Directory<'a> {
         erase(role_key(space, user))
     }
 
-    /// Opens the next generation of a space, or ends the present one.
+    /// Opens the next generation of a space, or ends the current one.
     #[must_use]
     pub fn set_space(&self, space: &str, over: bool) -> Mutation {
         let last = self.generation(space).map_or(u32::from(over), |(generation, _)| generation);
@@ -279,11 +289,12 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// How many operations of one replica the fleet remembers.
+/// How many operations of one replica the fleet keeps.
 const LOGGED_MAX: u64 = 256;
 
 impl Directory<'_> {
-    /// The operations that have changed the fleet, with the replicas at which they were done: the latest of each.
+    /// The logged operations that have changed the fleet, with the replicas at which they were done: the latest of each
+    /// replica.
     pub fn log(&self) -> impl Iterator<Item = (&str, LoggedOperation)> {
         self.list("log/").filter_map(|(key, entries)| {
             let Content::Text(text) = &entries.first()?.content else { return None };
@@ -291,7 +302,7 @@ impl Directory<'_> {
         })
     }
 
-    /// The place of the operation of a replica that was written down last.
+    /// The position of the operation that a replica logged last.
     #[must_use]
     pub fn last_logged(&self, replica: &str) -> Option<u64> {
         let own = self.list("log/").filter_map(|(key, entries)| {
@@ -302,7 +313,7 @@ impl Directory<'_> {
         own.max().map(|(_, place)| place)
     }
 
-    /// Writes an operation down, in the place of one that is long past.
+    /// Logs an operation, in place of an old one.
     #[must_use]
     pub fn set_log(replica: &str, number: u64, operation: &LoggedOperation) -> Mutation {
         let (key, text) = (format!("log/{replica}/{}", number % LOGGED_MAX), operation.to_record());

@@ -1,6 +1,6 @@
-//! Tables: what statements answer. Plain data, and what stands between pipes does to it.
+//! Tables: the answers of statements, as plain data, and the stages of a pipe applied to them.
 //!
-//! Invariant: whether the columns that a pipe names exist is known before anything runs ([`check`]).
+//! Invariant: the columns that a pipe names are checked before anything runs ([`check`]).
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -12,7 +12,7 @@ use core::fmt;
 use super::statement::{Comparison, Item, Predicate, Stage, Term};
 use crate::error::{ErrorCode, SessionError};
 
-/// The widest that a column is printed, in characters.
+/// The greatest printed width of a column, in characters.
 const WIDTH_MAX: usize = 48;
 
 /// One value of a table.
@@ -54,12 +54,12 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Columns and rows. It prints as a table.
+/// Columns and rows. `Display` prints it as a table.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Table {
     /// The names of the columns.
     pub columns: Vec<String>,
-    /// The rows; each has a cell for each column.
+    /// The rows; each has one cell per column.
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -70,10 +70,10 @@ impl Table {
         Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// The place of a column.
+    /// The index of a column.
     ///
     /// # Errors
-    /// `SEMANTIC` if there is none of that name.
+    /// `SEMANTIC` if there is no column of that name.
     pub fn column(&self, name: &str) -> Result<usize, SessionError> {
         place(&self.columns, name)
     }
@@ -90,10 +90,10 @@ impl Table {
         })
     }
 
-    /// The table after a stage that only chooses; those that kill are not this one's to run, and change nothing here.
+    /// The table after a stage. Stages that kill are run elsewhere and change nothing here.
     ///
     /// # Errors
-    /// `SEMANTIC` for a column that does not exist, or texts compared with numbers.
+    /// `SEMANTIC` for a column that does not exist, or for texts compared with numbers.
     pub fn through(mut self, stage: &Stage) -> Result<Self, SessionError> {
         match stage {
             Stage::Yield { items, filter } => {
@@ -118,14 +118,14 @@ impl Table {
         Ok(self)
     }
 
-    /// Orders the rows by a column; rows that are alike in it stay in their order.
+    /// Sorts the rows by a column. The sort is stable.
     pub fn order(&mut self, at: usize, descending: bool) {
         let cell = |place: u32| self.rows.get(place as usize).and_then(|row| row.get(at));
         let later = |one: u32, other: u32| {
             let order = cell(one).cmp(&cell(other));
             order == if descending { Ordering::Less } else { Ordering::Greater }
         };
-        // Runs of one row, of two, of four: the library's sort is ten times as much code.
+        // A bottom-up merge sort: the library's sort is ten times as much code.
         let (mut places, mut merged): (Vec<u32>, Vec<u32>) = ((0..self.rows.len() as u32).collect(), Vec::new());
         let mut width = 1;
         while width < places.len() {
@@ -192,7 +192,7 @@ fn compare(left: &Cell, how: Comparison, right: &Cell) -> Result<bool, SessionEr
             left.cmp(right)
         }
         (Cell::Number(left), Cell::Number(right)) => left.cmp(right),
-        // Nothing is equal to nothing alone, and neither less nor greater than anything.
+        // Null equals only null, and is neither less nor greater than anything.
         (Cell::Null, _) | (_, Cell::Null) => {
             let equal = left == right;
             return Ok(match how {
@@ -223,7 +223,7 @@ fn compare(left: &Cell, how: Comparison, right: &Cell) -> Result<bool, SessionEr
     })
 }
 
-/// `SEMANTIC`, because of what.
+/// A `SEMANTIC` error.
 #[must_use]
 pub fn semantic(cause: impl Into<alloc::borrow::Cow<'static, str>>) -> SessionError {
     SessionError::new(ErrorCode::Semantic, cause)
@@ -243,10 +243,10 @@ fn names(items: &[Item]) -> Vec<String> {
     items.iter().map(name).collect()
 }
 
-/// Looks at the stages before any of them runs.
+/// Checks the stages before any of them runs.
 ///
 /// # Errors
-/// `SEMANTIC` for a column that will not be there.
+/// `SEMANTIC` for a column that will not exist.
 pub fn check(columns: &[&str], stages: &[Stage]) -> Result<(), SessionError> {
     let mut columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
     for stage in stages {
@@ -284,7 +284,7 @@ fn check_terms(predicate: &Predicate, known: &dyn Fn(&Term) -> Result<(), Sessio
     }
 }
 
-/// The column of `KILL SESSION`.
+/// The column of the result of `KILL SESSION`.
 pub const KILLED: &str = "Number of session killed";
 
 impl fmt::Display for Table {

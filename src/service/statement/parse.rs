@@ -1,7 +1,7 @@
-//! Text to statements: a sequence separated by `;`, read as a whole before any of it is run.
+//! Parses text into statements: a sequence separated by `;`, parsed as a whole before any of it runs.
 //!
-//! Invariant: no text makes this panic or exhaust the stack. An error names the place, and what would have done there;
-//! it repeats nothing of the text, which may hold a password.
+//! Invariants: no text causes a panic or exhausts the stack. An error states the position and what was expected there,
+//! and repeats nothing of the text, which may contain a password.
 
 use alloc::format;
 use alloc::string::String;
@@ -15,10 +15,10 @@ use super::{Password, Show, Statement};
 use crate::error::{Details, ErrorCode, SessionError};
 use crate::service::role::RoleType;
 
-/// The longest text that is read, in bytes.
+/// The longest accepted text, in bytes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// How each of our statements begins.
+/// The beginnings of the statements that this service executes.
 const OPENINGS: [&[&str]; 20] = [
     &["SHOW", "LOCAL"],
     &["SHOW", "SESSIONS"],
@@ -42,7 +42,7 @@ const OPENINGS: [&[&str]; 20] = [
     &["USE"],
 ];
 
-/// Whether a text begins as one of our statements; else it is for the host to execute.
+/// Whether a text begins like one of these statements; otherwise the host executes it.
 ///
 /// ```
 /// use edge_session::service::statement::is_ours;
@@ -58,7 +58,7 @@ pub fn is_ours(text: &str) -> bool {
     })
 }
 
-/// Reads a sequence of statements.
+/// Parses a sequence of statements.
 ///
 /// ```
 /// use edge_session::service::statement::parse;
@@ -164,7 +164,7 @@ fn show(input: &mut Input<'_>) -> Parsed<Show> {
     )
 }
 
-/// Whether the words of leniency stand here, and a name after them: `IF` alone is a name.
+/// Parses an optional `IF …` and the name after it. `IF` without the other words is itself a name.
 fn lenient(input: &mut Input<'_>, keywords: &[&'static str]) -> Parsed<(bool, String)> {
     let found = maybe(input, |input| {
         words(input, keywords)?;

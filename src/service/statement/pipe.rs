@@ -1,6 +1,6 @@
-//! What stands between pipes: columns, conditions, order, limits, kills.
+//! Parses the stages of a pipe: columns, conditions, order, limits, kills.
 //!
-//! Invariant: conditions nest only so deep, so that no text exhausts the stack.
+//! Invariant: conditions nest to a limited depth, so that no text exhausts the stack.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::words::{Input, Parsed, column, first, maybe, miss, name, number, sign, term, word, words};
 use super::{Comparison, Item, Predicate, Stage, Term};
 
-/// How deep conditions nest.
+/// How deep conditions may nest.
 const DEPTH_MAX: u32 = 32;
 
 /// `| stage | stage …`
@@ -101,7 +101,7 @@ pub(super) fn kill_query(input: &mut Input<'_>) -> Parsed<(Option<Term>, Term)> 
     Ok(asked)
 }
 
-/// `a OR b`: binds least.
+/// `a OR b`, which binds least.
 fn predicate(input: &mut Input<'_>, depth: u32) -> Parsed<Predicate> {
     several(input, depth, "OR", conjunction, Predicate::Or)
 }
@@ -110,7 +110,7 @@ fn conjunction(input: &mut Input<'_>, depth: u32) -> Parsed<Predicate> {
     several(input, depth, "AND", condition, Predicate::And)
 }
 
-/// One part, or several that `between` joins.
+/// One part, or several joined by the keyword `between`.
 fn several(
     input: &mut Input<'_>,
     depth: u32,

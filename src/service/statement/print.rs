@@ -1,11 +1,11 @@
-//! Statements to text. `Display` is for people and logs, and hides passwords; [`Statement::text`] is the whole.
+//! Prints statements. `Display` is for people and logs and hides passwords; [`Statement::text`] includes them.
 
 use alloc::string::String;
 use core::fmt::{self, Display, Write};
 
 use super::{Comparison, Item, Password, Predicate, Show, Stage, Statement, Term};
 
-/// A name as it is written: between backquotes unless it is a label.
+/// A name as written: in backquotes unless it is a label.
 struct Name<'a>(&'a str);
 
 impl Display for Name<'_> {
@@ -38,7 +38,7 @@ fn quoted(f: &mut impl Write, text: &str) -> fmt::Result {
     f.write_char('"')
 }
 
-/// A password, if it may be seen.
+/// A password, and whether to show it.
 struct Secret<'a>(&'a Password, bool);
 
 impl Display for Secret<'_> {
@@ -74,7 +74,7 @@ impl Display for Comparison {
 
 impl Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What binds less than the whole, or as much, stands in parentheses.
+        // Parts that bind no stronger than the whole are parenthesised.
         let join = |f: &mut fmt::Formatter<'_>, parts: &[Self], between: &str, bare: fn(&Self) -> bool| {
             for (at, part) in parts.iter().enumerate() {
                 f.write_str(if at > 0 { between } else { "" })?;
@@ -144,7 +144,7 @@ impl Display for Show {
     }
 }
 
-/// A statement, with or without its passwords.
+/// A statement, and whether to show its passwords.
 struct Text<'a>(&'a Statement, bool);
 
 impl Display for Text<'_> {
@@ -194,7 +194,7 @@ impl Display for Statement {
 }
 
 impl Statement {
-    /// The statement with its passwords: for the way to where it runs, never for a log or a list.
+    /// The statement with its passwords: to send it to where it runs, never for a log or a list.
     #[must_use]
     pub fn text(&self) -> String {
         alloc::format!("{}", Text(self, true))

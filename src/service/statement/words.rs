@@ -1,7 +1,8 @@
-//! The words of the grammar: keywords, names, strings, numbers, signs; and where none of those that would do was found.
+//! The tokens of the grammar: keywords, names, strings, numbers, signs. Records where parsing failed and what was
+//! expected.
 //!
-//! Invariant: whatever fails leaves a trace of how far the text was understood and what could have stood there. A keyword
-//! is a keyword only where the grammar has one, and a name everywhere else.
+//! Invariants: every failure records how far the text was understood and what would have been accepted there. A keyword
+//! is one only where the grammar expects it, and a name everywhere else.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use winnow::token::{any, one_of, take, take_till, take_while};
 
 use super::Term;
 
-/// How far any attempt has come, and what would have led on from there.
+/// The furthest position that any attempt has reached, and what was expected there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trace {
     /// How many bytes were left.
@@ -26,10 +27,10 @@ pub(super) struct Trace {
 pub(super) type Input<'t> = Stateful<&'t str, Trace>;
 pub(super) type Parsed<T> = Result<T, EmptyError>;
 
-/// A parser of the grammar, as a value.
+/// A grammar rule, as a value.
 pub(super) type Rule<T> = fn(&mut Input<'_>) -> Parsed<T>;
 
-/// Notes that `what` would do here and is not here.
+/// Fails, and records that `what` was expected here.
 pub(super) fn miss<T>(input: &mut Input<'_>, what: &'static str) -> Parsed<T> {
     let left = input.input.len();
     if left < input.state.left || input.state.expected.is_empty() {
@@ -41,7 +42,7 @@ pub(super) fn miss<T>(input: &mut Input<'_>, what: &'static str) -> Parsed<T> {
     Err(EmptyError)
 }
 
-/// White space and comments (`-- …` and `# …` to the end of the line).
+/// Skips white space and comments (`-- …` and `# …` to the end of the line).
 pub(super) fn gap(input: &mut Input<'_>) {
     loop {
         let _: Parsed<&str> = multispace0.parse_next(input);
@@ -52,7 +53,7 @@ pub(super) fn gap(input: &mut Input<'_>) {
     }
 }
 
-/// Runs `rule` after a gap; where it fails, the input is where it was.
+/// Runs `rule` after a gap; on failure the input is unchanged.
 fn token<T>(input: &mut Input<'_>, what: &'static str, rule: impl FnOnce(&mut Input<'_>) -> Parsed<T>) -> Parsed<T> {
     let before = input.checkpoint();
     gap(input);
@@ -68,7 +69,7 @@ fn token<T>(input: &mut Input<'_>, what: &'static str, rule: impl FnOnce(&mut In
     }
 }
 
-/// The first of several rules that holds; the input is where it was if none does.
+/// The result of the first rule that succeeds; if none does, the input is unchanged.
 pub(super) fn first<T>(input: &mut Input<'_>, rules: &[Rule<T>]) -> Parsed<T> {
     let before = input.checkpoint();
     for rule in rules {
@@ -80,7 +81,7 @@ pub(super) fn first<T>(input: &mut Input<'_>, rules: &[Rule<T>]) -> Parsed<T> {
     Err(EmptyError)
 }
 
-/// Whether a rule holds here; the input is where it was if it does not.
+/// The result of a rule; if it fails, the input is unchanged.
 pub(super) fn maybe<T>(input: &mut Input<'_>, rule: impl FnOnce(&mut Input<'_>) -> Parsed<T>) -> Option<T> {
     let before = input.checkpoint();
     let found = rule(input).ok();
@@ -106,7 +107,7 @@ pub(super) fn word(input: &mut Input<'_>, keyword: &'static str) -> Parsed<()> {
     })
 }
 
-/// Keywords in a row.
+/// A sequence of keywords.
 pub(super) fn words(input: &mut Input<'_>, keywords: &[&'static str]) -> Parsed<()> {
     keywords.iter().try_for_each(|keyword| word(input, keyword))
 }
@@ -121,7 +122,7 @@ pub(super) fn end(input: &mut Input<'_>) -> Parsed<()> {
     token(input, "the end", |input| if input.input.is_empty() { Ok(()) } else { Err(EmptyError) })
 }
 
-/// A name: a label, or anything between backquotes (of which a doubled one stands for itself).
+/// A name: a label, or anything in backquotes (a doubled one is a backquote).
 pub(super) fn name(input: &mut Input<'_>) -> Parsed<String> {
     token(input, "a name", |input| {
         if maybe(input, |input| '`'.void().parse_next(input)).is_none() {
@@ -156,7 +157,7 @@ pub(super) fn string(input: &mut Input<'_>) -> Parsed<String> {
     })
 }
 
-/// What follows a backslash. A character that needs none stands for itself.
+/// The character after a backslash. Characters without a special meaning stand for themselves.
 fn escape(input: &mut Input<'_>) -> Parsed<char> {
     let c: char = any.parse_next(input)?;
     Ok(match c {
@@ -192,7 +193,7 @@ fn unit(input: &mut Input<'_>) -> Parsed<u32> {
 pub(super) fn number(input: &mut Input<'_>) -> Parsed<i64> {
     token(input, "an integer", |input| {
         let text: &str = (maybe_minus, digit1).take().parse_next(input)?;
-        // `12abc` is not a number and a name.
+        // `12abc` is not a number followed by a name.
         if input.input.starts_with(|c: char| is_label(c) || c == '.') {
             return Err(EmptyError);
         }
@@ -205,7 +206,7 @@ fn maybe_minus(input: &mut Input<'_>) -> Parsed<()> {
     Ok(())
 }
 
-/// A column of the table before: `$-.Name`.
+/// A column of the previous table: `$-.Name`.
 pub(super) fn column(input: &mut Input<'_>) -> Parsed<String> {
     let start = input.checkpoint();
     sign(input, "$-.")?;
