@@ -1,9 +1,11 @@
-//! The replica: one state machine, inputs in, effects out. It composes the parts and routes between them.
+//! The replica: one state machine with inputs and effects. It composes the parts and routes between them.
 //!
-//! **The calling contract:** call any input, then drain [`Replica::poll`] until it answers `None`, carry the effects
-//! out in order, and call [`Replica::tick`] at the time of the last [`Effect::Timeout`]. Every input is told the time.
+//! **The calling contract:** call any input. Then drain [`Replica::poll`] until it returns `None` and carry out the
+//! effects in order. Call [`Replica::tick`] at the time of the last [`Effect::Timeout`]. Every input takes the current
+//! time.
+//!
 //! Invariant I5: nothing that an undurable write decided leaves through an effect or an answer before
-//! [`Replica::persisted`] has named its record. The machine does no I/O and calls nothing back.
+//! [`Replica::persisted`] has named its record. The machine does no I/O and never calls back.
 
 mod accounts;
 mod answer;
@@ -87,7 +89,7 @@ use litemap::LiteMap;
 struct Waiting {
     /// The record that must be durable first.
     gate: u64,
-    /// The client's session that hears it, and how long it is, where storage is late.
+    /// The client's session that receives it and its length, if it waits for storage.
     hearer: Option<(SessionId, usize)>,
     effect: Effect,
 }
@@ -105,15 +107,15 @@ pub struct Replica {
     token_bytes: usize,
     keyring: Option<Keyring>,
     client_limits: ClientLimits,
-    /// The ids that this replica has written under, with the secrets that prove it.
+    /// The ids that this replica has written under, with the secrets that prove them.
     identities: Identities,
-    /// Ids of other tabs, which share a link with this one.
+    /// Ids of other tabs that share a link with this one.
     siblings: Identities,
-    /// When a question for an id was passed on last.
+    /// When a request for an id was last forwarded.
     passed_on: Millis,
-    /// By how much the clock of an edge is ahead of the own one, as it was told last.
+    /// How far the clock of an edge is ahead of the own one, as last reported.
     skew: i64,
-    /// What is fetched anew, because own writes were refused.
+    /// The state that is being fetched anew because own writes were refused.
     recovery: Option<Recovery>,
     service: Service,
     entropy: Entropy,
@@ -130,27 +132,27 @@ pub struct Replica {
     folds: Folds,
     /// Replica ids that the host knows by number, in the order of their numbers.
     origins: Vec<ReplicaId>,
-    /// Own writes are known elsewhere that are not known here: the id is given up before anything else is done.
+    /// Others know own writes that this replica does not know: it takes a new id before anything else.
     amnesia: bool,
-    /// Somebody else may write under this id just now: it is given up before the next write.
+    /// Another replica may be writing under this id: this one takes a new id before its next write.
     suspect: bool,
     /// Keys with more siblings than the limit.
     crowded: LiteMap<(Space, Key), ()>,
-    /// What the host wants to hear of.
+    /// The optional events that the host wants.
     interest: Interest,
     now: Millis,
-    /// An input has come since the last drain.
+    /// An input has arrived since the last drain.
     stirred: bool,
     timeout_told: Option<Millis>,
-    /// Orders to storage.
+    /// Records for storage.
     records: VecDeque<(u64, Rope)>,
-    /// Answers that are ready: decided by what is durable, or by the session's own writes.
+    /// Waits whose answers are ready: decided by durable entries or by the session's own writes.
     settled: VecDeque<WaitId>,
-    /// Queries that are to stop. That tells nobody anything, so it waits for nothing.
+    /// Queries to abort. This reveals nothing, so it waits for no record.
     aborts: VecDeque<(u64, ErrorCode)>,
-    /// Everything else, in order, each with the record that must be durable first.
+    /// All other effects, in order, each with the record that must be durable first.
     outbox: VecDeque<Waiting>,
-    /// Effects of the present call, which get their gate once the record of their cause is made.
+    /// Effects of the current call. They get their gate once the record of their cause exists.
     fresh: Vec<Effect>,
 }
 
@@ -158,8 +160,8 @@ impl Replica {
     /// Opens an empty replica with a new id.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` if the label, a key or the space's name is not of its form, if the space is the fleet's own, or
-    /// if the leeway or the token's limit is beyond its bound.
+    /// `ARGUMENT_INVALID` if the label, a key or the space's name is malformed, if the space is reserved for the fleet,
+    /// or if the leeway or the token limit is out of bounds.
     pub fn open(config: Config, now: Millis) -> Result<Self, SessionError> {
         let mut entropy = Entropy::new(config.seed);
         let hidden = entropy.hidden();
@@ -216,19 +218,19 @@ impl Replica {
         })
     }
 
-    /// The time has come that [`Effect::Timeout`] named. What is due next is told again in any case: a timer that rang
-    /// early, or before a clock was set, is not the last one.
+    /// The time of [`Effect::Timeout`] has come. The next timeout is always reported again, since the timer may have
+    /// rung early or before a clock was set.
     pub fn tick(&mut self, now: Millis) {
         self.input(now);
         self.timeout_told = None;
     }
 
-    /// Says which events are wanted of those that cost a version or two, and some a value, each: none at first.
+    /// Selects the optional events, which cost one or two versions each and some a value. None are selected at first.
     pub const fn interest(&mut self, interest: Interest) {
         self.interest = interest;
     }
 
-    /// Takes a retirement record: nobody will ever hold more than `last` of `replica` in `space`.
+    /// Applies a retirement record: no more than `last` of `replica` will ever exist in `space`.
     pub fn retire(&mut self, space: &Space, replica: ReplicaId, last: u64, now: Millis) {
         self.input(now);
         self.store.retire(space, replica, last);
@@ -240,7 +242,7 @@ impl Replica {
         self.id
     }
 
-    /// The space that new sessions begin in.
+    /// The space in which new sessions begin.
     #[must_use]
     pub const fn space(&self) -> &Space {
         &self.space
@@ -252,13 +254,13 @@ impl Replica {
         self.keyring.is_some()
     }
 
-    /// The store, as it stands, durable or not: for checkers and tests, never for an answer.
+    /// The current store, durable or not: for checkers and tests, never for an answer.
     #[must_use]
     pub const fn store(&self) -> &SessionConsistentStore {
         &self.store
     }
 
-    /// What of a space is durable: the vector that may be told.
+    /// What of a space is durable, that is, the vector that others may learn.
     #[must_use]
     pub fn durable(&self, space: &Space) -> &VersionVector {
         self.journal.durable(space, &self.store)
@@ -270,7 +272,7 @@ impl Replica {
         self.journal.settled()
     }
 
-    /// The next effect, or `None` when all is done.
+    /// The next effect; `None` when all are drained.
     #[inline(never)]
     pub fn poll(&mut self) -> Option<Effect> {
         self.work();
@@ -305,14 +307,14 @@ impl Replica {
         None
     }
 
-    /// Notes that something has come in at `now`. Where the clock was set back, what was due after a time is due after
-    /// the same time still: a wait of a second is not one of an hour because a clock was wrong by an hour.
+    /// Records that something has arrived at `now`. If the clock was set back, all deadlines move with it, so that a
+    /// wait of a second does not become one of an hour because a clock was wrong by an hour.
     fn input(&mut self, now: Millis) {
         self.look_at_clock(now);
         self.stirred = true;
     }
 
-    /// As [`Replica::input`], of what nothing follows from by itself.
+    /// As [`Replica::input`], for calls that have no consequences by themselves.
     fn look_at_clock(&mut self, now: Millis) {
         let back = self.now.saturating_sub(now);
         if back > 0 {
@@ -328,15 +330,16 @@ impl Replica {
         self.now = now;
     }
 
-    /// Does what the inputs since the last drain ask for: waits, watches, siblings, the record, news for the peers.
+    /// Does the work that follows from the inputs since the last drain: waits, watches, siblings, the record, news for
+    /// peers.
     ///
-    /// Its parts are functions by themselves, passed over where there is nothing for them: an engine compiles anew what is
-    /// hot, which for one large function takes many times as long as for those of its parts that really run.
+    /// Its parts are separate functions, skipped if they have nothing to do: an engine recompiles hot code, and that
+    /// takes many times as long for one large function as for those of its parts that really run.
     fn work(&mut self) {
         if !core::mem::take(&mut self.stirred) {
             return;
         }
-        // At once, not at the next write: a crash between the two must not bring the old id back.
+        // At once instead of at the next write: a crash between the two must not bring the old id back.
         if self.amnesia && !off(Mutant::NewId) {
             self.rename();
         }
@@ -366,12 +369,13 @@ impl Replica {
             self.notify_watches();
         }
         self.judge_standing();
-        // While storage is late, what is to be said of one's own accord is not queued up: later it is said anew.
+        // While storage is late, unasked messages are not queued; they are made anew later.
         self.speak(self.is_blocked());
         self.fill_outbox();
     }
 
-    /// Puts what the present call has led to in the outbox. What waits there for storage is counted for who will hear it.
+    /// Moves the effects of the current call to the outbox. Messages that wait for storage are charged to the session
+    /// that receives them.
     #[inline(never)]
     fn fill_outbox(&mut self) {
         if self.fresh.is_empty() {
@@ -390,7 +394,7 @@ impl Replica {
             if let Some((hearer, bytes)) = hearer {
                 self.links.late.add(hearer, bytes);
             }
-            // How many peers there are is told once, however often that has changed meanwhile.
+            // The number of peers is reported once, however often it has changed in between.
             let counts = |effect: &Effect| matches!(effect, Effect::Event(Event::Peers(_)));
             if late && counts(&effect) && self.outbox.back().is_some_and(|last| counts(&last.effect)) {
                 self.outbox.pop_back();
@@ -404,12 +408,12 @@ impl Replica {
         if !self.journal.has_storage() {
             return;
         }
-        // A replica with a key proves itself by that.
+        // A replica with a key needs no secrets to prove its ids.
         let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };
         self.records.extend(self.journal.record(self.id, secrets, &self.store));
     }
 
-    /// Whether something waits for storage before it may leave.
+    /// Whether the first effect in the outbox still waits for storage.
     fn is_blocked(&self) -> bool {
         self.outbox.front().is_some_and(|waiting| !self.journal.open(waiting.gate))
     }
@@ -421,15 +425,15 @@ impl Replica {
         [self.calls.deadline(), links].into_iter().chain(own).fold(None, sooner)
     }
 
-    /// Whether anybody here is to be told which keys of a space have changed.
+    /// Whether anybody needs to know which keys of a space have changed.
     fn heeds(&self, space: &Space) -> bool {
         self.interest.changes || self.front.heeds() || !self.watches.is_empty() || *space == self.service.system
     }
 
-    /// Takes note of what a step changed: for watches, events and the limit on siblings.
+    /// Reports what a step changed: to watches, events and the limit on siblings.
     fn note(&mut self, space: &Space, changes: Changes) {
         let limit = self.store.limits().siblings;
-        // A replica that only passes on what others write has nobody to tell.
+        // A replica that only forwards the writes of others has nobody to report to.
         if changes.are_all() && !self.heeds(space) {
             return;
         }
@@ -459,7 +463,7 @@ impl Replica {
         let entries = self.store.live(space, key).map(LiveSet::entries).unwrap_or_default();
         let [winner, loser, ..] = entries else { return };
         let told = self.interest.conflicts.then(|| (winner.version(), loser.version()));
-        // Siblings of the fleet's records all count: the last of them must not undo the others.
+        // The fleet's records keep all siblings: the last writer must not undo the others.
         if entries.len() as u64 > limit && *space != self.service.system {
             self.crowded.insert((space.clone(), key.clone()), ());
         }
@@ -469,12 +473,12 @@ impl Replica {
         }
     }
 
-    /// Takes a new id: the old one's history may go on elsewhere.
+    /// Takes a new id, because the history of the old one may continue elsewhere.
     #[cold]
     #[inline(never)]
     fn rename(&mut self) {
         let old = self.id;
-        // The label was legal once, so it is again; were it not, keeping the id would be the lesser harm.
+        // The label was valid once, so it is again; if it were not, keeping the id would be the lesser evil.
         let secret = Secret::from_bytes(self.entropy.draw());
         if let Ok(new) = secret.id(&old.label()) {
             self.id = new;
@@ -488,7 +492,7 @@ impl Replica {
     }
 }
 
-/// The sooner of two times, where there are any.
+/// The earlier of two times, if there are any.
 fn sooner(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),

@@ -1,9 +1,11 @@
-//! The accounts of clients: what each session has spent here, kept when its links close, so that who comes again has what was
-//! left; and how many ids each user has brought, over all of its sessions.
+//! The accounts of clients: what each session has spent here, kept after its links close, so that a client that returns
+//! continues with what was left; and how many new ids each user has brought, over all its sessions.
 //!
-//! Invariants: the table is bounded. An account goes when it is as good as new; where there are too many that are not, those
-//! go of which the smallest part is spent, so that nobody is rid of a debt by bringing others. It is memory: a replica that
-//! is opened anew knows of no debts, and each replica keeps its own.
+//! Invariants:
+//!
+//! * The table is bounded. Accounts that are as good as new are dropped. If there are too many others, those with the
+//!   smallest spent part are dropped, so that nobody escapes a debt by bringing other accounts.
+//! * It is in memory only: a replica that is opened anew knows of no debts, and each replica keeps its own.
 
 use alloc::string::String;
 
@@ -14,14 +16,14 @@ use crate::mutant::{Mutant, Trust, off};
 use crate::sync::account::{Account, Births, ClientLimits};
 use crate::time::Millis;
 
-/// Which part of the accounts goes at once where all matter: looking through all of them is paid for by so many that come.
+/// A full table drops this fraction of its accounts at once, so that the scan is paid for by as many new ones.
 const GO_AT_ONCE: usize = 16;
 
 /// What sessions and users have spent.
 #[derive(Debug)]
 pub(super) struct Accounts {
     limits: ClientLimits,
-    /// Session ids begin with the time, so that new ones come last.
+    /// Session ids begin with the time, so new ones are appended.
     sessions: LiteMap<SessionId, Account>,
     users: LiteMap<String, Births>,
 }
@@ -31,7 +33,7 @@ impl Accounts {
         Self { limits, sessions: LiteMap::new(), users: LiteMap::new() }
     }
 
-    /// The account of a session of a user, to be put back.
+    /// A copy of the account of a user's session, to be stored again by [`Accounts::put`].
     pub(super) fn take(&self, session: &SessionId, user: Option<&str>) -> Account {
         if off(Mutant::Trust(Trust::Account)) {
             return Account::default();
@@ -41,7 +43,7 @@ impl Accounts {
         account.of_user(births.filter(|_| !off(Mutant::Trust(Trust::UserBirths))))
     }
 
-    /// Keeps what a session has spent.
+    /// Stores what a session has spent.
     pub(super) fn put(&mut self, session: SessionId, user: Option<&str>, account: Account, now: Millis) {
         let limits = &self.limits;
         if let Some((user, births)) = user.zip(account.user).filter(|(_, births)| *births != Births::default()) {
@@ -61,7 +63,7 @@ impl Accounts {
         }
     }
 
-    /// Counts what a session is sent; for how many milliseconds it is to be told nothing long.
+    /// Charges a session for `bytes` sent to it. Returns for how many milliseconds nothing long may be sent to it.
     pub(super) fn send(&mut self, session: SessionId, bytes: usize, now: Millis) -> Millis {
         let mut account = self.take(&session, None);
         account.send(bytes, &self.limits, now);
@@ -71,7 +73,7 @@ impl Accounts {
     }
 }
 
-/// Makes room for one more, where there is none.
+/// Makes room for another account, if the table is full.
 fn make_room<K: Ord, V>(known: &mut LiteMap<K, V>, room: usize, share: impl Fn(&V) -> u64) {
     if known.len() < room {
         return;
@@ -80,7 +82,8 @@ fn make_room<K: Ord, V>(known: &mut LiteMap<K, V>, room: usize, share: impl Fn(&
         return known.clear();
     }
     let few = room / GO_AT_ONCE;
-    // How many go of which no more than so much is spent; what is as good as new goes in any case.
+    // The smallest spent part such that enough accounts have spent no more. Accounts that are as good as new are
+    // dropped in any case.
     let mut most = 0;
     while known.values().filter(|value| share(value) <= most).count() < few {
         most = most * 2 + 1;

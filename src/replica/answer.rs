@@ -1,7 +1,8 @@
-//! One attempt at an operation: the checks of the guarantees, the answer, and what the session has learned by it.
+//! One attempt at an operation: it checks the guarantees, computes the answer, and records what the session has
+//! learned.
 //!
-//! Invariant: an answer is given only if the replica's vector dominates what the session's guarantees ask for (or
-//! the policy says to serve), and only if every entry that decided it is durable or the session's own.
+//! Invariant: an answer is given only if the replica's vector dominates what the session's guarantees require (or the
+//! policy says to serve anyway), and only if every entry that decided it is durable or the session's own.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -22,31 +23,32 @@ use crate::store::{Check, Mutation};
 use crate::time::Millis;
 use crate::vector::{Gap, VersionVector};
 
-/// How an attempt ended.
+/// The result of an attempt.
 pub(super) enum Attempt {
-    /// With this answer.
+    /// The answer.
     Done(Answer),
-    /// Not yet, or never.
+    /// No answer yet, or never.
     Blocked(Blocked),
 }
 
 /// What the replica lacks to answer.
 pub(super) struct Blocked {
-    /// Of this space.
+    /// The space.
     pub(super) space: Space,
-    /// What it lacks.
+    /// The missing writes.
     pub(super) gaps: Vec<Gap>,
-    /// Whether a retirement record says that nobody will bring it; else a later delta can.
+    /// Whether a retirement record says that they are lost; otherwise a later delta may bring them.
     pub(super) lost: bool,
 }
 
 /// The entries that decided an answer, and whether an absence without any entry was part of it.
 #[derive(Default)]
 pub(super) struct Deciding {
-    /// The one of the only key, as a rule; and others.
+    /// Usually there is one key, whose winner is stored here without an allocation; other deciding entries are in
+    /// `dots`.
     winner: Option<(Dot, Option<SessionId>)>,
     dots: Vec<(Dot, Option<SessionId>)>,
-    /// Entries that did not decide, but that the answer names: a version names the whole live set.
+    /// Entries that did not decide but that the answer names: a version names the whole live set.
     named: Vec<(Dot, Option<SessionId>)>,
     absence: bool,
 }
@@ -61,12 +63,12 @@ pub(super) struct Reading {
 }
 
 impl Deciding {
-    /// All that decided.
+    /// All deciding entries.
     fn dots(&self) -> impl Iterator<Item = &(Dot, Option<SessionId>)> {
         self.winner.iter().chain(&self.dots)
     }
 
-    /// Of one key, which is the only one.
+    /// Records the live set of the only key.
     pub(super) fn winner(&mut self, set: Option<&LiveSet>) {
         match set.map(LiveSet::entries) {
             Some([winner, others @ ..]) => {
@@ -87,7 +89,8 @@ impl Deciding {
 }
 
 impl Replica {
-    /// Attempts a read. `serve` answers even where the replica is behind. By itself, as who only writes compiles none of it.
+    /// Attempts a read. With `serve` it answers even if the replica is behind. A function of its own, so that an engine
+    /// that only writes compiles none of it.
     #[inline(never)]
     pub(super) fn attempt_read(
         &mut self,
@@ -109,7 +112,7 @@ impl Replica {
         Ok(blocked.map_or(Attempt::Done(answer), Attempt::Blocked))
     }
 
-    /// Whether a session may read now, even where the replica is behind if it is to `serve`; or what it lacks.
+    /// Whether a session may read now (with `serve` even if the replica is behind); otherwise what is lacking.
     #[inline(never)]
     pub(super) fn may_read(
         &self,
@@ -134,7 +137,7 @@ impl Replica {
         Ok(Ok(Reading { space, session: state.id, stale, at: state.at(now) }))
     }
 
-    /// A session is about to be told what these decided, of so many bytes: it has read them then, unless it may not be told yet.
+    /// Records that a session reads what these entries decided, an answer of `bytes`; unless it may not see them yet.
     #[inline(never)]
     pub(super) fn has_read(
         &mut self,
@@ -153,7 +156,7 @@ impl Replica {
         Ok(None)
     }
 
-    /// Attempts a write. There is no serving it where the replica is behind.
+    /// Attempts a write. Unlike a read, it is never served while the replica is behind.
     pub(super) fn attempt_write(
         &mut self,
         handle: SessionHandle,
@@ -177,7 +180,7 @@ impl Replica {
         if batch.is_empty() {
             return Err(SessionError::new(ErrorCode::ArgumentInvalid, "a batch writes at least one key"));
         }
-        // A check answers the session something, whether it holds or not: it is a read.
+        // A check tells the session something, whether it holds or not, so it counts as a read.
         let mut deciding = Deciding::default();
         for check in checks {
             deciding.all(self.store.live(&space, &check.key));
@@ -199,7 +202,7 @@ impl Replica {
         Ok(Attempt::Done(Answer::Version(version)))
     }
 
-    /// Writes a batch under this replica's id. An id whose past is lost has been given up before; see `work`.
+    /// Writes a batch under this replica's id. An id whose past is lost has been replaced before; see `work`.
     pub(super) fn write(
         &mut self,
         space: &Space,
@@ -209,7 +212,7 @@ impl Replica {
         if core::mem::take(&mut self.suspect) {
             self.rename();
         }
-        // Nobody to be told is the rule where a host hands its log over.
+        // Usually nobody needs the changed keys when a host hands over its log.
         let told = if self.heeds(space) { &*batch } else { &[] };
         let changed = Changes::of(told.iter().map(|mutation| mutation.key.clone()));
         let dot = self.store.write(space, self.id, session, batch, &[], self.stamp_at())?;
@@ -217,20 +220,20 @@ impl Replica {
         Ok((dot, changed))
     }
 
-    /// Whether this replica writes under an id, or has done so.
+    /// Whether this replica writes under an id now, or did before.
     fn wrote_as(&self, id: ReplicaId) -> bool {
         id == self.id || self.identities.secret(id).is_some()
     }
 
-    /// The time by which writes are stamped: an edge's, where one has told its own.
+    /// The time for stamps: an edge's, if one has reported its clock.
     const fn stamp_at(&self) -> Millis {
         self.now.saturating_add_signed(self.skew)
     }
 
-    /// What a key shows, without any check: no session, no trace. Undurable writes are not shown.
+    /// What a key shows, without checking guarantees or recording a read. Undurable writes of others are not shown.
     ///
     /// # Errors
-    /// `STALE_REPLICA` while the entry that decides is not durable; the reason of a refused session.
+    /// `STALE_REPLICA` while a deciding entry is not durable; the reason why the session is refused.
     pub fn peek(&self, handle: SessionHandle, key: &str, now: Millis) -> Result<Option<Item>, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         state.admit(now)?;
@@ -288,7 +291,7 @@ impl Replica {
     }
 
     fn list(&self, space: &Space, range: &Range, at: Millis, deciding: &mut Deciding) -> Vec<Item> {
-        // Keys outside of what exists may have been collected: every listing rests on the floor too.
+        // Keys without an entry may have been collected, so every listing also depends on the floor.
         deciding.absence = true;
         let Some(state) = self.store.space(space) else { return Vec::new() };
         let prefix = range.prefix.as_deref().unwrap_or_default();
@@ -326,7 +329,7 @@ impl Replica {
         }
     }
 
-    /// What a key shows to this session now, if the session may see it: then it has read it.
+    /// What a key shows to this session now, if the session may see it; recorded as a read.
     pub(super) fn read_change(&mut self, handle: SessionHandle, space: &Space, key: &Key) -> Option<Change> {
         let state = self.sessions.get(&handle)?;
         let at = state.at(self.now);
@@ -348,8 +351,8 @@ impl Replica {
         Change { key: key.clone(), item, version }
     }
 
-    /// What of the fleet's records the session has seen and this replica lacks: before it has them it does not know what
-    /// the session may do.
+    /// The fleet's records that the session has seen and this replica lacks. Without them the replica does not know
+    /// what the session may do.
     pub(super) fn unsure(&self, state: &SessionState) -> Option<Blocked> {
         if self.keyring.is_none() || off(Mutant::Service(Service::Authority)) {
             return None;
@@ -371,9 +374,9 @@ impl Replica {
     }
 }
 
-/// What decided an answer but may not be told to this session yet: neither durable nor its own.
+/// The deciding entries that this session may not learn of yet: neither durable nor its own.
 ///
-/// That a session wrote it is believed of what was written here alone: a client may say so of anything.
+/// That a session wrote an entry is believed only of entries written here, since a client may claim it of anything.
 fn undurable(
     deciding: &Deciding,
     state: &SessionState,
@@ -387,11 +390,11 @@ fn undurable(
     if needed.is_empty() { None } else { Some(durable.gaps(&needed).collect()) }
 }
 
-/// The least text that is beyond all that begin with `prefix`, if there is one: from there a walk back begins.
+/// The least text greater than all texts that begin with `prefix`, if there is one: the upper bound of a range.
 fn beyond(prefix: &str) -> Option<String> {
     let mut text = String::from(prefix);
     while let Some(last) = text.pop() {
-        // No character lies between these two: there are halves of pairs.
+        // Between these two characters are only surrogates, which are not characters.
         let next = if last == '\u{d7ff}' { 0xe000 } else { last as u32 + 1 };
         if let Some(next) = char::from_u32(next) {
             text.push(next);
@@ -401,7 +404,7 @@ fn beyond(prefix: &str) -> Option<String> {
     None
 }
 
-/// How many bytes of values an answer has.
+/// The bytes of values in an answer.
 fn bytes(answer: &Answer) -> usize {
     match answer {
         Answer::Item(item) => item.iter().map(|item| item.content.len()).sum(),

@@ -1,6 +1,6 @@
-//! Who asks: a session, or the host itself, which is God.
+//! Who makes a request: a session, or the host itself, which is God.
 //!
-//! Invariant: who asks is looked up at each statement; what is whose own is said here and nowhere else.
+//! Invariant: the asker is determined at each statement; what counts as its own is defined here and nowhere else.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -16,7 +16,7 @@ use crate::service::query::QueryPlan;
 use crate::service::record::SessionInfo;
 use crate::service::role::{ROOT, RoleType};
 
-/// Who asks.
+/// Who makes a request.
 pub(super) struct Asker {
     pub(super) handle: Option<SessionHandle>,
     pub(super) session: Option<SessionId>,
@@ -32,12 +32,12 @@ impl Asker {
         Actor { user: self.user.as_deref(), god: self.god, begun: self.begun.as_deref() }
     }
 
-    /// Whether something is the asker's own: of the same account, or of the very session.
+    /// Whether something is the asker's own: of the same account, or of the same session.
     pub(super) fn owns(&self, session: &SessionId, user: Option<&str>) -> bool {
         self.session == Some(*session) || (user.is_some() && self.user.as_deref() == user)
     }
 
-    /// A query is of the space in which it began, wherever its session is by now.
+    /// A query belongs to the space in which it began, wherever its session is now.
     pub(super) fn sees_query(&self, right: Right, roles: &Held<'_>, query: &QueryPlan) -> bool {
         let own = self.owns(&query.session, query.user.as_deref());
         self.actor().may(right, roles, &query.space, own)
@@ -64,7 +64,7 @@ impl Replica {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         self.alive(state)?;
         let user = state.user.clone();
-        // The host is God, and may make others so; in all spaces at once, as God is.
+        // The host is God and may make others God, in all spaces at once.
         let hosted = || self.service.hosted.role(user.as_deref(), state.space.name()) == Some(RoleType::God);
         let god = self.keyring.is_some() && (user.as_deref() == Some(ROOT) || hosted());
         let (space, begun) = (state.space.clone(), Some(state.begun.to_string()));

@@ -1,9 +1,13 @@
-//! Proof between edges: who comes without a token shows that it holds a key of the cluster, and is shown the same.
+//! Proofs between edges: a replica that joins without a token proves that it holds a key of the cluster, and gets the
+//! same proof.
 //!
-//! Invariants: of a link that is unproved nothing is believed, and nothing is said on it but nonces and MACs. A proof is
-//! of who proves and to whom, of both nonces, and of which end has called: it serves once, on this link, to this replica,
-//! and never as its own answer; what one is told by those whom it calls cannot be handed on to those who call it. Where
-//! messages are requests, each carries its own proof and is taken once.
+//! Invariants:
+//!
+//! * Nothing is believed on an unproved link, and nothing is sent on it except nonces and MACs.
+//! * A proof covers the ids of prover and verifier, both nonces, and which end has called. So it is valid once, on this
+//!   link and for this replica, and never as its own answer. What a replica learns from those that it calls cannot be
+//!   passed to those that call it.
+//! * If messages are requests, each carries its own proof and is accepted once.
 
 use alloc::vec::Vec;
 
@@ -20,45 +24,45 @@ use crate::sync::message::{CHALLENGE, Frame, MAC_LEN, Message, NONCE_LEN, Proof}
 use crate::sync::peer::{Peer, Timing};
 use crate::time::Millis;
 
-/// How long the other end may take to prove itself.
+/// How long the other end may take to prove itself, in milliseconds.
 const PATIENCE: Millis = 10_000;
-/// The longest message that is read on a link that is unproved, in bytes, and the most of them.
+/// The longest message that is read on an unproved link, in bytes, and the most of them.
 const UNPROVED_BYTES: usize = 4096;
 const UNPROVED_MESSAGES: u8 = 8;
-/// The most links that others have opened and that are unproved; who waits longest goes first.
+/// The most unproved links that others have opened; the one that has waited longest is closed first.
 const UNPROVED_MAX: usize = 64;
-/// The most conversations by request that are remembered; one more begins again with the proof.
+/// The most conversations by request that are remembered. One that was forgotten begins again with the proof.
 const CONVERSATIONS_MAX: usize = 64;
 /// How often in a row the other end may forget a conversation before the link is given up.
 const LAPSES_MAX: u8 = 3;
 
 type Nonce = [u8; NONCE_LEN];
 
-/// Which end of a link this is, where the other one is to prove itself.
+/// Which end of a link this replica is, if the other end must prove itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
     /// It has called, over a channel that is one conversation.
     Caller,
     /// It was called.
     Callee,
-    /// It calls with each message, which is a request; what comes are the responses.
+    /// It calls with each message, which is a request; what arrives are the responses.
     Requester,
 }
 
-/// A link whose other end proves itself.
+/// A link whose other end must prove itself.
 #[derive(Debug)]
 struct Bond {
     end: End,
     timing: Timing,
-    /// This end's.
+    /// This end's nonce.
     nonce: Nonce,
-    /// The proof must have come by then; no more once it has.
+    /// The deadline for the proof; `None` once it has arrived.
     until: Option<Millis>,
     heard: u8,
     lapses: u8,
-    /// Of requests: with whom this is the conversation, under which nonce of theirs.
+    /// For requests: the other end of the conversation, and its nonce.
     with: Option<(ReplicaId, Nonce)>,
-    /// The last request, and the last response.
+    /// The numbers of the last request and the last response.
     sent: u64,
     answered: u64,
 }
@@ -72,24 +76,24 @@ struct Conversation {
     heard: u64,
 }
 
-/// What is known of proofs that are under way, and of those that each message needs.
+/// The proofs under way, and the conversations in which each message needs one.
 #[derive(Debug, Default)]
 pub(super) struct Bonds {
     links: LiteMap<LinkId, Bond>,
-    /// Asked of whoever begins a conversation by request; another one once it has served.
+    /// The challenge for whoever begins a conversation by request; replaced once it was used.
     nonce: Option<Nonce>,
     conversations: Vec<Conversation>,
-    /// The response that is being made: its link, to whom, in which conversation.
+    /// The response being made: its link, its receiver and the conversation.
     reply: Option<(LinkId, ReplicaId, Nonce, Nonce, u64)>,
 }
 
 impl Bonds {
-    /// Whether no link has anything to do with proofs.
+    /// Whether no link is concerned with proofs.
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
     }
 
-    /// Whether no message needs one.
+    /// Whether no message needs a proof.
     pub(super) fn is_idle(&self) -> bool {
         self.is_empty() && self.reply.is_none()
     }
@@ -98,7 +102,7 @@ impl Bonds {
         self.links.values().filter_map(|bond| bond.until).min()
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         let due = self.links.iter_mut().filter_map(|(_, bond)| bond.until.as_mut());
         due.for_each(|until| *until = until.saturating_sub(back));
@@ -109,8 +113,8 @@ impl Bonds {
     }
 }
 
-/// What a proof is of, but for the frame: which end gives it, who to whom, the nonce of who asked for it and that of who
-/// gives it, and the number of the message.
+/// The proved text, except the frame: which end gives the proof, the prover and the verifier, the nonce of the verifier
+/// and that of the prover, and the number of the message.
 fn claim(calls: bool, prover: ReplicaId, verifier: ReplicaId, asked: &Nonce, own: &Nonce, count: u64) -> Vec<u8> {
     let (prover, verifier) = (prover.to_bytes(), verifier.to_bytes());
     let mut bytes = alloc::vec![u8::from(calls), prover.len() as u8, verifier.len() as u8];
@@ -120,25 +124,26 @@ fn claim(calls: bool, prover: ReplicaId, verifier: ReplicaId, asked: &Nonce, own
     bytes
 }
 
-/// What becomes of a message that has come over a link.
+/// The result of checking a message on a link.
 pub(super) enum Unsealed {
-    /// It is what it is: the link has no proofs, or is proved.
+    /// The message itself: the link needs no proof, or is proved already.
     Plain,
-    /// This is what it carries.
+    /// The frame that the proved message carries.
     Frame(Vec<u8>),
-    /// It was about the proof, or is not listened to.
+    /// Nothing to act on: the message was about the proof, or is ignored.
     Spent,
 }
 
-/// Why who comes without a token and without a proof is sent away.
+/// The refusal of a joiner without token and proof.
 fn unproved() -> SessionError {
     SessionError::new(ErrorCode::TokenInvalid, "joining takes a token that the cluster has signed, or one of its keys")
 }
 
 impl Replica {
-    /// A channel has opened to who has shown no token. Where this replica holds a key, the other end must prove that it
-    /// holds one of the same cluster: until then it is told nothing and believed nothing. What comes of it too late, or
-    /// wrongly, is told by [`Effect::Close`]. Without a key it is [`Replica::link_up`].
+    /// A channel has opened to a replica that has shown no token. If this replica holds a key, the other end must prove
+    /// that it holds one of the same cluster. Until then nothing is sent to it except the proof's own messages, and
+    /// nothing of it is believed. A late or wrong proof leads to [`Effect::Close`]. Without a key this is
+    /// [`Replica::link_up`].
     pub fn link_prove(&mut self, link: LinkId, end: End, heartbeat: Option<Millis>, now: Millis) {
         self.input(now);
         let timing = Timing { heartbeat: heartbeat.unwrap_or(self.links.timing.heartbeat), ..self.links.timing };
@@ -165,7 +170,7 @@ impl Replica {
         }
     }
 
-    /// Closes the links that were to be proved by now.
+    /// Closes the links that should have been proved by now.
     #[inline(never)]
     pub(super) fn dismiss_unproved(&mut self) {
         let now = self.now;
@@ -186,7 +191,7 @@ impl Replica {
         self.fresh.push(Effect::Close { link, error });
     }
 
-    /// What a message on a link is, as far as proofs go.
+    /// Checks a message on a link for its proof.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
@@ -229,12 +234,12 @@ impl Replica {
         }
         let (calls, ours) = (bond.end != End::Callee, bond.nonce);
         let genuine = proof.as_ref().is_some_and(|proof| proves(keyring, !calls, from, own, &ours, proof));
-        // That the other end holds a key, and nothing else.
+        // Whether this proves that the other end holds a key, and nothing else.
         let alone =
             genuine && proof.as_ref().is_some_and(|p| p.count == 0 && (!calls || asked.is_none_or(|n| n == p.nonce)));
         match (bond.end, asked, proof) {
             (End::Callee, _, Some(_)) if alone => self.trust(link),
-            // Who was called answers at once, and asks in return.
+            // The called end answers at once and asks in return.
             (End::Callee, Some(asked), None) => {
                 self.answer_challenge(link, from, &asked, ours);
             }
@@ -245,7 +250,7 @@ impl Replica {
                 }
                 self.trust(link);
             }
-            // The beginning of a conversation, or the callee has forgotten it.
+            // Either the conversation begins, or the callee has forgotten it.
             (End::Requester, Some(theirs), Some(_)) if alone => {
                 (bond.with, bond.sent, bond.answered) = (Some((from, theirs)), 0, 0);
                 let (timing, begins) = (bond.timing, bond.until.take().is_some());
@@ -266,18 +271,18 @@ impl Replica {
                 }
                 self.lapse(link);
             }
-            // Nobody who holds a key begins with anything else; and who does not know what a challenge is has none.
+            // A replica with a key begins with nothing else, and one that does not know challenges has no key.
             (end, _, proof) if end == End::Callee || (bond.until.is_some() && (keyless || proof.is_some())) => {
                 self.break_bond(link, unproved());
             }
             (End::Requester, ..) => self.lapse(link),
-            // The other end needs no proof from this one, and speaks early.
+            // The other end needs no proof from this one and speaks early.
             _ => {}
         }
         Ok(Unsealed::Spent)
     }
 
-    /// The other end of a conversation has forgotten it, or says what does not belong to it.
+    /// Counts that the other end has forgotten the conversation or does not keep to it.
     fn lapse(&mut self, link: LinkId) {
         let Some(bond) = self.links.bonds.links.get_mut(&link) else { return };
         bond.lapses += 1;
@@ -287,14 +292,14 @@ impl Replica {
         }
     }
 
-    /// The other end has proved itself, and the channel is as good as its word from now on.
+    /// The other end has proved itself; from now on the channel is trusted.
     fn trust(&mut self, link: LinkId) {
         if let Some(bond) = self.links.bonds.links.remove(&link) {
             self.links.open.insert(link, Peer::new(bond.timing, self.now));
         }
     }
 
-    /// The bytes of a message for a link, with the proof that each one carries in a conversation by request.
+    /// Adds the proof to a frame, if the link's conversation by request needs one for each message.
     #[inline(never)]
     pub(super) fn sealed(&mut self, link: LinkId, frame: Vec<u8>) -> Vec<u8> {
         let (own, bonds) = (self.id, &mut self.links.bonds);
@@ -310,7 +315,7 @@ impl Replica {
         Frame { from: own, to: Some(to), messages: proof.into_iter().collect() }.encode()
     }
 
-    /// What proves to `to` that this replica holds a key. Nothing without one.
+    /// Proves to `to` that this replica holds a key; `None` without one.
     fn prove(
         &self,
         calls: bool,
@@ -325,19 +330,19 @@ impl Replica {
         Some(Message::Proof(Proof { kid, nonce: own, count, mac, frame }))
     }
 
-    /// Proves itself to who has called, and asks for the same.
+    /// Proves itself to a caller and asks for the same.
     fn answer_challenge(&mut self, link: LinkId, to: ReplicaId, asked: &Nonce, nonce: Nonce) {
         let mut said = alloc::vec![Message::Challenge { nonce }];
         said.extend(self.prove(false, to, asked, nonce, 0, Vec::new()));
         self.transmit(link, Some(to), said);
     }
 
-    /// As [`Replica::exchange`], with who has shown no token: where this replica holds a key, a message is taken only if it
-    /// proves that it comes from a replica that holds one as well, and was not taken before. What asks for the same of this
-    /// replica is answered. Without a key it is `exchange`.
+    /// As [`Replica::exchange`], with a peer that has shown no token. If this replica holds a key, it accepts a message
+    /// only if that proves to come from a replica with a key and was not accepted before. A request for a proof of this
+    /// replica is answered. Without a key this is `exchange`.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` for what neither proves nor asks; else as [`Replica::exchange`].
+    /// `TOKEN_INVALID` if the request neither proves anything nor asks for a proof; otherwise as [`Replica::exchange`].
     pub fn exchange_proved(&mut self, reply: LinkId, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let most = if self.keyring.is_some() { UNPROVED_MESSAGES.into() } else { u64::MAX };
@@ -349,7 +354,7 @@ impl Replica {
         }
     }
 
-    /// Answers a request that proves something or asks for proof; any other comes back.
+    /// Answers a request that contains a proof or asks for one; returns any other.
     pub(super) fn answer_proof(&mut self, reply: LinkId, request: Request) -> Result<Option<Request>, SessionError> {
         let Some((keyring, frame)) = self.keyring.as_ref().zip(request.as_ref()) else { return Ok(Some(request)) };
         let (own, from) = (self.id, frame.from);
@@ -370,7 +375,7 @@ impl Replica {
                 let known = known.filter(|known| !again(known)).map(|known| known.ours).filter(proves);
                 if let Some(ours) = known.or(bonds.nonce.filter(proves)) {
                     if known.is_none() {
-                        // It has served: whoever repeats the first message begins no conversation.
+                        // The challenge was used: repeating the first message begins no conversation.
                         bonds.nonce = None;
                     }
                     bonds.conversations.retain(|known| known.with != from);
@@ -393,7 +398,7 @@ impl Replica {
         Ok(None)
     }
 
-    /// What a peer on a link of the host's own asking is answered, that wants to see a proof all the same.
+    /// The answer to a challenge from a peer on a link that the host trusts without proof.
     #[inline(never)]
     pub(super) fn prove_unasked(&mut self, to: ReplicaId, messages: &[Message]) -> Option<Message> {
         let asked =
@@ -403,7 +408,7 @@ impl Replica {
     }
 }
 
-/// Whether `proof` is that of `from`.
+/// Whether `proof` was made by `from`.
 fn proves(keyring: &Keyring, calls: bool, from: ReplicaId, own: ReplicaId, asked: &Nonce, proof: &Proof) -> bool {
     let claim = claim(calls, from, own, asked, &proof.nonce, proof.count);
     off(Mutant::Trust(Trust::Proof)) || keyring.vouches(&proof.kid, &claim, &proof.frame, &proof.mac)

@@ -1,9 +1,14 @@
 //! Calls: what a client asks a replica of the cluster to do in its place, and the answer.
 //!
-//! Invariants: a call runs under the session of the token that it carries, and under nobody's where it logs in; the host
-//! carries it out as it would for that session, so that rights are asked for where they always are. It runs at most once
-//! here: its id stands for it, and who repeats it gets the answer that is remembered, if the session is the same. What is
-//! remembered, and what runs at a time, is bounded. The caller repeats a call until it is answered or its time is over.
+//! Invariants:
+//!
+//! * A call runs under the session of the token that it carries; a login runs under none. The host carries it out as
+//!   for that session, so rights are checked where they always are.
+//! * It runs at most once here. It is identified by its id; repeating it returns the remembered answer, if the session
+//!   is the same.
+//! * The number of running calls and the memory for answers are bounded.
+//!
+//! The caller repeats a call until it is answered or its time is over.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,36 +23,36 @@ use crate::mutant::{Mutant, Trust, off};
 use crate::sync::message::{Call, Message, NONCE_LEN, Reply};
 use crate::time::Millis;
 
-/// The first pause before a call is repeated; it doubles, up to the last one.
+/// The first pause before a call is repeated; it doubles up to the last one.
 const REPEAT_FIRST: Millis = 1_000;
 const REPEAT_LAST: Millis = 16_000;
-/// The most calls of one session, and of all, that run or are remembered.
+/// The most calls, of one session and in total, that run or are remembered.
 const SESSION_CALLS_MAX: usize = 64;
 const CALLS_MAX: usize = 512;
-/// The most calls of one frame: an edge reads frames of few messages.
+/// The most calls in one frame, since an edge reads only frames of few messages.
 const FRAME_CALLS_MAX: usize = 16;
-/// How long an answer is remembered after its caller has given up waiting for it, in milliseconds.
+/// How long an answer is remembered after its caller has stopped waiting for it, in milliseconds.
 const REMEMBERED: Millis = 60_000;
-/// The longest time that a call may take.
+/// The longest time that a call may take, in milliseconds.
 const CALL_MAX: Millis = 10 * 60_000;
-/// The longest answer, in bytes, and the most bytes of answers that are remembered.
+/// The longest answer, and the most bytes of answers that are remembered.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 const ANSWERS_BYTES_MAX: usize = 4 << 20;
-/// The longest details of a refusal, in bytes: longer ones are left out.
+/// The longest details of a refusal, in bytes; longer ones are omitted.
 const DETAILS_BYTES_MAX: usize = 16 << 10;
-/// The call that anybody may make who may join: it has no session yet.
+/// The method that needs no session: anybody who may join may call it.
 const LOGIN: &str = "login";
 
-/// What stands for a call: random, so that nobody guesses another's.
+/// The id of a call: random, so that nobody can guess another's.
 type Id = [u8; NONCE_LEN];
 
-/// A call of this replica's that is not answered.
+/// A call of this replica that is not answered yet.
 #[derive(Debug)]
 struct Asked {
     call: Call,
     wait: WaitId,
     until: Millis,
-    /// When it is said again; none before it was said.
+    /// When it is sent again; `None` before it was sent.
     due: Option<Millis>,
     pause: Millis,
 }
@@ -63,19 +68,19 @@ struct Taken {
     answer: Option<Reply>,
 }
 
-/// The calls of this replica, and those that it carries out.
+/// The calls that this replica has made, and those that it carries out.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     asked: LiteMap<Id, Asked>,
-    /// What is no longer waited for, to be said.
+    /// Calls that nobody waits for any more, to be reported to the callee.
     over: Vec<Call>,
     last: u32,
-    /// In the order of their coming.
+    /// In the order of arrival.
     taken: Vec<Taken>,
 }
 
 impl Calls {
-    /// Whether nothing is asked, to be said, or remembered.
+    /// Whether nothing is waited for, to be sent, or remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.asked.is_empty() && self.over.is_empty() && self.taken.is_empty()
     }
@@ -85,7 +90,7 @@ impl Calls {
         again.chain(self.taken.iter().map(|taken| taken.until)).min()
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         for (_, asked) in self.asked.iter_mut() {
             asked.until = asked.until.saturating_sub(back);
@@ -94,7 +99,7 @@ impl Calls {
         self.taken.iter_mut().for_each(|taken| taken.until = taken.until.saturating_sub(back));
     }
 
-    /// A link is gone: what is not answered is said on the next one at once.
+    /// A link is gone: unanswered calls are sent on the next one at once.
     pub(super) fn link_down(&mut self, link: LinkId) {
         self.asked.iter_mut().for_each(|(_, asked)| asked.due = None);
         self.taken.iter_mut().filter(|taken| taken.link == Some(link)).for_each(|taken| taken.link = None);
@@ -105,7 +110,7 @@ impl Calls {
         own < SESSION_CALLS_MAX && self.taken.len() < CALLS_MAX
     }
 
-    /// Forgets what the oldest answers say, as far as they are too long together; that they were given is remembered.
+    /// Discards the oldest answers while all answers together are too long. That the calls were answered is remembered.
     fn make_room(&mut self) {
         let answers = || self.taken.iter().filter_map(|taken| taken.answer.as_ref());
         let mut bytes: usize = answers().map(|answer| answer.text.len() + answer.details.len()).sum();
@@ -123,7 +128,7 @@ fn refused(id: Id, code: ErrorCode, text: &str) -> Reply {
     Reply { id, code: code.as_str().into(), text: text.into(), details: String::new() }
 }
 
-/// The details of a refusal that go to the caller. Of a login nothing is told but that it was refused.
+/// The details of a refusal for the caller. A refused login reveals none.
 fn told(error: &SessionError) -> String {
     let Details::Told(json) = error.details() else { return String::new() };
     let tells = json.len() <= DETAILS_BYTES_MAX && error.code() != ErrorCode::BadCredentials;
@@ -131,11 +136,11 @@ fn told(error: &SessionError) -> String {
 }
 
 impl Replica {
-    /// Asks a replica of the cluster to carry out `method` with `args`, under the session of `token`; an empty one is for
-    /// logging in. Answers a wait, whose answer is [`Answer::Reply`].
+    /// Asks a replica of the cluster to carry out `method` with `args`, under the session of `token`; an empty token is
+    /// for logging in. Returns a wait, whose answer is [`Answer::Reply`].
     ///
     /// # Errors
-    /// `TIMEOUT`, `QUOTA_EXCEEDED`, and whatever the other replica refuses it with, when the wait is taken.
+    /// When the wait is taken: `TIMEOUT`, `QUOTA_EXCEEDED`, and any refusal of the other replica.
     pub fn call(
         &mut self,
         method: &str,
@@ -155,7 +160,7 @@ impl Replica {
         Ok(wait)
     }
 
-    /// What waits for an answer is given up: nobody needs it any more.
+    /// Drops a wait, because nobody needs its answer any more.
     pub(super) fn forget_call(&mut self, wait: WaitId) {
         let id = self.calls.asked.iter().find(|(_, asked)| asked.wait == wait).map(|(id, _)| *id);
         let Some(asked) = id.and_then(|id| self.calls.asked.remove(&id)) else { return };
@@ -164,19 +169,19 @@ impl Replica {
         }
     }
 
-    /// Whoever carries out a call may stop, or forget its answer.
+    /// Tells the callee that it may stop, or forget the answer.
     fn end_call(&mut self, call: &Call) {
         self.stirred = true;
         let nothing = String::new;
         self.calls.over.push(Call { id: call.id, method: nothing(), args: nothing(), token: nothing(), timeout: 0 });
     }
 
-    /// The links to replicas that judge this one as a client.
+    /// The links to replicas that treat this one as a client.
     fn edges(&self) -> Vec<LinkId> {
         self.links.open.iter().filter(|(_, peer)| peer.asks()).map(|(link, _)| *link).collect()
     }
 
-    /// Says what was not said yet, and again what was not answered; lets go of what is over.
+    /// Sends new calls, repeats unanswered ones, and drops those that are over.
     #[inline(never)]
     pub(super) fn tend_calls(&mut self) {
         let now = self.now;
@@ -191,7 +196,7 @@ impl Replica {
         if self.calls.asked.is_empty() && self.calls.over.is_empty() {
             return;
         }
-        // Where no edge is, another tab may know one.
+        // Without a link to an edge, another tab may have one.
         let edges = self.edges();
         let links = if edges.is_empty() { self.links.open.keys().copied().collect() } else { edges };
         if links.is_empty() {
@@ -209,7 +214,7 @@ impl Replica {
         }
     }
 
-    /// Takes calls and replies; what is to be answered at once.
+    /// Takes calls and replies; returns the immediate replies.
     #[inline(never)]
     pub(super) fn hear_calls(
         &mut self,
@@ -248,7 +253,8 @@ impl Replica {
             let code = ErrorCode::ALL.iter().find(|code| code.as_str() == reply.code);
             let result = match code {
                 _ if reply.code.is_empty() => Ok(Answer::Reply(reply.text.clone())),
-                // What has become of the other replica is not said of this one, which a host would believe and end.
+                // A failure of the other replica is reported as another code, because a host would take it for this
+                // replica's own and close it.
                 Some(ErrorCode::ReplicaCrashed | ErrorCode::ReplicaClosed) => {
                     Err(SessionError::new(ErrorCode::TransportFailed, reply.text.clone()))
                 }
@@ -270,7 +276,7 @@ impl Replica {
         others.into_iter().for_each(|link| self.transmit(link, None, alloc::vec![Message::Reply(reply.clone())]));
     }
 
-    /// Takes a call of a client; what is to be answered at once.
+    /// Takes a call of a client; returns the immediate reply, if any.
     fn take_call(&mut self, link: Option<LinkId>, client: Option<SessionId>, call: &Call) -> Option<Reply> {
         let id = call.id;
         let at = self.calls.taken.iter().position(|taken| taken.id == id);
@@ -280,7 +286,7 @@ impl Replica {
             return None;
         }
         let session = if call.method == LOGIN && call.token.is_empty() {
-            // Who comes: guesses are counted against somebody.
+            // A login needs a client, because failures are counted against one.
             if client.is_none() {
                 return Some(refused(id, ErrorCode::PermissionDenied, "log in over a link that came with a token"));
             }
@@ -323,7 +329,7 @@ impl Replica {
         Ok(claims.session)
     }
 
-    /// The host has carried out a call: what it answers.
+    /// The host has carried out a call; `answer` is the result.
     pub fn replied(&mut self, call: CallId, answer: Result<String, SessionError>, now: Millis) {
         self.input(now);
         let Some(taken) = self.calls.taken.iter_mut().find(|taken| taken.number == call && taken.answer.is_none())

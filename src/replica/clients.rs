@@ -1,9 +1,12 @@
-//! Clients: replicas that belong to somebody else, and join with a session's token.
+//! Clients: replicas that belong to somebody else and join with a session's token.
 //!
-//! Invariants: what a client may see and do is decided by the token alone, which a key of this replica has signed, and
-//! by what the host adds to it; its link ends with its token or its session, and is told why. Nothing that a client says
-//! makes this replica doubt its own past, fold onto a dot, or name the client to others. What a client may bring is
-//! judged in [`crate::sync::admit`]; what it may see, in [`crate::sync::gate`].
+//! Invariants:
+//!
+//! * What a client may see and do is decided by the token, which a key of this replica has signed, and by what the host
+//!   adds. Its link ends with its token or session, with the reason.
+//! * Nothing that a client says makes this replica doubt its own past, fold onto a dot, or name the client to others.
+//!
+//! What a client may send is judged in [`crate::sync::admit`]; what it may see, in [`crate::sync::gate`].
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,7 +25,7 @@ use crate::sync::peer::Peer;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
-/// A question that cannot be answered here is passed on to other tabs no more often.
+/// The least pause between forwarding requests for unknown ids to other tabs, in milliseconds.
 const PASS_ON: Millis = 500;
 
 fn keyless() -> SessionError {
@@ -31,37 +34,39 @@ fn keyless() -> SessionError {
     SessionError::new(ErrorCode::ArgumentInvalid, cause)
 }
 
-/// By what a client joins.
+/// What a client shows in order to join.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
     /// The token, or a listing of tokens; see [`crate::session::listing`].
     pub token: String,
-    /// What the session may do beside its own space, which it may write. Names that begin with `$` are never given.
+    /// Rights beside those for its own space, which the session may write. Spaces whose names begin with `$` are never
+    /// granted.
     pub spaces: Vec<(Space, Right)>,
 }
 
-/// Who is at the other end of a link.
+/// The client at the other end of a link.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) session: SessionId,
     pub(super) user: Option<String>,
-    /// What the token and the host would have it do; the user's role may allow less.
+    /// The rights according to the token and the host; the user's role may allow less.
     pub(super) spaces: Vec<(Space, Right)>,
-    /// What of the fleet's records it has seen: before that is here nobody knows what it may do.
+    /// The fleet's records that the token has seen. Until they are here, the client's rights are unknown.
     pub(super) seen: VersionVector,
-    /// When the session was used, by its tokens.
+    /// When its session was last used, according to its tokens.
     pub(super) used: Millis,
-    /// When its token ends, leeway included.
+    /// When its token ends, including the leeway.
     pub(super) until: Millis,
 }
 
 impl Replica {
-    /// A channel to a client has opened, which shows `pass`. It gets the spaces that its session may read, and what it
-    /// sends is judged; see [`crate::sync::admit`]. When the token or the session ends, [`Effect::Close`] tells why.
+    /// A channel to a client has opened, which shows `pass`. The client gets the spaces that its session may read, and
+    /// what it sends is judged; see [`crate::sync::admit`]. When the token or the session ends, [`Effect::Close`] gives
+    /// the reason.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`, and `RATE_LIMITED` where its session has enough of them: the
-    /// channel is not open.
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`, and `RATE_LIMITED` if its session has too many links. The
+    /// channel is then not open.
     pub fn link_admit(&mut self, link: LinkId, pass: &Pass, now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
@@ -77,7 +82,7 @@ impl Replica {
         Ok(())
     }
 
-    /// As [`Replica::link_resume`], for a channel to a client: the pass is looked at again.
+    /// As [`Replica::link_resume`], for a channel to a client: the pass is checked again.
     ///
     /// # Errors
     /// As [`Replica::link_admit`] and [`Replica::link_resume`].
@@ -108,7 +113,7 @@ impl Replica {
     /// [`Replica::exchange`] with a client, which shows `pass` with each request.
     ///
     /// # Errors
-    /// As [`Replica::link_admit`] and [`Replica::exchange`]; `RATE_LIMITED`. Then there is no reply.
+    /// As [`Replica::link_admit`] and [`Replica::exchange`]; `RATE_LIMITED`. There is then no reply.
     pub fn exchange_as(&mut self, reply: LinkId, pass: &Pass, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let (client, gate) = self.examine(pass, now)?;
@@ -116,15 +121,15 @@ impl Replica {
         self.answer_client(reply, bytes, &client, gate)
     }
 
-    /// Whether who comes with this token, or listing of tokens, may join; `None` where this replica holds no key, and cannot
-    /// tell. Nothing is begun by asking.
+    /// Whether a client with this token, or listing of tokens, may join; `None` if this replica holds no key and cannot
+    /// tell. Changes nothing.
     #[must_use]
     pub fn admits(&self, tokens: &str, now: Millis) -> Option<bool> {
         self.keyring.as_ref()?;
         Some(self.examine(&Pass { token: tokens.into(), spaces: Vec::new() }, now).is_ok())
     }
 
-    /// The session has ended, or may no longer do what it could: its clients' links close, and are told `reason`.
+    /// The session has ended, or has lost rights: closes its clients' links, with `reason`.
     pub fn end_links(&mut self, session: SessionId, reason: &SessionError, now: Millis) {
         self.input(now);
         self.close_clients(|client| (client.session == session).then(|| reason.clone()));
@@ -135,7 +140,7 @@ impl Replica {
     pub(super) fn dismiss_clients(&mut self) {
         let (now, clients) = (self.now, &self.links.clients);
         let over = |link: &&LinkId| clients.get(link).is_some_and(|client| client.until <= now);
-        // A link is looked at when its client's time is over.
+        // `wake` marks links whose client's time is over.
         self.links.open.wake(now);
         let over: Vec<LinkId> = self.links.open.stirred().iter().filter(over).copied().collect();
         for link in over {
@@ -160,7 +165,7 @@ impl Replica {
         self.fresh.push(Effect::Close { link, error });
     }
 
-    /// Who comes with a pass, and what they may do.
+    /// Checks a pass: who the client is, and its gate.
     fn examine(&self, pass: &Pass, now: Millis) -> Result<(Client, Gate), SessionError> {
         if self.keyring.is_none() {
             return Err(keyless());
@@ -169,7 +174,7 @@ impl Replica {
         let unsigned =
             || SessionError::new(ErrorCode::TokenInvalid, "joining takes a token that the cluster has signed");
         let claims = token.identity().ok_or_else(unsigned)?;
-        // Whoever was killed, logged out, or idle for too long does not join either.
+        // Sessions that were killed, logged out or idle for too long may not join either.
         self.judge(&claims.session, claims.subject.as_deref())?;
         self.check_idle(&token, now)?;
         let seen = token.signed().get(&self.service.system).map(Dependencies::replicas).unwrap_or_default();
@@ -189,8 +194,8 @@ impl Replica {
         (client, gate)
     }
 
-    /// The spaces that a client gets: those that it asks for, as far as its user's role allows now. `None` while this
-    /// replica lacks records that its token has seen.
+    /// The rights of a client: those that it asks for, limited by its user's current role. `None` while this replica
+    /// lacks records that the token has seen.
     fn allowed(&self, client: &Client) -> Option<Vec<(Space, Right)>> {
         if !self.store.vector(&self.service.system).dominates(&client.seen) {
             return None;
@@ -201,21 +206,21 @@ impl Replica {
         Some(client.spaces.iter().filter_map(least).collect())
     }
 
-    /// Looks up anew what the clients on links may do.
+    /// Determines the rights of all clients on links again.
     #[inline(never)]
     pub(super) fn judge_clients(&mut self) {
         let allowed: Vec<_> = self.links.clients.iter().map(|(link, client)| (*link, self.allowed(client))).collect();
         for (link, spaces) in allowed {
             let Some(peer) = self.links.open.get_mut(&link) else { continue };
             if peer.gate_mut().is_some_and(|gate| gate.allow(spaces)) {
-                // It hears at once what is here; what it has said in vain it says again.
+                // It gets what is here at once, and repeats what was dropped before.
                 peer.greet();
             }
         }
     }
 
-    /// Takes what a peer says of ids: a client proves them to an edge, and an edge asks a client for them. What is to be
-    /// answered at once.
+    /// Handles messages about ids: a client proves its ids to an edge, and an edge asks a client for proofs. Returns
+    /// the immediate replies.
     #[inline(never)]
     pub(super) fn hear_of_ids(
         &mut self,
@@ -252,9 +257,9 @@ impl Replica {
         replies
     }
 
-    /// The proofs that go along with a message to an edge that asks for them anyway: of the present id with each greeting, for
-    /// a new id must not cost a refusal; and `by_request`, where a proof holds for the request alone, of the ids whose writes
-    /// it brings.
+    /// The proofs that go along with a message to an edge that asks for them: of the current id with each hello, so
+    /// that a new id does not cost a refusal; and `by_request`, where a proof holds for one request only, of the ids
+    /// whose writes it brings.
     #[inline(never)]
     pub(super) fn proofs(&self, messages: &[Message], by_request: bool) -> Option<Message> {
         let greets = messages.iter().any(|message| matches!(message, Message::Hello { .. }));
@@ -272,7 +277,7 @@ impl Replica {
         (!ids.is_empty()).then_some(Message::Bind { ids })
     }
 
-    /// Tabs that share a link answer for each other: the question for an id goes on to the others, now and then.
+    /// Tabs that share a link answer for each other: forwards a request for ids to the others, at a limited rate.
     fn pass_on(&mut self, from: Option<LinkId>, now: Millis, ids: &[ReplicaId]) {
         if ids.is_empty() || self.now < self.passed_on.saturating_add(PASS_ON) {
             return;
@@ -284,7 +289,7 @@ impl Replica {
         }
     }
 
-    /// The question for ids that a client has not proved to be its own.
+    /// The request for ids that a client has not proved.
     #[inline(never)]
     pub(super) fn ask(
         &self,

@@ -1,4 +1,4 @@
-//! How a replica is opened: what it is told once, with what goes where nothing is said, and what of it is refused.
+//! The configuration of a replica: options, defaults, and which values are refused.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,49 +13,49 @@ use crate::sync::gate::ClientLimits;
 use crate::sync::peer::Timing;
 use crate::time::{MILLIS_MAX, Millis};
 
-/// How a replica is opened.
+/// The options for opening a replica.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The label of its id, for people.
     pub label: String,
-    /// Thirty-two random bytes, fresh for each opening.
+    /// Thirty-two random bytes, new for each opening.
     pub seed: [u8; 32],
-    /// Whether there is a storage: then what is written leaves only after `persisted`.
+    /// Whether there is storage. If so, writes leave the replica only after `persisted`.
     pub storage: bool,
     /// The cluster's name in tokens.
     pub issuer: String,
-    /// The keys that sign and verify tokens, each with its name; the first signs. With a key the replica is trusted.
+    /// The keys that sign and verify tokens, each with its name; the first signs. A replica with a key is trusted.
     pub keys: Vec<(String, Vec<u8>)>,
-    /// The name of the space that new sessions begin in: none of the fleet's own, where each would be refused.
+    /// The name of the space in which new sessions begin. It must not be reserved for the fleet.
     pub space: String,
-    /// What is accepted.
+    /// The limits on accepted data.
     pub limits: Limits,
-    /// What one client may bring.
+    /// The limits for one client.
     pub client_limits: ClientLimits,
-    /// How often peers are spoken to.
+    /// The intervals of conversations with peers.
     pub timing: Timing,
-    /// How long a session's operation waits, unless it says otherwise, in milliseconds.
+    /// The default timeout of a session's operation, in milliseconds.
     pub timeout: Millis,
-    /// How long a session lives, unless it says otherwise, in milliseconds.
+    /// The default life of a session, in milliseconds.
     pub expires_in: Millis,
-    /// How long a token lives that is minted here, in milliseconds: each seal gives a fresh one, but none outlives its
-    /// session. Unless said otherwise, as long as the session.
+    /// The life of a token that is minted here, in milliseconds. Each seal mints a new one, but none outlives its
+    /// session. By default as long as the session.
     pub token_life: Millis,
-    /// How much longer than its `exp` a token is taken, for clocks that differ, in milliseconds: none unless said
-    /// otherwise, and at most [`LEEWAY_MAX`]: cut in silence, it would be another than what was said.
+    /// How long after its `exp` a token is accepted, for clocks that differ, in milliseconds: 0 by default and at most
+    /// [`LEEWAY_MAX`]. More is refused instead of being cut silently.
     pub leeway: Millis,
-    /// What sessions are bounded by, and how long nobody may use them.
+    /// The limits on sessions, and how long a session may stay unused.
     pub sessions: SessionLimits,
-    /// Whether the host answers roles itself, instead of the records; see [`super::Replica::wanted_roles`].
+    /// Whether the host decides roles, instead of the records; see [`super::Replica::wanted_roles`].
     pub host_roles: bool,
-    /// How often, at most, other replicas with the key are told of the sessions here, in milliseconds; none: never.
+    /// The least interval for telling other replicas with the key about sessions here, in milliseconds; `None`: never.
     pub publish: Option<Millis>,
-    /// How long a query may take, unless it says otherwise, in milliseconds.
+    /// The default timeout of a query, in milliseconds; `None`: no timeout.
     pub query_timeout: Option<Millis>,
-    /// A query that takes as long is told of, in milliseconds.
+    /// Queries that take this long are reported, in milliseconds.
     pub slow: Millis,
-    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. Above five eighths of it a
-    /// token is folded, so that holders without a key have room for what they add.
+    /// The longest token that is minted, in bytes: at most, and by default, [`TOKEN_BYTES_MAX`]. A token above five
+    /// eighths of it is folded, so that holders without a key have room for what they add.
     pub token_bytes: usize,
 }
 
@@ -86,7 +86,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The space that new sessions begin in.
+    /// The space in which new sessions begin.
     pub(super) fn space(&self) -> Result<Space, SessionError> {
         let space = Space::first(&self.space)?;
         if space.is_reserved() {
@@ -97,7 +97,7 @@ impl Config {
         Ok(space)
     }
 
-    /// How much longer than its end a token is taken.
+    /// How long after its end a token is accepted.
     pub(super) fn leeway(&self) -> Result<Millis, SessionError> {
         if self.leeway > LEEWAY_MAX {
             let cause = "the leeway for clocks that differ is a minute at most; set the clocks";

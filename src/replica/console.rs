@@ -1,8 +1,12 @@
-//! Statements run: one implementation for the console, for `session.run`, and for the host's own calls.
+//! Runs statements: one implementation for the console, for `session.run`, and for the host's own calls.
 //!
-//! Invariants: a whole sequence is read and checked before any of it runs; checks come in the order grammar, types and
-//! names, permission, existence; several kills are all permitted before the first of them is done; what changed the
-//! fleet's records is answered once it is durable. No password reaches the log or a list.
+//! Invariants:
+//!
+//! * A sequence is parsed and checked as a whole before any of it runs.
+//! * The checks come in this order: grammar, types and names, permission, existence.
+//! * Of several kills, all are permitted before the first one is done.
+//! * A change of the fleet's records is answered once it is durable.
+//! * No password reaches the log or a list.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -25,16 +29,16 @@ use crate::time::Millis;
 /// The longest name of an account or a space, in bytes.
 const NAME_MAX: usize = 64;
 
-/// The most passwords that one text of a user's may have looked at.
+/// The most passwords in one text of a user who is not God.
 const PASSWORDS_MAX: usize = 4;
 
-/// What a statement needs done with a password before it runs, where hashing has its place.
+/// Work on a password that the host must do before a statement runs, because hashing is slow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hashing {
     /// Hash this one.
     Hash(crate::service::statement::Password),
-    /// Compare this one with the hash of an account, or with none at all. The answer is that hash, behind a `!` where the password is
-    /// not the one of it.
+    /// Compare this one with the hash of an account, or with none at all. The answer is that hash, prefixed by `!` if
+    /// the password does not match it.
     Check(crate::service::statement::Password, Option<String>),
 }
 
@@ -45,7 +49,7 @@ fn check_name(name: &str) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Types and names, before anything runs.
+/// Checks types and names, before anything runs.
 fn check_statement(statement: &Statement) -> Result<(), SessionError> {
     let plain = |term: &Term| match term {
         Term::Column(_) => Err(semantic("a column is known only behind a pipe")),
@@ -81,11 +85,11 @@ fn check_statement(statement: &Statement) -> Result<(), SessionError> {
 }
 
 impl Replica {
-    /// What a text's statements need done with passwords, in the order in which they need it; nothing for the first that the
-    /// session may not run, nor for what follows it. A hash takes longer than all else that a text can ask for.
+    /// The work on passwords that a text's statements need, in order. It ends before the first such statement that the
+    /// session may not run, because hashing takes longer than anything else that a text can ask for.
     ///
     /// # Errors
-    /// `SYNTAX`; `QUOTA_EXCEEDED` where a session that is not God's asks for many; the reason of a refused session.
+    /// `SYNTAX`; `QUOTA_EXCEEDED` if a session that is not God's needs too many; the reason why the session is refused.
     pub fn secrets(&self, handle: Option<SessionHandle>, text: &str) -> Result<Vec<Hashing>, SessionError> {
         let asker = self.asker(handle)?;
         let mut secrets = Vec::new();
@@ -121,12 +125,12 @@ impl Replica {
         Ok(secrets)
     }
 
-    /// Runs statements under a session's role, or as God without one: the host itself. `hashes` answers what
-    /// [`Replica::secrets`] asked for, in its order. Answers the last table.
+    /// Runs statements under a session's role, or without a session as God, the host itself. `hashes` are the answers
+    /// to [`Replica::secrets`], in its order. Returns the last table.
     ///
     /// # Errors
-    /// `SYNTAX`, `SEMANTIC`: nothing has run. `PERMISSION_DENIED` and the others of `src/docs/service.md`: the statements
-    /// before the one that failed have run. The reason of a refused session.
+    /// `SYNTAX`, `SEMANTIC`: nothing has run. `PERMISSION_DENIED` and the others in `src/docs/service.md`: the
+    /// statements before the failed one have run. The reason why the session is refused.
     pub fn run(
         &mut self,
         handle: Option<SessionHandle>,
@@ -140,7 +144,7 @@ impl Replica {
         parse(text)?.iter().try_for_each(check_statement)?;
         let state = handle.and_then(|handle| self.sessions.get(&handle));
         let deadline = now.saturating_add(terms.timeout.unwrap_or(state.map_or(self.timeout, |state| state.timeout)));
-        // A session that has seen more of the fleet's records than this replica is judged once they are here.
+        // A session that has seen more of the fleet's records than this replica is judged once they have arrived.
         if let (Some(handle), true) = (handle, state.is_some_and(|state| self.unsure(state).is_some())) {
             return self.run_later(handle, text, hashes, deadline);
         }
@@ -148,7 +152,7 @@ impl Replica {
         self.answer_once_durable(handle, Answer::Table(table), deadline)
     }
 
-    /// [`Replica::run`], with all that it may have waited for at hand.
+    /// [`Replica::run`], when everything that it may wait for is there.
     pub(super) fn run_now(
         &mut self,
         handle: Option<SessionHandle>,
@@ -162,7 +166,7 @@ impl Replica {
         let mut hashes = hashes.iter();
         let mut table = Table::default();
         for statement in &statements {
-            // One of those before may have ended the session.
+            // An earlier statement may have ended the session.
             self.asker(handle)?;
             let plan = self.plan(&asker, statement, terms);
             let before = self.own_records();
@@ -183,7 +187,7 @@ impl Replica {
         self.store.vector(&self.service.system).get(self.id)
     }
 
-    /// What a session has changed of the fleet's records it has written: its token asks for it.
+    /// Records the session's changes of the fleet's records as its writes, so that its token depends on them.
     fn remember_records(&mut self, handle: Option<SessionHandle>, before: u64) {
         let now = self.own_records();
         let state = handle.filter(|_| now > before).and_then(|handle| self.sessions.get_mut(&handle));
@@ -254,7 +258,8 @@ impl Replica {
                 let account = self.directory().account(name).filter(|account| !account.locked);
                 let known = account.is_some();
                 let held = account.and_then(|account| account.hash);
-                // It was compared with another hash than is held by now: that tells nothing, and is no guess.
+                // The password was compared with a hash that is no longer current. This reveals nothing and does not
+                // count as a guess.
                 if compared != held.as_deref().unwrap_or_default() {
                     return Err(wrong());
                 }
@@ -340,8 +345,8 @@ impl Replica {
         if self.is_default(name) { Ok(self.space.clone()) } else { Err(missing(ErrorCode::SpaceNotFound)) }
     }
 
-    /// Whether a space is the one in which sessions begin here, and is there without having been created. An edge with another default
-    /// may have dropped it.
+    /// Whether a space is the one in which sessions begin here and exists without having been created. An edge with
+    /// another default may have dropped it.
     pub(super) fn is_default(&self, name: &str) -> bool {
         name == self.space.name() && self.directory().generation(name).is_none()
     }
@@ -351,7 +356,7 @@ impl Replica {
         if known { Ok(()) } else { Err(missing(ErrorCode::UserNotFound)) }
     }
 
-    /// What names the account that the next write creates.
+    /// The name of the creation, if the next write creates an account.
     fn next_creation(&self) -> String {
         format!("{}:{}", self.id, self.store.vector(&self.service.system).get(self.id) + 1)
     }
@@ -374,7 +379,7 @@ impl Replica {
         self.write_system(alloc::vec![record])
     }
 
-    /// Whether the asker may change a role; the space then.
+    /// Checks whether the asker may change a role; returns the space.
     fn change_roles(&self, asker: &Asker, role: RoleType, space: &str, user: &str) -> Result<Space, SessionError> {
         let found = self.find_space(space);
         let name = found.as_ref().map_or_else(|_| space.to_string(), Space::to_string);
@@ -407,12 +412,12 @@ impl Replica {
     }
 }
 
-/// The refusal of a space of the fleet's own.
+/// The refusal of a space that is reserved for the fleet.
 pub(super) fn reserved() -> SessionError {
     SessionError::new(ErrorCode::PermissionDenied, "no session uses a space whose name begins with $")
 }
 
-/// The refusal of what does not exist.
+/// The refusal of a name or id that does not exist.
 pub(super) fn missing(code: ErrorCode) -> SessionError {
     let causes = [
         (ErrorCode::UserNotFound, "no account has this name"),

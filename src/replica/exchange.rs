@@ -1,7 +1,10 @@
-//! The sync protocol as request and response, and what is remembered of those who come so.
+//! The sync protocol as request and response, and what is remembered of peers that use it.
 //!
-//! Invariants: one message in, one out; a request that changes nothing is answered all the same. Who comes by request and on
-//! a link is one peer twice, and is not sent the same again. A client shows its pass, and proves its ids, with each request.
+//! Invariants:
+//!
+//! * One message in, one out; a request that changes nothing is answered as well.
+//! * A peer that comes both by request and on a link counts as two, but nothing is sent to it twice.
+//! * A client shows its pass, and proves its ids, with each request.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -20,26 +23,26 @@ use crate::time::Millis;
 
 /// The most peers that are remembered between requests of `exchange`.
 const EXCHANGES_MAX: usize = 64;
-/// The most of them that come under one client's session.
+/// The most of them under one client's session.
 const CLIENT_EXCHANGES_MAX: usize = 8;
 
-/// What is asked; nothing: for a hello.
+/// A request; `None` asks for a hello.
 pub(super) type Request = Option<Frame>;
 
-/// To whom something is said, and what.
+/// The receiver and the messages of an answer.
 type Said = (Option<ReplicaId>, Vec<Message>);
 
 impl Links {
-    /// Takes out what is known of a peer that comes by request; it is put back last. Who has not come for longest is
-    /// forgotten first, and costs one delta when it comes again.
+    /// Takes out what is known of a peer that comes by request; the caller appends it again. The peer that has not come
+    /// for longest is forgotten first, which costs one delta when it returns.
     fn recall(&mut self, client: Option<SessionId>, id: ReplicaId, now: Millis) -> Box<Peer> {
         let known = |(owner, known, _): &Known| *known == id && *owner == client;
         if let Some(at) = self.exchanges.iter().position(known) {
             return self.exchanges.remove(at).2;
         }
-        // Who has only asked for a hello so far has a name now.
+        // A peer that has only asked for a hello so far has a name now.
         self.exchanges.retain(|(owner, _, peer)| owner.is_none() || *owner != client || peer.remote().is_some());
-        // A client keeps few places, whatever it calls itself: it must not drive out the others.
+        // A client gets few places, whatever ids it uses, so that it cannot displace the others.
         let own = |(owner, _, _): &Known| client.is_some() && *owner == client;
         if self.exchanges.iter().filter(|known| own(known)).count() >= CLIENT_EXCHANGES_MAX {
             self.exchanges.iter().position(own).map(|at| self.exchanges.remove(at));
@@ -55,11 +58,11 @@ impl Replica {
     /// one, as a single [`Effect::Transmit`] on the link number `reply`, which is not otherwise used.
     ///
     /// # Errors
-    /// As [`Replica::receive`]; then there is no reply.
+    /// As [`Replica::receive`]; there is then no reply.
     pub fn exchange(&mut self, reply: LinkId, bytes: impl AsRef<[u8]>, now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let frame = self.read_request(bytes.as_ref(), u64::MAX)?;
-        // What comes of a message that was handed over, and the reply, have its place in memory.
+        // Frees the message's memory for its decoded content and the reply.
         drop(bytes);
         match self.answer_proof(reply, frame)? {
             Some(frame) => self.answer_exchange(reply, frame),
@@ -98,7 +101,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Reads a request of at most so many messages.
+    /// Decodes a request of at most `most` messages.
     pub(super) fn read_request(&self, bytes: &[u8], most: u64) -> Result<Request, SessionError> {
         let known = self.store.vector(&self.space);
         if bytes.is_empty() {
@@ -108,7 +111,7 @@ impl Replica {
         }
     }
 
-    /// What is said in return to a request, and to whom. The gate of a client comes back with what it has spent.
+    /// The answer to a request and its receiver. Returns a client's gate in `gate`, with what was spent.
     fn answer_request(
         &mut self,
         frame: Request,
@@ -127,7 +130,7 @@ impl Replica {
         if client.is_none() {
             self.links.hear_of(from, &frame.messages, &self.store);
         }
-        // Every answer begins with what is held here: that it was asked for makes no second one.
+        // Every answer begins with a hello, so a hello that asks for one needs no second.
         for message in &mut frame.messages {
             if let Message::Hello { answer, .. } = message {
                 *answer = false;
@@ -136,7 +139,7 @@ impl Replica {
         let fetching: Vec<Space> = frame.messages.iter().filter_map(wanted).collect();
         let mut peer = self.links.recall(client, from, now);
         if let Some(gate) = gate.take() {
-            // What an id has proved holds for this request alone: the next may be a thief's, who has only the token.
+            // Proofs of ids hold for this request alone: the next may come from a thief who has only the token.
             let gate = if off(Mutant::Trust(Trust::EachRequest)) { gate.bound_as(peer.gate()) } else { gate };
             peer.put_behind(gate);
         }
@@ -156,7 +159,7 @@ impl Replica {
         Ok((Some(from), messages))
     }
 
-    /// A hello to whoever asks, of what may be seen through the gate.
+    /// A hello for an unknown asker, with what may be seen through the gate.
     fn greet_anybody(&self, gate: &mut Option<Gate>) -> Said {
         let peer = Peer::new(self.links.timing, self.now);
         let Some(own) = gate.take() else { return (None, alloc::vec![peer.hello(&self.store, true)]) };

@@ -1,10 +1,13 @@
-//! The sessions of the fleet: each home tells the others of its own, and lists show what they have told.
+//! The sessions of the fleet: each home replica publishes rows about its own sessions, and lists show what others have
+//! published.
 //!
-//! Invariants: a row tells when its session was last used as its home knew it, so that idle expiry is computed from the
-//! greatest last use that is known, and is never written; a row is told when it has changed, at most once an interval, and
-//! that a session was used, which changes nothing else, in time for its idle expiry elsewhere; what nobody changes is
-//! told again only because rows stand for a lease; a session that was handed over is its new home's, and no timer of the old
-//! one ends it.
+//! Invariants:
+//!
+//! * A row contains the last use that its home knew of, so idle expiry is computed from the latest known use. Uses are
+//!   never written to the store.
+//! * A row is published when it has changed, at most once per interval. A mere use is published in time for the idle
+//!   expiry elsewhere. Unchanged rows are repeated only because they are valid for a lease.
+//! * A session that was handed over belongs to its new home, and no timer of the old one ends it.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,27 +23,27 @@ use crate::session::token::SessionToken;
 use crate::store::roster::{LEASE, RUNNING_MAX, RUNNING_TEXT_MAX, Row, Running};
 use crate::time::Millis;
 
-/// Rows are told again so often, in milliseconds, because they stand for a lease only.
+/// How often rows are repeated, in milliseconds, since they are valid for a lease only.
 const RENEW: Millis = LEASE / 3;
 
-/// What the others are to be told.
+/// What remains to be published.
 #[derive(Debug)]
 pub(super) struct Fleet {
-    /// How often; none: never.
+    /// The least interval between publications; `None`: never.
     interval: Option<Millis>,
-    /// How soon the others are told that a session was used; none: when everything is told again is soon enough.
+    /// How soon a use of a session must be published; `None`: with the next repetition of all rows.
     patience: Option<Millis>,
-    /// Sessions that have changed since they were told of.
+    /// Sessions that have changed since they were published.
     changed: Vec<SessionId>,
-    /// Sessions that were used since they were told of.
+    /// Sessions that were used since they were published.
     touched: Vec<SessionId>,
-    /// What has changed is told then: an interval after the first change, so that what is over by then is not told of.
+    /// When to publish changes: an interval after the first one, so that what is over by then is never published.
     next: Millis,
-    /// What was used is told then.
+    /// When to publish uses.
     touched_at: Millis,
-    /// When everything is told again.
+    /// When to repeat all rows.
     renew: Millis,
-    /// Whether somebody is there to be told.
+    /// Whether any peer receives rows.
     heard: bool,
 }
 
@@ -51,7 +54,7 @@ impl Fleet {
         Self { interval, patience, changed, touched, next: 0, touched_at: 0, renew: 0, heard: false }
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) const fn set_back(&mut self, back: Millis) {
         self.next = self.next.saturating_sub(back);
         self.touched_at = self.touched_at.saturating_sub(back);
@@ -70,7 +73,7 @@ impl Fleet {
 }
 
 impl Replica {
-    /// A session may have changed: then the others are told, when it is time. As long as nobody is there nothing is noted.
+    /// A session may have changed: schedules its publication. Does nothing while no peer receives rows.
     pub(super) fn stir(&mut self, id: SessionId) {
         if !self.service.fleet.heard {
             return;
@@ -88,7 +91,7 @@ impl Replica {
         } else if told == Told::Current {
             self.touched(id, told);
         } else if told == Told::Changed && self.service.fleet.changed.pop_if(|last| *last == id).is_some() {
-            // Nearly every query is over before anybody was told that it runs: then nobody is.
+            // Nearly every query is over before its start was published; then neither is.
             self.as_told(id);
         }
     }
@@ -102,7 +105,7 @@ impl Replica {
         }
     }
 
-    /// A session was used, of which the others know so much.
+    /// A session was used; `told` is what the others know of it.
     fn touched(&mut self, id: SessionId, told: Told) {
         let fleet = &mut self.service.fleet;
         if told == Told::Elsewhere {
@@ -118,23 +121,23 @@ impl Replica {
         }
     }
 
-    /// A session stands as the others were told, but for its use.
+    /// A session is again as it was published, except for its last use.
     fn as_told(&mut self, id: SessionId) {
         self.service.manager.note_told(&id, Told::Current);
         self.touched(id, Told::Current);
     }
 
-    /// Whether the others know how a session stands, but for when it was used.
+    /// Whether the published row is still right, except for the last use.
     fn is_as_told(&self, session: &SessionInfo) -> bool {
         let Some(row) = self.store.roster().get(&session.id) else { return false };
         let Row { home, user, client, address, space, expires, queries, running, .. } = row;
         (*home, *expires, *queries) == (self.id, session.expires, session.queries)
             && (user, client, address, space) == (&session.user, &session.client, &session.address, &session.space)
-            // What runs may be others than those that were told, as many.
+            // The running queries may be others than those published, although as many.
             && ((*queries == 0 && running.is_empty()) || *running == self.running(&session.id))
     }
 
-    /// Whether somebody is there to be told. Whoever has just come may have missed anything.
+    /// Whether any peer receives rows. If one has just arrived, publishes everything that it may have missed.
     fn has_hearers(&mut self) -> bool {
         let was = core::mem::replace(&mut self.service.fleet.heard, self.links.has_trusted());
         let fleet = &mut self.service.fleet;
@@ -153,7 +156,7 @@ impl Replica {
         self.service.fleet.heard
     }
 
-    /// Tells the others of sessions, where it is time to.
+    /// Publishes the sessions that are due.
     #[inline(never)]
     pub(super) fn tell_fleet(&mut self) {
         if self.service.fleet.interval.is_none() || self.keyring.is_none() || !self.has_hearers() {
@@ -162,7 +165,7 @@ impl Replica {
         let now = self.now;
         if self.service.fleet.renew <= now {
             self.service.fleet.renew = now.saturating_add(RENEW);
-            // What was told of late stands until the next time, and what is used elsewhere is told from there.
+            // Recently published rows wait for the next time, and sessions that are used elsewhere are published there.
             let fresh = |session: &&SessionInfo| {
                 let row = self.store.roster().get(&session.id).filter(|row| row.home == self.id);
                 session.told == Told::Elsewhere || row.is_some_and(|row| row.told.saturating_add(RENEW) > now)
@@ -198,14 +201,14 @@ impl Replica {
         self.service.manager.note_told(id, Told::Current);
         let Some(session) = self.service.manager.get(id) else { return };
         let SessionInfo { user, client, address, space, active, expires, queries, .. } = session.clone();
-        // It is the latest word, whoever's clock was ahead when the one before was said.
+        // It must win over earlier rows, whoever's clock was ahead when those were published.
         let before = self.store.roster().get(id).map_or(0, |row| row.told);
         let (home, told, running) = (self.id, self.now.max(before.saturating_add(1)), self.running(id));
         let row = Row { home, user, client, address, space, active, expires, queries, running, told };
         self.store.roster_mut().put(*id, row);
     }
 
-    /// What a session runs here, as it is told.
+    /// The running queries of a session, as published.
     fn running(&self, session: &SessionId) -> Vec<Running> {
         let own = self.service.queries.running().filter(|query| query.session == *session && !query.looks);
         let told = own.map(|query| {
@@ -216,7 +219,7 @@ impl Replica {
         told.take(RUNNING_MAX).collect()
     }
 
-    /// Stops what others have ordered to stop.
+    /// Stops queries that others have ordered to stop.
     fn heed_stops(&mut self, session: &SessionId) {
         let Some(row) = self.store.roster().get(session).filter(|row| row.home == self.id) else { return };
         let ordered: Vec<(u64, Millis)> =
@@ -229,7 +232,7 @@ impl Replica {
         }
     }
 
-    /// The queries that run elsewhere, as others have told: each with its home and the age of the word.
+    /// The queries running on other replicas, as published, each with its home and the age of the row.
     pub(super) fn queries_elsewhere(&self) -> impl Iterator<Item = (QueryPlan, ReplicaId, Millis)> {
         let rows = self.store.roster().iter().filter(|(_, row)| row.home != self.id);
         let told =
@@ -255,7 +258,7 @@ impl Replica {
         })
     }
 
-    /// Another replica has told of sessions: those that are known here may be its now.
+    /// Another replica has published rows: it may now be the home of sessions known here.
     #[inline(never)]
     pub(super) fn heed_rows(&mut self, sessions: &[SessionId]) {
         for id in sessions {
@@ -279,25 +282,26 @@ impl Replica {
         self.heed_limits(sessions);
     }
 
-    /// When a session was last used, as its home has told.
+    /// When a session was last used, according to its home.
     pub(super) fn told_use(&self, id: &SessionId) -> Millis {
         self.store.roster().get(id).map_or(0, |row| last_use(row, self.now))
     }
 
-    /// Whether the session of a token is over by what is known here, its last use elsewhere included.
+    /// Checks whether the session of a token is over by what is known here, including its last published use.
     pub(super) fn check_idle(&self, token: &SessionToken, now: Millis) -> Result<(), SessionError> {
         let Some(claims) = token.claims() else { return Ok(()) };
         let used = token.used_at().min(now).max(self.told_use(&claims.session));
         self.service.manager.check(&claims.session, used, now)
     }
 
-    /// A session, as it is known here or as its home has told, and how old that word is; unless it was killed or ended.
+    /// A session as known here or as its home has published it, with the age of the row; `None` if it was killed or
+    /// ended.
     pub(super) fn find_session(&self, id: &SessionId) -> Option<(SessionInfo, Millis)> {
         let here = self.service.manager.get(id).map(|session| (session.clone(), 0));
         here.or_else(|| self.elsewhere(id, self.store.roster().get(id)?))
     }
 
-    /// The sessions of other replicas, as they have told, with the age of each word.
+    /// The sessions of other replicas as published, with the age of each row.
     pub fn sessions_elsewhere(&self) -> impl Iterator<Item = (SessionInfo, Millis)> {
         self.store.roster().iter().filter_map(|(id, row)| self.elsewhere(id, row))
     }
@@ -328,7 +332,8 @@ impl Replica {
     }
 }
 
-/// When a session was last used as far as its home has told: what runs is use, and nobody's clock is ahead of the own one.
+/// The last use according to the home's row. A running query is use. Limited to `now`, so that a clock that is ahead
+/// has no effect.
 fn last_use(row: &Row, now: Millis) -> Millis {
     let used = if row.queries > 0 { row.active.max(row.told) } else { row.active };
     used.min(now)

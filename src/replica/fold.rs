@@ -1,9 +1,12 @@
-//! What this replica can fold long tokens onto: own dots whose past it knows, and checkpoints where none will do.
+//! The anchors that this replica can fold long tokens onto: own dots whose past it knows, and checkpoints if none of
+//! these will do.
 //!
-//! Invariant: an anchor is *settled*, and tokens are folded onto it, only once storage has it (I5) and a peer holds it,
-//! so that one lost replica does not take with it what others still have; a replica that has no peer waits for none. Of
-//! each space at most two anchors are remembered (the settled one, and one that is on its way) and the past of the last
-//! own dot: as much as three vectors.
+//! Invariants:
+//!
+//! * Tokens are folded only onto a *settled* anchor: one that storage has (I5) and a peer holds, so that one lost
+//!   replica does not take with it what others still have. A replica without peers waits for none.
+//! * Per space, at most two anchors are kept (the settled one and a pending one) and the past of the last own dot: as
+//!   much memory as three vectors.
 
 use alloc::vec::Vec;
 
@@ -17,33 +20,33 @@ use crate::store::SessionConsistentStore;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
-/// With so many dependencies a space is short: a write that leaves no more of them saves a checkpoint.
+/// A space with this many dependencies counts as short: a write that leaves no more makes a checkpoint unnecessary.
 const FEW: usize = 4;
 
 /// The anchors of all spaces. Empty on a replica without a key, which folds nothing.
 #[derive(Debug)]
 pub(super) struct Folds {
-    /// The sync interval: how much time lies at least between two checkpoints of a space.
+    /// The sync interval: the least time between two checkpoints of a space.
     interval: Millis,
     spaces: LiteMap<Space, Folding>,
-    /// Something may be wanted, or on its way.
+    /// Whether a checkpoint may be wanted, or an anchor pending.
     busy: bool,
 }
 
 /// The anchors of one space.
 #[derive(Debug, Default)]
 struct Folding {
-    /// The sequence of the last own dot of this run. Its past is `past`; or, while nothing else has been applied since, all
-    /// that is held: so a write costs nothing.
+    /// The sequence of the last own dot of this run. Its past is `past`; or, while nothing else was applied since,
+    /// everything that is held, so that a write costs nothing.
     last: Option<u64>,
     past: Option<VersionVector>,
-    /// What tokens are folded onto.
+    /// The anchor that tokens are folded onto.
     settled: Option<Anchor>,
-    /// What they will be folded onto once it is durable and acknowledged.
+    /// The next anchor, until it is durable and acknowledged.
     pending: Option<Anchor>,
     /// When the last checkpoint was made.
     checkpoint: Option<Millis>,
-    /// A checkpoint is to be made as soon as the interval is over.
+    /// Whether to make a checkpoint as soon as the interval is over.
     wanted: bool,
 }
 
@@ -52,7 +55,7 @@ impl Folds {
         Self { interval, spaces: LiteMap::new(), busy: false }
     }
 
-    /// Whether something may be wanted, or on its way.
+    /// Whether a checkpoint may be wanted, or an anchor pending.
     pub(super) const fn is_busy(&self) -> bool {
         self.busy
     }
@@ -63,19 +66,19 @@ impl Folds {
         folding.filter(|folding| folding.wanted).map(|folding| folding.due(self.interval)).min()
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         for (_, folding) in self.spaces.iter_mut() {
             folding.checkpoint = folding.checkpoint.map(|at| at.saturating_sub(back));
         }
     }
 
-    /// Forgets everything: the replica goes on under another id, or from other bytes.
+    /// Forgets everything, because the replica continues under another id or from another state.
     pub(super) fn clear(&mut self) {
         self.spaces.clear();
     }
 
-    /// Something of others is about to be applied to `store`: the past of the last own dots ends with what is held now.
+    /// Writes of others are about to be applied to `store`: keeps what is held now as the past of the last own dots.
     #[inline(never)]
     pub(super) fn keep_pasts(&mut self, store: &SessionConsistentStore) {
         for (space, folding) in self.spaces.iter_mut() {
@@ -99,7 +102,7 @@ impl Folding {
         self.checkpoint.map_or(0, |at| at.saturating_add(interval))
     }
 
-    /// The last own dot as an anchor, where `held` is what is held now.
+    /// The last own dot as an anchor; `held` is what is held now.
     fn last(&self, id: ReplicaId, held: &VersionVector) -> Option<Anchor> {
         let past = self.past.as_ref().unwrap_or(held);
         self.last.map(|sequence| Anchor { dot: Dot::new(id, sequence), past: past.clone() })
@@ -107,7 +110,7 @@ impl Folding {
 }
 
 impl Replica {
-    /// Takes note of an own write: from here on its past is known.
+    /// Records an own write, whose past is known from here on.
     pub(super) fn note_own(&mut self, space: &Space, dot: Dot) {
         if self.keyring.is_some() {
             let folding = self.folds.folding(space);
@@ -115,7 +118,7 @@ impl Replica {
         }
     }
 
-    /// The dependencies, folded onto what is settled.
+    /// The dependencies, folded onto the settled anchors.
     pub(super) fn folded(&self, vector: &SessionVector) -> SessionVector {
         let mut folded = vector.clone();
         for (space, own) in vector.iter() {
@@ -126,7 +129,7 @@ impl Replica {
         folded
     }
 
-    /// The dependencies as short as this replica will ever make them with what it holds now.
+    /// The dependencies, folded as far as this replica can ever fold them with what it holds now.
     pub(super) fn foldable(&self, vector: &SessionVector) -> SessionVector {
         let mut folded = vector.clone();
         for (space, own) in vector.iter() {
@@ -137,10 +140,10 @@ impl Replica {
         folded
     }
 
-    /// Sees to it that what this replica holds of `vector` can be folded, now or soon: by the last own dot if that will
-    /// do, by a checkpoint otherwise.
+    /// Prepares an anchor for what this replica holds of `vector`: the last own dot if that suffices, a checkpoint
+    /// otherwise.
     pub(super) fn prepare_fold(&mut self, vector: &SessionVector) {
-        // What is under an id that is about to be given up must not be built on.
+        // An id that is about to be replaced must not be built on.
         if self.amnesia {
             return;
         }
@@ -164,7 +167,7 @@ impl Replica {
         }
     }
 
-    /// Settles what storage and peers have confirmed, and makes the checkpoints that are due.
+    /// Settles anchors that storage and peers have confirmed, and makes checkpoints that are due.
     #[inline(never)]
     pub(super) fn tend_folds(&mut self) {
         let busy = |(_, folding): &(&Space, &Folding)| folding.wanted || folding.pending.is_some();
@@ -183,9 +186,10 @@ impl Replica {
         }
     }
 
-    /// Makes a checkpoint, unless the last own dot is as good as one: nothing has been applied since.
+    /// Makes a checkpoint, unless nothing was applied since the last own dot, which then serves as well.
     fn checkpoint(&mut self, space: &Space) {
-        // A checkpoint is a write. Under the new id there is nothing to fold onto yet: whoever still needs it asks again.
+        // A checkpoint is a write. Under the new id there is nothing to fold onto yet; a session that still needs it
+        // asks again.
         if core::mem::take(&mut self.suspect) {
             self.rename();
             return;
@@ -212,7 +216,7 @@ impl Replica {
         }
     }
 
-    /// A checkpoint as it would be if it were made now.
+    /// The checkpoint that would be made now.
     fn everything(&self, space: &Space) -> Anchor {
         let held = self.store.vector(space);
         Anchor { dot: Dot::new(self.id, held.get(self.id).saturating_add(1)), past: held.clone() }

@@ -1,10 +1,15 @@
-//! The fast path: what the host may answer from a cache of its own, and how it accounts for it.
+//! The fast path: which values the host may answer from its own copies, and how it reports these reads and its writes.
 //!
-//! A host in front of a boundary keeps copies of values and a log of writes, so that a read of a copy and a write
-//! cross nothing. The core stays the authority: it says which entries may be copied (durable, alone, not expiring),
-//! names every copy that is no longer true, and takes the writes, in order, as one atomic write. A read of a copy never
-//! falsifies a check (reading what this replica holds keeps `V ≥ r`), so its dot is recorded later, but before
-//! anything of the session leaves. A write that was not handed over has no dot, so nothing can depend on it elsewhere.
+//! A host on the other side of a boundary keeps copies of values and a log of writes, so that reading a copy and
+//! writing need no crossing. The core stays the authority:
+//!
+//! * It says which entries may be copied: durable ones that are alone in their live set and do not expire.
+//! * It names every copy that is no longer true.
+//! * It receives the writes in order, as one atomic write.
+//!
+//! Reading a copy never falsifies a check (reading what this replica holds keeps `V ≥ r`), so its dot may be recorded
+//! later, but before anything of the session leaves. A write that is still in the log has no dot, so nothing elsewhere
+//! can depend on it.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -25,47 +30,48 @@ use crate::vector::Near;
 
 /// The most copies that are handed over with one read, beside its own.
 const AHEAD_MAX: usize = 1023;
-/// The most bytes of them: so many for each that is asked for, and in all. A copy in JavaScript may keep all of them in memory.
+/// The most bytes of copies per requested key, and in total: a copy in JavaScript may keep the memory of all of them
+/// alive.
 const AHEAD_BYTES: usize = 256;
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
-/// Above so many forgotten keys at once the host is told to forget all.
+/// If more keys than this are forgotten at once, the host is told to forget all copies.
 const FORGET_MAX: usize = 1024;
 
-/// What a host has copies of.
+/// What the host must know about its copies.
 #[derive(Debug, Default)]
 pub(super) struct Front {
     /// Whether the host has copies at all.
     on: bool,
     forgotten: Vec<(Space, Key)>,
-    /// Everything is to be forgotten, and to be asked for anew.
+    /// All copies must be forgotten and requested again.
     all: bool,
 }
 
 impl Front {
-    /// Whether it matters which copies are no longer true: not where all are to be forgotten.
+    /// Whether single copies need to be tracked; not if all will be forgotten anyway.
     pub(super) const fn heeds(&self) -> bool {
         self.on && !self.all
     }
 
-    /// Notes that so many copies, if they are there, are no longer true: too many are not named.
+    /// Records that `keys` copies may no longer be true. Too many are not named one by one.
     pub(super) fn forget_many(&mut self, keys: usize) {
         self.all |= self.on && keys > FORGET_MAX && !off(Mutant::Forget);
     }
 
-    /// Notes that a copy of a key, if there is one, is no longer true.
+    /// Records that the copy of a key, if there is one, is no longer true.
     pub(super) fn forget(&mut self, space: &Space, key: &Key) {
         if self.heeds() && self.forgotten.len() <= FORGET_MAX && !off(Mutant::Forget) {
             self.forgotten.push((space.clone(), key.clone()));
         }
     }
 
-    /// Notes that no copy may be answered, and no write accepted, before the core was asked again.
+    /// Records that the host must ask the core before it answers from a copy or accepts a write again.
     pub(super) const fn forget_all(&mut self) {
-        // Asked or not: a host that has only been allowed to write has no copies, and would write on.
+        // Regardless of `on`: a host that was only permitted to write has no copies, and would continue to write.
         self.all = true;
     }
 
-    /// The order to forget, if there is one. It waits for nothing: it tells less, not more.
+    /// The order to forget, if any. It waits for no record, since it reveals nothing.
     pub(super) fn order(&mut self) -> Option<Effect> {
         let all = core::mem::take(&mut self.all);
         if self.forgotten.is_empty() && !all {
@@ -76,41 +82,40 @@ impl Front {
     }
 }
 
-/// A read for the cache.
+/// The answer of a read for the host's copies.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Glance {
     /// What the key shows.
     pub content: Option<Content>,
-    /// What of it may be kept, and answered until it is to be forgotten; `None`: it may not.
+    /// Set if the value may be copied, and answered until it must be forgotten.
     pub keep: Option<Kept>,
 }
 
-/// Whose copy may be kept.
+/// Identifies a value that may be copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kept {
     /// The write that it shows.
     pub dot: Dot,
-    /// Its place in the space: see [`Ahead::place`].
+    /// Its slot in the space: see [`Ahead::place`].
     pub place: u32,
 }
 
-/// A value that the host may keep a copy of before anybody has read it. Reading it there is reported as any other
-/// read of a copy.
+/// A value that the host may copy before anybody has read it. Reading that copy is reported like any other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ahead {
-    /// Its place in the space: no other key has the same.
+    /// Its slot in the space, unique to its key.
     pub place: u32,
     /// The key.
     pub key: Key,
-    /// What it shows: text or JSON.
+    /// Its value: text or JSON.
     pub content: Content,
     /// The write that it shows.
     pub dot: Dot,
 }
 
 impl Replica {
-    /// Reads a key as `Operation::Get` under `sync` does, and tells whether its value may be copied. From the first call
-    /// on, or the first [`Replica::hand_over`], [`Effect::Forget`] names the copies that are no longer true.
+    /// Reads a key like `Operation::Get` under `sync`, and says whether its value may be copied. After the first call
+    /// of this or of [`Replica::hand_over`], [`Effect::Forget`] names the copies that are no longer true.
     ///
     /// # Errors
     /// As [`Replica::begin`].
@@ -139,7 +144,7 @@ impl Replica {
         blocked.map_or(Ok(glance), |blocked| Err(self.lacks(blocked)))
     }
 
-    /// What a key shows to whoever may read, and what has decided that.
+    /// The value of a key, whether it may be copied, and the entries that decided this.
     fn seen(&self, reading: &Reading, key: &str) -> (Glance, Deciding) {
         let (found, mut deciding) = (self.slot_of(&reading.space, key), Deciding::default());
         let (place, set) = found.as_ref().map(|(place, set)| (*place, &**set)).unzip();
@@ -155,11 +160,11 @@ impl Replica {
         self.store.space(space)?.look(key)
     }
 
-    /// A key and those that came to this replica together with it, as far as their copies may be kept: whoever reads one for
-    /// the first time will often read its neighbours, and one crossing then serves them all. The key itself comes first, then
-    /// those behind it: what came by a delta or a snapshot came in the order of keys. At most `most` others are looked at (and
-    /// never more than 1,023), within bounds that do not depend on the key unless they are many. Nothing is read by it: the
-    /// session learns nothing. To be called right after [`Replica::glance`].
+    /// A key and those that arrived at this replica together with it, as far as they may be copied: a reader that reads
+    /// one key for the first time will often read its neighbours, and one crossing then serves all of them. The key
+    /// itself comes first, then those after it: a delta or a snapshot arrives in the order of keys. Examines at most
+    /// `most` others (never more than 1,023), within bounds that do not depend on the key unless they are many. This
+    /// reads nothing for the session. Call it right after [`Replica::glance`].
     #[must_use]
     pub fn ahead(&self, session: SessionHandle, key: &str, most: usize) -> Vec<Ahead> {
         let mut copies = Vec::new();
@@ -174,7 +179,7 @@ impl Replica {
         copies
     }
 
-    /// The same of what stands at a place, without a copy of any, each with its place.
+    /// As [`Replica::ahead`], from a slot and without copies: passes each row with its slot to `each`.
     pub(crate) fn neighbours(
         &self,
         session: SessionHandle,
@@ -199,12 +204,13 @@ impl Replica {
         });
     }
 
-    /// Takes the writes that the host has accepted for a session since the last time, in order, as one atomic write.
-    /// Call it before anything else that concerns the replica, but for glances at other keys at the same time; with the time of the
-    /// first of them.
+    /// Applies the writes that the host has accepted for a session since the last time, in order, as one atomic write.
+    /// Call it before anything else that concerns the replica, except glances at other keys at the same time, with the
+    /// time of the first of these writes.
     ///
     /// # Errors
-    /// As a write by [`Replica::begin`] under `sync`; the host accepts none that [`Replica::room`] has no place for.
+    /// As a write by [`Replica::begin`] under `sync`. The host must not accept more writes than [`Replica::room`] has
+    /// space for.
     pub fn hand_over(
         &mut self,
         session: SessionHandle,
@@ -212,13 +218,13 @@ impl Replica {
         terms: Terms,
         now: Millis,
     ) -> Result<Dot, SessionError> {
-        // The host has copies of these writes, whether it ever glanced or not.
+        // The host has copies of these writes, even if it never glanced.
         self.front.on = true;
         self.do_what_is_due(now);
         self.use_session(session)?;
         let state = self.sessions.get(&session).ok_or_else(unknown)?;
         let (space, guarantees) = (state.space.clone(), terms.guarantees.unwrap_or(state.guarantees));
-        // The host's copies are of these very writes.
+        // The host's copies are these very writes and stay true.
         self.front.on = false;
         let attempt = self.attempt_write(session, Cow::Owned(batch), &[], guarantees, now);
         self.front.on = true;
@@ -238,21 +244,21 @@ impl Replica {
         for dot in dots {
             state.vector.record_read(&space, *dot);
         }
-        // Whoever has read was here: the session is in use, unless it is over already.
+        // Reading is use of the session, unless it is over already.
         let _ = self.touch(&id);
         Ok(())
     }
 
-    /// The host has answered a session from its copies at `now`: that is use, and keeps it from its idle end.
+    /// The host has answered a session from its copies at `now`: counts as use, which postpones its idle expiry.
     ///
     /// # Errors
-    /// The reason of a session that is over.
+    /// The reason why the session is over.
     pub fn note_use(&mut self, session: SessionHandle, now: Millis) -> Result<(), SessionError> {
         self.input(now);
         self.use_session(session)
     }
 
-    /// How many keys and bytes the store has place for.
+    /// How many more keys and bytes the store may take.
     #[must_use]
     pub fn room(&self) -> (u64, u64) {
         let limits = self.store.limits();
@@ -268,14 +274,14 @@ impl Replica {
         }) as u32
     }
 
-    /// The replica id of a number that [`Replica::origin`] gave.
+    /// The replica id of a number from [`Replica::origin`].
     #[must_use]
     pub fn origin_at(&self, number: u32) -> Option<ReplicaId> {
         self.origins.get(number as usize).copied()
     }
 }
 
-/// The entry of a key, if it is the only one and never ends: nothing but a write takes it away.
+/// The entry of a key, if it is the only one and does not expire, so that only a write can replace it.
 fn alone(set: &LiveSet) -> Option<&DataEntry> {
     let [only] = set.entries() else { return None };
     Some(only).filter(|only| only.expires_at().is_none())

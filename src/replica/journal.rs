@@ -1,9 +1,9 @@
 //! Durability (invariant I5): what storage has, and what may therefore leave.
 //!
-//! A record is the delta since the record before, so writes between two drains share one, under the id of their
-//! replica; an id that was given up is followed by a record of the new one, if need be an empty one, so that no crash
-//! brings the old one back. `Persisted(n)` is cumulative. With memory as storage nothing is journaled and everything is
-//! as durable as it will ever be.
+//! A record is the delta since the previous record, so all writes between two drains share one. It carries the id of
+//! the replica. After an id was replaced, a record of the new id follows, an empty one if necessary, so that no crash
+//! brings the old id back. `Persisted(n)` is cumulative. With memory as storage nothing is recorded, and everything
+//! counts as durable.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -23,7 +23,7 @@ type Vectors = LiteMap<Space, VersionVector>;
 /// What was handed to storage, and what of it is durable.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    /// Whether there is a storage to wait for.
+    /// Whether there is storage to wait for.
     storage: bool,
     /// The id under which storage would open this replica again.
     id: Option<ReplicaId>,
@@ -32,7 +32,7 @@ pub(crate) struct Journal {
     journaled: Vectors,
     durable: Vectors,
     pending: VecDeque<(u64, Vectors)>,
-    /// The next record begins anew.
+    /// Whether the next record replaces all earlier ones.
     anew: bool,
     /// The number of the last fence that was handed to storage.
     fenced: u64,
@@ -53,8 +53,8 @@ impl Journal {
         self.fenced = store.fences().last();
     }
 
-    /// The record of what changed since the last one, if something did or the id did.
-    /// `secrets` go with an id that is new to storage.
+    /// The record of what has changed since the last one, if anything has or the id has. `secrets` are included with an
+    /// id that is new to storage.
     pub(crate) fn record(
         &mut self,
         id: ReplicaId,
@@ -92,14 +92,14 @@ impl Journal {
         Some((self.written, Frame { from: id, to: None, messages }.encode_from(store, &mut Desk::default())))
     }
 
-    /// The state was replaced, not added to: the next record stands in place of all before.
+    /// The state was replaced instead of extended: the next record replaces all earlier ones.
     pub(crate) fn begin_anew(&mut self) {
         self.anew = true;
         self.journaled = Vectors::new();
         self.fenced = 0;
     }
 
-    /// Storage has all records up to `n`; tells whether that is news.
+    /// Storage has all records up to `n`. Returns whether that is new.
     pub(crate) fn persisted(&mut self, n: u64) -> bool {
         let n = n.min(self.written);
         let news = n > self.persisted;
@@ -112,18 +112,18 @@ impl Journal {
         news
     }
 
-    /// The record that must be durable before something that was decided by the present state may leave. Ask after
+    /// The record that must be durable before anything that the current state decided may leave. Call it after
     /// [`Journal::record`].
     pub(crate) const fn gate(&self) -> u64 {
         self.written
     }
 
-    /// Whether there is a storage to wait for.
+    /// Whether there is storage to wait for.
     pub(crate) const fn has_storage(&self) -> bool {
         self.storage
     }
 
-    /// Whether what waits for `gate` may leave.
+    /// Whether an effect that waits for `gate` may leave.
     pub(crate) fn open(&self, gate: u64) -> bool {
         gate <= self.persisted || off(Mutant::PersistBeforeEscape)
     }
@@ -146,12 +146,12 @@ fn vectors(store: &SessionConsistentStore) -> Vectors {
     LiteMap::from_sorted_store_unchecked(vectors.collect())
 }
 
-/// The secrets of own ids, as storage keeps them.
+/// The secrets of own ids, in the form for storage.
 fn bind(secrets: &Identities) -> Message {
     Message::Bind { ids: secrets.iter().cloned().collect() }
 }
 
-/// The fences that have changed after a number, which becomes the last one.
+/// The fences that have changed after the number `after`, which is advanced to the last one.
 fn fences(store: &SessionConsistentStore, after: &mut u64) -> Vec<Message> {
     let mut messages = Vec::new();
     while *after < store.fences().last() {
@@ -164,8 +164,8 @@ fn fences(store: &SessionConsistentStore, after: &mut u64) -> Vec<Message> {
     messages
 }
 
-/// The snapshot: the fences, and the delta of every space since nothing. The same bytes as a message and a record. `secrets` are for the
-/// own storage alone.
+/// The snapshot: the fences, and for each space its delta since nothing. The same form as a message or a record.
+/// `secrets` are for the replica's own storage only.
 pub(crate) fn snapshot(id: ReplicaId, secrets: Option<&Identities>, store: &SessionConsistentStore) -> Rope {
     let messages: Vec<Message> = secrets.map(bind).into_iter().chain(fences(store, &mut 0)).collect();
     Frame::encode_all(id, &messages, store)

@@ -1,7 +1,7 @@
-//! Kills of sessions and of queries, one implementation for statements and for calls.
+//! Kills of sessions and queries: one implementation for statements and calls.
 //!
-//! Invariant: several kills are all permitted before the first of them is done; what is not known is not counted, and is no
-//! error of a session's kill.
+//! Invariants: of several kills, all are permitted before the first one is done. Unknown sessions are not counted and
+//! are no error.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use crate::time::Millis;
 
 pub(super) fn id_of(cell: &Cell) -> Result<Option<SessionId>, SessionError> {
     match cell {
-        // What is no session's id is the id of no session.
+        // A text that is no session id names no session.
         Cell::Text(text) => Ok(text.parse().ok()),
         Cell::Number(_) => Ok(None),
         Cell::Null => Err(semantic("a session is named by a string or an integer")),
@@ -28,7 +28,7 @@ pub(super) fn id_of(cell: &Cell) -> Result<Option<SessionId>, SessionError> {
 }
 
 impl Replica {
-    /// Kills sessions, each once. Those that are not known are not counted, and are no error.
+    /// Kills sessions, each once. Unknown ones are not counted and are no error.
     pub(super) fn kill_sessions_of(
         &mut self,
         ids: &[SessionId],
@@ -45,10 +45,11 @@ impl Replica {
         Ok(killed)
     }
 
-    /// Kills a session wherever it is, under a session's role, or as the host without one; whether it was known.
+    /// Kills a session wherever it is, under a session's role, or as the host without one. Returns whether it was
+    /// known.
     ///
     /// # Errors
-    /// The reason of a refused session; `PERMISSION_DENIED`.
+    /// The reason why the session is refused; `PERMISSION_DENIED`.
     pub fn kill_session(
         &mut self,
         handle: Option<SessionHandle>,
@@ -74,7 +75,7 @@ impl Replica {
         for cell in ids {
             let Some(id) = id_of(cell)? else { continue };
             let Some((session, _)) = self.find_session(&id) else {
-                // God's word holds wherever the session is, also where it is not known.
+                // God may kill a session that is not known here: the fence takes effect wherever it is.
                 if asker.god && self.keyring.is_some() && self.store.fences().get(&id).is_none() && !found.contains(&id)
                 {
                     found.push(id);
@@ -122,7 +123,7 @@ impl Replica {
             if !permitted {
                 return Err(denied(Right::KillQuery));
             }
-            // One that was told of by its home, which is to stop it.
+            // The query may run at its home, which is then to stop it.
             let row = of.and_then(|id| self.store.roster().get(&id)).filter(|row| row.home != self.id);
             let there = row.is_some_and(|row| row.running.iter().any(|query| query.plan == plan));
             if here.is_some() {

@@ -1,14 +1,15 @@
-//! What clients are answered while storage is late: it waits in the outbox, and this counts it.
+//! Counts the answers to clients that wait in the outbox while storage is late.
 //!
-//! Invariant: of a session no more waits than [`SESSION_BYTES`], of all no more than [`BYTES`], and one answer beyond it each.
-//! Who has that much coming is not listened to: nobody hears anything from here before storage has caught up.
+//! Invariant: no more than [`SESSION_BYTES`] wait for a session and no more than [`BYTES`] in total, plus one answer
+//! beyond that each. Above that, messages of the session are dropped: nothing leaves before storage has caught up
+//! anyway.
 
 use litemap::LiteMap;
 
 use crate::id::SessionId;
 use crate::mutant::{Mutant, Trust, off};
 
-/// The most that waits for one session, and for all, in bytes.
+/// The most bytes that wait for one session, and in total.
 const SESSION_BYTES: usize = 2 << 20;
 const BYTES: usize = 64 << 20;
 
@@ -35,7 +36,7 @@ impl Late {
         }
     }
 
-    /// Whether enough waits for a session.
+    /// Whether so much waits that messages of the session are dropped.
     pub(super) fn is_full(&self, session: SessionId) -> bool {
         let own = self.sessions.get(&session).copied().unwrap_or_default();
         (own >= SESSION_BYTES || self.all >= BYTES) && !off(Mutant::Trust(Trust::Late))

@@ -1,8 +1,11 @@
-//! Limits of a user's sessions over the fleet, by what is known of it.
+//! Limits on a user's sessions in the whole fleet, as far as it is known.
 //!
-//! Invariants: a new session counts those of its user that others have told of; what two sides of a partition have let in
-//! beyond a limit is ended once they hear of each other, those that were idle for longest first, each by its home alone. A
-//! home knows the last use of its own sessions, and of others at most that: so none is ended that is among those used last.
+//! Invariants:
+//!
+//! * A new session is counted together with those of its user that others have published.
+//! * If two sides of a partition together have admitted more than a limit allows, the surplus is ended once they learn
+//!   of each other: the sessions idle for longest first, each by its home alone. A home knows the exact last use of its
+//!   own sessions and at most the last use of others, so none of the most recently used is ended.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -19,7 +22,7 @@ use crate::service::record::{SessionInfo, SessionStatus};
 use crate::store::fence::Fence;
 use crate::time::Millis;
 
-/// One of a user's sessions: whether a query of it runs, its last use, and what tells equals apart. The order is that of use.
+/// A user's session, for ordering by use: whether it runs a query, its last use, and its id to break ties.
 type Used = (bool, Millis, SessionId);
 
 fn used(session: &SessionInfo) -> Used {
@@ -27,7 +30,8 @@ fn used(session: &SessionInfo) -> Used {
 }
 
 impl Replica {
-    /// Whether a user may begin one more, as far as is known of the fleet. What is limited here alone the manager asks for.
+    /// Checks whether a user may begin another session, as far as the fleet is known. The manager checks limits on this
+    /// replica alone.
     pub(super) fn check_fleet_limits(&self, new: &SessionInfo) -> Result<(), SessionError> {
         let limits = self.service.manager.limits();
         let Some(user) = new.user.as_ref().filter(|_| limits.by_user()) else { return Ok(()) };
@@ -51,7 +55,7 @@ impl Replica {
         Ok(())
     }
 
-    /// The live sessions of a user, here and as others have told.
+    /// The live sessions of a user, here and as others have published.
     fn sessions_of_user(&self, user: &Arc<str>) -> Vec<SessionInfo> {
         let idle = self.service.manager.limits().idle;
         let here = self.service.manager.of_user(user).cloned();
@@ -63,7 +67,7 @@ impl Replica {
         all.filter(live).collect()
     }
 
-    /// Others have told of these sessions: whose user has too many by now, of the own ones those end that are beyond a limit.
+    /// Others have published these sessions: ends own sessions of users that now exceed a limit.
     pub(super) fn heed_limits(&mut self, told: &[SessionId]) {
         if !self.service.manager.limits().by_user() {
             return;
@@ -88,7 +92,8 @@ impl Replica {
         let limits = *self.service.manager.limits();
         let mut known = self.sessions_of_user(user);
         let mut kept: Vec<SessionInfo> = Vec::new();
-        // Those used last are kept, as far as the limits allow. A user has few sessions.
+        // The most recently used are kept, as far as the limits allow. A quadratic loop suffices, as a user has few
+        // sessions.
         while let Some((last, _)) = known.iter().enumerate().max_by_key(|(_, session)| used(session)) {
             let session = known.swap_remove(last);
             let at_address = kept.iter().filter(|one| one.address == session.address).count() as u64;

@@ -1,7 +1,7 @@
-//! The replica's channels: frames in, frames out, and the watch for its own id in what others say.
+//! The replica's channels: frames in, frames out, and the detection of its own id in what others say (amnesia).
 //!
-//! Invariant: a frame that is damaged, or meant for somebody else, changes nothing. What is sent waits in the outbox
-//! for the record of the state that it tells.
+//! Invariants: a damaged frame, or one for another replica, changes nothing. A message waits in the outbox for the
+//! record of the state that it reveals.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -28,7 +28,7 @@ use crate::sync::step::Step;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
-/// Who comes by request: the session of a client, the id, and what is known of it.
+/// A peer that comes by request: the session of a client, the id, and what is known of it.
 pub(super) type Known = (Option<SessionId>, ReplicaId, Box<Peer>);
 
 /// The peers: those on a link, and those that come by request and response.
@@ -36,23 +36,23 @@ pub(super) type Known = (Option<SessionId>, ReplicaId, Box<Peer>);
 pub(super) struct Links {
     pub(super) timing: Timing,
     pub(super) open: Open,
-    /// The store's changes of which everybody was told who is to be.
+    /// The store's count of changes up to which all peers were visited.
     told: u64,
-    /// What is to be answered on links, to go with what else there is to say.
+    /// Replies for links, which go together with whatever else is sent.
     replies: LiteMap<LinkId, Vec<Message>>,
-    /// Who is at the other end of the links that are not trusted.
+    /// The clients at the other ends of links.
     pub(super) clients: LiteMap<LinkId, Client>,
-    /// Whose proofs are under way, or needed with each message.
+    /// Proofs under way, and conversations in which each message needs one.
     pub(super) bonds: Bonds,
-    /// The one that was heard last stands last. A client is known by its session as well: it may call itself anything.
+    /// The peer heard last comes last. A client is identified by its session as well, since it may use any id.
     pub(super) exchanges: Vec<Known>,
     /// What the sessions of clients have spent.
     accounts: Accounts,
-    /// What waits for storage to catch up.
+    /// Answers that wait for storage.
     pub(super) late: Late,
-    /// Whose requests are to be answered on which links, until the answers are in the outbox.
+    /// The sessions whose requests are being answered on these links, until the answers are in the outbox.
     pub(super) asking: Vec<(LinkId, SessionId)>,
-    /// Where messages are written.
+    /// The buffers for encoding messages.
     desk: Desk,
 }
 
@@ -64,12 +64,12 @@ impl Links {
         Self { timing, open, told: 0, replies, clients, bonds, exchanges, accounts, late, asking, desk }
     }
 
-    /// Opens a client's account at its gate.
+    /// Gives a client's account to its gate.
     pub(super) fn open_account(&self, client: &Client, gate: &mut Gate, now: Millis) {
         gate.open(self.accounts.take(&client.session, client.user.as_deref()), now);
     }
 
-    /// How many bytes of deltas that are not whole yet a session has sent, over all its links and requests.
+    /// How many bytes of incomplete deltas a session has staged, over all its links and requests.
     fn staged(&self, session: SessionId) -> u64 {
         let linked = self.clients.iter().filter(|(_, client)| client.session == session);
         let linked = linked.filter_map(|(link, _)| self.open.get(link));
@@ -77,18 +77,18 @@ impl Links {
         linked.chain(asked.map(|(_, _, peer)| &**peer)).map(Peer::staged).sum()
     }
 
-    /// Takes note of what a client has spent.
+    /// Stores what a client has spent.
     pub(super) fn close_account(&mut self, client: &Client, account: Account, now: Millis) {
         self.accounts.put(client.session, client.user.as_deref(), account, now);
     }
 
-    /// The session that hears what is said over a link; none where it is a trusted peer that does.
+    /// The session that receives what is sent over a link; `None` for a trusted peer.
     pub(super) fn hearer(&self, link: LinkId) -> Option<SessionId> {
         let asks = |(reply, session): &(LinkId, SessionId)| (*reply == link).then_some(*session);
         self.clients.get(&link).map(|client| client.session).or_else(|| self.asking.iter().rev().find_map(asks))
     }
 
-    /// Takes note that so many bytes go over a link.
+    /// Charges a client for `bytes` sent over its link.
     fn count_sent(&mut self, link: LinkId, bytes: usize, now: Millis) {
         let Some(session) = self.hearer(link) else { return };
         let dry = self.accounts.send(session, bytes, now);
@@ -100,7 +100,7 @@ impl Links {
         self.open.for_each(Peer::greet);
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         self.open.for_each(|peer| peer.set_back(back));
         self.exchanges.iter_mut().for_each(|(_, _, peer)| peer.set_back(back));
@@ -111,17 +111,17 @@ impl Links {
         self.open.deadline().into_iter().chain(self.bonds.deadline()).min()
     }
 
-    /// Trusted peers known to hold `need` of `replica`: of clients nobody is told.
+    /// Trusted peers known to hold `need` of `replica`. Clients are never named.
     pub(super) fn holders(&self, space: &Space, replica: ReplicaId, need: u64) -> Vec<ReplicaId> {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.get(replica) >= need);
         let known = self.trusted().filter(|peer| holds(peer)).filter_map(Peer::remote);
-        // One and the same replica may be met on several links.
+        // The same replica may be on several links.
         let mut holders = LiteMap::<ReplicaId, ()>::new();
         known.for_each(|id| _ = holders.insert(id, ()));
         holders.keys().copied().collect()
     }
 
-    /// Whether a trusted peer holds a dot of this replica; or nobody is there who could.
+    /// Whether a trusted peer holds a dot of this replica, or there is no trusted peer that could.
     pub(super) fn has_passed_on(&self, space: &Space, dot: Dot, now: Millis) -> bool {
         let holds = |peer: &Peer| peer.holds(space).is_some_and(|vector| vector.contains(dot));
         let linked = self.open.values().any(|peer| peer.gate().is_none() && peer.remote().is_some());
@@ -130,7 +130,7 @@ impl Links {
         self.trusted().any(holds) || lone()
     }
 
-    /// Whether a trusted peer is there.
+    /// Whether there is a trusted peer.
     pub(super) fn has_trusted(&self) -> bool {
         self.open.has_trusted()
             || self.exchanges.iter().any(|(_, _, peer)| peer.gate().is_none() && peer.remote().is_some())
@@ -141,8 +141,8 @@ impl Links {
         all.filter(|peer| peer.gate().is_none())
     }
 
-    /// Who comes by request may be on a link as well, as two replicas are that send each other requests: what it holds is
-    /// not sent to it once more.
+    /// A peer that comes by request may be on a link as well, as two replicas are that send each other requests. What
+    /// it holds is not sent to it again.
     pub(super) fn hear_of(&mut self, from: ReplicaId, messages: &[Message], store: &SessionConsistentStore) {
         let held = || messages.iter().flat_map(Message::held);
         let same: Vec<LinkId> =
@@ -163,7 +163,7 @@ impl Links {
 pub struct PeerView {
     /// The channel.
     pub link: LinkId,
-    /// Who it is, once it has said so.
+    /// Its id, once it has said it.
     pub replica: Option<ReplicaId>,
     /// What it is known to hold, per space.
     pub holds: Vec<(Space, VersionVector)>,
@@ -176,8 +176,8 @@ impl Replica {
         self.links.open.insert(link, Peer::new(self.links.timing, now));
     }
 
-    /// As [`Replica::link_up`], for a channel on which every message is a request, which has an answer: a quiet peer is
-    /// spoken to once in `heartbeat` and not more often, and nobody before the last request is answered.
+    /// As [`Replica::link_up`], for a channel on which every message is a request with a response. A quiet peer gets a
+    /// message once per `heartbeat` and not more often, and none before the last request is answered.
     pub fn link_up_every(&mut self, link: LinkId, heartbeat: Millis, now: Millis) {
         self.input(now);
         let timing = Timing { heartbeat, ..self.links.timing };
@@ -196,24 +196,23 @@ impl Replica {
         }
     }
 
-    /// What is known of the peer on a channel, as a frame of its own words, for a host that keeps channels open while the
-    /// replica is not in memory. `None` while the peer has not said who it is.
+    /// What is known of the peer on a channel, encoded as a frame of that peer, for a host that keeps channels open
+    /// while the replica is not in memory. `None` while the peer has not said its id.
     #[must_use]
     pub fn link_note(&self, link: LinkId) -> Option<Vec<u8>> {
         let peer = self.links.open.get(&link)?;
         let holds = |(space, _): (&Space, _)| Some((space.clone(), peer.holds(space)?.clone()));
         let vectors = self.store.spaces().filter_map(holds).collect();
         let mut messages = alloc::vec![Message::hello(vectors, false)];
-        // The ids that a client has proved to be its own stand in the question for them.
+        // The ids that a client has proved are stored as a request for them.
         messages.extend(peer.gate().map(|gate| Message::Ask { now: 0, ids: gate.bound().to_vec() }));
         Some(Frame { from: peer.remote()?, to: None, messages }.encode())
     }
 
-    /// A channel to a peer is open still, from a time when another instance of this replica has had it, which wrote down
-    /// `note`.
+    /// A channel to a peer is still open from an earlier instance of this replica, which stored `note`.
     ///
     /// # Errors
-    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: nothing is known of the channel; [`Replica::link_up`] begins it anew.
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the channel is not open; [`Replica::link_up`] opens it anew.
     pub fn link_resume(&mut self, link: LinkId, note: &[u8], now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let frame = Frame::decode(note)?;
@@ -238,7 +237,7 @@ impl Replica {
         })
     }
 
-    /// A message has come over a link. It may be lost, repeated, late or meant for somebody else: no harm is done.
+    /// A message has arrived on a link. It may be repeated, late, or for another replica without harm.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`: the message was dropped, state is unchanged.
@@ -255,7 +254,7 @@ impl Replica {
             }
         };
         self.end_run_out(link);
-        // What still comes over a link that is closed is not read: nobody counts it.
+        // Messages on a closed link are not read, since they would not be counted.
         let Some(mut peer) = self.links.open.take(link) else {
             return if off(Mutant::Trust(Trust::Closed)) { Frame::receive(bytes).map(drop) } else { Ok(()) };
         };
@@ -282,7 +281,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Ends the session of a link's client if its time is over, and the link with it, whatever the timers have done.
+    /// Ends the session of a link's client if its time is over, and the link with it, independently of the timers.
     fn end_run_out(&mut self, link: LinkId) {
         let Some(session) = self.links.clients.get(&link).map(|client| client.session) else { return };
         let manager = &self.service.manager;
@@ -291,7 +290,7 @@ impl Replica {
         }
     }
 
-    /// What a frame from a link leads to: what is to be answered, and what the other end has not taken.
+    /// Acts on a frame from a link. Returns the replies, and what the other end has refused.
     fn hear(&mut self, link: LinkId, peer: &mut Peer, bytes: &[u8]) -> Result<(Vec<Message>, Denied), SessionError> {
         if let Some(gate) = peer.gate_mut() {
             let late = self.links.hearer(link).is_some_and(|session| self.links.late.is_full(session));
@@ -318,7 +317,7 @@ impl Replica {
         Ok(self.act_on(Some(link), client, peer, frame))
     }
 
-    /// Acts on a frame of `client`, or of a trusted peer; by request there is no link.
+    /// Acts on a frame of `client`, or of a trusted peer. There is no link if it came by request.
     pub(super) fn act_on(
         &mut self,
         link: Option<LinkId>,
@@ -333,7 +332,7 @@ impl Replica {
         }
         let greets = frame.messages.iter().any(|message| matches!(message, Message::Hello { .. }));
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| Some(recovery.link) == link) {
-            // What comes is the snapshot, which nobody sees before it is whole.
+            // The messages belong to the snapshot that is being fetched, which nobody sees before it is complete.
             let step = peer.receive(frame.from, frame.messages, &mut recovery.store, self.now);
             replies.extend(step.replies);
             return (replies, step.denied);
@@ -345,7 +344,7 @@ impl Replica {
         let unbound = core::mem::take(&mut step.unbound);
         let denied = core::mem::take(&mut step.denied);
         if let Some(session) = client.filter(|_| !step.applied.is_empty()) {
-            // Whoever writes uses the session; what is over was not listened to.
+            // Writing is use of the session. If the session is over, nothing was applied.
             let _ = self.touch(&session);
         }
         replies.extend(self.take_step(&mut step));
@@ -355,7 +354,7 @@ impl Replica {
         (replies, denied)
     }
 
-    /// What of a frame concerns ids, proofs, calls and slices. What is to be answered.
+    /// Handles messages about ids, proofs, calls and slices. Returns the replies.
     #[cold]
     #[inline(never)]
     fn hear_rare(
@@ -381,15 +380,15 @@ impl Replica {
         replies
     }
 
-    /// A frame of one's own that comes back, or one for somebody else, is not acted on.
+    /// Whether to act on a frame: not if it is an own one that came back, or for another replica.
     pub(super) fn is_for_me(&self, frame: &Frame) -> bool {
         frame.from != self.id && frame.to.is_none_or(|to| to == self.id)
     }
 
-    /// Own writes that others know and this replica does not: its state was lost, and its id must not be used again.
-    /// Whoever the frame is for, and even if it is one's own: then somebody else lives under this id.
+    /// Detects own writes that others know and this replica does not: its state was lost, and its id must not be used
+    /// again. Applies whoever the frame is for, and even to a frame from this id, since then another replica uses it.
     pub(super) fn look_for_amnesia(&mut self, messages: &[Message]) {
-        // Of a space that is over nothing is held any more, own writes included.
+        // Spaces that are over are exempt, since nothing of them is held any more.
         for message in messages {
             let (list, one) = message.told();
             for (space, vector) in list.iter().map(|(space, vector)| (space, vector)).chain(one) {
@@ -408,7 +407,7 @@ impl Replica {
             self.heed_rows(rows);
         }
         for (space, changed) in applied.drain(..) {
-            // Also where no key has changed: somebody may have waited for the vector.
+            // Also if no key has changed: somebody may have waited for the vector.
             self.service.stirred |= space == self.service.system;
             self.note(&space, changed);
         }
@@ -417,7 +416,7 @@ impl Replica {
         core::mem::take(replies)
     }
 
-    /// Says what is to be answered and, unless `hushed`, what is to be said of this replica's own accord.
+    /// Sends replies and, unless `hushed`, what is due unasked.
     #[inline(never)]
     pub(super) fn speak(&mut self, hushed: bool) {
         let mut spoken = Vec::new();
@@ -465,8 +464,8 @@ impl Replica {
         }
     }
 
-    /// Writes the winner of each key with too many siblings anew, so that its live set is one entry again. Only a
-    /// trusted replica does: a client's rewriting would be one sibling more.
+    /// Rewrites the winner of each key with too many siblings, so that its live set is one entry again. Only a trusted
+    /// replica does this; a client's rewriting would add another sibling.
     #[cold]
     #[inline(never)]
     pub(super) fn relieve_crowds(&mut self) {
@@ -479,7 +478,7 @@ impl Replica {
             let Some(winner) = winner else { continue };
             let (session, expires_at) = (winner.session(), winner.expires_at());
             let mutation = crate::store::Mutation { key, content: winner.content, expires_at };
-            // A store that is full keeps its siblings; nothing is lost by that.
+            // If the store is full, the siblings stay; nothing is lost by that.
             if let Ok((_, changed)) = self.write(&space, session, alloc::vec![mutation]) {
                 self.note(&space, changed);
             }
@@ -487,7 +486,7 @@ impl Replica {
     }
 }
 
-/// What the other end has not taken: the space, the code, and the writes that are the reason.
+/// What the other end has refused: the space, the code, and the writes that are the reason.
 type Denied = Vec<(Space, alloc::string::String, Vec<Dot>)>;
 
 /// Whether acting on the message may change what is held.
@@ -495,7 +494,7 @@ const fn applies(message: &Message) -> bool {
     matches!(message, Message::Delta(_) | Message::TopUp { .. })
 }
 
-/// Whether a message is one of those of which conversations consist; of ids, proofs, calls and slices they tell nothing.
+/// Whether a message is one of the frequent ones, which contain nothing about ids, proofs, calls and slices.
 const fn talks(message: &Message) -> bool {
     matches!(message, Message::Hello { .. } | Message::Delta(_) | Message::Ack { .. })
 }

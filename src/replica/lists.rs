@@ -1,4 +1,4 @@
-//! What the lists of the console show: sessions, queries, accounts, roles, spaces, each as far as the asker may see.
+//! The lists of the console: sessions, queries, accounts, roles and spaces, each as far as the asker may see them.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ const SESSIONS: [&str; 11] = [
 ];
 const QUERIES: [&str; 9] =
     ["SessionID", "ExecutionPlanID", "User", "Host", "StartTime", "DurationInUSec", "Status", "Query", "AgeInMs"];
-/// The columns that a list has.
+/// The columns of a list.
 pub(super) fn columns(show: &Show) -> &'static [&'static str] {
     match show {
         Show::Sessions { .. } | Show::Session(_) => &SESSIONS,
@@ -62,7 +62,7 @@ impl Replica {
                         table.rows.push(session_row(&session, status, age));
                     }
                 }
-                // The oldest first: ids begin with the time.
+                // The oldest first, since ids begin with the time.
                 table.order(0, false);
             }
             Show::Session(id) => {
@@ -114,11 +114,11 @@ impl Replica {
         Ok(table)
     }
 
-    /// The sessions that a session may see, or the host without one, the one used last here first; each with its state
-    /// and the age of the word.
+    /// The sessions that a session may see, or the host without one. Those known here come first, most recently used
+    /// first; each with its status and the age of the information.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     pub fn sessions_of(
         &self,
         handle: Option<SessionHandle>,
@@ -136,7 +136,7 @@ impl Replica {
         Ok(seen.filter(live).collect())
     }
 
-    /// The queries that run, as far as the asker may see them: those of this replica first.
+    /// The running queries that the asker may see, those of this replica first.
     fn queries_seen(&self, asker: &Asker, local: bool) -> Vec<(QueryPlan, ReplicaId, Millis)> {
         let roles = self.roles();
         let here = self.service.queries.running().map(|query| (query.clone(), self.id, 0));
@@ -144,11 +144,11 @@ impl Replica {
         all.filter(|(query, ..)| asker.sees_query(Right::ShowQueries, &roles, query)).collect()
     }
 
-    /// The queries that a session may see, or the host without one: those that run in the fleet, each with its home and the age
-    /// of the word; or those that have ended here.
+    /// The queries that a session may see, or the host without one: those running in the fleet, each with its home and
+    /// the age of the information; or those that have ended here.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     pub fn queries_of(
         &self,
         handle: Option<SessionHandle>,
@@ -163,12 +163,12 @@ impl Replica {
         Ok(over.map(|query| (query.clone(), self.id, 0)).collect())
     }
 
-    /// The spaces that exist: the default one, and those that were created.
+    /// The spaces that exist: the default one and those that were created.
     pub(super) fn spaces(&self) -> Vec<Space> {
         let created = self.directory().spaces().into_iter();
         let mut spaces: Vec<Space> =
             created.filter_map(|(name, generation)| Space::new(&name, generation).ok()).collect();
-        // They come in the order of their names, and the default one takes its place among them.
+        // They are ordered by name, and the default one is inserted in order.
         let default = self.space.name();
         if self.is_default(default) {
             let at = spaces.iter().position(|space| space.name() > default).unwrap_or(spaces.len());

@@ -1,10 +1,16 @@
 //! Logging in with a password, and the lock against guessing.
 //!
-//! Invariants: wrong user and wrong password are the same answer, in the same time; whether an account is locked is asked
-//! before a password is looked at and again when it was, so that no race lets a guess through; failures are one record a
-//! replica, summed, so that none is lost when two replicas count at once; root is locked only where somebody guessed, never
-//! everywhere. A lock is told where it was guessed here often enough, whether there is such an account or not; a lock that
-//! others have a part in holds, and looks like a wrong password, or edges would tell who has an account.
+//! Invariants:
+//!
+//! * A wrong user and a wrong password get the same answer, in the same time.
+//! * Whether an account is locked is checked both before and after a password is compared, so that no race lets a guess
+//!   through.
+//! * Each replica keeps one record of failures, and the records are summed, so that none is lost when two replicas
+//!   count at once.
+//! * Guesses at one replica lock root there only, never everywhere.
+//! * The refusal mentions a lock only if the name was guessed too often here, whether the account exists or not. A lock
+//!   to which failures elsewhere contribute looks like a wrong password; otherwise edges would reveal who has an
+//!   account.
 
 use alloc::format;
 use alloc::string::String;
@@ -23,20 +29,20 @@ use crate::session::seal::LEEWAY_MAX;
 use crate::store::fence::Fence;
 use crate::time::{MILLIS_MAX, Millis};
 
-/// The most names whose failures here are counted.
+/// The most names whose failures are counted here.
 const GUESSED_MAX: usize = 256;
-/// The most logins here of which it may turn out yet that their password was an old one.
+/// The most logins that are remembered in case their password turns out to be an old one.
 const LOGINS_MAX: usize = 1_024;
-/// Why a session is over whose user came with another password than the account has.
+/// The reason for ending a session whose user logged in with a password that the account no longer has.
 pub(super) const OLD_PASSWORD: &str = "the account was dropped, or its password changed";
 
-/// A session that a password has begun here.
+/// A session that was begun here with a password.
 #[derive(Debug)]
 pub(super) struct Login {
     user: Arc<str>,
     session: SessionId,
     ends: Millis,
-    /// A number of the hash that the password has opened.
+    /// A hash of the password hash that the login matched.
     hash: u64,
 }
 
@@ -45,11 +51,11 @@ pub(super) fn wrong() -> SessionError {
 }
 
 impl Replica {
-    /// The hash that a login's password is to be compared with; none where there is no such account: compare it all the
-    /// same, so that it takes as long.
+    /// The hash to compare a login's password with; `None` if there is no such account. Compare it all the same, so
+    /// that it takes as long.
     ///
     /// # Errors
-    /// `BAD_CREDENTIALS` while the name is locked here; the details tell for how many milliseconds.
+    /// `BAD_CREDENTIALS` while the name is locked here; the details say for how many milliseconds.
     pub fn login_hash(&mut self, user: &str, now: Millis) -> Result<Option<String>, SessionError> {
         self.input(now);
         self.check_lock(user)?;
@@ -59,10 +65,10 @@ impl Replica {
         Ok(self.directory().account(user).filter(|account| !account.locked).and_then(|account| account.hash))
     }
 
-    /// Begins a session of a user whose password was right, or counts the failure.
+    /// Begins a session for a user whose password was right, or counts the failure.
     ///
     /// # Errors
-    /// `BAD_CREDENTIALS`; `PERMISSION_DENIED` where no accounts are kept.
+    /// `BAD_CREDENTIALS`; `PERMISSION_DENIED` if this replica keeps no accounts.
     pub fn login(
         &mut self,
         user: &str,
@@ -100,11 +106,11 @@ impl Replica {
         Ok(handle)
     }
 
-    /// An account has changed. Whoever has logged in here by a password that was an old one already, as others knew and this replica did
-    /// not, is shut out: when they came is after the change, so by that alone they would stay.
+    /// An account has changed. Ends the sessions that logged in here with a password that was already outdated, as
+    /// others knew and this replica did not. They began after the change, so `since` alone does not end them.
     pub(super) fn shut_outdated(&mut self, user: &str) {
         let account = self.directory().account(user);
-        // One that was created twice is nobody's, until God gives it a password, which is a change.
+        // An account that was created twice is unusable until God sets its password, which is another change.
         if account.as_ref().is_some_and(|account| account.locked) {
             return;
         }
@@ -133,13 +139,13 @@ impl Replica {
         format!("{}", self.id)
     }
 
-    /// The wrong passwords that count here: everybody's, but of root those that were guessed here.
+    /// The failures that count here: those of all replicas, except for root, where only those of this replica count.
     fn failures(&self, user: &str) -> Failures {
         let failures = self.directory().failures(user);
         if user == ROOT { failures.only(&self.own_name()) } else { failures }
     }
 
-    /// Throws where a name was guessed here too often.
+    /// Fails if a name was guessed here too often.
     pub(super) fn check_lock(&self, user: &str) -> Result<(), SessionError> {
         let until = self.service.guessed.get(user).map_or(0, |(_, until)| *until);
         match until.checked_sub(self.now).filter(|left| *left > 0) {
@@ -152,20 +158,21 @@ impl Replica {
         }
     }
 
-    /// Whether an account is locked by what was guessed anywhere; root by what was guessed here.
+    /// Whether an account is locked by the failures of all replicas; root by those of this replica.
     pub(super) fn is_locked(&self, user: &str) -> bool {
         self.failures(user).until() > self.now
     }
 
-    /// Counts a wrong password: here for every name alike, in memory, and for all replicas that of an account that is not locked.
-    /// Were guesses of names without an account written, they would fill the store.
+    /// Counts a failure: in memory for every name alike, and in the fleet's records for existing accounts that are not
+    /// locked. If failures of other names were recorded, guesses could fill the store.
     pub(super) fn count_failure(&mut self, user: &str, known: bool) -> Result<(), SessionError> {
         let lock =
             |count: u64, now: Millis| if count.is_multiple_of(FAILURES_MAX) { now.saturating_add(LOCK_MS) } else { 0 };
         let counts = known && !self.is_locked(user);
         let guessed = &mut self.service.guessed;
         if guessed.len() >= GUESSED_MAX && !guessed.contains_key(user) {
-            // Who is not locked goes before who is, or guessing others would tell who has an account.
+            // Names that are not locked are dropped first; otherwise guessing other names would reveal who has an
+            // account.
             let first = guessed.iter().min_by_key(|(_, (_, until))| *until).map(|(name, _)| name.clone());
             first.and_then(|first| guessed.remove(&first));
         }

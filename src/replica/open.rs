@@ -1,7 +1,7 @@
-//! The links that are open: the peer at the end of each, which of them are to be looked at, and when the next one is.
+//! The open links: the peer of each, which of them must be visited, and when the next one is due.
 //!
-//! Invariant: whoever was heard, has something due, or was taken hold of to be changed, is looked at once more before it
-//! rests; nobody else is, so that an input does not cost the more the more links there are.
+//! Invariant: a link is visited after it received a message, became due, or was accessed for changing; other links are
+//! not. So the cost of an input does not grow with the number of links.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::service::expiry::TimerQueue;
 use crate::sync::peer::Peer;
 use crate::time::Millis;
 
-/// Where a link's peer is. A slot is used again once its link is closed.
+/// The index of a link's peer. A slot is reused once its link is closed.
 type Slot = u32;
 
 /// The peers on links, by link.
@@ -22,11 +22,11 @@ pub(super) struct Open {
     places: LiteMap<LinkId, Slot>,
     slots: Vec<Held>,
     free: Vec<Slot>,
-    /// When a link that rests is looked at again.
+    /// When each idle link is visited next.
     timers: TimerQueue,
-    /// The links that are to be looked at, in the order of their numbers; those that are closed by now may be among them.
+    /// The links to visit, sorted; closed ones may be among them.
     stirred: Vec<LinkId>,
-    /// How many peers have said who they are, and how many of these are trusted.
+    /// How many peers have said their id, and how many of these are trusted.
     known: u32,
     trusted: u32,
 }
@@ -35,9 +35,9 @@ pub(super) struct Open {
 #[derive(Debug)]
 struct Held {
     link: LinkId,
-    /// None while a message of it is acted on, and where no link has the slot.
+    /// `None` while one of its messages is handled, and if the slot is free.
     peer: Option<Box<Peer>>,
-    /// When it is looked at again, as the timers have it; none: it is not among them.
+    /// The time in `timers`; `None` if it is not there.
     rings: Option<Millis>,
 }
 
@@ -50,19 +50,19 @@ impl Open {
         self.held(*link)?.peer.as_deref()
     }
 
-    /// The peer, to be changed.
+    /// The peer for changing; marks the link to be visited.
     pub(super) fn get_mut(&mut self, link: &LinkId) -> Option<&mut Peer> {
         let held = self.slots.get_mut(*self.places.get(link)? as usize)?;
         stir(*link, &mut self.stirred);
         held.peer.as_deref_mut()
     }
 
-    /// A peer that is looked at.
+    /// The peer of a link that is being visited; does not mark it.
     pub(super) fn visit(&mut self, link: LinkId) -> Option<&mut Peer> {
         self.slots.get_mut(*self.places.get(&link)? as usize)?.peer.as_deref_mut()
     }
 
-    /// The links and their peers, in the order of their numbers.
+    /// The links and their peers, sorted by link.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&LinkId, &Peer)> {
         self.places.iter().filter_map(|(link, slot)| Some((link, self.slots.get(*slot as usize)?.peer.as_deref()?)))
     }
@@ -75,13 +75,13 @@ impl Open {
         self.iter().map(|(_, peer)| peer)
     }
 
-    /// Changes every peer.
+    /// Changes every peer, and marks all links to be visited.
     pub(super) fn for_each(&mut self, mut change: impl FnMut(&mut Peer)) {
         self.stir_all();
         self.slots.iter_mut().filter_map(|held| held.peer.as_deref_mut()).for_each(&mut change);
     }
 
-    /// How many peers have said who they are.
+    /// How many peers have said their id.
     pub(super) const fn known(&self) -> u32 {
         self.known
     }
@@ -91,7 +91,7 @@ impl Open {
         self.trusted > 0
     }
 
-    /// A link has opened, or begins anew.
+    /// Opens a link, or begins it anew.
     pub(super) fn insert(&mut self, link: LinkId, peer: Peer) {
         drop(self.take(link));
         if !self.places.contains_key(&link) {
@@ -106,7 +106,7 @@ impl Open {
         self.put_back(link, Box::new(peer));
     }
 
-    /// A link is closed; whether it was open.
+    /// Closes a link; returns whether it was open.
     pub(super) fn remove(&mut self, link: &LinkId) -> bool {
         let was = self.take(*link).is_some();
         if let Some(slot) = self.places.remove(link) {
@@ -116,7 +116,7 @@ impl Open {
         was
     }
 
-    /// Takes a peer out, to be put back.
+    /// Takes a peer out temporarily.
     pub(super) fn take(&mut self, link: LinkId) -> Option<Box<Peer>> {
         let peer = self.slots.get_mut(*self.places.get(&link)? as usize)?.peer.take()?;
         let (known, trusted) = counts(&peer);
@@ -125,7 +125,7 @@ impl Open {
         Some(peer)
     }
 
-    /// Puts a peer back, unless its link was closed meanwhile.
+    /// Puts a peer back, unless its link was closed in the meantime.
     pub(super) fn put_back(&mut self, link: LinkId, peer: Box<Peer>) {
         let slot = self.places.get(&link).copied();
         let Some(held) = slot.and_then(|slot| self.slots.get_mut(slot as usize)) else { return };
@@ -136,13 +136,13 @@ impl Open {
         self.trusted += trusted;
     }
 
-    /// Everybody is to be looked at.
+    /// Marks all links to be visited.
     pub(super) fn stir_all(&mut self) {
         self.stirred.clear();
         self.stirred.extend(self.places.keys());
     }
 
-    /// Has those looked at that have something due at `now`.
+    /// Marks the links that are due at `now`.
     pub(super) fn wake(&mut self, now: Millis) {
         if self.timers.earliest().is_none_or(|at| at > now) {
             return;
@@ -154,23 +154,24 @@ impl Open {
         }
     }
 
-    /// The links that are to be looked at.
+    /// The links to visit.
     pub(super) fn stirred(&self) -> &[LinkId] {
         &self.stirred
     }
 
-    /// As [`Open::stirred`], to be given back: by [`Open::rest`], or where they are to be looked at again by [`Open::wait`].
+    /// As [`Open::stirred`], taken out. Give them back to [`Open::rest`] once visited, or to [`Open::wait`] to be
+    /// visited later.
     pub(super) fn take_stirred(&mut self) -> Vec<LinkId> {
         core::mem::take(&mut self.stirred)
     }
 
-    /// These are to be looked at still.
+    /// These links remain to be visited.
     pub(super) fn wait(&mut self, links: Vec<LinkId>) {
         let since = core::mem::replace(&mut self.stirred, links);
         since.into_iter().for_each(|link| stir(link, &mut self.stirred));
     }
 
-    /// These rest; each is looked at again when it has something due, and at the time of `until`.
+    /// These links were visited. Each is visited again when its peer has something due, and at the time `until`.
     pub(super) fn rest(&mut self, mut links: Vec<LinkId>, until: impl Fn(LinkId) -> Option<Millis>) {
         for link in links.drain(..) {
             let Some(slot) = self.places.get(&link).copied() else { continue };
@@ -186,7 +187,7 @@ impl Open {
         self.wait(links);
     }
 
-    /// When the first of those that rest is looked at.
+    /// When the first idle link is due.
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.timers.earliest()
     }
@@ -198,7 +199,7 @@ fn stir(link: LinkId, stirred: &mut Vec<LinkId>) {
     }
 }
 
-/// What one peer adds to the numbers of those that are known, and trusted.
+/// What a peer adds to the counts of known and trusted peers.
 fn counts(peer: &Peer) -> (u32, u32) {
     let known = peer.remote().is_some();
     (u32::from(known), u32::from(known && peer.gate().is_none()))

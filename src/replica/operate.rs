@@ -1,7 +1,8 @@
-//! Operations from beginning to end: at once, or waiting for the missing writes and for storage, with a deadline.
+//! Operations from beginning to end: they complete at once, or wait for missing writes and for storage, with a
+//! deadline.
 //!
-//! Invariant: no operation waits without a deadline; what waits is tried again in the order in which it began; a
-//! retry drops no guarantee.
+//! Invariants: no operation waits without a deadline. Waiting operations are retried in the order in which they began.
+//! A retry drops no guarantee.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -20,10 +21,10 @@ use crate::mutant::{Mutant, off};
 use crate::time::Millis;
 use crate::vector::Gap;
 
-/// The most operations of one session that wait at a time.
+/// The most operations of one session that may wait at a time.
 const WAITS_MAX: u32 = 1024;
 
-/// An operation that has not ended.
+/// An operation that has not completed.
 #[derive(Debug)]
 struct Wait {
     session: Option<SessionHandle>,
@@ -34,21 +35,21 @@ struct Wait {
 /// What an operation waits for.
 #[derive(Debug)]
 enum Phase {
-    /// The writes that its session depends on. It is one of the space in which the session was when it began.
+    /// The writes that its session depends on. The operation stays in the space in which the session was when it began.
     Fresh { operation: Operation, space: Space, guarantees: Guarantees, serve: bool },
-    /// The record that holds what it did.
+    /// The record of what it did.
     Durable { gate: u64, answer: Answer },
-    /// The record of everything that the token will cover; then, if it is too long, what it can be folded onto.
+    /// The record of everything that the token will cover; then, if the token is too long, an anchor to fold it onto.
     Seal { gate: u64 },
-    /// The records of the fleet that its session has seen; then it runs.
+    /// The fleet's records that its session has seen; then the statements run.
     Statements { text: String, hashes: Vec<String> },
     /// The answer of the replica that was called.
     Reply,
-    /// The word of peers that they hold these.
+    /// Acknowledgements by peers that they hold these writes.
     Acknowledged { writes: Vec<(Space, Dot)> },
 }
 
-/// The operations that wait, and the answers of those that have ended.
+/// The waiting operations, and the answers of those that have completed.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     last: u32,
@@ -57,7 +58,7 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Whether something waits.
+    /// Whether anything waits.
     pub(super) fn any(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -66,12 +67,12 @@ impl Waits {
         self.waiting.values().map(|wait| wait.deadline).min().filter(|_| !off(Mutant::Deadline))
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         self.waiting.iter_mut().for_each(|(_, wait)| wait.deadline = wait.deadline.saturating_sub(back));
     }
 
-    /// The sessions that wait, and for an operation of which space.
+    /// The waiting sessions, each with the space of its operation if that has one.
     pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionHandle, Option<&Space>)> {
         self.waiting.values().filter_map(|wait| {
             let space = if let Phase::Fresh { space, .. } = &wait.phase { Some(space) } else { None };
@@ -79,7 +80,7 @@ impl Waits {
         })
     }
 
-    /// The statements that wait, with their sessions.
+    /// The waiting statements with their sessions.
     pub(super) fn texts(&self) -> impl Iterator<Item = (Option<SessionHandle>, &str)> {
         self.waiting.values().filter_map(|wait| match &wait.phase {
             Phase::Statements { text, .. } => Some((wait.session, text.as_str())),
@@ -100,8 +101,8 @@ impl Replica {
     /// Begins an operation of a session.
     ///
     /// # Errors
-    /// The reason of a refused session; `STALE_REPLICA`, `DEPENDENCY_LOST` as the policy says; `CONFLICT`, `KEY_INVALID`,
-    /// `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED`, `ARGUMENT_INVALID` of a write. State is unchanged.
+    /// The reason why the session is refused; `STALE_REPLICA`, `DEPENDENCY_LOST` as the policy says; for a write
+    /// `CONFLICT`, `KEY_INVALID`, `VALUE_TOO_LARGE`, `QUOTA_EXCEEDED`, `ARGUMENT_INVALID`. State is unchanged.
     pub fn begin(
         &mut self,
         session: SessionHandle,
@@ -126,7 +127,7 @@ impl Replica {
         let serve = policy == Policy::Serve && !writes;
         let served = writes && policy == Policy::Serve && off(Mutant::ServeThrow);
         let guarantees = if served { Guarantees::NONE } else { guarantees };
-        // A write that would have to wait for storage, and may not, is not applied either.
+        // If a write would have to wait for storage but no more waits are allowed, it is not applied either.
         if writes && !terms.sync && self.journal.has_storage() {
             self.check_waits(Some(session))?;
         }
@@ -145,7 +146,7 @@ impl Replica {
         }
     }
 
-    /// An operation is about to begin. What is due is done first, so that none overtakes one that began earlier.
+    /// Called when an operation is about to begin. Does due work first, so that no operation overtakes an earlier one.
     #[inline(never)]
     pub(super) fn do_what_is_due(&mut self, now: Millis) {
         self.input(now);
@@ -168,8 +169,8 @@ impl Replica {
         self.wait(None, deadline, Phase::Durable { gate, answer: Answer::Done })
     }
 
-    /// Waits until peers have acknowledged everything that was written here so far. Which peers does not matter: a write
-    /// that one of them holds outlives this replica.
+    /// Waits until peers have acknowledged everything written here so far. Any peer counts: a write that one of them
+    /// holds outlives this replica.
     ///
     /// # Errors
     /// As [`Replica::flush`].
@@ -183,16 +184,16 @@ impl Replica {
         self.wait(None, deadline, Phase::Acknowledged { writes })
     }
 
-    /// The answer of an operation that has settled.
+    /// The answer of an operation that has completed.
     ///
     /// # Errors
-    /// The operation's; `ARGUMENT_INVALID` if it has not settled or was taken already.
+    /// Those of the operation; `ARGUMENT_INVALID` if it has not completed or was taken already.
     pub fn take(&mut self, wait: WaitId) -> Result<Answer, SessionError> {
         let unsettled = || SessionError::new(ErrorCode::ArgumentInvalid, "no settled operation has this number");
         self.waits.settled.remove(&wait).unwrap_or_else(|| Err(unsettled()))
     }
 
-    /// Gives up an operation that waits. A write that was applied already stays applied.
+    /// Gives up a waiting operation. A write that was already applied stays applied.
     pub fn cancel(&mut self, wait: WaitId) {
         let waited = self.waits.waiting.remove(&wait);
         if waited.as_ref().is_some_and(|wait| matches!(wait.phase, Phase::Reply)) {
@@ -202,7 +203,7 @@ impl Replica {
         self.waits.settled.remove(&wait);
     }
 
-    /// A wait for the answer to a call.
+    /// Creates a wait for the answer to a call.
     pub(super) fn await_reply(&mut self, deadline: Millis) -> Result<WaitId, SessionError> {
         match self.wait(None, deadline, Phase::Reply)? {
             Progress::Waiting(wait) => Ok(wait),
@@ -210,7 +211,7 @@ impl Replica {
         }
     }
 
-    /// The answer to a call has come.
+    /// Settles the wait for a call with its answer.
     pub(super) fn settle_reply(&mut self, wait: WaitId, result: Result<Answer, SessionError>) {
         if self.waits.waiting.remove(&wait).is_some() {
             self.waits.settled.insert(wait, result);
@@ -218,7 +219,7 @@ impl Replica {
         }
     }
 
-    /// Has a session operate in a space; the one in which it was.
+    /// Moves a session to a space; returns the space in which it was.
     fn in_space(&mut self, session: SessionHandle, space: Space) -> Option<Space> {
         self.sessions.get_mut(&session).map(|state| core::mem::replace(&mut state.space, space))
     }
@@ -250,7 +251,7 @@ impl Replica {
         }
     }
 
-    /// The session's token; nothing yet, unless it is `late`, where only a fold makes it short enough that is not done.
+    /// The session's token; `None` if it is too long until a pending fold. If `late`, that is an error.
     fn try_seal(&mut self, session: SessionHandle, late: bool) -> Option<Result<Answer, SessionError>> {
         match self.mint(session) {
             Err(error) if error.code() == ErrorCode::TokenTooLarge && self.will_fold(session) => late.then(|| {
@@ -261,7 +262,7 @@ impl Replica {
         }
     }
 
-    /// Statements that wait for the records of the fleet that their session has seen.
+    /// Makes statements wait for the fleet's records that their session has seen.
     pub(super) fn run_later(
         &mut self,
         session: SessionHandle,
@@ -272,7 +273,7 @@ impl Replica {
         self.wait(Some(session), deadline, Phase::Statements { text: text.into(), hashes: hashes.to_vec() })
     }
 
-    /// Answers once what was written so far is durable.
+    /// Answers once everything written so far is durable.
     pub(super) fn answer_once_durable(
         &mut self,
         session: Option<SessionHandle>,
@@ -312,7 +313,7 @@ impl Replica {
 
     fn check_waits(&self, session: Option<SessionHandle>) -> Result<(), SessionError> {
         let state = session.and_then(|session| self.sessions.get(&session));
-        // Each request may have a handle of its own; the session is the one that is bounded.
+        // A session may have several handles, for example one per request. The limit is per session.
         let waits = |id| self.sessions.values().filter(|state| state.id == id).map(|state| state.waits).sum::<u32>();
         let many = self.waits.waiting.len() as u64 >= u64::from(WAITS_MAX);
         if many && state.is_some_and(|state| waits(state.id) >= WAITS_MAX) {
@@ -327,8 +328,9 @@ impl Replica {
         }
     }
 
-    /// Tries what waits, in order; tells whether something was written. Who waits for storage alone is not tried before
-    /// storage has confirmed: a thousand writes that are under way would else be tried again with every call.
+    /// Retries waiting operations in order. Returns whether something was written. Operations that wait only for
+    /// storage are skipped until storage has confirmed; otherwise each call would retry a thousand writes that are
+    /// under way.
     #[inline(never)]
     pub(super) fn settle(&mut self) -> bool {
         let may = |wait: &Wait| match &wait.phase {
@@ -399,7 +401,7 @@ impl Replica {
             Phase::Fresh { operation, space, guarantees, serve } => {
                 let session = wait.session?;
                 let writes = matches!(operation, Operation::Write { .. });
-                // The session may have gone to another space since.
+                // The session may have moved to another space since.
                 let now = self.in_space(session, space.clone());
                 let attempt = self.attempt(session, operation, *guarantees, *serve);
                 if let Some(now) = now {
@@ -421,7 +423,7 @@ impl Replica {
         }
     }
 
-    /// What an operation answers that the replica cannot serve: `Read` tells the outcome, the others fail.
+    /// The answer of an operation that the replica cannot serve: `Read` reports the outcome, the others fail.
     fn refusal(&self, operation: &Operation, blocked: Blocked) -> Result<Answer, SessionError> {
         if !matches!(operation, Operation::Read(_)) {
             return Err(self.lacks(blocked));
@@ -431,7 +433,7 @@ impl Replica {
         Ok(Answer::Outcome(if lost { Outcome::Lost(missing) } else { Outcome::Behind(missing) }))
     }
 
-    /// Why an operation fails that the replica cannot serve.
+    /// The error of an operation that the replica cannot serve.
     #[inline(never)]
     pub(super) fn lacks(&self, Blocked { space, gaps, lost }: Blocked) -> SessionError {
         if lost { self.lost(&space, gaps) } else { self.stale(&space, gaps) }

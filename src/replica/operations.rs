@@ -1,7 +1,7 @@
-//! The log of operations: what is written down where, and who reads it.
+//! The operation log: what is logged where, and who may read it.
 //!
-//! Invariant: what has changed the fleet is one of its records, and nobody else can fill those; refusals are remembered here
-//! alone; no password reaches the log.
+//! Invariants: what changed the fleet is among the fleet's records, and only operations by God, Admins and changes of
+//! passwords can add to those. Refusals are kept on this replica only. No password reaches the log.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -19,14 +19,14 @@ use crate::service::statement::Statement;
 use crate::service::system::Directory;
 
 impl Replica {
-    /// Writes down what was done. What has changed the fleet is one of its records: nobody else is to be able to fill
-    /// those, so refusals are remembered here alone.
+    /// Logs an operation. What changed the fleet goes to the fleet's records; other operations and refusals are kept on
+    /// this replica, so that they cannot fill the records.
     pub(super) fn log(&mut self, asker: &Asker, statement: &Statement, error: Option<&SessionError>) {
-        // A console refreshes its lists every second: what was done would be out of the log within minutes.
+        // A console that refreshes its lists every second would displace everything else from the log within minutes.
         if error.is_none() && statement.looks() {
             return;
         }
-        // What anybody may do with their own would fill the fleet's records as well.
+        // What users may do with what is their own could fill the fleet's records as well.
         let ruled = asker.god || asker.actor().role(&self.roles(), &asker.space.to_string()) == Some(RoleType::Admin);
         let changes = match statement {
             Statement::Use(_) | Statement::KillQuery { .. } => false,
@@ -64,15 +64,15 @@ impl Replica {
         self.service.log.note(operation);
     }
 
-    /// The operation log as far as a session may read it, or the host without one; each with the replica where it was
-    /// done, in no order.
+    /// The part of the operation log that a session may read, or the host without one; each operation with the replica
+    /// where it was done, in no particular order.
     ///
     /// # Errors
-    /// The reason of a refused session; `PERMISSION_DENIED` for who may read it nowhere.
+    /// The reason why the session is refused; `PERMISSION_DENIED` if it may read the log of no space.
     pub fn log_of(&self, handle: Option<SessionHandle>) -> Result<Vec<(String, LoggedOperation)>, SessionError> {
         let asker = self.asker(handle)?;
         let roles = self.roles();
-        // Who may read it in no space is told so, as by every other list of what is not one's own.
+        // A session that may read it for no space gets an error, as with every other list of what is not its own.
         let reads = |space: &str| asker.actor().may(Right::ReadLog, &roles, space, false);
         if !asker.god && !self.spaces().iter().any(|space| reads(&space.to_string())) {
             return Err(denied(Right::ReadLog));
@@ -83,10 +83,10 @@ impl Replica {
         Ok(all.filter(|(_, operation)| reads(&operation.space)).collect())
     }
 
-    /// How the cache of sessions does, for who is God: it counts everybody's.
+    /// The statistics of the session cache, for God only, since they count everybody's sessions.
     ///
     /// # Errors
-    /// The reason of a refused session; `PERMISSION_DENIED`.
+    /// The reason why the session is refused; `PERMISSION_DENIED`.
     pub fn cache_of(&self, handle: Option<SessionHandle>) -> Result<(CacheStats, u64, u64), SessionError> {
         if !self.asker(handle)?.god {
             let cause = "this is for God: the counts are of everybody's sessions";

@@ -1,6 +1,7 @@
-//! What is known of a session in use, for whoever inspects it: its role, what it has done, how it stood when.
+//! Information about a session in use for inspection: its role, what it has done, and the history of its status.
 //!
-//! Nothing is kept for it but counts: a session changes its state once, so that its history is when it began and how it is over.
+//! Only counts are kept for this. A session changes its status once, so its history is its beginning and, if it is
+//! over, its end.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -15,40 +16,40 @@ use crate::service::role::RoleType;
 use crate::store::fence::Fence;
 use crate::time::Millis;
 
-/// A state that a session has come into.
+/// A status that a session has reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateChange {
-    /// The state.
+    /// The status.
     pub status: SessionStatus,
     /// When.
     pub at: Millis,
-    /// By whom, if somebody did it.
+    /// Who caused it, if somebody did.
     pub by: Option<String>,
     /// Why, if a reason was given.
     pub why: Option<String>,
 }
 
-/// A session in use, as whoever holds it may inspect it.
+/// A session in use, as its holder may inspect it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionProfile {
-    /// Its role in its space, as far as it is known here.
+    /// Its role in its space, as far as this replica knows.
     pub role: Option<RoleType>,
-    /// What it does where the replica is behind, unless an operation says otherwise.
+    /// What it does by default when the replica is behind.
     pub on_stale: Policy,
-    /// How long its operations wait, unless one says otherwise, in milliseconds.
+    /// The default timeout of its operations, in milliseconds.
     pub timeout: Millis,
-    /// When it was last used, as far as is known here.
+    /// When it was last used, as far as this replica knows.
     pub active: Option<Millis>,
-    /// Queries that run.
+    /// The number of running queries.
     pub queries: u32,
     /// What it has done here.
     pub stats: SessionStats,
-    /// Its states, the present one last.
+    /// Its statuses, the current one last.
     pub history: Vec<StateChange>,
 }
 
 impl Replica {
-    /// A session beside what [`Replica::session`] tells of it.
+    /// What is known of a session beside [`Replica::session`].
     #[must_use]
     pub fn profile(&self, handle: SessionHandle) -> Option<SessionProfile> {
         let state = self.sessions.get(&handle)?;
@@ -62,7 +63,7 @@ impl Replica {
             by: over.by.clone(),
             why: over.why.clone(),
         });
-        // Of those that are over the last alone are remembered; and it may be over elsewhere.
+        // The manager remembers only recently ended sessions, and the session may have been ended elsewhere.
         let ended = ended.or_else(|| self.store.fences().get(&state.id).map(fenced));
         let begun_in = state.begun.to_string();
         let actor = Actor::begun_in(&begun_in, state.user.as_deref());
@@ -77,14 +78,14 @@ impl Replica {
         })
     }
 
-    /// The role of a listed session in its space, as far as it is known here.
+    /// The role of a listed session in its space, as far as this replica knows.
     #[must_use]
     pub fn role_of(&self, session: &SessionInfo) -> Option<RoleType> {
         let space = session.space.to_string();
         Actor::begun_in(&space, session.user.as_deref()).role(&self.roles(), &space)
     }
 
-    /// Counts a read that was answered, by so many bytes.
+    /// Counts an answered read of `bytes`.
     pub(super) fn tally_read(&mut self, session: SessionId, bytes: usize, stale: bool) {
         self.service.manager.update(&session, |SessionInfo { stats, .. }| {
             stats.reads = stats.reads.saturating_add(1);
@@ -93,7 +94,7 @@ impl Replica {
         });
     }
 
-    /// Counts a write that was accepted, of so many bytes.
+    /// Counts an accepted write of `bytes`.
     pub(super) fn tally_write(&mut self, session: SessionId, bytes: usize) {
         self.service.manager.update(&session, |SessionInfo { stats, .. }| {
             stats.writes = stats.writes.saturating_add(1);
@@ -102,7 +103,7 @@ impl Replica {
     }
 }
 
-/// The state into which somebody's word has brought a session.
+/// The status that a fence has given to a session.
 fn fenced(fence: &Fence) -> StateChange {
     let status = if fence.ended { SessionStatus::Ended } else { SessionStatus::Killed };
     let text = |text: &Option<Arc<str>>| text.as_deref().map(String::from);

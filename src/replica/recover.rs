@@ -1,8 +1,12 @@
-//! A client whose writes were refused goes on by itself: a new id, a snapshot of the edge, and the rest written anew.
+//! Recovery of a client whose writes were refused: it takes a new id, fetches a snapshot from the edge, and makes the
+//! remaining writes again.
 //!
-//! Invariants: until the snapshot is whole the old state serves, and nothing is lost by a crash or a broken link, for
-//! the refusal comes again; then everything changes in one step. A write that is replayed supersedes exactly what it has
-//! superseded, and keeps its clock: yesterday's write does not win over this morning's because it was replayed.
+//! Invariants:
+//!
+//! * The old state serves until the snapshot is complete. A crash or a broken link loses nothing, because the refusal
+//!   will be repeated. Then everything changes in one step.
+//! * A replayed write supersedes exactly what the original superseded, and keeps its clock: yesterday's write does not
+//!   win over this morning's because it was replayed.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,22 +31,22 @@ use crate::vector::VersionVector;
 pub(super) struct Denial {
     space: Space,
     code: String,
-    /// These; where there are none, all of the space.
+    /// The refused writes; if empty, all of the space.
     dots: Vec<Dot>,
 }
 
-/// A recovery that is under way.
+/// A recovery in progress.
 #[derive(Debug)]
 pub(super) struct Recovery {
     pub(super) link: LinkId,
-    /// What has come of the snapshot.
+    /// The part of the snapshot that has arrived.
     pub(super) store: SessionConsistentStore,
-    /// What the edge has said last that it holds.
+    /// What the edge has last said that it holds.
     told: Option<Vec<(Space, VersionVector)>>,
     denials: Vec<Denial>,
 }
 
-/// What an own dot was replayed as, at most.
+/// Maps dependencies on an own id, above `held`, to the last replayed dot.
 struct Alias {
     space: Space,
     own: ReplicaId,
@@ -51,7 +55,7 @@ struct Alias {
 }
 
 impl Recovery {
-    /// Whether the snapshot holds what the edge does, and everything that this replica has had from elsewhere.
+    /// Whether the snapshot contains what the edge holds and everything that this replica had received from elsewhere.
     fn is_whole(&self, old: &SessionConsistentStore, aside: impl Fn(ReplicaId) -> bool) -> bool {
         let Some(told) = &self.told else { return false };
         let arrived = told.iter().all(|(space, vector)| self.store.vector(space).dominates(vector));
@@ -62,7 +66,7 @@ impl Recovery {
             })
     }
 
-    /// The code for which a write is not made again.
+    /// The code for which a write is not replayed.
     fn code(&self, space: &Space, dot: Dot) -> Option<&str> {
         let denies =
             |denial: &&Denial| denial.space == *space && (denial.dots.is_empty() || denial.dots.contains(&dot));
@@ -71,8 +75,8 @@ impl Recovery {
 }
 
 impl Replica {
-    /// What an edge has refused of this replica's writes, over `link`. What is refused for a time only is tried again by
-    /// itself.
+    /// Handles refusals of this replica's writes by the edge on `link`. Temporary refusals need nothing, since the
+    /// delta is repeated anyway.
     #[cold]
     #[inline(never)]
     pub(super) fn hear_denials(&mut self, link: LinkId, denied: Vec<(Space, String, Vec<Dot>)>) {
@@ -80,7 +84,7 @@ impl Replica {
             return;
         }
         let own = |dot: &Dot| self.identities.secret(dot.replica).is_some();
-        // What comes a second time, after it was seen to, concerns nothing that is still held.
+        // A refusal that is repeated after a recovery concerns nothing that is still held.
         let held = |space: &Space, dot: &Dot| self.store.vector(space).contains(*dot);
         let denials: Vec<Denial> = denied
             .into_iter()
@@ -93,7 +97,7 @@ impl Replica {
         }
         match &mut self.recovery {
             Some(recovery) if recovery.link == link => recovery.denials.extend(denials),
-            // One at a time; the other edge will say it again.
+            // One recovery at a time; another edge will repeat its refusal.
             Some(_) => {}
             None => {
                 let store = self.store.emptied();
@@ -106,7 +110,7 @@ impl Replica {
         }
     }
 
-    /// Takes note of what the edge says that it holds, while its snapshot is fetched.
+    /// Records what the edge says that it holds, while its snapshot is fetched.
     #[inline(never)]
     pub(super) fn hear_snapshot(&mut self, link: LinkId, messages: &[Message]) {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.link == link) else { return };
@@ -117,7 +121,7 @@ impl Replica {
         }
     }
 
-    /// Ends a recovery whose snapshot is whole.
+    /// Completes a recovery whose snapshot is complete.
     #[inline(never)]
     pub(super) fn tend_recovery(&mut self) {
         let aside = |id| self.identities.secret(id).or_else(|| self.siblings.secret(id)).is_some();
@@ -169,7 +173,7 @@ impl Replica {
         }
     }
 
-    /// Own writes that the holder of `held` has not got, as far as they are still live, in the order of their making.
+    /// Own live writes that are not in `held`, in the order in which they were made.
     fn own_unsent(&self, state: &SpaceState, held: &VersionVector) -> Vec<Vec<(Key, DataEntry)>> {
         let own =
             |entry: &DataEntry| !held.contains(entry.dot()) && self.identities.secret(entry.dot().replica).is_some();
@@ -182,7 +186,7 @@ impl Replica {
         writes.map(|write| write.iter().map(|(key, entry)| ((*key).clone(), (*entry).clone())).collect()).collect()
     }
 
-    /// Makes a write again, under the present id.
+    /// Makes a write again, under the current id.
     fn replay(&mut self, space: &Space, old: &SpaceState, entries: &[(Key, DataEntry)]) -> Result<Dot, ErrorCode> {
         let from = self.store.vector(space).clone();
         let dot = Dot::new(self.id, from.get(self.id) + 1);
@@ -197,7 +201,7 @@ impl Replica {
             };
             let known = known.filter(stays).map(|held| Listed::Known(held.dot().into()));
             let made = Listed::Entry(entry.clone().with_dot(dot));
-            // The key may be in one text with another value.
+            // The key may share a text with another value.
             (Key::from(&**key), known.chain([made]).collect())
         });
         let keys = keys.collect();
@@ -205,7 +209,7 @@ impl Replica {
         self.store.apply(delta).map(|_| dot).map_err(|error| error.code())
     }
 
-    /// Tells of every key that shows something else than in `old`.
+    /// Reports every key that shows something else than in `old`.
     fn note_differences(&mut self, old: &SessionConsistentStore) {
         let new = self.store.spaces().filter(|(space, _)| old.space(space).is_none());
         let spaces: Vec<Space> = old.spaces().chain(new).map(|(space, _)| space.clone()).collect();
@@ -222,7 +226,7 @@ impl Replica {
 }
 
 impl Alias {
-    /// What asked for more of the given up id than is held asks for what was replayed.
+    /// Replaces a dependency on writes that were replayed (or rejected) by one on the last replayed dot.
     fn follow(&self, vector: &mut SessionVector) {
         let Some(own) = vector.get(&self.space) else { return };
         let (read, wrote) = (own.reads.get(self.own) > self.held, own.writes.get(self.own) > self.held);
@@ -239,8 +243,8 @@ impl Alias {
     }
 }
 
-/// Whether trying the same again would be in vain. A refusal that names no write concerns all of them only where it is
-/// the space that is refused.
+/// Whether repeating the same delta would be useless. A refusal that names no write concerns all of them only if it
+/// refuses the space.
 fn is_final(code: &str, unnamed: bool) -> bool {
     let of_space = [ErrorCode::PermissionDenied, ErrorCode::SpaceNotFound];
     let of_writes = [

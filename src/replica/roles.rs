@@ -1,7 +1,8 @@
-//! Whose role counts: the records of the fleet, what the host says (`roleOf`), or the space in which a session was begun.
+//! Where roles come from: the fleet's records, the host's statements (`roleOf`), or the space in which a session was
+//! begun.
 //!
-//! Invariant: a role is looked up at every use. Without accounts a session is a User in the space in which its host began it
-//! and nobody elsewhere; root is God by constant, whoever else answers.
+//! Invariants: a role is looked up at every use. Without accounts a session is a User in the space in which its host
+//! began it and has no role elsewhere. Root is always God, whoever decides the other roles.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -42,14 +43,14 @@ impl Roles for Held<'_> {
     }
 }
 
-/// For what the host is asked.
+/// What the host is about to do, which determines the roles that it must state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asking<'a> {
-    /// This session does something in its space.
+    /// This session operates in its space.
     pub session: Option<SessionHandle>,
-    /// It asks for lists, or runs these statements: its role elsewhere counts too.
+    /// It reads lists or runs these statements, for which its roles in other spaces count too.
     pub text: Option<&'a str>,
-    /// The bearer of this token comes.
+    /// A client with this token joins.
     pub token: Option<&'a str>,
 }
 
@@ -60,14 +61,15 @@ impl Replica {
         Held { directory, hosted, open }
     }
 
-    /// Whether the host answers roles.
+    /// Whether the host decides roles.
     #[must_use]
     pub const fn asks_roles(&self) -> bool {
         self.service.hosted.is_on()
     }
 
-    /// Whose roles the host is to say before the next input, by name of user and space: of those who have a link, wait, or
-    /// follow keys here, whom any input may serve; and what `asking` needs. Nothing where the host answers none.
+    /// The users and names of spaces whose roles the host must state before the next input: of sessions that have a
+    /// link, wait, or watch keys here, since any input may serve them; and those for `asking`. Empty if the host
+    /// decides no roles.
     #[must_use]
     pub fn wanted_roles(&self, asking: Asking<'_>) -> Vec<Pair> {
         let mut wanted: Vec<Pair> = Vec::new();
@@ -89,7 +91,7 @@ impl Replica {
                 want(state.user.as_deref(), space.unwrap_or(&state.space).name());
             }
         }
-        // Statements that wait name spaces as those do that are about to run.
+        // Waiting statements name spaces like those that are about to run.
         for (handle, text) in self.waits.texts().chain(asking.text.map(|text| (asking.session, text))) {
             let state = handle.and_then(|handle| self.sessions.get(&handle));
             self.wanted_by(state.and_then(|state| state.user.as_deref().map(Into::into)), text, &mut want);
@@ -115,7 +117,7 @@ impl Replica {
         users.iter().for_each(|user| spaces.iter().for_each(|space| want(user.as_deref(), space)));
     }
 
-    /// Every space that a list may show something of.
+    /// Every space of which a list may show something.
     fn named_spaces(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let mut name = |space: &str| {
@@ -132,7 +134,7 @@ impl Replica {
         names
     }
 
-    /// The host has said these roles. They count until it says others.
+    /// Stores roles stated by the host. They count until it states others.
     pub fn say_roles(&mut self, roles: Vec<(Pair, Option<RoleType>)>) {
         if self.service.hosted.say(roles) {
             self.stirred = true;

@@ -1,8 +1,11 @@
-//! The replica's sessions as a service: who is let in, who is shut out, what runs, and when time is up for it.
+//! The replica's sessions as a service: admission, refusal, queries, and time limits.
 //!
-//! Invariants: a session that is killed, ended or over is refused with its reason from that moment on, in every handle, in
-//! every subscription, in the host's copies, and its queries are stopped; whoever knows of a kill never lets the session in
-//! again. Roles are looked up at every operation. Whether somebody may do something is decided in [`crate::service`].
+//! Invariants:
+//!
+//! * A session that was killed, logged out or has expired is refused from that moment with the reason, in every handle,
+//!   every subscription and the host's copies, and its queries are stopped. A replica that knows of a kill never admits
+//!   the session again.
+//! * Roles are looked up at every operation. [`crate::service`] decides what an actor may do.
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -38,38 +41,38 @@ use crate::store::sort::sort;
 use crate::sync::gate;
 use crate::time::{MILLIS_MAX, Millis};
 
-/// How often fences whose time has passed are let go of, in milliseconds.
+/// How often fences that are no longer needed are dropped, in milliseconds.
 const PRUNE_MS: Millis = 60_000;
-/// How many sessions whose time is over are ended in one go: where a million are, others have their turn in between.
+/// The most overdue sessions that are ended at once, so that other work proceeds even if a million are overdue.
 const EXPIRED_MAX: usize = 4_096;
 
-/// Sessions, queries, and what was done.
+/// Sessions, queries and logged operations.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) manager: SessionManager,
     pub(super) queries: Queries,
     pub(super) log: OperationLog,
-    /// Wrong passwords here, for names with an account and without: how many, and until when the name is locked here.
+    /// Failed logins here, for names with and without an account: the count, and until when the name is locked here.
     pub(super) guessed: LiteMap<String, (u64, Millis)>,
-    /// The latest logins here, the last one last.
+    /// The latest logins here, oldest first.
     pub(super) logins: VecDeque<Login>,
-    /// The roles that the host has said.
+    /// The roles stated by the host.
     pub(super) hosted: Hosted,
     /// The space of the fleet's records.
     pub(super) system: Space,
-    /// The sessions of each user at other replicas, where limits count them.
+    /// The sessions of each user at other replicas, if limits count them.
     pub(super) crowd: Crowd,
-    /// What the others are to be told.
+    /// What remains to be published to other replicas.
     pub(super) fleet: Fleet,
-    /// Under which number the last operation was written down for the fleet, by which id.
+    /// The replica id and number of the last operation in the fleet's log.
     pub(super) logged: Option<(ReplicaId, u64)>,
-    /// When fences whose time has passed are let go of next.
+    /// When fences are pruned next.
     prune_at: Millis,
-    /// Records of the fleet have changed: what clients may do is to be looked up again.
+    /// The fleet's records have changed, so the rights of clients must be determined again.
     pub(super) stirred: bool,
-    /// A query that takes as long is told of.
+    /// Queries that take this long are reported.
     slow: Millis,
-    /// How long a query may take, unless it says otherwise.
+    /// The default timeout of queries.
     query_timeout: Option<Millis>,
 }
 
@@ -93,7 +96,7 @@ impl Service {
         }
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         self.manager.set_back(back);
         self.queries.set_back(back);
@@ -101,8 +104,8 @@ impl Service {
         self.prune_at = self.prune_at.saturating_sub(back);
     }
 
-    /// When something is due. The absolute end of a session needs no timer, as long as it runs nothing: it is asked for at every
-    /// use.
+    /// When something is due. The absolute end of a session needs no timer while it runs no query, since it is checked
+    /// at every use.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let timed = || self.manager.limits().idle.is_some() || self.queries.running().next().is_some();
         let ends = self.manager.deadline().filter(|_| timed());
@@ -126,7 +129,8 @@ impl Replica {
         Directory::new(&self.store, &self.service.system)
     }
 
-    /// Whether a session was killed, or began before its user's sessions were ended, as far as is known here.
+    /// Checks that a session was not killed, and did not begin before its user's sessions were ended, as far as this
+    /// replica knows.
     pub(super) fn judge(&self, id: &SessionId, user: Option<&str>) -> Result<(), SessionError> {
         if off(Mutant::Service(Rule::Judge)) {
             return Ok(());
@@ -144,12 +148,12 @@ impl Replica {
         }
     }
 
-    /// Takes a session in that has just been opened.
+    /// Admits a session that was just opened.
     pub(super) fn enter(&mut self, state: &SessionState, address: Option<&str>) -> Result<(), SessionError> {
         if state.space.name().starts_with('$') {
             return Err(reserved());
         }
-        // A token's session was judged when its token was opened.
+        // The session of a token was judged when the token was opened.
         if state.token.claims().is_none() {
             self.judge(&state.id, state.user.as_deref())?;
         }
@@ -161,7 +165,7 @@ impl Replica {
             space: state.space.clone(),
             home: self.id,
             created: state.id.created(),
-            // Who mints a token has used the session, and not in the future. A new one is used now.
+            // Minting a token is use of the session, at a time that is not in the future. A new session is used now.
             active: if state.resumed { state.token.used_at().min(self.now) } else { self.now },
             expires: state.ends_at.saturating_add(state.leeway),
             stats: SessionStats::default(),
@@ -177,7 +181,7 @@ impl Replica {
         }
         if let Err(error) = self.service.manager.enter(SessionInfo { active: info.active.max(told), ..info }, self.now)
         {
-            // Its time was found to be over: that holds for its other handles too.
+            // It turned out to be over; that applies to its other handles too.
             if known && self.service.manager.get(&state.id).is_none() {
                 self.run_out(&state.id, &error);
             }
@@ -188,22 +192,23 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether a session may do this now in its space, by its role. Asked at every attempt, also of what has waited.
+    /// Checks whether a session's role permits this in its space now. Called at every attempt, also of waiting
+    /// operations.
     pub(super) fn permit(&self, state: &SessionState, right: Right) -> Result<(), SessionError> {
         self.permit_in(&state.space, state, right)
     }
 
-    /// [`Replica::permit`] in a space in which the session was.
+    /// [`Replica::permit`], in a space in which the session was.
     pub(super) fn permit_in(&self, space: &Space, state: &SessionState, right: Right) -> Result<(), SessionError> {
         if off(Mutant::Service(Rule::Permit)) {
             return Ok(());
         }
-        // Who holds no key has nobody else's data.
+        // A replica without a key holds nobody else's data.
         if self.keyring.is_none() && !self.asks_roles() {
             return Ok(());
         }
         let roles = self.roles();
-        // Most servers know no accounts: nothing is looked up, and nothing written down, for each of their reads.
+        // Most servers keep no accounts; this saves them lookups and allocations at each read.
         if roles.open() && state.begun == *space && self.store.space(&self.service.system).is_none() {
             return Ok(());
         }
@@ -218,7 +223,7 @@ impl Replica {
         actor.check(right, &roles, &space.to_string(), true)
     }
 
-    /// What a user may do in a space, for the links of clients.
+    /// The right of a user in a space, for the links of clients.
     pub(super) fn allowance(&self, user: Option<&str>, space: &Space) -> Option<gate::Right> {
         if space.is_reserved() || self.store.is_over(space) {
             return None;
@@ -228,23 +233,23 @@ impl Replica {
             return None;
         }
         let name = space.to_string();
-        // The token or the host has named the space: without accounts that is enough.
+        // The token or the host has named the space; without accounts that suffices.
         let actor = Actor::begun_in(&name, user);
         let may = |right| actor.may(right, &roles, &name, true);
         if may(Right::Write) { Some(gate::Right::Write) } else { may(Right::Read).then_some(gate::Right::Read) }
     }
 
-    /// The writes that decide what a session may do: its token asks for them.
+    /// The writes that decide what a session may do; its token depends on them.
     pub(super) fn authority(&self, state: &SessionState) -> Vec<Dot> {
         let user = state.user.as_deref();
         if self.keyring.is_none() || user == Some(ROOT) {
             return Vec::new();
         }
-        // Who asks the host needs no record to know a role.
+        // If the host decides roles, no record is needed for them.
         self.directory().authority(user, &state.space, !self.asks_roles())
     }
 
-    /// A session is used, if it is not over. What it does is counted when it is done; see `profile.rs`.
+    /// Records a use of a session, if it is not over. What it does is counted when it is done; see `profile.rs`.
     #[inline(never)]
     pub(super) fn use_session(&mut self, handle: SessionHandle) -> Result<(), SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
@@ -253,7 +258,7 @@ impl Replica {
         self.touch(&id)
     }
 
-    /// A session is used, if it is known here. Where its time is over it ends, for all its handles.
+    /// Records a use of a session, if it is known here. If its time is over, ends it for all its handles.
     pub(super) fn touch(&mut self, id: &SessionId) -> Result<(), SessionError> {
         if let Err(error) = self.service.manager.touch(id, self.now) {
             self.run_out(id, &error);
@@ -263,7 +268,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether a session may operate, whatever the timers have done. That alone is no use of it.
+    /// Checks whether a session may operate, independently of the timers. Does not count as use.
     pub(super) fn alive(&self, state: &SessionState) -> Result<(), SessionError> {
         state.admit(self.now)?;
         if self.service.manager.limits().idle.is_none() {
@@ -272,7 +277,7 @@ impl Replica {
         self.service.manager.check(&state.id, 0, self.now)
     }
 
-    /// Somebody has found that a session's time is over, and it was ended by that: it is told as what a timer finds.
+    /// A session turned out to be over, and was ended by that: reports it as for one that a timer ends.
     #[cold]
     #[inline(never)]
     fn run_out(&mut self, id: &SessionId, error: &SessionError) {
@@ -285,7 +290,7 @@ impl Replica {
         self.shut(id, error);
     }
 
-    /// Writes records of the fleet. Only a replica with a key does.
+    /// Writes the fleet's records. Only a replica with a key may.
     pub(super) fn write_system(&mut self, batch: Vec<Mutation>) -> Result<(), SessionError> {
         if self.keyring.is_none() {
             let cause = "only a replica that holds a secret keeps accounts, roles and spaces";
@@ -297,19 +302,19 @@ impl Replica {
         Ok(())
     }
 
-    /// Kills a session, or logs it out, wherever it is. It need not be known here. The fence stands until the session
-    /// would have ended; where that is not known, for ever.
+    /// Kills a session or logs it out, wherever it is, known here or not. The fence stays until the session would have
+    /// ended; if that is not known, for ever.
     pub(super) fn fence(&mut self, id: &SessionId, fence: Fence) {
         let here = self.sessions.values().filter(|state| state.id == *id).map(|state| state.ends_at).max();
         let known = self.find_session(id).map(|(session, _)| session.expires).max(here);
-        // A token is taken a little longer than it says, where clocks differ.
+        // With a leeway, a token may be accepted a little longer than it states.
         let until = known.map_or(MILLIS_MAX, |end| end.saturating_add(LEEWAY_MAX).min(MILLIS_MAX));
         if self.store.fences_mut().join(*id, Fence { until, ..fence }) {
             self.heed_fences(&[*id]);
         }
     }
 
-    /// Takes note of sessions that are over by somebody's word.
+    /// Ends sessions for which there are new fences.
     #[cold]
     #[inline(never)]
     pub(super) fn heed_fences(&mut self, sessions: &[SessionId]) {
@@ -323,7 +328,7 @@ impl Replica {
     /// Logs a session out, everywhere.
     ///
     /// # Errors
-    /// The reason of a session that is refused already; those of a write.
+    /// The reason why the session is refused already; the errors of a write.
     pub fn end_session(&mut self, handle: SessionHandle, now: Millis) -> Result<(), SessionError> {
         self.do_what_is_due(now);
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
@@ -333,7 +338,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Takes note of a record of the fleet that has come or was written here.
+    /// Acts on a record of the fleet that has arrived or was written here.
     #[inline(never)]
     pub(super) fn heed_system(&mut self, key: &Key) {
         if let Some(user) = key.strip_prefix("since/") {
@@ -341,7 +346,7 @@ impl Replica {
             let mut ids: Vec<SessionId> = self.sessions.values().filter(held).map(|state| state.id).collect();
             let known = self.service.manager.iter().filter(|session| session.user.as_deref() == Some(user));
             ids.extend(known.map(|session| session.id));
-            // A client's session need not have been here.
+            // A client's session need not have been opened here.
             let joined = self.links.clients.values().filter(|client| client.user.as_deref() == Some(user));
             ids.extend(joined.map(|client| client.session));
             for id in ids {
@@ -353,7 +358,8 @@ impl Replica {
         } else if let Some(user) = key.strip_prefix("account/") {
             self.shut_outdated(user);
         } else if let Some(name) = key.strip_prefix("space/") {
-            // What a dropped space held goes, and is not taken again from who has not heard.
+            // Drops the content of a dropped space, and refuses to take it again from replicas that do not know of the
+            // drop.
             if let Some((generation, over)) = self.directory().generation(name) {
                 let last = if over { generation } else { generation.saturating_sub(1) };
                 self.store.end_space(name, last);
@@ -364,7 +370,7 @@ impl Replica {
             return;
         }
         self.service.stirred = true;
-        // What anybody may read or write may have changed: the host asks again.
+        // Anybody's rights may have changed, so the host must ask again.
         self.front.forget_all();
     }
 
@@ -383,12 +389,12 @@ impl Replica {
         }
     }
 
-    /// Refuses every handle of a session from now on, and stops what it runs.
+    /// Refuses every handle of a session from now on, and stops its queries.
     fn shut(&mut self, id: &SessionId, reason: &SessionError) {
         self.shut_all(alloc::vec![(*id, reason.clone())]);
     }
 
-    /// The same of several, each with its reason: one look at what is open, however many they are.
+    /// The same for several sessions, each with its reason, in one pass over everything that is open.
     fn shut_all(&mut self, ids: Vec<(SessionId, SessionError)>) {
         if ids.is_empty() {
             return;
@@ -413,7 +419,7 @@ impl Replica {
         }
     }
 
-    /// Ends what the clock says is over.
+    /// Ends whatever is over by the clock.
     #[inline(never)]
     pub(super) fn tend_service(&mut self) {
         if core::mem::take(&mut self.service.stirred) {
@@ -431,7 +437,7 @@ impl Replica {
         }
     }
 
-    /// Lets go of what the fleet's records need no longer.
+    /// Drops what is no longer needed of the fleet's fences and rows.
     #[cold]
     #[inline(never)]
     fn prune(&mut self) {
@@ -442,7 +448,7 @@ impl Replica {
         self.service.crowd.retain(|id| roster.get(id).is_some());
     }
 
-    /// Ends sessions whose time is over, at most so many.
+    /// Ends sessions whose time is over, at most `most`.
     #[cold]
     #[inline(never)]
     fn end_overdue(&mut self, most: usize) {
@@ -456,10 +462,10 @@ impl Replica {
         self.shut_all(shut);
     }
 
-    /// A query of a session begins: any work of the host's. [`Effect::Abort`] tells when it is to stop.
+    /// Begins a query of a session, which may be any work of the host. [`Effect::Abort`] tells when to stop it.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     pub fn begin_query(
         &mut self,
         handle: SessionHandle,
@@ -471,7 +477,7 @@ impl Replica {
         self.begin_plan(handle, statement, terms, false)
     }
 
-    /// [`Replica::begin_query`], also of a statement that only looks at lists.
+    /// [`Replica::begin_query`], also for statements that only read lists.
     pub(super) fn begin_plan(
         &mut self,
         handle: SessionHandle,
@@ -504,10 +510,10 @@ impl Replica {
         Ok((plan, deadline))
     }
 
-    /// A query's work is done (with so many rows), or has failed.
+    /// Ends a query: done, with the number of rows, or failed.
     ///
     /// # Errors
-    /// `QUERY_KILLED`, `QUERY_TIMEOUT` if it was stopped before: its result is late, and is to be dropped.
+    /// `QUERY_KILLED`, `QUERY_TIMEOUT` if it was stopped before: the result is late and must be discarded.
     /// `QUERY_NOT_FOUND`.
     pub fn end_query(&mut self, plan: u64, result: Result<u64, String>, now: Millis) -> Result<(), SessionError> {
         self.input(now);
@@ -517,7 +523,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Stops a query; false if it does not run.
+    /// Stops a query; returns false if it is not running.
     #[cold]
     #[inline(never)]
     pub(super) fn stop_query(&mut self, plan: u64, status: QueryStatus) -> bool {

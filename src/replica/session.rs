@@ -1,6 +1,6 @@
-//! A session in use at this replica: who it is, what it is promised, what it depends on.
+//! A session in use at this replica: its identity, its guarantees, its dependencies.
 //!
-//! Invariant: a dead or forged token gives a *refused* session, of which every operation answers the reason; its
+//! Invariants: an expired or forged token gives a *refused* session, whose operations all fail with the reason. The
 //! identity comes from a verified JWS or from the host, never from a token's suffix.
 
 use alloc::string::String;
@@ -18,31 +18,33 @@ use crate::session::token::SessionToken;
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
 
-/// How a session begins.
+/// The options for opening a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionInit {
-    /// The token to go on from, or a listing of tokens (see [`crate::session::listing`]); without one a new session
+    /// The token to continue from, or a listing of tokens (see [`crate::session::listing`]); without one a new session
     /// begins.
     pub token: Option<String>,
-    /// The current space, in the generation that is open unless a later one than the first is said; default: the token's, else the replica's.
+    /// The current space, in its open generation unless one later than the first is given. Default: that of the token,
+    /// otherwise of the replica.
     pub space: Option<Space>,
-    /// A space that the bearer asks for, beside the one of the token: the session is in it only as far as its role goes.
+    /// A space that the bearer requests instead of the one above. It grants nothing: the session has only the rights of
+    /// its role there.
     pub visit: Option<Space>,
-    /// The guarantees; default: the token's, else all four.
+    /// The guarantees. Default: those of the token, otherwise all four.
     pub guarantees: Option<Guarantees>,
-    /// The user, as the host asserts it. A verified token's user stands above it.
+    /// The user, as asserted by the host. The user in a verified token takes precedence.
     pub user: Option<String>,
     /// The client application's name.
     pub client: Option<String>,
-    /// The client's address, as the host knows it.
+    /// The client's address, as stated by the host.
     pub address: Option<String>,
-    /// What to do when the replica is behind; default: wait.
+    /// What to do when the replica is behind. Default: wait.
     pub on_stale: Option<Policy>,
-    /// How long to wait, in milliseconds; default: the replica's.
+    /// The timeout of operations, in milliseconds. Default: that of the replica.
     pub timeout: Option<Millis>,
-    /// How long a new session lives, in milliseconds; default: the replica's.
+    /// The life of a new session, in milliseconds. Default: that of the replica.
     pub expires_in: Option<Millis>,
-    /// Whether a dead or forged token gives a fresh anonymous session instead of a refused one.
+    /// Whether an expired or forged token gives a new anonymous session instead of a refused one.
     pub anonymous_if_refused: bool,
 }
 
@@ -53,19 +55,20 @@ pub(crate) struct SessionState {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) client: Option<Arc<str>>,
     pub(crate) space: Space,
-    /// The space in which the host, or who has signed the token, began it.
+    /// The space in which the session was begun, by the host or by the signer of the token.
     pub(crate) begun: Space,
     pub(crate) guarantees: Guarantees,
     pub(crate) on_stale: Policy,
     pub(crate) timeout: Millis,
     pub(crate) vector: SessionVector,
-    /// The token that the session came with: who holds no key prints it again.
+    /// The token that the session arrived with; a replica without a key sends it out again.
     pub(crate) token: SessionToken,
-    /// Until when it operates here. Where tokens are minted that is its end; elsewhere its token's, which others renew.
+    /// Until when it may operate here. On a replica that mints tokens this is the session's end; on others it is the
+    /// token's, which other replicas renew.
     pub(crate) expires_at: Millis,
-    /// Its absolute end: nothing renews it.
+    /// Its absolute end, which nothing extends.
     pub(crate) ends_at: Millis,
-    /// How much longer `expires_at` is believed, for clocks that differ: nothing for a session that began here.
+    /// How long after `expires_at` it is still accepted, for clocks that differ; 0 for a session that began here.
     pub(crate) leeway: Millis,
     pub(crate) resumed: bool,
     pub(crate) refused: Option<SessionError>,
@@ -73,12 +76,13 @@ pub(crate) struct SessionState {
 }
 
 impl SessionState {
-    /// The time at which entries are judged expired: no earlier than its tokens tell, so that a slow clock resurrects nothing.
+    /// The time at which entries are judged expired: no earlier than its tokens state, so that a slow clock revives
+    /// nothing.
     pub(crate) fn at(&self, now: Millis) -> Millis {
         now.max(self.token.told_at())
     }
 
-    /// Whether the session may operate at `now`.
+    /// Checks whether the session may operate at `now`.
     pub(crate) fn admit(&self, now: Millis) -> Result<(), SessionError> {
         if let Some(reason) = &self.refused {
             return Err(reason.clone());
@@ -95,7 +99,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// The claims of a token minted at `now` by the cluster `issuer`, which lives for `life` from now on, but never
+    /// The claims of a token minted at `now` by the cluster `issuer`. It lives for `life` from then on, but never
     /// beyond the session's end.
     pub(crate) fn claims<'s>(&'s self, issuer: &'s str, life: Millis, now: Millis) -> Stated<'s> {
         Stated {
@@ -112,7 +116,7 @@ impl SessionState {
     }
 }
 
-/// Who a session is, without what it has read and written, and without a copy of anything.
+/// The identity of a session, without its vectors, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'r> {
     /// The session's id.
@@ -123,15 +127,15 @@ pub struct Identity<'r> {
     pub client: Option<&'r str>,
     /// The current space.
     pub space: &'r Space,
-    /// What it is promised.
+    /// Its guarantees.
     pub guarantees: Guarantees,
     /// When it ends, in milliseconds since 1970.
     pub expires_at: Millis,
     /// Whether a token was accepted.
     pub resumed: bool,
-    /// Whether the token says who it is: it is not an anonymous one.
+    /// Whether the token has claims, that is, is not anonymous.
     pub claimed: bool,
-    /// Why every operation of it is refused, if it is.
+    /// Why all its operations are refused, if they are.
     pub refused: Option<&'r SessionError>,
 }
 
@@ -146,13 +150,13 @@ pub struct SessionView {
     pub client: Option<String>,
     /// The current space.
     pub space: Space,
-    /// What it is promised.
+    /// Its guarantees.
     pub guarantees: Guarantees,
     /// When it ends, in milliseconds since 1970.
     pub expires_at: Millis,
     /// Whether a token was accepted.
     pub resumed: bool,
-    /// Why every operation of it is refused, if it is.
+    /// Why all its operations are refused, if they are.
     pub refused: Option<SessionError>,
     /// What it has read and written, as far as that may leave the replica.
     pub vector: SessionVector,

@@ -1,6 +1,7 @@
-//! Sessions of this replica: opening, tokens in, what they lack. Tokens go out in [`super::tokens`].
+//! Sessions of this replica: opening, incoming tokens, and what the replica lacks for them. Outgoing tokens are in
+//! [`super::tokens`].
 //!
-//! Invariant I5 for tokens: a dot that no storage has, and that did not come in with a token, is left out.
+//! Invariant I5 for tokens: a dot that storage does not have, and that did not arrive with a token, is left out.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -20,8 +21,8 @@ use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::{Gap, VersionVector};
 
 impl Replica {
-    /// Begins a session, or goes on with the one that a token names. A token that is dead or forged gives a refused
-    /// session, whose operations all answer the reason, unless the caller asked for an anonymous one instead.
+    /// Begins a session, or continues the one that a token names. An expired or forged token gives a refused session,
+    /// whose operations all fail with the reason, unless the caller asked for an anonymous one instead.
     pub fn open_session(&mut self, init: SessionInit, now: Millis) -> SessionHandle {
         self.input(now);
         let opened = init.token.as_deref().map(|text| self.taken(text, now)).transpose();
@@ -35,7 +36,7 @@ impl Replica {
         let claims = token.claims();
         let ends_at = now.saturating_add(init.expires_in.unwrap_or(self.expires_in)).min(MILLIS_MAX);
         let told = claims.map(|claims| &claims.space);
-        // A token knows of a generation that has not been heard of here.
+        // The token may name a later generation than this replica knows.
         let later =
             |space: &Space| told.filter(|told| told.name() == space.name() && told.generation() > space.generation());
         let named = init.space.map(|space| self.present(space)).map(|space| later(&space).cloned().unwrap_or(space));
@@ -80,8 +81,8 @@ impl Replica {
         handle
     }
 
-    /// The generation that is open of a space which was named without one, as far as is known here. (A token names the one that it is of.)
-    /// Who does not keep the fleet's records goes by what was received.
+    /// The open generation of a space that was given without one, as far as this replica knows. (A token names its
+    /// generation.) A replica without the fleet's records goes by what it has received.
     fn present(&self, space: Space) -> Space {
         if space.generation() > 1 {
             return space;
@@ -99,9 +100,9 @@ impl Replica {
         }
     }
 
-    /// Lets go of a session's handle; what waits for it is forgotten. The session itself lives on in its token.
+    /// Closes a handle of a session; what waits for it is dropped. The session itself lives on in its token.
     pub fn close_session(&mut self, handle: SessionHandle) {
-        // One that was refused is counted no more, or never was: what is counted is others of the session.
+        // Refused handles are no longer counted, or never were; the count is of the session's other handles.
         if let Some(state) = self.sessions.remove(&handle).filter(|state| state.refused.is_none()) {
             self.service.manager.leave(&state.id);
         }
@@ -109,8 +110,8 @@ impl Replica {
         self.watches.forget(handle);
     }
 
-    /// The token that a session goes on with. A function by itself: the first session of a process is mostly begun without one, and
-    /// what an engine compiles with it is half as long.
+    /// The token that a session continues from. A function of its own, because the first session of a process usually
+    /// begins without a token, and then an engine compiles half as much.
     #[inline(never)]
     fn taken(&mut self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         let token = listing::open(text, now, |one, at| self.take_one(one, at)).and_then(|token| self.judged(token))?;
@@ -118,7 +119,7 @@ impl Replica {
         Ok(token)
     }
 
-    /// A token, unless its session was killed or ended.
+    /// Checks that the token's session was not killed or logged out.
     fn judged(&self, token: SessionToken) -> Result<SessionToken, SessionError> {
         if let Some(claims) = token.claims() {
             self.judge(&claims.session, claims.subject.as_deref())?;
@@ -126,11 +127,11 @@ impl Replica {
         Ok(token)
     }
 
-    /// Joins what another token of the same user depends on. Without a key a later token of the same session also renews
-    /// this one: its signed part is carried on from now on, and its expiry holds.
+    /// Joins the dependencies of another token of the same user. On a replica without a key, a later token of the same
+    /// session also renews this one: its signed part and expiry replace the earlier ones.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` for a token that is damaged, forged or another user's; `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`. The
+    /// `TOKEN_INVALID` if the token is damaged, forged or another user's; `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`. The
     /// session is unchanged.
     pub fn merge(&mut self, handle: SessionHandle, text: &str, now: Millis) -> Result<(), SessionError> {
         self.input(now);
@@ -144,7 +145,7 @@ impl Replica {
                 "the token is another user's; merge only one's own",
             ));
         }
-        // A later token of the session tells of its use elsewhere, and whoever brings it uses it here.
+        // A later token of the session reports its use elsewhere, and merging it is use here.
         let id = state.id;
         if token.claims().is_some_and(|claims| claims.session == id) {
             self.service.manager.learn(&id, token.used_at().min(now));
@@ -155,7 +156,7 @@ impl Replica {
         if let Some(state) = self.sessions.get_mut(&handle) {
             state.vector.merge(token.dependencies());
             state.token.merge(&token);
-            // Who mints no tokens lives on by the later one of its own session.
+            // A replica that mints no tokens takes the expiry of a later token of the session.
             if !signs && state.token.renew(&token) {
                 let renewed = state.token.claims().map(|claims| (claims.expires_at, claims.ends_at));
                 (state.expires_at, state.ends_at) = renewed.unwrap_or((state.expires_at, state.ends_at));
@@ -166,11 +167,11 @@ impl Replica {
         Ok(())
     }
 
-    /// What this replica lacks before it can serve the session, reads and writes alike; or before it can serve the
-    /// bearer of `token`. Empty if nothing.
+    /// What this replica lacks before it can serve the session, reads and writes alike; or the bearer of `token`. Empty
+    /// if nothing is missing.
     ///
     /// # Errors
-    /// The reason of a refused session; the token's errors.
+    /// The reason why the session is refused; the errors of the token.
     pub fn missing(
         &mut self,
         handle: SessionHandle,
@@ -187,7 +188,7 @@ impl Replica {
         };
         let mut missing = Vec::new();
         for (space, _) in vector.iter() {
-            // The fleet's records are waited for where they are kept.
+            // The fleet's records matter only where they are kept.
             if (space.is_reserved() && self.keyring.is_none()) || self.store.is_over(space) {
                 continue;
             }
@@ -220,7 +221,7 @@ impl Replica {
         })
     }
 
-    /// As [`Replica::session`], but without what the session has read and written.
+    /// As [`Replica::session`], without what the session has read and written.
     #[must_use]
     pub fn identity(&self, handle: SessionHandle) -> Option<Identity<'_>> {
         let state = self.sessions.get(&handle)?;
@@ -237,13 +238,13 @@ impl Replica {
         })
     }
 
-    /// The handles of the sessions in use, in the order of their opening.
+    /// The handles of the sessions in use, in the order in which they were opened.
     pub fn sessions(&self) -> impl Iterator<Item = SessionHandle> {
         self.sessions.keys().copied()
     }
 
-    /// Opens a token, or a listing of tokens (see [`listing`]), as far as this replica can: verified with a key, else for
-    /// its dependencies only.
+    /// Opens a token, or a listing of tokens (see [`listing`]), as far as this replica can: verified with a key,
+    /// otherwise only for its dependencies.
     ///
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
@@ -251,7 +252,7 @@ impl Replica {
         listing::open(text, now, |one, at| self.open_one(one, at))
     }
 
-    /// As [`Replica::open_one`], for a session: where this replica signs its tokens, the text of this one is not kept.
+    /// As [`Replica::open_one`], for a session: where this replica mints tokens, the text of this one is not kept.
     fn take_one(&self, text: &str, now: Millis) -> Result<SessionToken, SessionError> {
         match &self.keyring {
             Some(keyring) => keyring.take(text, now, &self.issuer, self.leeway),
@@ -270,8 +271,9 @@ impl Replica {
         Ok(token)
     }
 
-    /// A token that knows more of this replica's writes than the replica itself tells of amnesia. With a key only the
-    /// signed part is believed: a forged suffix must not make an edge change its id, and every vector grow.
+    /// Detects amnesia: a token that names more of this replica's writes than it holds. On a replica with a key only
+    /// the signed part counts: a forged suffix must not make an edge change its id, which every vector would then
+    /// carry.
     fn look_for_own_past(&mut self, token: &SessionToken) {
         let known = if self.keyring.is_some() { token.signed() } else { token.dependencies() };
         for (space, dependencies) in known.iter() {
@@ -281,8 +283,8 @@ impl Replica {
         }
     }
 
-    /// The vector that this session's guarantees are checked against: what is durable, and its own writes before; those
-    /// of another handle of it as well, once it has read them here.
+    /// The vector that this session's guarantees are checked against: what is durable, and before that its own writes;
+    /// also those of another handle of it, once it has read them here.
     pub(super) fn visible<'a>(&'a self, state: &SessionState, space: &Space) -> Cow<'a, VersionVector> {
         let durable = self.journal.durable(space, &self.store);
         let written = state.vector.get(space).map_or(0, |own| own.writes.get(self.id).max(own.reads.get(self.id)));
@@ -295,7 +297,7 @@ impl Replica {
         Cow::Owned(vector)
     }
 
-    /// The session's dependencies as far as they may leave: what is durable here, and what came in with a token.
+    /// The session's dependencies that may leave: durable here, or arrived with a token.
     pub(super) fn portable<'a>(&self, state: &'a SessionState) -> Cow<'a, SessionVector> {
         let authority = self.authority(state);
         if authority.is_empty() {
@@ -308,7 +310,7 @@ impl Replica {
         Cow::Owned(self.covered(&vector, state.token.dependencies()).into_owned())
     }
 
-    /// What of `vector` is durable here or in `other`.
+    /// The part of `vector` that is durable here or contained in `other`.
     pub(super) fn covered<'a>(&self, vector: &'a SessionVector, other: &SessionVector) -> Cow<'a, SessionVector> {
         let mut covered = Cow::Borrowed(vector);
         if vector.is_copy_of(other) {
@@ -345,7 +347,7 @@ impl Replica {
     }
 }
 
-/// The answer to a handle that was let go.
+/// The error for a handle that was closed.
 pub(super) fn unknown() -> SessionError {
     SessionError::new(ErrorCode::SessionNotFound, "the session's handle was let go; open the session again")
 }

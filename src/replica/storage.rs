@@ -1,7 +1,10 @@
-//! The replica and its storage: taking back what storage has, snapshots, and the word that records are durable.
+//! The replica and its storage: loading what storage has, snapshots, and confirmations that records are durable.
 //!
-//! Invariant: bytes are taken as a whole or not at all; a snapshot that leaves holds nothing that storage lacks; of a space that
-//! was dropped, as far as is known here, nothing is taken back, whoever still holds it.
+//! Invariants:
+//!
+//! * A snapshot or record is applied as a whole or not at all.
+//! * A snapshot that leaves contains nothing that storage lacks.
+//! * Nothing is loaded of a space that was dropped, as far as this replica knows.
 
 use alloc::vec::Vec;
 
@@ -14,17 +17,17 @@ use crate::sync::message::{Frame, Message};
 use crate::time::Millis;
 
 impl Replica {
-    /// Takes back what storage has: the snapshot first, then each record, in order, before anything else. The replica
-    /// goes on under the id of the last one.
+    /// Loads what storage has: the snapshot first, then each record in order, before anything else. The replica
+    /// continues under the id of the last one.
     ///
     /// # Errors
-    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH` for damaged bytes; `STALE_REPLICA` if a record before is missing. The
-    /// frame is not taken.
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH` for damaged bytes; `STALE_REPLICA` if an earlier record is missing. The
+    /// frame is not applied.
     pub fn load(&mut self, bytes: &[u8], now: Millis) -> Result<(), SessionError> {
         self.load_from(&bytes, now)
     }
 
-    /// As [`Replica::load`], of bytes that lie elsewhere.
+    /// As [`Replica::load`], from a source.
     ///
     /// # Errors
     /// As [`Replica::load`].
@@ -37,7 +40,7 @@ impl Replica {
             return Err(SessionError::malformed(cause));
         }
         let before = core::mem::take(&mut self.identities);
-        // A record that names ids names all; the one that this replica was opened with has written nothing.
+        // A record that names ids names all of them. The id that this replica was opened with has written nothing.
         let named = frame.messages.iter().any(|message| matches!(message, Message::Bind { .. }));
         if !named {
             self.identities = before.clone();
@@ -46,7 +49,7 @@ impl Replica {
             self.identities = before;
             return Err(error);
         }
-        // What comes back from storage is no news.
+        // What is loaded from storage is not reported as news.
         self.fresh.clear();
         self.id = frame.from;
         self.folds.clear();
@@ -54,8 +57,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Joins a snapshot of another replica, or of an earlier time, and takes a new id: whose writes the snapshot's own
-    /// later life may hold is not known.
+    /// Joins a snapshot of another replica, or of an earlier time, and takes a new id, because writes made after the
+    /// snapshot may exist that this replica does not know.
     ///
     /// # Errors
     /// As [`Replica::load`].
@@ -63,22 +66,22 @@ impl Replica {
         self.restore_from(&bytes, now)
     }
 
-    /// As [`Replica::restore`], of bytes that lie elsewhere.
+    /// As [`Replica::restore`], from a source.
     ///
     /// # Errors
     /// As [`Replica::load`].
     pub fn restore_from(&mut self, source: &dyn Source, now: Millis) -> Result<(), SessionError> {
         self.input(now);
         let frame = Frame::decode_from(source)?;
-        // Whose ids those were, and what was replaced there once, does not matter here.
+        // The snapshot's own ids and replacements do not matter here.
         let aside = |message: &Message| matches!(message, Message::Reset | Message::Bind { .. });
         self.join_messages(frame.messages.into_iter().filter(|message| !aside(message)).collect())?;
         self.rename();
         Ok(())
     }
 
-    /// Joins what a replica of the same place has left behind: the snapshot first, then each record, in order. Unlike
-    /// [`Replica::restore`] this keeps the id, because nobody lives under the other one while its state is held.
+    /// Joins what another replica of the same place has left behind: the snapshot first, then each record in order.
+    /// Unlike [`Replica::restore`] this keeps the id, because nobody uses the other one while its state is held.
     ///
     /// # Errors
     /// As [`Replica::load`].
@@ -86,7 +89,7 @@ impl Replica {
         self.absorb_from(&bytes, now)
     }
 
-    /// As [`Replica::absorb`], of bytes that lie elsewhere.
+    /// As [`Replica::absorb`], from a source.
     ///
     /// # Errors
     /// As [`Replica::load`].
@@ -95,19 +98,19 @@ impl Replica {
         let frame = Frame::decode_from(source)?;
         self.look_for_amnesia(&frame.messages);
         self.folds.keep_pasts(&self.store);
-        // That state was once replaced as a whole does not undo what is held here.
+        // A replacement of the state there does not undo what is held here.
         self.join_messages(frame.messages.into_iter().filter(|message| !matches!(message, Message::Reset)).collect())
     }
 
-    /// Takes a new id and keeps everything else: the state may be a copy, or somebody else may go on with it.
+    /// Takes a new id and keeps everything else: the state may be a copy, or another replica may continue with it.
     pub fn renew(&mut self, now: Millis) {
         self.input(now);
         self.suspect = false;
         self.rename();
     }
 
-    /// Whether somebody else might write under this replica's id just now. Until that is settled, the next write takes
-    /// a new id first; without a write nothing changes.
+    /// Sets whether another replica may be writing under this id now. While that is unsettled, the next write takes a
+    /// new id first; without a write nothing changes.
     pub const fn suspect(&mut self, suspect: bool) {
         self.suspect = suspect;
     }
@@ -122,7 +125,7 @@ impl Replica {
             }
             return Ok(());
         }
-        // All or nothing: the copy becomes the state once every delta has been taken.
+        // All or nothing: the copy becomes the state once every delta was applied.
         let mut joined = self.store.clone();
         let (mut applied, mut fenced, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
@@ -155,12 +158,12 @@ impl Replica {
     /// The whole state as bytes, which another replica can `restore`.
     ///
     /// # Errors
-    /// `STALE_REPLICA` while something is not durable yet: it must not leave. Flush first.
+    /// `STALE_REPLICA` while something is not durable yet and therefore must not leave. Flush first.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, SessionError> {
         self.snapshot_in_parts().map(Rope::into_vec)
     }
 
-    /// As [`Replica::snapshot`], without copying what is held: to be copied once, to where it is needed.
+    /// As [`Replica::snapshot`], without copying: the parts are copied once, to where they are needed.
     ///
     /// # Errors
     /// As [`Replica::snapshot`].
@@ -172,7 +175,7 @@ impl Replica {
         Ok(journal::snapshot(self.id, None, &self.store))
     }
 
-    /// A snapshot for this replica's own storage, in place of all records up to the number told with it.
+    /// A snapshot for this replica's own storage. It replaces all records up to the returned number.
     pub fn compaction(&mut self) -> (u64, Rope) {
         self.work();
         let secrets = if self.keyring.is_some() { None } else { Some(&self.identities) };

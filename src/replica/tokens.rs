@@ -1,8 +1,10 @@
-//! Tokens out: what of a session may leave, signed as far as this replica can vouch for it, and short.
+//! Outgoing tokens: what of a session may leave, signed as far as this replica can vouch for it, and short.
 //!
-//! Invariants: a token never names a dot that storage lacks (I5), unless it came in with a token; it is never longer than
-//! the limit, and never asks for less than what it was folded from. What is folded is the text alone: the session here
-//! goes on with what it has really seen.
+//! Invariants:
+//!
+//! * A token never names a dot that storage lacks (I5), unless that arrived with a token.
+//! * It is never longer than the limit, and never asks for less than what it was folded from.
+//! * Only the text is folded: the session here continues with what it has really seen.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -16,31 +18,31 @@ use crate::session::token::{SessionToken, TOKEN_BYTES_MAX};
 use crate::session::vector::SessionVector;
 use crate::time::Millis;
 
-/// The fewest characters that one dependency takes: its random bytes, a small number, base64.
+/// The fewest characters that one dependency takes: its random bytes and a small number, in base64.
 const DEPENDENCY_CHARS_MIN: usize = 14;
 
-/// How much of a token's limit is enough, in eighths. The rest is for what holders without a key will add: in three eighths of
-/// 1 KiB some twenty replicas of one label have place, some sixteen whose labels differ.
+/// The length above which a token is folded, in eighths of the limit. The rest is for what holders without a key add:
+/// three eighths of 1 KiB have room for about twenty replicas with one label, or about sixteen with different labels.
 const ENOUGH: usize = 5;
 
 impl Replica {
-    /// The session's token, over what is durable now; a long one is folded onto what this replica has at hand for it.
+    /// The session's token, over what is durable now; a long one is folded onto the anchors at hand.
     ///
     /// # Errors
-    /// The reason of a refused session; `TOKEN_TOO_LARGE`, which tells what would help. Where that is a fold which is
-    /// under way, [`crate::io::Operation::Seal`] waits for it.
+    /// The reason why the session is refused; `TOKEN_TOO_LARGE`, which names a remedy. If that is a fold under way,
+    /// [`crate::io::Operation::Seal`] waits for it.
     pub fn token(&mut self, handle: SessionHandle, now: Millis) -> Result<String, SessionError> {
         self.look_at_clock(now);
         self.mint(handle)
     }
 
-    /// The session's token at the present time.
+    /// The session's token at the current time.
     pub(super) fn mint(&mut self, handle: SessionHandle) -> Result<String, SessionError> {
         let state = self.sessions.get(&handle).ok_or_else(unknown)?;
         let id = state.id;
         if self.keyring.is_some() {
             state.admit(self.now)?;
-            // It tells everybody that the session was used now: so it was here.
+            // The token states that the session was used now, so this counts as use here.
             self.touch(&id)?;
         } else {
             self.alive(state)?;
@@ -58,7 +60,8 @@ impl Replica {
             made = Some((vector.clone().into_owned(), text));
         }
         let vector = vector.into_owned();
-        // Once with what is settled, and once more with what asking for it has settled: a text is made where it is another.
+        // Once with the settled anchors, and once more after asking for a fold, which may have settled one. A text is
+        // made only if the dependencies differ.
         for asked in [false, true] {
             if asked && self.keyring.is_some() {
                 self.prepare_fold(&vector);
@@ -82,7 +85,7 @@ impl Replica {
         }
     }
 
-    /// Whether the session's token is too long only until a fold is done that needs nothing but time.
+    /// Whether the session's token is too long only until a pending fold, which needs nothing but time.
     pub(super) fn will_fold(&self, handle: SessionHandle) -> bool {
         let fits = |state| self.can_fold(state, &self.portable(state));
         self.sessions.get(&handle).is_some_and(fits)
@@ -97,11 +100,11 @@ impl Replica {
         let Some(keyring) = &self.keyring else {
             return Ok(state.token.clone().with_unsigned(vector).to_text());
         };
-        // Signed is what this replica holds itself and what was signed before. To sign a claim that came without proof
-        // would give it one: see `look_for_own_past`.
+        // Signs what this replica holds itself and what was signed before. Signing a claim that arrived unproved would
+        // turn it into a proof: see `look_for_own_past`.
         let vouched = self.covered(vector, state.token.signed());
         let mut text = keyring.sign(state.claims(&self.issuer, self.token_life, self.now), &vouched)?;
-        // What the signature does not cover follows it, as it came: the suffix.
+        // What the signature does not cover follows unsigned, as the suffix.
         if matches!(&vouched, Cow::Borrowed(_)) {
             return Ok(text);
         }

@@ -1,8 +1,8 @@
-//! What peers have acknowledged of this replica's own writes, and how old what it holds can be.
+//! What peers have acknowledged of this replica's own writes, and how old the state it holds may be.
 //!
-//! Invariant: a write counts as acknowledged once some peer has said that it holds it, and stays so, whatever becomes of
-//! that peer; since nothing leaves before storage has it, such a write is durable here as well. By causal closure a peer
-//! that holds a write holds all of its past, so the last own sequence of each space speaks for the others.
+//! Invariants: a write counts as acknowledged once any peer has said that it holds it, and stays so, whatever becomes
+//! of that peer. Since nothing leaves before storage has it, such a write is durable here as well. By causal closure a
+//! peer that holds a write holds its whole past, so the last own sequence of each space stands for all before it.
 
 use alloc::vec::Vec;
 
@@ -15,25 +15,25 @@ use crate::sync::peer::Peer;
 use crate::time::Millis;
 use crate::vector::VersionVector;
 
-/// How a replica stands to its peers.
+/// How up to date a replica and its peers are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
     /// Own writes that no peer has acknowledged.
     pub unsynced: u64,
-    /// The time since everything that a peer told of was here; `None` where that was never so.
+    /// The time since this replica last held everything that a peer had reported; `None` if it never did.
     pub lag: Option<Millis>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Upstream {
-    /// Ids that were given up in this run. What was written under them is to be acknowledged as well.
+    /// Ids that were replaced in this run. Writes under them must be acknowledged as well.
     former: Vec<ReplicaId>,
     acknowledged: LiteMap<Space, VersionVector>,
     caught_up: Option<Millis>,
-    /// Whether something is unsynced, as the host was told last, and whether it is to be told anew.
+    /// Whether anything is unsynced, as last reported to the host, and whether that must be reported again.
     unsynced: bool,
     news: bool,
-    /// What is acknowledged has changed, or whose writes count; and the store's changes as they were when that was looked at.
+    /// Acknowledgements or own ids have changed since the last check; and the store's count of changes at that check.
     stirred: bool,
     judged: u64,
 }
@@ -44,12 +44,12 @@ impl Upstream {
         self.stirred = true;
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         self.caught_up = self.caught_up.map(|at| at.saturating_sub(back));
     }
 
-    /// Takes note of what `peer` is known to hold, now that it has been heard.
+    /// Records what `peer` is known to hold, after a message of it.
     #[inline(never)]
     pub(super) fn hear(&mut self, own: ReplicaId, peer: &Peer, store: &SessionConsistentStore, now: Millis) {
         let mut caught_up = true;
@@ -81,14 +81,14 @@ impl Upstream {
         self.acknowledged.get(space).is_some_and(|vector| vector.contains(dot))
     }
 
-    /// Whether something is unsynced, where that has changed since it was asked last.
+    /// Whether anything is unsynced, if that has changed since the last call.
     pub(super) fn news(&mut self) -> Option<bool> {
         core::mem::take(&mut self.news).then_some(self.unsynced)
     }
 }
 
 impl Replica {
-    /// How this replica stands to its peers at `now`.
+    /// How up to date this replica and its peers are at `now`.
     #[must_use]
     pub fn standing(&self, now: Millis) -> Standing {
         let acknowledged = |space: &Space, id| self.upstream.acknowledged.get(space).map_or(0, |vector| vector.get(id));
@@ -106,7 +106,7 @@ impl Replica {
         dots.filter(|(_, dot)| dot.sequence > 0)
     }
 
-    /// What there is to acknowledge: the last own write of each space, under each own id.
+    /// What must be acknowledged: the last own write of each space, under each own id.
     pub(super) fn own_writes(&self) -> Vec<(Space, Dot)> {
         self.own_dots().map(|(space, dot)| (space.clone(), dot)).collect()
     }
@@ -116,7 +116,7 @@ impl Replica {
         writes.iter().all(|(space, dot)| self.upstream.covers(space, *dot))
     }
 
-    /// Looks whether what is to be told of the own writes has changed.
+    /// Checks whether `unsynced` has changed.
     #[inline(never)]
     pub(super) fn judge_standing(&mut self) {
         let changes = self.store.changes();

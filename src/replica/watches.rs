@@ -1,7 +1,7 @@
-//! Subscriptions: which keys have changed since a session last looked. A change that is handed out is a read.
+//! Subscriptions: which keys have changed since a session last fetched. A change that is handed out counts as read.
 //!
-//! Invariant: a subscription holds keys, not values, so a slow reader costs no more than its keys; a change is told
-//! only under the session's guarantees, and one that cannot be told within the timeout ends the subscription.
+//! Invariants: a subscription holds keys instead of values, so a slow reader costs no more than its keys. A change is
+//! reported only under the session's guarantees. If that is not possible within the timeout, the subscription ends.
 
 use alloc::vec::Vec;
 
@@ -27,10 +27,10 @@ struct Watch {
     guarantees: Guarantees,
     timeout: Millis,
     dirty: Dirty,
-    /// The host knows that there is something to fetch.
+    /// The host was told that there is something to fetch.
     told: bool,
     blocked_since: Option<Millis>,
-    /// Its session or its space is over, and that is to be told.
+    /// Its session or its space has ended, which must be reported.
     over: bool,
 }
 
@@ -42,41 +42,41 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// Whether nobody follows anything.
+    /// Whether there are no subscriptions.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Notes that a key has changed.
+    /// Records that a key has changed.
     pub(super) fn touch(&mut self, space: &Space, key: &Key) {
         let mut own = None;
         for (_, watch) in self.open.iter_mut() {
             if watch.space == *space && watch.scope.covers(key) && !watch.dirty.contains(key) {
-                // It may wait for long.
+                // A copy of its own, since it may wait for long.
                 watch.dirty.insert(own.get_or_insert_with(|| key.apart()).clone());
             }
         }
     }
 
-    /// The clock was set back by so much.
+    /// The clock was set back by `back`.
     pub(super) fn set_back(&mut self, back: Millis) {
         for (_, watch) in self.open.iter_mut() {
             watch.blocked_since = watch.blocked_since.map(|since| since.saturating_sub(back));
         }
     }
 
-    /// A session is refused from now on: its subscriptions fetch the reason.
+    /// A session is refused from now on: its subscriptions must fetch the reason.
     pub(super) fn tell(&mut self, session: SessionHandle) {
         self.open.iter_mut().filter(|(_, watch)| watch.session == session).for_each(|(_, watch)| watch.over = true);
     }
 
-    /// A space is over, up to this generation: nothing will change in it that could end who follows it.
+    /// A space has ended, up to this generation: no further change in it would end its subscriptions.
     pub(super) fn end_space(&mut self, name: &str, generation: u32) {
         let ends = |space: &Space| space.name() == name && space.generation() <= generation;
         self.open.iter_mut().filter(|(_, watch)| ends(&watch.space)).for_each(|(_, watch)| watch.over = true);
     }
 
-    /// The sessions that follow keys, and where.
+    /// The sessions with subscriptions, and their spaces.
     pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionHandle, &Space)> {
         self.open.values().map(|watch| (watch.session, &watch.space))
     }
@@ -94,10 +94,10 @@ impl Watches {
 }
 
 impl Replica {
-    /// Follows the keys of `scope` from now on, in the session's current space.
+    /// Subscribes to the keys of `scope` from now on, in the session's current space.
     ///
     /// # Errors
-    /// The reason of a refused session; `KEY_INVALID`.
+    /// The reason why the session is refused; `KEY_INVALID`.
     pub fn watch(
         &mut self,
         session: SessionHandle,
@@ -134,11 +134,11 @@ impl Replica {
         self.watches.open.remove(&watch);
     }
 
-    /// The changes since the last call, in the order of keys: what each key shows now. The session has read them.
+    /// The changes since the last call, ordered by key: what each key shows now. They count as read by the session.
     ///
     /// # Errors
-    /// `STALE_REPLICA` when changes could not be told within the timeout, the reason of a session that has ended,
-    /// `SESSION_NOT_FOUND` for a subscription that is over. The subscription is over then.
+    /// `STALE_REPLICA` if changes could not be reported within the timeout; the reason why the session has ended;
+    /// `SESSION_NOT_FOUND` if the subscription has ended. The subscription has then ended.
     pub fn next(&mut self, watch: WatchId, now: Millis) -> Result<Vec<Change>, SessionError> {
         self.input(now);
         let gaps = match self.watch_gaps(watch) {
@@ -166,7 +166,7 @@ impl Replica {
         for key in dirty {
             match self.read_change(session, &space, &key) {
                 Some(change) => changes.push(change),
-                // Not durable yet: told once it is.
+                // Not durable yet: reported once it is.
                 None => drop(kept.insert(key)),
             }
         }
@@ -176,14 +176,14 @@ impl Replica {
         Ok(changes)
     }
 
-    /// What the replica lacks before it may tell a subscription's changes.
+    /// What the replica lacks before it may report a subscription's changes.
     fn watch_gaps(&self, watch: WatchId) -> Result<Vec<Gap>, SessionError> {
         let open = self.watches.open.get(&watch);
         let over = || SessionError::new(ErrorCode::SessionNotFound, "the subscription is over");
         let open = open.ok_or_else(over)?;
         let state = self.sessions.get(&open.session).ok_or_else(unknown)?;
         self.alive(state)?;
-        // The session may be in another space by now.
+        // The session may be in another space now.
         self.permit_in(&open.space, state, Right::Read)?;
         let visible = self.visible(state, &open.space);
         Ok(state.vector.missing(&open.space, open.guarantees, Access::Read, &visible))
@@ -203,7 +203,7 @@ impl Replica {
             let ready = self.watch_gaps(id).map_or(true, |gaps| gaps.is_empty());
             let now = self.now;
             let Some(watch) = self.watches.open.get_mut(&id) else { continue };
-            // What is ready is late for nothing: the host fetches it when it likes.
+            // A subscription that is ready cannot time out; the host may fetch whenever it likes.
             let since = if ready { None } else { Some(*watch.blocked_since.get_or_insert(now)) };
             watch.blocked_since = since;
             if since.is_none_or(|since| since.saturating_add(watch.timeout) <= now) {
