@@ -1,5 +1,5 @@
 /**
- * The operator's calls: each is a statement, or a look at what the core shows its host.
+ * The operator's calls. Each is a statement, or a look at what the core shows its host.
  */
 import type { CoreService } from './binding.js';
 import type { Driver } from './driver.js';
@@ -11,14 +11,14 @@ import { run, toStatement } from './query.js';
 import type { Session } from './types/session.js';
 import type { Admin, Operation, QueryInfo, QueryOptions, Role, SessionSummary, Table } from './types/service.js';
 
-// What the core is asked for.
+// The lists of the core's `service`, by number.
 const [SESSIONS, RUNNING, FINISHED, LOG, CACHE] = [0, 1, 2, 3, 4] as const;
 
 const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
 
 export class AdminHandle implements Admin {
   readonly #driver: Driver;
-  /** Under whose role; none: the host's own. */
+  /** The session under whose role the calls run; none for the host itself. */
   readonly #handle: Handle | undefined;
 
   constructor(driver: Driver, handle?: Handle) {
@@ -59,7 +59,7 @@ export class AdminHandle implements Admin {
     const { user, except } = toFilter(filter, { user: 1, except: 1 });
     const own = this.sessions({ user: text(user) }).filter(({ id }) => id !== except);
     for (const { id } of own) {
-      // Who is told of one kill may let go of the handle.
+      // A listener that hears of one kill may release the handle.
       const raw = this.#handle?.raw;
       this.#driver.call((core, now) => (raw ?? core).killSession(id, undefined, now), undefined, this.#handle?.asking(''));
     }
@@ -141,13 +141,13 @@ export class AdminHandle implements Admin {
     return rows.map(([cell]) => String(cell));
   }
 
-  /** A kill has succeeded once storage has it. */
+  /** Waits until storage has the kill. */
   async #flushed(): Promise<void> {
     await this.#driver.operate<unknown>(this, (core, now) => core.flush(-1, now) || undefined);
   }
 }
 
-/** What a list is asked for: of whom is said in texts. */
+/** A checked filter: its options have known names, and name users and sessions as strings. */
 function toFilter<F extends object>(filter: F | undefined, names: Names<F>): Partial<F> {
   const given = optionsOf(filter, names, 'a filter');
   for (const name of ['user', 'session', 'except'] as const) textOrNothing((given as Readonly<Record<string, unknown>>)[name], name);

@@ -1,5 +1,5 @@
 /**
- * The writes of one atomic step, collected in full before the core is touched.
+ * Collects the writes of a batch completely before the core is called.
  */
 import type { RawMutation } from './binding.js';
 import { invalid } from './errors.js';
@@ -8,7 +8,7 @@ import type { Duration, Key, Version } from './types/data.js';
 import type { Batch } from './types/session.js';
 import { encode, isBytes } from './value.js';
 
-/** Runs `build` and answers what it asked for. What it throws passes through, and nothing was written. */
+/** Runs `build` and returns what it asked for. If it throws, the exception passes through and nothing is written. */
 export function collect<M>(build: (tx: Batch<M>) => unknown): RawMutation[] {
   if (typeof build !== 'function') throw invalid('batch takes a function');
   const builder = new Builder<M>();
@@ -33,7 +33,7 @@ class Builder<M> implements Batch<M> {
 
   set(key: Key<M>, value: unknown, options?: { ttl?: Duration | undefined }): this {
     const { kind, value: encoded } = encode(value);
-    // A batch is handed over when it is complete: bytes must not change until then.
+    // The batch is handed over when it is complete, and bytes must not change until then.
     return this.#push([1, toKey(key), kind, isBytes(encoded) ? encoded.slice() : encoded, toTtl(options, TTL)]);
   }
 

@@ -1,9 +1,9 @@
 /**
- * The boundary to the core, as types: what the wasm module's classes take and answer.
+ * The types of the boundary to the core: what the classes of the wasm module take and return.
  *
- * Times are milliseconds of the epoch and arguments. Any call may throw `{ code, message, … }`, an error of the core's;
- * whatever else it throws is a trap, after which the instance must not be called again. An operation answers its
- * answer, or a number: the id of a wait.
+ * Times are arguments, in milliseconds since 1970. Any call may throw `{ code, message, … }`, an error of the core; any
+ * other exception is a trap, after which the instance must not be called again. An operation returns its answer, or a
+ * number: the id of a wait.
  */
 import type { Missing, TokenInfo } from './types/data.js';
 import type { Inspection } from './types/replica.js';
@@ -36,52 +36,61 @@ export interface CoreReplica {
   linkUp(link: number, now: number): void;
   linkUpEvery(link: number, heartbeat: number, now: number): void;
   linkDown(link: number, now: number): void;
-  /** What is known of the peer on a link, for `linkResume` in another instance of this replica; nothing while it is unknown. */
+  /**
+   * What is known of the peer on a link, for `linkResume` in another instance of this replica; undefined while it is
+   * unknown.
+   */
   linkNote(link: number): Uint8Array | undefined;
-  /** A link that has stayed open while the replica was not in memory. */
+  /** Takes over a link that stayed open while the replica was not in memory. */
   linkResume(link: number, note: Uint8Array, now: number): void;
-  /** A link to who comes with a token: a client, whose messages are judged. */
+  /** Opens a link to a client that comes with a token. The core judges its messages. */
   linkAdmit(link: number, token: string, note: Uint8Array | undefined, now: number): void;
-  /** Whether who comes with these tokens may join; undefined where there is no secret to tell by. */
+  /** Whether the bearer of these tokens may join; undefined if this replica has no secret to verify them with. */
   admits(tokens: string, now: number): boolean | undefined;
   exchangeAs(link: number, token: string, bytes: Uint8Array, now: number): void;
-  /** A link to who shows no token: with a secret, the other end must prove that it has one too. `end`: 0 calls, 1 is called, 2 calls with each message. */
+  /**
+   * Opens a link to a peer without a token. If this replica has a secret, the peer must prove that it has it, too.
+   * `end`: 0 this end calls, 1 it is called, 2 it calls with each message.
+   */
   linkProve(link: number, end: number, heartbeat: number | undefined, now: number): void;
   exchangeProved(link: number, bytes: Uint8Array, now: number): void;
-  /** The number of the wait for the answer, which is text. */
+  /** Returns the id of the wait for the answer, which is text. */
   call(method: string, args: string, token: string, timeout: number, now: number): number;
   replied(call: number, code: string | undefined, text: string, details: string | undefined, now: number): void;
   receive(link: number, bytes: Uint8Array, now: number): void;
   exchange(link: number, bytes: Uint8Array, now: number): void;
   tick(now: number): void;
   persisted(n: number, now: number): void;
-  /** Who collects effects. */
+  /** Sets the sink that collects effects. */
   attend(sink: CoreSink): void;
-  /** Hands over every effect. */
+  /** Hands all effects to the sink. False after a trap. */
   poll(): boolean;
   interest(changes: boolean, conflicts: boolean, sessions: boolean): void;
-  /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
+  /** Remaining room in the store (keys, bytes), then its limits: key and value bytes, keys and bytes of a batch. */
   room(): Float64Array;
   session(init: CoreSessionInit, now: number): CoreSession;
-  /** Whose roles are to be said before the next call: of those whom any call may serve, and of who comes by `token`. */
+  /** The roles to state before the next call: those of users whom any call may serve, and of the bearer of `token`. */
   wantedRoles(token: string | undefined): Wanted[];
   sayRoles(said: readonly Said[]): void;
-  /** Whether a text begins as one of the core's own statements. */
+  /** Whether a text begins like one of the core's own statements. */
   isOurs(text: string): boolean;
-  /** What a text's statements need done with passwords: to be hashed, or to be compared with a hash. */
+  /** The passwords in a text's statements: to be hashed, or to be compared with a hash. */
   secrets(text: string): [password: string, hash?: string | null][];
   run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
-  /** The hash that a login's password is to be compared with. */
+  /** The hash that a login's password must be compared with. */
   loginHash(user: string, now: number): string | undefined;
   login(user: string, right: boolean, init: CoreSessionInit, now: number): CoreSession;
   killSession(id: string, reason: string | undefined, now: number): boolean;
   endQuery(plan: number, rows: number, failure: string | undefined, now: number): void;
-  /** The same with nothing but a token, or with nothing. */
+  /** Begins a session with a token only, or with nothing. */
   resume(token: string | undefined, now: number): CoreSession;
   service<W extends 0 | 1 | 2 | 3 | 4>(what: W, now: number): CoreService[W];
   flush(timeout: number, now: number): number;
   synced(timeout: number, now: number): number;
-  /** Own writes that no peer has acknowledged, and the milliseconds since everything that peers told of was here, or −1. */
+  /**
+   * The number of own writes that no peer has acknowledged, and the milliseconds since the replica last held everything
+   * that its peers told of, or −1.
+   */
   standing(now: number): Float64Array;
   take(wait: number): unknown;
   cancel(wait: number): void;
@@ -100,11 +109,11 @@ export interface CoreReplica {
   __destroy_into_raw?(): number;
 }
 
-/** Whose role is to be said, in which space; and what it is. */
+/** A role that the core asks for, and the host's answer. */
 export type Wanted = readonly [user: string | null, space: string];
 export type Said = readonly [user: string | null, space: string, role: Role | null];
 
-/** What is asked of the service: sessions, queries that run, those that have ended, operations in no order, how the cache does. */
+/** What `service` returns: sessions, running queries, ended queries, the operation log, the state of the cache. */
 export type CoreService = [SessionSummary[], QueryInfo[], QueryInfo[], Operation[], ReturnType<Admin['cache']>];
 
 /** The same with guarantees as bits. */
@@ -115,7 +124,7 @@ export type CoreInspection = Omit<Inspection, 'sessions' | 'links' | 'storage'> 
 export interface CoreSessionInit {
   token?: string;
   space?: string;
-  /** A space that the bearer asks for: the session is in it as far as its role goes. */
+  /** A space that the bearer asks for: the session can do there what its role allows. */
   visit?: string;
   guarantees?: number;
   user?: string;
@@ -128,21 +137,22 @@ export interface CoreSessionInit {
 }
 
 export interface CoreSession {
-  /** Who it is, for `CoreSessionInfo`: see `toInfo` in handle.ts. */
+  /** The session's identity; `toInfo` in handle.ts parses it. */
   info(): string;
-  /** Whether a token that was accepted says who it is. */
+  /** Whether the session's identity is that of an accepted token. */
   claimed(): boolean;
   get(key: string, terms: number, timeout: number, now: number): RawEntry | undefined | number;
   read(key: string, terms: number, timeout: number, now: number): RawOutcome | number;
   glance(key: string, terms: number, ahead: number, now: number): Glance | undefined;
   /**
-   * The first part of a log that `handOver` brings to its end. False, and from that an empty list, where nothing was taken: U+FFFD is in
-   * the text, whose place it also takes of what has no UTF-8. Who is sure that it has says so.
+   * Takes a part of a log, which `handOver` completes. If the text contains U+FFFD, which also replaces lone
+   * surrogates, nothing is taken, and this returns false (`handOver` an empty list), unless `sure` says that the text
+   * is well formed.
    */
   log(text: string, lengths: Uint32Array, sure: boolean): boolean;
   handOver(text: string, lengths: Uint32Array, terms: number, now: number, sure: boolean): Float64Array;
   recordReads(dots: Float64Array): void;
-  /** Reads of copies are use as well. */
+  /** Notes that the session was used, because reads of copies are use as well. */
   noteUse(now: number): void;
   list(range: RawRange, terms: number, timeout: number, now: number): RawEntry[] | number;
   conflicts(key: string, terms: number, now: number): RawEntry[];
@@ -155,10 +165,10 @@ export interface CoreSession {
   missing(token: string | undefined, now: number): Missing[];
   token(now: number): string;
   sealed(timeout: number, now: number): string | number;
-  /** As the replica's, as far as the session may run them. */
+  /** Like the replica's, for statements that the session may run. */
   secrets(text: string): [password: string, hash?: string | null][];
   run(text: string, hashes: string[], timeout: number, now: number): CoreTable | number;
-  /** As the replica's, for what this session is about to do; with a `text`, for lists and these statements. */
+  /** Like the replica's, for what this session is about to do; with `text`, for listings and these statements. */
   wantedRoles(text: string | undefined): Wanted[];
   /** The plan's number, and its deadline or −1. */
   beginQuery(statement: string, timeout: number, now: number): Float64Array;
@@ -172,15 +182,18 @@ export interface CoreSession {
 
 export type CoreSessionInfo = Pick<Bits<SessionInspection>, 'id' | 'user' | 'client' | 'space' | 'expiresAt' | 'guarantees' | 'resumed' | 'reason'>;
 
-/** How a value is stored: 0 a string as it is, 1 JSON text, 2 bytes. */
+/** How a value is stored: 0 as a string, 1 as JSON text, 2 as bytes. */
 export type Kind = 0 | 1 | 2;
 
-/** What a key shows, and whose write it is where a copy may be kept: the number of a replica, and a sequence. */
+/** What a key shows. If a copy may be kept, also its write: the number of the origin, and the sequence. */
 export type Glance = readonly [kind: Kind, value: string | Uint8Array, origin?: number, sequence?: number, ...ahead: Ahead | []];
 
-/** The copy itself and those of keys that came to the replica together with it: keys and values joined; how many there are, and
- * between which places; for each where its key begins, where its value, and its write (shifted left by one bit, under which its
- * kind stands); the end of the text; and for each write its replica's number, and the lower and upper half of its sequence. */
+/**
+ * The entry itself and neighbours that arrived at the replica together with it. `text` has their keys and values
+ * joined. `numbers` has the number of entries and the range of places that they cover; for each entry the start of its
+ * key, the start of its value, and its write shifted left by one bit, with its kind in that bit; the end of the text;
+ * and for each write its origin, and the lower and upper half of its sequence.
+ */
 export type Ahead = readonly [text: string, numbers: Uint32Array];
 
 export interface RawEntry {
@@ -202,7 +215,7 @@ export interface RawChange {
   readonly version: string;
 }
 
-/** A change as an event: it names its space. */
+/** A change as an event, with its space. */
 export interface RawSpaceChange extends RawChange {
   readonly type: 'change';
   readonly space: string;
@@ -221,23 +234,26 @@ export type RawMutation =
   | [1, key: string, kind: Kind, value: string | Uint8Array, ttl: number]
   | [2, key: string];
 
-/** A table, and the same as text. */
+/** A table, and the same table as text. */
 export type CoreTable = readonly [columns: string[], rows: Cell[][], text: string];
 
-/** Who collects effects. Called in the middle of a call of the core's: it must not call anybody. */
+/** Collects effects. It is called while the core is borrowed, so it must not call anyone. */
 export interface CoreSink {
   persist(n: number, bytes: Uint8Array): void;
   transmit(link: number, bytes: Uint8Array): void;
   settled(wait: number): void;
   watch(watch: number): void;
   unsynced(unsynced: boolean): void;
-  /** Negative: no alarm is needed. */
+  /** Negative if no alarm is needed. */
   timeout(at: number): void;
-  /** Spaces and keys joined, and the length of each, in a view that is gone after the call. */
+  /** Spaces and keys joined, and the length of each. `lengths` is a view that is invalid after the call. */
   forget(text: string, lengths: Uint32Array): void;
-  /** Space, key, version and value joined, and the lengths of the first three. Kind 3: the key shows nothing any more. */
+  /**
+   * Space, key, version and value joined, and the lengths of the first three. With kind 3 the key shows nothing any
+   * more.
+   */
   change(text: string, space: number, key: number, version: number, kind: Kind | 3, expires: number, bytes: Uint8Array | undefined): void;
-  /** What is rare. */
+  /** All rarer effects. */
   other(effect: Effect): void;
 }
 
@@ -255,7 +271,7 @@ export type Effect =
   | { readonly kind: 'close'; readonly link: number; readonly error: unknown }
   | { readonly kind: 'event'; readonly event: CoreEvent };
 
-/** A write of one key that was refused; without a kind it was a deletion. */
+/** A refused write of one key; without a kind it was a deletion. */
 export interface RawRejected {
   readonly key: string;
   readonly kind?: Kind;

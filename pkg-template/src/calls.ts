@@ -1,9 +1,12 @@
 /**
- * Calls: what a replica without a secret asks one of the cluster to do in its place, and what a replica with one does for clients.
+ * Calls: what a replica without a secret asks one of the cluster to do for it, and what a replica with a secret does
+ * for clients.
  *
- * Invariants: what is done for a client is done under the session of its token, through the same door as for anybody else here; it is
- * done once, whatever the network repeats, which the core sees to. What a refusal tells is its code, message and details. Logins are looked
- * at one after the other, because each needs much memory for a moment.
+ * Invariants:
+ * - What is done for a client is done under the session of its token, in the same way as for a local session.
+ * - A call is carried out once, whatever the network repeats; the core ensures that.
+ * - A refusal reveals its code, message and details only.
+ * - Logins are checked one after the other, because each needs much memory for a moment.
  */
 import type { CoreSession, CoreTable, Effect } from './binding.js';
 import type { Driver } from './driver.js';
@@ -18,20 +21,23 @@ import type { Wait } from './types/session.js';
 import { parse } from './value.js';
 import { unlessAborted } from './waits.js';
 
-/** What the statements of a call have answered, and the session's token after them. */
+/** The result of a call's statements, and the session's token after them. */
 export interface Ran {
   readonly table: CoreTable;
   readonly token: string;
 }
 
-/** Asks a replica of the cluster; resolves with its answer. Rejects as it does, and with `TIMEOUT` where none has answered in time. */
+/** Asks a replica of the cluster and resolves with its answer. Rejects with its error, or with `TIMEOUT`. */
 export async function ask<T>(driver: Driver, owner: object, method: string, args: readonly string[], token: string, options: Pick<Wait, 'signal' | 'timeout'> | undefined): Promise<T> {
   const { timeout, signal } = toTerms(options, PATIENCE);
   const text = JSON.stringify(args);
   return JSON.parse(await driver.operate<string>(owner, (core, now) => core.call(method, text, token, timeout, now), signal)) as T;
 }
 
-/** The token of a session at a replica without a secret, where the cluster has signed it: then its statements are the cluster's. */
+/**
+ * The token of a session on a replica without a secret, if the cluster has signed it: then the cluster runs its
+ * statements. Otherwise undefined.
+ */
 export function callerOf(driver: Driver, raw: CoreSession): string | undefined {
   if (driver.keyed) return undefined;
   const token = driver.call((_, now) => raw.token(now));
@@ -59,7 +65,7 @@ export class Calls {
       this.#running.delete(call.call);
       this.#driver.tryCall((core, now) => core.replied(call.call, code, text, details, now));
     };
-    // Not before the core's other effects are performed.
+    // After the core's other effects are performed.
     Promise.resolve()
       .then(() => this.#perform(call, { timeout: call.timeout, signal: control.signal }))
       .then(
@@ -72,7 +78,7 @@ export class Calls {
       );
   }
 
-  /** Nobody waits for it any more. */
+  /** Nobody waits for the call any more. */
   over(call: number): void {
     this.#running.get(call)?.abort(aborted('nobody waits for the answer'));
   }
@@ -98,7 +104,7 @@ export class Calls {
 
   #login(user: string, password: string, options: QueryOptions): Promise<string> {
     const login = async () => {
-      // Its turn may come when nobody waits for it any more; then nothing is hashed.
+      // The login's turn may come when nobody waits for it any more; this throws then, before anything is hashed.
       toTerms(options, PATIENCE);
       const session = await this.#replica.login(user, password);
       try {
@@ -109,20 +115,20 @@ export class Calls {
     };
     const { timeout, signal } = toTerms(options, PATIENCE);
     const late = (fail: (error: unknown) => void) => this.#driver.timer(() => fail(new EdgeSessionError('TIMEOUT', 'the login was not decided in time')), timeout);
-    // Who decides may be the host, and never settle: the next one's turn comes all the same.
+    // The host's `authenticate` may never settle; the deadline lets the next login have its turn.
     const turn = this.#logins.then(() => unlessAborted(login(), signal, late));
     this.#logins = turn.catch(() => {});
     return turn;
   }
 }
 
-/** The details of an error as JSON; nothing where there are none, or they are no JSON. */
+/** The details of an error as JSON; undefined if there are none, or if they are not JSON. */
 function plainly(details: Readonly<Record<string, unknown>>): string | undefined {
   if (Object.keys(details).length === 0) return undefined;
   try {
     return JSON.stringify(details);
   } catch {
-    return undefined; // What the host has thrown may hold anything.
+    return undefined; // The host may have thrown anything.
   }
 }
 

@@ -1,53 +1,56 @@
 /**
- * A duplex as a link uses it: whole messages out, whole messages in, and an end.
+ * A duplex as a link uses it: sends whole messages, receives whole messages, and ends.
  *
- * Every duplex has streams; what hands over whole messages by itself, as a socket does, may offer them directly as well (`offer`),
- * because a stream costs each message several promises. Invariant: what waits for a peer is bounded; what does not fit is dropped.
+ * Every duplex has streams. One that has whole messages anyway, such as a socket, may offer them directly (`offer`),
+ * because a stream costs several promises per message.
+ *
+ * Invariant: the queue to a peer is bounded; messages that do not fit are dropped.
  */
 import type { Duplex } from './types/plug.js';
 
-// One message beyond it is always taken, so that every message can get through.
+// A message is always accepted while the queue is empty, so a message of any size gets through.
 const QUEUE_BYTES = 8 << 20;
 const QUEUE_MESSAGES = 1024;
 
-/** Who is told what comes. */
+/** Receives what arrives. */
 export interface Listener {
   message(bytes: Uint8Array): void;
-  /** A message has left. */
+  /** A message was sent. */
   sent(): void;
-  /** It is over, told once. */
+  /** The channel has ended; called once. */
   end(): void;
 }
 
 export interface Channel {
-  /** Begins to tell what comes; called once. */
+  /** Begins to deliver messages; called once. */
   start(): void;
-  /** False where the message was dropped. */
+  /** False if the message was dropped. */
   send(bytes: Uint8Array): boolean;
   close(): void;
 }
 
-/** What can hand over messages without a stream. Its streams are not used then. */
+/** A source of messages without streams. The streams of its duplex are then not used. */
 export interface Direct {
-  /** Called once; tells what has come until then, and the end where it is over already. */
+  /** Called once. Delivers what has arrived before, and the end if it has ended already. */
   listen(message: (bytes: Uint8Array) => void, end: () => void): void;
-  /** Throws where the other end is gone. */
+  /** Throws if the other end is gone. */
   send(bytes: Uint8Array): void;
-  /** Bytes that were handed over and have not left yet. */
+  /** Bytes that were accepted and have not been sent yet. */
   backlog(): number;
   close(): void;
 }
 
-// Apart from the duplex: who wraps one copies its properties, and must get the streams that it has replaced.
+// A map instead of a property: code that wraps a duplex copies its properties, and must get the streams that it
+// replaced.
 const offers = new WeakMap<Duplex, Direct>();
 
-/** Says that a duplex can do without its streams. */
+/** Registers the direct interface of a duplex. */
 export function offer(duplex: Duplex, direct: Direct): Duplex {
   offers.set(duplex, direct);
   return duplex;
 }
 
-/** The channel of a duplex, which takes what it is given from now on. */
+/** The channel of a duplex. It takes over the duplex at once. */
 export function channel(duplex: Duplex, listener: Listener): Channel {
   const direct = offers.get(duplex);
   return direct === undefined ? new Streams(duplex, listener) : new Straight(direct, listener);
@@ -126,7 +129,7 @@ class Streams implements Channel {
   close(): void {
     this.#listener = undefined;
     this.#queue.length = 0;
-    // The other side may be gone already; there is nobody to tell.
+    // The other side may be gone already; nobody needs to know.
     this.#reader.cancel().catch(() => {});
     this.#writer.abort().catch(() => {});
   }
@@ -145,7 +148,7 @@ class Streams implements Channel {
         this.#listener.message(value);
       }
     } catch {
-      // A broken stream is a peer that is gone.
+      // A broken stream means that the peer is gone.
     }
     this.#end();
   }

@@ -1,10 +1,11 @@
 /**
- * What a token says of itself, unverified: enough to see that two belong together and how long one lives. And, where the core has
- * accepted it, who its bearer is, for whoever asks when the core cannot be asked any more.
+ * Reads the claims of a token without verifying it: enough to see whether two tokens belong together and how long one
+ * lives. For a token that the core has accepted, also the identity of the session when the core cannot be asked any
+ * more.
  */
 import type { CoreSessionInfo } from './binding.js';
 
-/** The claims that are looked at; times are seconds of the epoch. */
+/** The claims of any token; times are seconds since 1970. */
 export interface Claims {
   readonly sub: unknown;
   readonly sid: string;
@@ -12,7 +13,7 @@ export interface Claims {
   readonly exp: number;
 }
 
-/** Those of a token that the core has accepted. */
+/** The claims of a token that the core has accepted. */
 interface Whole {
   readonly sub?: string;
   readonly sid: string;
@@ -23,7 +24,7 @@ interface Whole {
   readonly end?: number;
 }
 
-/** The claims of a token, undefined where it has none. */
+/** The claims of a token; undefined if it has none. */
 export function claims(token: string | null | undefined): Claims | undefined {
   try {
     const { sub, sid, iat, exp } = payload(token ?? '') as Claims;
@@ -33,7 +34,7 @@ export function claims(token: string | null | undefined): Claims | undefined {
   }
 }
 
-/** Who goes on by a token that the core has accepted: what it would say of such a session. */
+/** The identity of a session that resumed from an accepted token: the same as the core would report. */
 export function bearer(token: string, keyed: boolean): CoreSessionInfo {
   const { sub, cid, sid, spc, gua, exp, end } = payload(token) as Whole;
   return {
@@ -48,7 +49,7 @@ export function bearer(token: string, keyed: boolean): CoreSessionInfo {
   };
 }
 
-/** Bytes, each as two hexadecimal digits. */
+/** The bytes of a base64url string, each as two hexadecimal digits. */
 const bytes = (base64url: string): string[] =>
   Array.from((globalThis as unknown as { atob(base64: string): string }).atob(base64url.replaceAll('-', '+').replaceAll('_', '/')), (byte) => byte.charCodeAt(0).toString(16).padStart(2, '0'));
 

@@ -1,9 +1,14 @@
 /**
- * Copies of the values of a space, on the sheets on which they came (`sheet.ts`), found by a table of them (`shelf.ts`).
+ * The copies of the values of one space. They stay on the sheets on which they arrived (`sheet.ts`); a table maps keys
+ * to places (`shelf.ts`). To *list* a sheet is to enter its keys into the table.
  *
- * Invariants: a sheet is listed before anything is looked for in the table, and before any copy is dropped, so that none is
- * answered that another sheet knows better; what somebody walks through needs no list, for all on it is true. What was written
- * before anybody reads, or while nobody does, is listed when somebody does: to put each into a table when it is written would cost what most never repay.
+ * Invariants:
+ * - All sheets are listed before a copy is dropped, and before the table is searched at random, so that no sheet
+ *   answers for which a later sheet has a newer copy.
+ * - A walk along pages needs no table, because everything on a page is true until it is dropped.
+ *
+ * Logs that arrive before anyone reads, or while nobody does, are listed when somebody reads: entering each write into
+ * a table would cost what most writes never repay.
  */
 import type { Copy, Mark, Marks } from './copy.js';
 import type { Values } from './frozen.js';
@@ -12,43 +17,47 @@ import type { Reader, Ready } from './ready.js';
 import { Loose, SHEET, SHEET_BITS, type Sheet, Written } from './sheet.js';
 import { NOWHERE, SHEETS, Shelf } from './shelf.js';
 
-/** The most that is kept of what was written in all spaces of a replica, in UTF-16 units of text, where a write counts as some more: then that is let go of which nobody reads. */
+/**
+ * The most written text that all spaces of a replica keep, in UTF-16 units, with `WRITE_UNITS` more for each write.
+ * Above it, sheets that nobody reads are released.
+ */
 export const WRITTEN_UNITS = 1 << 24;
 const WRITE_UNITS = 32;
-/** So much of it in one space since anybody has read there: then what was read before is let go of as well. */
+/** If so much was written in a space since its last read, copies that were read earlier are released as well. */
 const UNREAD_UNITS = WRITTEN_UNITS / 2;
-/** The most copies that are fetched with one read; and with one that goes on where the last copy fetched was. */
+/** The most neighbours that are fetched with one read, and with a read that continues a walk. */
 const AHEAD = 64;
 const WALK = 1_024;
-/** To fetch one more copy costs about a tenth of a crossing: so it is worth it where one in so many is read. */
+/** Fetching one more copy costs about a tenth of a crossing, so it pays if one in eight is read. */
 const WORTH = 8;
 /**
- * Where it is not, one read in so many asks for one all the same. Odd, as the one is by turns what lies before and what lies behind:
- * a walk would else find the one that it has read each time, and never be seen.
+ * If it does not pay, one read in five still asks for one neighbour. The number is odd because that neighbour is
+ * alternately the one before and the one after the key: with an even number a walk would always get the one that it has
+ * already read, and would never be recognised.
  */
 const TRIED = 5;
-/** After so many what came before counts half. */
+/** After so many fetched copies, the counts so far are halved. */
 const RECENT = 512;
 /**
- * The most sheets that are not listed when a page comes that a walk does not go on with: of pages that came again and again all but
- * the last go when they are. The pages of a walk hold no key twice, however many they are.
+ * The most unlisted sheets when a page arrives that does not continue a walk. Listing drops all but the last of pages
+ * that arrived repeatedly. The pages of a walk have no key in common, so their number needs no limit.
  */
 const UNLISTED = 128;
 const NONE = new Loose();
 
-/** How much is kept of what was written in all spaces of a replica. */
+/** How much written text is kept in all spaces of a replica. */
 export interface Budget {
   units: number;
 }
 
-/** Whoever reads, and is to know whose writes he has read. */
+/** A reader that records whose writes it has read. */
 export interface Noting extends Reader {
   note(mark: Mark): void;
-  /** The core has answered him with this write, and knows it. */
+  /** The core has answered the reader with this write, so the core already knows of the read. */
   told(mark: Mark): void;
 }
 
-/** What the core has answered a reader. */
+/** An answer of the core to a reader. */
 export interface Told {
   readonly key: string;
   readonly value: string;
@@ -59,36 +68,40 @@ export interface Told {
 /** The copies of a space. */
 export class Copies {
   readonly #budget: Budget;
-  /** How much of it is this space's. */
+  /** This space's share of the budget. */
   #units = 0;
   #shelf = this.#empty();
-  /** The sheet that was read last, or came last; and its number. */
+  /** The sheet that was read, or arrived, last; and its number. */
   #open: Sheet = NONE;
   #number = 0;
-  /** Whether whoever reads goes from one place to the next. */
+  /** Whether reads proceed from one place to the next. */
   #walking = false;
   /**
-   * Whether nobody has looked for anything since the last two logs at least: what stands on no sheet that was listed is then missed by nobody, and
-   * who comes to what is ready looks here first, for with each log whatever he has covered is asked for again.
+   * Whether nobody has looked for a key since the last two logs at least. Then unlisted writes can wait: nobody looks
+   * them up, and a reader of ready values comes here first, because each log makes the front check anew what the reader
+   * covers.
    */
   #quiet = true;
-  /** How much was written in logs since anybody has looked for something. */
+  /** The weight of the logs that arrived since the last lookup. */
   #unread = Number.POSITIVE_INFINITY;
-  /** What pages begin with that are not listed. */
+  /** The first key of each unlisted page, and the page's number. */
   readonly #begins = new Map<string, number>();
-  /** The place of the core's behind the last page. */
+  /** The core's place behind the last page. */
   #until = 0;
-  /** Where copies go that come one at a time. */
+  /** The sheet for copies that arrive one at a time. */
   #loose: Loose | undefined;
   #looseNumber = 0;
-  /** How many neighbours the next read that crosses asks for: whoever reads a few keys pays for none, a walk for few crossings. */
+  /**
+   * How many neighbours the next crossing read asks for: adapts, so that scattered reads pay for none and walks rarely
+   * cross.
+   */
   #ahead = 0;
-  /** How many have come of late, and how many reads there were of such. */
+  /** How many neighbours have been fetched recently, and how many of them were read. */
   #came = 0;
   #served = 0;
   #tried = 0;
 
-  /** What was read here and there. */
+  /** The values that were read at random. */
   readonly ready: Ready;
 
   /** How values are handed out here. */
@@ -100,7 +113,7 @@ export class Copies {
     this.values = values;
   }
 
-  /** The copy of a key that is not ready to be handed out as it is, to a reader. */
+  /** The copy of a key for a reader, if it is not ready as it is. */
   get(key: string, reader: Noting): Copy | undefined {
     if (this.#shelf.size === 0) return undefined;
     const open = this.#open;
@@ -109,18 +122,21 @@ export class Copies {
     return this.#show(key, open, open.at + 1, reader);
   }
 
-  /** A key was written, and has another value now. */
+  /** Records a new value of a key. */
   put(key: string, value: string, mark: Mark): void {
     if (this.#put(key, value, mark)) this.#weigh(1, key.length + value.length);
   }
 
-  /** Takes what the core has answered. */
+  /** Keeps an answer of the core. */
   keep(told: Told): void {
     if (this.#put(told.key, told.value, told.mark) && this.#loose !== undefined) this.#loose.seen = true;
     this.#ready(told);
   }
 
-  /** Takes a log that the core was given. One behind reads is listed, for more may follow; of those behind it all at once, when somebody reads. */
+  /**
+   * Takes a log that was handed over. The first log after a read is listed, because more reads may follow; later ones
+   * wait for the next read.
+   */
   write(texts: string[], kinds: Uint8Array, spans: Uint32Array | undefined, marks: Marks, units: number): void {
     this.#add(new Written(texts, kinds, spans, marks));
     const read = this.#unread === 0;
@@ -130,13 +146,13 @@ export class Copies {
     this.#leave();
   }
 
-  /** Takes what came with an answer: first the copy that the core was asked for. */
+  /** Takes a page: the entry that was asked for, then its neighbours. */
   add(told: Told, text: string, numbers: Uint32Array): void {
     this.#wake();
     const page = new Page(text, numbers);
     if (page.from < this.#until && this.#shelf.size - this.#shelf.listed >= UNLISTED) this.#list();
     this.#until = page.until;
-    // Who walks this way again is to find the page by it.
+    // Only if neighbours do not pay: otherwise the next walk along here must find the page by this key.
     if (!this.#worth) this.#ready(told);
     this.#came += page.size - 1;
     if (this.#came > RECENT) {
@@ -149,7 +165,7 @@ export class Copies {
     this.#walking = true;
   }
 
-  /** How many copies of neighbours the core is asked for now. */
+  /** How many neighbours to ask the core for with the next read. */
   ahead(): number {
     const ahead = this.#ahead;
     this.#tried = (this.#tried + 1) % TRIED;
@@ -158,17 +174,17 @@ export class Copies {
     return ahead;
   }
 
-  /** Whether enough of what has come was read. */
+  /** Whether enough of the fetched neighbours were read. */
   get #worth(): boolean {
     return WORTH * this.#served >= this.#came;
   }
 
-  /** Whether somebody has read on to the end of a page just now, and would go on behind it. */
+  /** Whether a walk has just reached the end of a page and would continue behind it. */
   get #walked(): boolean {
     return this.#walking && this.#open.unasked && this.#open.at + 1 === this.#open.size;
   }
 
-  /** The copy of a key, if there is one, is no longer true. */
+  /** Drops the copy of a key, if there is one. */
   delete(key: string): void {
     if (this.#shelf.size === 0) return;
     this.#list();
@@ -178,7 +194,10 @@ export class Copies {
     this.#thin();
   }
 
-  /** Lets go of what was written and of which nobody has read anything; of all where nobody has read for long. The rest counts no longer: it holds what is read, once of each key. */
+  /**
+   * Releases written sheets of which nothing was read, or everything if nobody has read for long. The rest stops
+   * counting against the budget: it holds what is being read, once for each key.
+   */
   relieve(): void {
     if (this.#unread > UNREAD_UNITS) return this.clear();
     this.#list();
@@ -215,21 +234,21 @@ export class Copies {
     return this.#walking ? copy : this.ready.put(key, copy, sheet.mark, reader);
   }
 
-  /** Where the copy of a key stands. What is not listed is listed only for those who do not walk. */
+  /** The place of a key. Unlisted sheets are listed only for random reads. */
   #find(key: string): number {
     const [open, shelf] = [this.#open, this.#shelf];
     if (open.is(key, open.at + 1)) return (this.#number << SHEET_BITS) | (open.at + 1);
-    // A walk goes on at the beginning of a page, as a rule. Where it does not, the core is asked once for nothing.
+    // A walk usually continues at the start of a page. If it does not, one crossing is wasted.
     const begun = this.#begins.get(key);
     if (begun !== undefined && shelf.sheet(begun)?.is(key, 0) === true) return begun << SHEET_BITS;
-    // Since somebody reads, nothing but pages is unlisted: what is listed is as true.
+    // While somebody reads, only pages are unlisted, and they are no newer than what is listed.
     const place = shelf.find(key);
     if (place !== NOWHERE || this.#walked || shelf.listed === shelf.size) return place;
     this.#list();
     return shelf.find(key);
   }
 
-  /** Shows a copy to a reader. */
+  /** Opens a copy, records the read and returns the value. */
   #show(key: string, sheet: Sheet, at: number, reader: Noting): Copy {
     sheet.open(at);
     const { mark } = sheet;
@@ -237,7 +256,7 @@ export class Copies {
     return this.values.copy(mark.kind, key, sheet.value);
   }
 
-  /** What was asked of the core is read again without a look at where it is kept. */
+  /** Makes an answer of the core ready, so that the next read needs no table. */
   #ready({ key, value, mark, reader }: Told): void {
     reader.told(mark);
     this.ready.put(key, this.values.copy(mark.kind, key, value), mark, reader);
@@ -247,7 +266,7 @@ export class Copies {
     return new Shelf((key) => this.ready.delete(key));
   }
 
-  /** Puts a copy where others are that came one at a time; whether there was none of the key among these. */
+  /** Puts a copy onto the loose sheet, or replaces it there; true if the key had none there. */
   #put(key: string, value: string, mark: Mark): boolean {
     this.#list();
     const place = this.#shelf.find(key);
@@ -263,7 +282,7 @@ export class Copies {
     return true;
   }
 
-  /** Where there is room for one more copy that comes by itself. All sheets are listed. */
+  /** The loose sheet, or a new one if that is full. All sheets must be listed. */
   #room(): Loose {
     if (this.#loose !== undefined && this.#loose.size < SHEET) return this.#loose;
     const loose = new Loose();
@@ -277,7 +296,7 @@ export class Copies {
     return this.#shelf.add(sheet);
   }
 
-  /** Somebody reads. What has been written since something was listed may stand there otherwise. */
+  /** Somebody reads: lists what was written while nobody did. */
   #wake(): void {
     if (this.#quiet) this.#list();
     this.#quiet = false;
@@ -291,7 +310,7 @@ export class Copies {
     this.#thin();
   }
 
-  /** So many writes of so many units of text count, until they are let go of or somebody is seen to read there; how much that is. */
+  /** Charges writes to the budget until they are released or the sheets are known to be read; returns the weight. */
   #weigh(writes: number, units: number): number {
     const weight = units + WRITE_UNITS * writes;
     this.#budget.units += weight;
@@ -299,15 +318,15 @@ export class Copies {
     return weight;
   }
 
-  /** Nothing counts any more. */
+  /** Stops charging this space. */
   #spend(): void {
     this.#budget.units -= this.#units;
     this.#units = 0;
   }
 
   /**
-   * Lets go of the sheets of which too little is left. Where somebody reads, what is left of writes goes where copies are that come one at a
-   * time: to ask the core for each again takes several times as long.
+   * Releases sheets of which too little is left. If a written sheet is being read, its remaining copies move to the
+   * loose sheet first: asking the core again for each would take several times as long.
    */
   #thin(): void {
     const shelf = this.#shelf;
@@ -325,24 +344,26 @@ export class Copies {
     for (let at = 0; at < sheet.size; at += 1) {
       if (!sheet.has(at)) continue;
       const loose = this.#room();
-      // Where there was no more room all was let go of.
+      // `#room` clears everything if there are too many sheets.
       if (this.#shelf !== shelf) return;
       sheet.open(at);
       const { mark, value } = sheet;
-      // To be looked into makes it a text of its own.
+      // Looking into the string makes the engine flatten it, so that it does not keep the longer text alive.
       value.charCodeAt(0);
       loose.seen = true;
       shelf.move((number << SHEET_BITS) | at, (this.#looseNumber << SHEET_BITS) | loose.add(sheet.key(at), value, mark));
     }
   }
 
-  /** Sees which sheets are gone. Nobody reads on from one, for it is not told any longer what is no longer true. */
+  /**
+   * Forgets references to released sheets. A walk must not continue on one, because it is not told of drops any more.
+   */
   #see(): void {
     if (this.#loose !== this.#shelf.sheet(this.#looseNumber)) this.#loose = undefined;
     if (this.#open !== this.#shelf.sheet(this.#number)) this.#leave();
   }
 
-  /** Nobody reads on. */
+  /** Ends the walk. */
   #leave(): void {
     this.#open = NONE;
     this.#walking = false;

@@ -1,34 +1,37 @@
 /**
- * What a reader gets of a copy, and whose write it is.
+ * What a reader gets from a copy, and the mark that says whose write it is.
  *
- * What a reader gets is the reader's own, or frozen (`frozen.ts`): whoever changes an object that was handed out changes nothing for others.
+ * A reader gets a value of its own, or a frozen one (`frozen.ts`), so changing an object never affects other readers.
  */
 import { fresh, parse } from './value.js';
 
-/** How a value is stored: 0 a string as it is, 1 JSON text; 3, in the log alone: nothing, for the key was deleted. */
+/** How a value is stored: 0 as a string, 1 as JSON text; 3, only in the log, marks a deletion. */
 export type Stored = 0 | 1 | 3;
 
 /**
- * Whose write a copy is. The copies of one write share theirs: that the log has become a write is said once, not for each.
- * Without a sequence the write is in the log.
+ * The write of a copy. All copies of one write share a mark, so that a log gets its dot in one assignment. Sequence 0
+ * means that the write is still in the log.
  */
 export class Mark {
   constructor(
     readonly kind: Stored,
-    /** The number that the core gave to a replica. */
+    /** The number that the core has given to the origin. */
     public origin = 0,
     public sequence = 0,
   ) {}
 }
 
-/** The marks of a log, by the kind of what it has written. */
+/** The marks of a log, by kind. */
 export type Marks = Readonly<Record<0 | 1, Mark>>;
 
-/** Of so many texts that are parsed, what comes out of one is kept: what is read again and again is among them soon, what is read once is seldom. */
+/**
+ * One in eight parsed results is kept: a text that is read repeatedly soon has its result kept, one that is read once
+ * rarely.
+ */
 const PARSED = 8;
 let parsed = 0;
 
-/** A value that is not a string: its text, or what came out of it and nobody holds. */
+/** A value that is not a string: its JSON text, or a parsed form that nobody else holds. */
 export class Json {
   #value: string | object;
 
@@ -36,7 +39,7 @@ export class Json {
     this.#value = text;
   }
 
-  /** The value, the reader's own. */
+  /** A value of the reader's own. */
   own(): unknown {
     if (typeof this.#value === 'object') return fresh(this.#value);
     const made = parse(this.#value);
@@ -46,13 +49,13 @@ export class Json {
   }
 }
 
-/** What a copy answers: a `Json`, of which each reader gets his own, or what every reader gets as it is. */
+/** What a copy answers: a `Json`, from which each reader gets its own value, or a value that all readers share. */
 export type Copy = unknown;
 
 const OBJECT = 0x7b;
 const LIST = 0x5b;
 
-/** The copy of a stored text: of what has no parts the value itself, which nobody can change. */
+/** The copy of a stored text. A primitive is the copy itself, because nobody can change it. */
 export function toCopy(kind: Stored, text: string): Copy {
   if (kind === 0) return text;
   const first = text.charCodeAt(0);

@@ -1,10 +1,13 @@
 /**
- * The run loop around one core: every call goes in through here, and afterwards every effect is drained and performed.
+ * The run loop around one core. Every call of the core goes through here; afterwards all effects are drained and
+ * performed.
  *
  * > Drain until nothing is left, then perform in order; only then does anyone else run.
  *
- * Invariant: no listener, storage or transport runs while the core is borrowed, so each may call anything. A trap ends this
- * replica and no other: the instance is never called again, whoever waits is told, storage is let go of.
+ * Invariants:
+ * - No listener, storage or transport runs while the core is borrowed, so each of them may call anything.
+ * - A trap ends this replica and no other: the instance is never called again, all waits are rejected, and storage is
+ *   released.
  */
 import type { CoreEvent, CoreReplica, CoreSession } from './binding.js';
 import type { Calls } from './calls.js';
@@ -20,32 +23,35 @@ import { type Asking, Roles } from './roles.js';
 import type { Events, ReplicaOptions, Status } from './types/replica.js';
 import { Waits, unlessAborted } from './waits.js';
 
-/** Where goes what the core sends to one link, or in reply to one exchange. */
+/** Receives what the core sends on one link, or in reply to one exchange. */
 export interface Sink {
   send(bytes: Uint8Array): void;
-  /** The replica is over, or will not go on with this link. */
+  /** The replica has ended, or the core has closed this link. */
   fail(error: EdgeSessionError): void;
 }
 
-/** Who is told that a watch has something, or is over. */
+/** Is told that a watch has changes, or is over. */
 export interface Watcher {
-  /** The session's handle, which is in use. */
+  /** The session's handle, which the watch keeps alive. */
   readonly handle: object;
   wake(): void;
   fail(error: EdgeSessionError): void;
 }
 
-/** What a driver is made of. `unlock` lets go of storage, which holds records of the weight `logged` and `snapshot` bytes more. */
+/**
+ * The parts of a driver. `unlock` releases storage, which holds records of weight `logged` and a snapshot of `snapshot`
+ * bytes.
+ */
 export interface Parts {
   readonly core: CoreReplica;
   readonly keyed: boolean;
   readonly clock: () => number;
-  /** Whether the application has said the time itself. */
+  /** Whether the clock is the application's own. */
   readonly ownClock: boolean;
   readonly timer: Timers;
-  /** Answers roles instead of the core's records. */
+  /** Answers roles in place of the core's records. */
   readonly roleOf?: ReplicaOptions['roleOf'];
-  /** After how many milliseconds sessions end that nobody uses. */
+  /** The idle time in milliseconds after which sessions end. */
   readonly idle: number | undefined;
   /** Whether values are handed out frozen. */
   readonly frozen: boolean;
@@ -55,7 +61,7 @@ export interface Parts {
   readonly snapshot: number;
 }
 
-/** What of the status is told when it changes. */
+/** The fields of the status whose changes are reported. */
 interface News {
   readonly peers: number;
   readonly persisted: boolean;
@@ -63,9 +69,9 @@ interface News {
   readonly unsynced: boolean;
 }
 
-// Storage that takes longer to write the rest and to close is not going to answer.
+// Storage that takes longer to write the rest and to close will not answer.
 const PATIENCE = 10_000;
-// When a clock that has failed is asked again.
+// The delay before a failed clock is read again.
 const SOON = 1_000;
 
 export class Driver {
@@ -76,30 +82,33 @@ export class Driver {
     this.#listening = this.#heard.has('change');
     this.#unlessOver((core) => core.interest(this.#listening, this.#heard.has('conflict'), this.#heard.has('session')));
   });
-  /** What is answered and accepted before the core is asked. */
+  /** Answers reads and accepts writes before the core is asked. */
   readonly front: Front;
-  /** The host's own roles, where it answers them. */
+  /** The host's own roles, if it has a `roleOf`. */
   readonly roles: Roles | undefined;
-  /** How each query that runs is told that it has ended. */
+  /** The running queries, each with a function that ends it with an error. */
   readonly queries = new Map<number, (error: EdgeSessionError) => void>();
-  /** What it does for clients, where it has a secret. */
+  /** Calls that this replica serves for clients, if it has a secret. */
   calls: Calls | undefined;
   /** Whether it has a secret. */
   readonly keyed: boolean;
-  /** What is closed with this replica. */
+  /** What must be closed with this replica. */
   readonly closers = new Set<() => void>();
   readonly #parts: Parts;
   readonly #journal: Journal | undefined;
   readonly #effects = new Effects();
   readonly #waits: Waits;
   readonly #sinks = new Map<number, Sink>();
-  /** Who was attached last, under the number `#links`: mostly a reply, which is there before anybody else is attached. */
+  /**
+   * The sink that was attached last, with number `#links`. Usually a reply, which is over before the next one is
+   * attached.
+   */
   #latest: Sink | undefined;
   readonly #watches = new Map<number, Watcher>();
   readonly #sessions = new HeldSessions((held) => this.#free(held));
-  /** The events to which somebody listens. */
+  /** The event types that have listeners. */
   readonly #heard = new Set<keyof Events>();
-  /** Whether changes are among them: each write asks. */
+  /** Whether `change` has listeners; cached, because each write asks. */
   #listening = false;
   #performing = false;
   #links = 0;
@@ -153,7 +162,7 @@ export class Driver {
     });
   }
 
-  /** The replica's id; the last one after its end. */
+  /** The replica's id; after its end, the last one. */
   get id(): string {
     return this.#id;
   }
@@ -164,12 +173,12 @@ export class Driver {
     return Object.freeze({ online: peers > 0, peers, pending: this.pending, unsynced, lagMs: lag < 0 ? null : lag, persisted });
   }
 
-  /** Records that are not stored yet. */
+  /** The number of records that are not stored yet. */
   get pending(): number {
     return this.#journal?.pending ?? 0;
   }
 
-  /** Why this replica is over: closed or crashed. A fresh error, for it is thrown. */
+  /** Why this replica is over (closed or crashed). A new error each time, because it is thrown. */
   get over(): EdgeSessionError | undefined {
     return this.#over && new EdgeSessionError(this.#over.code, this.#over.message, { cause: this.#over.cause });
   }
@@ -179,29 +188,29 @@ export class Driver {
     return this.#parts.clock;
   }
 
-  /** After how many milliseconds sessions end that nobody uses. */
+  /** The idle time in milliseconds after which sessions end. */
   get idle(): number | undefined {
     return this.#parts.idle;
   }
 
-  /** The alarm clocks of the place where this replica lives. */
+  /** Sets the timers of the place where this replica lives. */
   get timer(): Timers {
     return this.#parts.timer;
   }
 
-  /** Gives the core what was accepted in front of it, and performs what follows. */
+  /** Hands the core what the front has accepted, and performs the effects. */
   settle(): void {
     this.#unlessOver(() => undefined);
   }
 
-  /** Throws where this replica is over. */
+  /** Throws if this replica is over. */
   check(): void {
     if (this.#over !== undefined) throw this.over;
   }
 
   /**
-   * Calls the core, then performs what follows from it. `keep` gets the answer before anything follows. What was accepted in front of
-   * the core it is given first, unless `apart` says that at this time it may wait.
+   * Calls the core, then performs the effects. `keep` receives the answer before any effect is performed. The front is
+   * settled first, unless `apart` says that it may wait at this time.
    */
   call<T>(run: (core: CoreReplica, now: number) => T, keep?: (answer: T) => void, asking?: Asking, apart?: (now: number) => boolean): T {
     this.check();
@@ -223,7 +232,7 @@ export class Driver {
     return answer;
   }
 
-  /** A call that changes nothing where it fails, and whose failure concerns nobody. */
+  /** Makes a call that changes nothing if it fails, and ignores its failure. */
   tryCall(run: (core: CoreReplica, now: number) => void): void {
     if (this.#over !== undefined) return;
     try {
@@ -233,7 +242,7 @@ export class Driver {
     }
   }
 
-  /** Runs an operation that answers at once or after a wait, which `signal` ends. */
+  /** Runs an operation that answers at once or after a wait, which `signal` may end. */
   operate<T>(owner: object, run: (core: CoreReplica, now: number) => T | number, signal?: AbortSignalLike, asking?: Asking): Promise<T> {
     return new Promise<T>((resolve, fail) => {
       this.call(run, (answer) => {
@@ -252,7 +261,7 @@ export class Driver {
     if (this.#watches.delete(watch)) this.#unlessOver((core) => core.unwatch(watch));
   }
 
-  /** A link number for a sink. */
+  /** Registers a sink; returns its link number. */
   attach(sink: Sink): number {
     this.check();
     if (this.#latest !== undefined) this.#sinks.set(this.#links, this.#latest);
@@ -261,18 +270,21 @@ export class Driver {
     return this.#links;
   }
 
-  /** Takes in who comes with a token on a link. Inside of a call. */
+  /** Admits a client with its token on a link. Must run within a call of the core. */
   admit(core: CoreReplica, link: number, token: string, note: Uint8Array | undefined, now: number): void {
     this.roles?.say(core, { wanted: () => core.wantedRoles(token) });
     core.linkAdmit(link, token, note, now);
   }
 
-  /** The link is no more. */
+  /** Ends a link. */
   detach(link: number): void {
     if (this.forgo(link)) this.#unlessOver((core, now) => core.linkDown(link, now));
   }
 
-  /** The reply to one exchange has come, or is not waited for: of its link the core keeps nothing. Whether it was there. */
+  /**
+   * Unregisters the sink of an exchange, which needs no `linkDown`: the core keeps nothing for its link. Returns
+   * whether it was registered.
+   */
   forgo(link: number): boolean {
     if (link !== this.#links) return this.#sinks.delete(link);
     const known = this.#latest !== undefined;
@@ -284,12 +296,12 @@ export class Driver {
     return link === this.#links ? this.#latest : this.#sinks.get(link);
   }
 
-  /** Keeps a session of the core's until its handle is let go of, by hand or by the garbage collector. */
+  /** Keeps a session of the core until its handle is released, explicitly or by the garbage collector. */
   adopt(handle: object, raw: CoreSession): Held {
     return this.#sessions.add(handle, raw);
   }
 
-  /** Lets go of a session; who still waits or watches through `handle` is told the error that `why` makes. */
+  /** Releases a session. Waits and watches through `handle` fail with the error that `why` makes. */
   release(handle: object, held: Held, why: () => EdgeSessionError): void {
     const waited = this.#waits.any || this.#watches.size > 0;
     if (waited) {
@@ -300,17 +312,18 @@ export class Driver {
     this.#free(held, waited);
   }
 
-  /** Tells what went wrong outside of any call. */
+  /** Reports an error that occurred outside of any call. */
   readonly error = (error: EdgeSessionError): void => {
     this.events.emit('error', () => error);
   };
 
   /**
-   * Ends this replica: whoever waits is rejected, what was written is stored, storage is let go of. Where storage does not answer
-   * within `patience` milliseconds, rejects with `TIMEOUT`; it is let go of once it does, for until then it may still write.
+   * Ends this replica: rejects all waits, stores what was written, releases storage. If storage does not answer within
+   * `patience` milliseconds, rejects with `TIMEOUT`; storage is then released once it answers, because until then it
+   * may still write.
    */
   close(patience = PATIENCE, signal?: AbortSignalLike): Promise<void> {
-    // What was accepted is the core's before the end, and on its way to peers and storage.
+    // Writes in the front must reach the core before the end, and from there peers and storage.
     if (this.#ending === undefined) this.settle();
     const ending = this.#ending ?? this.#end(new EdgeSessionError('REPLICA_CLOSED', 'the replica was closed'), (raw) => raw.free());
     return unlessAborted(ending, signal, (fail) => this.#parts.timer(() => fail(this.#unanswered()), patience));
@@ -323,7 +336,10 @@ export class Driver {
     return new EdgeSessionError('TIMEOUT', `storage '${storage.kind}' does not answer; ${what}, and it stays locked until it does, or its process ends`, { details });
   }
 
-  /** Takes every effect out of the core; performs them unless that is under way further up. False after a trap. */
+  /**
+   * Takes all effects out of the core and performs them, unless a caller further up the stack is doing so. False after
+   * a trap.
+   */
   #drain(): boolean {
     if (this.#over !== undefined) return true;
     try {
@@ -338,7 +354,7 @@ export class Driver {
       forgotten.length = 0;
     }
     if (this.#performing) return true;
-    // Nothing follows, and with memory as storage nothing else has changed.
+    // There is nothing to perform, and without a journal nothing else has changed either.
     let effect = this.#effects.next();
     if (effect === undefined && this.#journal === undefined) return true;
     this.#performing = true;
@@ -346,7 +362,7 @@ export class Driver {
       try {
         this.#perform(effect);
       } catch (thrown) {
-        // A fault of one who is told, or of this package: the others are told all the same, now and later.
+        // A fault of a listener, or of this package. The remaining effects are performed all the same.
         report('edge-session: an effect could not be performed', thrown);
       }
     }
@@ -390,7 +406,7 @@ export class Driver {
     this.events.tell(event);
   }
 
-  /** What of the status is news. How many records are pending changes with every write; whether any are is news. */
+  /** The reported part of the status. Whether records are pending is part of it; how many changes with every write. */
   #standing(): News {
     const lives = this.#over === undefined;
     return { peers: lives ? this.#peers : 0, persisted: this.#persisted && lives, pending: this.pending > 0, unsynced: this.#unsynced && lives };
@@ -401,14 +417,15 @@ export class Driver {
     const same = before.peers === now.peers && before.persisted === now.persisted && before.pending === now.pending && before.unsynced === now.unsynced;
     if (same) return;
     this.#told = now;
-    // Asked of the core only where somebody listens.
+    // Computed only if somebody listens.
     let status: Status | undefined;
     this.events.emit('status', () => (status ??= this.status));
   }
 
   #schedule(at: number | null): void {
     if (this.#over !== undefined) return;
-    // Too early, because timers are imprecise or the clock was set back, is no harm: the core then names the next time.
+    // Ringing early, because timers are imprecise or the clock was set back, is harmless: the core then names the next
+    // time.
     let now: number;
     try {
       now = this.#parts.clock();
@@ -422,12 +439,18 @@ export class Driver {
     if (this.#unlessOver((core, now) => (core.tick(now), true)) === undefined) this.#again();
   };
 
-  /** The clock has failed, which whoever rings next tells: effects that follow must not be lost for that. */
+  /**
+   * The clock has failed. Only tries again later: the next ring reports the failure, and other effects must not be lost
+   * to it.
+   */
   #again(): void {
     if (this.#over === undefined) this.#waits.alarm(SOON, 0, this.#ring);
   }
 
-  /** Accepted writes that the core did not take: a trap, or a fault of this package, which must not be silent. */
+  /**
+   * The core did not take writes that were accepted: after a trap, or through a fault of this package, which must not
+   * be silent.
+   */
   #lost(cause: unknown): void {
     const error = fromCore(cause);
     if (error === undefined || error.code === 'REPLICA_CRASHED') throw cause;
@@ -435,7 +458,7 @@ export class Driver {
   }
 
   #storageHealth(well: boolean, cause: unknown): void {
-    // The error that has ended this replica is told.
+    // The error that ended this replica is reported already.
     if (cause !== undefined && this.#over?.cause === cause) return;
     this.#persisted = well;
     if (!well) this.#storageError('storage failed and is tried again; what is not stored stays in memory and does not leave', cause);
@@ -446,7 +469,9 @@ export class Driver {
     this.error(new EdgeSessionError('STORAGE_FAILED', what, { cause, details: { storage: this.storage.kind } }));
   }
 
-  /** A call that nobody waits for: skipped after the end; what it throws is told, not thrown. */
+  /**
+   * Makes a call that nobody waits for. Does nothing after the end; errors are reported as events instead of thrown.
+   */
   #unlessOver<T>(run: (core: CoreReplica, now: number) => T): T | undefined {
     if (this.#over !== undefined) return undefined;
     try {
@@ -457,10 +482,10 @@ export class Driver {
     }
   }
 
-  /** Where nobody has waited or watched, nothing follows: the core only forgets. */
+  /** Frees a session. If nothing has waited or watched, there are no effects to drain. */
   #free(held: Held, waited = true): void {
     if (!this.#sessions.remove(held)) return;
-    // What copies have answered this session, and its writes, are the core's before it goes.
+    // The session's logged writes and reads must reach the core before it goes.
     if (this.roles !== undefined || this.front.owes) return void this.#unlessOver(() => held.raw.free());
     if (this.#over !== undefined) return;
     try {
@@ -475,13 +500,13 @@ export class Driver {
   #crash(cause: unknown): void {
     if (this.#over !== undefined) return;
     const error = new EdgeSessionError('REPLICA_CRASHED', 'the wasm instance trapped; open the replica again', { cause });
-    // After a trap not even a destructor may run: the handles are emptied, so that the garbage collector calls none.
+    // After a trap not even a destructor may run. Emptied handles keep the garbage collector from calling any.
     void this.#end(error, (raw) => raw.__destroy_into_raw?.());
     this.events.emit('crash', () => ({ recovered: false, cause }));
     this.error(error);
   }
 
-  /** Somebody else may write under this replica's id, and what of it is not stored yet must not leave. */
+  /** Another replica may now write under this replica's id, so what is not stored yet must not leave. */
   #dispossess(cause: unknown): void {
     if (this.#over !== undefined) return;
     const details = { storage: this.storage.kind };
@@ -491,7 +516,7 @@ export class Driver {
   }
 
   #end(error: EdgeSessionError, discard: (raw: CoreSession | CoreReplica) => void): Promise<void> {
-    // Whoever is told of the end may ask for it: it is under way by then.
+    // A listener that hears of the end may ask for it: `#ending` must be set by then.
     let conclude = (_: Promise<void>) => {};
     this.#ending = new Promise((resolve) => (conclude = resolve));
     conclude(this.#conclude(error, discard));

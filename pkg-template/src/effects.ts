@@ -1,24 +1,26 @@
 /**
- * What the core orders, collected: each effect arrives as a few numbers and one text, and is made an object here.
+ * Collects the effects of a call of the core. Each arrives as a few numbers and one text, and becomes an object here.
  *
- * Invariant: nothing is performed, and nobody called, while effects are collected. What is to be forgotten stands by itself: that
- * is done before anything else is performed, and where somebody who is being told of something has called, before that call returns.
+ * Invariant: while effects are collected, nothing is performed and nobody is called.
+ *
+ * Copies to forget are collected separately, because that is done before any effect is performed; also within a call
+ * that a listener makes while effects are being performed, before that call returns.
  */
 import type { CoreSink, Effect, Kind, RawEntry } from './binding.js';
 
-/** What is performed one after the other. */
+/** The effects that are performed one after the other. */
 export type Performed = Exclude<Effect, { readonly kind: 'forget' }>;
 
 export class Effects implements CoreSink {
-  /** The first one: mostly there is no other, and a list that is emptied each time takes new memory each time. */
+  /** The first effect. Usually there is no other, and a list that is emptied each time would allocate each time. */
   #first: Performed | undefined;
   readonly #others: Performed[] = [];
   /** How many of the others were taken. */
   #taken = 0;
-  /** Copies that are no longer true; null: all of them. */
+  /** Copies that are no longer true; null means all. */
   readonly forgotten: (readonly (readonly [space: string, key: string])[] | null)[] = [];
 
-  /** Takes the next one, in the order in which they are to be performed. */
+  /** Takes the next effect, in the order in which the core emitted them. */
   next(): Performed | undefined {
     const first = this.#first;
     if (first !== undefined) {

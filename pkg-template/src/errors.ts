@@ -1,8 +1,8 @@
 /**
- * The one error of the package: a real `Error` with a stable code.
+ * The one error class of the package: a real `Error` with a stable code.
  *
- * Its table is that of the core (`src/error.rs`), which a test compares; it is repeated here because an error must be
- * possible before, and after, there is a wasm instance to ask.
+ * Its table repeats that of the core (`src/error.rs`), because an error must be possible before, and after, there is a
+ * wasm instance to ask. A test compares the two.
  */
 
 import { refusal } from './http/refusal.js';
@@ -59,7 +59,7 @@ export const ERROR_CODES = /* @__PURE__ */ Object.freeze(/* @__PURE__ */ Object.
 
 const NOTHING = /* @__PURE__ */ Object.freeze({});
 
-// Two copies of the package on one page recognise each other's errors.
+// So that two copies of the package on one page recognise each other's errors.
 const BRAND = /* @__PURE__ */ Symbol.for('edge-session.error');
 
 /**
@@ -82,7 +82,9 @@ export class EdgeSessionError extends Error {
   readonly retryable: boolean;
   /** The HTTP status that tells it best. */
   readonly status: number;
-  /** What a program can use: `missing` with `STALE_REPLICA`, `key` and `version` with `CONFLICT`, `limit` with a limit. */
+  /**
+   * What a program can use: `missing` with `STALE_REPLICA`, `key` and `version` with `CONFLICT`, `limit` with a limit.
+   */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: { details?: Record<string, unknown> | undefined; cause?: unknown } = {}) {
@@ -99,8 +101,9 @@ export class EdgeSessionError extends Error {
   }
 
   /**
-   * The response that tells this error: its `status`, its `code`, `Retry-After` where the same request may succeed later, and
-   * nothing else: message and details stay here. For servers; `toResponse` of `edge-session/http` also takes cookies away.
+   * The response that tells this error: its `status`, its `code`, `Retry-After` where the same request may succeed
+   * later, and nothing else: message and details stay here. For servers; `toResponse` of `edge-session/http` also takes
+   * cookies away.
    */
   toResponse(): PlatformResponse {
     return refusal(this) as PlatformResponse;
@@ -113,7 +116,7 @@ export class EdgeSessionError extends Error {
   }
 }
 
-/** The error of what the binding threw, or undefined where that is no error of the core's: a trap. */
+/** The error for an exception of the binding; undefined if it is not an error of the core but a trap. */
 export function fromCore(thrown: unknown): EdgeSessionError | undefined {
   if (EdgeSessionError.is(thrown)) return thrown;
   if (typeof thrown !== 'object' || thrown === null || thrown instanceof Error) return undefined;
@@ -122,7 +125,7 @@ export function fromCore(thrown: unknown): EdgeSessionError | undefined {
   return new EdgeSessionError(code, message ?? code, { details });
 }
 
-/** `ARGUMENT_INVALID`: `what` is not of the documented form. Nothing has happened. */
+/** `ARGUMENT_INVALID`: `what` does not have the documented form. Nothing has happened. */
 export function invalid(what: string, cause?: unknown): EdgeSessionError {
   return new EdgeSessionError('ARGUMENT_INVALID', what, { cause });
 }

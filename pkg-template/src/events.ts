@@ -1,8 +1,8 @@
 /**
- * Who listens to what.
+ * Event listeners.
  *
- * Invariant: a listener that throws, unsubscribes or subscribes during a notification disturbs neither the one who tells nor
- * the other listeners. What it throws goes to `console.error`, and so does an `error` that nobody listens to.
+ * Invariant: a listener that throws, subscribes or unsubscribes during a notification disturbs neither the emitter nor
+ * other listeners. Its exception goes to `console.error`, and so does an `error` event that has no listener.
  */
 import type { CoreEvent } from './binding.js';
 import { EdgeSessionError, type ErrorCode, fromCore, invalid } from './errors.js';
@@ -19,7 +19,7 @@ export class Emitter {
   readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener }>>();
   readonly #interest: (type: keyof Events, wanted: boolean) => void;
 
-  /** `interest` is told when the first listener of a type comes and when the last one goes. */
+  /** `interest` is called when a type gets its first listener and when it loses its last. */
   constructor(interest: (type: keyof Events, wanted: boolean) => void) {
     this.#interest = interest;
   }
@@ -41,7 +41,7 @@ export class Emitter {
     return off;
   }
 
-  /** Tells an event; `make` is called for each listener, so that none gets an object that another one may change. */
+  /** Emits an event. `make` is called for each listener, so that none gets an object that another may change. */
   emit<E extends keyof Events>(type: E, make: () => Events[E]): void {
     const of = this.#listeners.get(type);
     if (type === 'error' && !of?.size) return report(make());
@@ -55,7 +55,7 @@ export class Emitter {
     }
   }
 
-  /** Tells an event of the core's in its public form. The number of peers is part of the status, and told there. */
+  /** Emits an event of the core in its public form. The number of peers is reported with the status instead. */
   tell(event: CoreEvent): void {
     switch (event.type) {
       case 'change':

@@ -1,5 +1,5 @@
 /**
- * One round trip of the sync protocol: a message in, its reply out, over whatever the caller carries bytes with.
+ * One round trip of the sync protocol: a message in, its reply out, over whatever carries bytes for the caller.
  */
 import type { Driver, Sink } from './driver.js';
 import { milliseconds } from './duration.js';
@@ -11,10 +11,10 @@ import type { Joining } from './types/replica.js';
 import type { Wait } from './types/session.js';
 import { isBytes } from './value.js';
 
-// A reply waits for storage alone; one that takes longer than this is not going to answer.
+// A reply waits only for storage; if it takes longer than this, storage will not answer.
 const PATIENCE = 10_000;
 
-/** One reply that is waited for. An object and no closures: with memory as storage it lives no longer than the call. */
+/** A pending reply. An object without closures: with memory as storage it lives no longer than the call. */
 class Reply implements Sink {
   #over = false;
   #link = 0;
@@ -28,7 +28,7 @@ class Reply implements Sink {
     readonly signal: AbortSignalLike | undefined,
   ) {}
 
-  /** Asks the core; waits only for what storage has to have first. */
+  /** Calls the core. The reply waits at most for storage. */
   begin(message: Uint8Array, token: string | undefined, proof: boolean | undefined, patience: number): void {
     const { driver, signal } = this;
     const link = driver.attach(this);
@@ -45,7 +45,7 @@ class Reply implements Sink {
     } catch (error) {
       this.fail(error);
     }
-    // With memory as storage the reply is there, and needs no alarm.
+    // With memory as storage the reply has arrived already, and needs no timer.
     if (this.#over) return;
     const abort = () => this.fail(aborted(signal?.reason));
     if (signal?.aborted) return abort();
@@ -74,7 +74,7 @@ class Reply implements Sink {
   }
 }
 
-/** Hands `message` to the core and answers the one message that it transmits for it. */
+/** Hands `message` to the core and resolves with the reply that it transmits. */
 export function exchange(driver: Driver, message: Uint8Array, options?: Pick<Wait, 'signal' | 'timeout'> & Joining): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const { token, proof, timeout, signal: given } = optionsOf(options, { token: 1, proof: 1, timeout: 1, signal: 1 });

@@ -1,11 +1,15 @@
 /**
- * In front of the core: copies of values and a log of writes, so that a read of a copy and a write cross nothing.
+ * A layer in front of the core: copies of values, and a log of writes. A read that hits a copy, and a logged write,
+ * make no call into wasm. It exists only where storage is memory: elsewhere a write becomes visible to others when it
+ * is durable, and the core decides that.
  *
- * The core stays the authority. It says which values may be copied and which copies to forget; a session reads and writes here
- * only after the core has answered it under the same guarantees (a replica only ever gains, so what was satisfied stays so
- * until a token is merged); and before the core is asked anything, by anyone, it is given every write in order and then every
- * read (`settle`), unless all that it is asked is what a key shows of which nothing was written (`apart`). So nothing leaves that rests on what the core does not know. Only where storage is memory: elsewhere a write
- * is not visible to others before it is durable, and that is the core's to judge.
+ * Invariants (the core stays the authority):
+ * - The core says which values may be copied, and names every copy that is no longer true.
+ * - A session reads and writes here only after the core has answered it under the same guarantees. A replica only
+ *   gains, so a satisfied guarantee stays satisfied until a token is merged.
+ * - Before the core answers anything to anyone, `settle` gives it every logged write in order, then every read. So
+ *   nothing leaves the replica that rests on what the core does not know. The one exception is a read of a key that is
+ *   not in the log (`apart`).
  */
 import type { CoreSession, Glance } from './binding.js';
 import { type Budget, Copies, type Noting, WRITTEN_UNITS } from './copies.js';
@@ -19,34 +23,40 @@ import type { Handing } from './value.js';
 
 /** The most UTF-16 units of text in the log. */
 const LOG_UNITS = 160_000;
-/** How long the log stays open while the application never lets go of the thread: its writes share one stamp. */
+/** How long a log stays open if the application never yields the thread. All writes of a log share one time stamp. */
 const LOG_MS = 20;
-/** Of so many looks at the clock one may be the first of many in one task; then a look serves so many reads and writes. */
+/**
+ * Every eighth clock read is taken for the first of many in its task: until that ends, each clock read serves
+ * `LOOK_SERVES` operations.
+ */
 const LOOKS = 8;
 const LOOK_SERVES = 64;
 const LOOK_NUMBERS = 2 ** 30 - 1;
-/** The most bytes of a UTF-16 unit: a character of UTF-8 takes three of one; half of a pair is stored as an escape of JSON. */
+/**
+ * The most bytes that one UTF-16 unit takes: three in UTF-8, for keys; six in JSON, where a lone surrogate becomes an
+ * escape, for values.
+ */
 const KEY_BYTES = 3;
 const BYTES_A_UNIT = 6;
-/** Around a text that is stored as JSON. */
+/** The two quotation marks of a string that is stored as JSON. */
 const QUOTES = 2;
-/** What the limits count for an entry beside its key and value, in bytes. */
+/** What the limits charge for an entry in addition to its key and value, in bytes. */
 const OVERHEAD = 64 + QUOTES;
-/** What is longer is handed over by itself: joining it to others would cost more than it saves. */
+/** Longer keys and values go to the core one by one: joining them to others would cost more than it saves. */
 const KEY_UNITS = 256;
 const VALUE_UNITS = 4_096;
-/** No state of what is ready. */
+/** A state that `Ready` never has. */
 const NEVER = -1;
 
-/** What one session has read from copies. */
+/** What one session has read from copies, and which of these reads the core does not know yet. */
 export class Account implements Noting {
   readonly raw: CoreSession;
   readonly #front: Front;
-  /** The greatest sequence read of each origin: what the core knows is never told again, for what a session has read only grows. */
+  /** The greatest sequence read, by origin. The core is told only of greater ones, because a read vector only grows. */
   known: number[] = [];
-  /** Of which the core does not know yet. */
+  /** Origins whose sequence in `known` the core has not been told. */
   readonly #untold = new Set<number>();
-  /** What was read of the log: whose dot is told with the log. */
+  /** The mark of a read from the log. The log's dot exists only after the log was handed over. */
   #pending: Mark | undefined;
   covered = NEVER;
   lacks = 0;
@@ -57,7 +67,7 @@ export class Account implements Noting {
     this.#front = front;
   }
 
-  /** A copy of this write was read. */
+  /** Records that the session read a copy of this write. */
   note(mark: Mark): void {
     if (mark.sequence === 0) this.#pending = mark;
     else if (mark.sequence > (this.known[mark.origin] ?? 0)) this.#learn(mark);
@@ -79,59 +89,63 @@ export class Account implements Noting {
     this.#untold.add(mark.origin);
   }
 
-  /** Tells the core. The log is empty. */
+  /** Tells the core of the reads. The log must be empty. */
   settle(): void {
     this.#open = false;
-    // The next read is use again.
+    // Makes the next read call `note` again.
     if (this.covered >= 0) this.covered = ~this.covered;
-    // Unless the log was lost.
+    // It has no sequence if the log was lost.
     if (this.#pending !== undefined && this.#pending.sequence > 0) this.#learn(this.#pending);
     this.#pending = undefined;
-    // Even where nothing is new: whoever reads uses the session.
+    // Called even if there is nothing new, because reading counts as use of the session.
     this.raw.recordReads(Float64Array.from([...this.#untold].flatMap((origin) => [origin, this.known[origin] as number])));
     this.#untold.clear();
     const now = this.#front.usedAt();
     if (now !== undefined) this.raw.noteUse(now);
   }
 
-  /** The session is in another space: what it has read there is another matter. Everything is told. */
+  /** The session has moved to another space, where its reads start anew. All earlier reads have been told by now. */
   move(): void {
     this.known = [];
     this.covered = NEVER;
   }
 
-  /** The session was let go of: what it has read concerns nobody any more. */
+  /** The session was released: its untold reads no longer matter. */
   drop(): void {
     this.#front.forgive(this);
   }
 }
 
-/** What the front needs of the run loop. */
+/** What the front needs from the run loop. */
 export interface Host {
-  /** Whether copies may be kept at all. */
+  /** Whether copies and logged writes are allowed at all. */
   readonly enabled: boolean;
   /** Whether values are handed out frozen. */
   readonly frozen: boolean;
   /** The time, in milliseconds since 1970. */
   readonly clock: () => number;
-  /** Whether the clock is the application's own: it may say anything at any time, and is always asked. */
+  /**
+   * Whether the clock is the application's own. It may return anything at any time, so it is read for every operation.
+   */
   readonly ownClock: boolean;
-  /** Whether somebody listens to changes: they are told before the write returns. */
+  /** Whether anyone listens to changes. Listeners hear of a write before it returns, so writes bypass the log. */
   listening(): boolean;
-  /** What the store has place for (keys, bytes), and its limits: bytes of a key, of a value, keys and bytes of a batch. */
+  /** Remaining room in the store (keys, bytes), then its limits: key and value bytes, keys and bytes of a batch. */
   room(): Float64Array;
-  /** Calls `settle` now, and performs what follows from it. */
+  /** Calls `settle` now and performs the effects. */
   settle(): void;
   /** The same, after the current task. */
   soon(): void;
-  /** The time, where sessions end that nobody uses. Then the core is told of reads right after the task that has made them. */
+  /**
+   * The time; undefined if sessions have no idle end. If it is there, the core is told of reads right after their task.
+   */
   readonly used: (() => number) | undefined;
-  /** Writes that were accepted could not be applied. */
+  /** The core refused logged writes that had been accepted. */
   lost(cause: unknown): void;
 }
 
 export class Front {
-  /** Goes up when whatever the core has allowed must be asked for again. */
+  /** Incremented when everything that the core has allowed must be asked for again. */
   revoked = 0;
   readonly #host: Host;
   readonly #spaces = new Spaces(() => {
@@ -139,16 +153,16 @@ export class Front {
     return new Copies(this.#written, ready, this.#frozen?.table(ready) ?? FRESH);
   });
   readonly #owing = new Set<Account>();
-  /** The objects that are handed out frozen, where they are. */
+  /** The frozen objects, if values are handed out frozen. */
   readonly #frozen: Frozen | undefined;
   readonly #log = new Log();
   readonly #written: Budget = { units: 0 };
-  /** The copies of the space to which the log writes, while there is something in it. */
+  /** The copies of the space that the log writes to; undefined while the log is empty. */
   logged: Copies | undefined;
   #account: Account | undefined;
   #bits = 0;
   #now = 0;
-  // What is surely within the limits, counted in the units of strings; all 0 until the core has been asked.
+  // What certainly fits the limits, in units of strings. All 0 until the core was asked (`#ask`).
   #keysLeft = 0;
   #bytesLeft = 0;
   #keyUnits = 0;
@@ -156,15 +170,17 @@ export class Front {
   #logWrites = 0;
   #logUnits = 0;
   #over = false;
-  /** The last look at the clock, how many reads and writes it serves yet, and how many looks there were in vain. */
+  /**
+   * The time of the last clock read, how many operations it still serves, and the clock reads counted towards `LOOKS`.
+   */
   time = 0;
   serves = 0;
   #looks = 0;
-  /** The number of the last look. */
+  /** The number of the last clock read. */
   look = 0;
-  /** Goes up with every look, and with whatever may end what was so when it was looked at. */
+  /** Incremented by every clock read and by anything else that may change the conditions checked with it. */
   turn = 0;
-  /** All that is ready in the one space of which something was read in this turn. */
+  /** The ready values that are served without further checks in this turn: those of one space. */
   plains: Readonly<Record<string, unknown>> = NOTHING;
 
   constructor(host: Host) {
@@ -178,12 +194,12 @@ export class Front {
     return this.#frozen !== undefined;
   }
 
-  /** How values are handed out that are not the one of a key in the space of who reads. */
+  /** How to hand out values that are not the current value of a key in the reader's space. */
   get values(): Handing {
     return this.#frozen === undefined ? FRESH : FROZEN;
   }
 
-  /** False where nothing may be answered or accepted here. */
+  /** False if nothing may be answered or accepted here. */
   get open(): boolean {
     return !this.#over;
   }
@@ -193,14 +209,14 @@ export class Front {
     return this.#spaces.get(space);
   }
 
-  /** How many copies of neighbours the core is asked for now. */
+  /** How many neighbouring entries the core is asked for with the next read. */
   ahead(copies: Copies): number {
     return this.#over ? 0 : copies.ahead();
   }
 
   /**
-   * The time for a read of a copy or a write. Where the clock is the platform's, one look at it serves many of them within one
-   * task: whatever else ends a session comes between tasks too.
+   * The time for a read of a copy or for a write. If the clock is the platform's, one clock read serves many operations
+   * of a task: everything else that ends a session arrives between tasks as well.
    */
   now(): number {
     if (this.serves > 0) {
@@ -214,19 +230,19 @@ export class Front {
     if (this.#host.ownClock) return now;
     this.#looks += 1;
     if (this.#looks < LOOKS) return now;
-    // The task may be over soon, or read and write on for long.
+    // The task may end soon, or go on reading and writing: reset when it ends.
     if (this.#looks === LOOKS) void Promise.resolve().then(() => (this.serves = this.#looks = 0));
     this.serves = LOOK_SERVES;
     return now;
   }
 
-  /** What was looked at may be otherwise from now on. */
+  /** Ends the turn: conditions that were checked may have changed. */
   turned(): void {
     this.turn = (this.turn + 1) & LOOK_NUMBERS;
     this.plains = NOTHING;
   }
 
-  /** From now on what is ready in this space is read without any other look; the turn in which that is so. */
+  /** Serves the ready values of this space without further checks; returns the turn for which that holds. */
   serve(plains: Readonly<Record<string, unknown>>): number {
     if (this.plains !== plains && this.plains !== NOTHING) this.turned();
     this.plains = plains;
@@ -234,8 +250,9 @@ export class Front {
   }
 
   /**
-   * Whether the core may be asked at `now` what a key shows while what it is owed goes on waiting: at the time of the log, of no key of which there is
-   * something in it. It then answers what it had answered before these writes; to what else is due at that time they come later in any case.
+   * Whether the core may answer a read of `key` at `now` before the pending writes and reads are settled: if the log is
+   * empty, or has the same time and does not contain the key. The core then answers as of before the logged writes.
+   * Whatever else becomes due at that time precedes these writes in any case.
    */
   apart(key: string, now: number): boolean {
     if (this.logged !== undefined && (this.#now !== now || this.#log.find(key) >= 0)) return false;
@@ -243,22 +260,22 @@ export class Front {
     return true;
   }
 
-  /** Keeps what the core lets be kept of a read. A copy that is there already is as true. */
+  /** Keeps a copy of a read, if the core allows it. If a copy exists already, it is just as true. */
   keep(reader: Account, copies: Copies, key: string, [kind, value, origin, sequence, text, numbers]: Glance): void {
     if (this.#over || origin === undefined || sequence === undefined || kind === 2) return;
     const told = { key, value: value as string, mark: new Mark(kind, origin, sequence), reader };
-    // What has come with it begins with it.
+    // A page of neighbours starts with the entry itself.
     if (text !== undefined && numbers !== undefined) copies.add(told, text, numbers);
     else copies.keep(told);
   }
 
-  /** The copy of a key, which somebody reads, where the log writes to the same space; undefined also where it was deleted. */
+  /** The copy of a key for a reader, if the log writes to the same space. Undefined also if the key was deleted. */
   read(copies: Copies, key: string, reader: Noting): Copy | undefined {
     const at = this.#log.find(key);
     if (at >= 0) {
       const { units } = this.#log;
       const copy = this.#log.read(at, reader, copies);
-      // Of what was held as much counted as its text would be with nothing escaped in it: from now on it is the text that counts.
+      // A held object counted with the length of its text before escaping. From now on the actual text counts.
       this.#bytesLeft -= (this.#log.units - units) * BYTES_A_UNIT;
       return copy;
     }
@@ -266,19 +283,22 @@ export class Front {
     return plain === undefined ? copies.get(key, reader) : plain;
   }
 
-  /** Whether a value that is about to be written takes the place of one that nobody has seen: then its text may never be wanted. */
+  /**
+   * Whether the value about to be written replaces one in the log that nobody has read. Its text may never be needed.
+   */
   holds(copies: Copies, key: string): boolean {
     return this.logged === copies && this.#log.holds(key);
   }
 
-  /** A copy of a value has ended before the value did: so, as a rule, would the next. */
+  /** `hold` had to make the text of an object at once. The next objects would probably need it too, so none is held. */
   unheld(): void {
     this.#log.unheld();
   }
 
   /**
-   * Accepts a write at `now` (true), or refuses (false): then the core must be asked. `kind` 3 deletes. Undefined where the core
-   * was told or asked something meanwhile: what has followed from that, listeners included, decides whether it may be tried again.
+   * Accepts a write at `now` (true) or refuses it (false), in which case the core must be asked. `kind` 3 deletes.
+   * Returns undefined if it had to call the core: what followed, listeners included, decides whether the write may be
+   * tried again.
    */
   write(account: Account, copies: Copies, bits: number, key: string, kind: Stored, encoded: string | Held, now: number): boolean | undefined {
     if (this.#over || key.length === 0 || this.#host.listening()) return false;
@@ -306,7 +326,7 @@ export class Front {
     return true;
   }
 
-  /** The same behind a write of the same session, under the same guarantees, in the same turn: all that is looked at there is as it was. */
+  /** Logs a further write of the same session, guarantees and turn. All conditions checked in this turn still hold. */
   append(key: string, kind: Stored, encoded: string | Held): boolean {
     const log = this.#log;
     const at = log.again(key);
@@ -322,13 +342,13 @@ export class Front {
     return true;
   }
 
-  /** Hands the log over, so that another may begin. */
+  /** Hands the log over, so that a new one can begin. */
   #anew(): undefined {
     this.#host.settle();
     return undefined;
   }
 
-  /** Puts a value in the place of one that is still in the log; false where it does not fit there. */
+  /** Replaces a value that is still in the log; false if the new one does not fit. */
   #rewrite(at: number, kind: Stored, value: string | Held): boolean {
     const more = value.length - this.#log.valueUnits(at);
     const bytes = this.#bytesLeft - more * BYTES_A_UNIT;
@@ -338,10 +358,10 @@ export class Front {
     return true;
   }
 
-  /** Tells the core everything: the writes in their order, then the reads. Before any call of the core's. */
+  /** Gives the core all logged writes in order, then all reads. Runs before every other call of the core. */
   settle(): void {
     this.turned();
-    // Whatever the core is asked now may take room: what is left is asked for anew.
+    // The call that follows may use up room, so ask again before the next write.
     this.#keysLeft = 0;
     if (this.logged !== undefined) this.#handOver(this.logged);
     if (this.#owing.size === 0) return;
@@ -349,7 +369,7 @@ export class Front {
     this.#owing.clear();
   }
 
-  /** Whether there is something to tell the core. */
+  /** Whether there is anything to tell the core. */
   get owes(): boolean {
     return this.logged !== undefined || this.#owing.size > 0;
   }
@@ -359,7 +379,7 @@ export class Front {
     this.#owing.add(account);
   }
 
-  /** When what is settled now has been read, if that matters. */
+  /** The time of the reads that are settled now; undefined if sessions have no idle end. */
   usedAt(): number | undefined {
     return this.#host.used?.();
   }
@@ -368,7 +388,7 @@ export class Front {
     this.#owing.delete(account);
   }
 
-  /** Copies that are no longer true; all of them without a list. */
+  /** Drops copies that are no longer true; null drops all. */
   forget(keys: readonly (readonly [space: string, key: string])[] | null): void {
     if (keys === null) {
       this.revoked += 1;
@@ -379,7 +399,7 @@ export class Front {
     for (const [space, key] of keys) this.#spaces.find(space)?.delete(key);
   }
 
-  /** Nothing is answered or accepted any more. */
+  /** Ends the front: it answers and accepts nothing any more. */
   end(): void {
     this.#over = true;
     this.logged = undefined;
@@ -390,15 +410,15 @@ export class Front {
     this.#spaces.clear();
   }
 
-  /** Learns what the core would take. */
+  /** Asks the core how much it would accept. */
   #ask(): void {
-    // First what is under way, and what listeners do on hearing of it; then nothing happens between the answer and its use.
+    // First settles, which may run listeners; then nothing runs between the answer and its use.
     this.#host.settle();
     const [keys = 0, bytes = 0, keyBytes = 0, valueBytes = 0, batchKeys = 0, batchBytes = 0] = this.#host.room();
     this.#keysLeft = keys;
     this.#bytesLeft = bytes;
     this.#logWrites = Math.min(LOG_WRITES, batchKeys);
-    // Half of what a batch may hold, so that neither a value that grows in its place nor quotes make it more than that.
+    // Half of what a batch may hold: a value that grows in place, or quotes, must not exceed the limit.
     this.#logUnits = Math.min(LOG_UNITS, batchBytes / BYTES_A_UNIT / 2);
     this.#log.bound(this.#logUnits);
     this.#keyUnits = Math.min(KEY_UNITS, keyBytes / KEY_BYTES, this.#logUnits / 2);
@@ -423,7 +443,7 @@ export class Front {
 
   #relieve(): void {
     this.#spaces.each((copies) => copies.relieve());
-    // What is counted yet went with its space.
+    // What was still counted belonged to spaces that are gone.
     this.#written.units = 0;
   }
 }

@@ -1,31 +1,35 @@
 /**
- * How values are handed out: made fresh for each reader, or frozen, and then one object to all who read a key while its text is the
- * same.
+ * How values are handed out: fresh for each reader; or frozen, and then the same object for all readers of a key as
+ * long as its text is the same.
  *
- * Invariant: a frozen object is answered for nothing but the text that it came out of, which whoever asks has just got from the
- * core or from a copy, under his own checks. So what is kept here is never stale, whatever is revoked, expires or changes.
+ * Invariant: a frozen object is returned only for the text from which it was parsed, and the reader has just received
+ * that text from the core or from a copy, under its own checks. So nothing here is ever stale, whatever is revoked,
+ * expires or changes.
  */
 import { type Copy, toCopy, type Stored } from './copy.js';
 import type { Ready } from './ready.js';
 import { decode, type Encoded, freeze, type Handing, parse } from './value.js';
 
-/** The most that is kept of frozen objects in all spaces of a replica, in UTF-16 units of their texts, where an object counts as some more; then what was not asked for since it was as much before is let go of. */
+/**
+ * The most that all spaces of a replica keep of frozen objects, in UTF-16 units of their texts plus `OBJECT_UNITS`
+ * each. Each time half of it was added, objects that were not used since the time before are released.
+ */
 export const FROZEN_UNITS = 1 << 24;
 const OBJECT_UNITS = 64;
 
 /** How the values of a space are handed out. */
 export interface Values extends Handing {
-  /** The copy of a stored text: of one that is no JSON, or of what is frozen, what every reader gets. */
+  /** The copy of a stored text: a value that all readers share, or a `Json` from which each gets its own. */
   copy(kind: Stored, key: string, text: string): Copy;
 }
 
-/** To each reader his own. */
+/** Each reader gets a value of its own. */
 export const FRESH: Values = {
   of: (_, raw) => decode(raw),
   copy: (kind, _, text) => toCopy(kind, text),
 };
 
-/** Frozen, and another one each time: for values that are not the one of a key in the session's space. */
+/** Frozen, but a new object each time: for values that are not the current value of a key in the session's space. */
 export const FROZEN: Handing = {
   of: (_, raw) => (raw.kind === 1 ? freeze(decode(raw)) : raw.value),
 };
@@ -35,12 +39,12 @@ export class Frozen {
   readonly #each: (run: (values: Values) => void) => void;
   #units = 0;
 
-  /** `each` tells how the values of each space are handed out. */
+  /** `each` visits the `Values` of every space. */
   constructor(each: (run: (values: Values) => void) => void) {
     this.#each = each;
   }
 
-  /** Those of one more space, and what is ready there. */
+  /** The table of one more space, with that space's ready values. */
   table(ready: Ready): Values {
     return new Table(ready, (units) => this.#weigh(units));
   }
@@ -58,7 +62,7 @@ export class Frozen {
   }
 }
 
-/** An object, and the text that it came out of. */
+/** An object, and the text from which it was parsed. */
 interface Kept {
   readonly text: string;
   readonly value: object;
@@ -67,7 +71,7 @@ interface Kept {
 class Table implements Values {
   readonly #ready: Ready;
   readonly #weigh: (units: number) => void;
-  /** Those that were asked for of late, and those that were before. */
+  /** Recently used objects, and those used before. */
   #young = new Map<string, Kept>();
   #old = new Map<string, Kept>();
 
@@ -84,7 +88,7 @@ class Table implements Values {
     return kind === 1 ? this.#object(key, text) : text;
   }
 
-  /** What was asked for since the last time is kept. */
+  /** Starts a new generation; objects that were not used in the last one are released. */
   age(): void {
     this.#old = this.#young;
     this.#young = new Map();
@@ -100,22 +104,22 @@ class Table implements Values {
     if (young?.text === text) return young.value;
     const old = this.#old.size > 0 ? this.#old.get(key) : undefined;
     const kept = old?.text === text ? old : undefined;
-    // What is ready came out of the text that is known here, unless none is.
+    // If the table knows another text of the key, a ready object came from that one. If it knows none, compare texts.
     const value: unknown = kept?.value ?? (young === undefined && old === undefined ? this.#handed(text, this.#ready.kept(key)) : undefined) ?? freeze(parse(text));
     if (typeof value !== 'object' || value === null) return value;
     this.#young.set(key, kept ?? { text, value });
-    // May begin anew with none that is young.
+    // May call `age`, which starts an empty generation.
     this.#weigh(text.length - (young === undefined ? -OBJECT_UNITS : young.text.length));
     return value;
   }
 
-  /** What is ready, and so is handed out, though it was let go of here: as long as the text that is made of it is the one there is. */
+  /** The ready object of a key that this table has released, if its JSON text is still the given one. */
   #handed(text: string, ready: unknown): unknown {
     if (typeof ready !== 'object') return undefined;
     try {
       return JSON.stringify(ready) === text ? ready : undefined;
     } catch {
-      // Nested so deeply that no text is made of it.
+      // Too deeply nested for JSON.stringify.
       return undefined;
     }
   }

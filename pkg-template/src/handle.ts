@@ -1,7 +1,7 @@
 /**
- * The life of one session of the core's: from the call that began it until its handle is let go of.
+ * A handle on one session of the core: from the call that begins it until it is released.
  *
- * Invariant: after `release` no call reaches it; each throws `SESSION_NOT_FOUND` (or why the replica is over).
+ * Invariant: after `release` no call reaches the session; each throws `SESSION_NOT_FOUND`, or why the replica is over.
  */
 import type { CoreReplica, CoreSession, CoreSessionInfo } from './binding.js';
 import { bearer } from './claims.js';
@@ -23,39 +23,45 @@ export class Handle {
   readonly roles: Roles | undefined;
   #asked = 0;
   #running = 0;
-  /** Who it is, as the core said. Nothing yet where its token says the same: a server begins and lets go of sessions for a single answer of each. */
+  /**
+   * The core's `info`. Undefined as long as the token says the same: a server begins and releases a session for each
+   * answer.
+   */
   #text: string | undefined;
   readonly #token: string | undefined;
   #info: CoreSessionInfo | undefined;
   #copies: Copies | undefined;
   #expiresAt: number | undefined;
   /**
-   * Half way to the idle end that follows from what the core has answered last: from then on it is asked again. Of reads it hears behind
-   * their task, so by the end itself it would know of none in a task that takes so long.
+   * Half way to the idle end, counted from the core's last answer. From then on the core is asked again. It learns of
+   * reads only after their task, so waiting until the idle end itself would miss those of a task that takes so long.
    */
   #askAgain = Number.POSITIVE_INFINITY;
-  /** When that was. Before it the clock was set back, and the idle end with it: by how much the core knows. */
+  /**
+   * The time of that answer. At an earlier time the clock was set back, and with it the idle end; by how much the core
+   * knows.
+   */
   #allowedAt = 0;
-  /** The look at the clock at which its time was not over. */
+  /** The number of the clock read at which the session was last found alive. */
   #look = NEVER;
   #raw: CoreSession | undefined;
   #held: Held | undefined;
   #account: Account | undefined;
-  /** The role by which the core has answered this handle last, where the host says roles. */
+  /** The role with which the core last answered this handle, if the host states roles. */
   #role: Role | null | undefined;
 
   #followers: Set<() => void> | undefined;
 
-  /** The handle of a session that an application holds; whoever makes such sessions says how it is found. */
+  /** The handle of an application's session object; set by the class of these objects. */
   static of: (session: unknown) => Handle | undefined = () => undefined;
 
-  /** `token`: it begins with nothing but this. */
+  /** `token`: given if the session begins with nothing but this token. */
   constructor(driver: Driver, begin: (core: CoreReplica, now: number) => CoreSession, token?: string) {
     this.driver = driver;
     this.#token = token;
     const raw = driver.call((core, now) => {
       const begun = begin(core, now);
-      // Of a listing nobody but the core knows by which it goes on.
+      // Of a list of tokens only the core knows which one it resumes.
       if (token === undefined || token.indexOf(',') >= 0 || !begun.claimed()) this.#text = begun.info();
       return begun;
     });
@@ -65,12 +71,15 @@ export class Handle {
     this.roles = driver.roles;
   }
 
-  /** What it has read from copies. */
+  /** What the session has read from copies. */
   get account(): Account {
     return (this.#account ??= new Account(this.raw, this.front));
   }
 
-  /** As `epoch`, once the host was asked again for the role by which the core has answered. None while a statement is under way. */
+  /**
+   * Like `epoch`, after comparing the host's present role with the one of the core's last answer. NaN while a statement
+   * runs.
+   */
   heed(): number {
     if (this.stating) return Number.NaN;
     const { roles } = this;
@@ -78,7 +87,7 @@ export class Handle {
     return this.epoch;
   }
 
-  /** The roles by which the core is to go in a call of this session; with a text, in lists and these statements. */
+  /** The roles that the core needs for a call of this session; with `text`, for listings and these statements. */
   asking(text?: string): Asking | undefined {
     if (this.driver.roles === undefined) return undefined;
     const { raw } = this;
@@ -90,27 +99,27 @@ export class Handle {
     };
   }
 
-  /** The name of its space, by which roles go: that of one that was dropped and created again bears a number. */
+  /** The space's name, to which roles belong: the space's id has a number if it was dropped and created again. */
   get #room(): string {
     return this.info.space.split(':', 1)[0] as string;
   }
 
-  /** Goes up when what the core has allowed must be asked for again. */
+  /** Increases when everything that the core has allowed must be asked for again. */
   get epoch(): number {
     return this.#asked + this.front.revoked;
   }
 
-  /** Who it is. It stays readable after the end, for the sake of logs. */
+  /** The session's identity. Stays readable after the end, for logs. */
   get info(): CoreSessionInfo {
     return (this.#info ??= this.#learn());
   }
 
-  /** Whether it goes on from a token. */
+  /** Whether it was resumed from a token. */
   get resumed(): boolean {
     return this.#text === undefined || this.#text[ID] === '1';
   }
 
-  /** Who is told when it has gone to another space. */
+  /** Called when the session has moved to another space. */
   get followers(): Set<() => void> {
     return (this.#followers ??= new Set());
   }
@@ -120,22 +129,22 @@ export class Handle {
     return (this.#copies ??= this.front.copies(this.info.space));
   }
 
-  /** How it is handed the values of its space. */
+  /** How the values of its space are handed out. */
   get values(): Handing {
     return this.front.freezes ? this.copies.values : this.front.values;
   }
 
-  /** Until when it operates here; a later token may put it off. */
+  /** When the session ends here; a later token may extend it. */
   get expiresAt(): number {
     return (this.#expiresAt ??= this.info.expiresAt ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Whether a statement is under way: it may change the space, so no copy is answered, kept or written meanwhile. */
+  /** Whether a statement is running. It may change the space, so no copy is answered, kept or written meanwhile. */
   get stating(): boolean {
     return this.#running > 0;
   }
 
-  /** Runs a statement, and looks again at what it may have changed. */
+  /** Runs a statement, then refreshes what it may have changed. */
   async state<T>(statement: () => Promise<T>): Promise<T> {
     const { space } = this.info;
     this.#running += 1;
@@ -149,7 +158,7 @@ export class Handle {
     }
   }
 
-  /** Asks the core, as long as it can be asked. */
+  /** Asks the core, as long as that is possible. */
   #learn(): CoreSessionInfo {
     if (this.#text === undefined && this.#raw !== undefined && this.driver.over === undefined) this.#text = this.#raw.info();
     return this.#text === undefined ? bearer(this.#token as string, this.driver.keyed) : toInfo(this.#text);
@@ -168,27 +177,27 @@ export class Handle {
     for (const follow of [...(this.#followers ?? [])]) follow();
   }
 
-  /** What the core has allowed this session must be asked for again. */
+  /** Revokes what the core has allowed this session: it must be asked again. */
   ask(): void {
     this.#asked += 1;
     this.front.turned();
   }
 
-  /** The core's session. Throws where it was let go of. */
+  /** The core's session. Throws if it was released. */
   get raw(): CoreSession {
     this.driver.check();
     if (this.#raw === undefined) throw released();
     return this.#raw;
   }
 
-  /** Asks the core anew until when the session operates here. */
+  /** Asks the core again when the session ends here. */
   renew(): void {
     this.#look = NEVER;
     this.front.turned();
     this.#expiresAt = this.now().expiresAt ?? Number.POSITIVE_INFINITY;
   }
 
-  /** What the core says of it by now. */
+  /** The core's current `info`. */
   now(): CoreSessionInfo {
     return toInfo(this.call((raw) => raw.info()));
   }
@@ -196,7 +205,7 @@ export class Handle {
   /** Whether the session's time is not over, as far as that is known without the core. */
   alive(): boolean {
     const { front } = this;
-    // What one look at the clock has said holds for all that it serves.
+    // The result of one clock read holds for all operations that it serves.
     if (front.serves > 0 && this.#look === front.look) {
       front.serves -= 1;
       return true;
@@ -211,11 +220,11 @@ export class Handle {
     return now < this.expiresAt && now < this.#askAgain && now >= this.#allowedAt;
   }
 
-  /** The core has let the session operate at `now`. */
+  /** Records that the core has let the session operate at `now`. */
   allowed(now: number): void {
     const { idle } = this.driver;
     if (idle === undefined) return;
-    // A look from before would be taken for a clock that was set back.
+    // An older clock read would look like a clock that was set back.
     if (this.front.time < now) this.front.serves = 0;
     this.#allowedAt = now;
     this.#askAgain = now + idle / 2;
@@ -239,7 +248,7 @@ export class Handle {
   release(): void {
     const held = this.#held;
     if (held === undefined) return;
-    // What it has written is the core's before it goes; no copy is answered any more.
+    // Its logged writes must reach the core first; no copy may answer any more.
     this.ask();
     if (this.front.owes) this.driver.settle();
     this.#raw = undefined;
@@ -253,10 +262,10 @@ function released(): EdgeSessionError {
   return new EdgeSessionError('SESSION_NOT_FOUND', 'this handle of the session was let go of; begin one with its token');
 }
 
-/** The length of an id; two characters follow it, and words, of which the last two are the lengths of user and client. */
+/** The length of an id. Two characters follow, then words; the last two words are the lengths of user and client. */
 const ID = 36;
 
-/** Reads `CoreSession.info`. By hand: of a session that a server begins for a single answer little else is asked. */
+/** Parses `CoreSession.info`. By hand, because a server parses it for each session that it begins. */
 function toInfo(text: string): CoreSessionInfo {
   let at = ID + 2;
   const word = () => {

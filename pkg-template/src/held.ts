@@ -1,21 +1,23 @@
 /**
- * The core's sessions that are in use, each until its handle is let go of, by hand or by the garbage collector.
+ * The core's sessions in use. Each is kept until its handle is released, explicitly or by the garbage collector.
  *
- * A session that is let go of within the task that has begun it, as a server's is for a single answer, is none of the
- * collector's business: the others are registered after the task. Invariant: who is kept here is freed once. Nothing is hashed:
- * to put an object into a set, a weak map or a registry costs several times what all else here does.
+ * Invariant: each session is freed once.
+ *
+ * A session that is released within the task that began it, as a server's is for a single answer, is never registered
+ * with the collector; the others are registered after the task. Nothing is hashed: putting an object into a set, a weak
+ * map or a registry costs several times as much as everything else here.
  */
 import type { CoreSession } from './binding.js';
 
-/** The most sessions of one task that are held on to until it is over. */
+/** The most unregistered sessions that one task may accumulate. */
 const YOUNG = 32;
 
-/** One session's place among them. */
+/** An entry of the list. */
 export interface Held {
   readonly raw: CoreSession;
-  /** Where it stands; negative once it was let go of. */
+  /** Its index in the list; negative after release. */
   at: number;
-  /** Who uses it, until the collector is asked to say when nobody does. */
+  /** Keeps the handle alive until it is registered with the collector. */
   handle: object | undefined;
 }
 
@@ -25,7 +27,7 @@ export class HeldSessions {
   readonly #registry: FinalizationRegistry<Held> | undefined;
   #soon = false;
 
-  /** `abandoned` is told of each whose handle nobody has any more. */
+  /** `abandoned` is called for each session whose handle was collected. */
   constructor(abandoned: (held: Held) => void) {
     this.#registry = typeof FinalizationRegistry === 'function' ? new FinalizationRegistry(abandoned) : undefined;
   }
@@ -48,7 +50,7 @@ export class HeldSessions {
     return held;
   }
 
-  /** Takes one out; false where it was. */
+  /** Removes an entry; false if it was removed before. */
   remove(held: Held): boolean {
     if (held.at < 0) return false;
     const last = this.#list.pop();
@@ -59,12 +61,12 @@ export class HeldSessions {
     held.at = -1;
     if (held.handle === undefined) this.#registry?.unregister(held);
     else held.handle = undefined;
-    // The one that was begun last is mostly the next to go; others go with the rest.
+    // Usually the youngest is the next to go. Others leave `#young` at the next `#register`.
     if (this.#young.at(-1) === held) this.#young.pop();
     return true;
   }
 
-  /** Takes all out. */
+  /** Removes all entries. */
   clear(): CoreSession[] {
     const list = this.#list.splice(0);
     for (const held of list) held.at = -1;

@@ -1,22 +1,25 @@
 /**
- * Objects that were written and may be written again before anybody needs their text: copies, whose text is made when it is wanted.
+ * Held objects: a written object that may be overwritten before anyone needs its text is copied, and its text is made
+ * on demand.
  *
- * Invariants: the text is the one that `JSON.stringify` would have made of the object when it was written; whatever of it may run
- * code of the application's runs then, once and in the same order; and to make the text of a copy runs none, and throws nothing.
+ * Invariants:
+ * - The text is what `JSON.stringify` would have returned at the time of the write.
+ * - Application code within the object (getters, `toJSON`) runs at the time of the write, once and in the usual order.
+ * - Making the text from the copy runs no such code and does not throw.
  */
 import { type Encoded, encode, refused } from './value.js';
 
-/** How deep a copy goes, and how much of it there may be: of what is more the text is made at once. */
+/** How deep, and how large, a copy may be. The text of larger objects is made at once. */
 const DEPTH = 16;
 const UNITS = 4_096;
-/** The most characters of a number, of a whole one of 32 bits, and around a name or a text. */
+/** The most characters of: any number; a 32-bit integer; what surrounds a name or a string. */
 const NUMBER = 24;
 const WHOLE = 11;
 const AROUND = 4;
-/** The fewest of a place of a list, as they are counted here. */
+/** The least that an element of an array counts. */
 const PLACE = 3;
 
-/** Copies an object; or makes its text, as `encode` does, where there is more to it than plain data. */
+/** Copies an object of plain data. Of anything else it makes the text at once, as `encode` does. */
 export function hold(value: object): Encoded | { readonly kind: 1; readonly value: Held } {
   let held: Held | undefined;
   try {
@@ -25,15 +28,15 @@ export function hold(value: object): Encoded | { readonly kind: 1; readonly valu
     throw refused(cause);
   }
   if (held === undefined) return encode(value);
-  // What is left of the value is read there, where its turn comes.
+  // The part of the value that was not copied is read now, by the getters of the copy, in its proper order.
   return held.length > UNITS ? encode(held.copy) : { kind: 1, value: held };
 }
 
 /** A copy of an object. */
 export class Held {
   /**
-   * As much as its text takes at most, in units of UTF-16, were nothing escaped in it: so six times this is the most bytes of it.
-   * More than `UNITS` where the copy has come to its end before the object has.
+   * An upper bound of the length of the text in UTF-16 units, before escaping; so the text has at most six times as
+   * many bytes. Greater than `UNITS` if the copy is incomplete.
    */
   length = 0;
   readonly copy: object;
@@ -50,19 +53,20 @@ export class Held {
     this.length += 2;
     if (Array.isArray(value)) {
       const { length } = value;
-      // Nothing of it has been read yet, and would be in vain.
+      // Too long: none of its elements has been read yet, and none need be.
       if (this.length + PLACE * length > UNITS) return this.#ended(value);
       const list = new Array<unknown>(length);
       for (let at = 0; at < length; at += 1) {
         this.length += 1;
         if (this.length > UNITS) this.#later(list, value, String(at));
-        // A list has no places that are left out.
+        // JSON writes a missing element as null.
         else list[at] = this.#part(value[at], depth) ?? null;
       }
       return list;
     }
     const copy: Record<string, unknown> = {};
-    // By name: to copy all at once takes four fifths of the time, but would read what comes later before what these have in them.
+    // By name: spreading takes four fifths of the time, but would read later properties before the parts of earlier
+    // ones.
     for (const name in value) {
       this.length += name.length + AROUND;
       if (this.length > UNITS || name === '__proto__') this.#later(copy, value, name);
@@ -71,7 +75,7 @@ export class Held {
     return copy;
   }
 
-  /** A part of the copy: what has no parts of its own, or a copy of it. What else there may be is taken as it is, and ends the copy. */
+  /** A part of the copy: a primitive, or a copy of plain data. Anything else is taken as it is and ends the copy. */
   #part(value: unknown, depth: number): unknown {
     switch (typeof value) {
       case 'string':
@@ -94,20 +98,23 @@ export class Held {
     return this.#ended(value);
   }
 
-  /** What the copy ends with. */
+  /** Marks the copy as incomplete. */
   #ended<T>(value: T): T {
     this.length = Number.POSITIVE_INFINITY;
     return value;
   }
 
-  /** Leaves a property to be read when a text is made of the copy: not now, because those before it have parts that are read first. */
+  /** Defers a property to the time when the text is made: properties before it may have parts that are read first. */
   #later(copy: object, value: object, name: string): void {
     this.length = Number.POSITIVE_INFINITY;
     Object.defineProperty(copy, name, { enumerable: true, get: () => (value as Record<string, unknown>)[name] });
   }
 }
 
-/** Whether an object is one of plain data, as far as can be told without running anything of it. One of `JSON.rawJSON` looks like it, and stands for its text. */
+/**
+ * Whether an object is plain data, as far as can be told without running its code. A result of `JSON.rawJSON` looks
+ * like plain data, but stands for its text.
+ */
 function plain(value: object): boolean {
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
   if (Array.isArray(value)) return true;
@@ -115,7 +122,7 @@ function plain(value: object): boolean {
   return prototype === Object.prototype || (prototype === null && (JSON as { isRawJSON?(value: object): boolean }).isRawJSON?.(value) !== true);
 }
 
-/** Whether every object seems to have properties that are not its own, or may not be given any of these names. */
+/** Whether `Object.prototype` has enumerable properties, or is not extensible so that assignments may fail. */
 function polluted(): boolean {
   for (const _ in Object.prototype) return true;
   return !Object.isExtensible(Object.prototype);

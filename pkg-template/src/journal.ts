@@ -1,25 +1,28 @@
 /**
- * The way of the records to storage: in order, in groups, one append at a time, and now and then a snapshot in place of a
- * long log. Storage that fails is tried again, ever more slowly; the core lets nothing out meanwhile.
+ * Writes the core's records to storage: in order, in groups, one append at a time, and sometimes a snapshot that
+ * replaces a long log. If storage fails, it retries with growing pauses; the core lets nothing out meanwhile.
  *
- * Invariant: `persisted(n)` is told only after every record up to `n` is durable. It knows records as bytes alone.
+ * Invariant: it reports `persisted(n)` only after every record up to `n` is durable. Records are opaque bytes.
  */
 import type { Timer, Timers } from './platform.js';
 import type { StorageAdapter } from './types/plug.js';
 
-/** What the journal tells, and asks of, whoever makes the records. */
+/** The maker of the records. */
 export interface JournalHost {
   /** Every record up to `n` is durable. */
   persisted(n: number): void;
-  /** Storage began to refuse (`cause`), or takes records again. */
+  /** Storage has begun to fail (`cause`), or works again. */
   health(well: boolean, cause?: unknown): void;
-  /** Storage refused a snapshot; the log goes on. */
+  /** Storage refused a snapshot; the log continues. */
   uncompacted(cause: unknown): void;
-  /** A snapshot that covers all records up to `n`, or undefined where there is none to be had. */
+  /** A snapshot that covers all records up to `n`; undefined if there is none. */
   compaction(): { readonly n: number; readonly bytes: Uint8Array } | undefined;
 }
 
-/** Where the records go, and how much is there already: records of the weight `logged`, and `snapshot` bytes more. */
+/**
+ * Where the records go, and what storage holds already: records of total weight `logged`, and a snapshot of `snapshot`
+ * bytes.
+ */
 export interface JournalPlace {
   readonly storage: StorageAdapter;
   readonly timer: Timers;
@@ -34,7 +37,7 @@ interface Record {
 
 // A log of this weight loads in some milliseconds; below it a snapshot costs more than it saves.
 const SMALLEST_BOUND = 1 << 20;
-// A record takes as long to be read and taken back as so many bytes of a snapshot, which are some seven entries.
+// Loading a record takes as long as loading 512 bytes of a snapshot, which are about seven entries.
 const EACH = 512;
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 30_000;
@@ -51,7 +54,7 @@ export class Journal {
   #writing: Promise<void> | undefined;
   #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
   #closing = false;
-  /** Storage is empty: a snapshot comes before anything else. */
+  /** Storage is empty, so a snapshot must come first. */
   #anew = false;
   #logged: number;
   #bound: number;
@@ -64,7 +67,7 @@ export class Journal {
     this.#bound = Math.max(SMALLEST_BOUND, 2 * place.snapshot);
   }
 
-  /** Records that are not durable yet. */
+  /** The number of records that are not durable yet. */
   get pending(): number {
     return this.#queue.length;
   }
@@ -74,8 +77,8 @@ export class Journal {
   }
 
   /**
-   * Writes in this turn what was pushed, unless a write is under way, which then goes on with it. Where storage answers at
-   * once, everything that follows from it has happened when this returns.
+   * Starts to write what was pushed, unless a write is under way, which then continues with it. If storage answers
+   * synchronously, everything that follows has happened when this returns.
    */
   pump(): void {
     if (this.#busy || (this.#queue.length === 0 && !this.#anew)) return;
@@ -83,12 +86,12 @@ export class Journal {
     this.#writing = this.#write();
   }
 
-  /** Storage has become empty: from the next `pump` on, everything is stored anew. */
+  /** Storage has become empty: the next `pump` stores everything anew, beginning with a snapshot. */
   restart(): void {
     this.#anew = true;
   }
 
-  /** Resolves when everything is stored, or storage has refused once more. */
+  /** Resolves when everything is stored, or when storage has failed once more. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#pause?.end();
@@ -122,7 +125,7 @@ export class Journal {
         if (this.#logged > this.#bound) await this.#compact();
       }
     } finally {
-      // In the turn of the last look into the queue: what is pushed from now on begins a write of its own.
+      // Synchronously after the last look at the queue: a later push starts a write of its own.
       this.#busy = false;
     }
   }
@@ -136,11 +139,11 @@ export class Journal {
     }
   }
 
-  /** Everything into a storage that is empty. */
+  /** Stores everything in an empty storage. */
   async #restore(): Promise<void> {
     this.#anew = false;
     try {
-      // Where there is none, records alone would be a state that nobody can take back.
+      // Without a snapshot, the records alone could not be loaded again.
       if (!(await this.#replace())) throw new Error('there is no snapshot to begin with');
     } catch (cause) {
       this.#anew = true;
@@ -148,7 +151,7 @@ export class Journal {
     }
   }
 
-  /** A snapshot in place of all records; false where there is none to be had. */
+  /** Replaces all records by a snapshot; false if there is none. */
   async #replace(): Promise<boolean> {
     const snapshot = this.#host.compaction();
     if (snapshot === undefined) return false;
@@ -164,7 +167,7 @@ export class Journal {
     this.#host.persisted(n);
   }
 
-  /** A pause that close ends, and that keeps no process alive. */
+  /** A pause that `close` ends early and that does not keep the process alive. */
   #rest(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {

@@ -1,8 +1,8 @@
 /**
- * A link: the peers that one transport brings, each a duplex of messages, joined to the core.
+ * A link joins the peers of one transport to the core. Each peer is a duplex of messages.
  *
- * Invariant: what waits for a peer is bounded (`channel.ts`), because the protocol heals loss and memory does not heal. A link
- * knows messages as bytes alone.
+ * Invariant: the queue to a peer is bounded (`channel.ts`), because the protocol recovers from lost messages but
+ * nothing recovers lost memory. Messages are opaque bytes here.
  */
 import { type Channel, channel } from './channel.js';
 import type { Driver, Sink } from './driver.js';
@@ -11,7 +11,7 @@ import { type Control, dispose, platform } from './platform.js';
 import type { AbortSignalLike, Duplex, Hello, Link, LinkState, Transport } from './types/plug.js';
 import { isBytes } from './value.js';
 
-// As the core numbers them.
+// In the order of the core's numbers.
 const PROVING_ENDS = ['caller', 'callee', 'requester'];
 
 export class LinkHandle implements Link {
@@ -23,10 +23,10 @@ export class LinkHandle implements Link {
   #ready = pending();
   #state: LinkState = 'connecting';
   #error: EdgeSessionError | null = null;
-  /** Ends the present opening of the transport; what an earlier one still tells is passed over. */
+  /** Ends the current opening of the transport; whatever earlier ones still report is ignored. */
   #opening: Control | undefined;
 
-  /** Opens the transport. `onClosed` is called once, when the link has ended; it ends with the replica. */
+  /** Opens the transport. `onClosed` is called once, when the link has ended, at the latest with the replica. */
   constructor(driver: Driver, transport: Transport, signal: AbortSignalLike | undefined, onClosed: (link: LinkHandle) => void) {
     if (typeof transport?.open !== 'function') throw invalid('a transport has a method open');
     this.#driver = driver;
@@ -58,7 +58,7 @@ export class LinkHandle implements Link {
   reconnect(): void {
     if (this.#state === 'closed') return;
     this.#letGo(aborted('the link connects anew'));
-    // Who waits for the one before waits for this one.
+    // Whoever awaits the previous promise gets the outcome of the new one.
     const before = this.#ready;
     this.#ready = pending();
     this.#ready.promise.then(before.resolve, before.reject);
@@ -137,7 +137,7 @@ export class LinkHandle implements Link {
   }
 }
 
-/** A promise in hand. Its failure is told in other ways as well; nobody has to wait for it. */
+/** A promise with its resolvers. Its rejection is reported in other ways as well, so nobody has to handle it. */
 function pending() {
   let settle!: { resolve: () => void; reject: (error: unknown) => void };
   const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
@@ -191,7 +191,7 @@ class Peer implements Sink {
     if (!this.#channel.send(bytes)) this.#counts.dropped += 1;
   }
 
-  /** The replica is over, or will not go on with this peer. */
+  /** The replica has ended, or the core has closed this link. */
   fail(error: EdgeSessionError): void {
     if (!this.#ended) this.#duplex.refuse?.(error);
     this.end();
@@ -208,11 +208,11 @@ class Peer implements Sink {
   #receive(bytes: Uint8Array): void {
     this.#counts.received += 1;
     try {
-      // What a transport makes of a message is its own affair; what an instance throws would end the replica.
+      // Checked here, because a transport may deliver anything and an exception in wasm would end the replica.
       if (!isBytes(bytes)) throw new EdgeSessionError('MESSAGE_MALFORMED', 'a transport hands over each message as a Uint8Array');
       this.#driver.call((core, now) => core.receive(this.#link, bytes, now));
     } catch (error) {
-      // The message was dropped and nothing changed; the link goes on, and the protocol heals.
+      // The message was dropped and nothing changed. The link goes on, and the protocol recovers.
       if (this.#driver.over === undefined) this.#driver.error(error as EdgeSessionError);
     }
   }

@@ -1,9 +1,11 @@
 /**
- * One key as an observable value, for view libraries.
+ * The value of one key as an observable, for view libraries.
  *
- * Invariant: `value` is the same frozen object until the key changes, and never goes back behind what the session has seen:
- * while the replica is behind, it stays what it was. While nobody subscribes, the core holds nothing for it. It goes where its
- * session goes: in another space the key is another one.
+ * Invariants:
+ * - `value` is the same frozen object until the key changes.
+ * - It never goes back behind what the session has seen: while the replica is behind, it keeps its last value.
+ * - Without subscribers the core holds nothing for it.
+ * - It follows its session: in another space it shows that space's key.
  */
 import type { RawEntry } from './binding.js';
 import { EdgeSessionError, invalid } from './errors.js';
@@ -13,7 +15,7 @@ import { report } from './platform.js';
 import { syncBits, toKey } from './terms.js';
 import type { Live } from './types/session.js';
 
-// A watch gives up when the replica stays behind for so long; a live value then begins another one.
+// A watch fails if the replica stays behind for this long; the live value then starts another one.
 const PATIENCE = 60_000;
 
 export class LiveHandle<T> implements Live<T | undefined> {
@@ -21,7 +23,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
   readonly #key: string;
   readonly #listeners = new Set<{ readonly listener: (value: T | undefined) => void }>();
   readonly #follow = () => this.#move();
-  /** The space of which the value is. */
+  /** The space that the value belongs to. */
   #space: string | undefined;
   #version: string | undefined;
   #value: T | undefined;
@@ -64,7 +66,7 @@ export class LiveHandle<T> implements Live<T | undefined> {
     this.#watch = undefined;
   }
 
-  /** The session has gone to another space. */
+  /** The session has moved to another space. */
   #move(): void {
     this.#end();
     try {
@@ -109,11 +111,11 @@ export class LiveHandle<T> implements Live<T | undefined> {
     }
   }
 
-  /** Reads the key as the session may see it. True where it changed. */
+  /** Reads the key as the session may see it; true if the value changed. */
   #refresh(): boolean {
     const { space } = this.#handle.info;
     const moved = space !== this.#space;
-    // What it was in the other space is nothing to go on with here, where the replica may be behind or the session have no right.
+    // The old space's value says nothing here, where the replica may be behind or the session have no right to read.
     if (moved) [this.#space, this.#version, this.#value] = [space, undefined, undefined];
     let raw: RawEntry | undefined;
     try {

@@ -1,9 +1,12 @@
 /**
- * Writes that were accepted in front of the core, in their order, until it is given them.
+ * The writes that the front has accepted, in order, until the core receives them.
  *
- * Invariants: what is found of a key is the last that was written of it; and a string that has no UTF-8 leaves as JSON text,
- * which has. A table of the keys is made only where somebody reads, or writes a key again: most keys are written once, and to
- * look each up, were it in vain, would cost more than to hand one over twice.
+ * Invariants:
+ * - A lookup of a key finds its last write.
+ * - A string with a lone surrogate leaves as JSON text, because it has no UTF-8.
+ *
+ * Keys enter a map only if somebody reads, or if keys repeat. Most keys are written once: looking each up in vain would
+ * cost more than handing a repeated one over twice.
  */
 import type { CoreSession } from './binding.js';
 import type { Copies, Noting } from './copies.js';
@@ -12,104 +15,112 @@ import type { Held } from './hold.js';
 import { SPAN } from './sheet.js';
 import { wellFormed } from './value.js';
 
-/** The most writes of a log: as many keys as a batch may have, unless the limits say less. */
+/** The most writes of a log: as many keys as a batch may have, unless the limits allow fewer. */
 export const LOG_WRITES = 1_000;
 /**
- * The most UTF-16 units of text in one crossing, because larger strings cost twice as much; and what is text of the western languages
- * is then one block of the core's memory. A log of keys that do not come again is no longer: in two parts it took a sixth more.
+ * The most UTF-16 units of text in one crossing: larger strings cost twice as much, and Latin text of this length is
+ * one block of the core's memory. A log whose keys do not repeat is not allowed to become longer: handing it over in
+ * two parts took a sixth more time.
  */
 const TEXT_UNITS = 40_000;
-/** For so many writes one key is watched for: whether keys come again is seen by whether it does. */
+/** For so many writes one key is watched, to find out whether keys repeat. */
 const WATCHED = 2 * LOG_WRITES;
-/** Where fewer than one of so many writes is of a key that is there, they are not looked up any longer. */
+/** If fewer than one in so many writes repeats a key, keys are no longer looked up. */
 const WORTH = 8;
 /**
- * Whether the engine is as old as Node 20's, by what it lacks. To its `join` a text that has been the name of a property, as a key that was put
- * together and then read, is one of two bytes a unit, and so is all that it is joined with, which is kept where there is JSON in it.
+ * Whether the engine is as old as Node 20's, recognised by a missing function. Its `join` makes a two-byte string as
+ * soon as one part has been a property name (as a key that was concatenated and then read), and the joined text is kept
+ * if it contains JSON.
  */
 const OLD = !('withResolvers' in Promise);
 /** No place. */
 const NOWHERE = -1;
 /**
- * So many writes at once stay together for whoever reads them: an application that is interrupted hands over fewer than it might. So do
- * fewer right behind so many: they are what an interruption has left, and to list them would list all that was written before.
+ * A log of so many writes stays together as a sheet. Interrupted applications hand over smaller logs. A smaller log
+ * that follows a large one also stays a sheet: it is what an interruption has left, and putting its writes one by one
+ * would list everything that was written before.
  */
 const MANY = 16;
 
 export class Log {
-  /** How many writes there are, and the units of their keys and values; and how many of these are worth waiting for. */
+  /** The number of writes, the units of their keys and values, and how many units the log should grow to. */
   size = 0;
   units = 0;
   most = 0;
   #bound = 0;
-  /** Whether there was no place for a write; and whether there was none in the log before. */
+  /** Whether the log had no room for a write; and whether the previous log had none. */
   full = false;
   #short = false;
-  /** Whether the log before had many writes. */
+  /** Whether the previous log had many writes. */
   #many = false;
-  /** Key, value, key, value, …: of a key that was written again there may be several. Values that are held are texts before they leave. */
+  /** Key, value, key, value, …. Keys may occur more than once. Held values become texts before they leave. */
   #texts: (string | Held)[] = [];
   readonly #kinds = new Uint8Array(LOG_WRITES);
-  /** Of each key its length, and of each value, shifted left by two bits, with the kind below. */
+  /**
+   * For each write the length of its key, then that of its value shifted left by two bits, with the kind in these bits.
+   */
   readonly #lengths = new Uint32Array(2 * LOG_WRITES);
   /** The last write of each key among the first `#known` writes. */
   readonly #places = new Map<string, number>();
   #known = 0;
-  /** The marks of its writes, by their kind. */
+  /** The marks of the writes, by kind. */
   #marks = marksOfLog();
-  /** Whether keys come again, so that each is looked up; and how many were found. */
+  /** Whether keys repeat, so that each is looked up; and how many were found. */
   #hot = false;
   #found = 0;
-  /** Whether any value is held; and whether more are, for nobody has read one, and none was more than can be. */
+  /**
+   * Whether any value is held; and whether values may still be held, as long as nobody has read one and `hold` could
+   * copy each.
+   */
   #held = false;
   #holds = true;
-  /** Whether any value is JSON text; and what was handed over, in parts, with the place behind the last write of each. */
+  /** Whether any value is JSON text; and the parts that were handed over, each with the index after its last write. */
   #json = false;
   #parts: (readonly [text: string, end: number])[] = [];
-  /** The key that was looked up by `holds`, since the last write of a new one, and where it stands. */
+  /** The key that `holds` looked up, until a new key is written; and its index. */
   #asked: string | undefined;
   #place = NOWHERE;
   #watched: string | undefined;
-  /** Its last character. */
+  /** The last character of the watched key. */
   #ending = 0;
   #watching = 0;
 
-  /** So many units of text are no more than may be handed over. */
+  /** Sets the most units of text that may be handed over. */
   bound(units: number): void {
     this.#bound = units;
     this.#heat(this.#hot);
   }
 
-  /** Where the value of a key stands that is about to be written, or -1: as far as keys are looked up at all. */
+  /** The index of the value that a write would replace, or -1; as far as keys are looked up at all. */
   again(key: string): number {
     if (key === this.#asked) return this.#place;
     if (this.#hot) return this.find(key);
-    // Engines compare two keys in a call, and most differ here.
+    // Comparing two strings is a call for an engine, and most keys differ in the last character.
     return key.charCodeAt(key.length - 1) === this.#ending ? this.#seen(key) : NOWHERE;
   }
 
-  /** Whether a value that is about to be written takes the place of another, and may be held. */
+  /** Whether the value about to be written replaces another one and may be held. */
   holds(key: string): boolean {
     if (!this.#holds) return false;
     this.#place = this.again(key);
-    // It is looked up again when it is written.
+    // `again` is asked for the same key when the value is written.
     this.#asked = key;
     return this.#place !== NOWHERE;
   }
 
-  /** No more values of this log are held. */
+  /** Stops holding values in this log. */
   unheld(): void {
     this.#holds = false;
   }
 
-  /** Where the last write of a key stands, or -1. */
+  /** The index of the last write of a key, or -1. */
   find(key: string): number {
     for (; this.#known < this.size; this.#known += 1) this.#places.set(this.#texts[2 * this.#known] as string, this.#known);
     return this.#places.get(key) ?? NOWHERE;
   }
 
   add(key: string, kind: Stored, value: string): void {
-    // Where the log before was large, its place is there: to append grows a list, and copies it, again and again.
+    // After a large log the array has its full length already; appending would grow and copy it again and again.
     this.#texts[2 * this.size] = key;
     this.#texts[2 * this.size + 1] = value;
     this.#lengths[2 * this.size] = key.length;
@@ -124,7 +135,7 @@ export class Log {
     this.#watching = WATCHED;
   }
 
-  /** Puts a value in the place of another. */
+  /** Replaces a value. */
   replace(at: number, kind: Stored, value: string | Held): void {
     this.#found += 1;
     this.#held ||= typeof value !== 'string';
@@ -137,7 +148,7 @@ export class Log {
     return (this.#lengths[2 * at + 1] as number) >>> 2;
   }
 
-  /** What was written of a key, to a reader of the space's copies: undefined where it was deleted. */
+  /** What was written to a key, for a reader of the space's copies; undefined if it was deleted. */
   read(at: number, reader: Noting, copies: Copies): Copy | undefined {
     const kind = this.#kinds[at] as Stored;
     if (kind === 3) return undefined;
@@ -149,7 +160,7 @@ export class Log {
     return copies.values.copy(kind, this.#texts[2 * at] as string, this.#texts[2 * at + 1] as string);
   }
 
-  /** Gives everything to the core, which makes one write of it. */
+  /** Hands everything to the core, which makes it one write. */
   send(raw: CoreSession, bits: number, now: number): void {
     this.#texts.length = 2 * this.size;
     for (let at = 0; this.#held && at < this.size; at += 1) this.#write(at);
@@ -168,7 +179,7 @@ export class Log {
     }
   }
 
-  /** What was sent is from now on answered by copies: many, and of keys that do not come again, stay together. */
+  /** Turns what was sent into copies. Many writes whose keys do not repeat stay together as a sheet. */
   leave(copies: Copies): void {
     if (!this.#hot && (this.size >= MANY || this.#many)) return copies.write(this.#texts as string[], this.#kinds.slice(0, this.size), this.#spans(), this.#marks, this.units);
     for (let at = 0; at < this.size; at += 1) {
@@ -178,7 +189,7 @@ export class Log {
     }
   }
 
-  /** Nothing is in it any more, whatever has become of it. */
+  /** Empties the log, whatever has become of it. */
   clear(): void {
     this.#short = this.full;
     this.full = false;
@@ -198,20 +209,20 @@ export class Log {
     this.#known = 0;
   }
 
-  /** A key whose last character is the watched one's. */
+  /** Looks up a key whose last character is that of the watched key. */
   #seen(key: string): number {
     if (key !== this.#watched) return NOWHERE;
     this.#heat(true);
     return this.find(key);
   }
 
-  /** Whether keys come again, as they still may while no log was full: then more of them are waited for than make one crossing. */
+  /** Sets whether keys repeat. If they do, or may because no log was full yet, the log grows beyond one crossing. */
   #heat(hot: boolean): void {
     this.#hot = hot;
     this.most = hot || !this.#short ? this.#bound : Math.min(this.#bound, TEXT_UNITS);
   }
 
-  /** Makes the text of a value that is held. */
+  /** Makes the text of a held value. */
   #write(at: number): void {
     const value = this.#texts[2 * at + 1] as string | Held;
     if (typeof value === 'string') return;
@@ -221,14 +232,14 @@ export class Log {
     this.#say(at, 1, text);
   }
 
-  /** Notes of what kind a value is and how long. */
+  /** Notes the kind and the length of a value. */
   #say(at: number, kind: Stored, { length }: string | Held): void {
     this.#kinds[at] = kind;
     this.#json ||= kind === 1;
     this.#lengths[2 * at + 1] = (length << 2) | kind;
   }
 
-  /** Where the part of the log ends that begins at `from`. */
+  /** The end of the part that begins at `from`. */
   #end(from: number): number {
     if (from === 0 && this.units <= TEXT_UNITS) return this.size;
     let end = from;
@@ -236,16 +247,19 @@ export class Log {
     return end;
   }
 
-  /** A part of what is handed over. */
+  /** The text of a part. */
   #part(from: number, end: number): string {
     const texts = this.#json && OLD ? this.#pairs(from, end) : end - from === this.size ? this.#texts : this.#texts.slice(2 * from, 2 * end);
-    // All are texts by now.
+    // All values are texts by now.
     const text = texts.join('');
     this.#parts.push([text, end]);
     return text;
   }
 
-  /** A part of it with each key added to its value: what comes of that is of one byte a unit where both are. It is not worth it for texts that nobody keeps. */
+  /**
+   * A part with each key concatenated to its value first, which gives one-byte strings if both are. Worth the time only
+   * for texts that are kept.
+   */
   #pairs(from: number, end: number): string[] {
     const pairs = new Array<string>(end - from);
     for (let at = from; at < end; at += 1) pairs[at - from] = (this.#texts[2 * at] as string) + (this.#texts[2 * at + 1] as string);
@@ -258,8 +272,8 @@ export class Log {
   }
 
   /**
-   * The last part again, where something in it may have no UTF-8: to look for that in every text before it crosses took a twentieth of a
-   * write. Keys are well formed.
+   * The last part again, with values that may have no UTF-8 as JSON text. Checking every text before it crosses took a
+   * twentieth of a write. Keys are well formed.
    */
   #formed(from: number, end: number): string {
     this.#parts.pop();
@@ -273,9 +287,9 @@ export class Log {
   }
 
   /**
-   * Puts what was handed over in the place of JSON texts, which nobody else has, and answers where in it each stands. So they die young,
-   * and an engine's garbage collector moves a few long texts and no short ones. Where they are less than half of the log they stay, for
-   * who wrote the other texts has them.
+   * Replaces JSON texts, which nobody else holds, by the text that was handed over; returns the position of each in it.
+   * So they die young, and the garbage collector moves a few long strings instead of many short ones. If less than half
+   * of the log is JSON the texts stay, because whoever wrote the other values holds those.
    */
   #spans(): Uint32Array | undefined {
     if (!this.#json) return undefined;
@@ -300,5 +314,5 @@ export class Log {
   }
 }
 
-/** The marks of a log, by the kind of its copies. */
+/** The marks of a log, by kind. */
 const marksOfLog = () => ({ 0: new Mark(0), 1: new Mark(1) }) as const;

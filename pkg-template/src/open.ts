@@ -1,8 +1,10 @@
 /**
- * Opening a replica: options, storage, module, instance, what storage holds, links, in this order.
+ * Opens a replica in this order: options, storage, module, instance, stored state, links.
  *
- * Invariant: when a step fails, what the steps before it took is let go of, and nothing is left open. Where there is no storage to
- * be had, the replica lives in memory under a new id, and says so; where there is data that cannot be read, it does not live.
+ * Invariants:
+ * - If a step fails, everything that earlier steps took is released.
+ * - If no storage is available, the replica lives in memory under a new id and reports that. If storage holds data that
+ *   cannot be read, the replica does not open.
  */
 import { load } from '#wasm';
 import type { CoreModule, CoreReplica } from './binding.js';
@@ -23,12 +25,13 @@ import { unlessAborted } from './waits.js';
 import { instantiate } from './wasm/glue.js';
 
 /**
- * Opens a replica: loads what its storage holds and begins to serve sessions. Works offline; what `connect` names joins when it can.
+ * Opens a replica: loads what its storage holds and begins to serve sessions. Works offline; what `connect` names joins
+ * when it can.
  *
- * Rejects with `ARGUMENT_INVALID` for an option that is not of the documented form, `STORAGE_FAILED` where storage is in use
- * by someone else or holds what cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open; after `ABORTED`
- * as soon as storage has answered what it was asked. Where there is no storage to be had at all (a private window, no quota), it
- * runs from memory: `status.persisted` is false and an `error` event tells why.
+ * Rejects with `ARGUMENT_INVALID` for an option that is not of the documented form, `STORAGE_FAILED` where storage is
+ * in use by someone else or holds what cannot be read, `WASM_UNAVAILABLE`, `ABORTED`. Then nothing is left open; after
+ * `ABORTED` as soon as storage has answered what it was asked. Where there is no storage to be had at all (a private
+ * window, no quota), it runs from memory: `status.persisted` is false and an `error` event tells why.
  *
  * @example
  * ```ts
@@ -41,16 +44,16 @@ export async function openReplica<M = KeyMap>(options: ReplicaOptions & { values
 export async function openReplica<M = KeyMap>(options?: ReplicaOptions): Promise<Replica<M>>;
 export async function openReplica<M = KeyMap>(options: ReplicaOptions = {}): Promise<Replica<M>> {
   const signal = signalOf((options as ReplicaOptions | null)?.signal);
-  // Where that ends the wait, the opening lets go of everything itself, at its next step.
+  // If the signal ends the wait, the opening releases everything itself, at its next step.
   return (await unlessAborted(open<M>(options, timer, ACK_PAUSE), signal)).replica;
 }
 
-// Longer than an answer takes on one machine, and nothing beside the way there and back between two.
+// Longer than an answer takes on one machine, and small compared with a round trip between two.
 const ACK_PAUSE = 5;
 
 /**
- * The same with the alarm clocks of the place where the replica is to live, and with its run loop in hand. In a conversation
- * acknowledgements wait for `ackPause` milliseconds for something to go with: not where each alarm is a write.
+ * The same with the timers of the place where the replica is to live; also returns its run loop. Within a conversation,
+ * acknowledgements wait `ackPause` milliseconds for a message to travel with. It is 0 where each timer costs a write.
  */
 export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause = 0): Promise<{ replica: Replica<M>; driver: Driver }> {
   const opening = toOpening(options);
@@ -68,7 +71,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
       begun = await begin(opening, module, hold.storage);
     } catch (cause) {
       if (EdgeSessionError.is(cause)) throw cause;
-      // What cannot be read may not close either; the reason is told already.
+      // Storage that cannot be read may fail to close, too; the reason is reported already.
       await release(hold).catch(() => {});
       hold = nowhere(cause);
       begun = await begin(opening, module, hold.storage);
@@ -80,7 +83,7 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
     driver = new Driver({ core, keyed, logged, snapshot, storage, unlock, clock, ownClock: options.clock !== undefined, timer: timers, roleOf: options.roleOf, idle, frozen: opening.frozen });
     heed(signal);
     const { refusal } = hold;
-    // Once whoever opens it had the time to listen.
+    // Later, when the caller has had time to add a listener.
     if (refusal !== undefined) timers(() => driver?.error(refusal), 0);
     if (begun.renamed) driver.settle();
     const replica = new ReplicaHandle<M>(driver, options);
@@ -92,19 +95,19 @@ export async function open<M>(options: ReplicaOptions, timers: Timers, ackPause 
     takeOver(driver);
     return { replica, driver };
   } catch (error) {
-    // Why it does not open is what is told; storage that cannot be read may not close either.
+    // The caller gets the reason why it does not open; storage that cannot be read may fail to close, too.
     if (driver === undefined) await release(hold).catch(() => {});
     await driver?.close().catch(() => {});
     throw error;
   }
 }
 
-/** Storage that is this replica's alone. `refusal` says why it is memory instead of what was asked for. */
+/** Storage that belongs to this replica alone. `refusal` says why it is memory instead of what was asked for. */
 interface Hold extends Pick<Parts, 'storage' | 'unlock'> {
   readonly refusal?: EdgeSessionError;
 }
 
-/** A core that holds what storage has. */
+/** A core that has loaded what storage holds. */
 interface Begun extends Pick<Parts, 'core' | 'keyed' | 'logged' | 'snapshot'> {
   readonly renamed: boolean;
 }
@@ -122,12 +125,12 @@ async function claim(storage: StorageAdapter): Promise<Hold> {
     if (EdgeSessionError.is(cause)) throw failed(`storage '${storage.kind}' could not be locked: ${cause.message}`, cause);
     return nowhere(cause);
   }
-  // Who answers nothing has locked nothing.
+  // An adapter without a return value has locked nothing.
   if (typeof unlock !== 'function') throw failed(`storage '${storage.kind}' is in use by another replica`);
   return { storage, unlock };
 }
 
-/** No storage to be had: the replica lives as long as its process. */
+/** No storage is available: the replica lives as long as its process. */
 function nowhere(cause: unknown): Hold {
   return { storage: memory(), unlock: () => {}, refusal: failed('there is no storage to be had; the replica runs from memory', cause) };
 }
@@ -148,10 +151,13 @@ async function instance(): Promise<CoreModule> {
   }
 }
 
-/** Makes the core and hands it what storage holds. What storage throws that is no error of ours says that there is none to be had. */
+/**
+ * Makes the core and loads the stored state. An exception of storage that is not one of ours means that it is
+ * unavailable.
+ */
 async function begin({ config, clock }: Opening, module: CoreModule, storage: StorageAdapter): Promise<Begun> {
   let core: CoreReplica;
-  // Before anything that has faults of its own.
+  // Outside of the `try`, so that a failing clock is not taken for failing storage.
   const now = clock();
   try {
     core = new module.Replica({ ...config, durable: storage.durable !== false }, undefined, now);
@@ -169,10 +175,10 @@ async function begin({ config, clock }: Opening, module: CoreModule, storage: St
       logged += weight(bytes);
       last = bytes;
     };
-    // Waiting for each where there is nothing to wait for takes longer than reading it.
+    // Awaiting each record of a synchronous source takes longer than reading it.
     if (Symbol.iterator in records) for (const bytes of records) take(bytes);
     else for await (const bytes of records) take(bytes);
-    // Joining what is there already changes nothing but the id: whose other writes may bear the old one is not known.
+    // Restoring what is there already changes only the id: writes that are missing here may bear the old one.
     const renamed = doubtful === true && last !== null;
     if (renamed) taken('the state', () => core.restore(last as Uint8Array, now));
     return { core, keyed: config.keys !== undefined, logged, snapshot: snapshot?.byteLength ?? 0, renamed };
@@ -181,7 +187,7 @@ async function begin({ config, clock }: Opening, module: CoreModule, storage: St
   }
 }
 
-/** Runs a step of the core's with what storage gave. */
+/** Runs a step of the core with data from storage. */
 function taken(what: string, step: () => void, details?: Record<string, unknown>): void {
   try {
     step();

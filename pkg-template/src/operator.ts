@@ -1,8 +1,9 @@
 /**
- * The operator's calls under a session: carried out here where this replica has the cluster's secret, else asked of one that has.
+ * The operator's calls under a session: carried out here if this replica has the cluster's secret, otherwise by a
+ * replica that has it.
  *
- * Invariant: both ways go through the same door, `admin.as(session)`, under the session's role; what is asked of another replica is one
- * of the calls that are named here, and nothing else.
+ * Invariant: both ways go through `admin.as(session)`, under the session's role. Only the calls listed here can be
+ * asked of another replica.
  */
 import { AdminHandle } from './admin.js';
 import { ask, callerOf } from './calls.js';
@@ -13,7 +14,7 @@ import type { ReplicaHandle } from './replica.js';
 import type { SessionAdmin } from './types/service.js';
 import type { Session } from './types/session.js';
 
-/** Every call but for `run`, which is the session's own. */
+/** Every call except `run`, which is the session's own. */
 const CALLS = [
   'sessions', 'killSession', 'killSessions', 'queries', 'killQuery', 'createUser', 'dropUser', 'setPassword', 'users', 'roles', 'grant', 'revoke',
   'createSpace', 'dropSpace', 'spaces', 'log', 'cache',
@@ -21,13 +22,13 @@ const CALLS = [
 type Name = (typeof CALLS)[number];
 type Operate = (name: Name, args: readonly unknown[]) => unknown;
 
-/** What a call has answered, and the session's token after it. */
+/** The answer of a call, and the session's token after it. */
 export interface Operated {
   readonly answer: unknown;
   readonly token: string;
 }
 
-/** The calls of a session. */
+/** The operator's calls of a session. */
 export function operatorOf(handle: Handle, session: Session<any>): SessionAdmin {
   const operate: Operate = async (name, args) => {
     const { driver, raw } = handle;
@@ -55,7 +56,7 @@ export async function operateFor(replica: ReplicaHandle<any>, token: string, nam
 }
 
 async function call(admin: ReturnType<AdminHandle['as']>, name: Name, args: readonly unknown[]): Promise<unknown> {
-  // What was left out has crossed as null.
+  // JSON has turned omitted arguments into null.
   return (admin[name] as (...args: unknown[]) => unknown)(...args.map((one) => one ?? undefined));
 }
 

@@ -1,5 +1,5 @@
 /**
- * The options of `openReplica`, checked before anything is touched, in the form in which they cross.
+ * Checks the options of `openReplica` before anything else happens, and converts them to their crossing form.
  */
 import type { CoreConfig } from './binding.js';
 import { interval, optional } from './duration.js';
@@ -10,7 +10,7 @@ import type { Limits, ReplicaOptions, Secret, SessionDefaults } from './types/re
 import { memory } from './storage/memory.js';
 import { isBytes } from './value.js';
 
-/** How often, at most, other replicas with a secret are told of a session. */
+/** The shortest interval at which other replicas with a secret are told of a session. */
 const PUBLISH_EVERY = 5_000;
 const LABEL = 'replica';
 
@@ -25,7 +25,7 @@ export interface Opening {
   readonly config: CoreConfig;
   readonly storage: StorageAdapter;
   readonly transports: readonly Transport[];
-  /** Answers whole milliseconds, or throws `ARGUMENT_INVALID`. */
+  /** Returns whole milliseconds, or throws `ARGUMENT_INVALID`. */
   readonly clock: () => number;
   /** Whether values are handed out frozen. */
   readonly frozen: boolean;
@@ -50,7 +50,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   if (options.space !== undefined) config.space = text(options.space, 'space');
   if (options.issuer !== undefined) config.issuer = text(options.issuer, 'issuer');
   if (options.secret !== undefined) config.keys = list(options.secret).map(toKeyOf);
-  // Whoever forgot to fill the list would hold nobody to a role.
+  // An empty list, filled by mistake, would leave the replica without access control.
   if (config.keys?.length === 0) throw invalid('secret is one key or several');
   if (options.limits !== undefined) config.limits = toLimits(options.limits);
   if (options.session !== undefined) {
@@ -65,7 +65,7 @@ export function toOpening(options: ReplicaOptions): Opening {
   return { config, storage, transports: options.connect === undefined ? [] : list(options.connect), clock: options.clock === undefined ? Date.now : toClock(options.clock), frozen: options.values === 'frozen' };
 }
 
-/** A clock whose every answer is checked, and whole. What it throws is told from what the core does. */
+/** A clock whose answers are checked and rounded. Its exceptions are distinguishable from those of the core. */
 function toClock(clock: () => number): () => number {
   return () => {
     let now: unknown;
@@ -102,7 +102,7 @@ function toKeyOf(secret: Secret): { kid: string; key: Uint8Array } {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** The bytes of a base64url string, padded or not; undefined where it is none. */
+/** The bytes of a base64url string, padded or not; undefined if it is not one. */
 function base64url(encoded: string): Uint8Array | undefined {
   const digits = encoded.replace(/={1,2}$/, '');
   if (!/^[\w-]*$/.test(digits) || digits.length % 4 === 1) return undefined;
@@ -127,7 +127,7 @@ function list<T>(one: T | readonly T[]): readonly T[] {
   return Array.isArray(one) ? one : [one as T];
 }
 
-/** The same without what is undefined. */
+/** The same object without undefined properties. */
 function defined<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } & Record<string, number> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
 }

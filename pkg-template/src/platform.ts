@@ -1,13 +1,13 @@
 /**
- * The few globals that a platform lends: timers, console, byte streams, broadcast channels.
+ * The few globals that this package needs from a platform: timers, console, byte streams, broadcast channels.
  *
- * The only file that names them. They are looked up when used, never at import, and described by their shape, so that
- * nothing here needs the DOM library.
+ * This is the only file that names them. They are looked up when used, never at import, and described by their shape,
+ * so that nothing needs the DOM library.
  */
 import type { AbortSignalLike, ByteReadable, ByteWritable } from './types/plug.js';
 
 export interface Timer {
-  /** Whether the process stays alive for it, on platforms where that is a question. */
+  /** Sets whether the timer keeps the process alive, on platforms where that makes a difference. */
   hold(alive: boolean): void;
   cancel(): void;
 }
@@ -23,7 +23,9 @@ export interface MessageChannelLike {
   close(): void;
 }
 
-/** Runs `run` once after about `ms` milliseconds. Early is no harm: who asked looks at the clock, and asks again. */
+/**
+ * Runs `run` once after about `ms` milliseconds. It may run early: the caller looks at the clock and sets a new timer.
+ */
 export type Timers = (run: () => void, ms: number) => Timer;
 
 interface Globals {
@@ -67,10 +69,10 @@ interface ByteSink {
 /** The globals of this platform. */
 export const platform = (): Globals => globalThis as unknown as Globals;
 
-// The longest delay of setTimeout; beyond it fires at once.
+// The longest delay of setTimeout; with a longer one it fires at once.
 const LONGEST = 2 ** 31 - 1;
 
-/** Runs `run` once after `ms` milliseconds, or earlier where that is longer than a timer can be. */
+/** Runs `run` once after `ms` milliseconds, or earlier if `ms` exceeds the longest delay of a timer. */
 export function timer(run: () => void, ms: number): Timer {
   const { Deno } = platform();
   const handle = platform().setTimeout(run, Math.min(Math.max(Math.ceil(ms), 1), LONGEST));
@@ -85,12 +87,12 @@ export function timer(run: () => void, ms: number): Timer {
   };
 }
 
-/** Tells people what nobody else takes: never silence, never an exception. */
+/** Prints what nobody else handles. Does nothing without a console; never throws. */
 export function report(...args: unknown[]): void {
   platform().console?.error(...args);
 }
 
-/** The symbol of `using`, also where the platform does not have it yet. Compilers that lower `using` look up the same. */
+/** The symbol of `using`, also where the platform lacks it. Compilers that lower `using` look up the same symbol. */
 export const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
 /** The symbol of `await using`, likewise. */
 export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');

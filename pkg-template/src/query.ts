@@ -1,8 +1,8 @@
 /**
- * Queries: work under a plan of the core's, which may kill it; and statements, which the core runs itself.
+ * Queries: work that runs under a plan of the core, which may kill it; and statements, which the core runs itself.
  *
- * Invariant: whoever waits for a query is told of its end when the core says so, whatever the work does; what the work brings after
- * that is nobody's.
+ * Invariant: the caller's promise settles when the core ends the query, whatever the work does; a later result of the
+ * work is discarded.
  */
 import { load } from '#wasm';
 import type { CoreReplica, CoreTable } from './binding.js';
@@ -16,7 +16,7 @@ import type { Cell, QueryContext, QueryOptions, Table } from './types/service.js
 import { textOf, wellFormed } from './value.js';
 import { instantiate } from './wasm/glue.js';
 
-/** The table of a statement. */
+/** The table of a statement's result. */
 export class Rows implements Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
@@ -33,7 +33,10 @@ export class Rows implements Table {
   }
 }
 
-/** Throws `ARGUMENT_INVALID` for what is no statement: ill-formed names and passwords would all cross as one. */
+/**
+ * Throws `ARGUMENT_INVALID` unless it is a well-formed string: different ill-formed names and passwords would cross as
+ * the same text.
+ */
 export function toStatement(statement: unknown): asserts statement is string {
   if (typeof statement !== 'string' || !wellFormed(statement)) throw invalid('a statement is a well-formed string');
 }
@@ -55,13 +58,13 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
       control.abort(error);
     };
   });
-  // It may be stopped before anybody waits.
+  // It may reject before anybody waits for it.
   stopped.catch(() => {});
   const cancel = () => {
     fail('aborted');
     stop(aborted(signal?.reason));
   };
-  // What follows from its beginning may be its end: by its deadline, or by a listener.
+  // Beginning the query may end it: its deadline has passed, or a listener kills it.
   handle.call(
     (raw, now) => raw.beginQuery(statement, timeout, now),
     ([plan = 0, deadline = -1]) => {
@@ -72,13 +75,13 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
   signal?.addEventListener('abort', cancel);
   try {
     const context: QueryContext = { planId, signal: control.signal as PlatformSignal, deadline: until < 0 ? null : until };
-    // The work begins at once, unless it was stopped already, and may throw at once.
+    // The work begins at once, unless the query was stopped already, and may throw at once.
     const begun = () => new Promise<T>((resolve) => resolve(work(context)));
     const result = await (control.signal.aborted ? stopped : Promise.race([stopped, begun()]));
     driver.call((core, now) => core.endQuery(planId, Array.isArray(result) ? result.length : 0, undefined, now));
     return result;
   } catch (error) {
-    // What was stopped has ended already; this changes nothing then.
+    // Changes nothing if the query was stopped, because then it has ended already.
     fail(whyOf(error));
     throw error;
   } finally {
@@ -87,7 +90,7 @@ export async function track<T>(handle: Handle, statement: string, work: (query: 
   }
 }
 
-/** What a query that has failed is remembered by. Whatever was thrown is the caller's: it need not have a text. */
+/** The text by which a failed query is remembered. What the work throws need not have one. */
 function whyOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -96,11 +99,11 @@ function whyOf(thrown: unknown): string {
   }
 }
 
-/** Runs statements of the core's, a well-formed text of them, as the session of a handle or as the host itself. */
+/** Runs statements of the core, for the session of a handle or for the host itself. The text must be well formed. */
 export async function run(driver: Driver, statement: string, handle: Handle | undefined, options?: QueryOptions): Promise<Table> {
   const { timeout, signal } = toTerms(options, PATIENCE);
   const answers: string[] = [];
-  // The core's session is asked for anew behind each wait: the handle may have been let go of meanwhile.
+  // `handle.raw` is read again after the waits, because the handle may have been released meanwhile.
   const first = handle?.raw;
   for (const [password, ...hash] of driver.call((core) => (first ?? core).secrets(statement), undefined, handle?.asking(statement))) {
     const known = hash[0] ?? '';
@@ -112,7 +115,7 @@ export async function run(driver: Driver, statement: string, handle: Handle | un
   return new Rows(await driver.operate<CoreTable>(handle ?? driver, begin, signal as AbortSignalLike | undefined, handle?.asking(statement)));
 }
 
-/** What the host's `execute` answers, as a table: a table, rows as objects, or one value. */
+/** The result of the host's `execute` as a table. The result may be a table, rows as objects, or one value. */
 export function toTable(result: unknown): Table {
   const { columns, rows } = (typeof result === 'object' && result !== null ? result : {}) as Partial<Table>;
   if (Array.isArray(columns) && Array.isArray(rows) && rows.every(Array.isArray)) return print(columns.map(String), rows.map((row) => row.map(toCell)));
@@ -125,14 +128,14 @@ export function toTable(result: unknown): Table {
 
 function toCell(value: unknown): Cell {
   if (typeof value === 'string' || typeof value === 'number') return value;
-  // As databases count what has more digits than a number.
+  // As text, because it may have more digits than a number.
   if (typeof value === 'bigint') return String(value);
   return value === null ? null : (textOf(value) ?? null);
 }
 
 function print(columns: readonly string[], rows: readonly (readonly Cell[])[]): Table {
   const lines = [columns, ...rows.map((row) => row.map((cell) => String(cell ?? '')))];
-  // In a loop: a call takes so many arguments and no more.
+  // A loop, because `Math.max(...)` takes only so many arguments.
   const widths = columns.map((_, at) => lines.reduce((most, line) => Math.max(most, (line[at] ?? '').length), 0));
   const rule = `${widths.map((width) => `+${'-'.repeat(width + 2)}`).join('')}+\n`;
   const [head = '', ...body] = lines.map((line) => `${widths.map((width, at) => `| ${(line[at] ?? '').padEnd(width)} `).join('')}|\n`);
@@ -144,7 +147,7 @@ interface Passwords {
   verifyPassword(password: string, hash: string | undefined): boolean;
 }
 
-/** An instance of its own, which is dropped: hashing takes 19 MiB, and an instance's memory never shrinks. */
+/** A temporary instance: hashing takes 19 MiB, and the memory of an instance never shrinks. */
 async function passwords(): Promise<Passwords> {
   return instantiate(await load()) as unknown as Passwords;
 }
@@ -159,7 +162,7 @@ async function hashed(password: string): Promise<string> {
   }
 }
 
-/** Whether a password is the one of a hash. Without a hash it is not, and takes as long. */
+/** Whether a password matches a hash. Without a hash it returns false, after the same time. */
 export async function verified(password: string, hash: string | null): Promise<boolean> {
   return (await passwords()).verifyPassword(password, hash ?? undefined);
 }

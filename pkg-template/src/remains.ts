@@ -1,18 +1,20 @@
 /**
- * What replicas of the same place have left behind (the slots of tabs that are gone): joined into this replica, which sends it on.
+ * Takes over what other replicas of the same place have left behind (the slots of closed tabs): joins it into this
+ * replica, which then sends it on.
  *
- * Invariant: what was left counts as taken over only once this replica has stored it; until then it stays where it is. It knows
- * states as bytes alone.
+ * Invariant: a slot counts as taken over only once this replica has stored its contents; until then it stays as it is.
+ * States are opaque bytes here.
  */
 import type { Driver } from './driver.js';
 import { EdgeSessionError, fromCore } from './errors.js';
 import type { Remains } from './types/plug.js';
 
-// A page first does what its user waits for. In a profile that is being restored, tabs have claimed their slots by then.
+// Lets the page do first what its user waits for. In a profile that is being restored, tabs have claimed their slots by
+// then.
 const CALM = 3_000;
 const PATIENCE = 30_000;
 
-/** Takes over, a little later, what there is. Nobody waits for it; what goes wrong is told by `error`. */
+/** Takes over what there is after a short delay. Nobody waits for it; failures are reported as `error` events. */
 export function takeOver(driver: Driver): void {
   const { storage } = driver;
   if (storage.remains === undefined) return;

@@ -1,8 +1,9 @@
 /**
- * Reads of spaces that a replica does not hold: asked of a replica of the cluster, and carried out there under the session's token.
+ * Reads of spaces that this replica does not hold: another replica of the cluster carries them out under the session's
+ * token.
  *
- * Invariant: what was read is joined into the session before the caller sees it, so its guarantees hold for what it reads
- * elsewhere, too; who the session is, and its space, stay what they were. Values travel as the text in which they cross.
+ * Invariant: what was read is merged into the session before the caller gets it, so its guarantees also hold for remote
+ * reads. The session's identity and space do not change. Values travel in their crossing form, as text.
  */
 import type { RawRange } from './binding.js';
 import { ask, callerOf } from './calls.js';
@@ -19,10 +20,10 @@ import { encode, type Handing, toEntry, wellFormed } from './value.js';
 
 const ELSEWHERE = { ...PATIENCE, space: 1 } as const;
 const LIST = { ...RANGE, ...ELSEWHERE };
-/** More entries than an answer of 256 KiB has place for are not even read. */
+/** The most entries that are read: an answer of 256 KiB has no room for more. */
 const ENTRIES_MAX = 4_096;
 
-/** An entry as text: a value of bytes is a string of characters up to U+00FF. */
+/** An entry as JSON. The bytes of a binary value are characters up to U+00FF. */
 interface Sent {
   readonly key: string;
   readonly kind: 0 | 1 | 2;
@@ -31,7 +32,7 @@ interface Sent {
   readonly expiresAt: number | null;
 }
 
-/** What a read has answered, and what it has seen. */
+/** The answer of a read, and a token of what it has seen. */
 export interface Read {
   readonly entries: readonly Sent[];
   readonly token: string;
@@ -74,7 +75,7 @@ export class RemoteHandle<M> implements RemoteReads<M> {
 
 /** Carries out a read for a client, under its session. */
 export async function readFor(replica: ReplicaHandle<any>, token: string, space: string, method: 'entry' | 'list', what: string, options: QueryOptions): Promise<Read> {
-  // The space is the client's wish, not the host's word: the session is in it as far as its role goes.
+  // The client asks for this space, the host does not grant it: the session can do there what its role allows.
   const there = replica.visit(token, space);
   const caller = replica.session(token);
   try {
@@ -87,7 +88,7 @@ export async function readFor(replica: ReplicaHandle<any>, token: string, space:
       const entry = await there.entry(what, options);
       if (entry !== undefined) entries.push(entry);
     }
-    // Its token stays one of the space in which the caller is.
+    // The caller's token stays in the caller's own space.
     caller.merge(await there.sealed(options));
     return { entries: entries.map(sent), token: await caller.sealed(options) };
   } finally {
@@ -96,7 +97,7 @@ export async function readFor(replica: ReplicaHandle<any>, token: string, space:
   }
 }
 
-/** What a client says is a range; nothing else of what it says is an option of the read. */
+/** The range that a client asks for. Other options in its text are ignored. */
 function rangeOf(text: string): RawRange {
   let range: unknown;
   try {

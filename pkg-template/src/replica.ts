@@ -1,5 +1,5 @@
 /**
- * The replica as its owner sees it: sessions, links, events, inspection, the end. The run loop is `driver.ts`.
+ * The replica as its owner sees it: sessions, links, events, inspection, closing. The run loop is `driver.ts`.
  */
 import type { Driver } from './driver.js';
 import { optional } from './duration.js';
@@ -21,7 +21,7 @@ import type { Admin } from './types/service.js';
 import type { Session, SessionInit, Wait } from './types/session.js';
 import { isBytes, wellFormed } from './value.js';
 
-// A password is looked at slowly, and after those that came before.
+// Checking a password is slow, and logins wait for those before them.
 const LOGIN_MS = 10_000;
 
 /** What the host does itself. */
@@ -53,7 +53,7 @@ export class ReplicaHandle<M> implements Replica<M> {
     return new SessionHandle<M>(this.#driver, toBegin(init), this.#hooks.execute, typeof init === 'string' ? init : undefined);
   }
 
-  /** Goes on with the session of a token, in a space that its bearer asks for. */
+  /** Resumes the session of a token in a space that the token's bearer asks for. */
   visit(token: string, visit: string): Session<M> {
     begins();
     return new SessionHandle<M>(this.#driver, (core, now) => core.session({ token, visit }, now), this.#hooks.execute);
@@ -72,7 +72,7 @@ export class ReplicaHandle<M> implements Replica<M> {
       for (;;) {
         const hash = this.#driver.call((core, now) => core.loginHash(user, now));
         const right = await verified(password, hash ?? null);
-        // Who has had another password since, or none any more, is not opened by the old one.
+        // If the password was changed or removed meanwhile, the old one must not open a session.
         const same = () => this.#driver.call((core, now) => core.loginHash(user, now)) === hash;
         if (!same()) continue;
         return new SessionHandle<M>(this.#driver, (core, now) => core.login(user, right, raw, now), execute);

@@ -1,8 +1,11 @@
 /**
- * The host's own roles: `roleOf` is asked before each call of the core's that needs a role, and the core is told.
+ * The host's own roles: asks `roleOf` before each call of the core that needs a role, and states the answers to the
+ * core.
  *
- * Invariants: who may do what is the core's word; what `roleOf` does wrong is told, and counts as no role; it is never called while the
- * core is borrowed, and may not call it.
+ * Invariants:
+ * - The core decides who may do what.
+ * - If `roleOf` throws or answers wrongly, that is reported and counts as no role.
+ * - `roleOf` is never called while the core is borrowed, and may not use its replica.
  */
 import type { CoreReplica, Wanted } from './binding.js';
 import { EdgeSessionError, invalid } from './errors.js';
@@ -11,7 +14,7 @@ import type { Role } from './types/service.js';
 
 const ROLES: readonly Role[] = ['God', 'Admin', 'DBA', 'User', 'Guest'];
 
-/** What a call of the core's needs to know, and who wants to hear what was said. */
+/** The roles that a call of the core needs, and who wants to know what was stated. */
 export interface Asking {
   wanted(core: CoreReplica): Wanted[];
   said?(role: (user: string | null, space: string) => Role | null | undefined): void;
@@ -27,19 +30,19 @@ export class Roles {
     this.#error = error;
   }
 
-  /** Throws where it is `roleOf` that calls: it would ask without end. To be asked before anything is done. */
+  /** Throws if `roleOf` itself makes the call, which would recurse without end. Checked before anything is done. */
   guard(): void {
     if (this.#asking) throw invalid('roleOf is called from within its replica and may not use it: let it look into memory of your own');
   }
 
-  /** Tells the core the roles by which the next call goes. */
+  /** Tells the core the roles that the next call needs. */
   say(core: CoreReplica, asking: Asking | undefined): void {
     const said = (asking?.wanted(core) ?? core.wantedRoles(undefined)).map(([user, space]) => [user, space, this.of(user, space)] as const);
     if (said.length > 0) core.sayRoles(said);
     asking?.said?.((user, space) => said.find(([one, where]) => one === user && where === space)?.[2]);
   }
 
-  /** The role of a user in a space, by now. */
+  /** The present role of a user in a space. */
   of(user: string | null, space: string): Role | null {
     this.guard();
     this.#asking = true;

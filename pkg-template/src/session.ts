@@ -1,7 +1,7 @@
 /**
- * The session: checks arguments, lets the core decide, gives the answer its public form.
+ * The session object: checks arguments, calls the core and gives the answer its public form.
  *
- * It decides nothing about consistency: whether this replica may answer, and with what, is the core's word.
+ * It decides nothing about consistency: the core alone decides whether this replica may answer, and with what.
  */
 import { collect } from './batch.js';
 import { type Ran, ask, callerOf } from './calls.js';
@@ -40,7 +40,7 @@ export class SessionHandle<M> implements Session<M> {
   }
 
   static {
-    // No map that is keyed by sessions: to put one there costs more than to begin it.
+    // A private field instead of a map keyed by sessions, which would cost more than beginning one.
     Handle.of = (session) => (typeof session === 'object' && session !== null && #handle in session ? session.#handle : undefined);
   }
 
@@ -149,7 +149,8 @@ export class SessionHandle<M> implements Session<M> {
   merge(...tokens: (Token | string | null | undefined)[]): this {
     const one = (token: Token | string) =>
       this.#handle.call((raw, now) => {
-        // Whatever the core has allowed, it allowed before it knew this one: also what it allowed after the one before.
+        // Revokes what the core allowed before it knew this token; within the loop, because effects of a merge may
+        // allow again.
         this.#handle.ask();
         return raw.merge(toText(token, 'a token'), now);
       });
@@ -218,10 +219,10 @@ export class SessionHandle<M> implements Session<M> {
   }
 }
 
-/** Runs what is no statement of the core's. */
+/** Runs a statement that is not one of the core's. */
 export type Execute = NonNullable<ReplicaOptions['execute']>;
 
-/** How the core begins a session: where there are no options, no object crosses. Throws `ARGUMENT_INVALID`. */
+/** How the core begins a session; without options no object crosses. Throws `ARGUMENT_INVALID`. */
 export function toBegin(init: Token | string | null | undefined | SessionInit): (core: CoreReplica, now: number) => CoreSession {
   if (init === null || init === undefined) return (core, now) => core.resume(undefined, now);
   if (typeof init === 'string') {
@@ -232,7 +233,7 @@ export function toBegin(init: Token | string | null | undefined | SessionInit): 
   return (core, now) => core.session(raw, now);
 }
 
-/** What crosses when a session begins with options. Throws `ARGUMENT_INVALID`. */
+/** The crossing form of a session's options. Throws `ARGUMENT_INVALID`. */
 export function toInit(init: SessionInit): CoreSessionInit {
   optionsOf(init, INIT, 'what a session begins with, if it is no token');
   const raw: CoreSessionInit = {};
@@ -251,7 +252,7 @@ export function toInit(init: SessionInit): CoreSessionInit {
   return raw;
 }
 
-/** The range of a watch: who says none by mistake would be told of all keys. */
+/** The range of a watch. The prefix is mandatory: leaving it out by mistake would watch all keys. */
 function toPrefix(given: { prefix: string }): { prefix: string } {
   return { prefix: toText(optionsOf(given, { prefix: 1 }).prefix, 'prefix') };
 }
@@ -261,5 +262,5 @@ function toText(value: unknown, name: string): string {
   throw invalid(`${name} is a well-formed string`);
 }
 
-/** An iteration that has ended before it began. */
+/** An iteration that is over before it has begun. */
 async function* ended(): AsyncGenerator<never, void, undefined> {}

@@ -1,9 +1,9 @@
 /**
- * One of each of what reads and writes go through, which nobody uses.
+ * One unused instance of every shape on the read and write paths, kept for the life of the process.
  *
- * An engine forgets what it has learned of objects, and throws away the code that it has compiled for them, when the last of
- * their shape is collected. So whoever has closed his last replica, or let go of his last session, would begin with the next as
- * slowly as the process began. These have every shape as long as the process runs, and hold nothing of anybody's.
+ * Engines discard what they have learned of a shape, and the code compiled for it, when its last object is collected.
+ * Without these instances an application that closes its last replica, or releases its last session, would be as slow
+ * with the next one as at process start. They hold no application data.
  */
 import type { CoreReplica, CoreSession } from './binding.js';
 import { Json, Mark } from './copy.js';
@@ -18,18 +18,18 @@ import { Loose, Written } from './sheet.js';
 import { memory } from './storage/memory.js';
 import { encode } from './value.js';
 
-/** A session that nobody has begun, as the core tells of it; and what such a core has place for. */
+/** What the core would say of this session; and the room that this core claims to have. */
 const INFO = `${'-'.repeat(36)}00- - - - `;
 const ROOM = 2 ** 40;
 
-/** Of so many shapes that an engine has met in one place it compiles code for none of them. */
+/** An engine that has met so many shapes at one call site compiles for none of them. */
 const MANY = 5;
 
-/** The first session needs none of this yet, and is begun sooner without it; nor do replicas that have no session. */
+/** Skipped for the first session, which starts sooner without it, and in processes without sessions. */
 let first = true;
 let kept: readonly unknown[] | undefined;
 
-/** Is told of each session that begins. */
+/** Called for each session that begins. */
 export function begins(): void {
   if (kept !== undefined) return;
   if (first) first = false;
@@ -37,18 +37,19 @@ export function begins(): void {
 }
 
 /**
- * A session of a replica of its own. The core's classes are of its own with each replica: what is compiled for those of one goes when
- * it does, so here are so many that code is compiled for none. Beside a crossing that is nothing.
+ * A session of a replica of its own. Each replica has its own classes for the core, and code that is compiled for them
+ * goes when the replica does. With `MANY` of them the engine compiles code for none; next to a crossing that costs
+ * nothing.
  */
 function session(at: number): unknown {
   const shape = { [`shape${at}`]: at };
   const raw = { ...shape, info: () => INFO, set() {}, glance() {}, handOver: () => Float64Array.of(0, 1), recordReads() {} } as unknown as CoreSession;
   const core = { ...shape, id: '', attend() {}, poll: () => true, room: () => Float64Array.from({ length: 6 }, () => ROOM) } as unknown as CoreReplica;
   const [storage, clock] = [memory(), Date.now];
-  // In the order in which a replica that is opened has them: that too is its shape.
+  // In the same property order as for a real replica, because the order is part of the shape.
   const driver = new Driver({ core, keyed: false, logged: 0, snapshot: 0, storage, unlock() {}, clock, ownClock: false, timer, roleOf: undefined, idle: undefined, frozen: false });
   const handle = new SessionHandle<Record<string, string>>(driver, () => raw);
-  // What its fields hold belongs to a shape too. The first write and read ask the core, the next do not.
+  // The types of field values are part of a shape, too. The first write and read ask the core, the second do not.
   for (let turn = 0; turn < 2; turn += 1) {
     handle.sync.set('a', 'b');
     handle.sync.get('a');

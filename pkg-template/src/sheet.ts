@@ -1,21 +1,26 @@
 /**
- * Copies that came together stay together, on one sheet, as they came: texts of a log, or neighbours joined to one text
- * (`page.ts`). For each an object of its own and a place in a map would cost several times what it costs to find it here.
+ * Sheets: copies that arrived together stay together, in the form in which they arrived: the texts of a log, or
+ * neighbours as one text (`page.ts`). An object and a map entry for each copy would cost several times as much as
+ * finding it here.
  *
- * Invariant: what `is` says of a key and a place is true until the copy there is dropped; dropped it never comes back.
+ * Invariant: if `is` says that a place holds a key, that is true until the copy is dropped, and a dropped copy never
+ * returns.
  */
 import type { Mark, Marks, Stored } from './copy.js';
 
-/** The most copies on a sheet: at least as many as the core hands over with one read, and as many as a log has. */
+/** The most copies of a sheet: at least as many as the core returns with one read, and as a log holds. */
 export const SHEET_BITS = 10;
 export const SHEET = 1 << SHEET_BITS;
-/** A sheet of texts of which fewer than one in so many copies are left is not worth its lists, unless few are gone: what is left goes to another. */
+/**
+ * A sheet of texts with less than an eighth of its copies left, and at least 64 gone, is not worth its arrays: its
+ * copies move.
+ */
 const WORTH = 8;
 const FEW = 64;
 
 /**
- * A hash of a part of a text. The seed is odd. Nobody who does not know it can choose keys that are slow to find: of two texts that
- * differ, in whatever bits, what comes of the difference depends on the second product, and so on the seed.
+ * A hash of part of a text, with an odd secret seed. Without the seed nobody can choose keys that collide: whatever
+ * bits two texts differ in, the difference of their hashes depends on the second product, and so on the seed.
  */
 export function hash(text: string, from: number, until: number, seed: number): number {
   let [sum, at] = [seed, from];
@@ -27,42 +32,42 @@ export function hash(text: string, from: number, until: number, seed: number): n
   return sum ^ (sum >>> 15);
 }
 
-/** A sheet, open at the copy that was read last. */
+/** A sheet with a cursor at the copy that was read last. */
 export interface Sheet {
-  /** What is open, as it is stored, and whose write it is. */
+  /** The stored text at the cursor, and the mark of its write. */
   readonly value: string;
   readonly mark: Mark;
-  /** How many places there are. */
+  /** The number of places. */
   readonly size: number;
-  /** The place that was read last. */
+  /** The cursor. */
   readonly at: number;
-  /** Whether anything of it was read, or of what stood in the place of something before. */
+  /** Whether anything on it was read, or a copy that it has replaced. */
   seen: boolean;
-  /** Whether all but the first have come without anybody's asking for them. */
+  /** Whether all copies but the first were prefetched. */
   readonly unasked: boolean;
-  /** Whether there is a copy of this key at a place. */
+  /** Whether a place holds a copy of this key. */
   is(key: string, at: number): boolean;
-  /** Whether there is a copy at a place. */
+  /** Whether a place holds a copy. */
   has(at: number): boolean;
-  /** The key that stands at a place. */
+  /** The key at a place. */
   key(at: number): string;
   hash(at: number, seed: number): number;
-  /** Opens it where there is a copy. */
+  /** Moves the cursor to a place that holds a copy. */
   open(at: number): void;
-  /** The copy at a place is no longer true. */
+  /** Drops the copy at a place. */
   drop(at: number): void;
-  /** Whether enough copies are left for the memory it takes. */
+  /** Whether enough copies are left to justify the memory. */
   readonly worth: boolean;
 }
 
-/** Keys and values as texts of their own. */
+/** Keys and values as separate strings. */
 abstract class Texts implements Sheet {
   readonly unasked = false;
   at = 0;
   seen = false;
-  /** Key, value, key, value, …; nothing where there is no copy. */
+  /** Key, value, key, value, …; undefined where there is no copy. */
   protected readonly texts: (string | undefined)[];
-  /** At how many places there is no copy. */
+  /** How many places hold no copy. */
   #gone: number;
 
   constructor(texts: (string | undefined)[], gone: number) {
@@ -118,20 +123,20 @@ abstract class Texts implements Sheet {
   }
 }
 
-/** How many of the writes are deletions. In a loop: it is looked at with each log. */
+/** The number of deletions. A plain loop, because it runs for each log. */
 function deleted(kinds: Uint8Array): number {
   let gone = 0;
   for (let at = 0; at < kinds.length; at += 1) if (kinds[at] === 3) gone += 1;
   return gone;
 }
 
-/** Where a text stands in a longer one: where it begins there, times this, and its length. */
+/** The position of a text within a longer one is packed as `start * SPAN + length`. */
 export const SPAN = 2 ** 13;
 
-/** The writes of a log, once the core was given them. */
+/** The writes of a log after the core has received them. */
 export class Written extends Texts {
   readonly #kinds: Uint8Array;
-  /** Of a value that stands in a longer text: where; 0 of others. */
+  /** The packed position of a value that lies within a longer text; 0 for others. */
   readonly #spans: Uint32Array | undefined;
   readonly #marks: Marks;
 
@@ -147,7 +152,8 @@ export class Written extends Texts {
     const span = this.#spans?.[this.at] ?? 0;
     if (span === 0) return text;
     const from = Math.floor(span / SPAN);
-    // Put together it is a text of its own as soon as it is looked into: what is a part of a longer one keeps all of that in memory, and is slower to parse.
+    // A concatenation becomes a text of its own once it is looked into. A slice alone would keep the whole longer text
+    // in memory, and is slower to parse.
     return text.charAt(from) + text.slice(from + 1, from + (span % SPAN));
   }
 
@@ -155,7 +161,7 @@ export class Written extends Texts {
     return this.#marks[this.#kinds[this.at] as 0 | 1];
   }
 
-  /** Where a key was deleted there is no copy. */
+  /** Whether a place holds a copy: a deletion is none. */
   override has(at: number): boolean {
     return (this.#kinds[at] as Stored) !== 3 && super.has(at);
   }
@@ -165,15 +171,15 @@ export class Written extends Texts {
   }
 
   /**
-   * A small one is not, once nothing is left: nothing is added to it, as it is to one of copies that came one at a time. Where values
-   * stand in longer texts, none of these goes before the sheet does.
+   * Unlike a loose sheet, nothing is added to this one, so even a small one is worth nothing once it is empty. With
+   * values within longer texts, half of its copies must be left, because the long texts stay as long as the sheet.
    */
   override get worth(): boolean {
     return this.left > 0 && super.worth && (this.#spans === undefined || 2 * this.left > this.size);
   }
 }
 
-/** Copies that came one at a time. */
+/** Copies that arrived one at a time. */
 export class Loose extends Texts {
   readonly #marks: Mark[] = [];
 
@@ -185,13 +191,13 @@ export class Loose extends Texts {
     return this.#marks[this.at] as Mark;
   }
 
-  /** Puts one behind the others. */
+  /** Appends a copy; returns its place. */
   add(key: string, value: string, mark: Mark): number {
     this.texts.push(key, value);
     return this.#marks.push(mark) - 1;
   }
 
-  /** The copy at a place becomes another one. */
+  /** Replaces the copy at a place. */
   renew(at: number, value: string, mark: Mark): void {
     this.texts[2 * at + 1] = value;
     this.#marks[at] = mark;

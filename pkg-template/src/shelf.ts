@@ -1,15 +1,16 @@
 /**
- * Sheets in the order in which they came, and a table of where the copy of each key stands: numbers alone, of which the engine's
- * garbage collector sees nothing.
+ * The sheets of a space in order of arrival, and a hash table from keys to places: open addressing with linear probing,
+ * in an array of numbers that the garbage collector need not scan.
  *
- * Invariant: of a key that is on a listed sheet the table names the place, or there is no copy of it on any listed sheet. What is
- * listed later takes the place of what was listed before.
+ * Invariants:
+ * - If a listed sheet holds a copy of a key, the table names its place; otherwise no listed sheet has one.
+ * - A sheet that is listed later replaces the copies of earlier ones.
  */
 import { hash, type Sheet, SHEET_BITS } from './sheet.js';
 
-/** The most sheets, those included that are gone: their numbers have to go into the table. */
+/** The most sheets, removed ones included: a place in the table has room for 20 bits of sheet number. */
 export const SHEETS = 1 << 20;
-/** Rows of a table at first, each a hash and a place. A quarter is always free. */
+/** The initial number of rows, each a hash and a place. At least a quarter of the rows is always free. */
 const ROWS = 256;
 const MASK = (1 << SHEET_BITS) - 1;
 /** No place. */
@@ -18,41 +19,41 @@ export const NOWHERE = -1;
 export class Shelf {
   readonly #seed = (Math.random() * 2 ** 32) | 1;
   #sheets: (Sheet | undefined)[] = [];
-  /** How many sheets are in the table, or were: the first ones. */
+  /** How many sheets are in the table: the first ones. */
   #listed = 0;
-  /** Rows of two: the hash of a key, and its place, from 1 on; 0 where a row is free. */
+  /** Rows of two numbers: the hash of a key, and its place plus one; 0 if the row is free. */
   #rows = new Int32Array(0);
   #taken = 0;
-  /** The sheets of which too little is left: whoever has dropped something moves what is there, or lets go of it, before anything else. */
+  /** Sheets of which too little is left. Whoever drops a copy must then move or remove them before anything else. */
   readonly thin = new Set<number>();
-  /** Is told the keys of copies that were dropped, or are gone with their sheet. */
+  /** Called with the key of each copy that is dropped or removed with its sheet. */
   readonly #dropped: (key: string) => void;
 
   constructor(dropped: (key: string) => void) {
     this.#dropped = dropped;
   }
 
-  /** How many sheets there are, those included that are gone. */
+  /** The number of sheets, removed ones included. */
   get size(): number {
     return this.#sheets.length;
   }
 
-  /** How many are listed: the first ones. */
+  /** How many sheets are listed: the first ones. */
   get listed(): number {
     return this.#listed;
   }
 
-  /** The sheet of a number, if it is not gone. */
+  /** A sheet by its number; undefined if it was removed. */
   sheet(number: number): Sheet | undefined {
     return this.#sheets[number];
   }
 
-  /** Puts a sheet behind the others; its number. */
+  /** Appends a sheet; returns its number. */
   add(sheet: Sheet): number {
     return this.#sheets.push(sheet) - 1;
   }
 
-  /** The place of a key's copy on a listed sheet, or `NOWHERE`. */
+  /** The place of a key on a listed sheet, or `NOWHERE`. */
   find(key: string): number {
     const rows = this.#rows;
     if (rows.length === 0) return NOWHERE;
@@ -65,7 +66,7 @@ export class Shelf {
     }
   }
 
-  /** Puts all sheets into the table that are not there yet. */
+  /** Enters all unlisted sheets into the table. */
   list(): void {
     let more = 0;
     for (let number = this.#listed; number < this.#sheets.length; number += 1) more += this.#sheets[number]?.size ?? 0;
@@ -74,18 +75,18 @@ export class Shelf {
       const sheet = this.#sheets[this.#listed];
       if (sheet === undefined) continue;
       for (let at = 0; at < sheet.size; at += 1) this.#enter(sheet, at, (this.#listed << SHEET_BITS) | at);
-      // What it has deleted is deleted.
+      // A sheet that holds only deletions has done its work by now.
       if (!sheet.worth) this.thin.add(this.#listed);
     }
   }
 
-  /** Puts what was added to a listed sheet into the table. */
+  /** Enters one copy that was added to a listed sheet. */
   enter(number: number, at: number): void {
     this.#reserve(1);
     this.#enter(this.#sheets[number] as Sheet, at, (number << SHEET_BITS) | at);
   }
 
-  /** The copy at a place stands at another one from now on. */
+  /** Moves a copy to another place: updates the table and drops it at the old place. */
   move(from: number, to: number): void {
     const [rows, sheet] = [this.#rows, this.#sheets[from >> SHEET_BITS] as Sheet];
     const mask = rows.length - 1;
@@ -95,7 +96,7 @@ export class Shelf {
     sheet.drop(from & MASK);
   }
 
-  /** The copy at a place, which is of this key, is no longer true. */
+  /** Drops the copy of a key at its place. */
   drop(key: string, place: number): void {
     this.#dropped(key);
     this.#take(place);
@@ -107,7 +108,7 @@ export class Shelf {
     if (sheet?.worth === false) this.thin.add(place >> SHEET_BITS);
   }
 
-  /** Lets go of a sheet. */
+  /** Removes a sheet. */
   remove(number: number): void {
     const sheet = this.#sheets[number];
     this.#sheets[number] = undefined;
@@ -124,9 +125,9 @@ export class Shelf {
       if (rows[row] !== sum) continue;
       const key = sheet.key(at);
       if (!this.#sheets[other >> SHEET_BITS]?.is(key, other & MASK)) continue;
-      // Who has read the one will read the other.
+      // A reader of the old copy will probably read the new one.
       sheet.seen ||= this.#sheets[other >> SHEET_BITS]?.seen === true;
-      // What has come with an answer says what was true before it came: so what is ready stays true.
+      // A prefetched copy is no newer than what it replaces, so a ready value stays true.
       if (sheet.unasked) this.#take(other);
       else this.drop(key, other);
       break;
@@ -137,7 +138,7 @@ export class Shelf {
     rows[row + 1] = place + 1;
   }
 
-  /** Makes a table with place for some more, at most half full then; of copies that are gone there are no rows in it. */
+  /** Grows the table for `more` entries, to at most half full; rows of dropped copies are left out. */
   #reserve(more: number): void {
     const old = this.#rows;
     if (8 * (this.#taken + more) <= 3 * old.length) return;

@@ -1,19 +1,20 @@
 /**
- * The copies of each space, by its name.
+ * The copies of each space, by name.
  *
- * Invariant: copies that anybody has are found here, so that they miss nothing that is no longer true. Those that nobody has go after
- * as many other spaces as are kept: a server may see one for each of its users, and none of most of them again.
+ * Invariant: copies that any session holds are found here, so they never miss that a value is no longer true. Copies
+ * that no session holds are released once enough other spaces were used: a server may see a space for each of its
+ * users, and most of them once.
  */
 import type { Copies } from './copies.js';
 
-/** The spaces that are kept for whoever comes next: these, and as many that were asked for before them. */
+/** How many recently used spaces are kept, and as many that were used before them. */
 const KEPT = 1_000;
-/** Without it nothing goes. */
+/** Without weak references nothing is released. */
 const WEAK = typeof WeakRef === 'function';
 
 export class Spaces {
   readonly #make: () => Copies;
-  /** Those that were asked for of late, those that were before, and of earlier ones those that sessions have. */
+  /** Recently used spaces; those used before; and of still older ones those whose copies a session holds. */
   #young = new Map<string, Copies>();
   #old = new Map<string, Copies>();
   readonly #lent = new Map<string, WeakRef<Copies>>();
@@ -22,7 +23,7 @@ export class Spaces {
     this.#make = make;
   }
 
-  /** The copies of a space, which are made where there are none. */
+  /** The copies of a space; made if there are none. */
   get(space: string): Copies {
     const young = this.#young.get(space);
     if (young !== undefined) return young;

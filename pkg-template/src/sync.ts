@@ -1,8 +1,8 @@
 /**
- * The session without promises: the same operations under the same checks, answered at once or refused at once.
+ * The session without promises: the same operations and checks, answered or refused at once.
  *
- * The hot path: once the core has answered this session a read (a write) under these guarantees, reads of copies (writes) stay
- * on this side of the boundary; see `front.ts`.
+ * The hot path: once the core has answered this session a read (or write) under these guarantees, reads of copies (or
+ * writes) no longer cross the boundary; see `front.ts`.
  */
 import { collect } from './batch.js';
 import type { Glance, Kind, RawEntry } from './binding.js';
@@ -15,19 +15,19 @@ import type { Duration, Entry, Guarantees, Key, KeyRange, Version } from './type
 import type { Batch, SyncSession } from './types/session.js';
 import { type Encoded, encode, toEntry } from './value.js';
 
-// The core never waits under these terms, so that no answer is the number of a wait.
+// With this timeout the core never waits, so a number is never the id of a wait.
 const NO_TIMEOUT = -1;
 
 export class SyncHandle<M> implements SyncSession<M> {
   readonly #handle: Handle;
   readonly #bits: number;
-  // Until which of the handle's epochs the core's last word holds: it may read here, it may write here.
+  // The epoch of the handle in which the core last allowed a read, and a write.
   #mayRead = -1;
   #mayWrite = -1;
   readonly #front: Front;
-  // In which of the front's turns a copy was ready here that needs no note: in that turn none needs any.
+  // The turn of the front in which a ready value was served: within it, all ready values may be served.
   #turn = -1;
-  // In which of them a write was accepted in front of the core.
+  // The turn in which a write was accepted by the front.
   #wrote = -1;
 
   constructor(handle: Handle, guarantees?: Guarantees) {
@@ -41,8 +41,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   get<K extends Key<M>>(key: K): M[K] | undefined {
-    // Nothing has happened since, so all of what is looked at below is as it was. Nothing but this stands here: what is short becomes
-    // a part of the code that calls it, and the less there is of it the more reads a processor waits for at the same time.
+    // Within the turn all conditions that `#look` checks still hold. Nothing else is here: an engine inlines short code
+    // into its caller, and the less there is of it, the more reads a processor overlaps.
     const front = this.#front;
     if (front.turn === this.#turn && front.serves > 0 && typeof key === 'string') {
       const plain = front.plains[key];
@@ -63,7 +63,7 @@ export class SyncHandle<M> implements SyncSession<M> {
   set<K extends Key<M>>(key: K, value: M[K], options?: { ttl?: Duration | undefined }): void {
     if (typeof value === 'string' && options === undefined) {
       const name = toKey(key);
-      // A string is looked into when it is handed over, together with others.
+      // Whether the string is well formed is checked when the log is handed over, together with others.
       if (this.#write(name, 0, value)) return;
     }
     const { kind, value: encoded } = this.#encode(key, value, options);
@@ -92,12 +92,12 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   /**
-   * What is not answered by what is ready. All of it in one piece, with the core's answer and what is kept of it: so it is too long for
-   * an engine to make it a part of `get`, which would then be too long to be made a part of what calls that.
+   * A read that no ready value answers. It is one function, including the core's answer and its copies, so that it is
+   * too long to be inlined into `get`, which would then be too long to be inlined into its callers.
    */
   #look<K extends Key<M>>(key: K): M[K] | undefined {
     const handle = this.#handle;
-    // Whatever the host is asked it is asked first: a clock or a role of its own may read here as well.
+    // First everything that may call the host: a clock or role of its own may read here as well.
     if (typeof key === 'string' && handle.alive() && this.#mayRead === handle.heed()) {
       const { account, copies, front } = handle;
       const logs = front.logged === copies;
@@ -116,7 +116,7 @@ export class SyncHandle<M> implements SyncSession<M> {
     handle.call(
       (raw, now) => (found = raw.glance(name, this.#bits, ahead, (at = now))),
       (seen) => {
-        // Before anything follows: that may take back what this call has allowed, and forget again what it has told.
+        // Before any effect is performed: effects may revoke what this call allowed, and forget what it copied.
         epoch = handle.epoch;
         if (seen !== undefined && !handle.stating) front.keep(handle.account, handle.copies, name, seen);
       },
@@ -127,10 +127,13 @@ export class SyncHandle<M> implements SyncSession<M> {
     return found && (handle.values.of(key, { kind: found[0], value: found[1] }) as M[K]);
   }
 
-  /** An object that takes the place of another in the log is copied, so that of all but the last no text is ever made. */
+  /**
+   * Encodes a value. An object that replaces another in the log is only copied, so that overwritten ones never become
+   * text.
+   */
   #encode(key: unknown, value: unknown, options: unknown): Encoded | ReturnType<typeof hold> {
     const logged = typeof value === 'object' && value !== null && options === undefined && this.#front.logged !== undefined;
-    // What is no key is refused where it is looked at, once the value is.
+    // An invalid key is refused later, after the value.
     const holds = logged && typeof key === 'string' && this.#front.holds(this.#handle.copies, key);
     if (!holds) return encode(value);
     const held = hold(value);
@@ -138,10 +141,10 @@ export class SyncHandle<M> implements SyncSession<M> {
     return held;
   }
 
-  /** Writes in front of the core; false where the core must be asked. */
+  /** Writes to the front; false if the core must be asked. */
   #write(key: string, kind: 0 | 1 | 3, value: string | Held): boolean {
     const front = this.#front;
-    // As for reads.
+    // As for reads: in this turn all conditions still hold.
     if (front.turn === this.#wrote && front.serves > 0 && key !== '' && front.append(key, kind, value)) {
       front.serves -= 1;
       return true;
@@ -158,8 +161,8 @@ export class SyncHandle<M> implements SyncSession<M> {
   }
 
   /**
-   * Writes by the core. Not where a write begins: what closures refer to is allocated there, were they needed or not, and was a
-   * third of what a write takes of the engine's memory.
+   * Writes to the core. Separate from the callers, because an engine allocates captured variables at function entry,
+   * needed or not: a third of the memory that a write allocated.
    */
   #cross(key: string, kind: Kind | 3, value: string | Uint8Array, ttl: number): void {
     const handle = this.#handle;
@@ -169,7 +172,7 @@ export class SyncHandle<M> implements SyncSession<M> {
         at = now;
         return kind === 3 ? raw.delete(key, this.#bits, NO_TIMEOUT, now) : raw.set(key, kind, value, ttl, this.#bits, NO_TIMEOUT, now);
       },
-      // Before anything follows: that may take back what this call has allowed.
+      // Before any effect is performed: effects may revoke what this call allowed.
       () => void (epoch = handle.epoch),
     );
     handle.allowed(at);

@@ -1,7 +1,7 @@
 /**
- * The options of an operation in the form in which they cross: guarantees and policy as bits, the deadline as a number.
+ * Converts the options of an operation to their crossing form: guarantees and policy as bits, the timeout as a number.
  *
- * Everything is checked here, before the core is touched: an argument of the wrong form throws and has no effect.
+ * Everything is checked here, before the core is called: an argument of the wrong form throws and has no effect.
  */
 import type { RawRange } from './binding.js';
 import { milliseconds } from './duration.js';
@@ -14,21 +14,21 @@ import { wellFormed } from './value.js';
 
 /** The guarantees in the order of their bits. */
 const GUARANTEES = ['read-your-writes', 'monotonic-reads', 'monotonic-writes', 'writes-follow-reads'] as const satisfies readonly Guarantee[];
-/** The policies in the order of their numbers; 0 is the session's own. */
+/** The policies in the order of their numbers; 0 means the session's own. */
 const POLICIES = [undefined, 'wait', 'throw', 'serve'] as const;
 
 const GIVEN = 1 << 4;
 const SYNC = 1 << 7;
 
-/** What crosses with an operation. */
+/** The terms of an operation in their crossing form. */
 export interface Terms {
   readonly bits: number;
-  /** Milliseconds; negative: the session's default. */
+  /** Milliseconds; negative for the session's default. */
   readonly timeout: number;
   readonly signal: AbortSignalLike | undefined;
 }
 
-/** Where nothing but time is to be said. */
+/** The options of calls that take only a timeout and a signal. */
 export const PATIENCE: Names<Pick<Wait, 'signal' | 'timeout'>> = { signal: 1, timeout: 1 };
 export const WAIT: Names<Wait> = { ...PATIENCE, guarantees: 1, onStale: 1 };
 export const RANGE: Names<KeyRange> = { prefix: 1, start: 1, end: 1, limit: 1, reverse: 1 };
@@ -36,7 +36,10 @@ export const TTL: Names<{ ttl?: Duration }> = { ttl: 1 };
 
 const PLAIN: Terms = Object.freeze({ bits: 0, timeout: -1, signal: undefined });
 
-/** The terms of a `Wait`, among options of these names. Throws `ARGUMENT_INVALID`, and `ABORTED` where the signal already is. */
+/**
+ * The terms in a `Wait`, whose options may have these names. Throws `ARGUMENT_INVALID`, or `ABORTED` if the signal is
+ * aborted.
+ */
 export function toTerms<T extends Wait>(wait: T | undefined, names: Names<T>): Terms {
   if (wait === undefined) return PLAIN;
   const signal = signalOf(optionsOf(wait, names).signal);
@@ -68,7 +71,7 @@ export function guaranteeNames(bits: number): readonly Guarantee[] {
   return Object.freeze(GUARANTEES.filter((_, at) => bits & (1 << at)));
 }
 
-/** An inspection's public form, in which guarantees have names. */
+/** The public form of an inspection, with guarantees by name. */
 export function named<T extends { readonly guarantees: number | null }>(view: T) {
   return { ...view, guarantees: view.guarantees === null ? null : guaranteeNames(view.guarantees) } as {
     [K in keyof T]: K extends 'guarantees' ? readonly Guarantee[] | Extract<T[K], null> : T[K];
@@ -81,20 +84,20 @@ export function policyNumber(policy: StalePolicy | undefined): number {
   return at;
 }
 
-/** The milliseconds of `ttl`, among options of these names; negative for none. */
+/** The milliseconds of `ttl` among options of these names; negative for none. */
 export function toTtl<T extends { ttl?: Wait['timeout'] }>(options: T | undefined, names: Names<T>): number {
   if (options === undefined) return -1;
   const { ttl } = optionsOf(options, names);
   return ttl === undefined ? -1 : milliseconds(ttl, 'ttl');
 }
 
-/** A key that can cross. The core checks its length. */
+/** Checks that a key can cross. The core checks its length. */
 export function toKey(key: unknown): string {
   if (typeof key === 'string' && wellFormed(key)) return key;
   throw new EdgeSessionError('KEY_INVALID', 'a key is a well-formed string');
 }
 
-/** A range that can cross, of options of these names. */
+/** The crossing form of a range among options of these names. */
 export function toRange<T extends KeyRange>(range: T | undefined, names: Names<T>): RawRange {
   const raw: RawRange = {};
   if (range === undefined) return raw;

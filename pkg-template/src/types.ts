@@ -1,9 +1,9 @@
 /**
- * The public types in reading order: what is stored, the session that reads and writes it, the replica that serves it, the
- * plug points for storage and transport.
+ * The public types in reading order: stored data, the session that reads and writes it, the replica that serves it, and
+ * the plug points for storage and transport.
  *
- * They name nothing of the DOM and nothing newer than ES2022, so that every consumer can compile them with library
- * checks on; what a platform brings (signals, byte streams) is described by its shape.
+ * They use no DOM types and nothing newer than ES2022, so that every consumer can compile them with library checks on.
+ * Objects of the platform (signals, byte streams) are described by their shape.
  */
 export type * from './types/data.js';
 export type * from './types/session.js';
@@ -12,8 +12,8 @@ export type * from './types/replica.js';
 export type * from './types/plug.js';
 
 declare global {
-  // The names that `using` and `await using` look up, for compilers whose library does not have them yet; where it has
-  // them, these declarations merge with its own.
+  // The names that `using` and `await using` look up, for compilers whose library lacks them. If the library has them,
+  // these declarations merge with its own.
   interface SymbolConstructor {
     readonly dispose: unique symbol;
     readonly asyncDispose: unique symbol;

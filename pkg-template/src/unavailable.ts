@@ -1,6 +1,6 @@
 /**
- * Why there is no WebAssembly here, in words that say what to do. Platforms tell it in the text of their errors alone, each in
- * its own; what none of these words fits keeps its cause.
+ * Explains why WebAssembly is unavailable and what to do about it. Platforms give the reason only in the text of their
+ * errors, each in its own words; an error that matches none of these patterns keeps its cause.
  */
 import { EdgeSessionError } from './errors.js';
 
@@ -16,7 +16,7 @@ const CURES: readonly (readonly [RegExp, string])[] = [
   [/WebAssembly.*(not defined|undefined)|find variable: WebAssembly/i, 'this platform has no WebAssembly; a browser in its lockdown mode has none'],
 ];
 
-/** `WASM_UNAVAILABLE`, with the cure where the platform's words are known. */
+/** `WASM_UNAVAILABLE`, with the remedy if the platform's message is known. */
 export function unavailable(cause: unknown): EdgeSessionError {
   const [, cure] = CURES.find(([words]) => words.test(String(cause))) ?? [];
   return new EdgeSessionError('WASM_UNAVAILABLE', cure ?? 'the wasm module cannot be loaded here', { cause });

@@ -1,26 +1,26 @@
 /**
- * Values at the boundary: what a caller hands in is copied or turned into text before the core is touched, and what it gets is
- * made fresh, so that a caller that changes an object never changes the store.
+ * Values at the boundary: what a caller passes in is copied or turned into text before the core is called, and what it
+ * gets is fresh or frozen, so changing an object never changes the store.
  *
- * Getters and `toJSON` of a value run here, while nothing has happened yet; they may call anything, and throw.
+ * Getters and `toJSON` of a value run here, before anything has happened; they may call anything, and throw.
  */
 import type { Kind, RawChange, RawEntry, RawOutcome, RawSpaceChange } from './binding.js';
 import { EdgeSessionError } from './errors.js';
 import type { Change, Entry, Outcome } from './types/data.js';
 import type { Events } from './types/replica.js';
 
-/** What a reader gets of the value of a key: his own, or what all get. */
+/** How a reader gets the value of a key: as its own object, or as one that all readers share. */
 export interface Handing {
   of(key: string, raw: Encoded): unknown;
 }
 
-/** A value in the form in which it crosses. */
+/** A value in the form in which it crosses the boundary. */
 export interface Encoded {
   readonly kind: Kind;
   readonly value: string | Uint8Array;
 }
 
-// A lone surrogate has no UTF-8: as a string it would not come back as it was, as JSON text it is an escape.
+// A lone surrogate has no UTF-8. In JSON text it becomes an escape, as a plain string it would be lost.
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Whether a string survives UTF-8. */
@@ -29,12 +29,12 @@ export function wellFormed(text: string): boolean {
   return isWellFormed === undefined ? !LONE_SURROGATE.test(text) : isWellFormed.call(text);
 }
 
-/** Whether a value is a `Uint8Array`, of this realm or another, that has its bytes: those of one that was transferred are gone. */
+/** Whether a value is a `Uint8Array`, of this realm or another, whose buffer was not transferred away. */
 export function isBytes(value: unknown): value is Uint8Array {
   if (!ArrayBuffer.isView(value) || (value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] !== 'Uint8Array') return false;
   if (value.byteLength > 0) return true;
   try {
-    // Throws where there is no memory behind it any more; what an instance throws ends the replica.
+    // Throws if the buffer is detached. Were it passed on, the exception of wasm would end the replica.
     (value as Uint8Array).values();
     return true;
   } catch {
@@ -42,7 +42,7 @@ export function isBytes(value: unknown): value is Uint8Array {
   }
 }
 
-/** Turns a value into what crosses. Throws `VALUE_INVALID` for what is neither JSON nor a `Uint8Array`. */
+/** Turns a value into its crossing form. Throws `VALUE_INVALID` for anything but JSON values and `Uint8Array`. */
 export function encode(value: unknown): Encoded {
   if (typeof value === 'string' && wellFormed(value)) return { kind: 0, value };
   if (isBytes(value)) return { kind: 2, value };
@@ -53,7 +53,7 @@ export function encode(value: unknown): Encoded {
   return { kind: 1, value: text };
 }
 
-/** Whether JSON would keep nothing of an object that holds something. Of a proxy its handler may be asked, which may throw. */
+/** Whether JSON would lose the contents of an object. For a proxy this may call its handler, which may throw. */
 function unkept(value: object): boolean {
   try {
     return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set;
@@ -62,7 +62,7 @@ function unkept(value: object): boolean {
   }
 }
 
-/** The JSON text of a value; undefined where there is none. Throws `VALUE_INVALID`. */
+/** The JSON text of a value; undefined if it has none. Throws `VALUE_INVALID`. */
 export function textOf(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
@@ -71,15 +71,15 @@ export function textOf(value: unknown): string | undefined {
   }
 }
 
-/** Why a value is none. */
+/** The error for a value that cannot be stored. */
 export function refused(cause?: unknown): EdgeSessionError {
   const why = cause instanceof Error ? ` (${cause.message})` : '';
   return new EdgeSessionError('VALUE_INVALID', `a value is what JSON.stringify keeps, or a Uint8Array${why}`, { cause });
 }
 
 /**
- * What a text says that was written as JSON. One that is none only a client writes that lies: it is the string that it is, for
- * everybody alike. To throw would be in the way of all keys that are read, listed or watched together with it.
+ * Parses a text that was written as JSON. Only a lying client writes one that is not JSON; it is then returned as the
+ * string that it is, for everybody alike. Throwing would block every key that is read, listed or watched with it.
  */
 export function parse(text: string): unknown {
   try {
@@ -89,17 +89,17 @@ export function parse(text: string): unknown {
   }
 }
 
-/** A value that nobody else holds. */
+/** The value, as an object that nobody else holds. */
 export function decode<T>(raw: Encoded): T {
   return (raw.kind === 1 ? parse(raw.value as string) : raw.value) as T;
 }
 
-/** How deep `fresh` goes: parsing takes no stack, copying does. */
+/** How deep `fresh` goes: copying uses the stack, parsing does not. */
 const DEPTH = 64;
 
 /**
- * A copy of what came out of JSON, all the way down, for a sixth of the time that parsing its text again takes, or half of it
- * where neither is in the processor's cache. Undefined where it is nested too deeply.
+ * A deep copy of a parsed value. Takes a sixth of the time of parsing the text again, or half of it if neither is in
+ * the processor's cache. Undefined if the value is nested too deeply.
  */
 export function fresh(value: object, depth = DEPTH): object | undefined {
   if (depth === 0) return undefined;
@@ -114,13 +114,13 @@ export function fresh(value: object, depth = DEPTH): object | undefined {
   const copy = { ...value } as Record<string, unknown>;
   for (const name in copy) {
     const part = copy[name];
-    // Its own properties alone; `__proto__` is one where the text has it, and then this assigns no prototype.
+    // Only own properties. `__proto__` is one if the text has it, and then this assignment sets no prototype.
     if (typeof part === 'object' && part !== null && Object.hasOwn(copy, name) && (copy[name] = fresh(part, depth - 1)) === undefined) return undefined;
   }
   return copy;
 }
 
-/** The public form of an entry that nobody else holds, but for a value that is handed out otherwise. */
+/** The public form of an entry. It is a new object; the value is as `values` hands it out. */
 export function toEntry<K extends string, T>(raw: RawEntry, values: Handing): Entry<K, T> {
   return { key: raw.key as K, value: values.of(raw.key, raw) as T, version: raw.version, expiresAt: raw.expiresAt };
 }
@@ -130,7 +130,7 @@ export function toChange<K extends string, T>({ key, entry, version }: RawChange
   return entry === undefined ? { key: key as K, deleted: true, version } : toEntry(entry, values);
 }
 
-/** The public form of a change of which others are told as well: bytes are copied. */
+/** The public form of a change that several listeners get: bytes are copied. */
 export function toSpaceChange({ space, key, entry, version }: RawSpaceChange): Events['change'] {
   if (entry === undefined) return { key, deleted: true, version, space };
   const { kind, value, expiresAt } = entry;
@@ -143,16 +143,16 @@ export function toOutcome<K extends string, T>(raw: RawOutcome, values: Handing)
   return { state: raw.state, stale: raw.stale, entry: toEntry<K, T>(raw.entry, values), conflicts: raw.conflicts };
 }
 
-/** Whether something has parts. */
+/** Whether a value has parts. */
 const composed = (part: unknown): part is object => typeof part === 'object' && part !== null;
 
-/** Freezes what came out of JSON, all the way down, however deep that is: parsing takes no stack either. */
+/** Deeply freezes a parsed value. Iterative, because parsing allows any depth. */
 export function freeze(value: unknown): unknown {
   if (!composed(value)) return value;
   const all: object[] = [value];
   for (let at = 0; at < all.length; at += 1) {
     const one = all[at] as Record<string, unknown>;
-    // A loop of its own: to go through a list by its names takes three times as long.
+    // A loop of its own: iterating over an array by `for in` takes three times as long.
     if (Array.isArray(one)) {
       for (let place = 0; place < one.length; place += 1) if (composed(one[place])) all.push(one[place]);
     } else {

@@ -1,9 +1,11 @@
 /**
- * Who waits for which operation, and the alarm clock that the core asks for.
+ * The pending operations, and the alarm that the core asks for.
  *
- * Invariant: a wait ends exactly once, by its answer, its signal, or the end of its session or replica; nothing of it stays on
- * the signal. Who waits is in use: the wait holds on to its owner. While someone waits, the alarm keeps the process alive; for
- * the sake of heartbeats it does not.
+ * Invariants:
+ * - A wait ends exactly once: by its answer, by its signal, or with its session or replica. It leaves no listener on
+ *   the signal.
+ * - A wait keeps its owner alive.
+ * - The alarm keeps the process alive while somebody waits, but not for heartbeats alone.
  */
 import { aborted } from './errors.js';
 import type { Timer, Timers } from './platform.js';
@@ -15,7 +17,7 @@ export interface Waiter {
   fail(error: unknown): void;
 }
 
-/** What comes of `work`, unless a signal or what `alarm` sets ends the wait for it: the work itself goes on. */
+/** Settles like `work`, unless the signal or the timer of `alarm` ends the wait first. The work itself goes on. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignalLike | undefined, alarm?: (fail: (error: unknown) => void) => Timer): Promise<T> {
   let free = () => {};
   return new Promise<T>((resolve, fail) => {
@@ -36,13 +38,13 @@ export class Waits {
   readonly #cancel: (id: number) => void;
   readonly #timer: Timers;
   #alarm: Timer | undefined;
-  /** When it rings. */
+  /** The time for which the alarm is set. */
   #rings = 0;
   #held = false;
-  /** It was set while somebody waited, whose deadline it may be: once nobody does, it is taken back. */
+  /** Whether it was set while somebody waited, whose deadline it may be. Then a later time replaces it. */
   #awaited = false;
 
-  /** `cancel` is told of a wait that has ended without its answer. */
+  /** `cancel` is called for a wait that ends without its answer. */
   constructor(cancel: (id: number) => void, timer: Timers) {
     this.#cancel = cancel;
     this.#timer = timer;
@@ -70,7 +72,7 @@ export class Waits {
     this.#hold();
   }
 
-  /** Ends a wait with what `answer` answers or throws. */
+  /** Ends a wait with what `answer` returns or throws. */
   settle(id: number, answer: () => unknown): void {
     const waiter = this.#take(id);
     if (waiter === undefined) return;
@@ -82,9 +84,10 @@ export class Waits {
   }
 
   /**
-   * Runs `due` at a time, in place of what was asked for before; `null`: not at all. It may run earlier, and whoever is called then
-   * asks anew: an alarm that would only be put off is left as it is, because nearly every message puts it off. Not so one that was
-   * set for who waits: where alarms outlive requests, what a request waits for must leave none behind.
+   * Runs `due` at a time, replacing the previous alarm; null cancels it. It may run early; the core then names the next
+   * time. So an alarm that would only be postponed stays as it is, because nearly every message postpones it. The
+   * exception is an alarm that was set while somebody waited: where alarms outlive requests, a request must leave none
+   * behind.
    */
   alarm(at: number | null, now: number, due: () => void): void {
     if (this.#alarm !== undefined && at !== null && at >= this.#rings && !this.#awaited) return;
@@ -101,7 +104,7 @@ export class Waits {
     this.#hold();
   }
 
-  /** Ends every wait, or those of one owner, and what others were asked to do for it. */
+  /** Ends all waits, or those of one owner; cancels them in the core. */
   end(error: unknown, owner?: object): void {
     for (const [id, waiter] of [...this.#waiters]) {
       if (owner !== undefined && waiter.owner !== owner) continue;
@@ -117,7 +120,7 @@ export class Waits {
     return waiter;
   }
 
-  /** A timer that is set anew holds. */
+  /** Makes the alarm keep the process alive if somebody waits. A new timer does so by default. */
   #hold(): void {
     const held = this.#waiters.size > 0;
     if (held === this.#held || this.#alarm === undefined) return;

@@ -1,8 +1,8 @@
 /**
- * A watch as an iteration.
+ * A watch as an async iterator.
  *
- * Invariant: what is yielded is the newest state of its key that the session may see at that moment: changes are taken from
- * the core when they are asked for, and a newer one replaces an older one that nobody has taken yet.
+ * Invariant: it yields the newest state of a key that the session may see at that moment. It takes changes from the
+ * core when the consumer asks for them, and a newer change replaces an older one that was not consumed yet.
  */
 import type { RawChange, RawRange } from './binding.js';
 import type { Watcher } from './driver.js';
@@ -80,7 +80,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
     if (id === undefined) return;
     try {
       for (const change of this.handle.driver.call((core, now) => core.next(id, now))) {
-        this.#changes.delete(change.key); // a later change comes later in the order
+        this.#changes.delete(change.key); // re-inserted, so that it takes the later position
         this.#changes.set(change.key, change);
       }
     } catch (error) {
@@ -97,7 +97,7 @@ export class Watch<K extends string, T> implements AsyncIterableIterator<Change<
     this.#dismiss();
   }
 
-  /** The failure goes to one consumer; then the iteration has ended. */
+  /** The failure goes to one consumer; for the others the iteration has ended. */
   #dismiss(): void {
     for (const consumer of this.#consumers.splice(0)) {
       if (this.#failure === undefined) consumer.resolve({ done: true, value: undefined });
