@@ -1,7 +1,7 @@
-//! Random bytes from a seed that the host hands in once: the core itself draws no randomness.
+//! Random bytes derived from a seed that the host supplies once: the core itself has no source of randomness.
 //!
-//! The n-th block is SHA-256(seed ‖ n), so the same inputs give the same ids, in a test or a replay, and different
-//! seeds never the same. Good for identities; keys and passwords are never made from it.
+//! Block n is SHA-256(seed ‖ n). So equal inputs give equal ids, as in a test or a replay, and different seeds give
+//! different ones. Suitable for identities; keys and passwords are never made from it.
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// The stream of `seed`; give each opening of a replica a fresh one.
+    /// The stream of `seed`; use a new seed for each opening of a replica.
     #[must_use]
     pub const fn new(seed: [u8; 32]) -> Self {
         Self { seed, drawn: 0 }
@@ -26,7 +26,7 @@ impl Entropy {
         self.block(self.drawn).first_chunk().copied().unwrap_or([0; N])
     }
 
-    /// A number that nobody else can know and that is never told: what keys are hashed by.
+    /// A number that nobody else can know and that never leaves: the seed for hashing keys.
     pub(crate) fn hidden(&self) -> u64 {
         self.block(0).first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }

@@ -1,8 +1,8 @@
-//! The one error of the product: [`SessionError`], opaque over a stable [`ErrorCode`].
+//! The error type of the product: [`SessionError`], opaque over a stable [`ErrorCode`].
 //!
-//! Invariant: every code says what happened to state and whether to try again, in one table, which a test compares
-//! with the TypeScript union. Messages name the cause and the cure; they never hold a value, a secret or another
-//! user's data.
+//! Invariants: one table says for every code what happened to state and whether to try again; a test compares it with
+//! the TypeScript union. Messages name the cause and the remedy. They never contain a value, a secret or another user's
+//! data.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -13,7 +13,7 @@ use core::fmt;
 use crate::id::{ReplicaId, SessionId, Space};
 use crate::vector::Gap;
 
-/// One row of the table below becomes one variant and its facts.
+/// Each row of the table below becomes a variant and its properties.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident $text:literal $status:literal $retry:literal $state:literal;)*) => {
         /// What went wrong: stable names that programs may compare.
@@ -28,7 +28,7 @@ macro_rules! codes {
             #[must_use]
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
 
-            /// The HTTP status that tells it best.
+            /// The HTTP status that fits best.
             #[must_use]
             pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
 
@@ -46,7 +46,7 @@ macro_rules! codes {
 codes! {
     /// The replica lacks writes that the session depends on.
     StaleReplica "STALE_REPLICA" 503 true "unchanged; the missing dots are in the details";
-    /// The session depends on a write that no replica will ever hold.
+    /// A wait other than for missing writes reached its deadline.
     DependencyLost "DEPENDENCY_LOST" 410 false "unchanged; the lost dots are in the details";
     /// A wait that is not about freshness reached its deadline.
     Timeout "TIMEOUT" 504 true "unchanged by the wait; what was waited for goes on";
@@ -54,19 +54,19 @@ codes! {
     Aborted "ABORTED" 499 false "unchanged, unless the write had been applied before the signal";
     /// A checked version is no longer the current one.
     Conflict "CONFLICT" 409 false "unchanged: no part of the batch was applied";
-    /// The token is not one of ours: forged, damaged or from another cluster.
+    /// The token is not of this cluster: forged, damaged or from elsewhere.
     TokenInvalid "TOKEN_INVALID" 401 false "unchanged";
-    /// The token's time is over.
+    /// The token has expired.
     TokenExpired "TOKEN_EXPIRED" 401 false "unchanged";
     /// The token is longer than the limit.
     TokenTooLarge "TOKEN_TOO_LARGE" 413 false "unchanged";
-    /// The bearer is known, and may not do this.
+    /// The bearer is known but may not do this.
     PermissionDenied "PERMISSION_DENIED" 403 false "unchanged";
-    /// The session is unknown here, or its handle was let go.
+    /// The session is unknown here, or its handle was closed.
     SessionNotFound "SESSION_NOT_FOUND" 401 false "unchanged";
-    /// The session's time is over: its absolute end, or nobody used it for too long.
+    /// The session is over: it was logged out, reached its absolute end, or was not used for too long.
     SessionExpired "SESSION_EXPIRED" 401 false "unchanged";
-    /// The session was killed; the details tell by whom and why.
+    /// The session was killed; the details say by whom and why.
     SessionKilled "SESSION_KILLED" 401 false "unchanged";
     /// A limit on sessions is reached.
     MaxConnectionsExceeded "MAX_CONNECTIONS_EXCEEDED" 429 true "unchanged";
@@ -78,9 +78,9 @@ codes! {
     QueryKilled "QUERY_KILLED" 409 false "what the query had done before stays done";
     /// The query's deadline passed.
     QueryTimeout "QUERY_TIMEOUT" 504 false "what the query had done before stays done";
-    /// The text is no statement; the details tell the position and what was expected there.
+    /// The text is not a statement; the details give the position and what was expected there.
     Syntax "SYNTAX" 400 false "unchanged: no statement of the text was run";
-    /// The statement asks for what makes no sense: a wrong type, an unknown column, a space that was not chosen.
+    /// The statement makes no sense: a wrong type, an unknown column, a space that was not chosen.
     Semantic "SEMANTIC" 400 false "unchanged: no statement of the text was run";
     /// The account does not exist.
     UserNotFound "USER_NOT_FOUND" 404 false "unchanged";
@@ -88,13 +88,13 @@ codes! {
     UserExisted "USER_EXISTED" 409 false "unchanged";
     /// The user holds no role in the space.
     RoleNotFound "ROLE_NOT_FOUND" 404 false "unchanged";
-    /// The user holds another role in the space than the one that was named.
+    /// The user has another role in the space than the one named.
     ImproperRole "IMPROPER_ROLE" 409 false "unchanged";
     /// The space exists already.
     SpaceExisted "SPACE_EXISTED" 409 false "unchanged";
     /// The space, in that generation, does not exist here.
     SpaceNotFound "SPACE_NOT_FOUND" 404 false "unchanged";
-    /// An argument is not of the documented form.
+    /// An argument does not have the documented form.
     ArgumentInvalid "ARGUMENT_INVALID" 400 false "unchanged";
     /// The key is empty, too long or not a string.
     KeyInvalid "KEY_INVALID" 400 false "unchanged";
@@ -106,19 +106,19 @@ codes! {
     QuotaExceeded "QUOTA_EXCEEDED" 507 false "unchanged";
     /// A client sends more than it may.
     RateLimited "RATE_LIMITED" 429 true "unchanged: the message was dropped";
-    /// A client's write is stamped too far ahead of the clock of the replica that first took it.
+    /// A client's write is stamped too far ahead of the clock of the first replica that received it.
     ClockDrift "CLOCK_DRIFT" 400 false "unchanged";
-    /// Storage refused or failed; the replica goes on from memory.
+    /// Storage refused or failed; the replica continues from memory.
     StorageFailed "STORAGE_FAILED" 500 true "kept in memory; nothing of it is acknowledged as durable";
-    /// Bytes from outside are damaged, truncated or not of the protocol.
+    /// Bytes from outside are damaged, truncated or not of this protocol.
     MessageMalformed "MESSAGE_MALFORMED" 400 false "unchanged: the whole message was dropped";
-    /// Bytes from outside are of a protocol version that this replica does not speak.
+    /// Bytes from outside have a protocol version that this replica does not support.
     ProtocolMismatch "PROTOCOL_MISMATCH" 426 false "unchanged: the whole message was dropped";
     /// A transport has no connection, or lost it.
     TransportFailed "TRANSPORT_FAILED" 503 true "unchanged; the link goes on trying, unless it is closed";
     /// The replica was closed.
     ReplicaClosed "REPLICA_CLOSED" 503 false "as it was at close";
-    /// The wasm instance trapped; it is not used again.
+    /// The wasm instance trapped and is not used again.
     ReplicaCrashed "REPLICA_CRASHED" 500 true "what was durable is in storage; open the replica again";
     /// WebAssembly cannot be loaded here.
     WasmUnavailable "WASM_UNAVAILABLE" 500 false "nothing was opened";
@@ -126,7 +126,7 @@ codes! {
     Unsupported "UNSUPPORTED" 501 false "unchanged";
 }
 
-/// A dependency that a replica cannot meet now, and which known peers can.
+/// A dependency that a replica cannot meet now, with the peers that are known to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Missing {
     /// The space in which it is missing.
@@ -137,15 +137,15 @@ pub struct Missing {
     pub holders: Vec<ReplicaId>,
 }
 
-/// What an error knows beyond its message.
+/// Details of an error, for programs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Details {
-    /// Nothing more.
+    /// No details.
     #[default]
     None,
     /// The dots that are missing or lost.
     Missing(Vec<Missing>),
-    /// The key whose check failed and its current version, `None` where it is absent.
+    /// The key whose check failed and its current version; `None` if it is absent.
     Conflict {
         /// The checked key.
         key: String,
@@ -163,32 +163,32 @@ pub enum Details {
     Crowded {
         /// The limit's name, such as `sessionsPerUser`.
         limit: &'static str,
-        /// Its value.
+        /// How long the least recently used session has been idle, in milliseconds.
         allowed: u64,
-        /// For how many milliseconds the one has been idle that was used longest ago.
+        /// The id of that session, if the caller may know it.
         idle: Option<u64>,
         /// Which one that is, where it is the asker's own.
         oldest: Option<SessionId>,
     },
-    /// By whom a session was killed, and why.
+    /// Who killed a session, and why.
     Killed {
-        /// The user; none: the host.
+        /// The user; `None`: the host.
         by: Option<String>,
         /// The reason, if one was given.
         why: Option<String>,
     },
-    /// What another replica has told with its refusal, as JSON: the hosts of both ends read it.
+    /// The details that another replica sent with its refusal, as JSON that the hosts of both ends read.
     Told(String),
-    /// Where a text is no statement.
+    /// Where a text is not a statement.
     Syntax {
-        /// The place, in UTF-16 code units from 0.
+        /// The position, in UTF-16 code units from 0.
         position: u64,
-        /// What would have done there.
+        /// What was expected there.
         expected: Vec<&'static str>,
     },
 }
 
-/// The error of every fallible call: a stable code, what happened, and details that a program can use.
+/// The error of every fallible call: a stable code, what happened, and details for programs.
 ///
 /// ```
 /// use edge_session::error::{ErrorCode, SessionError};
@@ -199,8 +199,8 @@ pub enum Details {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionError(Box<Parts>);
 
-/// In a box, and made by functions of their own: a result is handed on at every `?`, where an error of some seventy bytes was copied
-/// part by part.
+/// Boxed, and made by functions that are not inlined: every `?` passes a result on, and an error of some seventy bytes
+/// used to be copied field by field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Parts {
     code: ErrorCode,
@@ -209,7 +209,7 @@ struct Parts {
 }
 
 impl SessionError {
-    /// An error of `code`; `cause` names the cause and, where there is one, the cure.
+    /// An error of `code`; `cause` names the cause and, if there is one, the remedy.
     #[must_use]
     #[cold]
     #[inline(never)]
@@ -225,7 +225,7 @@ impl SessionError {
         Self::new(ErrorCode::MessageMalformed, alloc::format!("malformed bytes: {what}"))
     }
 
-    /// `code`, because `limit` allows no more than `allowed`.
+    /// `code`, because `limit` allows at most `allowed`.
     #[must_use]
     #[cold]
     #[inline(never)]
@@ -234,7 +234,7 @@ impl SessionError {
         Self::new(code, cause).with(Details::Limit { limit, allowed })
     }
 
-    /// The same of a limit that is no option: nobody can raise it.
+    /// The same for a limit that is not an option, so that nobody can raise it.
     #[must_use]
     #[cold]
     #[inline(never)]
@@ -262,7 +262,7 @@ impl SessionError {
         &self.0.cause
     }
 
-    /// What a program can use.
+    /// The details, for programs.
     #[must_use]
     pub fn details(&self) -> &Details {
         &self.0.details

@@ -8,16 +8,16 @@ use alloc::vec::Vec;
 use crate::error::{ErrorCode, SessionError};
 use crate::mutant::{Mutant, off};
 
-/// What a session is promised, whichever replica serves it.
+/// A promise to a session, whichever replica serves it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Guarantee {
     /// A read shows the session's own earlier writes.
     ReadYourWrites,
     /// A read never shows a state older than an earlier read did.
     MonotonicReads,
-    /// The session's writes reach everybody in the order in which it made them.
+    /// The session's writes reach every replica in the order in which they were made.
     MonotonicWrites,
-    /// A write reaches everybody after the writes that the session had read.
+    /// A write reaches every replica after the writes that the session had read.
     WritesFollowReads,
 }
 
@@ -30,7 +30,7 @@ pub enum Dependency {
     Writes,
 }
 
-/// What kind of operation a guarantee is checked on.
+/// The kind of operation on which a guarantee is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// The operation answers from the replica's state.
@@ -98,7 +98,7 @@ impl Guarantees {
         self.0 & guarantee.bit() != 0
     }
 
-    /// Whether an operation of kind `access` asks that `V` dominate the vector `dependency`.
+    /// Whether an operation of kind `access` requires `V` to dominate the vector `dependency`.
     #[must_use]
     pub fn checks(self, access: Access, dependency: Dependency) -> bool {
         let asks = |row: &(Guarantee, Dependency, Access)| row.1 == dependency && row.2 == access;

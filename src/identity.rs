@@ -1,8 +1,10 @@
-//! Who may write under a replica id: whoever holds the secret that the id was made of.
+//! Who may write under a replica id: the holder of the secret from which the id was made.
 //!
-//! The random part of an id is a hash of sixteen secret bytes and its label, so the id itself is the commitment: a replica without a
-//! key shows the secret to the edge that it joins, and nobody else can write under its id, at any edge, without any
-//! edge having to remember whose it is. Invariant: a secret is told to edges (and kept in the own storage) alone.
+//! The random part of an id is a hash of sixteen secret bytes and the label, so the id itself is the commitment. A
+//! replica without a key shows the secret to the edge that it joins. Nobody else can write under its id at any edge,
+//! and no edge has to remember whose id it is.
+//!
+//! Invariant: a secret is shown only to edges, and stored only in the replica's own storage.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,10 +16,10 @@ use crate::id::{RANDOM_LEN, ReplicaId};
 
 /// The length of a secret, in bytes.
 pub const SECRET_LEN: usize = 16;
-/// What keeps this hash apart from others.
+/// Separates this hash from others.
 const DOMAIN: &[u8] = b"edge-session replica id 1\0";
 
-/// What a replica id is made of.
+/// The secret from which a replica id is made.
 ///
 /// ```
 /// use edge_session::identity::Secret;
@@ -31,29 +33,29 @@ const DOMAIN: &[u8] = b"edge-session replica id 1\0";
 pub struct Secret([u8; SECRET_LEN]);
 
 impl Secret {
-    /// The secret of these bytes, which are random.
+    /// The secret of these bytes, which must be random.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; SECRET_LEN]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes, for an edge and for the own storage.
+    /// Its bytes, for an edge or the replica's own storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; SECRET_LEN] {
         &self.0
     }
 
-    /// The id under which its holder writes.
+    /// The id that belongs to this secret and label.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` for a label that is none.
+    /// `ARGUMENT_INVALID` if the label is not valid.
     pub fn id(&self, label: &str) -> Result<ReplicaId, SessionError> {
         let hash: [u8; 32] =
             Sha256::new().chain_update(DOMAIN).chain_update(self.0).chain_update(label).finalize().into();
         ReplicaId::new(label, hash.first_chunk::<RANDOM_LEN>().copied().unwrap_or_default())
     }
 
-    /// Whether `id` was made of this secret.
+    /// Whether `id` was made from this secret.
     #[must_use]
     pub fn proves(&self, id: ReplicaId) -> bool {
         self.id(&id.label()).is_ok_and(|own| own == id)
@@ -67,15 +69,15 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Ids with their secrets, the last one last.
+/// Ids with their secrets, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Identities(Vec<(ReplicaId, Secret)>);
 
-/// The most ids that are remembered; the oldest goes first.
+/// The most ids that are kept; the oldest is dropped first.
 const IDENTITIES_MAX: usize = 16;
 
 impl Identities {
-    /// Remembers an id. What its secret does not prove is passed over.
+    /// Adds an id. Ignored if the secret does not prove it.
     pub fn keep(&mut self, id: ReplicaId, secret: Secret) {
         if !secret.proves(id) || self.secret(id).is_some() {
             return;
@@ -92,12 +94,12 @@ impl Identities {
         self.0.iter().find(|(known, _)| *known == id).map(|(_, secret)| secret)
     }
 
-    /// The ids of `ids` that are not known.
+    /// Those of `ids` that are not known.
     pub fn unknown(&self, ids: &[ReplicaId]) -> Vec<ReplicaId> {
         ids.iter().copied().filter(|id| self.secret(*id).is_none()).collect()
     }
 
-    /// Every id that is known.
+    /// All known ids with their secrets.
     pub fn iter(&self) -> impl Iterator<Item = &(ReplicaId, Secret)> {
         self.0.iter()
     }

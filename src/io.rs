@@ -1,6 +1,6 @@
-//! What goes into the machine and what comes out: the vocabulary between [`crate::replica::Replica`] and its host.
+//! Inputs and outputs of the machine: the vocabulary between [`crate::replica::Replica`] and its host.
 //!
-//! Invariant: these are plain values; an effect is an order that the host carries out after the call has returned.
+//! Invariant: these are plain values. An effect is an order that the host carries out after the call has returned.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -21,7 +21,7 @@ use crate::time::Millis;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct LinkId(pub u32);
 
-/// An operation that waits; the replica chooses the number.
+/// A waiting operation; the replica chooses the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct WaitId(pub u32);
 
@@ -37,60 +37,60 @@ pub struct CallId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct SessionHandle(pub u32);
 
-/// What the host is to do. Drain [`crate::replica::Replica::poll`] until it answers `None` after every call.
+/// An order for the host. After every call, drain [`crate::replica::Replica::poll`] until it returns `None`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Append this record to storage. Once it and all before it are durable, say so with `persisted(n)`.
+    /// Append this record to storage. Once it and all earlier records are durable, call `persisted(n)`.
     Persist {
         /// The record's number, from 1 in each run.
         n: u64,
         /// A frame.
         bytes: Rope,
     },
-    /// Send this message over the link. It may be lost, repeated or overtaken.
+    /// Send this message over the link. It may be lost, repeated or reordered.
     Transmit {
         /// The link.
         link: LinkId,
         /// A frame.
         bytes: Rope,
     },
-    /// The operation has ended; `take` its answer.
+    /// The operation has completed; `take` its answer.
     Settled(WaitId),
-    /// Forget the copies of these keys, which are no longer true; without a list, all copies. See
+    /// Drop the copies of these keys, which are no longer true; without a list, all copies. See
     /// [`crate::replica::Replica::glance`].
     Forget(Option<Vec<(Space, Key)>>),
     /// The subscription has something to fetch.
     Watch(WatchId),
-    /// Stop the work of this query: its result is nobody's any more.
+    /// Stop the work of this query: nobody needs its result any more.
     Abort {
         /// Its plan.
         plan: u64,
         /// `QUERY_KILLED` or `QUERY_TIMEOUT`.
         reason: ErrorCode,
     },
-    /// Whether own writes are there that no peer has acknowledged has changed; see
+    /// Whether there are own writes that no peer has acknowledged; sent when this has changed. See
     /// [`crate::replica::Replica::standing`].
     Unsynced(bool),
-    /// Call `tick` at this time; replaces what was asked before. `None`: no call is needed.
+    /// Call `tick` at this time; replaces the previous request. `None`: no call is needed.
     Timeout(Option<Millis>),
-    /// Close this link, and tell the other end why: its time is over here.
+    /// Close this link, and give the reason to the other end.
     Close {
-        /// The link, of which nothing is known any more.
+        /// The link; the replica has forgotten it.
         link: LinkId,
         /// The reason.
         error: SessionError,
     },
-    /// Carry this out for a client, and say what came of it by [`crate::replica::Replica::replied`].
+    /// Carry this out for a client, and report the result by [`crate::replica::Replica::replied`].
     Call {
         /// Its number.
         call: CallId,
-        /// What is to be done.
+        /// The method.
         method: String,
-        /// With what, as JSON.
+        /// The arguments, as JSON.
         args: String,
-        /// The session under which it is done; empty for a login.
+        /// The token of the session that makes the call; empty for a login.
         token: String,
-        /// For how many milliseconds the client waits.
+        /// How long the client waits, in milliseconds.
         timeout: Millis,
     },
     /// Nobody waits for this call any more.
@@ -99,7 +99,7 @@ pub enum Effect {
     Event(Event),
 }
 
-/// Which events the host wants of those that are many and cost something each.
+/// The optional events that the host wants. These are frequent and have a cost each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Interest {
     /// [`Event::Change`].
@@ -113,14 +113,14 @@ pub struct Interest {
 /// Something that an application may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A key shows something else than before. Told only if the host asked for changes.
+    /// A key shows something else than before. Only if the host asked for changes.
     Change {
         /// In this space.
         space: Space,
         /// What the key shows now.
         change: Change,
     },
-    /// A key has entries that did not see each other. Told only if the host asked for conflicts.
+    /// A key has concurrent entries. Only if the host asked for conflicts.
     Conflict {
         /// In this space.
         space: Space,
@@ -128,49 +128,51 @@ pub enum Event {
         key: Key,
         /// The version that shows.
         kept: String,
-        /// The version that it masks.
+        /// A version that it masks.
         dropped: String,
     },
-    /// The replica took a new id, because its old one was seen with writes that it does not know, or on `restore`.
+    /// The replica took a new id, because its old one was seen with writes that it does not know, or because its state
+    /// was restored or may be shared.
     Renamed {
-        /// The id until now.
+        /// The previous id.
         old: ReplicaId,
-        /// The id from now on.
+        /// The new id.
         new: ReplicaId,
     },
-    /// A session is over. Told only if the host asked for sessions.
+    /// A session has ended. Only if the host asked for sessions.
     Session {
         /// How it ended.
         status: SessionStatus,
-        /// The session as it was last.
+        /// Its last state.
         session: SessionInfo,
     },
     /// A query has taken long.
     Slow(QueryPlan),
-    /// The number of peers that have said who they are.
+    /// The number of peers that have said their id.
     Peers(u32),
-    /// Something from a peer was refused; state is unchanged by it.
+    /// A peer's message was refused; state is unchanged by it.
     Refused(SessionError),
-    /// A trusted peer's clock is more than a minute ahead of this replica's: `CLOCK_DRIFT`. What it brings is taken all the
-    /// same; it is told once, until the clocks agree again.
+    /// A trusted peer's clock is more than a minute ahead of this replica's: `CLOCK_DRIFT`. Its deltas are applied all
+    /// the same. Reported once, until the clocks agree again.
     Drift(SessionError),
-    /// Own writes were refused by the edge that this replica joins, and are undone here. The others were made again.
+    /// Own writes were refused by the edge that this replica joins, and are undone here. The other writes were made
+    /// again.
     Rejected {
         /// In this space.
         space: Space,
         /// The stable code, such as `CLOCK_DRIFT`.
         code: String,
-        /// What was to be written.
+        /// The refused writes.
         writes: Vec<RejectedWrite>,
     },
 }
 
-/// A write of one key that was refused.
+/// A refused write of one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RejectedWrite {
     /// The key.
     pub key: Key,
-    /// What was to be written; a tombstone for a deletion.
+    /// The content of the write; a tombstone for a deletion.
     pub content: Content,
 }
 
@@ -183,11 +185,11 @@ pub struct Item {
     pub content: Content,
     /// The version of its whole live set.
     pub version: String,
-    /// When it ends, in milliseconds since 1970.
+    /// When it expires, in milliseconds since 1970.
     pub expires_at: Option<Millis>,
 }
 
-/// How a key changed: it shows an item, or nothing any more.
+/// A change of a key: it shows an item, or nothing any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The key.
@@ -198,44 +200,44 @@ pub struct Change {
     pub version: String,
 }
 
-/// Keys in order. Without bounds, all.
+/// A range of keys, in order. Without bounds, all keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Range {
-    /// From this key on, included.
+    /// From this key on, inclusive.
     pub start: Option<String>,
-    /// Up to this key, excluded.
+    /// Up to this key, exclusive.
     pub end: Option<String>,
-    /// Only keys that begin so.
+    /// Only keys with this prefix.
     pub prefix: Option<String>,
-    /// At most so many that show something.
+    /// At most this many that show something.
     pub limit: Option<u64>,
-    /// From the last to the first.
+    /// In descending order.
     pub reverse: bool,
 }
 
-/// What a session asks of the replica.
+/// An operation of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// What a key shows. *Behind* and *lost* are errors.
     Get(Key),
-    /// What a key shows, as the whole outcome: *behind* (where the policy does not wait) and *lost* are answers.
+    /// What a key shows, as the whole outcome: *behind* (if the policy does not wait) and *lost* are answers.
     Read(Key),
-    /// Every entry of a key that shows, the winner first.
+    /// All visible entries of a key, the winner first.
     Conflicts(Key),
     /// The keys of a range that show something.
     List(Range),
     /// An atomic batch.
     Write {
-        /// At least one.
+        /// At least one mutation.
         batch: Vec<Mutation>,
-        /// All must hold.
+        /// All checks must hold.
         checks: Vec<Check>,
     },
     /// The session's token, once everything in it is durable.
     Seal,
 }
 
-/// What to do when the replica lacks what a session depends on.
+/// What to do when the replica lacks writes that a session depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Policy {
     /// Wait for the missing writes, until the deadline.
@@ -243,11 +245,11 @@ pub enum Policy {
     Wait,
     /// Refuse at once.
     Throw,
-    /// Answer all the same, and say that the answer is stale. On a write it is `Throw`.
+    /// Answer all the same, and say that the answer is stale. For a write this is `Throw`.
     Serve,
 }
 
-/// How one operation departs from its session's settings.
+/// Deviations of one operation from its session's settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Terms {
     /// Other guarantees than the session's.
@@ -256,11 +258,11 @@ pub struct Terms {
     pub on_stale: Option<Policy>,
     /// Another deadline than the session's, in milliseconds from now.
     pub timeout: Option<Millis>,
-    /// Never wait, not for durability either: what cannot be answered at once is refused at once.
+    /// Never wait, for durability neither: what cannot be answered at once is refused at once.
     pub sync: bool,
 }
 
-/// The outcome of reading a key: never a bare nothing.
+/// The outcome of reading a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The key shows this.
@@ -279,51 +281,51 @@ pub enum Outcome {
     },
     /// The replica lacks these writes.
     Behind(Vec<Missing>),
-    /// Nobody will ever hold these writes.
+    /// These writes are lost: no replica will ever hold them.
     Lost(Vec<Missing>),
 }
 
-/// What an operation answers.
+/// The answer of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// To `Get`.
+    /// Of `Get`.
     Item(Option<Item>),
-    /// To `Read`.
+    /// Of `Read`.
     Outcome(Outcome),
-    /// To `List` and `Conflicts`.
+    /// Of `List` and `Conflicts`.
     Items(Vec<Item>),
-    /// To `Write`: the version of each key that was written.
+    /// Of `Write`: the version of each written key.
     Version(String),
-    /// To `Seal`.
+    /// Of `Seal`.
     Token(String),
-    /// To statements: the table of the last one.
+    /// Of statements: the table of the last one.
     Table(Table),
-    /// To a call: what the other replica has answered, as JSON.
+    /// Of a call: the other replica's answer, as JSON.
     Reply(String),
-    /// To a flush, and to `synced`.
+    /// Of a flush, and of `synced`.
     Done,
 }
 
-/// Where an operation stands after `begin`.
+/// The state of an operation after `begin`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// It has ended with this answer.
+    /// It has completed with this answer.
     Done(Answer),
-    /// It waits; [`Effect::Settled`] tells when it has ended.
+    /// It waits; [`Effect::Settled`] reports its completion.
     Waiting(WaitId),
 }
 
-/// The keys that a subscription follows.
+/// The keys of a subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scope {
     /// One key.
     Key(Key),
-    /// Every key that begins so.
+    /// Every key with this prefix.
     Prefix(String),
 }
 
 impl Scope {
-    /// Whether `key` is followed.
+    /// Whether `key` is in the scope.
     #[must_use]
     pub fn covers(&self, key: &str) -> bool {
         match self {

@@ -1,7 +1,8 @@
-//! The hybrid logical clock: arbitration between writes that did not see each other.
+//! The hybrid logical clock: arbitration between concurrent writes.
 //!
-//! Invariant: a clock never goes back, and what it stamps is greater than everything it has received. It reads no
-//! time itself (every call is told), and it never detects concurrency: version vectors do that.
+//! Invariants: a clock never goes back, and its stamps are greater than all stamps that it has received. It reads no
+//! time itself (every call supplies it), and it does not detect concurrency: version vectors do that.
+//!
 //! Source: Kulkarni et al., *Logical Physical Clocks*, OPODIS 2014.
 
 use alloc::string::String;
@@ -9,7 +10,7 @@ use core::fmt;
 
 use crate::mutant::{Mutant, off};
 
-/// Milliseconds since 1970-01-01 UTC, as the host's clock shows them.
+/// Milliseconds since 1970-01-01 UTC, according to the host's clock.
 pub type Millis = u64;
 
 /// The greatest time that a stamp can hold: 48 bits of milliseconds.
@@ -27,7 +28,7 @@ pub const MILLIS_MAX: Millis = (1 << 48) - 1;
 pub struct Hlc(u64);
 
 impl Hlc {
-    /// The reading of `millis` (cut to 48 bits' greatest value) and `counter`.
+    /// The reading of `millis` (limited to 48 bits) and `counter`.
     #[must_use]
     pub fn new(millis: Millis, counter: u16) -> Self {
         Self((millis.min(MILLIS_MAX) << 16) | u64::from(counter))
@@ -39,7 +40,7 @@ impl Hlc {
         self.0
     }
 
-    /// The reading that [`Hlc::to_bits`] gave.
+    /// The inverse of [`Hlc::to_bits`].
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -57,7 +58,7 @@ impl Hlc {
         (self.0 & 0xffff) as u16
     }
 
-    /// The next greater reading; a full counter spills into the milliseconds.
+    /// The next greater reading; a full counter overflows into the milliseconds.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -76,27 +77,27 @@ impl fmt::Debug for Hlc {
     }
 }
 
-/// A hybrid logical clock: its high-water mark.
+/// A hybrid logical clock, represented by its greatest stamp.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct HlcClock {
     last: Hlc,
 }
 
 impl HlcClock {
-    /// The stamp of a new write at `now`: greater than every stamp given or received before, whatever `now` says.
+    /// The stamp for a new write at `now`: greater than every stamp issued or received before, whatever `now` is.
     pub fn tick(&mut self, now: Millis) -> Hlc {
         self.last = self.last.next().max(Hlc::new(now, 0));
         self.last
     }
 
-    /// Takes note of a stamp from elsewhere.
+    /// Receives a stamp from elsewhere.
     pub fn receive(&mut self, stamp: Hlc) {
         if !off(Mutant::HlcReceive) {
             self.last = self.last.max(stamp);
         }
     }
 
-    /// The greatest stamp given or received.
+    /// The greatest stamp issued or received.
     #[must_use]
     pub const fn last(&self) -> Hlc {
         self.last
