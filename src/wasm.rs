@@ -1,8 +1,8 @@
-//! The binding: the only place that names wasm-bindgen, and the only `RefCell`.
+//! The binding: the only module that names wasm-bindgen, and the only `RefCell`.
 //!
-//! Every handle that JavaScript holds shares one `RefCell<Replica>`; a borrow lives within one call, and the core
-//! never calls out, so JavaScript can never re-enter a borrow: effects are handed over after it was given back. Functions
-//! here convert, call, convert; they decide nothing. What crosses is described in `pkg-template/src/wasm/`.
+//! All handles that JavaScript holds share one `RefCell<Replica>`. A borrow lives within one call. The core never calls
+//! out, and effects are handed over after the borrow has ended, so JavaScript can never re-enter a borrow. The
+//! functions here convert, call, convert; they decide nothing. `pkg-template/src/wasm/` describes what crosses.
 
 mod convert;
 mod effects;
@@ -26,5 +26,5 @@ pub use self::password::{hash_password, verify_password};
 pub use self::replica::Replica;
 pub use self::session::Session;
 
-/// The state. It is never taken apart: with its replica the instance goes, and its memory as a whole.
+/// The state. It is leaked and never freed: the instance ends together with its replica, and with it its whole memory.
 type Shared = &'static RefCell<crate::replica::Replica>;

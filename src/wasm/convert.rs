@@ -1,6 +1,6 @@
-//! Values between JavaScript and the core: entries and answers.
+//! Converts values between JavaScript and the core: entries and answers.
 //!
-//! Reading is total: what is not of the documented shape is `ARGUMENT_INVALID` before anything is touched.
+//! Reading is total: a value without the documented shape is `ARGUMENT_INVALID` before anything is changed.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -23,21 +23,21 @@ use crate::store::entry::{Content, Key};
 use crate::store::{Check, Log, Mutation};
 use crate::time::{MILLIS_MAX, Millis};
 
-/// A time from JavaScript: not a number and negative ones are 0.
+/// A time from JavaScript; NaN and negative numbers become 0.
 pub(super) fn millis(value: f64) -> Millis {
     value as Millis
 }
 
-/// A duration from JavaScript; negative: not given.
+/// A duration from JavaScript; a negative number means that none was given.
 pub(super) fn duration(value: f64) -> Option<Millis> {
     (value >= 0.0).then_some(value as Millis)
 }
 
-/// The kinds of content, as JavaScript numbers them.
+/// The numbers of the kinds of content in JavaScript.
 pub(super) const TEXT: u32 = 0;
 pub(super) const JSON: u32 = 1;
 const BYTES: u32 = 2;
-/// No content: what a deleted key shows.
+/// No content, as a deleted key shows.
 pub(super) const GONE: u32 = 3;
 
 /// Content from its kind and value.
@@ -69,7 +69,7 @@ pub(super) const fn kind(content: &Content) -> u32 {
     }
 }
 
-/// A value: its kind and itself. Nothing for a tombstone.
+/// The kind of a value and the value; `None` for a tombstone.
 pub(super) fn bare(content: &Content) -> Option<(u32, JsValue)> {
     let value = match content {
         Content::Text(text) | Content::Json(text) => JsValue::from_str(text),
@@ -80,7 +80,7 @@ pub(super) fn bare(content: &Content) -> Option<(u32, JsValue)> {
 }
 
 pub(super) fn item(item: &Item) -> JsValue {
-    // An item shows something; a tombstone never becomes one.
+    // Items are never tombstones, since they show something.
     let Some((kind, value)) = bare(&item.content) else { return JsValue::UNDEFINED };
     object([
         ("key", JsValue::from_str(&item.key)),
@@ -112,7 +112,7 @@ fn outcome(outcome: &Outcome) -> JsValue {
     }
 }
 
-/// A table as JavaScript sees it: `[columns, rows, text]`.
+/// A table for JavaScript: `[columns, rows, text]`.
 pub(super) fn table(table: &Table) -> JsValue {
     let cell = |cell: &Cell| match cell {
         Cell::Null => JsValue::NULL,
@@ -124,7 +124,7 @@ pub(super) fn table(table: &Table) -> JsValue {
     Array::of3(&columns, &rows, &table.to_string().into()).into()
 }
 
-/// A query as JavaScript sees it.
+/// A query for JavaScript.
 pub(super) fn query(query: &QueryPlan, replica: &str, age: Millis, now: Millis) -> JsValue {
     let failure = if let QueryStatus::Failed(failure) = &query.status { Some(failure.as_str()) } else { None };
     object([
@@ -141,7 +141,7 @@ pub(super) fn query(query: &QueryPlan, replica: &str, age: Millis, now: Millis) 
     ])
 }
 
-/// A session as lists show it.
+/// A session for lists.
 pub(super) fn session(session: &SessionInfo, role: Option<RoleType>, status: SessionStatus, age: Millis) -> JsValue {
     let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
     let number = |number: u64| JsValue::from_f64(number as f64);
@@ -170,7 +170,7 @@ pub(super) fn session(session: &SessionInfo, role: Option<RoleType>, status: Ses
     ])
 }
 
-/// An answer as JavaScript sees it.
+/// An answer for JavaScript.
 pub(super) fn answer(answer: &Answer) -> JsValue {
     match answer {
         Answer::Item(shown) => shown.as_ref().map_or(JsValue::UNDEFINED, item),
@@ -190,7 +190,7 @@ pub(super) fn progress(progress: &Progress) -> JsValue {
     }
 }
 
-/// A change as JavaScript sees it; without `entry` the key shows nothing any more.
+/// A change for JavaScript; without `entry` the key shows nothing any more.
 pub(super) fn change(change: &Change) -> JsValue {
     object([
         ("key", JsValue::from_str(&change.key)),
@@ -199,8 +199,8 @@ pub(super) fn change(change: &Change) -> JsValue {
     ])
 }
 
-/// A read for the cache: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` where a copy may be kept;
-/// and behind these, where there are copies beside it, what [`Page`] says of them.
+/// A read for the host's copies: `undefined`; or `[kind, value]`; or `[kind, value, origin, sequence]` if it may be
+/// copied, followed by what [`Page`] appends if there are copies of neighbours.
 pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, beside: &Page) -> JsValue {
     let Some((kind, value)) = content.and_then(bare) else { return JsValue::UNDEFINED };
     let Some((origin, sequence)) = keep else { return Array::of2(&kind.into(), &value).into() };
@@ -209,12 +209,12 @@ pub(super) fn glance(content: Option<&Content>, keep: Option<(u32, u64)>, beside
     seen.into()
 }
 
-/// The length in UTF-16 units.
+/// The length in UTF-16 code units.
 pub(super) fn units(text: &str) -> u32 {
     if text.is_ascii() { text.len() as u32 } else { text.encode_utf16().count() as u32 }
 }
 
-/// What the host has accepted: see [`Log::take`]. It goes behind `log`, of which nothing is left where it cannot be read.
+/// Appends writes that the host has accepted to `log`: see [`Log::take`]. If they cannot be read, `log` is emptied.
 pub(super) fn log(log: &mut Log, text: String, lengths: &[u32], sure: bool) -> Result<bool, SessionError> {
     let taken = log.take(text, lengths, sure);
     taken.ok_or_else(|| {
@@ -223,13 +223,13 @@ pub(super) fn log(log: &mut Log, text: String, lengths: &[u32], sure: bool) -> R
     })
 }
 
-/// Whether an operation must not wait.
+/// The bit for an operation that must not wait.
 const SYNC: u32 = 1 << 7;
 const GUARANTEES_GIVEN: u32 = 1 << 4;
-/// About as much as `brief` takes.
+/// The approximate length of `brief`.
 const BRIEF: usize = 96;
 
-/// Who a session is, as one text: see `Session::info`.
+/// The identity of a session as one text: see `Session::info`.
 pub(super) fn brief(session: &Identity<'_>) -> String {
     let mut text = String::with_capacity(BRIEF);
     session.id.append_to(&mut text);
@@ -259,9 +259,9 @@ pub(super) fn brief(session: &Identity<'_>) -> String {
     text
 }
 
-/// Appends a number, without the machinery of formatting.
+/// Appends a number without the code for formatting.
 fn append_number(text: &mut String, mut number: u64) {
-    // From behind: the greatest has twenty digits.
+    // From the last digit. The greatest number has twenty digits.
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
     for slot in digits.iter_mut().rev() {
@@ -291,12 +291,13 @@ pub(super) fn terms(bits: u32, timeout: f64) -> Result<Terms, SessionError> {
     Ok(Terms { guarantees, on_stale, timeout: duration(timeout), sync: bits & SYNC != 0 })
 }
 
-/// When a value with this time to live ends; negative: never.
+/// When a value with this time to live expires; negative: never.
 pub(super) fn ends(ttl: f64, now: f64) -> Option<Millis> {
     duration(ttl).map(|ttl| millis(now).saturating_add(ttl).min(crate::time::MILLIS_MAX))
 }
 
-/// A batch from an array of `[0, key, version | null]`, `[1, key, kind, value, ttl]` and `[2, key]`.
+/// A batch from an array of `[0, key, version | null]` (check), `[1, key, kind, value, ttl]` (write) and `[2, key]`
+/// (delete).
 pub(super) fn batch(steps: &Array, now: f64) -> Result<(Vec<Mutation>, Vec<Check>), SessionError> {
     let (mut batch, mut checks) = (Vec::new(), Vec::new());
     for step in steps.iter() {

@@ -1,9 +1,10 @@
-//! Effects on their way out, each by one call of the host's sink.
+//! Hands effects to the host, each by one call of the host's sink.
 //!
-//! What comes with every message (records, messages, alarms, changes) crosses as numbers, bytes and one joined text: as
-//! an object, each property would cost a call and a text of its own, which was a third of what a client spent on a
-//! conversation. What is rare crosses as an object. Invariant: a sink collects and does nothing else, and the core is not
-//! borrowed meanwhile.
+//! Frequent effects (records, messages, alarms, changes) cross as numbers, bytes and one joined text. As an object,
+//! each property would cost a call and a text of its own, which was a third of what a client spent on a conversation.
+//! Rare effects cross as objects.
+//!
+//! Invariant: a sink only collects, and the core is not borrowed while it does.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -21,14 +22,14 @@ use crate::store::entry::{Content, Key};
 
 #[wasm_bindgen]
 extern "C" {
-    /// Who collects effects: an object with a method for each kind that is frequent, and one for all others.
+    /// The collector of effects: an object with one method for each frequent kind, and one for all others.
     pub type Sink;
 
     #[wasm_bindgen(method, structural)]
     fn persist(this: &Sink, n: f64, bytes: Uint8Array);
     #[wasm_bindgen(method, structural)]
     fn transmit(this: &Sink, link: u32, bytes: Uint8Array);
-    /// The same of what is in one piece: the script copies it on its way (`pkg-template/xtask/src/package/glue.rs`).
+    /// The same for a message in one piece: the script copies it directly (`pkg-template/xtask/src/package/glue.rs`).
     #[wasm_bindgen(method, structural, js_name = transmit)]
     fn transmit_whole(this: &Sink, link: u32, bytes: &[u8]);
     #[wasm_bindgen(method, structural)]
@@ -40,11 +41,11 @@ extern "C" {
     /// Negative: no alarm is needed.
     #[wasm_bindgen(method, structural)]
     fn timeout(this: &Sink, at: f64);
-    /// Spaces and keys joined, and the length of each. The list is a view that is gone after the call.
+    /// Spaces and keys joined, and the length of each. The list is a view that is invalid after the call.
     #[wasm_bindgen(method, structural)]
     fn forget(this: &Sink, text: &str, lengths: &[u32]);
-    /// Space, key, version and value joined, and the lengths of the first three; the kind of the value (3: the key shows
-    /// nothing any more), when it ends (negative: never), and the value where it is bytes.
+    /// Space, key, version and value joined, and the lengths of the first three; the kind of the value (3: the key
+    /// shows nothing any more), when it expires (negative: never), and the value if it is bytes.
     #[wasm_bindgen(method, structural)]
     fn change(
         this: &Sink,
@@ -56,14 +57,14 @@ extern "C" {
         expires: f64,
         bytes: Option<Uint8Array>,
     );
-    /// Anything else, as an object.
+    /// Any other effect, as an object.
     #[wasm_bindgen(method, structural)]
     fn other(this: &Sink, effect: JsValue);
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// A `Uint8Array` that is being filled.
+    /// A `Uint8Array` while it is being filled.
     #[wasm_bindgen(js_name = Uint8Array, extends = Uint8Array)]
     type Filling;
 
@@ -73,7 +74,7 @@ extern "C" {
     fn set(this: &Filling, part: &[u8], at: u32);
 }
 
-/// The bytes of a rope, each copied once, to where it stays.
+/// The bytes of a rope, each copied once, directly to its destination.
 pub(super) fn joined(rope: &Rope) -> Uint8Array {
     if let Some(whole) = rope.whole() {
         return Uint8Array::from(whole);
@@ -136,18 +137,18 @@ fn change(space: &Space, change: &Change, sink: &Sink) {
     sink.change(&text, space, key, version, shown, expires, bytes);
 }
 
-/// Appends a part; its length in UTF-16 units.
+/// Appends a part; returns its length in UTF-16 code units.
 fn append(text: &mut String, part: &str) -> u32 {
     text.push_str(part);
     units(part)
 }
 
-/// The same of a space. Nearly all are of the first generation, whose text is the name.
+/// The same for a space. Nearly all are of the first generation, whose text is the name.
 fn append_space(text: &mut String, space: &Space) -> u32 {
     if space.generation() > 1 { append(text, &space.to_string()) } else { append(text, space.name()) }
 }
 
-/// An effect that is rare, as JavaScript sees it.
+/// A rare effect for JavaScript.
 #[cold]
 #[inline(never)]
 fn plain(effect: &Effect) -> JsValue {

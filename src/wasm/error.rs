@@ -1,4 +1,4 @@
-//! Errors as JavaScript sees them: plain objects with the stable code, which the package wraps in a real `Error`.
+//! Errors for JavaScript: plain objects with the stable code, which the package wraps in a real `Error`.
 
 use alloc::string::ToString;
 
@@ -57,7 +57,7 @@ impl From<SessionError> for JsValue {
     }
 }
 
-/// `ARGUMENT_INVALID`, because of what.
+/// An `ARGUMENT_INVALID` error.
 pub(super) fn argument(what: &'static str) -> SessionError {
     SessionError::new(ErrorCode::ArgumentInvalid, what)
 }

@@ -1,4 +1,4 @@
-//! What people may look at: replica, sessions and tokens as plain JSON-safe objects. Nothing secret is among it: no
+//! Information for inspection: replica, sessions and tokens as plain JSON-safe objects. It contains nothing secret: no
 //! key, no signature, and no vector beyond what is durable.
 
 use alloc::string::{String, ToString};
@@ -20,7 +20,7 @@ use crate::session::vector::SessionVector;
 use crate::time::{MILLIS_MAX, Millis};
 use crate::vector::VersionVector;
 
-/// What people look at now and then crosses through serde: what a session does at every turn crosses by hand.
+/// Inspection crosses through serde, since it is rare; what sessions do often is converted by hand.
 fn plain(shown: &impl Serialize) -> Result<JsValue, SessionError> {
     shown
         .serialize(&Serializer::json_compatible())
@@ -36,7 +36,7 @@ impl Serialize for Vector<'_> {
     }
 }
 
-/// An object with a property for each, in order.
+/// An object with these properties, in order.
 struct Named<T>(Vec<(String, T)>);
 
 impl<T> FromIterator<(String, T)> for Named<T> {
@@ -58,7 +58,7 @@ struct Dependencies<'v> {
     writes: Vector<'v>,
 }
 
-/// What was read and written in each space, and beside it what was in the current one.
+/// What was read and written in each space, and separately in the current one.
 struct Vectors<'v> {
     current: Dependencies<'v>,
     spaces: Named<Dependencies<'v>>,
@@ -98,7 +98,7 @@ struct Stats {
     bytes: u64,
 }
 
-/// What holds for a session's operations unless one says otherwise.
+/// The defaults for a session's operations.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {
@@ -182,14 +182,14 @@ impl<'v> SessionView<'v> {
     }
 }
 
-/// A session with its vectors, and what else is known of it.
+/// A session with its vectors and its profile.
 type Inspected = (replica::SessionView, SessionProfile);
 
 fn inspected(core: &Replica, handle: SessionHandle) -> Option<Inspected> {
     core.session(handle).zip(core.profile(handle))
 }
 
-/// A session; nothing where it is let go of.
+/// A session; `undefined` if its handle was closed.
 pub(super) fn session(core: &Replica, handle: SessionHandle) -> Result<JsValue, SessionError> {
     inspected(core, handle).map_or(Ok(JsValue::UNDEFINED), |session| plain(&SessionView::new(&session)))
 }
@@ -213,7 +213,7 @@ struct TokenView<'v> {
     spaces: Named<Dependencies<'v>>,
 }
 
-/// What a token says, to whoever holds it. Nothing is verified.
+/// The contents of a token, unverified.
 pub(super) fn token(raw: &str, token: &SessionToken, default: &str) -> Result<JsValue, SessionError> {
     let claims = token.claims();
     let space = claims.map(|claims| claims.space.to_string());
@@ -284,8 +284,8 @@ pub(super) fn replica(core: &Replica) -> Result<JsValue, SessionError> {
     })
 }
 
-/// What a session may see of the service, or the host without one: 0 sessions, 1 queries that run, 2 those that have ended, 3
-/// operations, 4 how the cache does.
+/// What a session may see of the service, or the host without one: 0 sessions, 1 running queries, 2 ended queries, 3
+/// operations, 4 the statistics of the cache.
 pub(super) fn service(
     core: &Replica,
     handle: Option<SessionHandle>,

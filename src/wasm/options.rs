@@ -1,4 +1,4 @@
-//! Options from JavaScript: plain objects, with the core's defaults for what is not given.
+//! Options from JavaScript: plain objects; the core's defaults apply to whatever is not given.
 
 use alloc::string::String;
 
@@ -12,7 +12,7 @@ use crate::io::{Policy, Range, Scope};
 use crate::replica::{Config, SessionInit};
 use crate::sync::peer::Timing;
 
-/// How a replica is opened. What is alike is read in loops: written out one by one it was a hundredth of the module.
+/// The options of a replica. Similar ones are read in loops: written out they were a hundredth of the module.
 pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionError> {
     let given = Given::new(value, "the replica's options are not of the documented form")?;
     let (limits, session) = (given.inner("limits")?, given.inner("session")?);
@@ -79,7 +79,7 @@ pub(super) fn config(value: JsValue, seed: [u8; 32]) -> Result<Config, SessionEr
     Ok(config)
 }
 
-/// How a session begins.
+/// The options of a session.
 pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> {
     let given = Given::new(value, "the session's options are not of the documented form")?;
     let policy = |name: &str| match name {
@@ -109,7 +109,8 @@ pub(super) fn session_init(value: JsValue) -> Result<SessionInit, SessionError> 
     })
 }
 
-/// A user, if one was given. All who came without a name would be one, who sees and ends the sessions of the others.
+/// A user, if one was given. An empty name is refused: all users without a name would be one user, who sees and ends
+/// the sessions of the others.
 fn named(user: Option<String>) -> Result<Option<String>, SessionError> {
     if user.as_deref() == Some("") { Err(argument("user is not empty")) } else { Ok(user) }
 }
@@ -126,7 +127,7 @@ pub(super) fn range(value: JsValue) -> Result<Range, SessionError> {
     })
 }
 
-/// The keys of a subscription: one, or those of a prefix.
+/// The keys of a subscription: one key, or those with a prefix.
 pub(super) fn scope(value: JsValue) -> Result<Scope, SessionError> {
     let given = Given::new(value, "a subscription follows { key } or { prefix }")?;
     Ok(match given.text("key")? {

@@ -1,7 +1,9 @@
-//! Copies on their way out, laid out as they are read there: nothing has to be made of them first.
+//! Copies of neighbouring values for the host, in the layout in which the host reads them, so that nothing has to be
+//! built from them first.
 //!
-//! Their keys and values are joined to one text. Where it is not ASCII it crosses as units of UTF-16, which is what the other side
-//! makes strings of: to count them takes as long as to write them, and from UTF-8 an engine would make them in several times that.
+//! Keys and values are joined into one text. If it is not ASCII, it crosses as UTF-16 code units, of which JavaScript
+//! makes its strings: writing the units takes no longer than counting them, and from UTF-8 an engine would take several
+//! times as long.
 
 use alloc::vec::Vec;
 
@@ -13,16 +15,17 @@ use super::wide::Wide;
 use crate::id::{Dot, ReplicaId};
 use crate::store::part::Row;
 
-/// Numbers of a copy: where its key begins, where its value, and its write, shifted left by one bit over its kind.
+/// Numbers per copy: where its key begins, where its value begins, and its write, shifted left by one bit to make room
+/// for its kind.
 const ROW: usize = 3;
 
-/// Neighbours that go out with a read.
+/// Neighbours that cross with a read.
 #[derive(Default)]
 pub(super) struct Page {
     text: Joined,
     rows: Vec<u32>,
     writes: Vec<(Dot, u32)>,
-    /// The slots between which all of them stand: the first, and the one behind the last.
+    /// The range of slots that contains all of them: the first slot, and the one after the last.
     from: u32,
     until: u32,
 }
@@ -31,7 +34,7 @@ impl Page {
     pub(super) fn add(&mut self, place: u32, row: Row<'_>) {
         let (from, until) = if self.rows.is_empty() { (place, place) } else { (self.from, self.until) };
         (self.from, self.until) = (from.min(place), until.max(place.saturating_add(1)));
-        // Mostly the write of the one before.
+        // Usually the same write as that of the previous row.
         let is_of = |dot: &Dot| dot.sequence == row.sequence && dot.replica.near_eq(row.origin);
         if !self.writes.last().is_some_and(|(dot, _)| is_of(dot)) {
             self.writes.push((Dot::new(*row.origin, row.sequence), 0));
@@ -43,7 +46,7 @@ impl Page {
         self.text.push(row.value);
     }
 
-    /// Gives the writers the numbers by which they are known outside.
+    /// Replaces the writers by their numbers at the boundary.
     pub(super) fn number(&mut self, mut number: impl FnMut(ReplicaId) -> u32) {
         let mut last = None;
         for (dot, origin) in &mut self.writes {
@@ -55,9 +58,9 @@ impl Page {
         }
     }
 
-    /// Puts the text and the numbers behind what is said of a key, if there is a copy beside that of the key itself. The numbers
-    /// are how many copies there are, and between which slots; the rows; the end of the text; and for each write its origin and the
-    /// lower and the upper half of its sequence.
+    /// Appends the text and the numbers to `seen`, if there are copies beside that of the key itself. The numbers are:
+    /// the count of copies and their range of slots; the rows; the end of the text; and for each write its origin and
+    /// the lower and upper half of its sequence.
     pub(super) fn follow(&self, seen: &Array) {
         if self.rows.len() <= ROW {
             return;
@@ -74,7 +77,7 @@ impl Page {
     }
 }
 
-/// Texts, one behind the other.
+/// Joined texts.
 enum Joined {
     /// As long as all are ASCII.
     Ascii(Vec<u8>),
@@ -88,7 +91,7 @@ impl Default for Joined {
 }
 
 impl Joined {
-    /// How many UTF-16 units there are.
+    /// The length in UTF-16 code units.
     const fn units(&self) -> u32 {
         match self {
             Self::Ascii(text) => text.len() as u32,
@@ -119,7 +122,8 @@ impl Joined {
 
 #[wasm_bindgen]
 extern "C" {
-    /// The text of these bytes, which are ASCII: an engine that is told so need not look. Of the package's own script, as the one in `wide.rs`.
+    /// The text of these bytes, which are ASCII; an engine that knows this need not check. In the package's own script,
+    /// like the one in `wide.rs`.
     #[wasm_bindgen(js_name = asciiText)]
     fn ascii_text(text: &[u8]) -> JsValue;
 }

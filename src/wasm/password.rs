@@ -1,4 +1,5 @@
-//! Passwords, for an instance of its own that is dropped afterwards: hashing takes 19 MiB, and memory never shrinks.
+//! Password hashing, for an instance of its own that is dropped afterwards: hashing takes 19 MiB, and memory never
+//! shrinks.
 
 use alloc::string::String;
 
@@ -10,7 +11,7 @@ use crate::error::SessionError;
 use crate::replica::Hashing;
 use crate::service::password;
 
-/// What statements need done: `[password]` to hash it, `[password, hash | null]` to compare it.
+/// The work that statements need: `[password]` to hash it, `[password, hash | null]` to compare it.
 pub(super) fn needs(secrets: &[Hashing]) -> Array {
     let need = |hashing: &Hashing| match hashing {
         Hashing::Hash(password) => Array::of1(&password.0.as_str().into()),
@@ -22,7 +23,7 @@ pub(super) fn needs(secrets: &[Hashing]) -> Array {
     secrets.iter().map(need).collect()
 }
 
-/// The hash of a password, with a salt of 16 random bytes.
+/// Hashes a password, with a salt of 16 random bytes.
 ///
 /// # Errors
 /// `ARGUMENT_INVALID`, `QUOTA_EXCEEDED`.
@@ -33,7 +34,7 @@ pub fn hash_password(text: &str) -> Result<String, SessionError> {
     password::hash(text, &salt)
 }
 
-/// Whether a password is the one of a hash; without a hash it is not, and takes as long.
+/// Whether a password matches a hash; without a hash it does not, and takes as long.
 #[wasm_bindgen(js_name = verifyPassword)]
 #[must_use]
 pub fn verify_password(text: &str, hash: Option<String>) -> bool {

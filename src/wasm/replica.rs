@@ -24,11 +24,11 @@ use crate::replica::{Asking, End, Pass, SessionInit};
 #[wasm_bindgen]
 pub struct Replica {
     core: Shared,
-    /// Who collects effects.
+    /// Collects effects.
     sink: Cell<Option<Sink>>,
 }
 
-/// Whose role, and in which space.
+/// Users and spaces whose roles are wanted, as an array of pairs.
 pub(super) fn pairs(wanted: &[(Option<String>, String)]) -> Array {
     let pair = |(user, space): &(Option<String>, String)| {
         Array::of2(&user.as_deref().map_or(JsValue::NULL, JsValue::from_str), &space.as_str().into())
@@ -62,7 +62,7 @@ impl Replica {
         Ok(Self { core: Box::leak(Box::new(RefCell::new(core))), sink: Cell::new(None) })
     }
 
-    /// Takes back what storage has: the snapshot, then each record, in order.
+    /// Loads what storage has: the snapshot, then each record, in order.
     ///
     /// # Errors
     /// As the core's `load`.
@@ -91,7 +91,7 @@ impl Replica {
         Ok(())
     }
 
-    /// A channel to a peer has opened, on which each message costs a request: a quiet one is refreshed every
+    /// A channel to a peer has opened, on which each message costs a request. A quiet peer gets a message every
     /// `heartbeat` milliseconds.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Replica {
         Ok(())
     }
 
-    /// What is known of the peer on a channel, for [`Self::link_resume`]; nothing while it has not said who it is.
+    /// What is known of the peer on a channel, for [`Self::link_resume`]; `undefined` while it has not said its id.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -121,20 +121,20 @@ impl Replica {
         Ok(borrow(self.core)?.link_note(LinkId(link)).map(|note| Uint8Array::from(note.as_slice())))
     }
 
-    /// A channel to a peer is open still, though the replica was not in memory; `note` was written down before.
+    /// A channel to a peer is still open from before the replica was in memory; `note` was stored then.
     ///
     /// # Errors
-    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`; then `linkUp` begins it anew.
+    /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`; `linkUp` then opens it anew.
     #[wasm_bindgen(js_name = linkResume)]
     pub fn link_resume(&self, link: u32, note: &[u8], now: f64) -> Result<(), SessionError> {
         borrow(self.core)?.link_resume(LinkId(link), note, millis(now))
     }
 
-    /// A channel has opened to who comes with `token`, or with one of several: a client, whose messages are judged, or
-    /// another replica of the cluster. A `close` effect tells when its time is over.
+    /// A channel has opened to a client that shows `token`, which may be a listing; what it sends is judged. With a
+    /// `note`, resumes such a channel. A `close` effect reports the end of its time.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`; `RATE_LIMITED` where its session has enough of them.
+    /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`; `RATE_LIMITED` if its session has too many links.
     #[wasm_bindgen(js_name = linkAdmit)]
     pub fn link_admit(&self, link: u32, token: String, note: Option<Vec<u8>>, now: f64) -> Result<(), SessionError> {
         let (pass, now) = (pass(token), millis(now));
@@ -144,7 +144,7 @@ impl Replica {
         }
     }
 
-    /// Whether who comes with these tokens may join; nothing where there is no secret to tell by.
+    /// Whether a client with these tokens may join; `undefined` without a secret to verify them with.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -152,7 +152,7 @@ impl Replica {
         Ok(borrow(self.core)?.admits(&tokens, millis(now)))
     }
 
-    /// `exchange` with who comes with `token`.
+    /// `exchange` with a client that shows `token`.
     ///
     /// # Errors
     /// As `linkAdmit` and `exchange`; `RATE_LIMITED`.
@@ -162,8 +162,8 @@ impl Replica {
         borrow(self.core)?.exchange_as(LinkId(reply), &pass(token), bytes, millis(now))
     }
 
-    /// A channel has opened to who has shown no token: with a secret, the other end must prove that it has one too.
-    /// `end` says which this one is: 0 has called, 1 was called, 2 calls with each message.
+    /// A channel has opened to a replica that has shown no token: with a secret, the other end must prove that it has
+    /// one too. `end` is this end's part: 0 has called, 1 was called, 2 calls with each message.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -178,26 +178,27 @@ impl Replica {
         Ok(())
     }
 
-    /// `exchange` with who has shown no token: with a secret, each message proves where it comes from.
+    /// `exchange` with a replica that has shown no token: with a secret, each message must prove its origin.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`; else as `exchange`.
+    /// `TOKEN_INVALID`; otherwise as `exchange`.
     #[wasm_bindgen(js_name = exchangeProved)]
     pub fn exchange_proved(&self, reply: u32, bytes: &[u8], now: f64) -> Result<(), SessionError> {
         memory::hear(bytes.len());
         borrow(self.core)?.exchange_proved(LinkId(reply), bytes, millis(now))
     }
 
-    /// Asks a replica of the cluster to carry out `method` under the session of `token`. The number of the wait.
+    /// Asks a replica of the cluster to carry out `method` under the session of `token`; returns the number of the
+    /// wait.
     ///
     /// # Errors
-    /// `QUOTA_EXCEEDED`; the others come with the answer.
+    /// `QUOTA_EXCEEDED`; other errors come with the answer.
     pub fn call(&self, method: &str, args: &str, token: &str, timeout: f64, now: f64) -> Result<u32, SessionError> {
         let timeout = Some(timeout).filter(|timeout| *timeout >= 0.0).map(millis);
         Ok(borrow(self.core)?.call(method, args, token, timeout, millis(now))?.0)
     }
 
-    /// What came of a client's call: an answer, or with a `code` the cause of its refusal and its details, as JSON.
+    /// The result of a client's call: an answer, or with a `code` the cause of its refusal and its details, as JSON.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -221,7 +222,7 @@ impl Replica {
         Ok(())
     }
 
-    /// A message has come over a link.
+    /// A message has arrived on a link.
     ///
     /// # Errors
     /// `MESSAGE_MALFORMED`, `PROTOCOL_MISMATCH`.
@@ -257,14 +258,15 @@ impl Replica {
         Ok(())
     }
 
-    /// Who collects effects from now on. Told once, for an object that crosses with every [`Self::poll`] takes longer than one that
-    /// hands over nothing.
+    /// Sets the collector of effects. Set once, because passing an object with every [`Self::poll`] would take longer
+    /// than a poll without effects.
     pub fn attend(&self, sink: Sink) {
         self.sink.set(Some(sink));
     }
 
-    /// Hands over every effect, each after the borrow was given back; false where the instance has trapped earlier. It is called
-    /// after every call, and an answer that may be an error crosses as a list. Effects wait as long as nobody collects them.
+    /// Hands over every effect, each after the borrow has ended; returns false if the instance has trapped earlier.
+    /// Does not return an error, because it is called after every call and a fallible result crosses as a list. Effects
+    /// wait while there is no collector.
     pub fn poll(&self) -> bool {
         let sink = self.sink.take();
         let whole = loop {
@@ -278,7 +280,7 @@ impl Replica {
         whole
     }
 
-    /// How many keys and bytes the store has place for, and the limits: bytes of a key, bytes of a value, keys of a
+    /// How many more keys and bytes the store may take, and the limits: bytes of a key, bytes of a value, keys of a
     /// batch, bytes of a batch.
     ///
     /// # Errors
@@ -290,7 +292,7 @@ impl Replica {
         Ok(numbers.iter().map(|number| *number as f64).collect())
     }
 
-    /// Says whether `change`, `conflict` and `session` events are wanted.
+    /// Sets whether `change`, `conflict` and `session` events are wanted.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -299,7 +301,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Begins a session or goes on with a token's.
+    /// Begins a session, or continues that of a token.
     ///
     /// # Errors
     /// `ARGUMENT_INVALID`.
@@ -309,7 +311,7 @@ impl Replica {
         Ok(Session::new(self.core, handle))
     }
 
-    /// As `session` with nothing but a token, or with nothing: no object crosses.
+    /// As `session` with only a token, or with nothing: no object crosses.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -319,7 +321,7 @@ impl Replica {
         Ok(Session::new(self.core, handle))
     }
 
-    /// The hash that a login's password is to be compared with.
+    /// The hash to compare a login's password with.
     ///
     /// # Errors
     /// `BAD_CREDENTIALS` while the account is locked.
@@ -328,7 +330,7 @@ impl Replica {
         borrow(self.core)?.login_hash(user, millis(now))
     }
 
-    /// Begins a session of a user whose password was right, or counts the failure.
+    /// Begins a session for a user whose password was right, or counts the failure.
     ///
     /// # Errors
     /// `BAD_CREDENTIALS`, `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
@@ -338,8 +340,8 @@ impl Replica {
         Ok(Session::new(self.core, handle))
     }
 
-    /// Whose roles the host is to say before the next input: `[user | null, space]`, for `sayRoles`. `token` is the one by
-    /// which somebody comes.
+    /// The roles that the host must state before the next input: `[user | null, space]`, for `sayRoles`. `token` is
+    /// that of a client that is about to join.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -349,7 +351,7 @@ impl Replica {
         Ok(pairs(&borrow(self.core)?.wanted_roles(asking)))
     }
 
-    /// What the host has said of the roles that were asked for: `[user | null, space, role | null]`.
+    /// Stores the roles that the host states: `[user | null, space, role | null]`.
     ///
     /// # Errors
     /// `ARGUMENT_INVALID`.
@@ -375,14 +377,14 @@ impl Replica {
         Ok(progress(&borrow(self.core)?.run(None, text, &hashes, terms, millis(now))?))
     }
 
-    /// Whether a text begins as one of the core's own statements.
+    /// Whether a text begins like one of the core's own statements.
     #[wasm_bindgen(js_name = isOurs)]
     #[must_use]
     pub fn is_ours(&self, text: &str) -> bool {
         crate::service::statement::is_ours(text)
     }
 
-    /// Kills a session wherever it is, as the host; whether it was known here.
+    /// Kills a session wherever it is, as the host; returns whether it was known here.
     ///
     /// # Errors
     /// `ARGUMENT_INVALID`.
@@ -391,7 +393,7 @@ impl Replica {
         borrow(self.core)?.kill_session(None, &id.parse()?, reason.as_deref(), millis(now))
     }
 
-    /// What the statements of a text need done with passwords: `[password]` to hash it, `[password, hash | null]` to
+    /// The work on passwords that a text's statements need: `[password]` to hash it, `[password, hash | null]` to
     /// compare it.
     ///
     /// # Errors
@@ -400,17 +402,17 @@ impl Replica {
         Ok(needs(&borrow(self.core)?.secrets(None, text)?))
     }
 
-    /// A query's work is done, with so many rows, or has failed.
+    /// Ends a query: done, with the number of rows, or failed.
     ///
     /// # Errors
-    /// `QUERY_KILLED`, `QUERY_TIMEOUT`: its result is to be dropped.
+    /// `QUERY_KILLED`, `QUERY_TIMEOUT`: its result must be discarded.
     #[wasm_bindgen(js_name = endQuery)]
     pub fn end_query(&self, plan: f64, rows: f64, failure: Option<String>, now: f64) -> Result<(), SessionError> {
         let result = failure.map_or(Ok(rows as u64), Err);
         borrow(self.core)?.end_query(plan as u64, result, millis(now))
     }
 
-    /// What the host sees of the service: 0 sessions, 1 queries that run, 2 those that have ended, 3 operations, 4 the cache.
+    /// What the host may see of the service: 0 sessions, 1 running queries, 2 ended queries, 3 operations, 4 the cache.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -419,7 +421,7 @@ impl Replica {
         inspect::service(&core, None, what, millis(now))
     }
 
-    /// Waits until everything written so far is durable: 0 if it is, else the number of the wait.
+    /// Waits until everything written so far is durable: returns 0 if it is, otherwise the number of the wait.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -430,7 +432,8 @@ impl Replica {
         })
     }
 
-    /// Waits until peers have acknowledged everything written so far: 0 if they have, else the number of the wait.
+    /// Waits until peers have acknowledged everything written so far: returns 0 if they have, otherwise the number of
+    /// the wait.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -441,8 +444,8 @@ impl Replica {
         })
     }
 
-    /// How the replica stands to its peers: own writes that none has acknowledged, and the milliseconds since it held
-    /// all that they told of, or -1.
+    /// The number of own writes that no peer has acknowledged, and the milliseconds since the replica last held
+    /// everything that peers had reported, or -1.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -451,15 +454,15 @@ impl Replica {
         Ok(alloc::vec![standing.unsynced as f64, standing.lag.map_or(-1.0, |lag| lag as f64)])
     }
 
-    /// The answer of an operation that has settled.
+    /// The answer of an operation that has completed.
     ///
     /// # Errors
-    /// The operation's.
+    /// Those of the operation.
     pub fn take(&self, wait: u32) -> Result<JsValue, SessionError> {
         Ok(answer(&borrow(self.core)?.take(WaitId(wait))?))
     }
 
-    /// Gives up an operation that waits.
+    /// Gives up a waiting operation.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -468,10 +471,10 @@ impl Replica {
         Ok(())
     }
 
-    /// What a subscription has to tell.
+    /// The changes of a subscription since the last call.
     ///
     /// # Errors
-    /// `STALE_REPLICA`, `SESSION_NOT_FOUND`; the subscription is over then.
+    /// `STALE_REPLICA`, `SESSION_NOT_FOUND`; the subscription has then ended.
     pub fn next(&self, watch: u32, now: f64) -> Result<Array, SessionError> {
         Ok(borrow(self.core)?.next(WatchId(watch), millis(now))?.iter().map(change).collect())
     }
@@ -485,7 +488,7 @@ impl Replica {
         Ok(())
     }
 
-    /// What a token says, unverified.
+    /// The contents of a token, unverified.
     ///
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_TOO_LARGE`.
@@ -495,7 +498,7 @@ impl Replica {
         inspect::token(text, &token, &borrow(self.core)?.space().to_string())
     }
 
-    /// A token as a listing: who it is, and apart from it what it depends on.
+    /// A token as a listing: its identity, and separately its dependencies.
     ///
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_TOO_LARGE`.
@@ -538,7 +541,7 @@ impl Replica {
         borrow(self.core)?.restore_from(&bytes, millis(now))
     }
 
-    /// Joins what a replica of the same place has left behind, under the own id.
+    /// Joins what another replica of the same place has left behind, and keeps the own id.
     ///
     /// # Errors
     /// As the core's `absorb`; state is unchanged.
@@ -557,7 +560,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Says whether somebody else might write under this id just now: then the next write takes a new one first.
+    /// Sets whether another replica may be writing under this id now; if so, the next write takes a new id first.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.

@@ -1,4 +1,4 @@
-//! A session's handle. An operation answers its value, or a number: the wait that will bring it.
+//! A session's handle. An operation returns its value, or a number: the wait that will bring it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,12 +19,12 @@ use crate::replica::Asking;
 use crate::store::entry::{Content, Key};
 use crate::store::{Log, Mutation};
 
-/// A session in use. `free` lets go of it; it lives on in its token.
+/// A session in use. `free` closes the handle; the session lives on in its token.
 #[wasm_bindgen]
 pub struct Session {
     core: Shared,
     handle: SessionHandle,
-    /// The first part of what is handed over next.
+    /// The first part of the log that the next `handOver` completes.
     log: Log,
 }
 
@@ -41,7 +41,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // After a trap nobody uses the instance any more.
+        // After a trap the instance is not used any more.
         if let Ok(mut core) = self.core.try_borrow_mut() {
             core.close_session(self.handle);
         }
@@ -50,10 +50,10 @@ impl Drop for Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Who the session is, as one text, because text crosses in a fraction of an object's time: its id, 1 or 0 for whether a
-    /// token was accepted, its guarantees' bits as one hexadecimal digit; then, each followed by a space and `-` where there
-    /// is none, why it is refused, when it ends, the lengths of user and client in UTF-16 units; then user, client and
-    /// current space.
+    /// The identity of the session as one text, since a text crosses in a fraction of an object's time: its id; 1 or 0
+    /// for whether a token was accepted; the bits of its guarantees as one hexadecimal digit; then, each followed by a
+    /// space and `-` if there is none, why it is refused, when it ends, and the lengths of user and client in UTF-16
+    /// code units; then user, client and current space.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -61,7 +61,7 @@ impl Session {
         Ok(borrow(self.core)?.identity(self.handle).as_ref().map_or_else(String::new, brief))
     }
 
-    /// Whether a token that was accepted says who the session is: then nothing need cross to know it.
+    /// Whether an accepted token states the session's identity, so that nothing needs to cross for it.
     pub fn claimed(&self) -> bool {
         borrow(self.core).is_ok_and(|core| core.identity(self.handle).is_some_and(|who| who.claimed))
     }
@@ -82,8 +82,8 @@ impl Session {
         self.begin(Operation::Get(key.into()), terms(bits, timeout)?, now)
     }
 
-    /// What a key shows, and whether a copy may be kept: `[kind, value, origin, sequence]`; and with it come copies of at
-    /// most `ahead` other keys, for who reads one will often read its neighbours.
+    /// What a key shows, and whether it may be copied: `[kind, value, origin, sequence]`. With it come copies of at
+    /// most `ahead` other keys, since neighbours are often read next.
     ///
     /// # Errors
     /// As `get`.
@@ -99,17 +99,17 @@ impl Session {
         Ok(glance(seen.content.as_ref(), keep, &page))
     }
 
-    /// The first part of a long log: the next `handOver` brings the last one, and all become one write. False, and nothing was
-    /// taken, where the host has to be `sure`: see [`Log::take`].
+    /// Takes the first part of a long log: the next `handOver` brings the last part, and all become one write. Returns
+    /// false and takes nothing if the host must call again with `sure`: see [`Log::take`].
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID`; then nothing of the log is taken, now or later.
+    /// `ARGUMENT_INVALID`; nothing of the log is then taken, now or later.
     pub fn log(&mut self, text: String, lengths: &[u32], sure: bool) -> Result<bool, SessionError> {
         log(&mut self.log, text, lengths, sure)
     }
 
-    /// Takes the writes that were accepted in front: keys and values joined, and their lengths. Answers the dot as
-    /// origin and sequence, or nothing where `log` answers false.
+    /// Applies the writes of the host's log: keys and values joined, and their lengths. Returns the dot as origin and
+    /// sequence, or nothing where `log` would return false.
     ///
     /// # Errors
     /// As `set`.
@@ -147,10 +147,10 @@ impl Session {
         core.record_reads(self.handle, &dots.ok_or_else(|| argument("an origin that was never told"))?)
     }
 
-    /// Notes that the session was used at `now`: the host has answered it from copies.
+    /// Records that the session was used at `now`, because the host has answered it from copies.
     #[wasm_bindgen(js_name = noteUse)]
     pub fn note_use(&self, now: f64) {
-        // A session that is over, or was let go of, is told so where it asks for something.
+        // A session that is over or closed gets the error at its next operation.
         if let Ok(mut core) = borrow(self.core) {
             let _ = core.note_use(self.handle, millis(now));
         }
@@ -172,7 +172,7 @@ impl Session {
         self.begin(Operation::List(options::range(range)?), terms(bits, timeout)?, now)
     }
 
-    /// Every entry of a key that shows.
+    /// All visible entries of a key.
     ///
     /// # Errors
     /// As `get`.
@@ -180,10 +180,10 @@ impl Session {
         self.begin(Operation::Conflicts(key.into()), terms(bits, -1.0)?, now)
     }
 
-    /// What a key shows, unchecked and untraced.
+    /// What a key shows, without checking guarantees or recording a read.
     ///
     /// # Errors
-    /// `STALE_REPLICA` while it is not durable, the reason of a refused session.
+    /// `STALE_REPLICA` while it is not durable; the reason why the session is refused.
     pub fn peek(&self, key: &str, now: f64) -> Result<JsValue, SessionError> {
         let shown = borrow(self.core)?.peek(self.handle, key, millis(now))?;
         Ok(shown.as_ref().map_or(JsValue::UNDEFINED, item))
@@ -220,7 +220,7 @@ impl Session {
         self.begin(operation, terms(bits, timeout)?, now)
     }
 
-    /// Writes several keys, or none.
+    /// Writes several keys, or none of them.
     ///
     /// # Errors
     /// As `set`; `CONFLICT`.
@@ -229,7 +229,7 @@ impl Session {
         self.begin(Operation::Write { batch, checks }, terms(bits, timeout)?, now)
     }
 
-    /// Follows keys from now on; the number of the subscription.
+    /// Subscribes to keys from now on; returns the number of the subscription.
     ///
     /// # Errors
     /// `KEY_INVALID`, the reason of a refused session.
@@ -238,7 +238,7 @@ impl Session {
         Ok(borrow(self.core)?.watch(self.handle, scope, terms, millis(now))?.0)
     }
 
-    /// Joins what another token of the same user depends on.
+    /// Joins the dependencies of another token of the same user.
     ///
     /// # Errors
     /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_TOO_LARGE`.
@@ -249,12 +249,13 @@ impl Session {
     /// What the replica lacks before it can serve the session, or the bearer of `token`.
     ///
     /// # Errors
-    /// The token's, the reason of a refused session.
+    /// Those of the token; the reason why the session is refused.
     pub fn missing(&self, token: Option<String>, now: f64) -> Result<JsValue, SessionError> {
         Ok(missing(&borrow(self.core)?.missing(self.handle, token.as_deref(), millis(now))?))
     }
 
-    /// What the statements of a text need done with passwords, as far as the session may run them: as the replica's.
+    /// The work on passwords that a text's statements need, as far as the session may run them: as the replica's
+    /// `secrets`.
     ///
     /// # Errors
     /// `SYNTAX`, `QUOTA_EXCEEDED`, the reason of a refused session.
@@ -262,7 +263,7 @@ impl Session {
         Ok(needs(&borrow(self.core)?.secrets(Some(self.handle), text)?))
     }
 
-    /// Runs statements under the session's role: `[columns, rows, text]`. `hashes` answers what `secrets` asked for.
+    /// Runs statements under the session's role: `[columns, rows, text]`. `hashes` are the answers to `secrets`.
     ///
     /// # Errors
     /// As the core's `run`.
@@ -272,7 +273,8 @@ impl Session {
         Ok(progress(&begun))
     }
 
-    /// As the replica's `wantedRoles`, for what this session is about to do: with a `text`, for lists and these statements.
+    /// As the replica's `wantedRoles`, for what this session is about to do: with a `text`, for lists and these
+    /// statements.
     ///
     /// # Errors
     /// `REPLICA_CRASHED`.
@@ -282,10 +284,10 @@ impl Session {
         Ok(pairs(&borrow(self.core)?.wanted_roles(asking)))
     }
 
-    /// Begins a query of the host's: `[plan, deadline]`, the deadline negative where there is none.
+    /// Begins a query of the host: `[plan, deadline]`; the deadline is negative if there is none.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     #[wasm_bindgen(js_name = beginQuery)]
     pub fn begin_query(&self, statement: &str, timeout: f64, now: f64) -> Result<Vec<f64>, SessionError> {
         let terms = Terms { timeout: duration(timeout), ..Terms::default() };
@@ -293,7 +295,7 @@ impl Session {
         Ok(alloc::vec![plan as f64, deadline.map_or(-1.0, |at| at as f64)])
     }
 
-    /// Kills a session under this one's role; whether it was known.
+    /// Kills a session under this one's role; returns whether it was known.
     ///
     /// # Errors
     /// `PERMISSION_DENIED`, `ARGUMENT_INVALID`.
@@ -305,7 +307,7 @@ impl Session {
     /// What this session may see of the service, as the replica's `service`.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     pub fn service(&self, what: u32, now: f64) -> Result<JsValue, SessionError> {
         let core = borrow(self.core)?;
         super::inspect::service(&core, Some(self.handle), what, millis(now))
@@ -314,7 +316,7 @@ impl Session {
     /// Logs the session out, everywhere.
     ///
     /// # Errors
-    /// The reason of a refused session.
+    /// The reason why the session is refused.
     pub fn end(&self, now: f64) -> Result<(), SessionError> {
         borrow(self.core)?.end_session(self.handle, millis(now))
     }

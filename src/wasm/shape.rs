@@ -1,8 +1,8 @@
-//! Plain objects, read and made property by property.
+//! Plain objects, read and built property by property.
 //!
-//! Reading is strict: a property that is there and is not of its type is an error, one that is `undefined` or `null`
-//! was not given. What crosses often is made by hand, and so are options, because a general deserializer was an eighth of the
-//! module; what people inspect crosses through serde (see `inspect.rs`).
+//! Reading is strict: a property of the wrong type is an error; one that is `undefined` or `null` counts as not given.
+//! Frequent values are converted by hand, and so are options, because a general deserializer was an eighth of the
+//! module; inspection crosses through serde (see `inspect.rs`).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use super::error::argument;
 use crate::error::SessionError;
 use crate::id::SEQUENCE_MAX;
 
-/// An object of these properties. Setting a property of a fresh object does not fail.
+/// An object with these properties. Setting a property of a new object does not fail.
 pub(super) fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
     map(properties.into_iter())
 }
@@ -45,16 +45,16 @@ pub(super) fn number(value: Option<u64>) -> JsValue {
     value.map_or(JsValue::NULL, |value| JsValue::from_f64(value as f64))
 }
 
-/// An object to be read, or none, and what to say when it is of another form.
+/// An object to read, or none, and the error message for a wrong form.
 pub(super) struct Given {
-    /// `undefined` stands for an object that was not given: nothing is asked of it.
+    /// `undefined` if the object was not given; it then has no properties.
     value: JsValue,
     what: &'static str,
 }
 
 impl Given {
     /// # Errors
-    /// `ARGUMENT_INVALID` for what is no object.
+    /// `ARGUMENT_INVALID` if the value is not an object.
     pub(super) fn new(value: JsValue, what: &'static str) -> Result<Self, SessionError> {
         if value.is_object() { Ok(Self { value, what }) } else { Err(argument(what)) }
     }
@@ -80,7 +80,7 @@ impl Given {
         self.read(name, |value| value.as_bool())
     }
 
-    /// A whole number that is not negative, and that JavaScript has exactly.
+    /// A whole number that is not negative and that JavaScript represents exactly.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, SessionError> {
         let whole = |number: &f64| *number >= 0.0 && *number <= SEQUENCE_MAX as f64 && *number as u64 as f64 == *number;
         self.read(name, |value| value.as_f64().filter(whole).map(|number| number as u64))
@@ -95,7 +95,7 @@ impl Given {
         })
     }
 
-    /// The object under that name, if it was given.
+    /// The object under that name; an empty one if it was not given.
     pub(super) fn inner(&self, name: &str) -> Result<Self, SessionError> {
         match self.get(name)? {
             Some(value) => Self::new(value, self.what),
@@ -103,13 +103,13 @@ impl Given {
         }
     }
 
-    /// The objects of a list; none where it was not given.
+    /// The objects of a list; none if it was not given.
     pub(super) fn list(&self, name: &str) -> Result<Vec<Self>, SessionError> {
         let list = self.read(name, |value| value.dyn_into::<Array>().ok())?.unwrap_or_default();
         list.iter().map(|value| Self::new(value, self.what)).collect()
     }
 
-    /// What must be there.
+    /// A required value.
     pub(super) fn needed<T>(&self, value: Option<T>) -> Result<T, SessionError> {
         value.ok_or_else(|| argument(self.what))
     }

@@ -1,4 +1,4 @@
-//! Bytes that stay in the host's memory, and are taken out of it as they are read.
+//! Bytes that stay in the host's memory and are copied from there as they are read.
 
 use js_sys::Uint8Array;
 
@@ -11,8 +11,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What is no array of bytes throws here, where no state is borrowed. What is asked for bytes later is an array of the language's
-    /// own: another one's methods, and constructor, are whatever somebody wrote. One that was handed on to somebody else has no bytes.
+    /// Throws here, before any state is borrowed, if this is not an array of bytes. Later reads use an array of the
+    /// language's own type: methods and constructor of another type could be anybody's code. An array whose buffer was
+    /// transferred has no bytes.
     pub(super) fn of(bytes: &Uint8Array) -> Self {
         let size = bytes.length();
         let bytes = if size == 0 {

@@ -1,6 +1,6 @@
-//! Texts joined as units of UTF-16, in the order of bytes that wasm has.
+//! Joined texts as UTF-16 code units, in the byte order of wasm.
 //!
-//! Invariant: what is put in is UTF-8, so nothing is asked of it but how many bytes make a character.
+//! Invariant: the input is UTF-8, so only the number of bytes per character is derived from it, and nothing is checked.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 #[cfg(target_feature = "simd128")]
 mod lanes;
 
-/// Where there are no lanes, each character is looked at by itself.
+/// Without SIMD each character is converted by itself.
 #[cfg(not(target_feature = "simd128"))]
 mod lanes {
     pub(super) const fn widen(_: &[u8], _: &mut [u8]) -> (usize, usize) {
@@ -17,14 +17,14 @@ mod lanes {
     }
 }
 
-/// What lanes may write behind the last unit.
+/// How many bytes SIMD may write beyond the last unit.
 const SPARE: usize = 32;
 
 #[derive(Default)]
 pub(super) struct Wide {
-    /// Two bytes a unit, and room for more.
+    /// Two bytes per unit, and spare room.
     room: Vec<u8>,
-    /// How many bytes of it are units.
+    /// How many of these bytes are units.
     until: usize,
 }
 
@@ -34,7 +34,7 @@ impl Wide {
         (self.until / 2) as u32
     }
 
-    /// Puts a text behind the others.
+    /// Appends a text.
     pub(super) fn push(&mut self, text: &[u8]) {
         let needed = self.until + 2 * text.len() + SPARE;
         if self.room.len() < needed {
@@ -50,7 +50,7 @@ impl Wide {
                 0x80..0xe0 => self.put(u16::from(lead & 0x1f) << 6 | more()),
                 0xe0..0xf0 => self.put(u16::from(lead) << 12 | more() << 6 | more()),
                 0xf0.. => {
-                    // Twenty bits above the first 2^16 characters, ten for each half of a pair.
+                    // Twenty bits above the first 2^16 characters, ten for each half of a surrogate pair.
                     let (upper, middle) = (u16::from(lead & 7) << 8 | more() << 2, more());
                     self.put(0xd800 | (upper | middle >> 4).wrapping_sub(0x40));
                     self.put(0xdc00 | (middle & 0xf) << 6 | more());
@@ -66,7 +66,7 @@ impl Wide {
         }
     }
 
-    /// What JavaScript makes of it, without a copy of the units.
+    /// The JavaScript string, made without copying the units first.
     pub(super) fn show(&self) -> JsValue {
         units_text(self.room.get(..self.until).unwrap_or_default())
     }

@@ -1,12 +1,14 @@
-//! UTF-16 out of UTF-8, sixteen bytes at a time: three quarters of the time that a character at a time takes, where every second is ASCII.
+//! Converts UTF-8 to UTF-16 with SIMD, sixteen bytes at a time: three quarters of the time of one character at a time,
+//! if every second character is ASCII.
 //!
-//! Invariant: the units that a character at a time makes. What takes four bytes, and so two units, is left to that.
+//! Invariant: the result is the same as one character at a time. Characters of four bytes, which are two units, are
+//! left to that.
 
 use core::arch::wasm32::*;
 
-/// Writes the units of a text, two bytes each, as far as there are sixteen bytes to look at and no character takes four; how many
-/// bytes of it were read, to the end of a character, and how many were written. There is room for as many units as there are bytes,
-/// and for sixteen more.
+/// Writes the units of a text, two bytes each, until fewer than sixteen bytes are left or a character of four bytes
+/// occurs. Returns how many bytes of the text were read, up to the end of a character, and how many bytes were written.
+/// There must be room for as many units as there are bytes, and for sixteen more.
 pub(super) fn widen(text: &[u8], room: &mut [u8]) -> (usize, usize) {
     let (mut read, mut written, mut before) = (0, 0, u8x16_splat(0));
     while let Some((block, behind)) = text.get(read..).and_then(<[u8]>::split_first_chunk::<16>) {
@@ -31,10 +33,10 @@ pub(super) fn widen(text: &[u8], room: &mut [u8]) -> (usize, usize) {
     (read, written)
 }
 
-/// The units of the characters that end within a block, behind what came before it; how many bytes they are. `on`: what it ends
-/// with goes on behind it.
+/// Writes the units of the characters that end within `block`, given the bytes `before` it; returns how many bytes they
+/// take. `on`: the last character continues after the block.
 fn units(before: v128, block: v128, on: bool, place: &mut [u8; 32]) -> usize {
-    // Each byte is looked at as the last of a character, beside the one before it, and the one before that.
+    // Each byte is treated as the last one of a character, together with the two bytes before it.
     let second = i8x16_shuffle::<15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30>(before, block);
     let third = i8x16_shuffle::<14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29>(before, block);
     let goes_on = |bytes| i8x16_lt(bytes, i8x16_splat(-64));
@@ -63,8 +65,8 @@ fn units(before: v128, block: v128, on: bool, place: &mut [u8; 32]) -> usize {
     written
 }
 
-/// Of four units those that are wanted, as bits: from where each byte is taken, so that they stand beside each other, and how many bytes
-/// they are.
+/// For each subset of four units, as bits: a shuffle that moves the wanted units next to each other, and how many bytes
+/// they take.
 const ORDERS: [(u64, usize); 16] = {
     let mut orders = [(0, 0); 16];
     let mut which = 0;
