@@ -1,45 +1,46 @@
-//! Checks that a test build can switch off, one at a time: how the tests are tested.
+//! Mutants: checks that a test build can switch off one at a time, to test the tests.
 //!
 //! A simulator, a model or a property test proves something only if it fails when a check is missing. With the cargo
-//! feature `mutants` a test takes one check out of its own thread (`without`) and looks whether it is noticed.
-//! Invariant: without the feature, [`off`] is the constant `false` and nothing of this is left; the feature does not
-//! compile for wasm32, so no shipped module has a switch.
+//! feature `mutants` a test disables one check in its own thread (`without`) and observes whether that is noticed.
+//!
+//! Invariant: without the feature, [`off`] is the constant `false` and nothing of this remains. The feature does not
+//! compile for wasm32, so no shipped module contains a switch.
 
 use crate::guarantee::Guarantee;
 
 #[cfg(all(feature = "mutants", target_arch = "wasm32"))]
 compile_error!("the feature `mutants` is for native tests: a shipped module has no switch that turns a check off");
 
-/// A check, or a step of the rules, that can be missing.
+/// A check, or a step of the rules, that can be disabled. Each variant describes what happens without it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Mutant {
     /// The check of one guarantee: a row of [`crate::guarantee::TABLE`].
     Guarantee(Guarantee),
-    /// Clause 1 of the delta's rule: what the sender saw go stays.
+    /// Clause 1 of the delta's rule is missing: an entry that the sender saw removed stays.
     Clause1,
-    /// Clause 1 for the keys that the delta lists, alone.
+    /// Clause 1 is missing for keys that the delta lists.
     Clause1Listed,
-    /// Clause 1 for the keys that the delta does not list, alone.
+    /// Clause 1 is missing for keys that the delta does not list.
     Clause1Unlisted,
-    /// Clause 2: an entry that was seen to go comes back.
+    /// Clause 2 is missing: an entry that was seen removed comes back.
     Clause2,
-    /// Clause 3: the vector stays where it was.
+    /// Clause 3 is missing: the vector does not advance.
     Clause3,
     /// The receiver's vector is not compared with the delta's `from`.
     From,
-    /// The delta that ends a run of slices brings its vector and not its keys.
+    /// The delta that ends a run of slices brings its vector but not its keys.
     TopUp,
     /// The clock of a delta is not received.
     HlcReceive,
-    /// Everything leaves at once, whatever storage has.
+    /// Everything leaves at once, whether storage has it or not.
     PersistBeforeEscape,
-    /// An id whose past was lost is used on.
+    /// An id whose past was lost continues to be used.
     NewId,
     /// An expired winner lets its siblings show.
     ExpiryMask,
     /// A wait has no deadline.
     Deadline,
-    /// A write under the policy `serve` is accepted where the replica is behind.
+    /// A write under the policy `serve` is accepted although the replica is behind.
     ServeThrow,
     /// Copies that are no longer true are not named to the host's front.
     Forget,
@@ -56,114 +57,114 @@ pub enum Mutant {
 pub enum Service {
     /// Data may overtake the records of the fleet that protect it.
     Under,
-    /// Of two words about a session the one that came last counts.
+    /// Of two statements about a session the one that arrived last counts.
     Fence,
-    /// A session that is over is let in with its token.
+    /// A session that is over is admitted with its token.
     Judge,
-    /// Of two roles the last writer's counts.
+    /// Of two concurrent roles the last writer's counts.
     Role,
-    /// Of a drop and an alteration the last writer's counts.
+    /// Of a concurrent drop and alteration the last writer's counts.
     Drop,
-    /// Two accounts of one name are one.
+    /// Two concurrent creations of an account count as one.
     Twice,
-    /// A role is held by the name, whoever was created under it.
+    /// A role belongs to the user's name, whichever account has it.
     Creation,
-    /// Only the wrong passwords of one replica count.
+    /// Only the failed logins of one replica count.
     Failures,
-    /// Wrong passwords lock only where a replica has counted the fifth.
+    /// Failed logins lock only if one replica has counted the fifth.
     Sides,
-    /// Wrong passwords that have locked an account once count on.
+    /// Failed logins that have locked an account once continue to count.
     Settled,
-    /// A role that the token's bearer has seen is not waited for.
+    /// A replica does not wait for a role that the token's bearer has seen.
     Authority,
     /// Without accounts every session is a User everywhere.
     Begun,
-    /// A role that the host has said once counts for ever.
+    /// The first role that the host has stated counts for ever.
     Hosted,
-    /// A limit counts the sessions of this replica alone.
+    /// A limit counts only the sessions of this replica.
     Fleet,
-    /// What is beyond a limit after a partition stays.
+    /// Sessions beyond a limit after a partition stay.
     Surplus,
     /// A refusal names other users' sessions.
     Named,
-    /// The later word of a home undoes the order to stop a query.
+    /// A later row of the home undoes the order to stop a query.
     Stop,
-    /// A console's own looks are remembered among the queries that have ended.
+    /// Queries that only read lists are kept in the history.
     Looks,
-    /// Whatever somebody asks for is permitted.
+    /// Everything is permitted.
     Permit,
-    /// A space that was dropped is used on.
+    /// A dropped space continues to be used.
     Generation,
-    /// Fences go long before their sessions would have ended.
+    /// Fences are dropped long before their sessions would have ended.
     Stay,
-    /// Storage is not told of fences.
+    /// Fences are not stored.
     Record,
     /// A session is found by a few bits of its id.
     Identity,
-    /// There are as many sessions as anybody likes.
+    /// The number of sessions is not limited.
     Limit,
-    /// A query that has ended counts as one that runs.
+    /// A query that has ended still counts as running.
     Count,
-    /// Nobody uses a session, and it lives on.
+    /// An unused session does not expire.
     Idle,
     /// A session lives on after its absolute end.
     Ends,
-    /// A session that is used here goes to whoever tells of it.
+    /// A session in use here is given up when another replica publishes it.
     Handover,
-    /// The result of a query that was stopped is taken.
+    /// The result of a stopped query is accepted.
     Late,
-    /// Who holds a handle of a session that is over uses it on.
+    /// A handle of a session that is over continues to work.
     Over,
 }
 
-/// A check of who may come and what a client may do.
+/// A check of who may join and what a client may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Trust {
     /// A delta may advance any id.
     Origin,
-    /// Who may read a space may write it.
+    /// A client that may read a space may write it.
     Role,
     /// An entry may be stamped with any clock.
     Clock,
-    /// Stamps may creep ahead of the time as fast as they like.
+    /// Stamps may advance ahead of the time without limit.
     Steps,
-    /// Entries may go where none come.
+    /// Entries may be removed from keys without a new entry.
     Removal,
-    /// Every space is for everybody.
+    /// Every client sees every space.
     Space,
-    /// A client may send as much as it likes.
+    /// A client may send without limit.
     Rate,
     /// What a session has spent is forgotten.
     Account,
-    /// Where there are too many accounts, all are forgotten.
+    /// A full table of accounts forgets all of them.
     Washed,
-    /// A user brings as many ids as its sessions do.
+    /// The new ids of a user are limited only per session.
     UserBirths,
-    /// A session brings as many new ids as it likes.
+    /// A session may bring new ids without limit.
     Births,
-    /// A session has as many links as it likes.
+    /// A session may have any number of links.
     Links,
-    /// A session stages as much as it likes, over many links.
+    /// A session may stage without limit, over many links.
     Staged,
-    /// A session is sent as much as it asks for.
+    /// A session is sent as much as it requests.
     Sent,
-    /// What is answered to clients waits for storage without bound.
+    /// Answers to clients wait for storage without limit.
     Late,
-    /// What comes over a closed link is read.
+    /// Messages on a closed link are read.
     Closed,
-    /// An edge takes what another one brings, whatever its clock shows.
+    /// An edge accepts deltas of another one, whatever its clock shows.
     Quarantine,
-    /// What an id has proved by a request holds for later ones.
+    /// A proof of an id in one request holds for later ones.
     EachRequest,
-    /// Whatever says that it is a proof is one.
+    /// Any claimed proof is accepted.
     Proof,
-    /// Who has not proved itself is listened to.
+    /// A peer that has not proved itself is believed.
     Unproved,
-    /// A request, and a response, may come again.
+    /// A request or a response may be repeated.
     Once,
-    /// A call that comes again is carried out again.
+    /// A repeated call is carried out again.
     CallOnce,
-    /// A call's answer is told to whoever knows its id.
+    /// The answer to a call is given to whoever knows its id.
     Caller,
 }
 
@@ -196,9 +197,9 @@ mod switch {
         OFF.get() == Some(mutant)
     }
 
-    /// Runs something without one check, in this thread alone; `None` leaves all checks on.
+    /// Runs `run` without one check, in this thread only; `None` leaves all checks on.
     pub fn without<T>(mutant: impl Into<Option<Mutant>>, run: impl FnOnce() -> T) -> T {
-        /// Puts back what was before, even if the run panics.
+        /// Restores the previous state, even if the run panics.
         struct Restore(Option<Mutant>);
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -260,7 +261,7 @@ mod switch {
             Self::Service(Service::Over),
         ];
 
-        /// The name, for command lines and tables. No shipped module has one of these in it.
+        /// The name, for command lines and tables. No shipped module contains one of these.
         #[must_use]
         pub const fn name(self) -> &'static str {
             match self {
