@@ -1,14 +1,14 @@
 /**
- * The checksum of stored bytes: CRC-32 as of Ethernet, gzip and PNG. It finds damage; it proves nothing against malice.
+ * CRC-32 as in Ethernet, gzip and PNG, for stored bytes. It detects damage, not malice.
  *
- * Eight bytes at a time, each with a table of its own (slicing by eight): byte by byte it was a tenth of a cold start.
+ * Slicing by eight: eight bytes at a time, each with a table of its own. Byte by byte it was a tenth of a cold start.
  */
 
 const SLICES = 8;
 
 let tables: Int32Array | undefined;
 
-/** The sums of each byte, and of each byte with 1 … 7 zeros behind it. */
+/** The checksums of each byte, and of each byte followed by 1 … 7 zero bytes. */
 function prepare(): Int32Array {
   const made = new Int32Array(SLICES * 256);
   for (let byte = 0; byte < 256; byte += 1) {
@@ -23,9 +23,9 @@ function prepare(): Int32Array {
   return made;
 }
 
-/** A number from 0 to 2^32 − 1. */
+/** The checksum, from 0 to 2^32 − 1. */
 export function crc32(bytes: Uint8Array): number {
-  // Every index lies within its array; by index, because an iterator takes three times as long.
+  // All indices are in range. Indexing, because an iterator takes three times as long.
   const of = (tables ??= prepare());
   const at = bytes;
   const end = bytes.length - (bytes.length % SLICES);

@@ -1,11 +1,13 @@
 /**
  * Storage in the SQLite database of a Cloudflare Durable Object: a table of records and one of the snapshot.
  *
- * Invariant: every call is through when it returns, within the object's turn; the platform lets nothing leave the object
- * before the disk has what was written before it (the output gate), and whatever could not be written ends the object.
- * Records and snapshots are cut into rows that SQLite takes there, each with its checksum; a row that is damaged or missing
- * is named. What a transaction of the application has undone, or the application deleted, is noticed, and stored anew under another id. It
- * knows bytes alone.
+ * Invariants:
+ * - Every call completes synchronously, within the object's turn. The platform lets nothing leave the object before
+ *   earlier writes are on disk (the output gate), and ends the object if a write fails.
+ * - Records and snapshots are split into rows that SQLite accepts there, each with a checksum. A damaged or missing row
+ *   is named.
+ * - If the application rolls back or deletes what was stored, that is noticed, and everything is stored anew under
+ *   another id.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import type { StorageAdapter, StorageHolder } from '../types/plug.js';
@@ -13,16 +15,16 @@ import { crc32 } from './crc32.js';
 
 type Cell = ArrayBuffer | string | number | null;
 
-/** What is used of an object's `ctx.storage`; `DurableObjectStorage` fits, if the object's class is kept in SQLite. */
+/** The part of an object's `ctx.storage` that is used; `DurableObjectStorage` fits, if the class uses SQLite. */
 export interface DurableStorageLike {
   readonly sql: {
     exec(query: string, ...bindings: any[]): Iterable<Readonly<Record<string, Cell>>> & {
-      /** The same rows as lists of their columns. */
+      /** The same rows as arrays of their columns. */
       raw(): Iterable<readonly Cell[]>;
     };
   };
   transactionSync<T>(run: () => T): T;
-  /** An application's own; replaced on this object while a replica has it, to see when one ends. */
+  /** The application's own transactions; wrapped while a replica uses this storage, to notice when one ends. */
   transaction?(run: any): Promise<any>;
 }
 
@@ -37,7 +39,7 @@ const TABLES = `
     (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, records INTEGER NOT NULL, sum INTEGER NOT NULL, bytes BLOB NOT NULL);
 `;
 
-/** A part of a record or of the snapshot, as it is read. */
+/** A part of a record or of the snapshot, as read. */
 interface Row {
   readonly part: number;
   readonly parts: number;
@@ -45,7 +47,7 @@ interface Row {
   readonly bytes: ArrayBuffer;
 }
 
-// The number of the last record that is stored, in the log or in the snapshot.
+// The number of the last stored record, in the log or in the snapshot.
 const END = `
   SELECT coalesce((SELECT record FROM edge_session_log ORDER BY id DESC LIMIT 1), (SELECT records FROM edge_session_snapshot WHERE part = 0), 0)
 `;
@@ -53,10 +55,12 @@ const END = `
 const taken = /* @__PURE__ */ new WeakSet<object>();
 
 /**
- * Keeps a replica in a Durable Object's SQLite database, for objects that are no `ReplicaObject`. One replica an object.
+ * Keeps a replica in a Durable Object's SQLite database, for objects that are no `ReplicaObject`. One replica an
+ * object.
  *
- * The object's class has to be one of `new_sqlite_classes`. Opening the replica rejects with `STORAGE_FAILED` where it is
- * not, where another replica of the object uses the storage, or where a row is damaged or missing (`cause` names it).
+ * The object's class has to be one of `new_sqlite_classes`. Opening the replica rejects with `STORAGE_FAILED` where it
+ * is not, where another replica of the object uses the storage, or where a row is damaged or missing (`cause` names
+ * it).
  *
  * @example
  * ```ts
@@ -81,7 +85,7 @@ export function durableObjectStorage(storage: DurableStorageLike): StorageAdapte
       try {
         return adapter.load();
       } catch (cause) {
-        // An object always has its storage: where that cannot be read, nothing may begin anew in its place.
+        // An object always has storage: if that cannot be read, the replica must not begin anew from memory.
         throw EdgeSessionError.is(cause) ? cause : unusable('its tables cannot be read; the class belongs into new_sqlite_classes', undefined, cause);
       }
     },
@@ -93,7 +97,7 @@ export function durableObjectStorage(storage: DurableStorageLike): StorageAdapte
 
 class Tables {
   readonly #storage: DurableStorageLike;
-  /** The number of the last record, counted from the first ever written. */
+  /** The number of the last record, counted from the first one ever written. */
   #last = 0;
   #holder: StorageHolder | undefined;
 
@@ -115,8 +119,8 @@ class Tables {
   }
 
   /**
-   * Looks whenever a transaction of the application has ended: one that goes on for turns may be undone when nothing is written any more,
-   * and what it undoes has left by then. Answers how to stop.
+   * Checks after each transaction of the application. A transaction that spans several turns may be rolled back when
+   * nothing is written any more, and what it rolls back has left by then. Returns a function that stops this.
    */
   follow(): () => void {
     const storage = this.#storage;
@@ -129,13 +133,13 @@ class Tables {
         this.#settled();
       }
     };
-    // Where the platform does not let that be replaced, the next record tells.
+    // If the platform does not allow replacing the method, the next append notices.
     Reflect.set(storage, 'transaction', followed);
     return () => void Reflect.set(storage, 'transaction', transaction);
   }
 
   append(records: readonly Uint8Array[]): void {
-    // Where a transaction went on beyond the turn it was too early to look then.
+    // The check after the previous append came too early if a transaction spanned turns.
     if (!this.#look()) throw new Error('the application has undone or deleted what was stored, and storage begins anew');
     let last = this.#last;
     this.#storage.transactionSync(() => {
@@ -149,7 +153,7 @@ class Tables {
       }
     });
     this.#last = last;
-    // Before anything leaves: what was stored within a transaction of the application goes with it.
+    // Before anything leaves: records that were stored within a transaction of the application are rolled back with it.
     Promise.resolve().then(() => this.#settled());
   }
 
@@ -167,8 +171,8 @@ class Tables {
   }
 
   /**
-   * Whether what was stored is there. Where it was undone its dots may have left, and a hole in the log could never be read: so
-   * everything is stored anew, under another id.
+   * Whether what was stored is still there. If it was rolled back, its dots may have left already, and a log with a
+   * hole could never be read; so everything is stored anew, under another id.
    */
   #look(): boolean {
     if (this.#end() === this.#last) return true;
@@ -180,7 +184,7 @@ class Tables {
     try {
       this.#look();
     } catch {
-      // Where nothing can be read any more the next append tells.
+      // If nothing can be read any more, the next append fails.
     }
   }
 
@@ -189,7 +193,7 @@ class Tables {
     try {
       return read();
     } catch {
-      // The application has deleted the tables, and all that was in them.
+      // The application has deleted the tables with everything in them.
       this.#storage.sql.exec(TABLES);
       return read();
     }
@@ -203,11 +207,11 @@ class Tables {
     }
   }
 
-  /** The log's records, one after another, so that a long log is never in memory as a whole. */
+  /** The records of the log one by one, so that a long log is never in memory as a whole. */
   *#rows(): Generator<Uint8Array> {
     const first = this.#last + 1;
     let parts: Row[] = [];
-    // As lists: a log of many small records is read in two thirds of the time that objects take.
+    // As arrays: a log of many small records is read in two thirds of the time that objects take.
     for (const raw of this.#storage.sql.exec('SELECT record, part, parts, sum, bytes FROM edge_session_log ORDER BY id').raw()) {
       const [record, part, count, sum, bytes] = raw as readonly [number, number, number, number, ArrayBuffer];
       if (record !== this.#last + 1) throw unusable(`record ${this.#last + 1 - first} of the log is missing`, this.#last + 1 - first);
@@ -222,13 +226,13 @@ class Tables {
   }
 }
 
-/** Bytes in pieces that fit into a row; at least one. */
+/** The bytes in pieces that fit into a row; at least one. */
 function cut(bytes: Uint8Array): Uint8Array[] {
   const parts = Math.max(1, Math.ceil(bytes.byteLength / ROW_BYTES));
   return Array.from({ length: parts }, (_, part) => bytes.subarray(part * ROW_BYTES, (part + 1) * ROW_BYTES));
 }
 
-/** What `parts` are the pieces of: those of a record of the log, counted from 0, or of the snapshot. */
+/** Joins the parts of a record of the log, counted from 0, or of the snapshot. */
 function whole(parts: readonly Row[], record?: number): Uint8Array {
   const pieces = parts.map((row) => new Uint8Array(row.bytes));
   const count = parts[0]?.parts ?? 0;

@@ -1,11 +1,16 @@
 /**
- * Storage in a directory: a journal to which is only ever appended, and a snapshot.
+ * Storage in a directory: an append-only journal and a snapshot.
  *
- * `snapshot` names the generation whose journal goes on from it; without one the generation is 0. So one rename moves from one
- * state to the next, and every crash leaves the old one or the new one. Invariants: an append resolves when `fdatasync` has;
- * what failed is cut off before anything else is written; what is damaged and not the tail is told, with its place, and no file is
- * removed that holds what another one lacks. The journal names its own file, by inode and birth: one that finds itself in another file was
- * copied or put back, and says so; so does one that has a torn tail, for nobody knows whether that had been durable.
+ * The snapshot names its generation, and with it the journal that continues it; without a snapshot the generation is 0.
+ * One rename moves from one state to the next, so every crash leaves the old state or the new one.
+ *
+ * Invariants:
+ * - An append resolves after `fdatasync`.
+ * - The remains of a failed append are truncated before anything else is written.
+ * - Damage that is not a torn tail is reported with its place, and no file is removed that holds what another one
+ *   lacks.
+ * - A journal records the inode and the birth time of its file. If it finds itself in another file, it was copied or
+ *   restored, and reports that. So does a journal with a torn tail, because the tail may have been durable.
  */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, readdir, rename, stat, unlink } from 'node:fs/promises';
@@ -17,14 +22,15 @@ import { Damage, JOURNAL_HEADER, type JournalContents, group, journalHeader, new
 import { lockDirectory } from './file/lock.js';
 
 /**
- * Keeps a replica in a directory, which is made if need be. For Node, Deno and Bun; one directory is one replica, and a second
- * process is refused.
+ * Keeps a replica in a directory, which is made if need be. For Node, Deno and Bun; one directory is one replica, and a
+ * second process is refused.
  *
- * A write is acknowledged when it is on the disk. After a crash, `kill -9` included, everything that was acknowledged is there. A
- * directory that was copied, or put back from a backup, goes on under a new replica id.
+ * A write is acknowledged when it is on the disk. After a crash, `kill -9` included, everything that was acknowledged
+ * is there. A directory that was copied, or put back from a backup, goes on under a new replica id.
  *
- * `openReplica` rejects with `STORAGE_FAILED` where the directory cannot be used, is in use, or holds a file that is damaged;
- * its `cause` names the file, the place in it and the record. Throws `ARGUMENT_INVALID` for a directory that is no path.
+ * `openReplica` rejects with `STORAGE_FAILED` where the directory cannot be used, is in use, or holds a file that is
+ * damaged; its `cause` names the file, the place in it and the record. Throws `ARGUMENT_INVALID` for a directory that
+ * is no path.
  *
  * @example
  * ```ts
@@ -41,7 +47,7 @@ interface Log {
   readonly file: FileHandle;
   readonly mark: Uint8Array;
   readonly generation: bigint;
-  /** Bytes of it that are durable; what lies behind them is to be cut off. */
+  /** The length of its durable bytes; what follows must be truncated. */
   length: number;
   torn: boolean;
 }
@@ -50,9 +56,9 @@ class FileStorage implements StorageAdapter {
   readonly kind = 'file';
   readonly #directory: string;
   #log: Log | undefined;
-  /** The journal was written to another file than it is in, or has a torn tail: it goes on in a file that is written anew. */
+  /** The journal was copied, or has a torn tail: the next append moves it to a new file. */
   #foreign = false;
-  /** The directory has not yet confirmed that each file keeps its name: not since one was moved, by this process or by one before. */
+  /** Whether a file was renamed, by this process or an earlier one, since the directory was last synced. */
   #unconfirmed = true;
 
   constructor(directory: string) {
@@ -80,7 +86,7 @@ class FileStorage implements StorageAdapter {
       const own = await bornAt(file);
       const copied = own.inode !== journal.inode || (own.birth !== 0n && journal.birth !== 0n && own.birth !== journal.birth);
       this.#foreign = copied || journal.torn;
-      // What was read may be in the system's memory alone: who wrote it may have died before it was durable.
+      // What was read may be only in the system's cache: its writer may have died before it was durable.
       await file.datasync();
       if (this.#unconfirmed) await this.#confirm();
       await this.#sweep(generation);
@@ -101,7 +107,7 @@ class FileStorage implements StorageAdapter {
       await writeAll(log.file, bytes, log.length);
       await log.file.datasync();
     } catch (cause) {
-      // Refused is not stored. Where this fails as well, it is done before the next append.
+      // A refused append must not remain stored. If this fails, too, the next append does it first.
       await this.#mend(log).catch(() => {});
       throw cause;
     }
@@ -113,7 +119,7 @@ class FileStorage implements StorageAdapter {
     const log = this.#opened();
     if (!this.#foreign) await this.#mend(log);
     const generation = log.generation + 1n;
-    // The journal has its name before the snapshot that names it, and the old one goes after.
+    // Order: the new journal's name, then the snapshot that names it, then the removal of the old journal.
     const next = await this.#journal(generation, newMark());
     try {
       await this.#confirm();
@@ -129,8 +135,8 @@ class FileStorage implements StorageAdapter {
       await unlink(this.#path(nameOf(generation))).catch(() => {});
       throw cause;
     }
-    // From the snapshot's rename on, the new state is what a restart finds. Nothing is appended to it before the directory has
-    // confirmed it, so that a power failure which brings the old one back loses nothing.
+    // From the rename on, a restart finds the new state. Nothing is appended to it before the directory was synced, so
+    // a power failure that brings back the old state loses nothing.
     this.#log = next;
     this.#foreign = false;
     await log.file.close().catch(() => {});
@@ -149,7 +155,10 @@ class FileStorage implements StorageAdapter {
     return this.#log;
   }
 
-  /** The first journal of a new place. A snapshot without its journal is not new, nor is a journal without its snapshot: somebody removed it. */
+  /**
+   * Makes the first journal of a new directory. A snapshot without its journal, or a journal without its snapshot, is
+   * not a new directory: a file was removed.
+   */
   async #begin(generation: bigint, follows: boolean): Promise<JournalContents> {
     const name = nameOf(generation);
     if (follows) throw this.#failure(name, new Damage('it is missing, and the snapshot names it', 0));
@@ -165,7 +174,7 @@ class FileStorage implements StorageAdapter {
     return (await this.#read(name, readJournal)) as JournalContents;
   }
 
-  /** A journal in a file of its own, which begins with these groups. */
+  /** Makes a journal in a new file, beginning with these groups. */
   async #journal(generation: bigint, mark: Uint8Array, groups: readonly Uint8Array[] = []): Promise<Log> {
     let length = 0;
     const file = await this.#replace(nameOf(generation), async (made) => {
@@ -178,15 +187,15 @@ class FileStorage implements StorageAdapter {
   }
 
   /**
-   * Moves a journal that was copied, put back or torn into a file that it names, with the group that is added. In one step: without
-   * that group, which says who writes from now on, it would pass for its own.
+   * Moves a copied, restored or torn journal to a new file, together with the next group, in one step: without that
+   * group, which says who writes from now on, the new file would pass for the old replica's own.
    */
   async #settleIn(log: Log, added: Uint8Array): Promise<void> {
     const bytes = await readFile(this.#path(nameOf(log.generation)));
     const { records } = readJournal(bytes.subarray(0, log.length));
     const next = await this.#journal(log.generation, log.mark, records.length === 0 ? [added] : [group(log.mark, records), added]);
     const { length } = next;
-    // Refused is not stored: should the directory not confirm the file, the next append writes it without this group.
+    // A refused append must not remain stored: if the sync fails, the next append truncates this group and writes anew.
     next.length -= added.length;
     this.#log = next;
     await log.file.close().catch(() => {});
@@ -195,12 +204,12 @@ class FileStorage implements StorageAdapter {
     this.#foreign = false;
   }
 
-  /** Cuts off what a failure has left behind what is durable. Anything else that is not as it was left, somebody else has done. */
+  /** Truncates what a failed append has left. Any other change means that somebody else has written to the file. */
   async #mend(log: Log): Promise<void> {
-    // At once: it is in memory, and to wait for it would take a tenth of an append where the disk is fast.
+    // Synchronous: the data is in memory, and awaiting it would take a tenth of an append on a fast disk.
     const { size, nlink } = fstatSync(log.file.fd);
     const name = this.#path(nameOf(log.generation));
-    // What is written to it would be gone with this process.
+    // What is written to an unlinked file would be gone with this process.
     if (nlink === 0) throw failed(`${name} was removed, or replaced, under this process`);
     if (size < log.length || (size > log.length && !log.torn)) throw failed(`somebody else has written to ${name}`);
     if (size > log.length) {
@@ -210,7 +219,10 @@ class FileStorage implements StorageAdapter {
     log.torn = false;
   }
 
-  /** Writes a file beside its place and moves it there, open, when its bytes are durable; its name is when `#confirm` says so. */
+  /**
+   * Writes a file under a temporary name and renames it when its bytes are durable. The rename is durable after
+   * `#confirm`.
+   */
   async #replace(name: string, write: (file: FileHandle) => Promise<void>): Promise<FileHandle> {
     const beside = this.#path(`${name}.new`);
     const file = await open(beside, 'w+', 0o600);
@@ -220,14 +232,14 @@ class FileStorage implements StorageAdapter {
       await rename(beside, this.#path(name));
     } catch (cause) {
       await file.close();
-      await unlink(beside).catch(() => {}); // on a full disk it would take the room that is missing
+      await unlink(beside).catch(() => {}); // on a full disk it would take up scarce space
       throw cause;
     }
     this.#unconfirmed = true;
     return file;
   }
 
-  /** Names are durable when their directory is. Windows has no such thing, and keeps names by itself. */
+  /** Syncs the directory, which makes renames durable. Windows has no such call and keeps names by itself. */
   async #confirm(): Promise<void> {
     if (process.platform !== 'win32') {
       const directory = await open(this.#directory, 'r');
@@ -240,12 +252,12 @@ class FileStorage implements StorageAdapter {
     this.#unconfirmed = false;
   }
 
-  /** Removes what crashes have left: files half written, journals of other generations. */
+  /** Removes what crashes have left: partial files and journals of other generations. */
   async #sweep(current: bigint): Promise<void> {
     for (const generation of await this.#journals()) {
       if (generation === current) continue;
       const name = nameOf(generation);
-      // One that was made for a snapshot that did not come has nothing in it yet.
+      // A journal that was made for a snapshot that never followed is empty.
       const { size } = await stat(this.#path(name));
       if (generation > current && size > JOURNAL_HEADER) throw this.#failure(name, new Damage('it goes on from a snapshot that is not there', 0));
       await unlink(this.#path(name));
@@ -253,13 +265,13 @@ class FileStorage implements StorageAdapter {
     for (const name of await readdir(this.#directory)) if (/^(journal\.\d+|snapshot)\.new$/.test(name)) await unlink(this.#path(name));
   }
 
-  /** The generations of which there is a journal. */
+  /** The generations that have a journal. */
   async #journals(): Promise<bigint[]> {
     const found = (await readdir(this.#directory)).map((name) => /^journal\.(\d+)$/.exec(name)?.[1]);
     return found.filter((number) => number !== undefined).map(BigInt);
   }
 
-  /** A file's contents; undefined where there is no such file. */
+  /** The parsed contents of a file; undefined if there is no such file. */
   async #read<T>(name: string, parse: (bytes: Buffer) => T): Promise<T | undefined> {
     try {
       return parse(await readFile(this.#path(name)));
@@ -286,13 +298,13 @@ class FileStorage implements StorageAdapter {
 
 const nameOf = (generation: bigint): string => `journal.${generation}`;
 
-/** What tells a file from its copy. The birth is 0 where the file system does not know it. */
+/** Identifies a file as opposed to its copy. The birth time is 0 if the file system does not know it. */
 async function bornAt(file: FileHandle): Promise<{ inode: bigint; birth: bigint }> {
   const { ino, birthtimeNs } = await file.stat({ bigint: true });
   return { inode: BigInt.asUintN(64, ino), birth: birthtimeNs > 0n ? birthtimeNs : 0n };
 }
 
-/** A write may be cut short; what is left is written then. */
+/** Writes all bytes; a single write may be partial. */
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done);

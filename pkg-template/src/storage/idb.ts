@@ -1,9 +1,12 @@
 /**
- * Storage of a page: a pool of slots, one for each replica that is open at the same time, so that every tab has its own.
+ * Storage of a page: a pool of slots, one for each replica that is open at the same time, so that every tab has its
+ * own.
  *
- * Invariants: a slot is claimed with a Web Lock before it is opened; which one a tab had is remembered in its sessionStorage
- * as a wish, never as a claim, for a duplicated tab has the same. The lock is let go of when the page is put aside, and asked
- * for again when it comes back; until it has it, nothing is written and the replica knows of the doubt.
+ * Invariants:
+ * - A slot is claimed with a Web Lock before it is opened. The slot that a tab had is remembered in its sessionStorage,
+ *   but only as a preference, because a duplicated tab has the same one.
+ * - The lock is released when the page is put aside (into the bfcache), and requested again when the page returns.
+ *   Until the page has it again, nothing is written, and the replica knows that its id is in doubt.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import { optionsOf } from '../form.js';
@@ -11,20 +14,23 @@ import type { Remains, StorageAdapter, StorageHolder } from '../types/plug.js';
 import { type Durability, Dispossessed, Slot } from './idb/slot.js';
 import { claim, isReload, recall, remember } from './idb/claim.js';
 
-// How long a tab waits for the slot that it had: a page that is being left lets go of its lock within milliseconds.
+// How long a tab waits for its previous slot: a page that is being left releases its lock within milliseconds.
 const PATIENCE_OF_A_RELOAD = 2_000;
 const PATIENCE = 200;
-// A slot of which everything was taken over, and which nobody has opened for so long, is deleted.
+// A slot is deleted if everything in it was taken over and nobody has opened it for so long.
 const IDLE = 30 * 24 * 60 * 60_000;
 
 /** Options of {@link idb}. */
 export interface IdbOptions {
   /**
-   * What a commit waits for: `'strict'` (the default) for the disk, `'relaxed'` for the operating system, which is faster and loses
-   * the last writes when the machine loses power. The replica then calls durable what is not, and may give their dots once more.
+   * What a commit waits for: `'strict'` (the default) for the disk, `'relaxed'` for the operating system, which is
+   * faster and loses the last writes when the machine loses power. The replica then calls durable what is not, and may
+   * give their dots once more.
    */
   durability?: Durability | undefined;
-  /** Asks the browser to keep the origin's data when space is short. It may ask the user; by default nobody is asked. */
+  /**
+   * Asks the browser to keep the origin's data when space is short. It may ask the user; by default nobody is asked.
+   */
   requestPersist?: boolean | undefined;
   /**
    * One replica for all tabs: the first that opens has it, and for the others opening rejects with `STORAGE_FAILED`. By
@@ -34,13 +40,14 @@ export interface IdbOptions {
 }
 
 /**
- * Keeps a replica's data in IndexedDB. Every tab that is open at the same time has a *slot* of its own, a database named
- * `edge-session/<name>/<n>`: a reload gets its own back, a duplicated or restored tab never gets that of another, and a slot
- * whose tab is gone is used again. What such a tab has left unsent is taken over by the next replica that opens.
+ * Keeps a replica's data in IndexedDB. Every tab that is open at the same time has a *slot* of its own, a database
+ * named `edge-session/<name>/<n>`: a reload gets its own back, a duplicated or restored tab never gets that of another,
+ * and a slot whose tab is gone is used again. What such a tab has left unsent is taken over by the next replica that
+ * opens.
  *
- * Where a page cannot have it (no Web Locks or IndexedDB, private mode, no space) the replica runs from memory, under a new id and
- * with `status.persisted` false. Damage is never skipped: opening rejects with `STORAGE_FAILED`, which names the database; the
- * next opening begins in another slot.
+ * Where a page cannot have it (no Web Locks or IndexedDB, private mode, no space) the replica runs from memory, under a
+ * new id and with `status.persisted` false. Damage is never skipped: opening rejects with `STORAGE_FAILED`, which names
+ * the database; the next opening begins in another slot.
  *
  * @example
  * ```ts
@@ -70,7 +77,7 @@ class Pool implements StorageAdapter {
   #claiming = false;
   #holder: StorageHolder | undefined;
   #restarts = 0;
-  /** While the page is put aside: resolves when the replica may write again. */
+  /** Set while the page is put aside; resolves when the replica may write again. */
   #aside: Aside | undefined;
 
   constructor(name: string, options: Settings) {
@@ -115,7 +122,7 @@ class Pool implements StorageAdapter {
     this.#holder = holder;
   }
 
-  /** Slots that nobody holds: those with something to take over are answered, those that are of no use any more deleted. */
+  /** Slots that nobody holds: yields those with something to take over, deletes those that are of no more use. */
   async *remains(): AsyncIterable<Remains> {
     if (this.#options.exclusive) return;
     const databases = (await indexedDB.databases?.()) ?? [];
@@ -154,12 +161,12 @@ class Pool implements StorageAdapter {
     this.#aside = undefined;
   }
 
-  /** The wish first, then the lowest number that is free, so that the pool stays as small as it can. */
+  /** Claims the preferred slot, else the free one with the lowest number, so that the pool stays small. */
   async #any(vacant: boolean): Promise<Claim> {
     const wish = vacant ? undefined : recall(this.#name);
     const wished = wish !== undefined && this.#isSlot(wish) ? await this.#try(wish, isReload() ? PATIENCE_OF_A_RELOAD : PATIENCE) : undefined;
     if (wished !== undefined) return wished;
-    // Of what cannot be read a tab is told once, which is when it gets a wish: then it is as if somebody had it.
+    // A tab is told of unreadable slots once, before it has a preference. Later they count as taken.
     const told = vacant || wish !== undefined;
     for (let number = 0; ; number += 1) {
       const trying = this.#try(`${this.#name}/${number}`, 0, vacant);
@@ -170,7 +177,7 @@ class Pool implements StorageAdapter {
     }
   }
 
-  /** Claims one slot, unless somebody has it or it is of no use: damaged, or not vacant where it must be. */
+  /** Claims one slot; undefined if it is taken or unusable: damaged, or not vacant though it must be. */
   async #try(name: string, patience: number, vacant = false): Promise<Claim | undefined> {
     const unlock = await claim(name, patience);
     if (unlock === null) return undefined;
@@ -181,7 +188,7 @@ class Pool implements StorageAdapter {
     } catch (error) {
       slot.close();
       unlock();
-      // What cannot be read cannot be marked: this tab begins in another slot the next time.
+      // An unreadable slot cannot be marked as damaged, so this tab prefers another one next time.
       if (EdgeSessionError.is(error) && !this.#options.exclusive) remember(this.#name, `${this.#name}/${Number(name.slice(this.#name.length + 1)) + 1}`);
       throw error;
     }
@@ -207,8 +214,8 @@ class Pool implements StorageAdapter {
   }
 
   /**
-   * The page may be put aside for long, and a lock that it kept would be in the way of the page that comes in its place. While
-   * something is still being written the lock stays.
+   * Releases the lock when the page is put aside: that may last long, and the page that replaces it needs a slot. While
+   * something is still being written, the lock is kept.
    */
   readonly #leave = (): void => {
     if (this.#claim === undefined || this.#aside !== undefined || !this.#claim.slot.idle) return;
@@ -246,19 +253,19 @@ class Pool implements StorageAdapter {
     } catch (error) {
       unlock?.();
       this.#holder?.lost(error);
-      // Who waits for the return must not wait for ever, nor write.
+      // Pending writes must neither wait for ever nor happen.
       aside.end(Promise.reject(error));
     }
   }
 
-  /** Waits until the page is back; rejects where the slot is another one then. */
+  /** Waits until the page is back; rejects if it has another slot then. */
   async #back(): Promise<void> {
     const before = this.#restarts;
     await this.#aside?.over;
     if (before !== this.#restarts) throw new Error('the storage was lost while the page was put aside, and begins anew');
   }
 
-  /** The slot is empty: all that the replica has is to be stored anew. */
+  /** The slot is empty: everything that the replica has must be stored anew. */
   async #restart(): Promise<void> {
     await this.#held().slot.load();
     this.#restarts += 1;
@@ -276,7 +283,7 @@ class Pool implements StorageAdapter {
   }
 }
 
-/** In the place of what a slot would have given that is not to be used. */
+/** Replaces a damage error by null: the slot is skipped. */
 function unread(error: unknown): null {
   if (EdgeSessionError.is(error)) return null;
   throw error;

@@ -1,9 +1,12 @@
 /**
- * Storage that keeps nothing: the data lives as long as the replica does.
+ * Storage that stores nothing: the data lives as long as the replica.
  */
 import type { StorageAdapter } from '../types/plug.js';
 
-/** The default storage. `status.persisted` is false with it, and a replica that opens again begins empty, under a new id. */
+/**
+ * The default storage. `status.persisted` is false with it, and a replica that opens again begins empty, under a new
+ * id.
+ */
 export function memory(): StorageAdapter {
   let locked = false;
   return {

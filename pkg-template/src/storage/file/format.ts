@@ -1,5 +1,5 @@
 /**
- * The bytes of the two files: what a journal and a snapshot look like on disk, written and read.
+ * The format of the journal and of the snapshot file. No I/O.
  *
  * ```text
  * journal  = "esjournl", version, checksum, generation, mark, inode, birth, group…     48 bytes, then groups
@@ -7,9 +7,10 @@
  * snapshot = "essnapsh", version, checksum, generation, the snapshot                   24 bytes, then the wire's bytes
  * ```
  *
- * Numbers are little-endian: versions, lengths and checksums (CRC-32) of 32 bits, the rest of 64. A group is what one append has
- * written. Its mark is 64 random bits of its journal, which stand nowhere else; a group is begun only when the one before it is
- * durable. So a group that is damaged is a torn tail where no mark follows, and damage where one does. It does no I/O.
+ * Numbers are little-endian. Versions, lengths and checksums (CRC-32) have 32 bits, the others 64. A group is what one
+ * append has written. Its mark is 64 random bits that identify the journal and occur nowhere else. A group is begun
+ * only when the previous one is durable, so an invalid group is a torn tail if no mark follows it, and damage
+ * otherwise.
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -17,12 +18,12 @@ import { crc32 } from 'node:zlib';
 const JOURNAL = Buffer.from('esjournl');
 const SNAPSHOT = Buffer.from('essnapsh');
 const VERSION = 1;
-/** How long the header of a journal is: one of this length has nothing in it. */
+/** The length of a journal's header; a journal of this length is empty. */
 export const JOURNAL_HEADER = 48;
 const SNAPSHOT_HEADER = 24;
 const GROUP_HEADER = 16;
 
-/** What a journal says of itself in its first bytes. `inode` and `birth` are those of the file that it was written to. */
+/** The header of a journal. `inode` and `birth` are those of the file for which it was written. */
 export interface JournalHeader {
   readonly generation: bigint;
   readonly mark: Uint8Array;
@@ -30,7 +31,7 @@ export interface JournalHeader {
   readonly birth: bigint;
 }
 
-/** A journal that was read: its records, how many of its bytes are good, and whether there are more. */
+/** A parsed journal: its records, the length of its valid bytes, and whether more bytes follow them. */
 export interface JournalContents extends JournalHeader {
   readonly records: readonly Uint8Array[];
   readonly length: number;
@@ -88,7 +89,7 @@ export function snapshotFile(generation: bigint, snapshot: Uint8Array): [header:
   return [header, snapshot];
 }
 
-/** Reads a journal. Throws {@link Damage} where something is wrong that is not a torn tail. */
+/** Parses a journal. Throws {@link Damage} for anything invalid that is not a torn tail. */
 export function readJournal(bytes: Buffer): JournalContents {
   const header = readJournalHeader(bytes);
   const records: Uint8Array[] = [];
@@ -134,7 +135,7 @@ function version(bytes: Buffer): void {
   if (found !== VERSION) throw new Damage(`its version is ${found}; this release reads ${VERSION}`, 8);
 }
 
-/** Where the group that begins at `at` ends; undefined where there is no whole one. */
+/** The end of the group that begins at `at`; undefined if there is no valid group. */
 function groupEnd(bytes: Buffer, at: number, mark: Uint8Array): number | undefined {
   if (at + GROUP_HEADER > bytes.length || !bytes.subarray(at, at + 8).equals(mark)) return undefined;
   const end = at + GROUP_HEADER + bytes.readUInt32LE(at + 8);

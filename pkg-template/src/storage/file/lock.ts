@@ -1,27 +1,28 @@
 /**
  * The lock of a directory: a listening socket in it, which the system closes with its process.
  *
- * Node has no lock of files that dies with its holder, and a file that names a process lies once the process is gone, its number
- * was given to another one, or it lives in another container. A socket does not: whether somebody listens the system knows.
- * It holds among all processes of one machine that see the directory, containers that share it included; not between
+ * Node has no file locks that die with their holder, and a file with a process id is wrong once the process has died,
+ * its id was reused, or it runs in another container. Whether somebody listens on a socket, the system knows. The lock
+ * holds among all processes of one machine that see the directory, including containers that share it, but not between
  * machines that share it over a network. On Windows it is a named pipe, which is exclusive by itself.
  *
- * Invariant: of all that name `lock.N` the one with the greatest N decides: who listens there holds the lock. Nobody gives up a
- * number: to take over is to link the next one, which only one can, and the old names stay until newer ones have long been
- * there. So whoever looked before others came, and acts after they have, sees that it lost.
+ * Invariant: of all names `lock.N` the one with the greatest N decides: whoever listens there holds the lock. A number
+ * is never given up. Taking over means linking the next number, which only one process can do, and old names stay until
+ * newer ones have existed for long. So a process that looked before others came, and acts after them, sees that it
+ * lost.
  */
 import { randomBytes, createHash } from 'node:crypto';
 import { link, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
-// What a socket's address can hold on every system that has them.
+// Fits the socket address of every system that has such sockets.
 const LONGEST_ADDRESS = 100;
-// So many old names are kept: one may vanish only when nobody can be looking for it any more.
+// How many old names are kept: a name may vanish only when no process can still be looking for it.
 const KEPT = 8;
 const NAME = /^lock\.(\d+)$/;
 
-/** Takes the lock of a directory that exists: how to let go of it, or null where somebody else has it. */
+/** Takes the lock of an existing directory. Returns a function that releases it, or null if another process has it. */
 export async function lockDirectory(directory: string): Promise<(() => void) | null> {
   if (process.platform === 'win32') return pipe(directory);
   const short = await shortened(directory);
@@ -42,7 +43,7 @@ async function take(directory: string, short: string): Promise<(() => void) | nu
       server ??= await listen(join(short, name));
       if (server === undefined) return null;
       const own = newest + 1;
-      // It listens before it has its name: there is no moment at which it looks dead.
+      // The socket listens before it gets its name, so it never looks dead.
       if (!(await linked(join(directory, name), join(directory, `lock.${own}`)))) continue;
       if ((await highest(directory)) !== own) continue;
       await tidy(directory, own);
@@ -56,13 +57,13 @@ async function take(directory: string, short: string): Promise<(() => void) | nu
   }
 }
 
-/** The greatest number that has a name. */
+/** The greatest number among the names. */
 async function highest(directory: string): Promise<number> {
   const numbers = (await readdir(directory)).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
   return Math.max(0, ...numbers);
 }
 
-/** Removes names that are long over, and those of attempts that a crash has ended. */
+/** Removes names that are long obsolete, and those of attempts that a crash has ended. */
 async function tidy(directory: string, own: number): Promise<void> {
   for (const name of await readdir(directory)) {
     if (Number(NAME.exec(name)?.[1] ?? own) < own - KEPT) await gone(join(directory, name));
@@ -80,10 +81,13 @@ async function linked(from: string, to: string): Promise<boolean> {
 }
 
 async function gone(path: string): Promise<void> {
-  await unlink(path).catch(() => {}); // somebody else has removed it
+  await unlink(path).catch(() => {}); // another process has removed it
 }
 
-/** A server that keeps no process alive; undefined where its address is taken, which on Windows says who holds the lock. */
+/**
+ * A server that keeps no process alive; undefined if its address is taken, which on Windows means that the lock is
+ * held.
+ */
 function listen(address: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
@@ -93,7 +97,7 @@ function listen(address: string): Promise<Server | undefined> {
   });
 }
 
-/** Whether somebody listens there. What cannot be asked (another user's) counts as living. */
+/** Whether somebody listens there. If that cannot be determined (another user's socket), yes. */
 function isAlive(address: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(address);
@@ -106,7 +110,7 @@ function isAlive(address: string): Promise<boolean> {
   });
 }
 
-/** A path to the directory that is short enough for an address: on Linux there is one to everything that is open. */
+/** A path to the directory that is short enough for a socket address: on Linux every open file has one. */
 async function shortened(directory: string): Promise<{ path: string; close(): Promise<void> }> {
   if (Buffer.byteLength(join(directory, 'lock.0123456789ab.new')) <= LONGEST_ADDRESS || process.platform !== 'linux') {
     return { path: directory, close: async () => {} };

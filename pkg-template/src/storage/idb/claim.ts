@@ -1,8 +1,10 @@
 /**
- * How a page claims a name among the pages of its origin, and remembers which one it had.
+ * Claims names among the pages of an origin, and remembers which one a tab had.
  */
 
-/** Claims `name`, waiting up to `patience` ms; answers how to let go (which may be called twice), or null where it is taken. */
+/**
+ * Claims `name`, waiting up to `patience` ms. Returns a function that releases it (idempotent), or null if it is taken.
+ */
 export function claim(name: string, patience: number): Promise<(() => void) | null> {
   return new Promise((resolve, reject) => {
     const options = patience > 0 ? { signal: AbortSignal.timeout(patience) } : { ifAvailable: true };
@@ -27,13 +29,13 @@ export function remember(pool: string, slot: string): void {
   attempt(() => globalThis.sessionStorage?.setItem(pool, slot));
 }
 
-/** Whether this page comes in place of an earlier one of its tab, whose lock may be about to go. */
+/** Whether this page replaces an earlier one of its tab, whose lock may be about to be released. */
 export function isReload(): boolean {
   const [navigation] = attempt(() => performance.getEntriesByType('navigation')) ?? [];
   return navigation !== undefined && (navigation as PerformanceNavigationTiming).type === 'reload';
 }
 
-/** Workers have no sessionStorage, and a page may be forbidden to use it. */
+/** Runs `run`; undefined if it throws. Workers have no sessionStorage, and a page may be forbidden to use it. */
 function attempt<T>(run: () => T): T | undefined {
   try {
     return run();

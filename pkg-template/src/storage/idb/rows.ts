@@ -1,9 +1,10 @@
 /**
- * What a slot's database holds, as rows, and whether they are whole.
+ * The rows of a slot's database, and the checks that they are complete. Knows no transactions.
  *
- * `state` has two rows: `slot` (whose it is, where the log begins) and `snapshot`. `log` has the groups of records under
- * consecutive numbers, each record with its checksum. Invariant: a row that is missing, or is not what was written, is an
- * error that names it; nothing is skipped. It knows no transactions.
+ * `state` has two rows: `slot` (the owner, and where the log begins) and `snapshot`. `log` has groups of records under
+ * consecutive numbers, each record with its checksum.
+ *
+ * Invariant: a missing or altered row is an error that names it; nothing is skipped.
  */
 import { EdgeSessionError } from '../../errors.js';
 
@@ -12,23 +13,23 @@ export const FORMAT = 1;
 /** The row `slot`. */
 export interface SlotRow {
   readonly format: number;
-  /** The database that this row was written into; elsewhere it is a copy. */
+  /** The name of the database for which this row was written; in another database it is a copy. */
   readonly home: string;
-  /** Who may write: made anew at each load. */
+  /** Identifies who may write; made anew by each load. */
   readonly owner: string;
-  /** The number of the first group of the log. */
+  /** The number of the log's first group. */
   readonly base: number;
-  /** The snapshot's checksum, or null where there is none. */
+  /** The snapshot's checksum; null if there is none. */
   readonly snapshot: number | null;
   /** When it was last loaded, in milliseconds since 1970. */
   readonly used: number;
-  /** The number of the next group when another replica last took over everything up to it. */
+  /** The number of the first group that no other replica has taken over yet. */
   readonly absorbed: number;
-  /** Why it is not to be used any more. */
+  /** Why the slot must not be used any more. */
   readonly damaged?: string;
 }
 
-/** The records of one append, one after the other. */
+/** The records of one append, concatenated. */
 export interface GroupRow {
   readonly body: Uint8Array;
   readonly lengths: readonly number[];
@@ -43,7 +44,7 @@ export interface Rows {
   readonly groups: readonly unknown[];
 }
 
-/** The state that the rows say. `next` is the number of the next group. */
+/** The state in the rows. `next` is the number of the next group. */
 export interface SlotState {
   readonly snapshot: Uint8Array | null;
   readonly records: readonly Uint8Array[];
@@ -53,7 +54,7 @@ export interface SlotState {
 /** The row of a new slot. */
 export const newRow = (home: string): SlotRow => ({ format: FORMAT, home, owner: '', base: 1, snapshot: null, used: 0, absorbed: 1 });
 
-/** A row for records; copies them, so that whoever made them may go on with their memory. */
+/** A row with copies of the records, whose memory may then be reused. */
 export function toGroup(records: readonly Uint8Array[]): GroupRow {
   const body = new Uint8Array(records.reduce((sum, record) => sum + record.byteLength, 0));
   let at = 0;
@@ -64,7 +65,7 @@ export function toGroup(records: readonly Uint8Array[]): GroupRow {
   return { body, lengths: records.map((record) => record.byteLength), sums: records.map(checksum) };
 }
 
-/** Throws `STORAGE_FAILED`, naming the database and the row, where something is missing or not what was written. */
+/** Parses the rows. Throws `STORAGE_FAILED`, naming the database and the row, if one is missing or altered. */
 export function toState(database: string, { row, snapshot, numbers, groups }: Rows): SlotState {
   const damaged = (what: string, record?: number) => damage(database, what, record);
   if (row === undefined) {
@@ -85,14 +86,14 @@ export function toState(database: string, { row, snapshot, numbers, groups }: Ro
   return { snapshot: snapshot instanceof Uint8Array ? snapshot : null, records, next: row.base + groups.length };
 }
 
-/** Whether there is anything that nobody else has taken over yet. */
+/** Whether there is anything that no other replica has taken over yet. */
 export function hasNews({ row, groups }: Rows): boolean {
   if (row === undefined) return false;
   const written = (group: unknown, index: number) => row.base + index >= row.absorbed && (group as GroupRow).lengths.length > 0;
   return row.base > row.absorbed || groups.some(written);
 }
 
-/** The records of a row, and undefined in place of each that is not what was written. */
+/** The records of a row, with undefined for each altered one. */
 function toRecords(value: unknown): (Uint8Array | undefined)[] {
   const { body, lengths, sums } = (value ?? {}) as Partial<GroupRow>;
   if (!(body instanceof Uint8Array) || !Array.isArray(lengths) || !Array.isArray(sums) || lengths.length !== sums.length) return [undefined];
@@ -104,7 +105,7 @@ function toRecords(value: unknown): (Uint8Array | undefined)[] {
   });
 }
 
-/** `STORAGE_FAILED`, for a database that is not to be used. */
+/** `STORAGE_FAILED` for an unusable database. */
 export function damage(database: string, what: string, record?: number): EdgeSessionError {
   const details = { storage: 'idb', database, ...(record === undefined ? {} : { record }) };
   return new EdgeSessionError('STORAGE_FAILED', `the IndexedDB database '${database}' cannot be used: ${what}`, { details });

@@ -1,10 +1,11 @@
 /**
- * One slot: an IndexedDB database in which one replica's state lives.
+ * A slot: an IndexedDB database that holds one replica's state. Its caller holds the lock.
  *
- * Invariant: no two pages write one history, not even when a lock was lost. Groups of records are added under consecutive
- * numbers, which fails where the number is taken; so is a snapshot; each load takes a number of its own, which stays taken, so whoever was there
- * before fails with the next write (`Dispossessed`). What is written is sent in the turn of the call and commits without
- * another: a page that is about to go has no other. Locks are its caller's.
+ * Invariants:
+ * - No two pages write one history, not even if a lock was lost. Groups, snapshots and loads are added under
+ *   consecutive numbers, which fails if the number is taken, so an overtaken page fails with its next write
+ *   (`Dispossessed`). The number of a load stays taken.
+ * - A write is requested, and its commit, within the turn of the call: a page that is being closed has no later turn.
  */
 import { type IDBPDatabase, type IDBPTransaction, deleteDB, openDB } from 'idb';
 import { EdgeSessionError } from '../../errors.js';
@@ -19,16 +20,16 @@ const SNAPSHOT = 'snapshot';
 export type Durability = 'strict' | 'relaxed';
 type Transaction = IDBPTransaction<unknown, string[], 'readwrite'>;
 
-/** What a write asks for, and how the slot stands after it. */
+/** The requests of a write, and the state of the slot after it. */
 interface Filled {
   readonly requests: readonly Promise<unknown>[];
   readonly row: SlotRow;
   readonly next: number;
 }
 
-/** A write was undone, because the slot is not its owner's any more. */
+/** A write was rolled back because the slot no longer belongs to this page. */
 export class Dispossessed extends Error {
-  /** Whether somebody else has it, or nobody: it is empty. */
+  /** True if another page has the slot, false if it is empty. */
   readonly taken: boolean;
 
   constructor(database: string, taken: boolean) {
@@ -41,7 +42,7 @@ export class Slot {
   readonly name: string;
   readonly #durability: Durability;
   #db: IDBPDatabase | undefined;
-  /** What ends the writes that wait for this connection, should it be lost. */
+  /** Rejecters of the writes that wait for this connection, in case it is lost. */
   #waiting = new Set<(error: Error) => void>();
   #row: SlotRow | undefined;
   /** The number that the last load took. */
@@ -60,14 +61,14 @@ export class Slot {
     return this.#writing === 0 && !this.#refused;
   }
 
-  /** The row of the slot; undefined where nothing was ever loaded. */
+  /** The slot's row; undefined if nothing was ever loaded. */
   async row(): Promise<SlotRow | undefined> {
     return (await this.#connected()).get(STATE, SLOT) as Promise<SlotRow | undefined>;
   }
 
-  /** Takes possession and answers what is there. Damage is noted in the slot, and thrown. */
+  /** Takes possession of the slot and returns its state. Damage is recorded in the slot, and thrown. */
   async load(): Promise<SlotState & { readonly doubtful: boolean }> {
-    // Until it has succeeded nothing is this page's.
+    // Until the load has succeeded, this page owns nothing.
     this.#row = undefined;
     const { tx, rows, state } = await this.#read();
     const before = rows.row ?? newRow(this.name);
@@ -86,7 +87,7 @@ export class Slot {
     const group = toGroup(records);
     return this.#write((tx, before) => {
       const requests = [quietly(tx.objectStore(LOG).add(group, this.#next))];
-      // A copy has a life of its own from now on.
+      // With its first write a copy becomes a slot of its own.
       const row = before.home === this.name ? before : { ...before, home: this.name };
       if (row !== before) requests.push(quietly(tx.objectStore(STATE).put(row, SLOT)));
       return { requests, row, next: this.#next + 1 };
@@ -98,7 +99,7 @@ export class Slot {
     return this.#write((tx, before) => {
       const row: SlotRow = { ...before, home: this.name, base: this.#next, snapshot: checksum(bytes) };
       const [state, log] = [tx.objectStore(STATE), tx.objectStore(LOG)];
-      // It takes a number too, or who was overtaken would undo what came after.
+      // A compaction takes a number, too; otherwise an overtaken page could undo what came after.
       const requests = [quietly(log.add(toGroup([]), this.#next))];
       requests.push(quietly(state.put(bytes, SNAPSHOT)), quietly(state.put(row, SLOT)), quietly(log.delete(IDBKeyRange.upperBound(this.#mark, true))));
       if (this.#next > this.#mark + 1) requests.push(quietly(log.delete(IDBKeyRange.bound(this.#mark, this.#next, true, true))));
@@ -106,21 +107,21 @@ export class Slot {
     });
   }
 
-  /** Whether the slot is still in its owner's possession: `'gone'` where it is empty, `'taken'` where somebody else has it. */
+  /** Whether the slot still belongs to this page: `'gone'` if it is empty, `'taken'` if another page has it. */
   async possession(): Promise<'own' | 'gone' | 'taken'> {
     const row = await this.row();
     if (row === undefined) return 'gone';
     return row.owner === this.#row?.owner ? 'own' : 'taken';
   }
 
-  /** What is there for somebody else to take over; undefined where they have it already. Damage is noted, and thrown. */
+  /** The state for another replica to take over; undefined if that was done already. Damage is recorded, and thrown. */
   async remains(): Promise<SlotState | undefined> {
     const { tx, rows, state } = await this.#read();
     await tx.done;
     return hasNews(rows) ? state : undefined;
   }
 
-  /** Somebody else has durably taken over everything before the group `next`. */
+  /** Records that another replica has durably taken over everything before the group `next`. */
   async absorbed(next: number): Promise<void> {
     const tx = begin(await this.#connected(), this.#durability);
     const row = (await tx.objectStore(STATE).get(SLOT)) as SlotRow | undefined;
@@ -149,7 +150,7 @@ export class Slot {
       const seen = tx.objectStore(STATE).get(SLOT) as Promise<SlotRow | undefined>;
       quietly(seen);
       const { requests, ...after } = whole(tx, () => fill(tx, row));
-      // A request's error says why; the transaction's, that it was undone.
+      // The error of a request says why; that of the transaction only that it was rolled back.
       await this.#settled(Promise.all([...requests, tx.done])).catch((error: unknown) => {
         throw (error as { name?: unknown } | null)?.name === 'ConstraintError' ? new Dispossessed(this.name, true) : error;
       });
@@ -161,8 +162,8 @@ export class Slot {
   }
 
   /**
-   * Waits for a transaction as long as there is its connection: Chromium never ends one whose commit was asked for when the
-   * site's data is cleared. What has become of it the next write sees, by the numbers.
+   * Waits for a transaction, but only as long as its connection exists: Chromium never settles a transaction whose
+   * commit was requested when the site's data is cleared. The next write learns its outcome from the numbers.
    */
   async #settled(work: Promise<unknown>): Promise<void> {
     const waiting = this.#waiting;
@@ -172,7 +173,7 @@ export class Slot {
     await Promise.race([work, lost]).finally(() => waiting.delete(lose));
   }
 
-  /** A transaction in this turn; undefined where the connection is gone. */
+  /** A transaction within this turn; undefined if the connection is gone. */
   #now(): Transaction | undefined {
     try {
       return this.#db && begin(this.#db, this.#durability);
@@ -184,8 +185,8 @@ export class Slot {
   }
 
   /**
-   * The same over a new connection. The database may be another one by now: an empty one. Where it is the same, what was being written
-   * when the connection was lost may be stored after all.
+   * A transaction over a new connection. The database may be a new, empty one by now. If it is the same, what was being
+   * written when the connection was lost may be stored after all.
    */
   async #later(): Promise<Transaction> {
     const db = await this.#connected();
@@ -197,7 +198,7 @@ export class Slot {
     return begin(db, this.#durability);
   }
 
-  /** What is there. Where it is damaged, or the browser cannot read it any more, that is noted, and thrown. */
+  /** Reads everything. If it is damaged, or the browser cannot read it, that is recorded in the slot, and thrown. */
   async #read(again = true): Promise<{ tx: Transaction; rows: Rows; state: SlotState }> {
     const tx = begin(await this.#connected(), this.#durability);
     try {
@@ -205,18 +206,18 @@ export class Slot {
       return { tx, rows, state: toState(this.name, rows) };
     } catch (error) {
       const { name, message } = error as Error;
-      // Large values lie in files beside the database, which are lost by themselves.
+      // Browsers keep large values in files beside the database, which can be lost separately.
       const unreadable = /^(Data|NotReadable|Unknown)Error$/.test(name);
-      // A connection that was lost is told in the same words.
+      // A lost connection is reported by the same errors, so it is tried twice.
       if (unreadable && again) return this.#read(false);
       const lost = unreadable ? damage(this.name, `the browser cannot read what is in it: ${message}`) : error;
-      // Where that cannot be noted it is told once more.
+      // If that cannot be recorded, the next read reports it again.
       if (EdgeSessionError.is(lost)) await this.#note(lost.message).catch(() => {});
       throw lost;
     }
   }
 
-  /** Why the slot is not to be used any more. */
+  /** Records why the slot must not be used any more. */
   async #note(damaged: string): Promise<void> {
     const row = (await this.row()) ?? newRow(this.name);
     const tx = begin(await this.#connected(), this.#durability);
@@ -232,7 +233,7 @@ export class Slot {
         fresh.createObjectStore(STATE);
         fresh.createObjectStore(LOG);
       },
-      // Somebody deletes the database or brings a new version: they must not wait for this page.
+      // Somebody deletes or upgrades the database and must not wait for this page.
       blocking: () => this.close(),
       terminated: () => {
         this.close();
@@ -253,8 +254,8 @@ const begin = (db: IDBPDatabase, durability: Durability): Transaction => {
 };
 
 /**
- * Asks for all of a write, and for its commit, or for none of it: what the engine cannot copy, for want of memory, it refuses at once, and would
- * store what was asked for before.
+ * Requests all parts of a write and its commit, or none. If a value cannot be copied, for lack of memory, the engine
+ * throws at once, and would otherwise commit the earlier requests.
  */
 function whole<T>(tx: Transaction, fill: () => T): T {
   try {
@@ -265,13 +266,13 @@ function whole<T>(tx: Transaction, fill: () => T): T {
     try {
       tx.abort();
     } catch {
-      // It has ended by itself.
+      // It has ended already.
     }
     throw error;
   }
 }
 
-/** The request's failure is the transaction's, which is what is waited for. */
+/** Ignores a request's rejection: the transaction, which is awaited, fails with it. */
 function quietly(request: Promise<unknown>): Promise<unknown> {
   request.catch(() => {});
   return request;
@@ -280,7 +281,7 @@ function quietly(request: Promise<unknown>): Promise<unknown> {
 async function read(tx: Transaction): Promise<Rows> {
   const state = tx.objectStore(STATE);
   const row = (await state.get(SLOT)) as SlotRow | undefined;
-  // What lies before the log's beginning is a number that stays taken, or a write that came too late.
+  // Rows before the beginning of the log are numbers that stay taken, or writes that came too late.
   const since = row === undefined ? null : IDBKeyRange.lowerBound(row.base);
   const log = tx.objectStore(LOG);
   const [snapshot, numbers, groups] = await Promise.all([state.get(SNAPSHOT), log.getAllKeys(since), log.getAll(since)]);
