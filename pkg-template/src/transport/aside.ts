@@ -1,12 +1,14 @@
 /**
- * When a page is put aside, and when it is back: the bfcache, and the freezing of tabs in the background.
+ * Tells when a page is put aside and when it returns: the bfcache, and frozen tabs in the background.
  *
- * Only `pagehide`, `pageshow`, `freeze` and `resume`: a page that listens for its unloading is never kept in the bfcache. Where there
- * is no page nothing ever happens.
+ * Uses only `pagehide`, `pageshow`, `freeze` and `resume`, because a page that listens for unload events is never kept
+ * in the bfcache. Outside of a page nothing ever happens.
  */
 import { platform } from '../platform.js';
 
-/** Calls `leave` when the page is put aside and `back` when it returns, in turns. Answers how to stop. */
+/**
+ * Calls `leave` when the page is put aside and `back` when it returns, alternately. Returns a function that stops it.
+ */
 export function whileAside(leave: () => void, back: () => void): () => void {
   const { document } = platform();
   let aside = false;

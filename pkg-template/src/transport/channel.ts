@@ -1,18 +1,20 @@
 /**
- * Peers on one BroadcastChannel: the tabs of one origin, the threads of one process.
+ * Connects all peers on one BroadcastChannel: tabs of an origin, threads of a process.
  *
- * Everybody hears everything; messages are addressed, and each pair of peers gets a duplex of its own. Who comes says `hello`, who
- * is there answers `welcome`, who goes says `bye`. Invariant: no order of these, and no loss, leaves two living peers without a
- * duplex for longer than one message: whoever hears data from a stranger says `hello` to them.
+ * Everyone receives everything; messages carry an address, and each pair of peers has a duplex. A peer that joins sends
+ * `hello`, those present answer `welcome`, and one that leaves sends `bye`.
+ *
+ * Invariant: in whatever order these arrive, or if some are lost, two living peers lack a duplex for at most one
+ * message: whoever receives data from a stranger sends it `hello`.
  */
 import { invalid } from '../errors.js';
 import { type ByteController, type MessageChannelLike, type Timer, platform, timer } from '../platform.js';
 import type { Transport } from '../types/plug.js';
 import { whileAside } from './aside.js';
 
-// A peer that says nothing for so long has gone without a word: heartbeats are far more frequent, in throttled tabs as well.
+// A peer that is silent for so long has gone without `bye`: heartbeats are far more frequent, even in throttled tabs.
 const SILENCE = 5 * 60_000;
-// Bytes that wait for a busy replica; what comes then is dropped, and healed by the protocol.
+// The most bytes that wait for a busy replica; further messages are dropped, and the protocol recovers.
 const WAITING = 16 << 20;
 
 interface Letter {
@@ -52,10 +54,11 @@ class Station {
 
   constructor(tune: () => MessageChannelLike, replica: string, onPeer: Parameters<Transport['open']>[1]) {
     this.#tune = tune;
-    // Two tabs may hold the same replica for a moment; an address is never the same.
+    // Two tabs may hold the same replica for a moment, but addresses are unique.
     this.#own = `${replica}/${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
     this.#onPeer = onPeer;
-    // A page that is put aside hears nothing: browsers give up one that is sent messages, and to the others it is gone.
+    // A page that is put aside receives nothing: browsers discard one that is sent messages, and others take it for
+    // gone.
     this.#stop = whileAside(
       () => this.#depart(),
       () => this.#arrive(),
@@ -119,7 +122,7 @@ class Station {
   }
 }
 
-/** One peer's duplex. */
+/** The duplex to one peer. */
 class Correspondent {
   readonly readable;
   readonly writable;

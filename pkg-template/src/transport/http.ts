@@ -1,8 +1,10 @@
 /**
- * A link to a server by requests and responses: each message is the body of a POST, and the answer is its response.
+ * A link to a server by HTTP: each message is the body of a POST, and the answer is its response.
  *
- * The server's side is `replica.exchange`. When to speak is the core's to say: at once when there is news, again when an answer
- * fails to come, and every `every` otherwise. Invariant: one request is under way at a time, so a slow server costs one message.
+ * The server's side is `replica.exchange`. The core decides when to send: at once when there is news, again when an
+ * answer fails to arrive, and otherwise every `every`.
+ *
+ * Invariant: one request is under way at a time, so a slow server holds up at most one message.
  */
 import { interval, milliseconds } from '../duration.js';
 import { EdgeSessionError, invalid } from '../errors.js';
@@ -23,34 +25,35 @@ export interface ResponseLike {
 
 /** Options of {@link http}. */
 export interface HttpOptions {
-  /** How often to ask when there is nothing to say; 5 s unless said otherwise. What is written here is sent at once. */
+  /** How often to ask when there is nothing to send; 5 s by default. Local writes are sent at once. */
   every?: Duration | undefined;
-  /** The longest pause after failures; 30 s unless said otherwise. */
+  /** The longest pause after failures; 30 s by default. */
   maxDelay?: Duration | undefined;
-  /** Says who comes, in the header `Edge-Session`; a function is asked before each connection. */
+  /** The client's token, sent in the header `Edge-Session`; a function is called before each connection. */
   token?: TokenSource | undefined;
-  /** Makes the requests, in place of the platform's `fetch`: to add headers or credentials. */
+  /** Makes the requests in place of the platform's `fetch`, for example to add headers or credentials. */
   fetch?: ((url: string, init: any) => Promise<ResponseLike>) | undefined;
 }
 
 const EVERY = 5_000;
 const LONGEST_PAUSE = 30_000;
-// How long an answer may take, and its body; and how many bytes of either come in a millisecond at least, over the slowest network.
+// How long the answer, and then its body, may take; plus a millisecond for so many bytes, for the slowest network.
 const PATIENCE = 30_000;
 const SLOWEST = 8;
-// Of a body whose length is not told.
+// The assumed length of a body of unknown length.
 const USUAL = 1 << 20;
 const NOTHING = new Uint8Array();
 
 /**
- * A transport to a server that answers each message in its response, such as one with `serveReplica`, or a handler that does no more
- * than `new Response(await replica.exchange(body))` with the content type `application/vnd.edge-session`. For places where a
- * WebSocket does not get through, and for workers that live for one request.
+ * A transport to a server that answers each message in its response, such as one with `serveReplica`, or a handler that
+ * only returns `new Response(await replica.exchange(body))` with the content type `application/vnd.edge-session`. For
+ * networks that block WebSockets, and for workers that live for one request.
  *
- * States, tokens and pauses are as with `webSocket`: HTTP 401 is `unauthorized`, 403 closes the link; every other failure is
- * tried again, with pauses that grow to `maxDelay`. A replica with a secret needs no token where the server has the same. It keeps no Node process alive.
+ * States, tokens and pauses are as with `webSocket`: HTTP 401 makes the link `unauthorized`, 403 closes it; any other
+ * failure is retried, with pauses that grow to `maxDelay`. A replica with a secret needs no token if the server has the
+ * same secret. The transport keeps no Node process alive.
  *
- * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form.
+ * Throws `ARGUMENT_INVALID` for an address or an option that does not have the documented form.
  *
  * @example
  * ```ts
@@ -91,7 +94,7 @@ interface Listener {
   tell: NonNullable<Hello['tell']>;
 }
 
-/** One conversation after another, until `signal` aborts, the server forbids it, or the only token is refused. */
+/** Holds one conversation after another, until `signal` aborts, the server forbids it, or the only token is refused. */
 async function converse({ post, every, pass, pauses, signal }: Call, { peer, tell }: Listener): Promise<void> {
   let [failures, hurry] = [0, false];
   const unauthorized = (reason: string) => tell('unauthorized', refusal(401, reason));
@@ -106,7 +109,8 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
         failures += 1;
         continue;
       }
-      // An empty message asks the server to say who it is and what it holds. Who proves itself asks for that in its own words.
+      // An empty message asks for the server's identity and vector. A replica that proves its secret asks within the
+      // proof.
       const hello = pass.proves ? NOTHING : await post(NOTHING, token);
       let silent = pass.proves;
       const accept = () => {
@@ -141,7 +145,7 @@ async function converse({ post, every, pass, pauses, signal }: Call, { peer, tel
   }
 }
 
-/** Gives the replica a duplex over `ask`; resolves when the replica lets go of it, rejects when a request fails. */
+/** Gives the replica a duplex over `ask`. Resolves when the replica ends it, rejects when a request fails. */
 function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Array, every: number, proof: Duplex['proof'], onPeer: (peer: Duplex) => void): Promise<void> {
   const { ReadableStream, WritableStream } = platform();
   return new Promise((resolve, reject) => {
@@ -166,7 +170,7 @@ function talk(ask: (message: Uint8Array) => Promise<Uint8Array>, first: Uint8Arr
   });
 }
 
-/** What a server answers that lets nobody in, or not this one; or what the replica says of a server that it does not believe. */
+/** A refusal: the server admits nobody, or not this client, or the replica does not believe the server. */
 class Refused extends Error {
   constructor(
     readonly status: number,
@@ -191,7 +195,7 @@ async function send(fetch: (init: object) => Promise<ResponseLike>, message: Uin
     if (token !== undefined) headers[TOKEN_HEADER] = token;
     const response = await fetch({ method: 'POST', headers, body: message, signal: control.signal });
     if (response.status !== 200) throw new Refused(response.status, reason(await response.text()));
-    // What stands between may answer in the server's place, with a page.
+    // A proxy may answer in the server's place, with a page.
     if (!response.headers.get('Content-Type')?.startsWith(CONTENT_TYPE)) throw new Error('the answer is not of the protocol');
     late.cancel();
     late = patience(Number(response.headers.get('Content-Length') ?? USUAL) || 0);
@@ -202,7 +206,7 @@ async function send(fetch: (init: object) => Promise<ResponseLike>, message: Uin
   }
 }
 
-/** The code that a refusal names in its body, if there is one. */
+/** The error code in the body of a refusal, or an empty string. */
 function reason(body: string): string {
   return /\b[A-Z]+(?:_[A-Z]+)+\b/.exec(body.slice(0, 1_000))?.[0] ?? '';
 }

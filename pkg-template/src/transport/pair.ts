@@ -1,11 +1,11 @@
 /**
- * Two ends in one process, for tests and for replicas side by side.
+ * Two connected transports in one process, for tests and for replicas side by side.
  */
 import { invalid } from '../errors.js';
 import { platform } from '../platform.js';
 import type { AbortSignalLike, Duplex, Transport } from '../types/plug.js';
 
-// Bytes that may lie in each half of one direction before the writer has to wait; one message beyond it is always taken.
+// The bytes that each half of a direction buffers before the writer waits; a message is always taken while it is empty.
 const IN_FLIGHT = 4 << 20;
 
 interface End {
@@ -14,8 +14,8 @@ interface End {
 }
 
 /**
- * Answers two transports; the replicas that open them are each other's peers while both are open. An end whose link was closed
- * may be opened again, which is how to make and to heal a partition.
+ * Returns two transports; the replicas that open them are peers while both are open. An end whose link was closed may
+ * be opened again, which makes and heals a partition.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export function pair(): [Transport, Transport] {
   return [end(0), end(1)];
 }
 
-/** Gives both ends a duplex; either one's end breaks both directions. */
+/** Gives both ends a duplex. Ending either breaks both directions. */
 function join(left: End, right: End): void {
   const room = { highWaterMark: IN_FLIGHT, size: (message: Uint8Array) => message.byteLength };
   const direction = () => new (platform().TransformStream)({}, room, room);

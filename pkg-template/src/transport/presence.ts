@@ -1,26 +1,29 @@
 /**
- * Whether the one who leads is there: who stands in line asks now and then, and who leads answers.
+ * Whether the leader is alive: candidates ask from time to time, and the leader answers.
  *
- * The lock alone does not tell. A browser may grant it to a page in the very moment in which it freezes that page, and freezes the
- * workers of a page without a word to them. Invariant: nobody is called absent who answers within {@link PATIENCE}.
+ * Holding the lock does not prove it. A browser may grant the lock to a page at the very moment at which it freezes
+ * that page, and freezes the workers of a page without notice.
+ *
+ * Invariant: a leader that answers within {@link PATIENCE} is never called absent.
  */
 import { type MessageChannelLike, type Timer, platform, timer } from '../platform.js';
 
-// How long nobody asks after an answer, in milliseconds; up to twice as long, by chance, so that of many who wait one asks for all.
+// The milliseconds between an answer and the next question; up to twice as long, at random, so that one of many
+// candidates asks for all.
 const QUIET = 5_000;
-// How long an answer may take, in milliseconds.
+// The milliseconds that an answer may take.
 const PATIENCE = 5_000;
 
 type Word = 'who' | 'here';
 
-/** One who stands in line, or leads. */
+/** A candidate, or the leader. */
 export class Presence {
   readonly #air: MessageChannelLike;
   readonly #absent: () => void;
   #leads = false;
   #alarm: Timer | undefined;
 
-  /** `absent` is called once nobody answered; from then on nobody asks. Throws where there is no BroadcastChannel. */
+  /** `absent` is called when nobody has answered; after that it does not ask again. Throws without BroadcastChannel. */
   constructor(name: string, absent: () => void) {
     const { BroadcastChannel } = platform();
     if (BroadcastChannel === undefined) throw new Error('this platform has no BroadcastChannel');
@@ -33,7 +36,7 @@ export class Presence {
     this.#rest();
   }
 
-  /** From now on this one leads, and tells all who wait. */
+  /** Becomes the leader and tells all candidates. */
   lead(): void {
     this.#leads = true;
     this.#alarm?.cancel();

@@ -1,8 +1,10 @@
 /**
- * What transports share that connect anew by themselves: pauses, tokens, and what a refusal means.
+ * What reconnecting transports share: pauses, tokens, and the meaning of refusals.
  *
- * Invariants: many who lost one server do not come back at one moment (jitter), and who is refused does not come back with the
- * same token. An attempt that may succeed now (the network is back, a page was restored) ends the pause.
+ * Invariants:
+ * - Clients that lose a server at the same time do not return at the same time (jitter).
+ * - A client whose token was refused does not return with the same token.
+ * - A pause ends early when an attempt may succeed: the network is back, or the page was restored.
  */
 import { claims } from '../claims.js';
 import { ERROR_CODES, EdgeSessionError, type ErrorCode, invalid } from '../errors.js';
@@ -10,18 +12,18 @@ import { type Timer, platform, timer } from '../platform.js';
 import type { AbortSignalLike } from '../types/plug.js';
 
 /**
- * A token, or where to get one: asked before each connection, and again when three quarters of the token's time are over, so that
- * a later one takes its place before it ends.
+ * A token, or a function that gets one. The function is called before each connection, and again after three quarters
+ * of the token's life, so that a later token replaces it before it ends.
  */
 export type TokenSource = string | (() => string | null | undefined | Promise<string | null | undefined>);
 
-/** Where a server is: text, or an object such as `URL`. */
+/** The address of a server: a string, or an object such as `URL`. */
 export type Address = string | { readonly href: string };
 
 const FIRST_PAUSE = 500;
-// However short a token lives, no later one is asked for more often.
+// The shortest interval at which a later token is asked for, however short tokens live.
 const SOONEST = 1_000;
-// A token is sent as part of a header, and in a list of subprotocols.
+// A token is sent in a header and in a list of subprotocols.
 const TOKEN = /^[\w.~-]{1,16384}$/;
 
 /** The pauses of one opening: each about twice as long as the one before, up to `longest` milliseconds. */
@@ -31,7 +33,7 @@ export class Pauses {
   #wake: (() => void) | undefined;
   #over = false;
 
-  /** `hold`: whether a process stays alive for the sake of a pause. */
+  /** `hold`: whether a pause keeps the process alive. */
   constructor(longest: number, signal: AbortSignalLike, hold: boolean) {
     this.#longest = longest;
     this.#hold = hold;
@@ -47,7 +49,7 @@ export class Pauses {
     });
   }
 
-  /** Rests before the attempt that follows so many failures, half of the time by chance; not at all before the first. */
+  /** Pauses after so many failures, for a random half to all of the full time; not at all before the first attempt. */
   async rest(failures: number): Promise<void> {
     if (failures <= 0 || this.#over) return;
     const whole = Math.min(this.#longest, FIRST_PAUSE * 2 ** Math.min(failures - 1, 30));
@@ -62,14 +64,14 @@ export class Pauses {
   }
 }
 
-/** One opening's dealings with the guard at the other end. */
+/** The token of one opening, and whether the other end accepts it. */
 export class Pass {
   readonly #source: TokenSource | undefined;
-  /** Whether the replica comes without a token, because it proves itself. */
+  /** Whether the replica needs no token because it proves its secret. */
   readonly proves: boolean;
   #token: string | undefined;
   #refused: { readonly token: string | undefined } | undefined;
-  /** A later token than the one in hand. */
+  /** A later token than the current one. */
   #later: string | undefined;
   #renewing: Promise<boolean> | undefined;
   /** When to ask for a later one. */
@@ -81,19 +83,25 @@ export class Pass {
     this.#source = source;
   }
 
-  /** Asks for the token to come with. Undefined without one. */
+  /** Gets the token for a connection; undefined without one. */
   async ask(): Promise<string | undefined> {
     const later = this.#later;
     this.#later = undefined;
     return this.#hold(later ?? (await this.#get()));
   }
 
-  /** The milliseconds until {@link renew} is due; undefined where it never is: nobody else is to be asked, or the token does not say. */
+  /**
+   * The milliseconds until {@link renew} is due; undefined if it never is: the source is fixed, or the token has no
+   * end.
+   */
   get due(): number | undefined {
     return this.#due === Number.POSITIVE_INFINITY ? undefined : Math.max(this.#due - Date.now(), SOONEST);
   }
 
-  /** Asks for a later token, for the next connection. Whether there is one; where not, it is due again when half of the rest is over. */
+  /**
+   * Gets a later token for the next connection; returns whether there is one. If not, it is due again after half of the
+   * remaining time.
+   */
   async renew(): Promise<boolean> {
     const end = claims(this.#token)?.exp ?? 0;
     const token = await this.#get().catch(() => undefined);
@@ -104,8 +112,8 @@ export class Pass {
   }
 
   /**
-   * The token for one more request: a later one than in hand, where that is due and there is one. As long as the one in hand is good
-   * nobody waits for it.
+   * The token for one more request: a later one if that is due and available. Does not wait for it while the current
+   * one is valid.
    */
   async fresh(): Promise<string | undefined> {
     if (this.#due <= Date.now()) {
@@ -115,22 +123,22 @@ export class Pass {
     return this.#later === undefined ? this.#token : this.ask();
   }
 
-  /** Whether the token in hand is the one that was refused: then there is no use in coming. Keys may change. */
+  /** Whether the current token is the refused one, so that connecting is useless. */
   get stale(): boolean {
     return !this.proves && this.#refused !== undefined && this.#refused.token === this.#token;
   }
 
-  /** Whether there may be another token some day, or what was refused is no token. */
+  /** Whether another attempt may succeed later: there may be another token, or no token is used. */
   get renewable(): boolean {
     return this.proves || typeof this.#source === 'function';
   }
 
-  /** Whether the token was refused, and none since was taken. */
+  /** Whether a token was refused and none was accepted since. */
   get refused(): boolean {
     return this.#refused !== undefined;
   }
 
-  /** The token in hand was refused. True where it is worth to ask for another one at once: the first time. */
+  /** Records that the current token was refused. True if another should be asked for at once: the first time. */
   refuse(): boolean {
     const first = this.#refused === undefined;
     this.#refused = { token: this.#token };
@@ -149,7 +157,7 @@ export class Pass {
   #hold(token: string | undefined): string | undefined {
     this.#token = token;
     const { iat = 0, exp = Number.POSITIVE_INFINITY } = (this.renewable && claims(token)) || {};
-    // Where the clock here is wrong, the token is as good as new: it has just been got.
+    // If the local clock is wrong, count the token as new: it was just obtained.
     const [life, rest] = [(exp - iat) * 1000, exp * 1000 - Date.now()];
     this.#due = Date.now() + (rest > 0 && rest < life ? rest : life) * 0.75;
     return token;
@@ -161,7 +169,7 @@ function check(token: string): string {
   throw invalid('a token is a string of A-Z, a-z, 0-9 and . _ ~ -');
 }
 
-/** The error of a refusal: the code that the other end names as its reason, if it is one of that kind, or the common one. */
+/** The error of a refusal: with the code that the other end names, if it has this status, otherwise the usual code. */
 export function refusal(status: 401 | 403, reason: string): EdgeSessionError {
   const known = (ERROR_CODES as readonly string[]).includes(reason);
   const common: ErrorCode = status === 401 ? 'TOKEN_INVALID' : 'PERMISSION_DENIED';
@@ -170,12 +178,12 @@ export function refusal(status: 401 | 403, reason: string): EdgeSessionError {
   return named?.status === status ? named : new EdgeSessionError(common, what);
 }
 
-/** The error of a server that has enough of this session for now; pauses grow as after any failure. */
+/** The error when the server takes no more of this session for now; pauses grow as after any failure. */
 export function busy(): EdgeSessionError {
   return new EdgeSessionError('RATE_LIMITED', 'the other end takes no more of this session for now: it has too many links there, or asks too much');
 }
 
-/** A string or an object such as `URL` as an address, or how to get one. Throws `ARGUMENT_INVALID`. */
+/** The URL of an address. Throws `ARGUMENT_INVALID`. */
 export function toAddress(url: Address, scheme: 'http' | 'ws'): string {
   const text = typeof url === 'string' ? url : url?.href;
   const { URL, location } = platform();
@@ -185,7 +193,7 @@ export function toAddress(url: Address, scheme: 'http' | 'ws'): string {
     address.protocol = address.protocol.replace(/^(http|ws)(s?:)$/, `${scheme}$2`);
     if (address.protocol === `${scheme}:` || address.protocol === `${scheme}s:`) return address.href;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw invalid(`the address is a URL that begins with ${scheme}: or ${scheme}s:`);
 }

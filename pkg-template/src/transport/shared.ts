@@ -1,9 +1,13 @@
 /**
- * One connection for all tabs: they sync with each other over a channel, and one of them, the leader, with the server.
+ * One connection for all tabs: the tabs sync with each other over a channel, and one of them, the leader, with the
+ * server.
  *
- * The leader holds a Web Lock for as long as it leads. Invariant: a page that is put aside (frozen, or in the bfcache) neither leads
- * nor stands in line, for it would lead without being there; when it is back it goes to the end of the line. Who holds the lock and
- * is not there all the same loses it to one who waits.
+ * The leader holds a Web Lock for as long as it leads.
+ *
+ * Invariants:
+ * - A page that is put aside (frozen, or in the bfcache) neither leads nor waits, because it could get the lead without
+ *   running. When it returns, it goes to the end of the queue.
+ * - A leader that holds the lock but does not respond loses it to a waiting tab.
  */
 import { invalid } from '../errors.js';
 import { report } from '../platform.js';
@@ -15,11 +19,12 @@ import { Presence } from './presence.js';
 type OnPeer = Parameters<Transport['open']>[1];
 
 /**
- * Joins all tabs of the origin that open the same `name`, as {@link channel} does, and lets one of them at a time open `upstream`: one
- * socket for all tabs. When that tab is closed, frozen or put into the bfcache, another takes over at once; when it is gone without a
- * word (a worker of a frozen page is), within a quarter of a minute of one in front.
+ * Joins all tabs of the origin that open the same `name`, as {@link channel} does, and lets one of them at a time open
+ * `upstream`: one socket for all tabs. When that tab is closed, frozen or put into the bfcache, another takes over at
+ * once. If it disappears without notice (as the worker of a frozen page does), a foreground tab takes over within a
+ * quarter of a minute.
  *
- * Where there are no Web Locks each tab opens `upstream` itself. Throws `ARGUMENT_INVALID` for what is no name or no transport.
+ * Without Web Locks each tab opens `upstream` itself. Throws `ARGUMENT_INVALID` for an invalid name or transport.
  *
  * @example
  * ```ts
@@ -40,7 +45,7 @@ export function shared(name: string, upstream: Transport): Transport {
   };
 }
 
-/** One tab, in line for the lead or leading. */
+/** A tab that waits for the lead, or has it. */
 class Candidate {
   readonly #lock: string;
   readonly #upstream: Transport;
@@ -71,7 +76,7 @@ class Candidate {
     this.#turn = undefined;
   }
 
-  /** Stands in line anew, at its end; or, to `steal`, goes before all and ends the turn of who leads. */
+  /** Queues for the lead, at the end; with `steal` it takes the lead from the present leader at once. */
   #queue(steal = false): void {
     this.#leave();
     const turn = new AbortController();
@@ -87,17 +92,17 @@ class Candidate {
       return this.#lead(signal);
     };
     locks.request(this.#lock, steal ? { steal } : { signal }, lead).catch((error: unknown) => {
-      // Where the turn was given up before it came, that is no news.
+      // The turn was given up before it came.
       if (this.#turn !== turn) return;
-      // Somebody took the lead, because no answer had come from here.
+      // Another tab has taken the lead, because this one had not answered.
       if ((error as Error).name === 'AbortError') return this.#queue();
       this.#fail(error);
     });
   }
 
-  /** Holds the connection until the turn ends, or it cannot be opened. */
+  /** Holds the connection until the turn ends or it cannot be opened. */
   async #lead(signal: AbortSignal): Promise<void> {
-    // Not until it is open: one that is never opened must not keep the lead when the turn is over.
+    // Does not wait for `open` alone: one that never opens must not keep the lead after its turn.
     const over = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
     try {
       await Promise.race([over, this.#upstream.open({ ...this.#hello, signal }, (peer) => this.#onPeer(until(signal, peer)))]);
@@ -119,7 +124,7 @@ function until(signal: AbortSignal, peer: Duplex): Duplex {
     const reader = peer.readable.getReader();
     const leave = () => void reader.cancel().catch(() => {});
     signal.addEventListener('abort', leave);
-    // Of the connections of a long turn nothing is left on it: who reads cancels in the end, whatever has ended it.
+    // A long turn must not accumulate listeners of past connections. Readers always cancel in the end.
     const cancel = () => (signal.removeEventListener('abort', leave), reader.cancel());
     return { read: () => reader.read(), cancel };
   };

@@ -1,29 +1,32 @@
 /**
- * A duplex of messages over any open socket of the WebSocket kind: a browser's, Node's, Deno's and Bun's own, one of the
- * package `ws` (client or server), the server's end of workerd's pair after `accept()`.
+ * A duplex of messages over any open socket with the WebSocket interface: those of browsers, Node, Deno and Bun, those
+ * of the package `ws` (client or server), and the server's end of workerd's pair after `accept()`.
  *
- * Server ends use it too: one transport, and `onPeer(socketDuplex(socket))` for each socket that is let in. A link uses it without
- * streams. Invariants: one binary message is one message of the protocol, and anything else is passed over; what waits to be read
- * is bounded, and what waits to be sent is told (`backlog`), so that the link bounds it: what is dropped heals. It opens nothing,
- * and knows nothing of reconnection or of who may come.
+ * Servers use it too: one transport, and `onPeer(socketDuplex(socket))` for each admitted socket. A link uses it
+ * without streams. It opens nothing, and knows nothing of reconnection or admission.
+ *
+ * Invariants:
+ * - One binary message is one message of the protocol; anything else is ignored.
+ * - Bytes waiting to be read are bounded. Bytes waiting to be sent are reported (`backlog`), so that the link can bound
+ *   them. The protocol recovers from dropped messages.
  */
 import { type Direct, offer } from '../channel.js';
 import { type ByteController, platform } from '../platform.js';
 import type { EdgeSessionError } from '../errors.js';
 import type { Duplex } from '../types/plug.js';
 
-/** The subprotocol that both ends name, and the one in which a client says its token: `token.<token>`. */
+/** The subprotocol of both ends, and the prefix of the one in which a client sends its token: `token.<token>`. */
 export const SUBPROTOCOL = 'edge-session.v1';
 export const TOKEN_PREFIX = 'token.';
-/** Close codes of the application's range: the token is refused (401), the one who holds it may not (403), or not now (429). */
+/** Close codes of the application range: token refused (401), user not allowed (403), not now (429). */
 export const CLOSE_UNAUTHORIZED = 4401;
 export const CLOSE_FORBIDDEN = 4403;
 export const CLOSE_BUSY = 4429;
 
-/** What is used of a WebSocket. */
+/** The part of a WebSocket that is used here. */
 export interface SocketLike {
   readonly readyState: number;
-  /** Bytes that were handed over and have not left yet; workerd does not tell. */
+  /** Bytes that were accepted and have not been sent yet; undefined in workerd. */
   readonly bufferedAmount?: number;
   binaryType?: string;
   send(message: Uint8Array): void;
@@ -34,21 +37,21 @@ export interface SocketLike {
 
 const OPEN = 1;
 const NORMAL = 1000;
-// Bytes that wait for a replica that does not come to reading. One message beyond it is always taken.
+// The most bytes that wait for a replica that does not read. A message is always taken below this limit.
 const WAITING = 16 << 20;
-// A network may vanish without a word. Replicas ask for an answer after seconds of silence; who sent so many messages for so long
-// without one, a long message under way included, speaks to nobody.
+// A network may vanish without notice. Replicas ask for an answer after seconds of silence. After four messages and
+// five minutes without one (enough for a long message under way) the connection counts as dead.
 const SILENCE = 5 * 60_000;
 const UNANSWERED = 4;
 
 /**
- * The duplex of an open socket, to who came with the token `pass`, or is to give `proof` (see `Duplex`). It ends with the socket, and
- * cancelling or aborting it closes the socket.
+ * The duplex of an open socket to a peer with the token `pass`, or that must give `proof` (see `Duplex`). It ends with
+ * the socket, and cancelling or aborting it closes the socket.
  */
 export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['proof']): Duplex {
   let [heard, unanswered] = [Date.now(), 0];
   let over = false;
-  /** Who is told what comes; what has come before there is anybody. */
+  /** The listener's callbacks; messages that arrive before there is one wait in `early`. */
   let [told, ended]: [((message: Uint8Array) => void) | undefined, (() => void) | undefined] = [undefined, undefined];
   let early: Uint8Array[] = [];
   let waiting = 0;
@@ -72,7 +75,7 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
   const close = () => {
     if (over) return;
     end();
-    // A socket that fails while it closes has an error to tell, and nobody is left to hear it.
+    // A socket that fails while closing emits an error that nobody needs; unhandled it would be thrown.
     socket.addEventListener('error', () => {});
     try {
       socket.close(NORMAL);
@@ -81,10 +84,10 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
     }
   };
   try {
-    // The package ws, which alone can terminate, then gives what it has read without a copy.
+    // Only the package `ws` has `terminate`; with 'nodebuffer' it delivers what it has read without a copy.
     socket.binaryType = 'terminate' in socket ? 'nodebuffer' : 'arraybuffer';
   } catch {
-    // Where it cannot be chosen, it is bytes already.
+    // A socket without this choice delivers bytes already.
   }
   const send = (message: Uint8Array) => {
     if (socket.readyState !== OPEN) throw new Error('the socket is not open');
@@ -128,7 +131,7 @@ export function socketDuplex(socket: SocketLike, pass?: string, proof?: Duplex['
   return offer(duplex, { listen, send, backlog, close });
 }
 
-/** The same as streams, for who wants those. */
+/** The same as streams, for those who want these. */
 function toStreams(listen: Direct['listen'], send: Direct['send'], close: () => void): Pick<Duplex, 'readable' | 'writable'> {
   const { ReadableStream, WritableStream } = platform();
   const start = (incoming: ByteController) =>
@@ -148,14 +151,14 @@ function toStreams(listen: Direct['listen'], send: Direct['send'], close: () => 
   return { readable, writable: new WritableStream({ write: send, abort: close }) };
 }
 
-/** The close code that tells an error, where one does. */
+/** The close code for an error; undefined if there is none. */
 export function closeCode({ status }: EdgeSessionError): number | undefined {
   if (status === 401) return CLOSE_UNAUTHORIZED;
   if (status === 403) return CLOSE_FORBIDDEN;
   return status === 429 ? CLOSE_BUSY : undefined;
 }
 
-/** The bytes of a binary message. Text, which proxies and pings may send, is no message. */
+/** The bytes of a binary message. Text, which proxies and pings may send, is not a message. */
 function toBytes(data: unknown): Uint8Array | undefined {
   if (data instanceof Uint8Array) return data;
   return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;

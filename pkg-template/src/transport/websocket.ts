@@ -1,9 +1,13 @@
 /**
- * A link to a server over a WebSocket that is connected anew whenever it breaks.
+ * A link to a server over a WebSocket that reconnects whenever it breaks.
  *
- * The package `partysocket` makes the attempts, times them out and counts them; the pauses between them and the token are ours
- * (`retry.ts`), the duplex is that of every socket (`socket.ts`). Invariants: a link is open once the other end has said something
- * in the protocol, so a server that only takes the call opens nothing; who is refused comes again only with another token.
+ * The package `partysocket` makes, times out and counts the attempts. The pauses between them and the token are in
+ * `retry.ts`, the duplex in `socket.ts`.
+ *
+ * Invariants:
+ * - A link is open once the other end has sent a message of the protocol, so a server that only accepts the connection
+ *   opens nothing.
+ * - After a refusal it connects again only with another token.
  */
 import ReconnectingWebSocket from 'partysocket/ws';
 import { milliseconds } from '../duration.js';
@@ -17,13 +21,16 @@ import { CLOSE_BUSY, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, SUBPROTOCOL, type Sock
 
 /** Options of {@link webSocket}. */
 export interface WebSocketOptions {
-  /** Says who comes, as a second subprotocol, because browsers cannot set headers; a function is asked before each connection. */
+  /**
+   * The client's token, sent as a second subprotocol, because browsers cannot set headers; a function is called before
+   * each connection.
+   */
   token?: TokenSource | undefined;
   /** More subprotocols to offer, after `edge-session.v1`. */
   protocols?: readonly string[] | undefined;
-  /** The longest pause between two attempts; 30 s unless said otherwise. */
+  /** The longest pause between two attempts; 30 s by default. */
   maxDelay?: Duration | undefined;
-  /** The class to connect with, where the platform has none (Node before 22): that of the package `ws`. */
+  /** The class to connect with, if the platform has none (Node before 22): that of the package `ws`. */
   WebSocket?: unknown;
 }
 
@@ -32,24 +39,27 @@ type SocketClass = new (url: string, protocols: string[]) => SocketLike;
 const OPEN = 1;
 const NORMAL = 1000;
 const LONGEST_PAUSE = 30_000;
-// For the connection, and once more for the first word of the other end.
+// For connecting, and once more for the first message of the other end.
 const PATIENCE = 15_000;
-// A connection that lasted shorter has failed, and the pauses go on growing.
+// A connection that ends sooner counts as failed, and the pauses go on growing.
 const UPTIME = 5_000;
 
 /**
- * A transport to a server of the same protocol, such as one with `serveReplica`. It connects by itself, again and again, with pauses
+ * A transport to a server of the same protocol, such as one with `serveReplica`. It reconnects by itself, with pauses
  * that grow to `maxDelay`; `link.reconnect()` and the browser's event `online` end a pause.
  *
- * A server refuses a token by the close code 4401 (or HTTP 401, where it can be seen). Then the link is `unauthorized` and one event
- * `error` tells why: `TOKEN_INVALID`, or what the server named. With a token as a string it stays so until `reconnect()`. A function
- * is asked for another token, at once and then ever more seldom, and nothing is sent before it has one. It is also asked when three
- * quarters of the token's time are over, and the connection is then made anew with a later token, which nobody is told of. By 4403
- * (HTTP 403) the link is closed, with `PERMISSION_DENIED`. A replica that has a secret needs no token where the server has the same:
- * both prove it, before anything else is said, and come again while that fails. Lost connections are no error event; `link.error` and the event `link` tell of them.
+ * A server refuses a token with close code 4401 (or HTTP 401, where that is visible). Then the link is `unauthorized`,
+ * and one `error` event has the code `TOKEN_INVALID`, or the one that the server named. If the token is a string, the
+ * link stays so until `reconnect()`. If it is a function, it is called for another token, at once and then at growing
+ * intervals, and nothing is sent before it returns one. It is also called after three quarters of the token's life, and
+ * the connection is then replaced by one with a later token, without any event. Close code 4403 (HTTP 403) closes the
+ * link with `PERMISSION_DENIED`.
  *
- * Throws `ARGUMENT_INVALID` for an address or an option that is not of the documented form; the link's `ready` rejects with it where
- * the platform has no WebSocket.
+ * A replica that has a secret needs no token if the server has the same secret: both prove it before anything else, and
+ * try again while that fails. Lost connections cause no `error` event; `link.error` and the event `link` report them.
+ *
+ * Throws `ARGUMENT_INVALID` for an address or an option that does not have the documented form. The link's `ready`
+ * rejects with it if the platform has no WebSocket.
  *
  * @example
  * ```ts
@@ -94,7 +104,7 @@ interface Listener {
   tell: NonNullable<Hello['tell']>;
 }
 
-/** One opening of the transport: one connection after another. */
+/** One opening of the transport: a sequence of connections. */
 class Connection {
   readonly #call: Call;
   readonly #pauses: Pauses;
@@ -104,7 +114,7 @@ class Connection {
   #socket: SocketLike | undefined;
   #hurry = false;
   #over = false;
-  /** Closes the connection for another one with a later token. */
+  /** Replaces the connection by one with a later token. */
   #renewal: Timer | undefined;
   #renewing = false;
 
@@ -114,7 +124,7 @@ class Connection {
     this.#listener = listener;
     const keep = (socket: SocketLike) => (this.#socket = socket);
     const { Socket } = call;
-    // The socket itself is what messages go through; partysocket only sees it come and go.
+    // Messages go through the socket itself; partysocket only sees it open and close.
     const Kept = function (url: string, protocols: string[]) {
       return keep(new Socket(url, protocols));
     };
@@ -142,7 +152,7 @@ class Connection {
     this.#party.close();
   }
 
-  /** Rests, then asks where to go and with which token; again until that is another one than was refused. */
+  /** Pauses, then gets the address and the token; repeats until the token differs from a refused one. */
   async #prepare(): Promise<{ url: string; protocols: string[] }> {
     const { address, protocols, pass } = this.#call;
     for (let failures = this.#party?.retryCount ?? 0; ; failures += 1) {
@@ -159,7 +169,7 @@ class Connection {
     }
   }
 
-  /** The socket is open; the link is once something has been heard. */
+  /** The socket is open. The link is open once a message has arrived. */
   #opened(): void {
     const socket = this.#socket;
     if (socket === undefined) return;
@@ -180,7 +190,7 @@ class Connection {
     this.#listener.peer(socketDuplex(socket, undefined, this.#call.pass.proves ? 'caller' : undefined));
   }
 
-  /** Before the token ends, the connection is made anew with a later one; what is under way meanwhile heals. */
+  /** Replaces the connection before the token ends. The protocol recovers what is under way meanwhile. */
   #renewLater(socket: SocketLike): void {
     const { pass } = this.#call;
     if (pass.due === undefined) return;
@@ -195,11 +205,11 @@ class Connection {
     this.#renewal.hold(false);
   }
 
-  /** A connection has ended, or an attempt has. Answers whether to try again. */
+  /** A connection, or an attempt, has ended. Returns whether to try again. */
   #lost({ code, reason }: { readonly code: number; readonly reason: string }): boolean {
     if (this.#over) return false;
     if (this.#renewing) {
-      // Nothing is lost: it was closed from here.
+      // Closed by `#renewLater`; nothing is lost.
       this.#renewing = false;
       return true;
     }
@@ -214,7 +224,7 @@ class Connection {
     return true;
   }
 
-  /** An attempt has failed before there was a connection; only some platforms tell the status of an answer. */
+  /** An attempt failed before there was a connection. Only some platforms reveal the HTTP status. */
   #failed({ message, error }: { readonly message?: string; readonly error?: unknown }): void {
     const status = /^Unexpected server response: (\d{3})$/.exec(message ?? '')?.[1];
     if (this.#over) return;
