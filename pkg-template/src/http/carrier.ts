@@ -7,28 +7,29 @@ import { type Names, optionsOf } from '../form.js';
 import type { Duration } from '../types/data.js';
 import { TOKEN_HEADER } from '../transport/admit.js';
 
-/** How cookies are set. All of them are `Secure`, `HttpOnly` and of the path `/`. */
+/** How cookies are set. All of them are `Secure`, `HttpOnly` and have the path `/`. */
 export interface CookieOptions {
-  /** The name that all of them begin with; `'__Host-edge-session'` unless said otherwise. */
+  /** The common beginning of their names; `'__Host-edge-session'` by default. */
   name?: string | undefined;
-  /** How long a browser keeps them; unless said otherwise until it is closed. */
+  /** How long a browser keeps them; until it is closed by default. */
   maxAge?: Duration | undefined;
-  /** `'lax'` unless said otherwise. With `'none'` your own defence against forged requests is needed. */
+  /** `'lax'` by default. With `'none'` the application needs its own protection against forged requests. */
   sameSite?: 'lax' | 'strict' | 'none' | undefined;
-  /** One jar for each site that embeds yours (CHIPS). */
+  /** A separate jar for each site that embeds yours (CHIPS). */
   partitioned?: boolean | undefined;
   /**
-   * How old the cookie that says who the session is may become; unless said otherwise half of its token's life. Where sessions have an
-   * `idleTimeout`, say a third of that: a replica that has heard of no use since, as after a restart, goes by this cookie.
+   * The age at which the identity cookie is renewed; half of its token's life by default. If sessions have an
+   * `idleTimeout`, a third of that is right: a replica that knows of no use since, as after a restart, relies on this
+   * cookie.
    */
   renewAfter?: Duration | undefined;
 }
 
 /** Where tokens travel. */
 export interface Carrier {
-  /** The header; `'Edge-Session'` unless said otherwise, none where `false`. */
+  /** The header; `'Edge-Session'` by default, none if `false`. */
   header?: string | false | undefined;
-  /** The cookies, by the name that all of them begin with or by their options; none where `false`. */
+  /** The cookies, given by the beginning of their names or by options; none if `false`. */
   cookie?: string | false | CookieOptions | undefined;
 }
 
@@ -37,11 +38,11 @@ export interface Carried {
   readonly cookie: { readonly name: string; readonly attributes: string; readonly maxAge: string; readonly renewAfter: number } | undefined;
 }
 
-// A reply is one, too.
+// A `Reply` is checked as a carrier, too.
 const CARRIER: Names<Carrier & { request: unknown }> = { header: 1, cookie: 1, request: 1 };
 const COOKIE_OPTIONS: Names<CookieOptions> = { name: 1, maxAge: 1, sameSite: 1, partitioned: 1, renewAfter: 1 };
 const COOKIE = '__Host-edge-session';
-// What a header's or cookie's name may consist of (RFC 9110, section 5.6.2).
+// The characters of a header's or cookie's name (RFC 9110, section 5.6.2).
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 

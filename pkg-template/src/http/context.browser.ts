@@ -1,5 +1,5 @@
 /**
- * `context.ts` for browsers, which cannot follow a session across an `await`: there is no current session, and nothing to load.
+ * Replaces `context.ts` in browsers, which cannot follow a session across an `await`: there is no current session.
  */
 import { EdgeSessionError } from '../errors.js';
 import type { KeyMap } from '../types/data.js';

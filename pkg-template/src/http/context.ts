@@ -1,9 +1,9 @@
 /**
- * The session of the request that is being answered, wherever in the call stack, also after an `await`.
+ * The session of the request that is being answered, anywhere in the call stack, also after an `await`.
  *
- * For servers: they have `AsyncLocalStorage`, which is looked up at the first use. Browsers get `context.browser.ts` in the
- * place of this file (the import `#context`), and none of it. One store for all replicas and requests; it holds no session
- * outside of a `run`.
+ * For servers, which have `AsyncLocalStorage`; it is looked up at the first use. Browsers get `context.browser.ts`
+ * instead of this file (the import `#context`). There is one store for all replicas and requests; outside of a `run` it
+ * holds no session.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import type { KeyMap } from '../types/data.js';
@@ -22,10 +22,11 @@ interface Host {
 let storage: Storage | undefined;
 
 /**
- * Runs `run`, and everything that it calls and awaits, with `session` as {@link currentSession}. Answers what `run` answers.
+ * Runs `run`, and everything that it calls and awaits, with `session` as {@link currentSession}. Returns what `run`
+ * returns.
  *
- * Throws `UNSUPPORTED` where there is no `AsyncLocalStorage`: browsers, and workers without the flag `nodejs_compat` (or
- * `nodejs_als`).
+ * Throws `UNSUPPORTED` if there is no `AsyncLocalStorage`: in browsers, and in workers without the flag `nodejs_compat`
+ * (or `nodejs_als`).
  *
  * @example
  * ```ts
@@ -37,7 +38,9 @@ export function runWithSession<T>(session: Session<any>, run: () => T): T {
   return open().run(session, run);
 }
 
-/** The session of the innermost {@link runWithSession} around this call; `undefined` outside of one, and in browsers. */
+/**
+ * The session of the innermost {@link runWithSession} around this call; `undefined` outside of one, and in browsers.
+ */
 export function currentSession<M = KeyMap>(): Session<M> | undefined {
   return storage?.getStore() as Session<M> | undefined;
 }

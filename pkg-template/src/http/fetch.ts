@@ -1,7 +1,7 @@
 /**
- * `fetch` that carries a session: each request says what the session has seen, each response adds to it.
+ * A `fetch` that carries a session: each request sends what the session has seen, each response adds to it.
  *
- * Invariants: what a response says is joined, whatever the order in which responses come; no other origin gets the token.
+ * Invariants: every response is merged, in whatever order responses arrive; only the allowed origins get the token.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import { optionsOf, textsOrNothing } from '../form.js';
@@ -15,25 +15,25 @@ import { type FetchShape, type PlatformFetch, web } from './web.js';
 
 /** Options of {@link withToken}. */
 export interface WithTokenOptions {
-  /** The header; `'Edge-Session'` unless said otherwise. */
+  /** The header; `'Edge-Session'` by default. */
   header?: string | undefined;
   /**
-   * The origins that get the token, such as `'https://shop.example.com'`; requests to others pass unchanged. Unless said otherwise
-   * the page's own origin in a browser, and every origin elsewhere.
+   * The origins that get the token, such as `'https://shop.example.com'`; requests to others pass unchanged. The
+   * default is the page's own origin in a browser, and every origin elsewhere.
    */
   origins?: readonly string[] | undefined;
 }
 
 /**
- * A `fetch` that sends what `session` has seen with each request, and joins what each response says; of parallel responses
- * in any order none is lost. A request waits until the session's own writes are durable, and rejects with the session's
- * `reason` where it is refused.
+ * Returns a `fetch` that sends what `session` has seen with each request, and merges what each response says. Parallel
+ * responses may arrive in any order; none is lost. A request waits until the session's own writes are durable, and
+ * rejects with the session's `reason` if that is refused.
  *
- * Without a session it keeps the tokens itself: a page that needs no replica of its own still never sees a past that it has
+ * Without a session it keeps the tokens itself: a page without a replica of its own still never sees a past that it has
  * left.
  *
- * A response that belongs to another user, after a login, changes nothing here: its header says with which token to begin the
- * new session.
+ * A response that belongs to another user, after a login, changes nothing here: its header has the token with which to
+ * begin the new session.
  *
  * @example
  * ```ts
@@ -47,16 +47,16 @@ export function withToken<F extends FetchShape = PlatformFetch>(fetch?: F, sessi
   if (session !== undefined && typeof session?.sealed !== 'function') throw invalid('a session is one of replica.session');
   const { header = TOKEN_HEADER, origins } = optionsOf(options, { header: 1, origins: 1 });
   toName(header, 'header');
-  // A text would be looked for an origin in, and hold parts of others.
+  // A string has `includes`, too, and would match parts of origins.
   textsOrNothing(origins, 'origins');
   if (!(origins ?? []).every(isOrigin)) throw invalid("origins are written as 'https://shop.example.com': no path, no slash at the end");
   const pouch = session === undefined ? new Pouch() : ofSession(session);
   const carrying = async (input: any, init?: any) => {
-    // Looked up when it is used: called as a method of anything else, a browser's own refuses.
+    // Looked up at each use, and bound: a browser's own `fetch` refuses to be called as a method of anything else.
     const send = fetch ?? web().fetch.bind(globalThis);
     if (!isOurs(input, origins)) return send(input, init);
     const headers = new (web().Headers)(init?.headers ?? input?.headers);
-    // What the caller says stands.
+    // A header that the caller has set is kept.
     if (headers.has(header)) return send(input, init);
     const tokens = await pouch.take(init?.signal ?? input?.signal);
     if (tokens.length > 0) headers.set(header, tokens.join(','));
@@ -67,7 +67,7 @@ export function withToken<F extends FetchShape = PlatformFetch>(fetch?: F, sessi
   return carrying as F;
 }
 
-/** A session in the place of a pouch. */
+/** A session in the role of a pouch. */
 function ofSession(session: Session<any>): Pick<Pouch, 'take' | 'put'> {
   return {
     take: async (signal?: AbortSignalLike) => {
@@ -79,14 +79,14 @@ function ofSession(session: Session<any>): Pick<Pouch, 'take' | 'put'> {
       try {
         session.merge(tokens.join(','));
       } catch (error) {
-        // Another user's, or none of a replica's: not this session's affair. What was answered, was answered.
+        // The token of another user, or not a token: not this session's affair. The response itself is still good.
         if (!EdgeSessionError.is(error)) throw error;
       }
     },
   };
 }
 
-/** Whether a text is the origin of an address: another would be that of none, and nobody be sent the token. */
+/** Whether a text is an origin. Any other text would match no request, and no server would get the token. */
 function isOrigin(text: string): boolean {
   try {
     return new (web().URL)(text).origin === text;
@@ -102,6 +102,6 @@ function isOurs(input: any, origins: readonly string[] | undefined): boolean {
   try {
     return allowed.includes(new URL(typeof input === 'object' && 'url' in input ? input.url : String(input), location?.href).origin);
   } catch {
-    return false; // fetch says what is wrong with it.
+    return false; // fetch reports what is wrong with it.
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Tokens in a row, as many as a replica takes as one; see `src/session/listing.rs`, which decides what they say together.
+ * A list of tokens that a replica accepts as one; `src/session/listing.rs` decides what they say together.
  */
-/** The longest token. */
+/** The length of the longest token. */
 export const TOKEN_BYTES_MAX = 1024;
-/** The most of them together. */
+/** The length of the longest list. */
 export const LISTING_BYTES_MAX = 4096;
 const SIGNED_MAX = 4;
 
@@ -12,14 +12,14 @@ export class Listing {
   #signed = 0;
   #bytes = -1;
 
-  /** Adds a token whatever there is already. */
+  /** Adds a token unconditionally. */
   put(token: string): void {
     this.tokens.push(token);
     this.#bytes += 1 + token.length;
     if (isSigned(token)) this.#signed += 1;
   }
 
-  /** Adds a token if a replica will still take the whole; answers whether. */
+  /** Adds a token if a replica still accepts the list with it; returns whether. */
   add(token: string): boolean {
     if (this.#bytes + 1 + token.length > LISTING_BYTES_MAX || (isSigned(token) && this.#signed >= SIGNED_MAX)) return false;
     this.put(token);
@@ -27,10 +27,10 @@ export class Listing {
   }
 }
 
-/** Whether a token says who its bearer is. */
+/** Whether a token is signed, and so identifies its bearer. */
 export const isSigned = (token: string): boolean => !token.startsWith('~');
 
-/** What stands in a row with `by` between. */
+/** The parts of a text between separators, trimmed, without empty ones. */
 export function split(text: string, by: string): string[] {
   return text.split(by).map((part) => part.trim()).filter((part) => part !== '');
 }

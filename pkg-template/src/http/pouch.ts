@@ -1,9 +1,12 @@
 /**
- * The tokens of a client that has no replica to join them: it lists them, and a replica answers with one that stands for all.
+ * The tokens of a client without a replica that could merge them: it lists them, and a replica answers with one token
+ * that stands for all.
  *
- * Invariant: a token goes only when a response has come whose request had listed it. So parallel responses, in any order, take
- * nothing away that they do not know. Only tokens of one user are kept: a response that changes the user is believed if
- * its request was the present user's, and otherwise is late.
+ * Invariants:
+ * - A token is removed only by the response to a request that had listed it. So parallel responses, in any order,
+ *   remove nothing that they do not cover.
+ * - All tokens belong to one user. A response that changes the user is accepted if its request was the present user's;
+ *   otherwise it is late.
  */
 import { claims } from '../claims.js';
 import { Listing, isSigned } from './listing.js';
@@ -12,7 +15,10 @@ export class Pouch {
   #tokens = new Set<string>();
   #user: unknown;
 
-  /** What to send: as many as a replica takes as one. The user's own come first; what does not fit goes with later requests. */
+  /**
+   * The tokens to send, as many as a replica accepts as one. The user's own come first; the rest goes with later
+   * requests.
+   */
   async take(_signal?: unknown): Promise<readonly string[]> {
     const own = (token: string) => (isSigned(token) ? Number(claims(token)?.sub !== this.#user) : 2);
     const listing = new Listing();
@@ -20,7 +26,7 @@ export class Pouch {
     return listing.tokens;
   }
 
-  /** A response has come to a request that had `sent`. */
+  /** Takes the tokens of a response to a request that had sent `sent`. */
   put(tokens: readonly string[], sent: readonly string[]): void {
     if (tokens.length === 0) return;
     for (const token of sent) this.#tokens.delete(token);
@@ -29,14 +35,14 @@ export class Pouch {
     if (asked === this.#user) this.#user = user;
     for (const token of [...this.#tokens, ...tokens]) {
       const of = claims(token)?.sub;
-      // What nobody's session has seen goes with whoever logs in.
+      // Tokens without a user are kept after a login.
       if (of === undefined || of === this.#user) this.#tokens.add(token);
       else this.#tokens.delete(token);
     }
   }
 }
 
-/** Whose the first signed token is. */
+/** The user of the first signed token. */
 function userOf(tokens: readonly string[]): unknown {
   return claims(tokens.find(isSigned))?.sub;
 }

@@ -1,14 +1,14 @@
 /**
- * An error as a response: its status, its code and whether to try again, and nothing else.
+ * An error as a response: its status, its code, and whether to try again.
  *
- * Messages and details are for whoever runs the server: they name replicas, keys and limits, so they stay there.
+ * Messages and details stay on the server, because they name replicas, keys and limits.
  */
 import { type ResponseShape, web } from './web.js';
 
 // Replicas catch up, and storage recovers, within about this time.
 const RETRY_AFTER_SECONDS = '1';
 
-/** The response that tells `error`. */
+/** The response for `error`. */
 export function refusal(error: { readonly code: string; readonly status: number; readonly retryable: boolean }): ResponseShape {
   const { code, status, retryable } = error;
   const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
@@ -16,7 +16,7 @@ export function refusal(error: { readonly code: string; readonly status: number;
     headers['Retry-After'] = RETRY_AFTER_SECONDS;
     headers['Access-Control-Expose-Headers'] = 'Retry-After';
   }
-  // A 401 names the way to authenticate (RFC 9110, section 15.5.2).
+  // A 401 must name the authentication scheme (RFC 9110, section 15.5.2).
   if (status === 401) headers['WWW-Authenticate'] = 'Edge-Session';
   return new (web().Response)(JSON.stringify({ code, retryable }), { status, headers });
 }

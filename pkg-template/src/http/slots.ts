@@ -1,41 +1,41 @@
 /**
- * Cookies that are joined and never overwritten, though a browser knows nothing but overwriting.
+ * Cookies that are merged instead of overwritten, although browsers only overwrite.
  *
- * One cookie says who the session is: of two responses either will do. What the session has seen stands in *slots*: each
- * response that has something to add writes all that its session has seen into a slot with a name of its own, and takes
- * away those slots that its request had brought, which it covers. So of any number of responses, in any order, none takes
- * away what it does not know. The next request brings all slots, and its response leaves one.
+ * One cookie, the *identity*, says who the session is; of two responses either will do. What the session has seen is in
+ * *slots*: a response that has something to add writes everything that its session has seen into a slot with a unique
+ * name, and removes the slots of its request, which it covers. So of any number of responses, in any order, none
+ * removes what it does not cover. The next request sends all slots, and its response leaves one.
  *
- * A token that was refused is *marked* and not taken away: the response may come late, and the browser have been given another one
- * since, by a login for instance. The mark, a slot too, names that token alone, which counts as not there from then on.
+ * A refused token is *marked* instead of removed: the response may arrive late, when the browser has another token, for
+ * instance after a login. The mark is a slot that names that token alone, which is ignored from then on.
  *
- * Invariant: a response takes away exactly what its request listed. Nothing here looks into a token.
+ * Invariant: a response removes exactly what its request listed. Nothing here looks into a token.
  */
 import type { Carried } from './carrier.js';
 import { Listing, isSigned, split } from './listing.js';
 import { web } from './web.js';
 
-/** A slot that a request has brought. */
+/** A slot of a request. */
 export interface Slot {
   readonly name: string;
   readonly value: string;
 }
 
-/** What a request has brought. */
+/** The tokens and slots of a request. */
 export interface Brought {
-  /** The tokens, in the order in which a replica is to take them: the first signed one says who it is. */
+  /** The tokens in the order in which a replica must take them: the first signed one says who the session is. */
   readonly tokens: readonly string[];
   /** The slots among them. */
   readonly slots: readonly Slot[];
-  /** The token of the cookie that says who the session is, listed or not. */
+  /** The token of the identity cookie, listed or not. */
   readonly identity: string | undefined;
-  /** Whether that was refused before. */
+  /** Whether that token is marked as refused. */
   readonly refused: boolean;
-  /** The slots that say so of a token, of this one or another. */
+  /** All marks, of this token or others. */
   readonly marks: readonly Slot[];
 }
 
-/** What a request has brought in header and cookies; what the header says goes before the cookie. */
+/** Reads the header and the cookies of a request. If the header has tokens, the identity cookie is not used. */
 export function bring(header: string | null | undefined, cookies: string | null | undefined, { cookie }: Carried): Brought {
   const told = header === null || header === undefined ? [] : split(header, ',');
   const jar = cookie === undefined ? [] : parse(cookies ?? '', cookie.name);
@@ -44,34 +44,35 @@ export function bring(header: string | null | undefined, cookies: string | null 
   const refused = identity !== undefined && marks.some(({ value }) => value === markOf(identity));
   const listing = new Listing();
   for (const token of told.length > 0 || identity === undefined || refused ? told : [identity]) listing.put(token);
-  // Where the header says who it is, a signed slot may be another's. What does not fit any more waits for the next request.
+  // If the header identifies the session, a signed slot may be another session's. What does not fit waits for the next
+  // request.
   const fits = ({ name, value }: Slot) => name !== cookie?.name && !value.startsWith(MARK) && !(told.length > 0 && isSigned(value)) && listing.add(value);
   const slots = jar.filter(fits);
   return { tokens: listing.tokens, slots, identity, refused, marks };
 }
 
 const MARK = '-';
-/** So much of a signature is like no other. */
+/** The length of a signature's end that identifies it. */
 const MARK_LENGTH = 22;
 
-/** What says that a token was refused: the end of its signature. What follows that may be in others too. */
+/** The mark of a refused token: the end of its signature. The unsigned rest of a token may be in others, too. */
 export function markOf(token: string): string {
   return MARK + token.replace(/~.*/, '').slice(-MARK_LENGTH);
 }
 
-/** The name of the slot in which it stands: all who refuse a token write the same one. */
+/** The name of a mark's slot. It depends only on the token, so that all who refuse a token write the same slot. */
 export function markName(cookie: string, token: string): string {
   return `${cookie}-${[...markOf(token).slice(1, 11)].map((char) => (char.charCodeAt(0) & 31).toString(32)).join('').padEnd(10, '0')}`;
 }
 
-/** A name that no other response of any replica writes. */
+/** A random name, unique among all responses of all replicas. */
 export function slotName(cookie: string): string {
   let name = `${cookie}-`;
   for (const byte of web().crypto.getRandomValues(new Uint8Array(10))) name += (byte & 31).toString(32);
   return name;
 }
 
-/** The cookies that are ours, each once. */
+/** Our cookies, each once. */
 function parse(cookies: string, name: string): Slot[] {
   const found = new Map<string, string>();
   for (const pair of split(cookies, ';')) {

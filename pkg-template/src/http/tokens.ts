@@ -1,7 +1,7 @@
 /**
- * Tokens out of requests, and into responses.
+ * Reads tokens from requests and writes them to responses.
  *
- * A token is carried here, never judged: a forged one is refused by the replica that gets it.
+ * Tokens are carried, never verified: the replica that receives a forged one refuses it.
  */
 import { claims } from '../claims.js';
 import { EdgeSessionError, type ErrorCode, invalid } from '../errors.js';
@@ -12,17 +12,17 @@ import { refusal } from './refusal.js';
 import { type Brought, bring, markName, markOf, slotName } from './slots.js';
 import { type HeadersShape, type PlatformResponse, type RequestShape, type ResponseShape, web } from './web.js';
 
-/** Where tokens travel, and the request that is answered: its cookies are what the response replaces. */
+/** Where tokens travel, and the request that is being answered, whose cookies the response replaces. */
 export interface Reply extends Carrier {
-  /** The request that is answered. Without it no cookie is touched. */
+  /** The request that is being answered. Without it no cookie is touched. */
   request?: RequestShape | HeadersShape | undefined;
 }
 
 /**
- * The token that a request brings, for `replica.session(token)`: that of the header, or the one of the cookie; with it
- * everything else that the cookies say this browser has seen. `null` where there is none.
+ * The token of a request, for `replica.session(token)`: that of the header or of the cookie, with everything else that
+ * the cookies say this browser has seen. `null` if there is none.
  *
- * It may be a listing of several tokens, which a replica takes as one. Nothing is checked here.
+ * It may be a list of several tokens, which a replica accepts as one. Nothing is verified here.
  *
  * @example
  * ```ts
@@ -35,18 +35,19 @@ export function readToken(from: RequestShape | HeadersShape, carrier?: Carrier):
 }
 
 /**
- * Gives a response the token of the session that it was made under: in the header, which pages of other origins may read
- * too, and, where `request` is said, in cookies for navigations. Marks it as this user's own: `Vary`, and `Cache-Control: private`
- * (a `no-store` and a `max-age` of yours stay, a `public` does not; without any word of yours it is revalidated at each use).
+ * Writes the token of its session to a response: in the header, which pages of other origins may read, too, and, if
+ * `request` is given, in cookies for navigations. Marks the response as this user's own (`Vary`,
+ * `Cache-Control: private`). An existing `no-store` or `max-age` is kept, `public` is not; without any directive the response is
+ * revalidated at each use.
  *
- * Answers the response itself, or a copy where its headers cannot be changed.
+ * Returns the response itself, or a copy if its headers cannot be changed.
  *
- * Of parallel responses none overwrites what another one wrote, if each is given its request, and the token of a session
- * that was begun with {@link readToken} of it. Tokens of `session.sealed({ detached: true })` keep that cheap: a hundred
- * bytes a response that is under way. Of others at most four responses at once are joined by the very next request,
- * and the rest by those after it.
+ * Parallel responses do not overwrite each other, if each is given its request, and the token of a session that was
+ * begun with {@link readToken} of that request. Tokens of `session.sealed({ detached: true })` keep that cheap: a
+ * hundred bytes for each response under way. With others, the next request merges at most four simultaneous responses,
+ * and later requests the rest.
  *
- * Throws `TOKEN_INVALID` or `TOKEN_TOO_LARGE` for what is no token; then nothing was changed.
+ * Throws `TOKEN_INVALID` or `TOKEN_TOO_LARGE` if `token` is not a token; then nothing was changed.
  *
  * @example
  * ```ts
@@ -76,9 +77,9 @@ export function writeToken<R extends ResponseShape>(to: R, token: Token | string
   if (signed === undefined && identity !== undefined && !refused) remove(cookie.name);
   const renews = signed !== undefined && (refused || !isAsGood(identity, signed, cookie.renewAfter));
   if (renews) set(cookie.name, signed);
-  // The mark of a token that stays there stays.
+  // The mark of a token that stays in its cookie stays, too.
   for (const { name, value } of marks) if (renews || identity === undefined || value !== markOf(identity)) remove(name);
-  // What it has seen: apart where it stands apart, else the whole.
+  // What the session has seen: the unsigned parts if they are separate, otherwise all parts.
   const apart = parts.filter((part) => !isSigned(part));
   const seen = (apart.length > 0 && more.length === 0 ? apart : parts).filter((part) => part !== '~');
   const stands = (value: string) => slots.some((slot) => slot.value === value);
@@ -88,10 +89,10 @@ export function writeToken<R extends ResponseShape>(to: R, token: Token | string
 }
 
 /**
- * Takes the cookies of a request's session away: after a logout, or where the session was refused. What the browser has
- * seen is forgotten with it. Answers the response itself, or a copy where its headers cannot be changed.
+ * Removes the session cookies of a request: after a logout, or when the session was refused. With them the browser
+ * forgets what it has seen. Returns the response itself, or a copy if its headers cannot be changed.
  *
- * Throws `ARGUMENT_INVALID` without the request: which cookies there are is known by it alone, and they would stay.
+ * Throws `ARGUMENT_INVALID` without the request: only it tells which cookies there are.
  *
  * @example
  * ```ts
@@ -109,15 +110,15 @@ export function clearToken<R extends ResponseShape>(to: R, reply: Reply & { requ
 }
 
 /**
- * Where the token of a request was refused, a response by which the browser begins anew: without what it has seen, and with a mark on the
- * cookie that says who the session is. That one stays: it may be another by the time at which this response comes.
+ * Lets a browser begin anew after the token of its request was refused: removes what it has seen, and marks the token
+ * of the identity cookie as refused. That cookie itself stays: it may hold another token when this response arrives.
  */
 export function forsake<R extends ResponseShape>(to: R, reply: Reply): R {
   const { cookie } = toCarried(reply);
   if (cookie === undefined || reply.request === undefined) return to;
   const { tokens, identity, slots } = broughtBy(reply.request, reply);
   const gone = slots.map(({ name }) => `${name}=${cookie.attributes}; Max-Age=0`);
-  // Not where the header has said who it is, or it is marked already.
+  // Not if the token came from the header, or is marked already.
   const blamed = identity !== undefined && tokens[0] === identity;
   return withCookies(to, blamed ? [...gone, `${markName(cookie.name, identity)}=${markOf(identity)}${cookie.attributes}${cookie.maxAge}`] : gone);
 }
@@ -129,17 +130,17 @@ function withCookies<R extends ResponseShape>(to: R, cookies: readonly string[])
   return response;
 }
 
-/** Whether after `code` the same cookies would be refused again, for as long as the browser keeps them. */
+/** Whether an error of this code would recur with the same cookies, for as long as the browser keeps them. */
 export function isRefusal(code: ErrorCode | null): boolean {
   return code === 'TOKEN_INVALID' || code === 'TOKEN_EXPIRED' || code === 'TOKEN_TOO_LARGE' || code === 'SESSION_EXPIRED' || code === 'SESSION_KILLED';
 }
 
 /**
- * The response to an error of this package: its `status`, its `code`, and `Retry-After` where the same request may succeed
- * later. Nothing else of it leaves: messages and details stay on the server. Where the token was refused, and `request` is said,
- * its cookies are taken away, so that the browser can begin anew.
+ * The response for an error of this package: its `status`, its `code`, and `Retry-After` if the same request may
+ * succeed later. Messages and details stay on the server. If the token was refused and `request` is given, the browser
+ * begins anew: the slots of its cookies are removed, and the refused token is marked.
  *
- * Throws `error` itself where it is not one of this package: that is for your own handler.
+ * Throws `error` itself if it is not one of this package, for your own handler.
  *
  * @example
  * ```ts
@@ -171,7 +172,7 @@ function toParts(token: string): string[] {
   throw new EdgeSessionError('TOKEN_TOO_LARGE', 'what is to be sent is longer than any token', { details: { limit } });
 }
 
-/** Whether the cookie that says who the session is may stay: it is this session's, and is not to be renewed yet. */
+/** Whether the identity cookie may stay: it belongs to this session and need not be renewed yet. */
 function isAsGood(cookie: string | undefined, token: string, renewAfter: number): boolean {
   const [there, here] = [claims(cookie), claims(token)];
   if (there === undefined || here === undefined || there.sid !== here.sid) return false;
@@ -179,10 +180,10 @@ function isAsGood(cookie: string | undefined, token: string, renewAfter: number)
   return here.exp <= there.exp || Date.now() / 1000 < (there.iat + there.exp) / 2;
 }
 
-/** The response, or a copy of it: those of `fetch` and `Response.redirect` cannot be changed. */
+/** The response, or a copy if its headers are immutable, as with those of `fetch` and `Response.redirect`. */
 function mutable<R extends ResponseShape>(response: R): R {
   try {
-    // Changes nothing, and throws where nothing can be changed.
+    // Has no effect, and throws if the headers are immutable.
     response.headers.delete('Edge-Session-Probe');
   } catch {
     const { Response } = web();
@@ -196,7 +197,7 @@ function addToList(headers: HeadersShape, name: string, value: string): void {
   if (!there.includes('*') && !there.includes(value.toLowerCase())) headers.append(name, value);
 }
 
-/** No cache that others share keeps it; the user's own does if the application has said for how long. */
+/** Keeps shared caches from storing the response. The user's own cache may, if the application has set a lifetime. */
 function keepPrivate(headers: HeadersShape): void {
   const there = split(headers.get('Cache-Control') ?? '', ',');
   if (there.some((one) => /^no-store$/i.test(one))) return;

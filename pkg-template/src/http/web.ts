@@ -1,8 +1,8 @@
 /**
- * The shapes of what the Fetch standard lends: requests, responses, headers.
+ * The shapes of the Fetch standard's objects: requests, responses, headers.
  *
- * Described by shape, so that they compile with the DOM library, with a worker's types and with neither; looked up when used,
- * never at import.
+ * Described by shape, so that they compile with the DOM library, with a worker's types and with neither. Looked up when
+ * used, never at import.
  */
 
 /** The part of `Headers` that is used here. */
@@ -24,13 +24,13 @@ export interface ResponseShape {
   readonly headers: HeadersShape;
 }
 
-/** `fetch`, whatever the platform's looks like. */
+/** Any platform's `fetch`. */
 export type FetchShape = (input: any, init?: any) => Promise<ResponseShape>;
 
-/** The platform's `Response`, by the types that the compiler knows. */
+/** The platform's `Response`, as the compiler knows it. */
 export type PlatformResponse = typeof globalThis extends { Response: { prototype: infer R } } ? R : ResponseShape;
 
-/** The platform's `fetch`, by the types that the compiler knows. */
+/** The platform's `fetch`, as the compiler knows it. */
 export type PlatformFetch = typeof globalThis extends { fetch: infer F } ? (F extends FetchShape ? F : FetchShape) : FetchShape;
 
 interface Web {
