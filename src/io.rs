@@ -258,7 +258,7 @@ pub struct Terms {
     pub on_stale: Option<Policy>,
     /// Another deadline than the session's, in milliseconds from now.
     pub timeout: Option<Millis>,
-    /// Never wait, for durability neither: what cannot be answered at once is refused at once.
+    /// Never wait, not even for durability: what cannot be answered at once is refused at once.
     pub sync: bool,
 }
 

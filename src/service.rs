@@ -1,19 +1,21 @@
 //! The session service: sessions, queries, roles, and the statements about them.
+//!
 //! | | |
 //! |---|---|
 //! | [`role`] | the roles, in the order of their power |
 //! | [`access`] | the permission matrix and its guards |
 //! | [`crowd`] | the sessions of each user at other replicas |
-//! | [`hosted`] | the roles that the host answers itself |
+//! | [`hosted`] | the roles that the host states (`roleOf`) |
 //! | [`record`] | what a replica knows of a session |
-//! | [`cache`], [`expiry`] | where sessions are found, and when they are looked at |
-//! | [`slab`] | a list that grows in pieces, for both |
-//! | [`manager`] | the sessions of a replica: begun, found, touched, evicted, over |
-//! | [`query`] | what they have run and are running |
+//! | [`cache`], [`expiry`] | finding sessions, and when each must be examined |
+//! | [`slab`] | a list that grows in pieces, used by both |
+//! | [`manager`] | the sessions of a replica: beginning, lookup, use, eviction and end |
+//! | [`query`] | the queries of sessions, running and ended |
 //! | [`system`] | what the whole fleet knows: accounts, roles, spaces, kills |
+//! | [`failures`] | failed logins, and when they lock an account |
 //! | [`password`] | argon2id, at OWASP's minimum |
-//! | [`statement`] | nGQL's words: text to statements and back |
-//! | [`table`] | what statements answer |
+//! | [`statement`] | nGQL statements: parsing and printing |
+//! | [`table`] | the answers of statements |
 //! | [`audit`] | the operation log |
 
 pub mod access;

@@ -55,7 +55,7 @@ impl Links {
 
 impl Replica {
     /// The sync protocol as request and response: takes one message (an empty one asks for a hello) and answers with
-    /// one, as a single [`Effect::Transmit`] on the link number `reply`, which is not otherwise used.
+    /// one, as a single [`crate::io::Effect::Transmit`] on the link number `reply`, which is not otherwise used.
     ///
     /// # Errors
     /// As [`Replica::receive`]; there is then no reply.

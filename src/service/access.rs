@@ -73,7 +73,7 @@ pub enum Reach {
 pub struct Row {
     /// The right.
     pub right: Right,
-    /// Its name in an error: "… needs the right to <name>".
+    /// Its name in an error: "… needs the right to `name`".
     pub name: &'static str,
     /// The reach for God, Admin, DBA, User, Guest, and without a role.
     pub reach: [Reach; 6],

@@ -8,7 +8,7 @@
 //!
 //! * `holds` is never more than what the peer has said that it holds.
 //! * Lost, repeated and reordered messages cost only time.
-//! * The peer sends nothing itself: each call returns the messages to send.
+//! * A [`Peer`] sends nothing itself: each call returns the messages to send.
 
 mod clock;
 mod speak;
