@@ -413,7 +413,7 @@ mod tests {
             }
         }
 
-        /// Pieces of claims in almost the order of our own.
+        /// Pieces of claims in almost the order in which they are written here.
         #[test]
         fn what_is_read_as_written_is_read_alike_in_any_order(
             left_out in prop::collection::vec(prop::bool::weighted(0.1), 14),

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use crate::session::scan;
 
-/// The nesting limit. Our own JSON is two levels deep; claims of other minters may be a little deeper.
+/// The nesting limit. The JSON written here is two levels deep; claims of other minters may be a little deeper.
 const DEPTH_MAX: u32 = 4;
 
 /// Reads one JSON text from its beginning. `None` means that the text is not what was asked for, and is final. Outside
