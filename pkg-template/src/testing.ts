@@ -1,5 +1,5 @@
 /**
- * `edge-session/testing`: what every storage adapter and every transport is held to, as cases for any test runner.
+ * `edge-session/testing`: the conformance suites of storage adapters and transports, as cases for any test runner.
  */
 export { type StorageBench, storageCases } from './testing/storage.js';
 export { type TransportBench, type TransportEnd, transportCases } from './testing/transport.js';

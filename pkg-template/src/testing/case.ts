@@ -1,17 +1,17 @@
 /**
- * What a conformance suite is made of: named cases, and the few checks that they share. No test framework, no platform.
+ * The parts of a conformance suite: named cases, and the checks that they share. Needs no test framework or platform.
  */
 import { timer } from '../platform.js';
 
-/** One thing that an adapter must do. `run` rejects, saying what was expected, where it does not. */
+/** One requirement of an adapter. `run` rejects if it is not met, saying what was expected. */
 export interface ConformanceCase {
   readonly name: string;
-  /** Why it cannot be tried here (the bench lacks what it needs), or false. */
+  /** Why the case cannot run (the bench lacks what it needs), or false. */
   readonly skip: string | false;
   run(): Promise<void>;
 }
 
-// Only a case that fails waits so long.
+// Only a failing case waits so long.
 const DEADLINE = 20_000;
 
 /** Throws unless `holds`. */
@@ -19,10 +19,10 @@ export function ensure(holds: boolean, expected: string): asserts holds {
   if (!holds) throw new Error(expected);
 }
 
-/** Waits some milliseconds of whatever the platform calls time. */
+/** Waits some milliseconds of the platform's time. */
 export const rest = (ms: number): Promise<void> => new Promise((resolve) => void timer(resolve, ms));
 
-/** Asks again and again until the answer is not undefined, for `deadline` milliseconds. */
+/** Polls `ask` until its answer is not undefined, for at most `deadline` milliseconds. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, deadline = DEADLINE): Promise<T> {
   for (let waited = 0; waited < deadline; waited += 20) {
     const answer = await ask();
@@ -32,7 +32,7 @@ export async function eventually<T>(what: string, ask: () => Promise<T | undefin
   throw new Error(`waited in vain: ${what}`);
 }
 
-/** Resolves with what the promise rejects with. */
+/** Resolves with the reason for which the promise rejects. */
 export async function rejected(promise: Promise<unknown>, what: string): Promise<unknown> {
   try {
     await promise;

@@ -1,5 +1,5 @@
 /**
- * The desk of one conformance case: one place of data, every adapter that was opened on it, and what may be found there.
+ * The desk of one conformance case: one place of data, every adapter that was opened on it, and what it should hold.
  *
  * Invariant: whatever a case leaves open is closed when the desk is cleared, also after a failure.
  */
@@ -7,32 +7,35 @@ import type { StorageAdapter } from '../types/plug.js';
 import { ensure, eventually } from './case.js';
 
 /**
- * What the suite needs of the platform under an adapter. `State` is whatever names one place where data lives: a directory, a
+ * What the suite needs from the platform under an adapter. `State` names a place where data lives: a directory, a
  * database's name, a Durable Object's id.
  */
 export interface StorageBench<State> {
-  /** A place that holds nothing yet and that no other case uses. */
+  /** An empty place that no other case uses. */
   create(): State | Promise<State>;
   /** An adapter on that place, as a process that has just started would make it. */
   open(state: State): StorageAdapter | Promise<StorageAdapter>;
   /**
-   * Ends an adapter as a crash does: no `close`, whatever is under way stops at once or never happens, the lock dies. Resolves
-   * when the place can be opened again.
+   * Ends an adapter as a crash does: no `close`, whatever is under way stops at once or never happens, the lock dies.
+   * Resolves when the place can be opened again.
    */
   kill(state: State, adapter: StorageAdapter): void | Promise<void>;
   /** Makes `append` and `compact` fail (as a full disk does), or work again. */
   fail?(state: State, adapter: StorageAdapter, failing: boolean): void | Promise<void>;
-  /** Cuts off the log's last `bytes`, never more than its last record is long, as a crash within a write does. No adapter is open. */
+  /**
+   * Cuts off the last `bytes` of the log, at most the length of its last record, as a crash within a write does. No
+   * adapter is open.
+   */
   tear?(state: State, bytes: number): void | Promise<void>;
   /** Changes one byte within the record with this number, counted from 0. No adapter is open. */
   corrupt?(state: State, record: number): void | Promise<void>;
-  /** A copy of the place, made by other means than the adapter's. No adapter is open. */
+  /** Copies the place by other means than the adapter's. No adapter is open. */
   copy?(state: State): State | Promise<State>;
   /** Cleans up. */
   remove?(state: State): void | Promise<void>;
 }
 
-/** One adapter in use: locked and loaded. */
+/** An adapter in use: locked and loaded. */
 export interface Use {
   readonly adapter: StorageAdapter;
   readonly unlock: () => void;
@@ -41,7 +44,7 @@ export interface Use {
   readonly doubtful: boolean;
 }
 
-/** One case's place, and every adapter that was opened on it. */
+/** The place of one case, and every adapter that was opened on it. */
 export class Desk<State> {
   readonly bench: StorageBench<State>;
   readonly state: State;
@@ -54,7 +57,7 @@ export class Desk<State> {
     this.state = state;
   }
 
-  /** Opens, locks (waiting for a lock that is about to go) and loads. */
+  /** Opens, locks (waiting for a lock that is about to be released) and loads. */
   async use(): Promise<Use> {
     const adapter = await this.adapter();
     const unlock = await eventually('the lock', async () => (await adapter.lock()) ?? undefined);
@@ -91,7 +94,7 @@ export class Desk<State> {
     await this.bench.kill(this.state, use.adapter);
   }
 
-  /** What is there after a restart; nothing stays open. */
+  /** What is stored, as found after a restart; nothing stays open. */
   async stored(): Promise<Use> {
     const use = await this.use();
     await this.close(use);
@@ -112,7 +115,7 @@ export class Desk<State> {
   }
 }
 
-/** Bytes that no other seed and length have. */
+/** Bytes that are unique to a seed and a length. */
 export function bytes(seed: number, length: number): Uint8Array {
   const made = new Uint8Array(length);
   let state = (seed * 2_654_435_761 + length * 40_503 + 1) >>> 0;
@@ -123,7 +126,7 @@ export function bytes(seed: number, length: number): Uint8Array {
   return made;
 }
 
-/** Throws unless what was found is what `adapter` was given, or nothing where it keeps nothing. */
+/** Throws unless the adapter has returned what it was given, or nothing if it is not durable. */
 export function expect(found: Pick<Use, 'snapshot' | 'records'>, adapter: StorageAdapter, snapshot: Uint8Array | null, records: readonly Uint8Array[]): void {
   const nothing = adapter.durable === false;
   const wanted = nothing ? null : snapshot;

@@ -1,21 +1,24 @@
 /**
- * What the cases of the transport suite share: replicas on the ends, raw duplexes of the ends, and a wrapper that loses, doubles
- * and delays.
+ * What the cases of the transport suite share: replicas on the ends, raw duplexes of the ends, and a wrapper that
+ * loses, duplicates and delays messages.
  *
- * Invariant: chance comes from a seed; a case that fails fails again.
+ * Invariant: randomness comes from a seed, so a failing case fails again.
  */
 import { platform } from '../platform.js';
 import type { Duplex, Link, Transport } from '../types/plug.js';
 import type { Replica, ReplicaOptions } from '../types/replica.js';
 import { eventually, rest } from './case.js';
 
-/** One end: a transport, or how a replica is attached to what is none (a server that answers requests); answers how to detach it. */
+/**
+ * One end: a transport, or a function that attaches a replica to something else (a server that answers requests) and
+ * returns how to detach it.
+ */
 export type TransportEnd = Transport | ((replica: Replica) => Promise<() => void | Promise<void>> | (() => void | Promise<void>));
 
 type Opener = (options: ReplicaOptions) => Promise<Replica>;
 type Wrap = (transport: Transport, end: number) => Transport;
 
-/** The ends of one case, and who is on them. */
+/** The ends of one case, and the replicas on them. */
 export class Ends {
   readonly #ends: readonly TransportEnd[];
   readonly #open: Opener;
@@ -29,7 +32,7 @@ export class Ends {
     this.#open = open;
   }
 
-  /** Whether every end is a transport, so that both sides know of their peers. */
+  /** Whether every end is a transport, so that both sides know their peers. */
   get symmetric(): boolean {
     return this.#ends.every((end) => typeof end !== 'function');
   }
@@ -39,7 +42,7 @@ export class Ends {
     return this.#links;
   }
 
-  /** An end that is a transport: the last one, which is a client's where the others are servers. */
+  /** An end that is a transport: the last one, which is a client's if the others are servers. */
   transport(): Transport {
     const end = [...this.#ends].reverse().find((one) => typeof one !== 'function');
     if (end === undefined) throw new Error('a bench has an end that is a transport');
@@ -52,7 +55,7 @@ export class Ends {
     return replica;
   }
 
-  /** Attaches a replica to each end: new ones, or those of before. */
+  /** Attaches a replica to each end: a new one, or the one that was there before. */
   async all(options: ReplicaOptions = {}, wrap: Wrap = (transport) => transport): Promise<Replica[]> {
     for (const [n, end] of this.#ends.entries()) {
       const replica = this.#standing[n] ?? (await this.replica({ heartbeat: 200, ...options }));
@@ -93,7 +96,7 @@ export class Ends {
     await eventually('the peers are gone', async () => (this.#standing.every((replica) => replica === undefined || replica.status.peers === 0) ? true : undefined));
   }
 
-  /** The duplexes of the first two ends, without replicas; undefined where an end is no transport. */
+  /** The duplexes of the first two ends, without replicas; undefined if an end is not a transport. */
   async raw(): Promise<[Duplex, Duplex] | undefined> {
     const found: Duplex[] = [];
     for (const [n, end] of this.#ends.slice(0, 2).entries()) {
@@ -101,7 +104,7 @@ export class Ends {
       const control = new (platform().AbortController)();
       this.#undo.push(() => control.abort());
       const opening = end.open({ replica: `raw${n}`, signal: control.signal }, (duplex) => (found[n] ??= duplex));
-      // It may be open only when something has been said.
+      // It may resolve only after the first message.
       Promise.resolve(opening).catch(() => {});
     }
     return eventually('both ends have a peer', async () => (found[0] && found[1] ? [found[0], found[1]] : undefined));
@@ -113,12 +116,12 @@ export class Ends {
   }
 }
 
-/** Bytes of so many, which tell their place. */
+/** So many bytes, each of which depends on its position. */
 export function patterned(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 0xff);
 }
 
-/** The transport, but a fifth of what is sent is lost, a fifth comes twice, and a fifth comes late. */
+/** The transport, with a fifth of the messages lost, a fifth duplicated, and a fifth delayed. */
 export function lossy(transport: Transport, seed: number): Transport {
   let state = seed + 1;
   const chance = () => (state = (state * 48_271) % 0x7fff_ffff) / 0x7fff_ffff;
@@ -136,7 +139,7 @@ export function lossy(transport: Transport, seed: number): Transport {
           else void send(message);
         };
         const writable = new (platform().WritableStream)({ write, abort: () => void writer.abort().catch(() => {}) });
-        // Requests that get lost without a word are none.
+        // No `heartbeat`, which promises that each message is answered.
         onPeer({ ...duplex, readable: duplex.readable, writable, heartbeat: undefined });
       }),
   };
@@ -146,8 +149,8 @@ const MEGABYTE = 1 << 20;
 const ROOM = 8 * MEGABYTE;
 
 /**
- * Writes messages of a megabyte as a link does, which waits for the stream and heeds the backlog, and seldom has more than one to
- * send in one turn. Answers the bytes that were taken.
+ * Writes messages of a megabyte as a link does, which waits for the stream, respects the backlog, and seldom sends more
+ * than one message in a turn. Returns the number of bytes that were taken.
  */
 export async function flood(duplex: Duplex, messages: number): Promise<number> {
   const writer = duplex.writable.getWriter();
@@ -163,7 +166,7 @@ export async function flood(duplex: Duplex, messages: number): Promise<number> {
   return sent;
 }
 
-/** Reads what waits. Answers how many bytes. */
+/** Reads what is waiting; returns the number of bytes. */
 export async function take(duplex: Duplex): Promise<number> {
   const reader = duplex.readable.getReader();
   let bytes = 0;

@@ -1,8 +1,8 @@
 /**
- * The conformance suite of storage adapters: what a replica relies on, each as one case.
+ * The conformance suite of storage adapters: everything that a replica relies on, one case each.
  *
- * Invariant: the suite knows an adapter by its interface alone; what only the platform can do (a crash, a torn write, a copy
- * of the files) the bench does. A case never waits for a promise of an adapter that was killed: it may stay unsettled.
+ * Invariant: the suite knows an adapter only by its interface. The bench does what only the platform can do (a crash, a
+ * torn write, a copy of the files). A case never awaits a promise of a killed adapter, which may never settle.
  */
 import { EdgeSessionError, invalid } from '../errors.js';
 import { type ConformanceCase, ensure, rejected, rest } from './case.js';
@@ -11,10 +11,10 @@ import { Desk, type StorageBench, type Use, alike, bytes, expect, same } from '.
 export type { StorageBench } from './desk.js';
 
 /**
- * The cases that every storage adapter passes, in the order in which a new adapter best meets them. They are independent of
- * each other; run them one after another.
+ * The cases that every storage adapter must pass, in the order in which a new adapter should meet them. They are
+ * independent of each other; run them one after another.
  *
- * An adapter with `durable: false` is held to keeping nothing: after a restart it is empty.
+ * An adapter with `durable: false` must keep nothing: after a restart it is empty.
  *
  * @example
  * ```ts
@@ -326,7 +326,7 @@ async function doubt<S>(desk: Desk<S>): Promise<void> {
   expect(original, use.adapter, bytes(1, 100), [bytes(2, 20)]);
 }
 
-/** The moments of crashes: the turn of the call itself, some turns later, some milliseconds later. */
+/** The moments of a crash: within the turn of the call, some turns later, some milliseconds later. */
 async function moment(life: number): Promise<void> {
   if (life < 4) for (let turn = 0; turn < life; turn += 1) await Promise.resolve();
   else await rest(life - 3);

@@ -1,8 +1,9 @@
 /**
- * The conformance suite of transports: what replicas rely on, each as one case, over the real thing.
+ * The conformance suite of transports: everything that replicas rely on, one case each, over the real thing.
  *
- * Invariant: the suite knows a transport by its interface alone; what only the platform can do (cutting a connection) the bench
- * does. Messages may get lost, doubled and overtaken, so a case asks for what two replicas come to hold, never for one message.
+ * Invariant: the suite knows a transport only by its interface; the bench does what only the platform can do (cutting a
+ * connection). Messages may be lost, duplicated and reordered, so a case checks what replicas come to hold, never a
+ * single message.
  */
 import { invalid } from '../errors.js';
 import { openReplica } from '../open.js';
@@ -15,19 +16,19 @@ export type { TransportEnd } from './ends.js';
 
 /** What the suite needs to know about a transport. */
 export interface TransportBench {
-  /** So many ends that reach each other, or all reach the first, once they are open. `pair()` has no more than two. */
+  /** So many ends that reach each other, or all reach the first, once they are open. `pair()` has two at most. */
   ends(count: number): Promise<readonly TransportEnd[]> | readonly TransportEnd[];
-  /** How many ends there may be; two unless said otherwise. */
+  /** The greatest number of ends; two by default. */
   readonly most?: number;
-  /** Breaks every connection between the ends, as a network does; where it heals by itself. */
+  /** Breaks every connection between the ends, as a network does. Only for transports that reconnect by themselves. */
   cut?(ends: readonly TransportEnd[]): void | Promise<void>;
-  /** Lets go of what `ends` has made. */
+  /** Releases what `ends` has made. */
   clear?(ends: readonly TransportEnd[]): void | Promise<void>;
 }
 
 /**
- * The cases that every transport passes, in the order in which a new one best meets them. They are independent of each other;
- * run them one after another. Each opens two or more replicas in memory.
+ * The cases that every transport must pass, in the order in which a new one should meet them. They are independent of
+ * each other; run them one after another. Each opens two or more replicas in memory.
  *
  * @example
  * ```ts
@@ -144,7 +145,7 @@ async function heal(desk: Desk): Promise<void> {
     await right.session().set(`right ${n % 10}`, n);
     await rest(1);
   }
-  // One attempt in three loses the delta or its acknowledgement, and the next ones come ever later: eleven fit.
+  // One attempt in three loses the delta or its acknowledgement, with growing intervals between attempts: eleven fit.
   await desk.agree(60_000);
   ensure(left.session().sync.list().length === 20, 'every key is there');
 }
@@ -172,7 +173,7 @@ async function close(desk: Desk): Promise<void> {
     await desk.met();
     const [one, other] = side === 0 ? [left, right] : [right, left];
     const link = desk.links.find((own) => own.replica === one);
-    // What is no transport is closed with its replica.
+    // An end that is not a transport is closed with its replica.
     if (link === undefined) await one.close();
     else link.close();
     if (link !== undefined) ensure(link.state === 'closed', 'a closed link is closed');

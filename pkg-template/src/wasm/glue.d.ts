@@ -5,5 +5,5 @@ import type { Module } from './load.js';
 /** Everything that the module exports. */
 export type Bindings = typeof bindings;
 
-/** Makes an instance with a memory of its own: what happens to it, a crash included, happens to no other. */
+/** Makes an instance with a memory of its own; a crash in it affects no other instance. */
 export function instantiate(module: Module): Bindings;

@@ -1,17 +1,18 @@
-// `#wasm` in Node: the module's file, which lies beside this one where the package was installed. To read it takes a tenth of what it takes to read and unpack the
-// text; who bundled the package has the text with it, and no such file, or another one.
+// `#wasm` in Node: reads the module's file, which is installed beside this one. That takes a tenth of the time of
+// reading and unpacking the text. A bundle of the package contains the text, and has no such file, or another build's.
 import whole from './whole.js';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 export function load(): Promise<WebAssembly.Module> {
   const bytes = compiled === undefined ? file() : undefined;
-  // A file that is damaged is no module, as a rule; the text still is one.
+  // A damaged file usually does not compile; the text still does.
   compiled ??= (bytes === undefined ? text() : WebAssembly.compile(bytes).catch(text)).catch((error: unknown) => {
     compiled = undefined; // as in inline.ts
     throw error;
   });
-  // Every replica draws randomness, which Node makes ready when it is first named: 2 ms, in which another thread compiles.
+  // Every replica needs randomness. Node initialises `crypto` at first use, which takes 2 ms; meanwhile another thread
+  // compiles.
   void globalThis.crypto;
   return compiled;
 }
@@ -20,10 +21,10 @@ async function text(): Promise<WebAssembly.Module> {
   return (await import('./inline.js')).load();
 }
 
-/** The module, if its file is to be had and is that of this build. */
+/** The module's bytes, if the file exists and belongs to this build. */
 function file(): Uint8Array<ArrayBuffer> | undefined {
   try {
-    // Bundlers that copy files look for an address written in one piece.
+    // Bundlers that copy files look for this URL expression in one piece.
     const here = import.meta.url;
     const bytes = process.getBuiltinModule('node:fs').readFileSync(new URL('edge_session.wasm', here));
     return bytes.toString('latin1', bytes.length - whole.length) === whole ? bytes : undefined;

@@ -1,3 +1,3 @@
-// The type of whole.js, which is generated: what the module's file ends with, by which node.ts knows its own.
+// The type of whole.js, which is generated: the last bytes of the module's file, by which node.ts recognises its build.
 declare const whole: string;
 export default whole;
