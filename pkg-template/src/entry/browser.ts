@@ -1,5 +1,5 @@
 /**
- * `edge-session/browser`: what only a page has.
+ * `edge-session/browser`: what only pages need.
  */
 export { idb, type IdbOptions } from '../storage/idb.js';
 export { flushOnHide } from './lifecycle.js';

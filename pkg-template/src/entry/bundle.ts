@@ -1,5 +1,5 @@
 /**
- * `edge-session/bundle`: everything that a page without a bundler needs, made into one file by the build.
+ * `edge-session/bundle`: everything that a page without a bundler needs, built as one file.
  */
 export * from '../index.js';
 export * from './browser.js';

@@ -1,7 +1,8 @@
 /**
- * edge-session in Cloudflare Workers: a Durable Object that is a replica, and the way to it.
+ * `edge-session/cloudflare`: a Durable Object that is a replica, and the routing of requests to it.
  *
- * For workers alone: it imports `cloudflare:workers`. Importing it does nothing; a worker may do so at its top.
+ * For workers only: it imports `cloudflare:workers`. The import itself does nothing, so a worker may import it at its
+ * top.
  */
 export { ReplicaObject } from './cloudflare/object.js';
 export { type ReplicaNamespace, type RouteOptions, routeReplica } from './cloudflare/route.js';

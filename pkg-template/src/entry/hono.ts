@@ -1,7 +1,7 @@
 /**
- * `edge-session/hono`: one session a request, for servers that are made with Hono.
+ * `edge-session/hono`: one session for each request, for servers made with Hono.
  *
- * Nothing of Hono is imported but types; the application brings it.
+ * It imports only types of Hono; the application brings the package.
  */
 import { hasContext, runWithSession } from '#context';
 import type { Context, MiddlewareHandler } from 'hono';
@@ -13,30 +13,30 @@ import type { KeyMap } from '../types/data.js';
 import type { Replica } from '../types/replica.js';
 import type { Session, SessionInit } from '../types/session.js';
 
-/** What the middleware puts into the context, as `c.var.session`. */
+/** What the middleware adds to the context, as `c.var.session`. */
 export interface EdgeSessionVariables<M = KeyMap> {
   session: Session<M>;
 }
 
-/** Options of {@link edgeSession}: those of each session, and how it travels. */
+/** Options of {@link edgeSession}: those of each session, and how its token travels. */
 export interface EdgeSessionOptions extends Omit<SessionInit, 'token'> {
   /** Where tokens travel. */
   carrier?: Carrier | undefined;
   /**
-   * Tells in `Server-Timing` how long it took to get the session and to seal its token, and, if it came with a token, how many
-   * writes this replica lacked at the beginning. Browsers show it beside the request. Off unless said otherwise.
+   * Reports in `Server-Timing` how long it took to begin the session and to seal its token, and, if the request had a
+   * token, how many writes this replica lacked at the beginning. Browsers show it with the request. Off by default.
    */
   serverTiming?: boolean | undefined;
 }
 
 /**
- * Middleware: begins a session with the token of each request, as `c.var.session` and `currentSession()`, and sends its token with
- * the response. An error of this package that the handler does not catch becomes the response that `toResponse` makes
- * of it. A handler that logs in sets another session: `c.set('session', replica.session({ user }))`; its token is the one that
- * is sent.
+ * Middleware: begins a session with the token of each request, available as `c.var.session` and `currentSession()`, and
+ * sends its token with the response. If the handler throws an error of this package, the response is that of
+ * `toResponse`. A handler that logs a user in replaces the session: `c.set('session', replica.session({ user }))`; then
+ * that session's token is sent.
  *
- * A response whose token cannot be had (`TIMEOUT`: storage is not done with what the handler wrote) is replaced by that error: to
- * send it without would let the user see a past that they have left.
+ * If the token cannot be sealed (`TIMEOUT`: storage has not stored what the handler wrote), the response is replaced by
+ * that error, because without the token the user could see a past that they have left.
  *
  * @example
  * ```ts
@@ -69,11 +69,11 @@ export function edgeSession<M = KeyMap>(
       });
       if (serverTiming && session.resumed) timing.push(`behind;desc="${session.missing().length}"`);
       c.set('session', session);
-      // Never let go of by hand: a response that is a stream goes on with it.
+      // The session is never released here: a streamed response still uses it.
       await (hasContext() ? runWithSession(session, next) : next());
       if (EdgeSessionError.is(c.error)) replace(c, toResponse(c.error, reply));
       const last = c.get('session');
-      // A refused session has no token, and a handler that did not ask it anything may well answer.
+      // A refused session has no token, but a handler that did not use the session may still have answered.
       if (last.reason === null) replace(c, writeToken(c.res, await timed('seal', () => last.sealed({ detached: true })), reply));
       else if (isRefusal(last.reason) && c.error === undefined) replace(c, forsake(c.res, reply));
     } catch (error) {
@@ -83,7 +83,7 @@ export function edgeSession<M = KeyMap>(
   };
 }
 
-/** Hono would otherwise carry the headers of the old response over. */
+/** Replaces the response. Hono would otherwise copy the headers of the old one. */
 function replace(c: Context, response: Response): void {
   if (response === c.res) return;
   c.res = undefined;

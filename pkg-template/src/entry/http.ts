@@ -1,7 +1,8 @@
 /**
- * `edge-session/http`: session tokens in HTTP, on servers and in browsers: headers, cookies, `fetch`, errors as responses.
+ * `edge-session/http`: session tokens in HTTP, on servers and in browsers: headers, cookies, `fetch`, errors as
+ * responses.
  *
- * Importing this does nothing, and loads no wasm module.
+ * Importing it does nothing, and loads no wasm module.
  */
 export { type Reply, clearToken, readToken, toResponse, writeToken } from '../http/tokens.js';
 export { type WithTokenOptions, withToken } from '../http/fetch.js';

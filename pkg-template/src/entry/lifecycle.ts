@@ -1,15 +1,16 @@
 /**
- * What a page does before it may be gone: `visibilitychange` and `pagehide` are the last events that are sure to come.
+ * What a page does before it may disappear. `visibilitychange` and `pagehide` are the last events that are sure to
+ * come.
  */
 import { invalid } from '../errors.js';
 import type { Replica } from '../types/replica.js';
 
 /**
- * Makes what was written durable whenever the page is hidden or left: from then on it may be discarded without a word. Call it once
- * after opening a replica, and the answer to stop. While a flush is under way no other begins.
+ * Waits for durability whenever the page is hidden or left, because it may then be discarded without notice. Call it
+ * once after opening a replica; it returns a function that stops it. Flushes do not overlap.
  *
- * Storage is handed each write in the turn in which it is made; what this adds is to wait for it, as long as the browser lets the
- * page run. A flush that fails is tried again at the next event, and the replica's `error` has told why.
+ * Storage receives each write in the turn in which it is made; this function only waits for it, as long as the browser
+ * lets the page run. A failed flush is tried again at the next event; the replica's `error` event reports the cause.
  *
  * @example
  * ```ts

@@ -1,22 +1,23 @@
 /**
- * The alarm clocks of a Durable Object: all of them on its one alarm, which outlives the object's stay in memory.
+ * The timers of a Durable Object, all on its one alarm, which survives the object's eviction from memory.
  *
- * Invariant: while something is due that nobody waits for, the platform's alarm stands at that time or earlier; it is set
- * only where it stands later or not at all, because each setting is a write, or where that is in doubt. What a request waits for has a deadline that
- * dies with the request, and that must be kept to the millisecond even when the platform's alarms are late: it is kept in
- * memory, which the request holds anyway, and costs no write. There is no `setTimeout`, which would keep an idle object
- * from hibernating.
+ * Invariant: while a timer is set that no request waits for, the platform's alarm is set to its time or earlier. Each
+ * `setAlarm` is a write, so it is called only if the alarm is later or unset, or in doubt.
+ *
+ * A timer that a request waits for ends with the request, and must be exact to the millisecond even if the platform's
+ * alarms are late. It is kept in memory, which the request holds anyway, and costs no write. There is no `setTimeout`,
+ * which would keep an idle object from hibernating.
  */
 import { report } from '../../platform.js';
 import type { Timer, Timers } from '../../platform.js';
 
-/** What is used of an object's `ctx.storage`. */
+/** The part of an object's `ctx.storage` that is used here. */
 interface AlarmStorage {
   getAlarm(): Promise<number | null>;
   setAlarm(at: number): Promise<void>;
 }
 
-// When an alarm is asked for again that was refused.
+// The delay before a refused alarm is requested again.
 const REFUSED = 1_000;
 
 interface Appointment {
@@ -29,10 +30,10 @@ interface Appointment {
 export class AlarmClock {
   readonly #storage: AlarmStorage;
   readonly #appointments = new Set<Appointment>();
-  /** When the platform's alarm rings; null where it is not set. */
+  /** The time of the platform's alarm; null if it is not set. */
   #alarm: number | null = null;
   #arranging = false;
-  /** Whether the platform's alarm is being served: it rings no other one meanwhile. */
+  /** Whether the platform's alarm is being handled: meanwhile no other one rings. */
   #serving = false;
   #wait: { readonly at: number; readonly control: AbortController } | undefined;
 
@@ -40,12 +41,12 @@ export class AlarmClock {
     this.#storage = storage;
   }
 
-  /** Finds out about the alarm that an earlier stay in memory has set. */
+  /** Reads the alarm that was set before the object was evicted. */
   async wake(): Promise<void> {
     this.#alarm = await this.#storage.getAlarm();
   }
 
-  /** For the run loop of a replica. */
+  /** The timers for a replica's run loop. */
   readonly timers: Timers = (run, ms) => {
     const appointment: Appointment = { at: Date.now() + Math.max(0, Math.ceil(ms)), run, held: true };
     this.#appointments.add(appointment);
@@ -62,21 +63,21 @@ export class AlarmClock {
     } satisfies Timer;
   };
 
-  /** The platform's alarm may not stand where it was set: it is set anew. */
+  /** The platform's alarm may have been lost: sets it anew. */
   doubt(): void {
     this.#alarm = null;
     this.#change();
   }
 
   /**
-   * The platform's alarm rings: does what is due, and waits for the `work` that follows from that, however long it takes. What is due in
-   * the meantime is not kept waiting for it.
+   * Handles the platform's alarm: runs what is due and waits for the `work` that follows, however long it takes. Timers
+   * that become due meanwhile do not wait for it.
    */
   async ring(work: () => Promise<unknown>): Promise<void> {
     this.#alarm = null;
     this.#run();
     this.#serving = true;
-    // Also where nothing was due: whatever is left needs an alarm of its own.
+    // Even if nothing was due: remaining timers need a new alarm.
     this.#change();
     await work();
     this.#serving = false;
@@ -91,7 +92,7 @@ export class AlarmClock {
     }
   }
 
-  /** Arranges things once everything of this turn has asked for what it wants. */
+  /** Updates the alarm after everything of this turn has set its timers. */
   #change(): void {
     if (this.#arranging) return;
     this.#arranging = true;
@@ -115,7 +116,7 @@ export class AlarmClock {
     if (this.#wait !== undefined) void this.#until(this.#wait);
   }
 
-  /** Where the platform refuses it, it is tried again: the next event may be the one that it was to bring. */
+  /** Sets the platform's alarm. If that is refused, tries again: the next event may be the one that it was to bring. */
   async #set(at: number): Promise<void> {
     try {
       await this.#storage.setAlarm(at);

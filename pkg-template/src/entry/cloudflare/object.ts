@@ -1,9 +1,11 @@
 /**
  * A Durable Object that is a replica.
  *
- * Invariants: its state is in memory before the first event, taken from its own SQLite database; nothing of it is anywhere
- * else, so eviction, hibernation and a crash cost nothing that was acknowledged. Every event is applied, stored and answered in
- * one turn. It has no `setTimeout`, no module-level state, and no session of its own: each request begins its own session.
+ * Invariants:
+ * - Its state is loaded from its own SQLite database before the first event. It is nowhere else, so eviction,
+ *   hibernation and crashes lose nothing that was acknowledged.
+ * - Every event is applied, stored and answered in one turn.
+ * - It has no `setTimeout`, no module-level state and no session of its own: each request begins its own session.
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Driver } from '../../driver.js';
@@ -21,33 +23,33 @@ import { isExchange, isSocket, notSync } from './route.js';
 import { Sockets } from './sockets.js';
 import { type Upstream, UpstreamLink } from './upstream.js';
 
-// Sockets that are the subclass's own affair carry other tags, or none.
+// Sockets of the subclass have other tags, or none.
 const TAG = 'edge-session';
-// Peers on sockets that hibernate hear from this object when there is something to hear.
+// Peers on hibernating sockets are sent news at once, so heartbeats can be rare.
 const HEARTBEAT = '10m';
 
-/** What answers a login where the options say nothing of passwords. */
+/** Refuses logins if the options do not say who decides about passwords. */
 function unsaid(): never {
   throw new EdgeSessionError('UNSUPPORTED', "this object was not told who decides about passwords; its options() need authenticate: a function, or 'accounts'");
 }
 
-/** What there is once the replica is open. */
+/** The parts that exist once the replica is open. */
 interface Live<M> {
   readonly replica: Replica<M>;
   readonly driver: Driver;
   readonly sockets: Sockets;
   readonly upstreams: readonly UpstreamLink[];
-  /** Whether it holds a key, and so can tell who comes. */
+  /** Whether it holds a key and can therefore verify tokens. */
   readonly guarded: boolean;
 }
 
 /**
- * A Durable Object that is a replica: storage, hibernation and alarms are handled. Extend it, and serve your requests under
- * sessions of `this.replica`; one session a request, begun with the token that came with it.
+ * A Durable Object that is a replica: storage, hibernation and alarms are handled. Extend it, and serve your requests
+ * with sessions of `this.replica`: one session for each request, begun with the request's token.
  *
- * It serves the sync protocol in `fetch` (see {@link routeReplica}): WebSockets, which hibernate, and POST. Its class belongs
- * into `new_sqlite_classes`. It uses the object's one alarm: a subclass with deadlines of its own keeps them elsewhere.
- * Errors that lie outside of any call are told by `replica.on('error')`.
+ * Its `fetch` serves the sync protocol (see {@link routeReplica}): WebSockets, which hibernate, and POST. The class
+ * must be listed in `new_sqlite_classes`. It uses the object's one alarm, so a subclass must keep its own deadlines
+ * elsewhere. Errors outside of calls are reported by `replica.on('error')`.
  *
  * @example
  * ```ts
@@ -66,8 +68,8 @@ interface Live<M> {
  */
 export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableObject<Env> {
   /**
-   * The replica, open before the first event comes. Where it cannot be opened (`STORAGE_FAILED` and the like), the event
-   * fails with that and the next one tries again.
+   * The replica, open before the first event arrives. If it cannot be opened (`STORAGE_FAILED`, for example), the event
+   * fails with that error and the next event tries again.
    */
   protected readonly replica: Promise<Replica<M>>;
   readonly #clock: AlarmClock;
@@ -77,50 +79,54 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     super(ctx, env);
     this.#clock = new AlarmClock(ctx.storage);
     this.replica = ctx.blockConcurrencyWhile(() => this.#open());
-    // The platform tells whoever sent the event.
+    // The platform reports the failure to the sender of the event.
     this.replica.catch(() => {});
   }
 
   /**
-   * How the replica is opened, as for `openReplica`. Called once, after the constructor. The storage is the object's own,
-   * and the heartbeat 10 minutes, unless said otherwise: whatever is written is sent at once all the same, and each
-   * heartbeat wakes the object. For the same reason clients of objects do well with a `heartbeat` of minutes. Edges that are linked
-   * to objects wake them when they tell of sessions that are new or have changed, and once in 200 s of all that they have.
+   * The options of the replica, as for `openReplica`. Called once, after the constructor. By default the storage is the
+   * object's own and the heartbeat is 10 minutes, because each heartbeat wakes the object; writes are sent at once all
+   * the same. For the same reason clients of objects should use a `heartbeat` of minutes. Edges that are linked to
+   * objects wake them when they report new or changed sessions, and once in 200 s to report all sessions.
    *
-   * An object with a secret says who decides about passwords: `authenticate` is a function of yours, or `'accounts'`, and then each
-   * `login` hashes here, which takes 20 ms of the processor and 20 MB of the 128 that an object has. Without it `login` is refused
-   * with `UNSUPPORTED`.
+   * An object with a secret must say who decides about passwords: `authenticate` is a function, or `'accounts'`, and
+   * then each `login` hashes here, which takes 20 ms of the processor and 20 MB of the 128 that an object has. Without
+   * it `login` is refused with `UNSUPPORTED`.
    */
   protected options(): ReplicaOptions {
     return {};
   }
 
   /**
-   * Other replicas to keep in step with, such as the stubs of objects in other regions. None unless said otherwise. Called once, after
-   * the constructor. What is written here is sent to each at once, and once in a heartbeat each is asked for news; two that name each
-   * other hear of everything at once.
+   * Other replicas to sync with, such as the stubs of objects in other regions; none by default. Called once, after the
+   * constructor. Local writes are sent to each at once, and each is asked for news once per heartbeat. Two objects that
+   * name each other exchange everything at once.
    */
   protected upstreams(): readonly Upstream[] {
     return [];
   }
 
   /**
-   * Whether a request of the sync protocol may join: yes, unless said otherwise. Where the replica has a secret, who comes with a token
-   * (the header `Edge-Session` or the subprotocol `token.<token>`), which its key must have signed, is judged as a client; who
-   * comes without one must prove that it has a secret of the same cluster. `'trusted'` spares it that: it is believed, and sees
-   * and writes everything that the replica holds, as everybody does where there is no secret.
+   * Whether a request of the sync protocol may join; yes by default. If the replica has a secret, a peer with a token
+   * (the header `Edge-Session` or the subprotocol `token.<token>`), which its key must have signed, is treated as a
+   * client; a peer without a token must prove that it has a secret of the same cluster. `'trusted'` waives the proof:
+   * the peer is believed, and reads and writes everything that the replica holds, like any peer of a replica without a
+   * secret.
    */
   protected async authorize(_request: Request): Promise<Verdict> {
     return true;
   }
 
-  /** Answers requests of the sync protocol, and 426 to others. A subclass that has some of its own calls this for the rest. */
+  /**
+   * Serves the sync protocol and answers anything else with 426. A subclass with requests of its own calls this for the
+   * rest.
+   */
   override async fetch(request: Request): Promise<Response> {
-    // A replica without a secret cannot look at tokens.
+    // A replica without a secret cannot verify tokens.
     const token = this.#here().guarded ? tokenOf(request) : undefined;
     const verdict = isSocket(request) || isExchange(request) ? await this.authorize(request) : false;
     const trusted = !this.#here().guarded || verdict === 'trusted';
-    // Looked at before the socket is accepted: what hibernates is closed late that is closed at once.
+    // Checked before the socket is accepted for hibernation: closing a hibernatable socket at once takes effect late.
     if (isSocket(request)) return this.#upgrade(verdict !== false && (token === undefined || admits(this.#here().replica, token)), token ?? null, trusted);
     if (!isExchange(request)) return notSync();
     return verdict === false ? refusal(unadmitted()) : this.#exchange(request, { token, proof: !trusted });
@@ -134,10 +140,10 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     if (!this.#owns(socket)) return;
     this.#here().sockets.remove(socket);
     try {
-      // 1005 and 1006 are what is seen where the other side said nothing; they cannot be said.
+      // 1005 and 1006 stand for a missing close code and cannot be sent.
       socket.close(code === 1005 || code === 1006 ? 1000 : code);
     } catch {
-      // It is closed on both sides already.
+      // Both sides have closed it already.
     }
   }
 
@@ -145,22 +151,22 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
     if (this.#owns(socket)) this.#here().sockets.remove(socket);
   }
 
-  /** Does what is due. The platform's one alarm is set for the earliest deadline. */
+  /** Runs what is due. The platform's one alarm is set for the earliest deadline. */
   override async alarm(): Promise<void> {
     await this.#clock.ring(() => Promise.all(this.#here().upstreams.map((upstream) => upstream.idle())));
   }
 
   async #open(): Promise<Replica<M>> {
-    // The first wait: when it ends, the constructor of the subclass has run.
+    // The first `await`: when it resumes, the constructor of the subclass has run.
     await this.#clock.wake();
     const options = optionsOf(this.options(), OPTIONS, 'options()');
     const given: ReplicaOptions = { storage: durableObjectStorage(this.ctx.storage), heartbeat: HEARTBEAT, ...options };
-    // Without a secret it asks one that has: there is nothing to say.
+    // Without a secret it asks a replica that has one, so no `authenticate` is needed.
     if (options.secret !== undefined) given.authenticate ??= unsaid;
     const { replica, driver } = await open<M>(given, this.#clock.timers);
-    // An instance that trapped is over: the platform makes a new object of what is stored.
+    // A trapped instance cannot go on: the platform makes a new object from what is stored.
     replica.on('crash', () => this.ctx.abort('the wasm instance trapped'));
-    // With what was undone or deleted its alarm may have gone.
+    // The rollback or deletion that caused this may have removed the alarm, too.
     replica.on('renamed', () => this.#clock.doubt());
     const sockets = new Sockets(driver, this.ctx.getWebSockets(TAG));
     const guarded = options.secret !== undefined;
@@ -184,7 +190,8 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
       this.ctx.acceptWebSocket(server, [TAG]);
       this.#here().sockets.add(server, { note: null, pass, trusted });
     } else {
-      // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
+      // Accepted and closed at once, because browsers show pages the code of a close but not the status of a refused
+      // request.
       server.accept();
       server.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
     }
@@ -202,7 +209,7 @@ export abstract class ReplicaObject<Env = unknown, M = KeyMap> extends DurableOb
   }
 }
 
-/** The body of a request, as far as it is no longer than a message may be. */
+/** The body of a request, up to the limit of a message. */
 async function read(request: Request): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
@@ -213,12 +220,12 @@ async function read(request: Request): Promise<Uint8Array> {
     chunks.push(chunk);
   }
   const bytes = new Uint8Array(length);
-  // From the end: what is left is where the chunk begins.
+  // Backwards, so that `length` becomes the start of each chunk.
   for (const chunk of chunks.reverse()) bytes.set(chunk, (length -= chunk.byteLength));
   return bytes;
 }
 
-/** The token that comes with a request. */
+/** The token of a request. */
 function tokenOf({ headers }: Request): string | undefined {
   return headers.get(TOKEN_HEADER) ?? offered(headers.get('Sec-WebSocket-Protocol')).token ?? undefined;
 }

@@ -1,11 +1,12 @@
 /**
- * The way from a plain worker to the object that is the replica. A worker is not one: it mints no replica id and keeps nothing.
+ * Routes requests from a plain worker to the object that is the replica. The worker itself is not a replica: it has no
+ * replica id and stores nothing.
  */
 import { invalid } from '../../errors.js';
 import { optionsOf } from '../../form.js';
 import { NOT_SYNC, below, isMessage, offered } from '../../transport/admit.js';
 
-/** What is used of a namespace; `DurableObjectNamespace<YourClass>` fits. */
+/** The part of a namespace that is used here; `DurableObjectNamespace<YourClass>` fits. */
 export interface ReplicaNamespace {
   idFromName(name: string): DurableObjectId;
   get(id: DurableObjectId): { fetch(request: Request): Promise<Response> };
@@ -13,19 +14,19 @@ export interface ReplicaNamespace {
 
 /** Options of {@link routeReplica}. */
 export interface RouteOptions {
-  /** Requests to this path, and to what lies below it, are routed; `'/sync'` unless said otherwise. */
+  /** Requests to this path, and below it, are routed; `'/sync'` by default. */
   path?: string | undefined;
   /**
-   * The name of the object that answers, or null for a request that is not to be routed; `'default'` for all of them
-   * unless said otherwise. Whoever may ask for a name that did not exist makes an object: check it.
+   * The name of the object that answers, or null for a request that is not to be routed; always `'default'` by default.
+   * A new name creates an object, so check names that clients choose.
    */
   name?: ((request: Request) => string | null) | undefined;
 }
 
 /**
  * Hands a request of the sync protocol (a WebSocket or a POST of `application/vnd.edge-session`) to an object of
- * `namespace`. Answers null for what is not its affair; the worker goes on with that. What is no such request, though its path
- * says so, is answered with 426 and wakes no object.
+ * `namespace`. Returns null for another path, or if `name` does; the worker then handles the request itself. Any other
+ * request to the path is answered with 426 and wakes no object.
  *
  * @example
  * ```ts
@@ -48,7 +49,7 @@ export async function routeReplica(request: Request, namespace: ReplicaNamespace
   return namespace.get(namespace.idFromName(called)).fetch(request);
 }
 
-/** Whether a request is one of the sync protocol. */
+/** Whether a request belongs to the sync protocol. */
 export function isSync(request: Request): boolean {
   return isSocket(request) || isExchange(request);
 }
@@ -61,7 +62,7 @@ export function isExchange(request: Request): boolean {
   return request.method === 'POST' && isMessage(request.headers.get('Content-Type'));
 }
 
-/** What a request of another kind is answered. */
+/** The answer to any other request. */
 export function notSync(): Response {
   return new Response(NOT_SYNC, { status: 426, headers: { Upgrade: 'websocket' } });
 }

@@ -1,55 +1,57 @@
 /**
  * The WebSockets of a Durable Object, each a link of its replica. They stay open while the object hibernates.
  *
- * Invariants: a message is applied, stored and answered in the turn that brings it. Whatever the link needs to go on after
- * hibernation lies in the socket's attachment before the turn ends; where that is too large, the link begins anew with a
- * hello. A peer that takes nothing is let go of before its queue is long, because the platform does not tell how long it is.
+ * Invariants:
+ * - A message is applied, stored and answered in the turn in which it arrives.
+ * - What the link needs after hibernation is in the socket's attachment before the turn ends. If it is too large, the
+ *   link begins anew with a hello.
+ * - A peer that takes nothing is dropped before its queue grows long, because the platform does not reveal the length.
  */
 import type { Driver, Sink } from '../../driver.js';
 import { type EdgeSessionError, fromCore } from '../../errors.js';
 import { closeCode } from '../../transport/socket.js';
 
-// What a socket may keep is 16 KiB of structured clone: the note and the token, at most 4 KiB, and a little beside them.
+// An attachment holds 16 KiB of structured clone: the note, the token of at most 4 KiB, and a little more.
 const NOTE_BYTES = 15 << 10;
-// Bytes sent to a peer that has said nothing since. One message beyond it is always sent.
+// The most bytes sent to a peer that has sent nothing since. A message is always sent below this limit.
 const UNHEARD_BYTES = 8 << 20;
 
 const GOING_AWAY = 1001;
 const OVERLOADED = 1013;
 
-/** What a socket keeps of its link. Versioned, because an object may wake up with newer code. */
+/** What a socket stores of its link. Versioned, because an object may wake up with newer code. */
 interface Attachment {
   readonly edgeSession: 1;
-  /** What the peer is known to hold; null where that is not known, or too much. */
+  /** What the peer is known to hold; null if that is unknown, or too large. */
   readonly note: Uint8Array | null;
-  /** The token with which it came; null where it came without one. */
+  /** The token with which it came; null if it came without one. */
   readonly pass: string | null;
-  /** Without a token: whether it is vouched for, or has proved itself. */
+  /** Without a token: whether it is trusted, or has proved the secret. */
   readonly trusted: boolean;
 }
 
 type Kept = Omit<Attachment, 'edgeSession'>;
 
-// As the core numbers the ends of a link.
+// The core's number for this end of a link.
 const CALLEE = 1;
 
 export class Sockets {
   readonly #driver: Driver;
   readonly #links = new Map<WebSocket, Socket>();
 
-  /** Takes up the sockets that were open before the object was in memory. */
+  /** Resumes the sockets that were open before the object was loaded. */
   constructor(driver: Driver, open: readonly WebSocket[]) {
     this.#driver = driver;
     for (const socket of open) this.#take(socket, attached(socket));
   }
 
-  /** A socket that was accepted just now. */
+  /** Adds a socket that was just accepted. */
   add(socket: WebSocket, kept: Kept): void {
     socket.serializeAttachment({ edgeSession: 1, ...kept } satisfies Attachment);
     this.#take(socket, kept);
   }
 
-  /** A message has come. Text is none of ours. */
+  /** Handles a message. Text messages are ignored. */
   receive(socket: WebSocket, message: ArrayBuffer | string): void {
     if (typeof message === 'string') return;
     if (!this.#links.has(socket)) this.#take(socket, attached(socket));
@@ -83,7 +85,7 @@ class Socket implements Sink {
     try {
       this.#begin(kept);
     } catch (error) {
-      // Its token has ended while the object was not in memory.
+      // Its token expired while the object was not in memory.
       const refusal = fromCore(error);
       if (refusal === undefined) throw error;
       this.fail(refusal);
@@ -102,7 +104,7 @@ class Socket implements Sink {
         if (pass === null) core.linkResume(this.#link, note, now);
         else this.#driver.admit(core, this.#link, pass, note, now);
       } catch (error) {
-        // Written by code that is newer than this, or the token is over, which `anew` tells.
+        // The note was written by newer code; or the token has expired, which `anew` reports.
         if (fromCore(error) === undefined) throw error;
         anew();
       }
@@ -115,11 +117,11 @@ class Socket implements Sink {
     try {
       this.#socket.send(bytes);
     } catch {
-      // It is closing; the platform tells it in its own turn.
+      // The socket is closing; the platform reports that in a turn of its own.
     }
   }
 
-  /** The replica is over, or will not go on with this peer. */
+  /** The replica has ended, or the core has closed this link. */
   fail(error: EdgeSessionError): void {
     const code = closeCode(error);
     if (code === undefined) this.#close(GOING_AWAY, 'the replica was closed');
@@ -131,7 +133,7 @@ class Socket implements Sink {
     try {
       this.#driver.call((core, now) => core.receive(this.#link, message, now));
     } catch (error) {
-      // The message was dropped and nothing changed; the link goes on, and the protocol heals.
+      // The message was dropped and nothing changed. The link goes on, and the protocol recovers.
       if (this.#driver.over === undefined) this.#driver.error(error as EdgeSessionError);
       return;
     }
@@ -142,12 +144,12 @@ class Socket implements Sink {
     this.#driver.detach(this.#link);
   }
 
-  /** Writes down what is known of the peer, unless that is written there. */
+  /** Updates the attachment with what is known of the peer, if that has changed. */
   #keep(): void {
     const known = this.#driver.call((core) => core.linkNote(this.#link));
     const room = NOTE_BYTES - (this.#kept.pass?.length ?? 0);
     const note = known === undefined || known.byteLength > room ? null : known;
-    // Of who is still to prove itself nothing is known.
+    // Nothing is known of a peer that has not proved itself yet.
     const trusted = this.#kept.trusted || known !== undefined;
     if (same(note, this.#kept.note) && trusted === this.#kept.trusted) return;
     this.#kept = { ...this.#kept, note, trusted };
@@ -165,8 +167,8 @@ class Socket implements Sink {
 }
 
 /**
- * Lets go of the bytes of a message that was taken in. Else they wait for the garbage collector, which comes for objects and hardly for
- * bytes: a flood that is not even read would fill tens of megabytes of a worker with them.
+ * Frees the bytes of a processed message. Otherwise they wait for the garbage collector, which counts objects rather
+ * than bytes: a flood of messages, even unread ones, would fill tens of megabytes of a worker.
  */
 function release(message: ArrayBuffer & { transfer?(length: number): ArrayBuffer }): void {
   message.transfer?.(0);

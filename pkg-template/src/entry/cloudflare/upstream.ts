@@ -1,20 +1,21 @@
 /**
- * A link to a replica that answers requests: each message is one, and the other's words are its response.
+ * A link to a replica that answers requests: each message is a request, and the other end's messages are its response.
  *
- * It is how objects sync with each other, because it survives what happens to them: nothing of it is in memory that the
- * constructor does not make again, and when to speak is the core's to say, whose next deadline stands in the object's alarm.
- * (A WebSocket that an object has opened itself ends with its stay in memory, and keeps it from hibernating until then.)
+ * Objects sync with each other this way, because it survives eviction: the constructor recreates everything that it
+ * keeps in memory, and the core decides when to send, by deadlines that are in the object's alarm. (A WebSocket that an
+ * object has opened ends when the object is evicted, and keeps it from hibernating until then.)
  *
- * Invariants: one request is under way at a time; what comes in between waits in a bounded queue. After a request that
- * failed nothing is believed of the other side, and the link begins anew after a pause that grows. What an earlier link has asked is
- * waited for no longer than that link, whatever becomes of it.
+ * Invariants:
+ * - One request is under way at a time; messages that come up meanwhile wait in a bounded queue.
+ * - After a failed request nothing is assumed of the other end, and the link begins anew after a growing pause.
+ * - A request of an earlier link is not awaited beyond that link.
  */
 import type { Driver, Sink } from '../../driver.js';
 import { EdgeSessionError } from '../../errors.js';
 import type { Timer } from '../../platform.js';
 import { CONTENT_TYPE } from '../../transport/admit.js';
 
-/** A replica that answers the requests of this one: the stub of another object, or any `{ fetch }` of yours. */
+/** A replica that answers the requests of this one: the stub of another object, or any `{ fetch }`. */
 export interface Upstream {
   fetch(request: Request): Promise<Response>;
 }
@@ -23,16 +24,16 @@ const QUEUE = 64;
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 60_000;
 const PATIENCE = 30_000;
-// As the core numbers the ends of a link.
+// The core's number for this end of a link.
 const REQUESTER = 2;
-// Nobody looks at the address of a stub's request.
+// The address of a stub's request does not matter.
 const ADDRESS = 'https://replica.invalid/sync';
 
 export class UpstreamLink implements Sink {
   readonly #driver: Driver;
   readonly #upstream: Upstream;
   #link = 0;
-  /** Aborts with the link. */
+  /** Aborted when the link ends. */
   #ending = new AbortController();
   #queue: Uint8Array[] = [];
   #busy: Promise<void> | undefined;
@@ -56,7 +57,7 @@ export class UpstreamLink implements Sink {
     this.#busy ??= this.#talk(this.#ending.signal);
   }
 
-  /** The replica is over, or does not believe the other one for now. */
+  /** The replica has ended, or does not trust the other end for now. */
   fail(error: EdgeSessionError): void {
     this.#rest(error);
     if (this.#driver.over !== undefined) this.#pause?.cancel();
@@ -79,14 +80,14 @@ export class UpstreamLink implements Sink {
         if (ending.aborted) return;
         this.#failures = 0;
       }
-      // In the turn of the last look into the queue: what comes now begins a request of its own.
+      // Synchronously after the last look at the queue: a later message begins a request of its own.
       this.#busy = undefined;
     } catch (cause) {
       if (!ending.aborted) this.#rest(cause);
     }
   }
 
-  /** Whoever answers may heed the signal, or never settle. */
+  /** Sends one request. Gives up with the signal, because the other end may ignore it and never settle. */
   async #ask(body: Uint8Array, ending: AbortSignal): Promise<Uint8Array> {
     const headers = new Headers({ 'Content-Type': CONTENT_TYPE });
     const signal = AbortSignal.any([ending, AbortSignal.timeout(PATIENCE)]);
@@ -110,7 +111,7 @@ export class UpstreamLink implements Sink {
     this.#driver.detach(this.#link);
     this.#link = 0;
     if (this.#driver.over !== undefined) return;
-    // Told once, not at every attempt.
+    // Reported once, not for every attempt.
     if (this.#failures === 0) this.#driver.error(EdgeSessionError.is(cause) ? cause : new EdgeSessionError('TIMEOUT', 'another replica could not be reached, and is tried again', { cause }));
     const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LONGEST_PAUSE);
     this.#failures += 1;

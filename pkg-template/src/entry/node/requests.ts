@@ -1,8 +1,8 @@
 /**
- * The sync protocol by requests: the body of a POST goes to the replica, its reply is the response.
+ * The sync protocol by requests: the body of a POST goes to the replica, whose reply is the response.
  *
- * Invariants: a body is read only once its sender may join, and no further than a message can be long; every request is answered,
- * and what an answer says of an error is its code and message.
+ * Invariants: a body is read only once its sender may join, and no further than a message may be long. Every request is
+ * answered; an answer reveals only the code and message of an error.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex as Stream } from 'node:stream';
@@ -11,12 +11,12 @@ import { report } from '../../platform.js';
 import { CONTENT_TYPE, NOT_SYNC, isMessage, tooLong, unadmitted } from '../../transport/admit.js';
 import type { Replica } from '../../types/replica.js';
 
-/** What the core reads at most. */
+/** The longest message that the core reads. */
 export const MESSAGE_BYTES_MAX = 64 << 20;
 
 const WORDS: Readonly<Record<number, string>> = { 404: 'Not Found', 426: 'Upgrade Required', 500: 'Internal Server Error', 503: 'Service Unavailable' };
 
-/** Whether a request may join, and by what: the token by which it is judged, or a proof that is to come; else it is believed. */
+/** Whether a request may join, and how: with a token that limits it, with a proof that must follow, or trusted. */
 export interface Admission {
   readonly admitted: boolean;
   readonly pass: string | undefined;
@@ -35,14 +35,14 @@ export class Requests {
     this.#longest = longest;
   }
 
-  /** Answers a request; with 503 where the replica takes nobody any more. Never rejects. */
+  /** Answers a request; with 503 if the replica admits nobody any more. Never rejects. */
   answer(request: IncomingMessage, response: ServerResponse, open: boolean): Promise<void> {
     const answer = this.#answer(request, response, open).finally(() => this.#under.delete(answer));
     this.#under.add(answer);
     return answer;
   }
 
-  /** Resolves when those that are under way now are answered. */
+  /** Resolves when the requests that are under way now are answered. */
   async idle(): Promise<void> {
     await Promise.all(this.#under);
   }
@@ -59,10 +59,10 @@ export class Requests {
       const reply = await this.#replica.exchange(await read(request, this.#longest), { token: pass, proof });
       response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Content-Length': reply.byteLength, 'Cache-Control': 'no-store' }).end(reply);
     } catch (cause) {
-      if (request.destroyed && !request.complete) return; // nobody is left who asks
+      if (request.destroyed && !request.complete) return; // the client is gone
       if (!EdgeSessionError.is(cause)) report('edge-session: a request could not be answered', cause);
       refuse(response, EdgeSessionError.is(cause) ? cause : new EdgeSessionError('REPLICA_CRASHED', 'the request could not be answered'));
-      // What is still on its way has no end, for all we know.
+      // The rest of the body may be endless.
       if (EdgeSessionError.is(cause, 'VALUE_TOO_LARGE')) response.on('finish', () => request.destroy());
     }
   }
@@ -71,7 +71,7 @@ export class Requests {
 function refuse(response: ServerResponse, { status, code, message, retryable }: EdgeSessionError): void {
   const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
   if (retryable || status === 503) headers['Retry-After'] = '1';
-  // What is still on its way is not waited for.
+  // Does not wait for the rest of the body.
   if (status === 413 || status === 503) headers['Connection'] = 'close';
   response.writeHead(status, headers).end(JSON.stringify({ code, message }));
 }
@@ -87,7 +87,7 @@ async function read(request: IncomingMessage, longest: number): Promise<Uint8Arr
   return Buffer.concat(chunks, length);
 }
 
-/** Answers a request for a WebSocket that is not made. */
+/** Refuses a request for a WebSocket. */
 export function refuseUpgrade(stream: Stream, status: 404 | 426 | 500 | 503): void {
   stream.end(`HTTP/1.1 ${status} ${WORDS[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -1,9 +1,12 @@
 /**
- * A replica behind a server of Node's kind: WebSockets and requests of the sync protocol, on a server that may have other affairs.
+ * Serves a replica on an HTTP server of Node's kind: WebSockets and requests of the sync protocol. The server may have
+ * other handlers.
  *
- * To the replica it is one transport with many peers (`replica.connect`), so a link bounds what waits for each of them. Invariants:
- * nobody becomes a peer, and no body is read, before `authorize` has said yes; after `stop()` nothing of it is left on the server,
- * and every peer was told that this end goes away.
+ * To the replica it is one transport with many peers (`replica.connect`), so a link bounds the queue to each peer.
+ *
+ * Invariants:
+ * - Nobody becomes a peer, and no body is read, before `authorize` has accepted it.
+ * - After `stop()` no handler is left on the server, and every peer was told that this end is going away.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
@@ -22,42 +25,42 @@ import { type Admission, MESSAGE_BYTES_MAX, Requests, refuseUpgrade } from './re
 
 /** Options of {@link serveReplica}. */
 export interface ServeOptions {
-  /** Requests to this path, and to what lies below it, are answered; `'/sync'` unless said otherwise. */
+  /** Requests to this path, and below it, are answered; `'/sync'` by default. */
   path?: string | undefined;
   /**
-   * Whether who asks may join, in place of the rule that holds otherwise: where the replica has a secret, only with a token that its
-   * key has signed, or without any token, and then it must prove that it has a secret of the same cluster; without a secret
-   * everybody. `verified` says whether a token is good, or none is needed.
+   * Whether a client may join. The default rule: if the replica has a secret, a client needs a token that its key has
+   * signed, or no token, and then it must prove that it has a secret of the same cluster; without a secret everybody
+   * may join. `verified` says whether the token is valid, or none is needed.
    *
-   * What comes with a good token is judged by it. Who comes without one and is answered `true` must prove itself; `'trusted'` spares it
-   * that, and it sees and writes everything that the replica holds. Where cookies decide, look at the header `Origin` too: browsers
-   * send them along with other sites' WebSockets.
+   * A client with a valid token is limited by it. A client without one that is answered `true` must prove the secret;
+   * `'trusted'` waives that, and the client reads and writes everything that the replica holds. If cookies decide,
+   * check the header `Origin`, too, because browsers send them with WebSockets of other sites.
    */
   authorize?: ((request: IncomingMessage, verified: boolean) => Verdict | Promise<Verdict>) | undefined;
   /**
-   * The longest message that is taken, in bytes: 4 MiB unless said otherwise, at most 64 MiB. A longer one ends its connection (close
-   * code 1009, HTTP 413), before it is all here. What a replica sends is about a quarter of a MiB, or one key with all of its siblings:
-   * raise it where values are long.
+   * The longest accepted message in bytes: 4 MiB by default, at most 64 MiB. A longer one ends its connection (close
+   * code 1009, HTTP 413) before it has arrived completely. Replicas send messages of about a quarter of a MiB, or one
+   * key with all of its siblings: raise the limit if values are long.
    */
   messageBytes?: number | undefined;
 }
 
-/** What {@link serveReplica} answers. */
+/** The result of {@link serveReplica}. */
 export interface Serving extends AsyncDisposable {
-  /** WebSockets that have joined and are open. */
+  /** The number of open WebSockets that have joined. */
   readonly connections: number;
   /**
-   * Answers a request of the sync protocol; false, and nothing is done, where its path is another. For servers whose handlers are
-   * called by a framework: requests of a plain server come here by themselves.
+   * Answers a request of the sync protocol; returns false, and does nothing, if its path is another. For servers whose
+   * handlers are called by a framework; requests of a plain server arrive here by themselves.
    */
   handle(request: IncomingMessage, response: ServerResponse): boolean;
   /**
-   * Stops: nobody new joins (503), what was written is made durable and handed to those who are linked, requests under way are
-   * answered, every WebSocket is closed with 1001, and the replica is closed. The server itself goes on. What has not come about
-   * within `timeout` (5 s unless said otherwise) is left. Calling it again gives the same promise.
+   * Stops: admits nobody new (503), makes writes durable and syncs them to linked peers, answers the requests under
+   * way, closes every WebSocket with 1001, and closes the replica. The server itself goes on. What is not done within
+   * `timeout` (5 s by default) is abandoned. Further calls return the same promise.
    *
-   * Rejects with `STORAGE_FAILED` or `TIMEOUT` where what was written is not durable, or storage does not let go: after everything else is
-   * let go of all the same.
+   * Rejects with `STORAGE_FAILED` or `TIMEOUT` if writes are not durable, or storage could not be released; everything
+   * else is released all the same.
    */
   stop(options?: { timeout?: Duration | undefined }): Promise<void>;
 }
@@ -67,14 +70,14 @@ const LET_GO_MS = 1_000;
 const GOING_AWAY = 1001;
 
 /**
- * Serves the sync protocol for `replica` on an HTTP or HTTPS server of Node, or of Deno and Bun, which have the same: WebSockets, for
- * `webSocket(url)`, and POST of `application/vnd.edge-session`, for `http(url)`. Call it after the server's own handlers are set:
- * requests to other paths go to those that are there, and are answered 404 where there is none.
+ * Serves the sync protocol for `replica` on an HTTP or HTTPS server of Node, Deno or Bun: WebSockets, for
+ * `webSocket(url)`, and POST of `application/vnd.edge-session`, for `http(url)`. Call it after the server's own
+ * handlers are set: requests to other paths go to those handlers, and are answered 404 if there are none.
  *
- * A peer that takes nothing costs at most 8 MiB and one message: the rest is dropped, and sent anew when it keeps up again.
+ * A peer that takes nothing costs at most 8 MiB and one message: the rest is dropped, and sent anew when the peer keeps
+ * up again.
  *
- * Throws `ARGUMENT_INVALID` for what is no server and for options that are not of the documented form, `REPLICA_CLOSED` for a
- * replica that is over.
+ * Throws `ARGUMENT_INVALID` for an invalid server or option, `REPLICA_CLOSED` if the replica is over.
  *
  * @example
  * ```ts
@@ -165,7 +168,7 @@ class ReplicaServer implements Serving {
 
   readonly #onUpgrade = (request: IncomingMessage, stream: Stream, head: Buffer): void => {
     if (this.#owns(request)) void this.#upgrade(request, stream, head);
-    // Somebody else's, if there is anybody else.
+    // Another handler may serve it, if there is one.
     else if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(stream, 404);
   };
 
@@ -177,13 +180,13 @@ class ReplicaServer implements Serving {
     const header = request.headers[TOKEN_HEADER.toLowerCase()];
     const token = header === undefined ? offered(request.headers['sec-websocket-protocol']).token : String(header);
     const verified = this.#guarded && admits(this.#replica, token);
-    // What comes with a token is judged by it. Who comes without one has to prove that it is of the cluster, or is vouched for.
+    // A token limits its bearer. A client without one must prove that it belongs to the cluster, or be trusted.
     const verdict = this.#authorize === undefined ? !this.#guarded || verified || !token : await this.#authorize(request, !this.#guarded || verified);
     return { admitted: verdict !== false, pass: verified && token !== null ? token : undefined, proof: this.#guarded && !verified && verdict !== 'trusted' };
   }
 
   async #upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
-    // Who goes while it is decided has nothing to tell.
+    // A client may disconnect while it is being judged; that is not an error.
     const ignore = () => {};
     stream.on('error', ignore);
     if (!offered(request.headers['sec-websocket-protocol']).known) return refuseUpgrade(stream, 426);
@@ -198,7 +201,8 @@ class ReplicaServer implements Serving {
     stream.off('error', ignore);
     this.#upgrades.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', ignore); // 'close' follows
-      // Accepted and closed at once: a browser tells its page the code of a close, but nothing of a refused request.
+      // Accepted and closed at once, because browsers show pages the code of a close but not the status of a refused
+      // request.
       if (!admission.admitted) return socket.close(CLOSE_UNAUTHORIZED, 'TOKEN_INVALID');
       if (this.#join === undefined) return socket.close(GOING_AWAY, 'this replica stops');
       this.#sockets.add(socket);
@@ -214,7 +218,7 @@ class ReplicaServer implements Serving {
     let failure: unknown;
     try {
       await this.#replica.flush({ timeout: rest() });
-      // Whoever is linked takes it along.
+      // Linked peers get the writes.
       if (this.#sockets.size > 0) await this.#replica.synced({ timeout: rest() }).catch(() => {});
     } catch (cause) {
       if (!EdgeSessionError.is(cause, 'REPLICA_CLOSED')) failure = cause;
@@ -224,7 +228,7 @@ class ReplicaServer implements Serving {
     this.#leave('this replica stops');
     await within(Promise.all(closed), rest());
     for (const socket of this.#sockets) socket.terminate();
-    // What was flushed is durable: storage has to be let go of, and no more.
+    // Flushed writes are durable; what remains is to release storage.
     await this.#replica.close({ timeout: Math.max(rest(), LET_GO_MS) }).catch((cause: unknown) => (failure ??= cause));
     this.#server.off('upgrade', this.#onUpgrade);
     this.#server.off('request', this.#onRequest);
@@ -232,14 +236,14 @@ class ReplicaServer implements Serving {
     if (failure !== undefined) throw failure;
   }
 
-  /** Tells every peer that this end goes away; they come again when there is a server again. */
+  /** Tells every peer that this end is going away. They reconnect when there is a server again. */
   #leave(reason: string): void {
     this.#join = undefined;
     for (const socket of this.#sockets) socket.close(GOING_AWAY, reason);
   }
 }
 
-/** Waits for `work`, and no longer than `ms` milliseconds. */
+/** Waits for `work`, at most `ms` milliseconds. */
 async function within(work: Promise<unknown>, ms: number): Promise<void> {
   let alarm: ReturnType<typeof timer> | undefined;
   const late = new Promise<void>((resolve) => (alarm = timer(resolve, ms)));
