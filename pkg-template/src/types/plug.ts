@@ -1,8 +1,8 @@
 /**
- * The plug points: storage, transport, and the shapes of what platforms bring.
+ * The plug points: storage, transport, and the shapes of platform objects.
  *
- * Small on purpose: an adapter is one file. The shapes are those of `AbortSignal`, `ReadableStream` and `WritableStream`; the
- * real ones fit, and nobody needs the DOM library to compile this.
+ * They are small on purpose: an adapter is one file. The shapes are those of `AbortSignal`, `ReadableStream` and
+ * `WritableStream`; the real ones fit, and compiling this needs no DOM library.
  */
 import type { EdgeSessionError } from '../errors.js';
 
@@ -15,8 +15,9 @@ export interface AbortSignalLike {
 }
 
 /**
- * The platform's `AbortSignal`, by the types that the compiler knows, for `fetch` and the like. It is found as what a request has:
- * classes, as `AbortSignal` is one in the types of Cloudflare's workers, are no properties of `globalThis`.
+ * The platform's `AbortSignal`, as the compiler knows it, for `fetch` and the like. Inferred from `Request`, because
+ * where `AbortSignal` is declared as a class, as in the types of Cloudflare's workers, it is not a property of
+ * `globalThis`.
  */
 export type PlatformSignal = typeof globalThis extends { Request: { prototype: { readonly signal: infer S extends AbortSignalLike } } } ? S : AbortSignalLike;
 
@@ -40,72 +41,89 @@ export interface ByteWritable {
 /**
  * Where a replica keeps its data: a log of records and one snapshot.
  *
- * Records are opaque bytes; they come back whole, in order, or not at all, and a lost tail is fine. `edge-session/testing`
- * has the cases that an adapter must pass.
+ * Records are opaque bytes. `load` must return them unchanged and in order; a missing tail is allowed.
+ * `edge-session/testing` has the cases that an adapter must pass.
  *
- * How an adapter fails decides what becomes of the replica. An `EdgeSessionError` with the code `STORAGE_FAILED` from `lock` or
- * `load` says that there is data which cannot be used, or a place that was promised and is not there: the replica does not
- * open. Any other rejection of these two says that there is no storage to be had here (private mode, quota): the replica runs
- * from memory, under a new id. A rejection of `append` or `compact` is tried again later.
+ * How an adapter fails decides what becomes of the replica:
+ *
+ * - An `EdgeSessionError` with the code `STORAGE_FAILED` from `lock` or `load` means that there is data which cannot be
+ *   used, or a promised place that does not exist. The replica does not open.
+ * - Any other rejection of these two means that no storage is available (private mode, quota). The replica runs from
+ *   memory, under a new id.
+ * - A rejection of `append` or `compact` is retried later.
  */
 export interface StorageAdapter {
   readonly kind: string;
-  /** False for what keeps nothing: then the replica journals nothing and calls `append` never. */
+  /** False for storage that keeps nothing. Then the replica writes no journal and never calls `append`. */
   readonly durable?: boolean;
-  /** Claims this state for one replica; answers how to let go, or null where someone else has it. The claim dies with its holder. */
+  /**
+   * Claims this state for one replica. Resolves with a function that releases it, or null if it is taken. The claim
+   * dies with its holder.
+   */
   lock(): Promise<(() => void) | null>;
-  /** What is there. Called once, under the lock, before anything else. */
+  /** Returns the stored state. Called once, under the lock, before anything else. */
   load(): Promise<Stored>;
   /**
-   * Resolves when the records are durable, or answers nothing where they are by then already; where it fails, none of them is
-   * stored. One call at a time; called in the turn that made the first record.
+   * Resolves when the records are durable, or returns nothing if they already are. If it fails, none of them is stored.
+   * Calls do not overlap. It is called in the turn that made the first record.
    */
   append(records: readonly Uint8Array[]): Promise<void> | void;
-  /** Atomically replaces the snapshot and every record before it; where it rejects, nothing has changed. Never beside `append`. */
+  /**
+   * Atomically replaces the snapshot and all records before it. If it rejects, nothing has changed. Never overlaps
+   * `append`.
+   */
   compact(snapshot: Uint8Array): Promise<void>;
-  /** Lets go of handles; the lock is let go of afterwards. May come twice, and without `lock`. */
+  /** Releases handles; the lock is released afterwards. May be called twice, and without `lock`. */
   close?(): void | Promise<void>;
-  /** Told once, after `load`: who holds this state. Only for an adapter whose claim may be lost while it is held. */
+  /**
+   * Called once, after `load`, with the holder of this state. Only for an adapter whose claim can be lost while it is
+   * held.
+   */
   attend?(holder: StorageHolder): void;
-  /** What other replicas of this place have left behind, one after the other; nobody can claim one of them meanwhile. */
+  /**
+   * What other replicas of this place have left behind, one after the other; each is locked while it is being handled.
+   */
   remains?(): AsyncIterable<Remains>;
 }
 
-/** What an adapter tells the replica that holds its state: a page may be put aside, and somebody else go on in its place. */
+/** How an adapter tells the replica about its claim: a page may be put aside while another one takes its place. */
 export interface StorageHolder {
-  /** Somebody else may take this state from now on. Until `kept` or `moved`, the replica takes a new id before it writes. */
+  /**
+   * From now on another replica may take this state. Until `kept` or `moved`, this replica takes a new id before it
+   * writes.
+   */
   doubtful(): void;
-  /** Nobody has taken it. */
+  /** No other replica has taken it. */
   kept(): void;
   /**
-   * This state was lost or is somebody else's, and the adapter now holds one that is empty. The replica takes a new id and stores
-   * everything anew by `compact`; an append that was under way rejects.
+   * This state was lost or taken, and the adapter now holds an empty one. The replica takes a new id and stores
+   * everything anew with `compact`. An append that was under way rejects.
    */
   moved(): void;
-  /** Somebody else has this state and there is no other. The replica ends with `STORAGE_FAILED`. */
+  /** Another replica has this state and there is no other place. The replica ends with `STORAGE_FAILED`. */
   lost(cause: unknown): void;
 }
 
 /** What a replica of the same place has left behind. */
 export interface Remains {
   readonly name: string;
-  /** Its snapshot and records, in order; none where somebody has taken them over already. */
+  /** Its snapshot and records, in order; empty if another replica has taken them over already. */
   read(): Promise<readonly Uint8Array[]>;
-  /** They are durable elsewhere now. */
+  /** Tells the adapter that they are durable elsewhere now. */
   taken(): Promise<void>;
 }
 
 /** What storage holds. */
 export interface Stored {
-  /** The last snapshot that `compact` has taken. */
+  /** The last snapshot that `compact` has stored. */
   readonly snapshot: Uint8Array | null;
-  /** The records since, in order. An error while they are read is one of `load`. */
+  /** The records since, in order. An error while they are read counts as an error of `load`. */
   readonly records: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   /**
-   * This state may be a copy of another one that lives on, or have been set back to an earlier time (a copied directory, a tab's
-   * slot that was lost and found), or lack what had been durable (a torn tail that may have been whole once): the data is good, but
-   * whoever went on under its id could name two writes alike. The replica keeps the data and takes a new id. Say so at every
-   * load until an `append` or `compact` has succeeded.
+   * Whether this state may be a copy of one that lives on, may have been set back to an earlier time (a copied
+   * directory, a tab's slot that was lost and found), or may lack what was durable (a torn tail that may once have been
+   * complete). The data is good, but continuing under its id could give two writes the same name. The replica keeps the
+   * data and takes a new id. Must be true at every load until an `append` or `compact` has succeeded.
    */
   readonly doubtful?: boolean;
 }
@@ -113,8 +131,9 @@ export interface Stored {
 /**
  * A channel to one or many peers.
  *
- * `open` begins it and resolves when it is ready; `onPeer` is called for each peer that appears, then or later. When `signal`
- * aborts, the transport lets go of everything; it may be opened again afterwards. A peer is gone when its `readable` ends.
+ * `open` starts it and resolves when it is ready; `onPeer` is called for each peer that appears, then or later. When
+ * `signal` aborts, the transport releases everything; it may be opened again afterwards. A peer is gone when its
+ * `readable` ends.
  */
 export interface Transport {
   readonly kind: string;
@@ -125,61 +144,67 @@ export interface Transport {
 export interface Hello {
   /** The id of the replica that opens it. */
   readonly replica: string;
-  /** Whether it has a secret, and so can prove where it belongs: then it needs no token at replicas that have the same. */
+  /**
+   * Whether it has a secret. Then it can prove that it belongs to the cluster, and needs no token at replicas with the
+   * same secret.
+   */
   readonly keyed?: boolean | undefined;
   readonly signal: AbortSignalLike;
   /**
-   * Tells how a transport that connects anew by itself stands, and why. After `'unauthorized'` it may go on by itself, if it can
-   * get another token; after `'closed'` it has ended.
+   * Reports the state of a transport that reconnects by itself, and why. After `'unauthorized'` it may continue by
+   * itself, if it can get another token; after `'closed'` it has ended.
    */
   readonly tell?: ((state: Exclude<LinkState, 'connecting'>, error?: EdgeSessionError) => void) | undefined;
 }
 
-/** Messages to and from one peer: one chunk is one message. They may get lost, doubled and reordered. */
+/** Messages to and from one peer: one chunk is one message. Messages may be lost, duplicated and reordered. */
 export interface Duplex {
   readonly readable: ByteReadable;
   readonly writable: ByteWritable;
-  /** Bytes that `writable` has taken and that have not left yet, where it is known. A link adds no more to a long queue. */
+  /**
+   * Bytes that `writable` has accepted and that have not been sent yet, if known. A link adds no more to a long queue.
+   */
   backlog?(): number;
   /**
-   * Milliseconds between two refreshes of a quiet peer, where each message is a request that the peer answers, or the duplex ends:
-   * then nothing is said unasked before the answer. Without it the replica's `heartbeat` counts.
+   * For a duplex on which each message is a request that the peer answers: the milliseconds between two refreshes of a
+   * quiet peer. Nothing is then sent unasked before the answer. Without it the replica's `heartbeat` counts.
    */
   readonly heartbeat?: number | undefined;
   /**
-   * The token with which the other end came (or several, with commas between), where the replica has a secret. What comes is then
-   * judged as a client's, who gets the spaces that its session may read, until the token ends. Without it, and without
-   * `proof`, whoever is at the other end is believed as a replica of one's own.
+   * The token of the other end (or several, separated by commas), if the replica has a secret. The other end is then
+   * treated as a client, and gets the spaces that its session may read, until the token ends. Without it, and without
+   * `proof`, the other end is trusted as a replica of one's own.
    */
   readonly pass?: string | undefined;
   /**
-   * Where the replica has a secret: the other end must prove that it has one of the same cluster, and is neither told nor believed
-   * anything before. Says which end this one is: it has called, it was called, or it calls with each message and hears the answer.
+   * If the replica has a secret: the other end must prove that it has one of the same cluster; before that it is told
+   * nothing and nothing of it is believed. The value says which end this one is: it has called, it was called, or it
+   * calls with each message and hears the answer.
    */
   readonly proof?: 'caller' | 'callee' | 'requester' | undefined;
-  /** Tells the other end why its time is over, before `writable` is aborted. */
+  /** Tells the other end why it is refused, before `writable` is aborted. */
   refuse?(error: EdgeSessionError): void;
 }
 
 /**
- * How a link stands: not yet open; open; without connection, which is tried again by itself; without the right token; ended.
+ * The state of a link: not open yet; open; without a connection, which is retried; without a valid token; ended.
  */
 export type LinkState = 'connecting' | 'open' | 'retrying' | 'unauthorized' | 'closed';
 
-/** What `replica.connect` answers. */
+/** The result of `replica.connect`. */
 export interface Link extends Disposable {
-  /** How it stands; a change is told by the replica's event `link`. */
+  /** The state; changes are reported by the replica's event `link`. */
   readonly state: LinkState;
-  /** Why it is not open: what went wrong last, or `null`. */
+  /** The last error, while the link is not open; otherwise `null`. */
   readonly error: EdgeSessionError | null;
   /**
-   * Resolves when the transport is open (peers may come later); rejects when it cannot be opened, is refused its token, or was
-   * closed before. After `reconnect()` and a refusal it is another promise.
+   * Resolves when the transport is open (peers may come later). Rejects when it cannot be opened, its token is refused,
+   * or it was closed before. After `reconnect()` and after a refusal it is a new promise.
    */
   readonly ready: Promise<void>;
   /**
-   * Lets go of the transport and opens it anew, at once: with a fresh token after `unauthorized`, or when the network is known to be
-   * back. A closed link stays closed.
+   * Closes the transport and opens it anew at once: with a fresh token after `unauthorized`, or when the network is
+   * known to be back. A closed link stays closed.
    */
   reconnect(): void;
   /** Ends the synchronisation through this link. What was received stays. */
