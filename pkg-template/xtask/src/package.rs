@@ -91,8 +91,8 @@ fn version_is_the_crates() -> Result<()> {
     Ok(())
 }
 
-/// Three passes: the whole with the DOM library, which writes the files; what is for Cloudflare's objects with the types
-/// of their runtime, which redeclare that library's; the core without either, which only checks.
+/// Three passes: everything with the DOM library, which writes the files; the Cloudflare entry with the types of its
+/// runtime, which redeclare that library; the core without either, only as a check.
 fn typescript(out: &Path) -> Result<()> {
     say("compiling the TypeScript (seconds)");
     run(npm_tool("typescript/bin/tsc").args(["-p", "pkg-template/tsconfig.json", "--outDir"]).arg(out))?;
@@ -109,7 +109,7 @@ fn typescript(out: &Path) -> Result<()> {
 
 /// One self-contained file, for pages without a bundler.
 fn bundle(package: &Path) -> Result<()> {
-    // What the package depends on is installed with the tools.
+    // The package's dependencies are installed with the tools.
     run(npm_tool("esbuild/bin/esbuild")
         .env("NODE_PATH", toolbox())
         .arg(package.join("entry/bundle.js"))
@@ -118,9 +118,9 @@ fn bundle(package: &Path) -> Result<()> {
         .arg(format!("--outfile={}", package.join("bundle.js").display())))
 }
 
-/// What entries that open replicas share beyond the rest.
+/// Shared by the entries that open replicas.
 const OPENING: &str = "open.js";
-/// What all entries share: those that open replicas, and those that do not.
+/// Shared by all entries.
 const SHARED: &[&str] = &[
     "claims.js",
     "duration.js",
@@ -132,8 +132,8 @@ const SHARED: &[&str] = &[
     "transport/socket.js",
 ];
 
-/// What a program may import, what is imported in one's place by condition, and two parts that tests take by themselves;
-/// each gets a file of its own. Whether it opens replicas, or is reached by those alone that do.
+/// What a program may import, what conditions select in place of an import, and two parts that tests import directly;
+/// each is a file of its own. The flag says whether the entry opens replicas, or is reached only by those that do.
 const ENTRIES: &[(&str, bool)] = &[
     ("index.js", true),
     ("testing.js", true),
@@ -145,13 +145,14 @@ const ENTRIES: &[(&str, bool)] = &[
     ("http/context.js", false),
     ("http/context.browser.js", false),
     ("transport/socket.js", false),
-    // Tests take it past the entries.
+    // Tests import it directly.
     ("wasm/glue.js", true),
 ];
 
-/// Few files in place of one a concept: without a bundler every file costs a millisecond at least, in Node as over a
-/// network. What entries share lies in `chunks/`, so that there is one of everything. Parts that the same entries reach are
-/// one chunk: so each entry is made to reach all that others like it do. The module's text lies with what unpacks it.
+/// Joins the modules into few files: without a bundler every file costs at least a millisecond, in Node as over a
+/// network. Shared parts are in `chunks/`, so that each exists once. Parts that the same entries reach become one
+/// chunk, so each entry is made to reach everything that similar entries reach. The module's text is with the code that
+/// unpacks it.
 fn join(package: &Path) -> Result<()> {
     for (entry, opens) in ENTRIES {
         let (path, up) = (package.join(entry), if entry.contains('/') { "../" } else { "./" });
@@ -180,7 +181,7 @@ fn join(package: &Path) -> Result<()> {
     let stays = ["bundle.js", "wasm/workerd.js"].map(|name| package.join(name));
     remove_scripts(package, &stays)?;
     for_each_script(&joined, &|script| {
-        // An import for its effects, of what by the manifest has none: bundlers warn of it.
+        // A bare import of a module without side effects, according to the manifest: bundlers warn of it.
         let text = fs::read_to_string(script)?;
         let kept = text.lines().filter(|line| !(line.starts_with("import \".") && line.ends_with(".js\";")));
         Ok(fs::write(script, kept.flat_map(|line| [line, "\n"]).collect::<String>())?)
@@ -188,8 +189,8 @@ fn join(package: &Path) -> Result<()> {
     terse(&joined, package)
 }
 
-/// Writes the scripts without comments and blanks, which engines read too, a twentieth of the first operation; names stay, so that a
-/// trace of a stack tells where it was, and lines are short but for the module's text.
+/// Minifies whitespace and comments, which engines read, too: a twentieth of the first operation. Names stay, so that
+/// stack traces are readable, and lines are short except for the module's text.
 fn terse(from: &Path, to: &Path) -> Result<()> {
     let scripts = RefCell::new(Vec::new());
     for_each_script(from, &|script| {
@@ -209,7 +210,7 @@ fn terse(from: &Path, to: &Path) -> Result<()> {
         .arg(format!("--outdir={}", to.display())))
 }
 
-/// Removes the scripts below a directory but for those that stay; their types stay in any case.
+/// Removes the scripts below a directory except those that stay; type declarations always stay.
 fn remove_scripts(dir: &Path, stays: &[PathBuf]) -> Result<()> {
     for_each_script(dir, &|script| if stays.contains(&script.into()) { Ok(()) } else { Ok(fs::remove_file(script)?) })
 }

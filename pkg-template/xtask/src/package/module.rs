@@ -1,4 +1,4 @@
-//! The wasm module: compiled, bound, optimised, and free of every path of the machine that built it.
+//! The wasm module: compiled, bound and optimised, without any path of the machine that built it.
 
 use super::glue;
 use super::order::ordered;
@@ -13,30 +13,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
-/// The stack, in bytes: the linker's default of 1 MiB was seven eighths of an empty replica's memory. A stack that overflows
-/// traps, because it lies below everything else.
+/// The stack in bytes. The linker's default of 1 MiB was seven eighths of an empty replica's memory. A stack overflow
+/// traps, because the stack lies below everything else.
 const STACK: usize = 128 << 10;
 
-/// Name of the module and of everything that wasm-bindgen makes of it.
+/// The name of the module, and of everything that wasm-bindgen makes of it.
 const NAME: &str = "edge_session";
 
-/// A function that is called from one place stays a function: engines compile what is hot anew, and for few large functions
-/// that takes them several times as long as for the small ones that are really hot. The module is 2 % smaller, too.
+/// Functions with one caller are not inlined. Engines recompile what is hot, and that takes several times as long for a
+/// few large functions as for the small ones that are really hot. The module is also 2 % smaller.
 const ONCE_CALLED: &str = "--one-caller-inline-max-function-size=20";
 
-/// No address that is read or written lies below 1,024 but in a stack that is about to overflow, so that what is added to an address
-/// can be part of the instruction that uses it.
+/// Addresses below 1,024 are accessed only by a stack that is about to overflow, so an offset can be folded into the
+/// instruction that uses the address.
 const NOTHING_BELOW: &str = "--low-memory-unused";
 
-/// The standard library is compiled with the crate, so that a panic is one instruction that traps: its texts, the places in
-/// the sources that they name, and what formats them are in no module (a thirtieth of its size). The compiler is the one of all other
-/// builds, told that it may do so; an instance that has trapped is never called again (`REPLICA_CRASHED`).
+/// The standard library is compiled with the crate, so that a panic is a single trapping instruction, without messages,
+/// source locations and formatting code (a thirtieth of the size). It uses the compiler of all other builds, with
+/// unstable features allowed. An instance that has trapped is never called again (`REPLICA_CRASHED`).
 const WITHOUT_PANICS: &[&str] = &["-Zbuild-std=std,panic_abort"];
 
-/// How an address is aligned is a hint, of which processors and engines of today make nothing: that there is none weighs less (0.4 %).
+/// Drops alignment hints, which today's processors and engines ignore (0.4 % of the size).
 const NO_HINTS: &str = "--dealign";
 
-/// What rustc 1.95 enables for wasm32 and wasm-bindgen adds; every engine that we name has all of it.
+/// What rustc 1.95 enables for wasm32, and what wasm-bindgen adds; every supported engine has all of it.
 const FEATURES: &[&str] = &[
     "--enable-bulk-memory",
     "--enable-multivalue",
@@ -47,8 +47,8 @@ const FEATURES: &[&str] = &[
     "--enable-simd",
 ];
 
-/// Fills `out` with `edge_session.wasm`, `glue.js`, `base64.js` and `whole.js`, and `pkg-template/src/wasm` with the types of the
-/// bindings. Returns a fingerprint of the module's inputs.
+/// Fills `out` with `edge_session.wasm`, `glue.js`, `base64.js` and `whole.js`, and `pkg-template/src/wasm` with the
+/// types of the bindings. Returns a fingerprint of the module's inputs.
 pub(super) fn build(out: &Path) -> Result<String> {
     let compiled = compile()?;
     let types = template().join("src/wasm/bindings.d.ts");
@@ -62,7 +62,7 @@ pub(super) fn build(out: &Path) -> Result<String> {
     let _ = fs::remove_dir_all(out);
     fs::create_dir_all(out)?;
 
-    // Two outputs of one module: the script to wrap, and types written as a module's exports.
+    // Two outputs of one module: the script to wrap, and types in the form of a module's exports.
     let script = bind(&compiled, "script", |b| b.no_modules(true))?;
     let typed = bind(&compiled, "typed", |b| b.web(true))?;
     let text = fs::read_to_string(script.join(format!("{NAME}.js")))?;
@@ -90,26 +90,27 @@ pub(super) fn build(out: &Path) -> Result<String> {
     Ok(inputs)
 }
 
-/// The module with a section behind all others that ends with a hash of them, and that hash: by it node.ts knows a file for the one of
-/// its build at no cost. To hash the file there would take a millisecond, and two builds of one length may differ in a single constant.
+/// Appends a custom section that ends with a hash of the module; returns both. node.ts compares these last bytes to
+/// find out whether a file belongs to its build. Hashing the file there would take a millisecond, and the length alone
+/// is not enough: two builds may differ in a single constant.
 fn named(mut bytes: Vec<u8>) -> (Vec<u8>, String) {
     let name = Fingerprint::default().value(&bytes).finish();
-    // Of custom sections the number, the length, and the length of what they are called.
+    // The header of a custom section: its id, its length, and the length of its name.
     bytes.extend([0, 19, 2]);
     bytes.extend(b"id");
     bytes.extend(name.bytes());
     (bytes, name)
 }
 
-/// The bytes as gzip, found with patience: what every page loads is a twentieth shorter than by gzip's own best effort.
+/// The bytes as gzip, by an exhaustive search: a twentieth shorter than gzip's own best level. Every page loads them.
 fn packed(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut packed = Vec::new();
     zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, bytes, &mut packed)?;
     Ok(packed)
 }
 
-/// Compiles the crate in a build directory of its own: its flags differ from every other build's, and sharing one
-/// would rebuild all dependencies at every change of command.
+/// Compiles the crate in a build directory of its own: its flags differ from those of every other build, and sharing
+/// one would rebuild all dependencies at every change of command.
 fn compile() -> Result<PathBuf> {
     say("compiling the crate for wasm32 (a minute or two the first time)");
     run(&mut cargo()?)?;
@@ -126,8 +127,8 @@ fn optimise(module: &Path, out: &Path) -> Result<()> {
         .arg(out))
 }
 
-/// The benchmark's own module around the core's vectors, compiled and optimised as the package's: without that each allocation is
-/// three calls more.
+/// The benchmark's module around the core's vectors, compiled and optimised like the package's; otherwise each
+/// allocation would take three more calls.
 pub(crate) fn of_bench() -> Result<PathBuf> {
     say("compiling the module of the benchmark (seconds)");
     run(&mut build_of("edge-session-bench")?)?;
@@ -137,7 +138,7 @@ pub(crate) fn of_bench() -> Result<PathBuf> {
     Ok(out)
 }
 
-/// The build of the module.
+/// The Cargo command that builds the module.
 fn cargo() -> Result<Command> {
     build_of("edge-session")
 }
@@ -156,7 +157,7 @@ fn build_of(package: &str) -> Result<Command> {
     Ok(cargo)
 }
 
-/// The compiler refuses a module in which a test could switch a check off.
+/// Checks that the compiler refuses a module in which tests could switch off checks.
 pub(crate) fn refuses_mutants() -> Result<()> {
     let tried = cargo()?.args(["--features", "mutants"]).output()?;
     let said = String::from_utf8_lossy(&tried.stderr);
@@ -164,15 +165,15 @@ pub(crate) fn refuses_mutants() -> Result<()> {
     Ok(())
 }
 
-/// What the module is compiled with. Whatever names a source names it alike on every machine.
+/// The compiler flags of the module. Source paths are remapped to the same names on every machine.
 fn flags() -> Result<Vec<String>> {
     let mut flags = vec![
         "-Zunstable-options".into(),
         "-Cpanic=immediate-abort".into(),
-        // SHA-256 of a token takes two thirds of the time with it.
+        // With it, the SHA-256 of a token takes two thirds of the time.
         "-Ctarget-feature=+simd128".into(),
-        // A third of what opt-level 2 asks for: at 50 the module is 1.5 % smaller, and to append a few bytes is a call, so that a
-        // vector takes twice the time to encode; at 225 it is a twelfth larger.
+        // A third of what opt-level 2 uses. At 50 the module is 1.5 % smaller, but appending a few bytes becomes a
+        // call, which doubles the time to encode a vector; at 225 it is a twelfth larger.
         "-Cllvm-args=--inline-threshold=75".into(),
         format!("--remap-path-prefix={}=edge-session", root().display()),
         format!("--remap-path-prefix={}=rust", sysroot()?.display()),
@@ -180,7 +181,7 @@ fn flags() -> Result<Vec<String>> {
     if let Some(home) = cargo_home() {
         let sources = home.join("registry/src");
         flags.push(format!("--remap-path-prefix={}=deps", home.display()));
-        // Each registry has a directory, named by its host.
+        // Each registry has a directory, named after its host.
         if sources.is_dir() {
             for registry in fs::read_dir(sources)? {
                 flags.push(format!("--remap-path-prefix={}=deps", registry?.path().display()));
@@ -211,7 +212,8 @@ fn bind(wasm: &Path, name: &str, mode: fn(&mut Bindgen) -> Result<&mut Bindgen>)
     Ok(dir)
 }
 
-/// Holds the module to what the flags above promise: no path of this machine, and no source, as every panic names one.
+/// Checks what the flags above promise: no path of this machine, and no source name, which every panic message would
+/// have.
 fn names_no_path(module: &[u8]) -> Result<()> {
     let mut forbidden = vec![root(), target(), sysroot()?, PathBuf::from("xtask"), PathBuf::from("src/")];
     forbidden.extend(cargo_home().into_iter().chain(home()));

@@ -1,8 +1,8 @@
-//! The module's functions in an order in which they pack well: what is alike lies near each other.
+//! Orders the module's functions so that gzip packs them well: similar functions lie near each other.
 //!
-//! gzip finds again what it has seen within the last 32 KiB, a twenty-fifth of the code. Compilers lay functions down by their
-//! lengths or names, so that what two of them have in common is mostly out of its sight: the module weighed a twenty-third more.
-//! Engines compile function by function, in the order in which they are called.
+//! gzip finds only repetitions within the last 32 KiB, a twenty-fifth of the code. Compilers order functions by length
+//! or name, so what two of them have in common is mostly out of reach: the module weighed a twenty-third more. Engines
+//! compile function by function, in the order in which they are called, so their order does not matter to them.
 
 use anyhow::{Context, Result};
 use std::cmp::Reverse;
@@ -12,13 +12,13 @@ use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, Module};
 use wasmparser::{CodeSectionReader, FunctionSectionReader, Parser, Payload, TypeRef};
 
-/// How many bytes make a piece. Shorter ones are everywhere, longer ones nowhere twice: 5 and 8 pack a three-hundredth worse.
+/// The length of a piece in bytes. Shorter ones occur everywhere, longer ones seldom twice: 5 and 8 pack 0.3 % worse.
 const PIECE: usize = 6;
 
-/// How far back gzip looks.
+/// The window of gzip.
 const WINDOW: usize = 32 << 10;
 
-/// The module with its functions in that order, and everything that names one by its number names the same one.
+/// The module with its functions reordered and all references renumbered.
 pub(super) fn ordered(module: &[u8]) -> Result<Vec<u8>> {
     let (mut imported, mut bodies) = (0_u32, Vec::new());
     for payload in Parser::new(0).parse_all(module) {
@@ -44,9 +44,9 @@ pub(super) fn ordered(module: &[u8]) -> Result<Vec<u8>> {
     Ok(reordered.finish())
 }
 
-/// Writes a module with its functions elsewhere.
+/// Writes a module with its functions in another order.
 struct Moved {
-    /// The functions that the module defines, as they shall lie.
+    /// The module's own functions in their new order.
     order: Vec<usize>,
     /// The new number of every function, imported ones included.
     places: Vec<u32>,
@@ -80,8 +80,9 @@ impl Reencode for Moved {
     }
 }
 
-/// In which order `functions` lie best: first the longest, then always the one of which the window, for its length, holds most pieces;
-/// a piece counts by how rare it is, what is in few functions for far more: by the logarithm alone it packs a three-hundredth worse.
+/// Orders `functions` greedily: first the longest, then always the one that shares most pieces with the window,
+/// relative to its length. A piece weighs more the rarer it is, and far more if it is in few functions: by the
+/// logarithm alone it packs 0.3 % worse.
 fn neighbours(functions: &[&[u8]]) -> Vec<usize> {
     let mut numbers = HashMap::new();
     let mut holders: Vec<Vec<usize>> = Vec::new();
@@ -129,7 +130,7 @@ fn neighbours(functions: &[&[u8]]) -> Vec<usize> {
                 }
             }
         }
-        // Two fractions compare as the products across do; of two alike the first one is next.
+        // Fractions are compared by cross products. Of equal ones the first is taken.
         next = left.iter().copied().reduce(|best, other| {
             let (one, two) = (near[best] * functions[other].len() as u64, near[other] * functions[best].len() as u64);
             if two > one { other } else { best }
@@ -152,7 +153,7 @@ mod tests {
         assert!(neighbours(&[]).is_empty());
     }
 
-    /// What a function says that is called by name or by its place in the table: a constant that no other has.
+    /// The constants of a function, found by name or by its place in the table; no other function has the same.
     fn says(module: &walrus::Module, function: walrus::FunctionId) -> Result<Vec<i32>> {
         let walrus::FunctionKind::Local(function) = &module.funcs.get(function).kind else { return Ok(vec![-1]) };
         let mut said = Vec::new();
@@ -182,7 +183,7 @@ mod tests {
             if let Some(before) = functions.last() {
                 body.call(*before).drop();
             }
-            // Those of every third number are alike, and long in no order.
+            // Every third function is similar to the others of its kind, and they differ in length.
             for part in 0..(at * 7 % 5) {
                 body.i32_const(1_000 * (at % 3) + part).drop();
             }

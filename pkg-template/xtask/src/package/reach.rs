@@ -1,26 +1,27 @@
-//! What the host may call, out of the module's exports and into a table.
+//! Moves the functions that JavaScript calls from the module's exports into a table.
 //!
-//! For each signature among the exported functions an engine makes the code by which JavaScript calls it, and V8 does so when it
-//! compiles the module: of some fifty signatures that took as long as all else about compiling. What lies in a table is made
-//! callable when it is taken out, so that a program pays for what it calls; an instance is made in less time, too.
+//! For each signature among the exports an engine generates the code by which JavaScript calls it. V8 does that when it
+//! compiles the module: for some fifty signatures it took as long as the rest of compiling. A function in a table
+//! becomes callable when it is taken out, so a program pays only for what it calls. Instances are also made in less
+//! time.
 
 use anyhow::{Context, Result, ensure};
 use walrus::{ConstExpr, ElementItems, ElementKind, ExportItem, ModuleConfig, RefType, ir::Value};
 
-/// The export that the functions are found in.
+/// The export that is the table.
 const TABLE: &str = "functions";
 
-/// What crosses the module's edge.
+/// The imports and exports of the module.
 #[derive(Default)]
 pub(super) struct Reach {
-    /// The functions that were exported, in the order of the table; what the script never asks for is exported no more.
+    /// The former exports, in the order of the table. Exports that the script never uses are dropped.
     names: Vec<String>,
-    /// The names of the functions that are imported, which end in hashes: of the n-th, `i` and n is left.
+    /// The names of the imported functions, which end in hashes; the n-th becomes `i` followed by n.
     imports: Vec<String>,
 }
 
 impl Reach {
-    /// The module with its table, and what is where.
+    /// The module with its table, and the description of it.
     pub(super) fn make(module: &[u8], script: &str) -> Result<(Vec<u8>, Self)> {
         let mut config = ModuleConfig::new();
         config.generate_name_section(false).generate_producers_section(false);
@@ -53,8 +54,9 @@ impl Reach {
         Ok((module.emit_wasm(), Self { names, imports }))
     }
 
-    /// The script with the short names of what the module imports, which takes a function out of the table when it calls it first. It
-    /// does so where it calls: what a call has met before it met the function would keep an engine from joining the two.
+    /// The script with the short import names. It takes a function out of the table at its first call, and does so at
+    /// the call itself: a call site that has seen something else before the function would keep an engine from inlining
+    /// it.
     pub(super) fn applied(&self, mut script: String) -> Result<String> {
         for (at, name) in self.imports.iter().enumerate() {
             let defined = format!("            {name}: function(");
@@ -67,8 +69,8 @@ impl Reach {
         Ok(script)
     }
 
-    /// JavaScript: `reach(exports)`, what the script calls `wasm`; with room for every function, so that one instance is like the next,
-    /// and those in it that are handed on.
+    /// JavaScript: `reach(exports)`, which makes the script's `wasm`. It has a property for every function, so that all
+    /// instances have one shape, and contains the functions that are passed on.
     pub(super) fn script(&self, script: &str) -> String {
         let lazy: Vec<usize> = self.lazy(script).map(|(at, _)| at).collect();
         let fields = self.names.iter().enumerate().map(|(at, name)| {
@@ -81,14 +83,14 @@ impl Reach {
         )
     }
 
-    /// The functions that the script only calls, with their places.
+    /// The functions that the script only calls, with their indices.
     fn lazy<'a>(&'a self, script: &'a str) -> impl Iterator<Item = (usize, &'a String)> {
         let called = |name: &str| uses(script, name).all(|rest| rest.starts_with('('));
         self.names.iter().enumerate().filter(move |(_, name)| called(name))
     }
 }
 
-/// What follows each time that the script names an export.
+/// The text after each occurrence of an export's name in the script.
 fn uses<'a>(script: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     let rests =
         script.match_indices("wasm.").filter_map(move |(at, dot)| script.get(at + dot.len()..)?.strip_prefix(name));
