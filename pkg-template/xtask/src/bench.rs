@@ -14,11 +14,11 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::PathBuf;
 
-/// Options whose word is a file.
+/// Options whose value is a file.
 const FILES: &[&str] = &["--json", "--markdown"];
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
-/// Stores of a million entries need more than V8 takes by itself. And what it would give back of the room for young objects while others
-/// take their turns, whoever has a short one would be timed asking for again: of 16 MiB all but one.
+/// Stores of a million entries need a larger heap than V8's default. And V8 would shrink the young generation from 16 MiB
+/// to 1 while other workloads take their turns; a short workload would then be timed while it grows again.
 const NODE: &[&str] = &["--expose-gc", "--max-old-space-size=8192", "--min-semi-space-size=16"];
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
@@ -33,7 +33,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     }
 }
 
-/// A file that is named where the command was called is the same one to whoever runs elsewhere.
+/// Makes a file option absolute, because the benchmark runs in another directory.
 fn absolute(args: &[String]) -> Result<Vec<String>> {
     let mut args = args.to_vec();
     for at in 1..args.len() {
@@ -44,7 +44,7 @@ fn absolute(args: &[String]) -> Result<Vec<String>> {
     Ok(args)
 }
 
-/// The package installed as npm would, its peers beside the benchmark's scripts.
+/// The package installed as npm would, and its peers beside the benchmark's scripts.
 fn installed() -> Result<PathBuf> {
     let peers = need(Need::Peers)?;
     let project = consumer::install()?;
@@ -77,7 +77,7 @@ fn peers(args: &[String]) -> Result<()> {
             bun.arg("bench/run.mjs");
             bun
         }
-        // One bundle of it all, on a page.
+        // One bundle of everything, on a page.
         Some(_) => {
             let mut node = program("node");
             node.arg("bench/chromium.mjs").env("CHROMIUM", need(Need::Chromium)?);
@@ -87,7 +87,7 @@ fn peers(args: &[String]) -> Result<()> {
     run(run_by.args(args).current_dir(&project))
 }
 
-/// Sockets and files, which only Node measures.
+/// Sockets and files; measured in Node only.
 fn links(args: &[String]) -> Result<()> {
     let project = installed()?;
     say("measuring: some minutes, less with `--quick` or the names of some (L1 F3 …)");

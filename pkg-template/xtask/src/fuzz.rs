@@ -38,7 +38,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
         fuzz.args(["fuzz", "run", "--fuzz-dir", "tests/fuzz", "--target-dir"]).arg(target().join("fuzz")).arg(name);
         fuzz.arg(&kept).arg(root().join("tests/data/fuzz").join(name)).arg("--");
         fuzz.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/", finds.display()));
-        // Nothing that is read may take memory or time beyond its own length.
+        // No input may take memory or time out of proportion to its own length.
         fuzz.args([
             "-max_len=4096",
             "-malloc_limit_mb=64",

@@ -1,7 +1,7 @@
-//! What the other commands need from outside: looked for first, fetched when absent, announced before it takes time.
+//! What the other commands need from outside: looked for first, fetched if absent, announced before it takes time.
 //!
-//! Every need is tried once in a run; whoever asks again gets the first answer, so that a missing browser costs one
-//! attempt and never stops a runner that does without it.
+//! Every need is tried once in a run, and later requests get the first result. So a missing browser costs one attempt
+//! and never stops a runner that works without it.
 
 use crate::layout::{matrix, root};
 use crate::process::{command, output, run, say, succeeds, which};
@@ -68,8 +68,8 @@ pub(crate) fn need(need: Need) -> Result<PathBuf> {
     answer.clone().map_err(|error| anyhow!("{need:?} cannot be had: {error}"))
 }
 
-/// The active toolchain gets the target, and the sources of the standard library, which the module is compiled with; which
-/// toolchain that is, is the user's choice (`rust-version` is the floor).
+/// Adds the target and the sources of the standard library, with which the module is compiled, to the active toolchain.
+/// The user chooses that toolchain (`rust-version` is the minimum).
 fn wasm_target() -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
     let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
@@ -99,13 +99,13 @@ fn npm() -> Result<PathBuf> {
     npm_project(&root().join("tests"), "tests", "about 350 MB, up to a minute")
 }
 
-/// Bun of the matrix, if npm has one for this machine: `node_modules/.bin` has but a script that would fetch it.
+/// Bun of the matrix, if npm has one for this machine: `node_modules/.bin` has only a script that would fetch it.
 pub(crate) fn bun() -> Option<PathBuf> {
     let of_this_machine = fs::read_dir(matrix().join("node_modules/@oven")).into_iter().flatten();
     of_this_machine.filter_map(|dir| Some(dir.ok()?.path().join("bin/bun"))).find(|file| file.is_file())
 }
 
-/// Installed where they are used: a bundler looks upwards from its project, and not through links.
+/// Installed where it is used: a bundler looks for packages upwards from its project, and not through links.
 fn matrix_tools() -> Result<PathBuf> {
     fs::create_dir_all(matrix())?;
     for name in ["package.json", "package-lock.json"] {
@@ -114,7 +114,8 @@ fn matrix_tools() -> Result<PathBuf> {
     npm_project(&matrix(), "tests/matrix", "about 1.2 GB, a minute or two")
 }
 
-/// Installs what the lock file in `project` says, unless that was done; returns its `node_modules`. `name` is said.
+/// Installs what the lock file in `project` lists, unless that was done; returns its `node_modules`. `name` is
+/// announced.
 fn npm_project(project: &Path, name: &str, cost: &str) -> Result<PathBuf> {
     node_is_recent()?;
     let lock = fs::read_to_string(project.join("package-lock.json"))?;
@@ -124,7 +125,7 @@ fn npm_project(project: &Path, name: &str, cost: &str) -> Result<PathBuf> {
         say(format_args!(
             "installing the npm packages of {name}/package-lock.json ({cost}; again only when it changes)"
         ));
-        // No package of these needs its install script.
+        // None of these packages needs its install script.
         run(command("npm").current_dir(project).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         fs::write(installed, lock)?;
     }

@@ -1,5 +1,5 @@
-//! The licences of what the package carries of others: crates that are compiled into the module, and npm packages that `bundle.js`
-//! holds. They ask that their notices go with each copy.
+//! The licences of third-party code in the package: crates that are compiled into the module, and npm packages in
+//! `bundle.js`. They require that their notices go with each copy.
 
 use crate::layout::{root, toolbox};
 use crate::process::{command, output};
@@ -9,19 +9,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The file that is written; its text is plain.
+/// The file that is written, as plain text.
 pub(crate) const FILE: &str = "LICENSE-THIRD-PARTY";
-/// Where a package has its licence. Of those that leave the choice the first is chosen.
+/// Where a package has its licence. If it offers a choice, the first is taken.
 const NAMES: &[&str] = &["LICENSE-MIT", "LICENSE", "LICENSE.txt", "LICENSE.md"];
-/// What `bundle.js` holds.
+/// The npm packages in `bundle.js`.
 const BUNDLED: &[&str] = &["event-target-polyfill", "idb", "partysocket"];
-/// What comes with the compiler, whose sources are without their licence, which is the MIT licence as well.
+/// What comes with the compiler. Its sources lack their licence, which is also the MIT licence.
 const COMPILED_IN: &[(&str, &str)] = &[
     ("the Rust standard library", "Copyright (c) The Rust Project Contributors"),
     ("dlmalloc, in the Rust standard library", "Copyright (c) 2014 Alex Crichton"),
 ];
 
-/// Writes them into a directory.
+/// Writes the notices into a directory.
 pub(super) fn write(to: &Path) -> Result<()> {
     let own = fs::read_to_string(root().join("LICENSE-MIT"))?;
     let permission = own.find("Permission is").and_then(|at| own.get(at..)).context("LICENSE-MIT permits nothing")?;
@@ -41,7 +41,7 @@ pub(super) fn write(to: &Path) -> Result<()> {
     Ok(fs::write(to.join(FILE), format!("{head}{rule}{}", parts.join(&rule)))?)
 }
 
-/// The crates that the module is made of, but for our own, and where their sources are.
+/// The crates of the module except our own, and where their sources are.
 fn crates() -> Result<Vec<(String, PathBuf)>> {
     let which = ["--target", "wasm32-unknown-unknown", "--package", "edge-session", "--edges", "normal,no-proc-macro"];
     let tree = output(command("cargo").args(["tree", "--locked", "--prefix", "none", "--format", "{p}"]).args(which))?;
@@ -53,7 +53,7 @@ fn crates() -> Result<Vec<(String, PathBuf)>> {
         .flatten()
         .filter_map(|package| {
             let [name, version, manifest] = ["name", "version", "manifest_path"].map(|field| package[field].as_str());
-            // Our own come from nowhere: where the others lie is Cargo's affair, and may be below the root.
+            // Our own crates have no `source`. Paths do not tell: Cargo may keep the others below the root.
             let manifest = package["source"].is_string().then(|| manifest.map(PathBuf::from));
             Some((format!("{} v{}", name?, version?), manifest.flatten()))
         })

@@ -1,8 +1,8 @@
-//! What the package weighs, entry by entry, as gzip at its best sends it; and how much each may weigh.
+//! The gzipped sizes of the package's entries, and their limits.
 //!
-//! Invariant: an entry that outgrew its limit fails the build, which says how it grew; so does an entry without a limit,
-//! and a limit without an entry. A limit is a quarter of a percent above what was measured, or as much as a few functions take:
-//! raising one is a decision, taken in the commit that needs it.
+//! Invariant: the build fails if an entry exceeds its limit, and says by how much; also if an entry has no limit, or a
+//! limit no entry. A limit is a quarter of a percent above the measured size, or the size of a few functions more.
+//! Raising one is a decision, made in the commit that needs it.
 
 use crate::layout::{target, toolbox};
 use crate::process::{command, npm_tool, output, run};
@@ -12,8 +12,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-/// Bytes of gzip. An entry of the package is weighed with all that it imports but the module, which is the same one
-/// for all; the first three lines are what a user of the main entry loads.
+/// Bytes of gzip. An entry of the package counts with everything that it imports except the module, which all share;
+/// the first three lines are what a user of the main entry loads.
 #[rustfmt::skip]
 const LIMITS: &[(&str, usize)] = &[
     ("the module", 329_450),
@@ -29,7 +29,7 @@ const LIMITS: &[(&str, usize)] = &[
     ("./bundle", 367_600),
 ];
 
-/// Weighs everything, prints it, and fails where something is above its limit.
+/// Measures everything, prints it, and fails if something is above its limit.
 pub(super) fn check(package: &Path) -> Result<()> {
     let weights = weigh(package)?;
     println!("{:<24} {:>9} {:>9}", "bytes of gzip", "now", "limit");
@@ -109,7 +109,7 @@ fn weight(file: &Path) -> Result<usize> {
     Ok(gzip(&fs::read(file).with_context(|| format!("weighing {}", file.display()))?)?.len())
 }
 
-/// The bytes as gzip at its best packs them.
+/// The bytes as gzip's best level packs them.
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(bytes)?;

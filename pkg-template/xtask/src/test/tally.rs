@@ -7,11 +7,11 @@ use crate::process::Shown;
 pub(crate) struct Tally {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
-    /// Tests that were there and did not run: by their author's will, or because this machine lacks what they need.
+    /// Tests that did not run: skipped by their author, or because this machine lacks what they need.
     pub(crate) skipped: u32,
-    /// What failed, where the count alone does not tell.
+    /// What failed, if the count alone does not tell.
     pub(crate) problems: Vec<String>,
-    /// What did not run, by test, with its reason: shown once more at the end, so that nobody overlooks it.
+    /// The reason of each skipped test; printed once more at the end, so that nobody overlooks it.
     pub(crate) absent: Vec<String>,
 }
 
@@ -20,12 +20,12 @@ impl Tally {
         Self { failed: 1, problems: vec![problem.into()], ..Self::default() }
     }
 
-    /// Nothing ran, for want of something that a machine may lack.
+    /// Nothing ran, because the machine lacks something optional.
     pub(crate) fn absent(why: impl Into<String>) -> Self {
         Self { skipped: 1, absent: vec![why.into()], ..Self::default() }
     }
 
-    /// One check that passed or did not.
+    /// A single check that passed or failed.
     pub(crate) fn check(&mut self, what: &str, result: anyhow::Result<()>) {
         match result {
             Ok(()) => {
@@ -44,12 +44,12 @@ impl Tally {
         self.absent.extend(other.absent.iter().cloned());
     }
 
-    /// Nothing ran, and nobody has said why.
+    /// Nothing ran, without a reason.
     pub(crate) fn is_empty(&self) -> bool {
         self.passed + self.failed == 0 && self.absent.is_empty()
     }
 
-    /// A runner may fail though no test did (it did not compile, it crashed): that is a failure too.
+    /// A runner may fail though no test did (it did not compile, it crashed); that counts as a failure.
     fn agreeing_with(mut self, success: bool) -> Self {
         if !success && self.failed == 0 {
             self.add(&Self::failure("it failed, and no test of it did: see its output"));
