@@ -17,8 +17,8 @@ use std::path::PathBuf;
 /// Options whose value is a file.
 const FILES: &[&str] = &["--json", "--markdown"];
 const PLACES: &[&str] = &["--chromium", "--deno", "--bun"];
-/// Stores of a million entries need a larger heap than V8's default. And V8 would shrink the young generation from 16 MiB
-/// to 1 while other workloads take their turns; a short workload would then be timed while it grows again.
+/// Stores of a million entries need a larger heap than V8's default. And V8 would shrink the young generation from 16
+/// MiB to 1 while other workloads take their turns; a short workload would then be timed while it grows again.
 const NODE: &[&str] = &["--expose-gc", "--max-old-space-size=8192", "--min-semi-space-size=16"];
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
