@@ -1,4 +1,5 @@
-// What a tab asks an edge to do: statements under its own session, logins; over real sockets and requests, whatever the network does.
+// Calls, by which a tab asks an edge to run statements under its session, or to log in: over real sockets and requests, and
+// with lost and repeated messages.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

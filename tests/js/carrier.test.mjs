@@ -1,4 +1,4 @@
-// Tokens in headers and cookies: what a session has seen is joined, whatever the order in which responses come.
+// Tokens in headers and cookies: what a session has seen is merged, in whatever order responses arrive.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ERROR_CODES, EdgeSessionError } from 'edge-session';

@@ -1,4 +1,4 @@
-// The session of the request that is being answered: on servers by AsyncLocalStorage, in browsers not at all.
+// The session of the current request: on servers with AsyncLocalStorage; browsers have none.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// A link by requests and responses: it asks now and then, speaks at once when it has something to say, and waits when it fails.
+// A link by requests and responses: it polls, sends news at once, and pauses after failures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { http } from 'edge-session';

@@ -1,4 +1,4 @@
-// Each lie, told over a real WebSocket to an edge in a process of its own.
+// Every lie of lies.mjs, told over a real WebSocket to an edge in a process of its own.
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { startEdge, startHonest } from './hostile.mjs';

@@ -1,4 +1,4 @@
-// Options of the wrong kind, at every door: refused by the one code, by name, and nothing is begun.
+// Invalid options, at every public function: refused with one code that names the option, before anything is begun.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Copies of which nobody reads anything for a while: what is written meanwhile is put into no table, until somebody reads.
+// Copies that nobody reads for a while: writes enter no table until somebody reads.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { open, openAll, pull, warm } from './support.mjs';

@@ -1,4 +1,4 @@
-// The quick start of the README is run as it stands, and prints what the README says that it prints.
+// Runs the quick start of the README as it stands; it prints what the README says.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// A replica behind a server: who may join, what else the server does, peers that are slow or silent, and the end; by real sockets.
+// A replica behind a server, over real sockets: admission, other handlers, slow and silent peers, stopping.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// What an engine has compiled for reads and writes outlives the last session, and the last replica.
+// Code that an engine has compiled for reads and writes survives the last session, and the last replica.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

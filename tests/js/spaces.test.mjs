@@ -1,4 +1,4 @@
-// Copies in front of the core, of several spaces and of very many: each is of its own space, and none stays that nobody will ask for.
+// Copies of several spaces, and of very many: each belongs to its own space, and those that nobody uses are released.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// How the module is come by in Node: its file, or its text where the file is gone or another one's; and what may be called of it.
+// How Node loads the module: from its file, or from the text if the file is missing or another build's; and what it exports.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// How much of the package's code runs, as the engine counts it: what grows with what is seen in it on any machine, however busy.
+// How much of the package's code runs, as counted by the engine: a measure of growth that is the same on any machine.
 
 /** Why that is not known everywhere. */
 export const uncounted = process.versions.bun || process.versions.deno ? 'this engine does not count what it runs' : false;

@@ -1,4 +1,4 @@
-// Many reads and writes in one task: where one look at the clock serves many of them, each is still what it would be by itself.
+// Many reads and writes in one task, where one clock read serves many of them: each answers as it would alone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mocked, open, SECRET, thrown, warm } from './support.mjs';

@@ -1,4 +1,4 @@
-// What comes has to be text: the module looks at sixteen bytes at a time, and takes what a TextDecoder takes.
+// UTF-8 validation: the module checks sixteen bytes at a time, and accepts exactly what a TextDecoder accepts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// Tokens: what a session has seen, and who it is, carried from replica to replica by whoever holds the string.
+// Tokens carry what a session has seen, and its identity, from replica to replica.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEADLINE, SECRET, clock, open, openAll, pull, rejection, thrown, within } from './support.mjs';

@@ -1,4 +1,4 @@
-// A transport that breaks a law is told so: by the case of the conformance suite that is named after the law.
+// A transport that breaks a law fails the case of the conformance suite that is named after the law.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pair } from 'edge-session';

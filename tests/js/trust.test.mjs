@@ -1,4 +1,4 @@
-// A tab is somebody else's replica: over real sockets and requests it is judged, and an honest one notices nothing of it.
+// A tab is an untrusted replica: its messages are judged, over real sockets and requests, and an honest tab is unaffected.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { http, webSocket } from 'edge-session';

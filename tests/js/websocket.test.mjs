@@ -1,4 +1,4 @@
-// A link over a WebSocket: it comes up, breaks, comes back, is refused, and is let in again; by real servers on the loopback.
+// A link over a WebSocket connects, breaks, reconnects, is refused and admitted again; with real servers on the loopback.
 import assert from 'node:assert/strict';
 import { fork, spawn } from 'node:child_process';
 import { test } from 'node:test';

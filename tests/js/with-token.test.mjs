@@ -1,4 +1,4 @@
-// fetch that carries a session, over real connections: responses in any order, other origins, clients without a replica.
+// `fetch` that carries a session, over real connections: responses in any order, other origins, clients without a replica.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readToken, toResponse, withToken, writeToken } from 'edge-session/http';
