@@ -326,6 +326,7 @@ impl Replica {
             self.folds.set_back(back);
             self.upstream.set_back(back);
             self.service.set_back(back);
+            self.passed_on = self.passed_on.saturating_sub(back);
         }
         self.now = now;
     }

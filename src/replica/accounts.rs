@@ -63,6 +63,12 @@ impl Accounts {
         }
     }
 
+    /// The clock was set back by `back`.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.sessions.iter_mut().for_each(|(_, account)| account.set_back(back));
+        self.users.iter_mut().for_each(|(_, births)| births.set_back(back));
+    }
+
     /// Charges a session for `bytes` sent to it. Returns for how many milliseconds nothing long may be sent to it.
     pub(super) fn send(&mut self, session: SessionId, bytes: usize, now: Millis) -> Millis {
         let mut account = self.take(&session, None);

@@ -105,6 +105,7 @@ impl Links {
         self.open.for_each(|peer| peer.set_back(back));
         self.exchanges.iter_mut().for_each(|(_, _, peer)| peer.set_back(back));
         self.bonds.set_back(back);
+        self.accounts.set_back(back);
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

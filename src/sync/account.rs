@@ -90,12 +90,24 @@ impl Births {
     pub(crate) fn share(&self, limits: &ClientLimits, now: Millis) -> u64 {
         self.0.share(limits.user_births(), now)
     }
+
+    /// The clock was set back by `back`.
+    pub(crate) const fn set_back(&mut self, back: Millis) {
+        self.0.set_back(back);
+    }
 }
 
 impl Account {
     /// The same account with the births of its user.
     pub(crate) const fn of_user(self, user: Option<Births>) -> Self {
         Self { user, ..self }
+    }
+
+    /// The clock was set back by `back`.
+    pub(crate) fn set_back(&mut self, back: Millis) {
+        let own = [&mut self.messages, &mut self.bytes, &mut self.stamps, &mut self.births, &mut self.sent];
+        own.into_iter().for_each(|bucket| bucket.set_back(back));
+        self.user.iter_mut().for_each(|user| user.set_back(back));
     }
 
     /// Counts a message of `bytes` bytes. Returns whether it may be read.

@@ -81,6 +81,11 @@ impl Bucket {
         beyond.div_ceil(flow.back.max(1))
     }
 
+    /// The clock was set back by `back`. What was taken comes back as it would have.
+    pub(crate) const fn set_back(&mut self, back: Millis) {
+        self.at = self.at.saturating_sub(back);
+    }
+
     /// The taken part of the capacity, in thousandths.
     pub(crate) fn share(&self, flow: Flow, now: Millis) -> u64 {
         self.taken(flow, now).saturating_mul(1_000).div_ceil(flow.most.max(1))

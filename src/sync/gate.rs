@@ -243,6 +243,13 @@ impl Gate {
         }
     }
 
+    /// The clock was set back by `back`.
+    pub(super) fn set_back(&mut self, back: Millis) {
+        self.room_at = self.room_at.saturating_sub(back);
+        self.quiet_until = self.quiet_until.saturating_sub(back);
+        self.account.set_back(back);
+    }
+
     /// Whether nothing long is sent to the client at `now`.
     pub(super) const fn is_quiet(&mut self, now: Millis) -> bool {
         if self.quiet_until <= now {

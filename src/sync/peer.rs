@@ -257,6 +257,7 @@ impl Peer {
         self.requests.set_back(back);
         self.spaces.iter_mut().for_each(|(_, progress)| progress.set_back(back));
         self.incoming.iter_mut().for_each(|(_, incoming)| incoming.set_back(back));
+        self.gate.iter_mut().for_each(|gate| gate.set_back(back));
     }
 
     /// Acts on the messages of one frame from `from`.

@@ -217,3 +217,27 @@ pub(super) fn more_ids_than_a_link_may_speak_for_take_turns_and_do_not_make_it_b
     world.net.run(10_000);
     assert!(world.net.sent - before < 150, "{}", world.net.sent - before);
 }
+
+#[test]
+pub(super) fn ids_take_turns_where_the_clock_is_set_back() {
+    const SECOND: usize = 2;
+    let limits = ClientLimits { ids: 1, ..ClientLimits::default() };
+    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
+    world.net.hosts.push(Host::new(tab("second")));
+    world.net.connect(TAB, SECOND);
+    world.net.run(5_000);
+    let (author, second) = (world.author, world.net.hosts[SECOND].session());
+    world.net.with(SECOND, |tab| tab.set(second, "k", "before"));
+    world.net.run(10_000);
+    world.net.with(TAB, |tab| tab.set(author, "k", "between"));
+    world.net.run(10_000);
+    world.net.now -= 3_600_000;
+    for host in 0..world.net.hosts.len() {
+        let now = world.net.now;
+        world.net.with(host, |host| host.replica.tick(now));
+    }
+    world.net.with(SECOND, |tab| tab.set(second, "k", "behind"));
+    world.net.run(20_000);
+    let live = world.edge().replica.store().live(&default(), "k").unwrap();
+    assert_eq!(live.winner().unwrap().content, text("behind"));
+}
