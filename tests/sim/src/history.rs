@@ -28,6 +28,8 @@ pub use line::Line;
 #[derive(Debug, Default)]
 pub struct History {
     writes: BTreeMap<usize, Write>,
+    /// The writes of each key.
+    of_key: BTreeMap<String, Set>,
     clients: BTreeMap<String, Bearer>,
     tokens: BTreeMap<String, Bearer>,
     ranks: BTreeMap<Rank, usize>,
@@ -137,6 +139,9 @@ impl History {
         under: Guarantees,
     ) -> Result<(), Alarm> {
         let bearer = self.clients.entry(client).or_default().clone();
+        for key in keys.keys() {
+            self.of_key.entry(key.clone()).or_default().insert(write);
+        }
         let mut own = Write { keys, ..Write::default() };
         if under.has(Guarantee::MonotonicWrites) {
             own.after_writes = self.with_past(&bearer.writes);
@@ -181,6 +186,9 @@ impl History {
             }
         };
         let bearer = self.clients.entry(client.clone()).or_default().clone();
+        // Pasts are closed, so a read meets most writes many times, and nearly all of them are of other keys.
+        let none = Set::default();
+        let of_key = self.of_key.get(key).unwrap_or(&none);
         for (guarantee, known) in
             [(Guarantee::ReadYourWrites, &bearer.writes), (Guarantee::MonotonicReads, &bearer.reads)]
         {
@@ -188,11 +196,13 @@ impl History {
                 continue;
             }
             for write in known.iter() {
-                self.none_older(&client, key, found, write, Kind::of(guarantee))?;
+                if of_key.contains(write) {
+                    self.none_older(&client, key, found, write, Kind::of(guarantee))?;
+                }
                 let own = &self.writes[&write];
                 let rows = [(&own.after_writes, Kind::MonotonicWrites), (&own.after_reads, Kind::WritesFollowReads)];
                 for (past, kind) in rows {
-                    past.iter().try_for_each(|earlier| self.none_older(&client, key, found, earlier, kind))?;
+                    past.common(of_key).try_for_each(|earlier| self.none_older(&client, key, found, earlier, kind))?;
                 }
             }
         }
@@ -225,7 +235,8 @@ impl History {
     }
 
     fn deletions<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Write> {
-        self.writes.values().filter(move |write| write.keys.get(key) == Some(&true))
+        let writes = self.of_key.get(key).into_iter().flat_map(Set::iter).map(|write| &self.writes[&write]);
+        writes.filter(move |write| write.keys.get(key) == Some(&true))
     }
 
     /// What was answered on a key is what somebody asked to write there.

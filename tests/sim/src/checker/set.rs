@@ -51,10 +51,22 @@ impl Set {
 
     /// The writes, in order.
     pub fn iter(&self) -> impl Iterator<Item = WriteId> + '_ {
-        let bits =
-            |at: usize, word: u64| (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| at * 64 + bit);
-        self.words.iter().enumerate().flat_map(move |(at, word)| bits(at, *word))
+        self.words.iter().enumerate().flat_map(|(at, word)| bits(at, *word))
     }
+
+    /// The writes that are in both, in order.
+    pub fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = WriteId> + 'a {
+        self.words.iter().zip(&other.words).enumerate().flat_map(|(at, (own, theirs))| bits(at, own & theirs))
+    }
+}
+
+/// The writes of one word.
+fn bits(at: usize, mut word: u64) -> impl Iterator<Item = WriteId> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(at * 64 + bit)
+    })
 }
 
 impl FromIterator<WriteId> for Set {
