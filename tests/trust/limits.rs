@@ -26,15 +26,6 @@ fn leave(world: &mut World, liar: &Liar) {
     world.net.with(EDGE, |edge| edge.replica.link_down(liar.link, now));
 }
 
-/// The clocks of all are set back by an hour.
-fn set_back(world: &mut World) {
-    world.net.now -= 3_600_000;
-    for host in 0..world.net.hosts.len() {
-        let now = world.net.now;
-        world.net.with(host, |host| host.replica.tick(now));
-    }
-}
-
 /// Comes `times` with a new id and writes once under it. How many of the writes were taken, and what the others were told.
 fn comes_again(world: &mut World, token: &str, first: u64, times: u64) -> (u64, Vec<String>) {
     let (mut taken, mut codes) = (0, Vec::new());
@@ -446,7 +437,7 @@ pub(super) fn where_the_clock_is_set_back_new_ids_come_back_as_they_would_have()
     let mut world = with_limits(ClientLimits { births: 8, ..ClientLimits::default() });
     let eve = token(&mut world.net.hosts[EDGE], "eve", None);
     assert_eq!(comes_again(&mut world, &eve, 0, 10).0, 8);
-    set_back(&mut world);
+    world.set_back();
     world.net.run(180_000);
     assert_eq!(comes_again(&mut world, &eve, 100, 10).0, 3);
     world.goes_on();
@@ -460,7 +451,7 @@ pub(super) fn where_the_clock_is_set_back_messages_are_heard_again_as_soon() {
     let hello = liar.frame(vec![Message::hello(vec![], true)]);
     let heard = |world: &mut World| liar.sends(world, &hello).is_ok_and(|said| !said.is_empty());
     while heard(&mut world) {}
-    set_back(&mut world);
+    world.set_back();
     assert!(!heard(&mut world));
     world.net.run(1_000);
     assert!(heard(&mut world));
@@ -481,7 +472,7 @@ pub(super) fn where_the_clock_is_set_back_a_client_is_told_again_as_soon() {
     let mut length = || liar.frame(liar.sends(&mut world, &question(0)).unwrap()).len();
     let told: Vec<usize> = (0..100).map(|_| length()).take_while(|length| *length > 200_000).collect();
     assert!(told.len() > 1 && told.len() < 100, "it is told until it has been sent too much: {told:?}");
-    set_back(&mut world);
+    world.set_back();
     world.net.run(20_000);
     assert!(drawn(&mut world, &liar, 1, &question) > 200_000);
     world.goes_on();

@@ -192,14 +192,22 @@ pub(super) fn by_request_a_client_has_the_same_gate() {
     world.goes_on();
 }
 
-#[test]
-pub(super) fn more_ids_than_a_link_may_speak_for_take_turns_and_do_not_make_it_busy() {
-    const SECOND: usize = 2;
+/// A tab behind the one that has a link to the edge.
+const SECOND: usize = 2;
+
+/// Two tabs over one link, which may speak for one id at a time.
+fn two_tabs_for_one_id() -> World {
     let limits = ClientLimits { ids: 1, ..ClientLimits::default() };
     let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
     world.net.hosts.push(Host::new(tab("second")));
     world.net.connect(TAB, SECOND);
     world.net.run(5_000);
+    world
+}
+
+#[test]
+pub(super) fn more_ids_than_a_link_may_speak_for_take_turns_and_do_not_make_it_busy() {
+    let mut world = two_tabs_for_one_id();
     let second = world.net.hosts[SECOND].session();
     world.net.with(SECOND, |tab| tab.set(second, "k", "of an id too many"));
     let before = world.net.sent;
@@ -220,22 +228,13 @@ pub(super) fn more_ids_than_a_link_may_speak_for_take_turns_and_do_not_make_it_b
 
 #[test]
 pub(super) fn ids_take_turns_where_the_clock_is_set_back() {
-    const SECOND: usize = 2;
-    let limits = ClientLimits { ids: 1, ..ClientLimits::default() };
-    let mut world = World::with(Config { client_limits: limits, ..edge("fra1") });
-    world.net.hosts.push(Host::new(tab("second")));
-    world.net.connect(TAB, SECOND);
-    world.net.run(5_000);
+    let mut world = two_tabs_for_one_id();
     let (author, second) = (world.author, world.net.hosts[SECOND].session());
     world.net.with(SECOND, |tab| tab.set(second, "k", "before"));
     world.net.run(10_000);
     world.net.with(TAB, |tab| tab.set(author, "k", "between"));
     world.net.run(10_000);
-    world.net.now -= 3_600_000;
-    for host in 0..world.net.hosts.len() {
-        let now = world.net.now;
-        world.net.with(host, |host| host.replica.tick(now));
-    }
+    world.set_back();
     world.net.with(SECOND, |tab| tab.set(second, "k", "behind"));
     world.net.run(20_000);
     let live = world.edge().replica.store().live(&default(), "k").unwrap();

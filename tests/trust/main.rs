@@ -100,6 +100,15 @@ impl World {
         assert_eq!(live.winner().unwrap().content, text(&value));
     }
 
+    /// All clocks are set back by an hour.
+    fn set_back(&mut self) {
+        self.net.now -= 3_600_000;
+        let now = self.net.now;
+        for host in 0..self.net.hosts.len() {
+            self.net.with(host, |host| host.replica.tick(now));
+        }
+    }
+
     /// Every entry and vector that the edge holds, as bytes.
     fn state(&mut self) -> Vec<u8> {
         self.net.hosts[EDGE].snapshot()
