@@ -1,7 +1,7 @@
 //! The session-consistent store: several spaces of keys, one clock, limits. It knows vectors, never sessions.
 //!
-//! State, not history: per key the live entries, usually one. Everything that changes it is a write with the next dot
-//! of this replica, or a delta; both are one atomic step. See [`space`] for the invariants.
+//! It keeps state, not history: for each key the live entries, usually one. Every change is a write with this replica's next
+//! dot, or a delta, and each is one atomic step. See [`space`] for the invariants.
 
 pub mod delta;
 mod ends;

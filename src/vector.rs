@@ -1,8 +1,9 @@
 //! Version vectors: what a replica holds, what a session depends on.
 //!
-//! Invariant: entries are sorted by replica id, one an id, none is zero; so equal vectors are equal values and give
-//! equal bytes. The list of ids is shared by the vectors that name the same ones ([`ids`]). Sources: Parker et al., *Detection of Mutual Inconsistency*, 1983; Preguiça et al., *Dotted Version
-//! Vectors*, 2012.
+//! Invariant: entries are sorted by replica id, one an id, none is zero. So equal vectors are equal values and have equal
+//! bytes. Vectors that name the same ids share one list of them (`ids`).
+//!
+//! Sources: Parker et al., *Detection of Mutual Inconsistency*, 1983; Preguiça et al., *Dotted Version Vectors*, 2012.
 
 pub(crate) mod ids;
 

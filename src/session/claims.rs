@@ -94,7 +94,7 @@ impl Usual {
 /// The space of a token that names none.
 const SPACE: &str = "default";
 
-/// How the output of [`write`] begins, whoever the bearer is.
+/// How the output of [`write()`] begins, whoever the bearer is.
 pub(super) fn beginning(issuer: &str) -> Vec<u8> {
     let mut json = Vec::from(br#"{"iss":"#);
     json::write_string(issuer, &mut json);
@@ -219,7 +219,7 @@ pub(super) fn read(json: &[u8], usual: Option<&Usual>) -> Option<(Claims, Sessio
     (claims.ends_at >= claims.expires_at).then_some((claims, dep.unwrap_or_default()))
 }
 
-/// The fast path: reads the claims in the order in which [`write`] writes them. `None` for any other JSON, which is
+/// The fast path: reads the claims in the order in which [`write()`] writes them. `None` for any other JSON, which is
 /// left to [`in_any_order`]; what this reads, that reads alike.
 fn as_written<'t>(json: &'t [u8], usual: Option<&Usual>) -> Option<Stand<'t>> {
     let json = &mut Reader::new(json);

@@ -1,8 +1,8 @@
-//! Where the blocks of a table end whose keys ascend: what tells their last keys apart, one beside the other.
+//! For a table whose keys ascend, an array of numbers that distinguish the last keys of its blocks.
 //!
-//! Who looks for a key by halves waits for memory at each of a dozen keys, each in a text of its own; these numbers stand in a few lines
-//! of memory, which stay in a processor's cache. Invariant: keys of a table that ascends stay where they are, and have in common what the
-//! first and the last have.
+//! A binary search over the keys waits for memory at each of a dozen keys, each in a text of its own. These numbers fill a
+//! few cache lines. Invariant: the keys of an ascending table do not move, and all share the prefix that the first and the
+//! last share.
 
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -1,9 +1,12 @@
-//! The index origin → log of (sequence, slot): which keys a write of an origin still decides.
+//! For each origin, a log of (sequence, slot): the keys whose live sets its writes may still be in.
 //!
-//! Invariant: for every entry in a live set its dot is noted with the slot of its key, in the order of sequences; so what
-//! changed since a vector is found in time proportional to the changes and the number of origins, never by a scan of all
-//! keys. A note outlives its entry until a good part of a log is stale: whoever reads one asks the table whether it still
-//! holds. A local write is noted at the end of a log, without a search.
+//! Invariants:
+//!
+//! * Every entry in a live set has a note of its dot with the slot of its key, ordered by sequence. So the changes since a
+//!   vector are found in time proportional to the changes and the number of origins, without a scan of all keys.
+//! * A note may outlive its entry until a good part of a log is stale. Readers of a note ask the table whether it still
+//!   holds the entry.
+//! * A local write is appended to the end of a log, without a search.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,11 +1,14 @@
-//! The bytes of keys and their live sets inside a delta.
+//! The encoding of keys and their live sets inside a delta.
 //!
-//! One byte string holds a CBOR sequence; a key is `shared, suffix, entries…`. Keys are front-coded against the key
-//! before, sequences against the origin's last, clocks against the last entry's, so that a run of writes costs about
-//! six bytes an entry beside its key and value. Where many entries of one author are texts, they are told as a *run*: all
-//! their text in one piece, and a [`column`] each of lengths, sequences and clocks; and one of bare dots, where the receiver
-//! knows another entry of each key. Invariant: keys ascend strictly, and a key lists each origin once: whoever writes a key
-//! has seen its own earlier entry go.
+//! One byte string holds a CBOR sequence; a key is `shared, suffix, entries…`. Keys are front-coded against the previous key,
+//! sequences against the origin's last one, clocks against the previous entry's. So a sequence of writes costs about six
+//! bytes an entry beside its key and value.
+//!
+//! Many text entries of one author are encoded as a *run*: all their text in one piece, one [`mod@column`] each for lengths,
+//! sequences and clocks, and another for bare dots where the receiver knows another entry of each key.
+//!
+//! Invariant: keys ascend strictly, and a key lists each origin once, because a replica that writes a key replaces its own
+//! earlier entry.
 
 mod bundle;
 mod column;

@@ -1,4 +1,4 @@
-//! What a host has written, on its way into the store: a batch whose texts are pieces of few blocks.
+//! A batch of writes from the host, on its way into the store. Its texts are pieces of a few blocks.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
-//! The order of keys, made when somebody asks for it: most keys are written and read by themselves.
+//! The order of the keys, sorted only on demand, because most keys are written and read one by one.
 //!
-//! Invariant: every slot stands in one run or among the fresh ones. Runs are in the order of their keys, and each is at least
-//! twice as long as the next, so that a key is merged O(log n) times in its life and a walk looks at O(log n) runs. A store
-//! from which nobody lists never compares two keys.
+//! Invariant: every slot is in exactly one sorted run, or among the fresh ones that are not sorted yet. Each run is at least
+//! twice as long as the next. So a key is merged O(log n) times in its life, and a walk merges O(log n) runs. A store that
+//! is never listed compares no two keys.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;

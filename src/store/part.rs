@@ -1,8 +1,10 @@
-//! Some of many keys, with what belongs to them, in a list that is made when somebody looks at it.
+//! A part of a bulk load: some keys with their live sets, kept as a run until somebody needs the list of entries.
 //!
-//! Invariant: what is told of a part is the same whether its list is made or not. Who may change the list has it by itself: of text
-//! whose keys are made and changed nothing is held but by them. Who looks at a key here and there is shown that one alone, until he
-//! has looked at so many that the list is worth it.
+//! Invariants:
+//!
+//! * Every answer is the same, whether the list has been made or not.
+//! * Whoever changes the list is its only owner. Of a run whose keys were made and changed, only these keys still pin text.
+//! * A read of a single key decodes that key alone, until so many were read that the list costs less.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

@@ -1,8 +1,8 @@
-//! Keys with their live sets, as a delta lists them, in parts that are never moved: what a table takes is the memory into which
-//! they were read.
+//! Keys with their live sets as a delta lists them, in parts that are never moved: a table adopts the memory into which they
+//! were decoded.
 //!
-//! Invariant: no part is empty, and none has more than [`PART`] keys; what is told of all of them is told of each that was put in.
-//! That keys ascend is for who makes them: a delta read from bytes sees to it.
+//! Invariant: no part is empty, and none has more than [`PART`] keys. The extent counts
+//! every key that was put in. Ascending keys are the caller's duty; the decoder of a delta checks it.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,8 +1,12 @@
-//! Slots by the hashes of their keys.
+//! The hash table of a space: an open-addressing array of (hash, slot) cells, ordered by hash and probed linearly.
 //!
-//! Invariants: a slot stands where its hash says, or behind that where all between are taken; nothing is ever taken out, and some
-//! places are free. So what is looked for lies in one line of memory or two, where it is also put; and who grows moves everything
-//! from the first to the last.
+//! Invariants:
+//!
+//! * A slot lies at the cell of its hash, or behind it if all cells between are taken.
+//! * Cells are never removed, and some are always free.
+//!
+//! So a look-up touches one or two cache lines, which are also where an insertion goes. To grow, the table moves all cells
+//! in order, from the first to the last.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
-//! What stands in the slots of a table: a key and its live set.
+//! The slots of a table: each holds a key and its live set.
 //!
-//! Invariant: a key keeps its slot, and only the last block gets more of them.
+//! Invariant: a key keeps its slot, and only the last block of slots grows.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

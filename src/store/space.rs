@@ -1,7 +1,7 @@
-//! One space of a replica: its keys in order, its vector, and the one way in which it changes.
+//! One space of a replica: its keys, its vector, and the one way in which it changes.
 //!
-//! Invariants I1–I4 of the architecture page hold here: the vector names exactly what is held, without holes, and
-//! every change (a local write, a peer's delta, a journal record) is one atomic step. Knows vectors, not sessions.
+//! Invariants I1–I4 of the architecture page hold here: the vector names exactly the writes that are held, without holes, and
+//! every change (a local write, a peer's delta, a journal record) is one atomic step. The space knows vectors, not sessions.
 
 mod merge;
 mod stretches;

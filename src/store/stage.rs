@@ -1,8 +1,12 @@
-//! A large delta in the making: slices by key range, put together and applied only with their top-up.
+//! The slices of a large delta, staged by key range and applied only together with their top-up.
 //!
-//! Invariant: until the top-up nothing of it is visible. A slice that does not follow the last one is not taken, so
-//! duplicates and reordering are harmless. Each slice tells the sender's vector and clock when it was cut: a top-up that was cut
-//! before one of them is another run's, and what both show would be a state that never was. Memory is bounded by the store's limit.
+//! Invariants:
+//!
+//! * Nothing of a delta is visible before its top-up.
+//! * A slice that does not follow the previous one is not taken, so duplicates and reordering are harmless.
+//! * Each slice names the sender's vector and clock at the time it was cut. A top-up that was cut before one of them belongs
+//!   to another run; combined they would show a state that never existed.
+//! * Memory is bounded by the store's limit.
 
 use crate::mutant::{Mutant, off};
 use crate::store::delta::{Delta, Keys};

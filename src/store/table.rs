@@ -1,8 +1,10 @@
-//! The keys of a space and their live sets: found by a hash, walked in order.
+//! The keys of a space and their live sets: found by hash, walked in key order.
 //!
-//! Invariants: all slots have places by the hashes of their keys, or their keys came at once and ascend. A key has one *slot*, a small number, from its first entry on, and keeps it when its set becomes empty, which
-//! shows nowhere; so whoever has a slot finds its key without comparing any. Finding and adding cost O(1). What is held, and
-//! in which order it is told, does not depend on the hash.
+//! Each key has a *slot*, a small number, from its first entry on. It keeps the slot when its set becomes empty, which is
+//! not visible from outside. A slot therefore names its key without a comparison. Finding and adding cost O(1). Neither the
+//! contents nor the order of listings depends on the hash.
+//!
+//! Invariant: either all slots are in the hash table, or the keys were loaded at once and ascend.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
-//! Who wrote: the replica that accepted an entry, and the session that it was for. Entries that both made share one; what
-//! ends has another one, which tells when, so that what does not takes no room for that.
+//! The author of an entry: the replica that accepted it and the session that wrote it. Entries of the same author share one
+//! record. Expiring entries have a record of their own kind, with the expiry, so that others need no room for it.
 //!
-//! Invariant: entries compare by what an author says, never by which of two equal ones they have; so [`Authors`] may forget,
-//! which costs memory and nothing else.
+//! Invariant: entries compare by the contents of their authors, never by identity. So [`Authors`] may forget records, which
+//! costs memory and nothing else.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

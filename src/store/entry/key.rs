@@ -1,8 +1,7 @@
 //! A key: shared text, because deltas and events name it too.
 //!
-//! Invariant: keys are ordered as their bytes are, which is how text is ordered, so that one may be looked for by its
-//! text. They are compared eight bytes at a time: wasm has no instruction for it, and comparing them byte by byte was a
-//! sixth of a write's time.
+//! Invariant: keys are ordered by their bytes, which is the order of text, so a key can be looked up by text. They are
+//! compared eight bytes at a time: wasm has no instruction for it, and byte by byte it was a sixth of a write's time.
 
 use alloc::string::String;
 use core::borrow::Borrow;

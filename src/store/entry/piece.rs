@@ -1,8 +1,12 @@
-//! A piece of text, and the block that it is a piece of: what comes together is one allocation, and an entry has none of its own.
+//! A piece of text and the block that it is a piece of. Texts that arrive together share one allocation, and an entry has
+//! none of its own.
 //!
-//! Invariants: a piece begins and ends where characters do. A block knows how many of its bytes are pieces, so that whoever
-//! holds pieces sees which block is kept in memory by few, and takes these out of it ([`Piece::is_to_move`]). A block has at most
-//! [`BLOCK_MAX`] bytes; a text longer than [`PIECE_MAX`] is a block of its own, which goes with it.
+//! Invariants:
+//!
+//! * A piece begins and ends at character boundaries.
+//! * A block counts how many of its bytes are in pieces. So holders of pieces see when a mostly dead block is kept by a few,
+//!   and copy these out of it ([`Piece::is_to_move`]).
+//! * A block has at most [`BLOCK_MAX`] bytes. A text longer than [`PIECE_MAX`] is a block of its own, freed with it.
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,6 +1,6 @@
 //! The text of a value.
 //!
-//! Invariant: texts compare by what they say, wherever they stand.
+//! Invariant: texts compare by contents, wherever they are stored.
 
 use alloc::string::String;
 use core::fmt;

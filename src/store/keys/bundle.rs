@@ -1,7 +1,7 @@
-//! Keys of a run as they came, text and columns, of which entries are made when somebody looks at them.
+//! A run as it arrived: text and columns, from which entries are decoded on demand.
 //!
-//! Invariant: what is here was checked: texts begin and end where characters do, keys ascend, sequences are in range. So to make
-//! entries refuses nothing, and may wait.
+//! Invariant: the run was checked. Texts begin and end at character boundaries, keys ascend, sequences are in range. So
+//! decoding an entry cannot fail and may wait.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -1,6 +1,6 @@
-//! Numbers of a run, one an entry: `count, number` for some that are alike, `−count, number, number, …` for others.
+//! A column of a run, one number an entry: `count, number` for equal neighbours, `−count, number, number, …` for others.
 //!
-//! A column that came is looked at once, stretch by stretch, and read where it stands from then on.
+//! A received column is checked once, stretch by stretch, and then read in place.
 
 use alloc::vec::Vec;
 

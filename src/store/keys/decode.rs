@@ -1,4 +1,4 @@
-//! Reading keys and their live sets.
+//! Decodes keys and their live sets.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -34,7 +34,7 @@ pub(crate) struct Decoded {
     pub(crate) latest: Hlc,
 }
 
-/// Reads what [`encode_keys`] wrote.
+/// Decodes the keys of a section.
 ///
 /// # Errors
 /// `MESSAGE_MALFORMED`.

@@ -1,4 +1,4 @@
-//! Writing keys and their live sets: from a list of them, or from what is held as it lies there.
+//! Encodes keys and their live sets, from a list or directly from the table's runs.
 
 use alloc::vec::Vec;
 

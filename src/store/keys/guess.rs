@@ -1,7 +1,8 @@
-//! About where a key stands among some that ascend: as far between the first and the last as its characters say, read as a number.
+//! Interpolation search: estimates the place of a key among ascending ones, with its characters read as a number between the
+//! first key and the last.
 //!
-//! Keys of an application are mostly numbered, or random digits: then the first look is a good one. To look by halves is to wait for
-//! memory eight times among 256. Invariant: a guess is where to look first, and decides nothing.
+//! Keys of applications are mostly numbered or random digits, so the first guess is close. A binary search waits for memory
+//! eight times among 256 keys. Invariant: a guess is only where to look first, and decides nothing.
 
 /// What stands behind what all keys begin with, as a number.
 #[derive(Clone, Copy, Debug, Default)]

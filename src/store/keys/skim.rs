@@ -1,6 +1,6 @@
-//! Whether a key, or a run of them, lies whole in what is there of a section.
+//! Tells whether a key, or a run of keys, lies whole in the window of a section.
 //!
-//! Invariant: what is found whole here is read without a look behind it, or is damaged.
+//! Invariant: what is found whole here is decoded without reading beyond it, or is damaged.
 
 use super::{HAS_EXPIRY, HAS_KNOWN, HAS_SESSION, HEADS, KNOWN, TOMBSTONE, column};
 use crate::codec::cbor::Input;

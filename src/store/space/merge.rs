@@ -1,7 +1,8 @@
-//! What a delta makes of a key that it lists: clauses 1 and 2 of [`SpaceState::apply`].
+//! The merge of one key that a delta lists: clauses 1 and 2 of [`SpaceState::apply`].
 //!
-//! Invariant: what comes of a key depends on what is held of it and on what is listed, and on no other key. Most keys have one entry
-//! and get another one in its place, or beside it out of a run: that is looked at first, and moves neither of the two more than once.
+//! Invariant: the result for a key depends only on its held and its listed entries, and on no other key. Most keys have one
+//! entry that is replaced by another, or joined by one out of a run. That case is handled first and moves neither entry more
+//! than once.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -1,7 +1,8 @@
-//! A property: what several write at the same time in stretches of keys, and tell each other in runs, is held as the rule has it.
+//! A property test: several replicas write stretches of keys concurrently and exchange them in runs; what each holds then
+//! equals what the rule of merging says.
 //!
-//! Random fleets make each key by itself: here whose keys are, who wins them and who knows them is the same for many keys, which are told
-//! in runs, and differs from one stretch to the next. What is held is compared with the rule as it is stated.
+//! Random fleets choose each key by itself. Here the owner, the winner and who knows of it are equal for many neighbouring
+//! keys, which are sent in runs, and differ between stretches. The held state is compared with the rule as it is stated.
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 #[allow(clippy::panic)]
