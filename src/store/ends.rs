@@ -13,14 +13,14 @@ use crate::store::slots::Held;
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Ends {
-    /// How many bytes all keys begin with.
+    /// The length of the prefix that all keys share, in bytes.
     common: usize,
-    /// Of each block the eight bytes of the last key that follow these.
+    /// For each block, the eight bytes of its last key behind that prefix.
     ends: Vec<u64>,
 }
 
 impl Ends {
-    /// Those of blocks whose keys ascend.
+    /// The ends of blocks whose keys ascend.
     #[inline(never)]
     pub(crate) fn of(blocks: &[Part<Held>]) -> Self {
         let first = blocks.first().and_then(Part::first_key).unwrap_or_default().as_bytes();
@@ -40,7 +40,7 @@ impl Ends {
     }
 }
 
-/// The eight bytes of a key from there on, which compare as they do; as if zeros followed it.
+/// The eight bytes of a key from `from` on as a number that compares like them, padded with zeros.
 fn number(key: &[u8], from: usize) -> u64 {
     let bytes = key.get(from..).unwrap_or_default();
     match bytes.first_chunk() {

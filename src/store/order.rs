@@ -17,7 +17,7 @@ pub(crate) use core::cell::OnceCell as Once;
 #[cfg(feature = "mutants")]
 pub(crate) use threads::Once;
 
-/// The exhaustive model, which takes the crate with its mutants, looks at one store from several threads.
+/// The exhaustive model, which builds the crate with its mutants, reads one store from several threads.
 #[cfg(feature = "mutants")]
 mod threads {
     extern crate std;
@@ -29,16 +29,16 @@ mod threads {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
     runs: Vec<Vec<Slot>>,
-    /// What was added since the last run: slots come one after the other.
+    /// The slots added since the last run; they are consecutive.
     fresh: Range<Slot>,
-    /// Whether that is all, and in order.
+    /// Whether these are all slots, and their keys ascend.
     ascends: bool,
-    /// The same in order, once somebody has asked.
+    /// The same sorted, once it was asked for.
     sorted: Once<Vec<Slot>>,
 }
 
 impl Order {
-    /// Adds slots that follow each other.
+    /// Adds consecutive slots.
     pub(crate) fn add(&mut self, added: Range<Slot>, slots: &Slots) {
         if self.ascends || self.sorted.get().is_some() || added.start != self.fresh.end {
             self.settle(slots);
@@ -47,12 +47,12 @@ impl Order {
         self.fresh.end = added.end;
     }
 
-    /// Adds slots up to that one, where all came so: their keys ascend.
+    /// Adds slots up to this one, if all were added so: their keys ascend.
     pub(crate) const fn follow(&mut self, end: Slot) {
         (self.fresh.end, self.ascends) = (end, true);
     }
 
-    /// Makes a run of what was put in order.
+    /// Makes a run of the fresh slots that were sorted.
     #[inline(never)]
     fn settle(&mut self, slots: &Slots) {
         if self.fresh.is_empty() {
@@ -66,13 +66,13 @@ impl Order {
         self.runs.push(run);
     }
 
-    /// What was added since the last run, in order.
+    /// The slots added since the last run, sorted by key.
     fn sorted(&self, slots: &Slots) -> Vec<Slot> {
         if self.ascends {
             return slots.before(self.fresh.end);
         }
         let mut run = self.fresh.clone().collect();
-        // What is written in bulk is mostly in order already, and to see that takes half of what a sort does.
+        // Bulk writes are mostly sorted already, and checking that takes half of the time of a sort.
         let bytes = |slot| slots.key(slot).map(|key| key.piece.near_bytes());
         if !self.fresh.clone().filter_map(bytes).is_sorted_by(|one, other| near_cmp(one, other).is_lt()) {
             sort(&mut run, slots);
@@ -80,7 +80,7 @@ impl Order {
         run
     }
 
-    /// The keys between two bounds, which may be those of `guess` in the only run.
+    /// The keys between two bounds. `guess` are their probable places if there is only one run.
     pub(crate) fn walk<'a>(
         &'a self,
         slots: &'a Slots,
@@ -102,7 +102,7 @@ impl Order {
     }
 }
 
-/// Puts slots into the order of their keys, each once.
+/// Sorts slots by key, and drops duplicates.
 pub(crate) fn sort(list: &mut Vec<Slot>, slots: &Slots) {
     list.sort_unstable_by(|one, other| slots.key(*one).cmp(&slots.key(*other)));
     list.dedup();
@@ -126,8 +126,8 @@ fn merge(mut longer: Vec<Slot>, shorter: Vec<Slot>, slots: &Slots) -> Vec<Slot> 
     merged
 }
 
-/// Where a run begins that has a lower bound, or ends that has an upper one: at `guess`, or it is looked for. To look at a place is
-/// quicker than to look for it, for which each key that is compared comes from elsewhere in memory.
+/// The place of a bound in a run: `guess` if that is right, otherwise by binary search. Checking one place is quicker than the
+/// search, each comparison of which reads a key from elsewhere in memory.
 #[inline(never)]
 fn place(run: &[Slot], slots: &Slots, bound: Bound<&str>, lower: bool, guess: usize) -> usize {
     let (bound, with_it) = match bound {
@@ -144,25 +144,25 @@ fn place(run: &[Slot], slots: &Slots, bound: Bound<&str>, lower: bool, guess: us
     if right { guess } else { run.partition_point(is_before) }
 }
 
-/// The keys between two bounds that have entries, in order, from both ends.
+/// An iterator from both ends, in order, over the keys between two bounds that have entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
     slots: &'a Slots,
-    /// One run is the rule: then there is nothing to compare.
+    /// The only run, as is usual: no keys are compared.
     only: &'a [Slot],
-    /// Where it ends.
+    /// Its end.
     end: usize,
-    /// Where there are several.
+    /// Several runs, merged.
     runs: Vec<&'a [Slot]>,
 }
 
 impl<'a> Walk<'a> {
-    /// The place of the next one, where there is one run.
+    /// The place of the next key in the only run.
     pub(crate) const fn at(&self) -> usize {
         self.end.saturating_sub(self.only.len())
     }
 
-    /// The next one of several runs.
+    /// The next key of several runs.
     #[inline(never)]
     fn merged(&mut self) -> Option<&'a Held> {
         let slots = self.slots;
@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next ones, as far as they stand beside each other; for loops over what is told. A key whose set is empty may be among them.
+    /// The next slots as far as they are consecutive, for loops over deltas. Keys with empty sets may be among them.
     #[inline(never)]
     pub(crate) fn next_together(&mut self) -> Option<&'a [Held]> {
         let Some((first, rest)) = self.only.split_first() else {
@@ -199,7 +199,7 @@ impl<'a> Iterator for Walk<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         while let Some((slot, rest)) = self.only.split_first() {
             self.only = rest;
-            // A key whose set is empty is not there.
+            // A key with an empty set does not exist.
             if let Some(held) = self.slots.at(*slot) {
                 return Some(held);
             }

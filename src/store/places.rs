@@ -14,11 +14,11 @@ use alloc::vec::Vec;
 use crate::store::slots::Slot;
 
 const FEWEST: usize = 4;
-/// Of so many places this many may be taken: with more, who looks for what is not there goes far.
+/// The load limit, `TAKEN` of `OF` cells: above it, unsuccessful look-ups probe far.
 const TAKEN: usize = 13;
 const OF: usize = 16;
 
-/// Where a slot may be put, as long as none is added.
+/// Where a slot may be inserted, until the next insertion.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     hash: u32,
@@ -29,38 +29,38 @@ pub(crate) struct Place {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
-    /// A hash, and below it a slot and one; 0 where nothing is. Their number is a power of two, or none.
+    /// The hash in the upper half, the slot plus one in the lower; 0 if free. Their number is a power of two, or zero.
     cells: Vec<u64>,
     len: usize,
 }
 
 impl Place {
-    /// Where nothing may be put as it is: where a slot of this hash belongs is looked for then.
+    /// No known cell: the insertion looks for the one of this hash.
     pub(crate) const fn none(hash: u32) -> Self {
         Self { hash, at: usize::MAX, of: usize::MAX }
     }
 }
 
 impl Places {
-    /// How many slots it has.
+    /// The number of slots.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Where a hash begins to look: its upper bits, so that all stand in the order of their hashes.
+    /// The first cell to probe: the upper bits of the hash, so that cells are ordered by hash.
     #[inline(always)]
     const fn first(&self, hash: u32) -> usize {
         ((hash as u64 * self.cells.len() as u64) >> 32) as usize
     }
 
-    /// Brings into the processor's cache where hashes begin to look: of what is looked for together one need not wait for the other.
+    /// Prefetches the first cells of several hashes, so that their cache misses overlap.
     #[inline]
     pub(crate) fn touch(&self, hashes: &[u32]) {
         let cell = |hash: &u32| self.cells.get(self.first(*hash)).copied().unwrap_or_default();
         core::hint::black_box(hashes.iter().fold(0, |touched, hash| touched | cell(hash)));
     }
 
-    /// The slot of this hash of which `is` is true, or where it may be put.
+    /// The slot with this hash for which `is` is true, or where to insert it.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32, is: impl Fn(Slot) -> bool) -> Result<Slot, Place> {
         let (mask, mut at) = (self.cells.len().wrapping_sub(1), self.first(hash));
@@ -73,7 +73,7 @@ impl Places {
         Err(Place { hash, at: at & mask, of: self.len })
     }
 
-    /// Adds a slot that is not here where it was looked for.
+    /// Inserts a slot where the look-up missed it.
     #[inline]
     pub(crate) fn insert_at(&mut self, Place { hash, at, of }: Place, slot: Slot) {
         let cell = u64::from(hash) << 32 | u64::from(slot + 1);
@@ -88,7 +88,7 @@ impl Places {
         self.len += 1;
     }
 
-    /// Adds slots that follow each other and are not here, from the first on.
+    /// Inserts consecutive slots that are not in the table, beginning with the first.
     pub(crate) fn insert_all(&mut self, hashes: &[u32], first: Slot) {
         self.reserve(self.len + hashes.len());
         self.touch(hashes);
@@ -110,7 +110,7 @@ impl Places {
         }
     }
 
-    /// Makes room for so many slots in all.
+    /// Grows to room for this many slots in all.
     #[inline(never)]
     pub(crate) fn reserve(&mut self, slots: usize) {
         let cells = (slots * OF).div_ceil(TAKEN).next_power_of_two().max(FEWEST);
@@ -121,8 +121,8 @@ impl Places {
     }
 }
 
-/// A hash of a key: words folded by multiplication, as wyhash does (Wang Yi, 2019); of each product only what crosses from half to
-/// half, as foldhash does where a processor has no wider one, for wasm would make a call of it.
+/// The hash of a key: words folded by multiplication, as in wyhash (Wang Yi, 2019). Of each product it keeps only the cross
+/// terms of the halves, as foldhash does without a wide multiplication, which wasm would compile to a call.
 #[inline]
 pub(crate) fn hash(seed: u64, key: &[u8]) -> u32 {
     let fold = |state: u64, by: u64| {
@@ -134,7 +134,7 @@ pub(crate) fn hash(seed: u64, key: &[u8]) -> u32 {
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f);
     }
-    // With how many there are above them: of words of a key, and of its length, another key can have what makes up for each other.
+    // The number of the remaining bytes goes above them: otherwise the words and the length of another key could cancel out.
     let last = rest.iter().fold(rest.len() as u64, |last, byte| last << 8 | u64::from(*byte));
     let state = fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed);
     (state ^ (state >> 32)) as u32

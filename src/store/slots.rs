@@ -21,7 +21,7 @@ pub(crate) type Slot = u32;
 /// have fewer; no key gets the slots that it lacks, unless it is the last one.
 pub(crate) const BLOCK: usize = PART;
 
-/// What stands in a slot: the set may be empty.
+/// The contents of a slot; the set may be empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) key: Key,
@@ -29,7 +29,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// What the limits count.
+    /// The bytes that the limits count.
     pub(crate) fn bytes(&self) -> u64 {
         if self.set.is_empty() { 0 } else { self.set.bytes() + self.key.len() as u64 }
     }
@@ -61,12 +61,12 @@ impl Member for Held {
     }
 }
 
-/// In place: what a delta lists becomes a block of slots where it lies.
+/// In place: the list of a delta becomes a block of slots without a copy.
 const _: () = assert!(size_of::<Pair>() == size_of::<Held>());
-/// In wasm: the most of what a store takes in memory beside its texts.
+/// In wasm: most of the memory of a store beside its texts.
 const _: () = assert!(size_of::<usize>() > 4 || size_of::<Held>() == 40);
 
-/// What stands in the slots.
+/// The slots.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
     blocks: Vec<Part<Held>>,
@@ -78,30 +78,30 @@ impl Slots {
         self.blocks.get(slot as usize / BLOCK)?.list().get(slot as usize % BLOCK)
     }
 
-    /// What stands in a slot, and in those behind it in its block.
+    /// The contents of a slot, and of those behind it in its block.
     pub(crate) fn behind(&self, slot: Slot) -> &[Held] {
         let block = self.blocks.get(slot as usize / BLOCK).map(|block| block.list().as_slice());
         block.and_then(|block| block.get(slot as usize % BLOCK..)).unwrap_or_default()
     }
 
-    /// What stands in a slot, for who looks at this one alone.
+    /// The contents of a slot, for a single look-up.
     #[inline(always)]
     pub(crate) fn one(&self, slot: Slot) -> Option<Cow<'_, Held>> {
         self.blocks.get(slot as usize / BLOCK)?.one(slot as usize % BLOCK)
     }
 
-    /// Whether this is the key of a slot.
+    /// Whether the slot has this key.
     #[inline(always)]
     pub(crate) fn has(&self, slot: Slot, key: &[u8]) -> bool {
         self.blocks.get(slot as usize / BLOCK).is_some_and(|block| block.has(slot as usize % BLOCK, key))
     }
 
-    /// Where blocks end, where keys ascend.
+    /// The ends of the blocks, if keys ascend.
     pub(crate) fn ends(&self) -> Ends {
         Ends::of(&self.blocks)
     }
 
-    /// The slot of a key, where keys ascend.
+    /// The slot of a key, if keys ascend.
     pub(crate) fn search(&self, key: &[u8], ends: Option<&Ends>) -> Option<Slot> {
         let about = ends.map_or(0..self.blocks.len(), |ends| ends.about(key));
         let is_before =
@@ -110,7 +110,7 @@ impl Slots {
         Some((block * BLOCK + self.blocks.get(block)?.seek(key)?) as Slot)
     }
 
-    /// Those of these slots that have one text which does not end, as long as `each` takes them; whether it has taken all.
+    /// Calls `each` for those of the slots that have one text without expiry, until it refuses one. Returns whether it took all.
     #[inline(never)]
     pub(crate) fn rows(&self, slots: Range<Slot>, each: &mut dyn FnMut(Slot, Row<'_>) -> bool) -> bool {
         let mut at = slots.start;
@@ -150,7 +150,7 @@ impl Slots {
         self.held(slot).filter(|held| !held.set.is_empty()).map(|held| (&held.key, &held.set))
     }
 
-    /// How many there are.
+    /// The number of slots.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -177,7 +177,7 @@ impl Slots {
         if let Some(block) = self.blocks.last_mut().and_then(Part::list_mut).filter(|block| block.len() < BLOCK) {
             return block.push(held);
         }
-        // The first block grows as it must: most spaces of a fleet are small.
+        // The first block grows on demand, because most spaces of a fleet are small.
         let mut block = Vec::with_capacity(if first { 1 } else { BLOCK });
         block.push(held);
         self.blocks.push(Part::List(block));
@@ -194,12 +194,12 @@ impl Slots {
         self.blocks.push(block);
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub(crate) const fn count(&self) -> usize {
         self.blocks.len()
     }
 
-    /// How many slots a block has.
+    /// The number of slots in a block.
     pub(crate) fn len_of(&self, block: usize) -> usize {
         self.blocks.get(block).map_or(0, Part::len)
     }
@@ -209,20 +209,20 @@ impl Slots {
         (0..).step_by(BLOCK).zip(&self.blocks)
     }
 
-    /// All before that one.
+    /// All slots before this one.
     pub(crate) fn before(&self, end: Slot) -> Vec<Slot> {
         let mut before = Vec::with_capacity(self.len);
         self.blocks().for_each(|(first, block)| before.extend(first..end.min(first + block.len() as Slot)));
         before
     }
 
-    /// What stands in a slot, to be changed.
+    /// The contents of a slot, mutable.
     #[inline(always)]
     pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<&mut Held> {
         self.blocks.get_mut(slot as usize / BLOCK)?.list_mut()?.get_mut(slot as usize % BLOCK)
     }
 
-    /// Takes texts of a block that are better elsewhere into a block of their own.
+    /// Copies the texts of a block of slots that should be moved into a block of text of their own.
     #[inline(never)]
     pub(crate) fn gather(&mut self, block: usize) {
         let Some(block) = self.blocks.get_mut(block).and_then(Part::list_mut) else { return };
