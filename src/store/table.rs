@@ -21,21 +21,23 @@ use crate::store::places::{Place, Places, hash};
 use crate::store::slots::{BLOCK, Held, Slot, Slots};
 use crate::store::space::Growth;
 
-/// So many slots have their bounds where every reader sees them alike. Who asks for more walks, and wants those behind.
+/// Up to this many neighbours are told within bounds that are the same for every reader. A reader that asks for more walks,
+/// and wants those behind.
 const TOGETHER: u32 = 64;
 
-/// When so many bytes may have died, blocks of slots are looked at: one for each 64 bytes a slot, which is the least that the
+/// After this many bytes may have become free, [`Table::sweep`] scans one block of slots: 64 bytes a slot, the least that the
 /// limits count for an entry.
 const LOOK: u64 = BLOCK as u64 * ENTRY_OVERHEAD;
 
-/// Where a key may get a slot that has none.
+/// Where to insert a key that has no slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vacancy(Place);
 
-/// To find a key among many that ascend takes longer than by its hash, by as much as to hash some of them: so whoever looks for
-/// more has lost little.
+/// The hash table is built after one single read for this many keys. A search among ascending keys takes longer than by hash, by the time
+/// of hashing a few keys, so little is lost until then.
 const SOUGHT: usize = 8;
-/// To find its block by halves, in memory that no cache holds, takes as long as to look where so many of them end.
+/// The array of block ends is built after one single read for this many blocks. A binary search for a block in uncached memory
+/// takes as long as adding this many blocks to the array.
 const HALVES: usize = 32;
 
 /// See the module.
@@ -43,23 +45,23 @@ const HALVES: usize = 32;
 pub(crate) struct Table {
     seed: u64,
     slots: Slots,
-    /// Of what came at once nothing is here until somebody writes, or has looked for many: whoever loads and passes on may look for no key at all.
+    /// Empty after a bulk load until the first write or many reads: a replica that loads and forwards needs no look-up.
     places: Places,
     order: Order,
     len: usize,
     bytes: u64,
-    /// How many bytes of text may be held by nobody since the last look, and which block of slots is looked at next.
+    /// The bytes of text that may have become free since the last scan, and the block of slots that is scanned next.
     dead: u64,
     next: usize,
-    /// How many of the slots of the last block came with texts of their own.
+    /// How many slots of the last block have texts in allocations of their own.
     lone: usize,
-    /// For how many keys somebody has looked while none has a place; and where blocks end, for those who look for more.
+    /// The number of single reads while the hash table is empty, and the ends of blocks once these are many.
     sought: usize,
     ends: Option<Ends>,
 }
 
 impl Table {
-    /// An empty table. Who does not know the seed cannot choose keys that are slow to find.
+    /// An empty table. Without the seed nobody can choose keys that collide.
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
@@ -69,7 +71,7 @@ impl Table {
         Self::new(self.seed)
     }
 
-    /// How many keys have entries.
+    /// The number of keys that have entries.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -84,7 +86,7 @@ impl Table {
         self.slots.len() > 2 * self.len + 64
     }
 
-    /// What stands in the slots.
+    /// The slots.
     pub(crate) const fn slots(&self) -> &Slots {
         &self.slots
     }
@@ -99,7 +101,7 @@ impl Table {
         Some(self.slots.at(self.place(key)?)?.1)
     }
 
-    /// The same of who looks at this key alone, and its slot.
+    /// The same for a single read, with the slot.
     pub(crate) fn one(&self, key: &str) -> Option<(Slot, Cow<'_, LiveSet>)> {
         let slot = self.place(key)?;
         let set = match self.slots.one(slot)? {
@@ -114,9 +116,9 @@ impl Table {
         self.find(key.as_bytes(), self.hash(key.as_bytes())).ok()
     }
 
-    /// A slot and at most `most` others, as far as they have one text that does not end: those behind it and then those before it within
-    /// bounds that do not depend on the slot, so that whoever asks for one key here and one there is told of each once; of more
-    /// than 64, those behind. As long as `each` takes them.
+    /// Calls `each` for a slot and at most `most` neighbours that have one text without expiry, until it refuses one. Up to
+    /// 64 neighbours: those behind the slot, then those before it, within bounds that do not depend on the slot, so that
+    /// random reads get each neighbour once. More: those behind.
     pub(crate) fn beside(&self, slot: Slot, most: u32, each: &mut dyn FnMut(Slot, Row<'_>) -> bool) {
         let (from, until) = if most > TOGETHER {
             (slot, slot.saturating_add(most).saturating_add(1))
@@ -147,7 +149,7 @@ impl Table {
         self.places.len() == self.slots.len()
     }
 
-    /// To be called before somebody looks for a key, and maybe for many others later: gives every slot a place once it is worth that.
+    /// Call before a single look-up. Counts it, and builds the hash table or the array of ends once that is worth its cost.
     #[inline(never)]
     pub(crate) fn before_look(&mut self) {
         if !self.is_placed() {
@@ -160,7 +162,7 @@ impl Table {
         }
     }
 
-    /// Gives every slot a place: to be called before keys are looked for that may be many.
+    /// Builds the hash table. Call before many look-ups.
     #[inline(always)]
     pub(crate) fn place_all(&mut self) {
         if !self.is_placed() {
@@ -168,7 +170,7 @@ impl Table {
         }
     }
 
-    /// Where each key is found. Block by block and not key by key, so that a processor need not wait for what it does to another one.
+    /// The hash table of all keys, built block by block, so that the processor overlaps the cache misses of several keys.
     #[inline(never)]
     fn placed(&self) -> Places {
         let mut places = Places::default();
@@ -190,7 +192,7 @@ impl Table {
         places
     }
 
-    /// The slot of a key, or where it may get one.
+    /// The slot of a key, or where to insert it.
     #[inline(never)]
     pub(crate) fn seek(&self, key: &[u8]) -> Result<Slot, Vacancy> {
         self.find(key, self.hash(key)).map_err(Vacancy)
@@ -202,7 +204,7 @@ impl Table {
         self.find(key.as_bytes(), hash).map_err(Vacancy)
     }
 
-    /// The hashes of keys that are about to be looked for.
+    /// The hashes of keys that will be looked up next.
     pub(crate) fn hashes<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) -> Vec<u32> {
         self.place_all();
         let hashes: Vec<_> = keys.map(|key| hash(self.seed, key.as_bytes())).collect();
@@ -223,12 +225,12 @@ impl Table {
         slot
     }
 
-    /// Lets the order know of slots that follow each other.
+    /// Adds consecutive slots to the order.
     pub(crate) fn arrange(&mut self, added: Range<Slot>) {
         self.order.add(added, &self.slots);
     }
 
-    /// Gathers the texts of a block that has become full, if they came one by one.
+    /// Gathers the texts of a full block of slots into one block of text, if they have allocations of their own.
     fn gather_last(&mut self, next: Slot) {
         if self.lone > 0 && next > 0 {
             self.slots.gather(next as usize / BLOCK - 1);
@@ -271,7 +273,7 @@ impl Table {
         self.slots.adopt(block);
     }
 
-    /// The key of a slot and its live set, for who tells [`Table::count`] what becomes of them.
+    /// The key of a slot and its live set, mutable. The caller reports the change to [`Table::count`].
     #[inline(always)]
     pub(crate) fn held_mut(&mut self, slot: Slot) -> Option<(&mut Key, &mut LiveSet)> {
         let held = self.slots.held_mut(slot)?;
@@ -294,9 +296,9 @@ impl Table {
         Some(changed)
     }
 
-    /// Sees to it that blocks of text of which little is held are not kept in memory for long. To be called after each step
-    /// with how many bytes may have gone in it, as the limits count them. The work is in proportion to that: a block of slots
-    /// for each [`LOOK`] bytes. The greatest number: all are looked at.
+    /// Frees blocks of text that are mostly dead. Call after each step with the number of bytes that may have become free, as
+    /// the limits count them. The work is proportional to it: one block of slots for each [`LOOK`] bytes, and all blocks
+    /// for the greatest number.
     pub(crate) fn sweep(&mut self, gone: u64) {
         self.dead = self.dead.saturating_add(gone);
         if self.dead >= LOOK {
@@ -309,7 +311,7 @@ impl Table {
         let blocks = self.slots.blocks().count();
         for _ in 0..blocks {
             let next = if self.next + 1 < blocks { self.next + 1 } else { 0 };
-            // A block that was adopted may have few slots.
+            // An adopted block may have few slots.
             let slots = self.slots.len_of(next);
             let Some(left) = self.dead.checked_sub(slots as u64 * ENTRY_OVERHEAD) else { return };
             (self.dead, self.next) = (left, next);
